@@ -1,0 +1,125 @@
+//! What an aggregator is handed: an iterator of blocks, or bands lent one at a time.
+
+use std::fmt;
+
+use crate::stream::{BlockStream, Step};
+use crate::{Declared, Result};
+
+/// The blocks of a running evaluation, in order. After an error the iterator is at its end.
+pub struct Blocks<'s, T> {
+    stream: BlockStream<'s, T>,
+}
+
+impl<'s, T> Blocks<'s, T> {
+    pub(crate) fn new(stream: BlockStream<'s, T>) -> Blocks<'s, T> {
+        Blocks { stream }
+    }
+
+    pub(crate) fn into_stream(self) -> BlockStream<'s, T> {
+        self.stream
+    }
+
+    /// What is known before the first block is computed.
+    #[must_use]
+    pub fn declared(&self) -> &'s Declared {
+        self.stream.declared()
+    }
+}
+
+impl<T> Iterator for Blocks<'_, T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        loop {
+            match self.stream.next_step()? {
+                Ok(Step::Block(block)) => return Some(Ok(block)),
+                Ok(Step::EndBand) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// The bands of a running evaluation, lent one at a time in order.
+pub struct Bands<'s, T> {
+    stream: BlockStream<'s, T>,
+}
+
+impl<'s, T> Bands<'s, T> {
+    pub(crate) fn new(stream: BlockStream<'s, T>) -> Bands<'s, T> {
+        Bands { stream }
+    }
+
+    pub(crate) fn into_stream(self) -> BlockStream<'s, T> {
+        self.stream
+    }
+
+    /// What is known before the first block is computed.
+    #[must_use]
+    pub fn declared(&self) -> &'s Declared {
+        self.stream.declared()
+    }
+
+    /// The next band; none at the end and after an error. What is left of the band before is not
+    /// evaluated.
+    ///
+    /// # Errors
+    ///
+    /// The producer's error or panic, or that there are fewer or more bands than declared.
+    pub fn next_band(&mut self) -> Result<Option<Band<'_, 's, T>>> {
+        self.stream.skip_band()?;
+        let first = match self.stream.next_step().transpose()? {
+            Some(Step::Block(block)) => Some(block),
+            Some(Step::EndBand) => None,
+            None => return Ok(None),
+        };
+        let ended = first.is_none();
+        Ok(Some(Band { stream: &mut self.stream, first, ended }))
+    }
+}
+
+/// The blocks of one band, in order. After an error the iterator is at its end.
+pub struct Band<'b, 's, T> {
+    stream: &'b mut BlockStream<'s, T>,
+    first: Option<T>,
+    ended: bool,
+}
+
+impl<T> Iterator for Band<'_, '_, T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        if let Some(block) = self.first.take() {
+            return Some(Ok(block));
+        }
+        if self.ended {
+            return None;
+        }
+        match self.stream.next_step() {
+            Some(Ok(Step::Block(block))) => Some(Ok(block)),
+            Some(Ok(Step::EndBand)) | None => {
+                self.ended = true;
+                None
+            }
+            Some(Err(error)) => {
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+macro_rules! debug_declared {
+    ($($Type:ident<$($lifetime:lifetime),*>)*) => {
+        $(impl<T> fmt::Debug for $Type<$($lifetime,)* T> {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter
+                    .debug_struct(stringify!($Type))
+                    .field("declared", self.stream.declared())
+                    .finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+debug_declared!(Blocks<'_> Bands<'_> Band<'_, '_>);

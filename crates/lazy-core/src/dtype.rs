@@ -1,0 +1,210 @@
+//! Element types: the dynamic [`DType`] and the static [`Element`].
+
+use std::fmt;
+
+use half::{bf16, f16};
+use num_complex::Complex;
+use serde::{Deserialize, Serialize};
+
+/// The type of an array's elements, known at run time.
+///
+/// The names are NumPy's and Zarr's, so `complex64` is two `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    /// A byte that is 0 or 1.
+    Bool,
+    /// A signed 8-bit integer.
+    Int8,
+    /// A signed 16-bit integer.
+    Int16,
+    /// A signed 32-bit integer.
+    Int32,
+    /// A signed 64-bit integer.
+    Int64,
+    /// An unsigned 8-bit integer.
+    UInt8,
+    /// An unsigned 16-bit integer.
+    UInt16,
+    /// An unsigned 32-bit integer.
+    UInt32,
+    /// An unsigned 64-bit integer.
+    UInt64,
+    /// IEEE 754 binary16.
+    Float16,
+    /// The upper half of a binary32.
+    BFloat16,
+    /// IEEE 754 binary32.
+    Float32,
+    /// IEEE 754 binary64.
+    Float64,
+    /// Two binary32: real, imaginary.
+    Complex64,
+    /// Two binary64: real, imaginary.
+    Complex128,
+}
+
+/// Evaluates `$body` with the identifier `$A` bound to the Rust type of a [`DType`].
+///
+/// The identifiers after `for` restrict the types; every other one evaluates `$other`.
+macro_rules! with_element {
+    ($dtype:expr, $A:ident => $body:expr) => {
+        with_element!(@match $dtype, $A => $body;
+            (Bool bool) (Int8 i8) (Int16 i16) (Int32 i32) (Int64 i64)
+            (UInt8 u8) (UInt16 u16) (UInt32 u32) (UInt64 u64)
+            (Float16 half::f16) (BFloat16 half::bf16) (Float32 f32) (Float64 f64)
+            (Complex64 num_complex::Complex<f32>) (Complex128 num_complex::Complex<f64>))
+    };
+    ($dtype:expr, real $A:ident => $body:expr, _ => $other:expr) => {
+        with_element!(@match $dtype, $A => $body;
+            (Bool bool) (Int8 i8) (Int16 i16) (Int32 i32) (Int64 i64)
+            (UInt8 u8) (UInt16 u16) (UInt32 u32) (UInt64 u64)
+            (Float16 half::f16) (BFloat16 half::bf16) (Float32 f32) (Float64 f64);
+            _ => $other)
+    };
+    (@match $dtype:expr, $A:ident => $body:expr; $(($variant:ident $type:ty))* $(; _ => $other:expr)?) => {
+        match $dtype {
+            $($crate::DType::$variant => {
+                type $A = $type;
+                $body
+            })*
+            $(_ => $other,)?
+        }
+    };
+}
+pub(crate) use with_element;
+
+impl DType {
+    /// Every element type, in the order of the variants.
+    pub const ALL: [DType; 15] = [
+        DType::Bool,
+        DType::Int8,
+        DType::Int16,
+        DType::Int32,
+        DType::Int64,
+        DType::UInt8,
+        DType::UInt16,
+        DType::UInt32,
+        DType::UInt64,
+        DType::Float16,
+        DType::BFloat16,
+        DType::Float32,
+        DType::Float64,
+        DType::Complex64,
+        DType::Complex128,
+    ];
+
+    /// The size of one element in bytes.
+    #[must_use]
+    pub fn size(self) -> usize {
+        with_element!(self, A => size_of::<A>())
+    }
+
+    /// The alignment in bytes of the Rust type that holds one element.
+    #[must_use]
+    pub fn alignment(self) -> usize {
+        with_element!(self, A => align_of::<A>())
+    }
+
+    /// The name in NumPy and Zarr, such as `float32`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::Int8 => "int8",
+            DType::Int16 => "int16",
+            DType::Int32 => "int32",
+            DType::Int64 => "int64",
+            DType::UInt8 => "uint8",
+            DType::UInt16 => "uint16",
+            DType::UInt32 => "uint32",
+            DType::UInt64 => "uint64",
+            DType::Float16 => "float16",
+            DType::BFloat16 => "bfloat16",
+            DType::Float32 => "float32",
+            DType::Float64 => "float64",
+            DType::Complex64 => "complex64",
+            DType::Complex128 => "complex128",
+        }
+    }
+
+    /// The element type of this [`name`](DType::name), if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<DType> {
+        DType::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A Rust type that an array can hold.
+///
+/// The trait is sealed: these are the types that every backend can store.
+pub trait Element:
+    sealed::Sealed
+    + bytemuck::NoUninit
+    + bytemuck::CheckedBitPattern
+    + PartialEq
+    + Default
+    + fmt::Debug
+    + Send
+    + Sync
+    + 'static
+{
+    /// The element type at run time.
+    const DTYPE: DType;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! elements {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(
+            impl sealed::Sealed for $type {}
+            impl Element for $type {
+                const DTYPE: DType = DType::$variant;
+            }
+        )*
+    };
+}
+
+elements! {
+    bool => Bool,
+    i8 => Int8,
+    i16 => Int16,
+    i32 => Int32,
+    i64 => Int64,
+    u8 => UInt8,
+    u16 => UInt16,
+    u32 => UInt32,
+    u64 => UInt64,
+    f16 => Float16,
+    bf16 => BFloat16,
+    f32 => Float32,
+    f64 => Float64,
+    Complex<f32> => Complex64,
+    Complex<f64> => Complex128,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_agree_with_each_other() {
+        for dtype in DType::ALL {
+            assert_eq!(DType::from_name(dtype.name()), Some(dtype));
+            with_element!(dtype, A => assert_eq!(A::DTYPE, dtype));
+            assert_eq!(dtype.size() % dtype.alignment(), 0);
+            let json = serde_json::to_string(&dtype).unwrap();
+            assert_eq!(json, format!("\"{}\"", dtype.name()));
+        }
+        assert_eq!(DType::from_name("float8"), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! The crate's error.
+
+use crate::{DType, Location};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of any type, as producers, aggregators and sinks report it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Why a sequence could not be evaluated or aggregated.
+///
+/// Every variant that concerns a block names it; the first error ends the evaluation and is the
+/// only one reported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The producer returned an error.
+    #[error("the producer failed at {at}: {source}")]
+    Producer {
+        /// The block, or the band when its iterator could not be had.
+        at: Location,
+        /// What the producer returned.
+        source: BoxError,
+    },
+    /// The producer panicked.
+    #[error("the producer panicked at {at}: {message}")]
+    ProducerPanicked {
+        /// The block, or the band when its iterator could not be had.
+        at: Location,
+        /// The panic's message.
+        message: String,
+    },
+    /// A converter refused a block.
+    #[error("{at} could not be converted: {source}")]
+    Conversion {
+        /// The block.
+        at: Location,
+        /// Why it was refused.
+        source: Box<Error>,
+    },
+    /// There are fewer blocks along axis 0 than declared.
+    #[error("the sequence ended after {actual} {unit}, but {declared} were declared")]
+    TooFewBlocks {
+        /// `blocks`, or `bands` in a nested sequence.
+        unit: &'static str,
+        /// How many were declared.
+        declared: usize,
+        /// How many there were.
+        actual: usize,
+    },
+    /// There are more blocks along axis 0 than declared.
+    #[error("the sequence goes on after the {declared} {unit} that were declared")]
+    TooManyBlocks {
+        /// `blocks`, or `bands` in a nested sequence.
+        unit: &'static str,
+        /// How many were declared.
+        declared: usize,
+    },
+    /// There is no block, and nothing tells the shape and the dtype.
+    #[error(
+        "the sequence has no blocks, so its shape and dtype are unknown; \
+         declare them with `with_row_type` to get an empty array"
+    )]
+    EmptySequence,
+    /// A band has no block, so its number of rows is unknown.
+    #[error("band {band} has no blocks; every band holds all columns in at least one block")]
+    EmptyBand {
+        /// The band.
+        band: usize,
+    },
+    /// A block has fewer axes than the sequence is cut along.
+    #[error("{at} has shape {actual:?}, but a block of this sequence has at least {expected} axes")]
+    TooFewAxes {
+        /// The block.
+        at: Location,
+        /// The least number of axes.
+        expected: usize,
+        /// The block's shape.
+        actual: Vec<usize>,
+    },
+    /// A block's axes behind the cut ones differ from what was declared or seen first.
+    #[error(
+        "{at} has shape {actual:?}, but its axes from {first_axis} on must be {expected:?} \
+         {reference}"
+    )]
+    TrailingShape {
+        /// The block.
+        at: Location,
+        /// The first axis that is not cut.
+        first_axis: usize,
+        /// The sizes that these axes must have.
+        expected: Vec<usize>,
+        /// The block's whole shape.
+        actual: Vec<usize>,
+        /// Where the expectation comes from.
+        reference: Reference,
+    },
+    /// A block's dtype differs from what was declared or seen first.
+    #[error("{at} has dtype {actual}, but it must be {expected} {reference}")]
+    BlockDType {
+        /// The block.
+        at: Location,
+        /// The dtype that it must have.
+        expected: DType,
+        /// The dtype that it has.
+        actual: DType,
+        /// Where the expectation comes from.
+        reference: Reference,
+    },
+    /// The blocks of one band differ in height.
+    #[error("{at} has {actual} rows, but the first block of its band has {expected}")]
+    BandHeight {
+        /// The block.
+        at: Location,
+        /// The rows of the band's first block.
+        expected: usize,
+        /// The block's rows.
+        actual: usize,
+    },
+    /// The blocks of a band have another total width than declared or seen first.
+    #[error(
+        "band {band} has {}{actual} columns in all, but it must have {expected} {reference}",
+        if *.at_least { "at least " } else { "" }
+    )]
+    BandWidth {
+        /// The band.
+        band: usize,
+        /// The columns that it must have.
+        expected: usize,
+        /// The columns that it has.
+        actual: usize,
+        /// Whether the band was left before its end, so that it may have more columns.
+        at_least: bool,
+        /// Where the expectation comes from.
+        reference: Reference,
+    },
+    /// A block's size along the cut axes differs from the declared grid.
+    #[error(
+        "{at} has shape {actual:?}, but the grid declares sizes {expected:?} for its first axes"
+    )]
+    GridMismatch {
+        /// The block.
+        at: Location,
+        /// The sizes along the cut axes that the grid declares.
+        expected: Vec<usize>,
+        /// The block's shape.
+        actual: Vec<usize>,
+    },
+    /// The declared row type contradicts the declared grid, or has too few axes.
+    #[error("the declared row shape {row_shape:?} does not fit {what}")]
+    RowTypeMismatch {
+        /// The declared shape of one row.
+        row_shape: Vec<usize>,
+        /// What it does not fit.
+        what: String,
+    },
+    /// Bytes do not make an array of the shape and dtype given with them.
+    #[error("{actual} bytes are not an array of shape {shape:?} and dtype {dtype}{}", expected_bytes(.expected))]
+    InvalidData {
+        /// The shape given.
+        shape: Vec<usize>,
+        /// The dtype given.
+        dtype: DType,
+        /// The bytes that the shape and the dtype ask for; none when they overflow.
+        expected: Option<usize>,
+        /// The bytes given.
+        actual: usize,
+    },
+    /// A byte of a boolean array is neither 0 nor 1.
+    #[error("byte {index} of a bool array is {value}; only 0 and 1 are booleans")]
+    InvalidBool {
+        /// The byte's index in C order.
+        index: usize,
+        /// The byte.
+        value: u8,
+    },
+    /// An array was asked for as another dtype than it has; nothing is cast.
+    #[error("an array of dtype {actual} was asked for as {expected}; nothing is cast")]
+    DTypeMismatch {
+        /// The dtype asked for.
+        expected: DType,
+        /// The dtype of the array.
+        actual: DType,
+    },
+    /// An array was asked for with another number of axes than it has.
+    #[error("an array of shape {shape:?} was asked for with {expected} axes")]
+    RankMismatch {
+        /// The number of axes asked for.
+        expected: usize,
+        /// The shape of the array.
+        shape: Vec<usize>,
+    },
+    /// A dtype cannot be taken.
+    #[error("{taker} cannot take dtype {dtype}; {supported}")]
+    UnsupportedDType {
+        /// What cannot take it.
+        taker: String,
+        /// The dtype.
+        dtype: DType,
+        /// What could be taken instead.
+        supported: &'static str,
+    },
+    /// A statistic is configured in a way that makes no sense, or has no value for the data.
+    #[error("{statistic}: {problem}")]
+    Statistic {
+        /// The statistic.
+        statistic: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// An error of an aggregator or a sink outside this crate.
+    #[error(transparent)]
+    Other(#[from] BoxError),
+}
+
+impl Error {
+    /// Wraps an error of an aggregator's own.
+    pub fn other(error: impl Into<BoxError>) -> Error {
+        Error::Other(error.into())
+    }
+}
+
+/// Where the expectation that a block disappoints comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// The sequence's declaration.
+    Declared,
+    /// The first block.
+    FirstBlock,
+    /// The first band.
+    FirstBand,
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Reference::Declared => "as declared",
+            Reference::FirstBlock => "like the first block's",
+            Reference::FirstBand => "like the first band",
+        })
+    }
+}
+
+fn expected_bytes(expected: &Option<usize>) -> String {
+    match expected {
+        Some(bytes) => format!(", which has {bytes} bytes"),
+        None => ", which is larger than memory can be".to_owned(),
+    }
+}

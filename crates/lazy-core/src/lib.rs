@@ -1,0 +1,69 @@
+//! Lazily evaluated, chunked arrays.
+//!
+//! An expensive computation yields a huge array one block at a time. A [`LazyChunkSequence`] wraps
+//! it as an array that is cut along axis 0, a [`NestedLazyChunkSequence`] as one that is cut along
+//! axes 0 and 1. Nothing is computed until the sequence is evaluated, and then each block once:
+//! collected, handed to an aggregator, or reduced by any number of [`Reducer`]s in one pass.
+//!
+//! ```
+//! use lazy_core::{ArgMax, Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter};
+//! use ndarray::Array2;
+//!
+//! // Four blocks of an array of shape (8, 3), computed one after the other.
+//! let sequence = LazyChunkSequence::new(|| {
+//!     (0..4).map(|i| Array2::from_shape_fn((2, 3), |(row, column)| (10 * i + row * column) as f32))
+//! });
+//!
+//! let array = sequence.compute(Concatenate)?;
+//! assert_eq!(array.dim(), (8, 3));
+//!
+//! let blocks = sequence.convert(NdarrayConverter);
+//! let (moments, largest) = blocks.compute((MeanVariance, ArgMax::per_row()))?;
+//! assert_eq!(moments.count, 24);
+//! assert_eq!(largest.indices.to_vec(), [0, 2, 0, 2, 0, 2, 0, 2]);
+//! # Ok::<(), lazy_core::Error>(())
+//! ```
+//!
+//! The parts, in reading order:
+//!
+//! - [`LazyChunkSequence`], [`NestedLazyChunkSequence`] and their kinds: [`Streamed`] from an
+//!   iterator or a [`Source`], [`Indexed`] and [`SharedIndexed`] from a grid and a function.
+//! - [`ArrayBlock`], a dense array of dynamic [`DType`], and [`Converter`], which turns a tensor
+//!   type into blocks and back; [`NdarrayConverter`] is ndarray's.
+//! - [`SequenceAggregator`] and [`NestedSequenceAggregator`], to be implemented for any tensor type
+//!   and any result; [`Concatenate`].
+//! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
+//!   [`ArgMax`], [`TopK`].
+//! - [`Error`], which names the block that it concerns.
+//!
+//! This crate does no input or output. Storing and reading are the business of the crates above it.
+
+mod aggregate;
+mod block;
+mod converter;
+mod declared;
+mod dtype;
+mod error;
+mod grid;
+mod reduce;
+mod region;
+mod sequence;
+mod statistics;
+mod stream;
+
+pub use aggregate::{
+    Band, Bands, Blocks, Concatenate, NestedSequenceAggregator, SequenceAggregator,
+};
+pub use block::{ArrayBlock, DynArrayView};
+pub use converter::{Converter, NdarrayConverter};
+pub use declared::{Declared, RowType};
+pub use dtype::{DType, Element};
+pub use error::{BoxError, Error, Reference, Result};
+pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
+pub use reduce::{Reducer, Statistic};
+pub use region::copy_region;
+pub use sequence::{
+    Indexed, IndexedKind, Kind, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed, Streamed,
+};
+pub use statistics::{ArgMax, ArgMaxPerRow, MeanVariance, Moments, TopK, TopKPerRow};
+pub use stream::{NestedSource, Source};

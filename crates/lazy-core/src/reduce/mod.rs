@@ -1,0 +1,101 @@
+//! Reducers: aggregators of array blocks that share one pass.
+
+mod check;
+pub(crate) mod drive;
+mod statistic;
+mod tuples;
+
+pub use statistic::Statistic;
+
+use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
+use crate::{ArrayBlock, BlockPosition, Declared, Result};
+
+/// An aggregator of [`ArrayBlock`]s that can share a pass with others.
+///
+/// The reducer itself is inert configuration; what it accumulates is its [`State`](Self::State).
+/// For one evaluation it is called in this order: [`start`](Self::start) before the first block is
+/// computed; per block [`partial`](Self::partial), then [`absorb`](Self::absorb);
+/// [`seal`](Self::seal) after the last block; [`finish`](Self::finish). A state that is dropped
+/// before it is finished is an aborted reduction, and leaves no trace.
+///
+/// A tuple or a vector of reducers is a reducer. All of its members are sealed before the first one
+/// is finished, so that a sink publishes nothing when a statistic beside it fails.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, TopK};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![[1.0, 5.0, 2.0]], array![[9.0, 3.0, 4.0]]])
+///     .convert(NdarrayConverter);
+/// let (moments, top) = sequence.compute((MeanVariance, TopK::per_row(2)))?;
+/// assert_eq!(moments.mean, 4.0);
+/// assert_eq!(top.indices, array![[1, 2], [0, 2]]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+pub trait Reducer: Sync {
+    /// What one block contributes.
+    type Partial: Send;
+    /// What has been accumulated.
+    type State;
+    /// The result.
+    type Output;
+
+    /// Begins a reduction, before the first block is computed: a sink checks its target here.
+    ///
+    /// # Errors
+    ///
+    /// When it is already clear that the reduction cannot succeed.
+    fn start(&self, declared: &Declared) -> Result<Self::State>;
+
+    /// Computes what a block contributes, on any thread and in any order.
+    ///
+    /// # Errors
+    ///
+    /// When the block cannot be taken.
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial>;
+
+    /// Adds what a block contributes, on the thread that started the reduction and in the blocks'
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be added.
+    fn absorb(
+        &self,
+        state: &mut Self::State,
+        at: BlockPosition,
+        partial: Self::Partial,
+    ) -> Result<()>;
+
+    /// Does all that can still fail, after the last block.
+    ///
+    /// # Errors
+    ///
+    /// When the blocks have no such result.
+    fn seal(&self, state: &mut Self::State) -> Result<()>;
+
+    /// Yields the result; a sink publishes.
+    ///
+    /// # Errors
+    ///
+    /// When what was prepared cannot be published after all.
+    fn finish(&self, state: Self::State) -> Result<Self::Output>;
+}
+
+impl<R: Reducer> SequenceAggregator<ArrayBlock> for R {
+    type Output = R::Output;
+
+    fn aggregate(self, blocks: Blocks<'_, ArrayBlock>) -> Result<R::Output> {
+        drive::reduce(&self, blocks.into_stream())
+    }
+}
+
+impl<R: Reducer> NestedSequenceAggregator<ArrayBlock> for R {
+    type Output = R::Output;
+
+    fn aggregate_nested(self, bands: Bands<'_, ArrayBlock>) -> Result<R::Output> {
+        drive::reduce(&self, bands.into_stream())
+    }
+}

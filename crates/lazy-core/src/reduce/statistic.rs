@@ -1,0 +1,143 @@
+//! Statistics: reducers whose states merge.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Reducer;
+use crate::{ArrayBlock, BlockPosition, DType, Declared, Result};
+
+/// A summary of an array whose states merge, so that it can be computed piece by piece.
+///
+/// Every statistic is a [`Reducer`]: each block makes a state of its own, and the states are merged
+/// in the blocks' order. So the result has the same bits whichever thread or process made the
+/// states.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{
+///     ArrayBlock, BlockPosition, LazyChunkSequence, NdarrayConverter, Result, Statistic,
+/// };
+/// use ndarray::array;
+///
+/// /// How many elements are not zero.
+/// struct NonZero;
+///
+/// impl Statistic for NonZero {
+///     type State = u64;
+///     type Output = u64;
+///
+///     fn empty(&self) -> u64 {
+///         0
+///     }
+///
+///     fn push(&self, state: &mut u64, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
+///         *state += block.as_slice::<f64>()?.iter().filter(|value| **value != 0.0).count() as u64;
+///         Ok(())
+///     }
+///
+///     fn merge(&self, state: &mut u64, next: u64) -> Result<()> {
+///         *state += next;
+///         Ok(())
+///     }
+///
+///     fn finish(&self, state: u64) -> Result<u64> {
+///         Ok(state)
+///     }
+/// }
+///
+/// let sequence = LazyChunkSequence::new(|| [array![[0.0, 1.0]], array![[2.0, 0.0]]]);
+/// assert_eq!(sequence.convert(NdarrayConverter).compute(NonZero)?, 2);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+pub trait Statistic: Sync {
+    /// What has been accumulated. Floats in it may be NaN or infinite, so it is to be serialized in
+    /// a format that has them.
+    type State: Send + Serialize + DeserializeOwned;
+    /// The result.
+    type Output;
+
+    /// Checks, before anything is computed where that is possible, that the statistic is configured
+    /// in a way that makes sense and can take the dtype and the shape of a row.
+    ///
+    /// `dtype` and `row_shape` are none until they are known; then this is called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Statistic`](crate::Error::Statistic) or
+    /// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType).
+    fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
+        let (_, _) = (dtype, row_shape);
+        Ok(())
+    }
+
+    /// The state of no block at all.
+    fn empty(&self) -> Self::State;
+
+    /// Adds a block to a state.
+    ///
+    /// # Errors
+    ///
+    /// When the block cannot be taken.
+    fn push(&self, state: &mut Self::State, at: BlockPosition, block: &ArrayBlock) -> Result<()>;
+
+    /// Adds the state of the blocks that follow those of `state`.
+    ///
+    /// # Errors
+    ///
+    /// When the states do not belong together.
+    fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()>;
+
+    /// The result for all blocks.
+    ///
+    /// # Errors
+    ///
+    /// When the blocks have no such result.
+    fn finish(&self, state: Self::State) -> Result<Self::Output>;
+}
+
+/// The state of a [`Statistic`] as a [`Reducer`].
+#[derive(Debug)]
+pub struct Reduction<S, O> {
+    /// What has been accumulated; taken when the reduction is sealed.
+    state: Option<S>,
+    /// The result, once the reduction is sealed.
+    output: Option<O>,
+}
+
+impl<S: Statistic> Reducer for S {
+    type Partial = S::State;
+    type State = Reduction<S::State, S::Output>;
+    type Output = S::Output;
+
+    fn start(&self, declared: &Declared) -> Result<Self::State> {
+        let row_type = declared.row_type();
+        self.check(
+            row_type.map(|row_type| row_type.dtype),
+            row_type.map(|row_type| row_type.shape.as_slice()),
+        )?;
+        Ok(Reduction { state: Some(self.empty()), output: None })
+    }
+
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<S::State> {
+        self.check(Some(block.dtype()), None)?;
+        let mut state = self.empty();
+        self.push(&mut state, at, block)?;
+        Ok(state)
+    }
+
+    fn absorb(&self, state: &mut Self::State, _: BlockPosition, partial: S::State) -> Result<()> {
+        let accumulated = state.state.as_mut().expect("blocks come before the seal");
+        self.merge(accumulated, partial)
+    }
+
+    fn seal(&self, state: &mut Self::State) -> Result<()> {
+        let accumulated = state.state.take().expect("a reduction is sealed once");
+        state.output = Some(S::finish(self, accumulated)?);
+        Ok(())
+    }
+
+    fn finish(&self, state: Self::State) -> Result<S::Output> {
+        Ok(state.output.expect("a reduction is sealed before it is finished"))
+    }
+}

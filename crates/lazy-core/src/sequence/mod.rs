@@ -1,0 +1,132 @@
+//! Lazily evaluated arrays, cut along one or two axes.
+
+mod flat;
+mod kind;
+mod nested;
+
+pub use flat::LazyChunkSequence;
+pub use kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
+pub use nested::NestedLazyChunkSequence;
+
+/// The methods that both types of sequence have in the same words.
+macro_rules! shared_methods {
+    ($Sequence:ident) => {
+        impl<'a, T: 'a, K: Kind> $Sequence<'a, T, K> {
+            /// What is known before the first block is computed.
+            #[must_use]
+            pub fn declared(&self) -> &Declared {
+                &self.declared
+            }
+
+            /// Declares the dtype and the shape of one row: of `array[i]`.
+            ///
+            /// It is checked against every block, and gives an empty sequence its shape.
+            #[must_use]
+            pub fn with_row_type(self, dtype: DType, row_shape: impl Into<Vec<usize>>) -> Self {
+                let row_type = RowType { dtype, shape: row_shape.into() };
+                Self { declared: self.declared.with_row_type(Some(row_type)), ..self }
+            }
+
+            /// Applies a function to every block as it is computed. A declared row type is dropped,
+            /// since the function may change it.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// let sequence = lazy_core::LazyChunkSequence::new(|| [1, 2, 3]);
+            /// assert_eq!(sequence.map(|block| 10 * block).collect()?, [10, 20, 30]);
+            /// # Ok::<(), lazy_core::Error>(())
+            /// ```
+            pub fn map<'b, U: 'b, F>(self, function: F) -> $Sequence<'b, U, K>
+            where
+                'a: 'b,
+                F: Fn(T) -> U + Send + Sync + 'b,
+            {
+                self.transformed(None, move |block| Ok(function(block)))
+            }
+
+            /// Applies a function that can fail to every block as it is computed; its error is
+            /// reported as the producer's. A declared row type is dropped.
+            pub fn try_map<'b, U: 'b, E, F>(self, function: F) -> $Sequence<'b, U, K>
+            where
+                'a: 'b,
+                E: Into<BoxError>,
+                F: Fn(T) -> Result<U, E> + Send + Sync + 'b,
+            {
+                self.transformed(None, move |block| {
+                    function(block).map_err(|error| Failure::Producer(error.into()))
+                })
+            }
+
+            /// Turns every block into an [`ArrayBlock`] as it is computed.
+            pub fn convert<'b, C>(self, converter: C) -> $Sequence<'b, ArrayBlock, K>
+            where
+                'a: 'b,
+                C: Converter<T> + Send + Sync + 'b,
+            {
+                let row_type = self.declared.row_type().cloned();
+                self.transformed(row_type, move |tensor| {
+                    converter.to_array(tensor).map_err(Failure::Conversion)
+                })
+            }
+
+            fn transformed<'b, U: 'b, F>(
+                self,
+                row_type: Option<RowType>,
+                function: F,
+            ) -> $Sequence<'b, U, K>
+            where
+                'a: 'b,
+                F: Fn(T) -> Result<U, Failure> + Send + Sync + 'b,
+            {
+                $Sequence {
+                    producer: K::mapped(self.producer, function),
+                    declared: self.declared.with_row_type(row_type),
+                }
+            }
+
+            fn stream(&self) -> BlockStream<'_, T> {
+                BlockStream::new(K::producer(&self.producer), &self.declared)
+            }
+        }
+
+        impl<'a, T: 'a, K: IndexedKind> $Sequence<'a, T, K> {
+            /// The block sizes along the cut axes.
+            #[must_use]
+            pub fn grid(&self) -> &BlockGrid {
+                self.declared.grid().expect("an indexed sequence is made from a grid")
+            }
+        }
+
+        impl<'a, K: Kind> $Sequence<'a, ArrayBlock, K> {
+            /// Turns every array block into a tensor as it is computed.
+            pub fn to_tensors<'b, T: 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
+            where
+                'a: 'b,
+                C: Converter<T> + Send + Sync + 'b,
+            {
+                let row_type = self.declared.row_type().cloned();
+                self.transformed(row_type, move |block| {
+                    converter.to_tensor(&block).map_err(Failure::Conversion)
+                })
+            }
+        }
+
+        /// Clones share the producer.
+        impl<'a, T: 'a, K: Kind> Clone for $Sequence<'a, T, K> {
+            fn clone(&self) -> Self {
+                Self { producer: Arc::clone(&self.producer), declared: self.declared.clone() }
+            }
+        }
+
+        impl<'a, T: 'a, K: Kind> fmt::Debug for $Sequence<'a, T, K> {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter
+                    .debug_struct(stringify!($Sequence))
+                    .field("declared", &self.declared)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+use shared_methods;

@@ -1,0 +1,178 @@
+//! Count, mean and variance of the whole array.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Real, check_real, not_real};
+use crate::dtype::with_element;
+use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
+
+/// Count, mean and variance over the whole array, accumulated in `f64`.
+///
+/// Blocks are summed pairwise and joined by the update of Chan, Golub and LeVeque, *Updating
+/// formulae and a pairwise algorithm for computing sample variances* (1979). The bound on the error
+/// grows with the logarithm of a block's size and with the number of blocks. NaN and infinities
+/// give a mean as in NumPy and a variance of NaN. The state is 24 bytes.
+///
+/// # Errors
+///
+/// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]);
+/// let moments = sequence.convert(NdarrayConverter).compute(MeanVariance)?;
+/// assert_eq!((moments.count, moments.mean, moments.variance(0)), (4, 2.5, 1.25));
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeanVariance;
+
+/// The result of [`MeanVariance`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// The number of elements.
+    pub count: u64,
+    /// The mean; NaN when there are no elements.
+    pub mean: f64,
+    /// The sum of the squared deviations from the mean.
+    pub sum_of_squares: f64,
+}
+
+impl Moments {
+    const EMPTY: Moments = Moments { count: 0, mean: f64::NAN, sum_of_squares: 0.0 };
+
+    /// The variance with `ddof` degrees of freedom less than elements, as NumPy's `var(ddof=…)`:
+    /// NaN when there are too few elements.
+    #[must_use]
+    pub fn variance(&self, ddof: u64) -> f64 {
+        match self.count.checked_sub(ddof) {
+            None | Some(0) => f64::NAN,
+            Some(divisor) => self.sum_of_squares / divisor as f64,
+        }
+    }
+
+    /// The square root of the [`variance`](Self::variance).
+    #[must_use]
+    pub fn standard_deviation(&self, ddof: u64) -> f64 {
+        self.variance(ddof).sqrt()
+    }
+
+    fn merge(self, next: Moments) -> Moments {
+        if self.count == 0 {
+            return next;
+        }
+        if next.count == 0 {
+            return self;
+        }
+        let count = self.count + next.count;
+        let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
+        let delta = next.mean - self.mean;
+        Moments {
+            count,
+            mean: self.mean + delta * (n_next / n_total),
+            sum_of_squares: self.sum_of_squares
+                + next.sum_of_squares
+                + delta * delta * (n * n_next / n_total),
+        }
+    }
+
+    fn of<A: Real>(elements: &[A]) -> Moments {
+        /// Elements whose moments are computed in two passes, without merging.
+        const RUN: usize = 128;
+        if elements.is_empty() {
+            return Moments::EMPTY;
+        }
+        if elements.len() > RUN {
+            let (left, right) = elements.split_at(elements.len() / 2);
+            return Moments::of(left).merge(Moments::of(right));
+        }
+        let count = elements.len() as u64;
+        let n = count as f64;
+        // Two passes; the second also corrects the rounding of the first one's mean.
+        let mean = elements.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+        let (mut deviations, mut squares) = (0.0, 0.0);
+        for element in elements {
+            let deviation = element.to_f64() - mean;
+            deviations += deviation;
+            squares += deviation * deviation;
+        }
+        Moments {
+            count,
+            mean: mean + deviations / n,
+            sum_of_squares: squares - deviations * deviations / n,
+        }
+    }
+}
+
+impl Statistic for MeanVariance {
+    type State = Moments;
+    type Output = Moments;
+
+    fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
+        check_real("the mean and variance", dtype)
+    }
+
+    fn empty(&self) -> Moments {
+        Moments::EMPTY
+    }
+
+    fn push(&self, state: &mut Moments, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let dtype = block.dtype();
+        let moments = with_element!(
+            dtype,
+            real A => Moments::of(block.as_slice::<A>()?),
+            _ => return Err(not_real("the mean and variance", dtype))
+        );
+        *state = state.merge(moments);
+        Ok(())
+    }
+
+    fn merge(&self, state: &mut Moments, next: Moments) -> Result<()> {
+        *state = state.merge(next);
+        Ok(())
+    }
+
+    fn finish(&self, state: Moments) -> Result<Moments> {
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_offset_does_not_cancel() {
+        let elements: Vec<f64> = (0..1000).map(|i| 1e9 + f64::from(i % 2)).collect();
+        let moments = Moments::of(&elements);
+        assert_eq!(moments.mean, 1e9 + 0.5);
+        // Runs whose mean is no multiple of the spacing of floats near 1e9 carry its rounding.
+        assert!((moments.variance(0) - 0.25).abs() < 1e-8);
+    }
+
+    #[test]
+    fn merging_at_any_place_gives_the_moments_of_the_whole() {
+        let elements: Vec<i32> = (0..300).map(|i| i * i % 17 - 8).collect();
+        let whole = Moments::of(&elements);
+        for place in 0..=elements.len() {
+            let (left, right) = elements.split_at(place);
+            let merged = Moments::of(left).merge(Moments::of(right));
+            assert_eq!(merged.count, whole.count);
+            assert!((merged.mean - whole.mean).abs() < 1e-12);
+            assert!((merged.variance(1) - whole.variance(1)).abs() < 1e-11);
+        }
+    }
+
+    #[test]
+    fn too_few_elements_and_nan_give_nan() {
+        assert!(Moments::EMPTY.mean.is_nan());
+        assert!(Moments::EMPTY.variance(0).is_nan());
+        assert!(Moments::of(&[1.0]).variance(1).is_nan());
+        assert!(Moments::of(&[1.0, f64::NAN]).mean.is_nan());
+        assert!(Moments::of(&[1.0, f64::INFINITY]).variance(0).is_nan());
+    }
+}

@@ -1,0 +1,152 @@
+//! The guard around every evaluation: panics are caught, steps are counted and located.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Failure, Produce, Step, Steps};
+use crate::{Cut, Declared, Error, Location, Result};
+
+/// A running evaluation that names the block a failure belongs to, checks the declared number of
+/// bands, and never calls the producer again once it has failed or ended.
+pub(crate) struct BlockStream<'s, T> {
+    state: State<'s, T>,
+    declared: &'s Declared,
+    /// Bands that have ended.
+    band: usize,
+    /// Blocks of the open band.
+    column: usize,
+    /// Whether the open band has had a step.
+    in_band: bool,
+}
+
+enum State<'s, T> {
+    NotStarted(&'s dyn Produce<T>),
+    Running(Box<dyn Steps<T> + 's>),
+    Over,
+}
+
+impl<'s, T> BlockStream<'s, T> {
+    pub(crate) fn new(producer: &'s dyn Produce<T>, declared: &'s Declared) -> BlockStream<'s, T> {
+        BlockStream {
+            state: State::NotStarted(producer),
+            declared,
+            band: 0,
+            column: 0,
+            in_band: false,
+        }
+    }
+
+    pub(crate) fn declared(&self) -> &'s Declared {
+        self.declared
+    }
+
+    /// The next step; none at the end and after an error.
+    pub(crate) fn next_step(&mut self) -> Option<Result<Step<T>>> {
+        let step = self.guarded_step();
+        if !matches!(step, Some(Ok(_))) {
+            self.state = State::Over;
+        }
+        step
+    }
+
+    /// Leaves out the rest of the open band, if one is open, without evaluating it.
+    pub(crate) fn skip_band(&mut self) -> Result<()> {
+        if !self.in_band {
+            return Ok(());
+        }
+        if let State::Running(steps) = &mut self.state {
+            steps.skip_band();
+        }
+        while self.in_band {
+            match self.next_step() {
+                Some(step) => drop(step?),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn guarded_step(&mut self) -> Option<Result<Step<T>>> {
+        if let State::NotStarted(producer) = self.state {
+            match catch_unwind(AssertUnwindSafe(|| producer.steps())) {
+                Ok(steps) => self.state = State::Running(steps),
+                Err(payload) => return Some(Err(panicked(payload, self.location(false)))),
+            }
+        }
+        let State::Running(steps) = &mut self.state else { return None };
+        let result = catch_unwind(AssertUnwindSafe(|| steps.next_step()));
+        let in_band = steps.in_band();
+        let step = match result {
+            Ok(Some(Ok(step))) => step,
+            Ok(Some(Err(failure))) => return Some(Err(failed(failure, self.location(in_band)))),
+            Ok(None) => return self.end().err().map(Err),
+            Err(payload) => return Some(Err(panicked(payload, self.location(in_band)))),
+        };
+        if !self.in_band && Some(self.band) == self.declared.n_bands() {
+            return Some(Err(Error::TooManyBlocks { unit: self.unit(), declared: self.band }));
+        }
+        match step {
+            Step::Block(_) => {
+                self.column += 1;
+                self.in_band = true;
+            }
+            Step::EndBand => {
+                self.band += 1;
+                self.column = 0;
+                self.in_band = false;
+            }
+        }
+        Some(Ok(step))
+    }
+
+    fn end(&self) -> Result<()> {
+        match self.declared.n_bands() {
+            Some(declared) if declared != self.band => {
+                Err(Error::TooFewBlocks { unit: self.unit(), declared, actual: self.band })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The block or the band that the producer is at.
+    fn location(&self, in_band: bool) -> Location {
+        match self.declared.cut() {
+            Cut::RowsAndColumns if !in_band && !self.in_band => Location::Band(self.band),
+            cut => Location::of_block(cut, self.band, self.column),
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.declared.cut() {
+            Cut::Rows => "blocks",
+            Cut::RowsAndColumns => "bands",
+        }
+    }
+}
+
+/// Calls the producer for one block at `at`.
+pub(crate) fn guarded<T>(at: Location, block: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(block)) {
+        Ok(Ok(block)) => Ok(block),
+        Ok(Err(failure)) => Err(failed(failure, at)),
+        Err(payload) => Err(panicked(payload, at)),
+    }
+}
+
+fn failed(failure: Failure, at: Location) -> Error {
+    match failure {
+        Failure::Producer(source) => Error::Producer { at, source },
+        Failure::Conversion(source) => Error::Conversion { at, source: Box::new(source) },
+    }
+}
+
+fn panicked(payload: Box<dyn Any + Send>, at: Location) -> Error {
+    let message = match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(message) => (*message).to_owned(),
+            Err(_) => "the panic carries no message".to_owned(),
+        },
+    };
+    Error::ProducerPanicked { at, message }
+}
