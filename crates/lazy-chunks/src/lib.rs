@@ -1,1 +1,61 @@
+//! Lazily evaluated, chunked arrays: aggregated, reduced and stored in one pass.
+//!
+//! An expensive computation yields a huge array one block at a time: influence factors, per-sample
+//! gradients, embeddings, kernel matrices. Wrap it in a [`LazyChunkSequence`] (cut along axis 0) or a
+//! [`NestedLazyChunkSequence`] (cut along axes 0 and 1), and compute what you need of it in one pass,
+//! in the memory of a few blocks.
+//!
+//! ```
+//! use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter};
+//! # #[cfg(feature = "zarr")] {
+//! use lazy_chunks::zarr::{StoredArray, ZarrSink};
+//! use ndarray::Array2;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("values.zarr");
+//! // Eight blocks of an array of shape (800, 20), computed one after the other.
+//! let sequence = LazyChunkSequence::new(|| {
+//!     (0..8).map(|i| Array2::from_shape_fn((100, 20), |(row, column)| (row * column + i) as f32))
+//! })
+//! .convert(NdarrayConverter);
+//!
+//! let (largest, stored) = sequence.compute((ArgMax::per_row(), ZarrSink::new(&path)))?;
+//! assert_eq!((largest.indices[1], stored.shape()), (19, &[800, 20][..]));
+//!
+//! // Later, or in Python: zarr.open("values.zarr")[99, 19]
+//! let corner = StoredArray::open(&path)?.read_region(&[99..100, 19..20])?;
+//! assert_eq!(corner.as_slice::<f32>()?, [1881.0]);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This crate is the face of its backends:
+//!
+//! | feature | module | what for |
+//! |---|---|---|
+//! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
+//! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
+//! | `tch` | `tch` | libtorch tensors: `lazy-tch` |
 
+pub use lazy_core::{
+    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockGrid, BlockPosition, BlockSizes, Blocks,
+    BoxError, Concatenate, Converter, Cut, DType, Declared, DynArrayView, Element, Error, Indexed,
+    IndexedKind, Kind, LazyChunkSequence, Location, MeanVariance, Moments, NdarrayConverter,
+    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Reducer, Reference, Result,
+    RowType, SequenceAggregator, SharedIndexed, Source, Statistic, Streamed, TopK, TopKPerRow,
+};
+
+/// Storing as Zarr v3, and reading back.
+#[cfg(feature = "zarr")]
+pub mod zarr {
+    pub use lazy_zarr::{
+        ChunkShape, Codec, EntryKind, Error, Existing, FileSystem, LocalFileSystem, MemoryStore,
+        ReadableWritableListableStorageTraits, Result, StoredArray, Target, ToZarr, ZarrSink,
+    };
+}
+
+/// libtorch tensors.
+#[cfg(feature = "tch")]
+pub mod tch {
+    pub use lazy_tch::*;
+}

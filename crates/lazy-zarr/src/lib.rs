@@ -1,1 +1,58 @@
+//! Storing lazily evaluated, chunked arrays as Zarr v3, and reading them back.
+//!
+//! [`ToZarr::to_zarr`] evaluates a sequence once, block by block, and stores it; a [`ZarrSink`]
+//! holds the settings, and goes beside statistics into one pass. The result is a [`StoredArray`],
+//! which is read whole, by region, or as a sequence again.
+//!
+//! ```
+//! use lazy_core::{LazyChunkSequence, NdarrayConverter};
+//! use lazy_zarr::{StoredArray, ToZarr};
+//! use ndarray::Array2;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("squares.zarr");
+//! let squares = LazyChunkSequence::new(|| {
+//!     (0..4).map(|i| Array2::from_shape_fn((2, 3), move |(row, column)| (2 * i + row) * column))
+//! });
+//! let blocks = squares.map(|block| block.mapv(|x| x as u32)).convert(NdarrayConverter);
+//! blocks.to_zarr(&path)?;
+//!
+//! let stored = StoredArray::open(&path)?;
+//! assert_eq!(stored.shape(), [8, 3]);
+//! assert_eq!(stored.read_region(&[7..8, 0..3])?.as_slice::<u32>()?, [0, 7, 14]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The parts, in the order in which a block meets them:
+//!
+//! - [`Target`]: a path, a `file://` URL or a store instance.
+//! - [`ChunkShape`]: blocks and chunks are independent; blocks of any sizes become whole chunks.
+//! - [`Codec`]: how chunks are encoded.
+//! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
+//!   one rename.
+//! - [`StoredArray`]: the array read back.
 
+mod assembler;
+mod destination;
+mod error;
+mod filesystem;
+mod format;
+mod layout;
+mod node;
+mod sink;
+mod store;
+mod stored;
+mod target;
+mod to_zarr;
+mod writer;
+
+pub use error::{Error, Result};
+pub use filesystem::{EntryKind, FileSystem, LocalFileSystem};
+pub use format::Codec;
+pub use layout::ChunkShape;
+pub use sink::{Existing, ZarrSink};
+pub use stored::StoredArray;
+pub use target::Target;
+pub use to_zarr::ToZarr;
+pub use zarrs::storage::ReadableWritableListableStorageTraits;
+pub use zarrs::storage::store::MemoryStore;

@@ -1,0 +1,255 @@
+//! Cutting blocks of any sizes into whole chunks.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use lazy_core::{ArrayBlock, BlockPosition, Cut, copy_region};
+
+use crate::Result;
+use crate::format::FillElement;
+
+/// A whole chunk, padded with the fill value where it lies outside of the array.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// The index along each axis.
+    pub(crate) index: Vec<usize>,
+    /// The elements' native-endian bytes, in C order.
+    pub(crate) data: Bytes,
+}
+
+/// Takes blocks in order and emits each chunk once, as soon as it is whole.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    cut: Cut,
+    chunk_shape: Vec<usize>,
+    /// The array's shape without axis 0; its first entry is unknown while the first band of a
+    /// nested sequence lasts.
+    row_shape: Vec<Option<usize>>,
+    fill: FillElement,
+    /// Chunks that are not whole yet, by index.
+    open: BTreeMap<Vec<usize>, OpenChunk>,
+}
+
+#[derive(Debug)]
+struct OpenChunk {
+    data: Vec<u8>,
+    n_filled: usize,
+}
+
+/// A box of array elements that one block and one chunk have in common.
+struct Overlap {
+    chunk: Vec<usize>,
+    /// Where the box begins in the block and in the chunk, and its size along each axis.
+    in_block: Vec<usize>,
+    in_chunk: Vec<usize>,
+    extent: Vec<usize>,
+}
+
+impl Assembler {
+    /// `row_shape` is the array's shape without axis 0; `width` replaces its first entry in a nested
+    /// sequence, as far as it is known.
+    pub(crate) fn new(
+        cut: Cut,
+        chunk_shape: Vec<usize>,
+        row_shape: &[usize],
+        width: Option<usize>,
+        fill: FillElement,
+    ) -> Assembler {
+        let mut row_shape: Vec<_> = row_shape.iter().copied().map(Some).collect();
+        if cut == Cut::RowsAndColumns {
+            row_shape[0] = width;
+        }
+        Assembler { cut, chunk_shape, row_shape, fill, open: BTreeMap::new() }
+    }
+
+    /// Tells the array's size along axis 1, at the end of a nested sequence's first band.
+    pub(crate) fn set_width(
+        &mut self,
+        width: usize,
+        emit: &mut dyn FnMut(Chunk) -> Result<()>,
+    ) -> Result<()> {
+        if self.row_shape[0].replace(width).is_some() {
+            return Ok(());
+        }
+        // Chunks at the right edge were waiting for columns that do not come.
+        let whole: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(index, chunk)| chunk.n_filled == self.n_valid(index))
+            .map(|(index, _)| index.clone())
+            .collect();
+        whole.into_iter().try_for_each(|index| {
+            let chunk = self.open.remove(&index).expect("the index was found there");
+            let extent = self.valid_extent(&index);
+            emit(self.padded(index, chunk.data, &extent))
+        })
+    }
+
+    /// Copies a block into the chunks it overlaps, and emits those that it makes whole.
+    pub(crate) fn push(
+        &mut self,
+        at: BlockPosition,
+        block: &ArrayBlock,
+        emit: &mut dyn FnMut(Chunk) -> Result<()>,
+    ) -> Result<()> {
+        if block.n_elements() == 0 {
+            return Ok(());
+        }
+        let mut origin = vec![0; block.shape().len()];
+        origin[0] = at.row;
+        if self.cut == Cut::RowsAndColumns {
+            origin[1] = at.column;
+        }
+        let mut next = Some(first_chunk(&origin, &self.chunk_shape));
+        while let Some(chunk) = next {
+            next = self.chunk_after(&chunk, &origin, block.shape());
+            let overlap = self.overlap(chunk, &origin, block.shape());
+            self.add(overlap, block, emit)?;
+        }
+        Ok(())
+    }
+
+    /// Emits the chunks of the last row of chunks, which the array's end leaves incomplete.
+    pub(crate) fn finish(
+        &mut self,
+        n_rows: usize,
+        emit: &mut dyn FnMut(Chunk) -> Result<()>,
+    ) -> Result<()> {
+        while let Some((index, chunk)) = self.open.pop_first() {
+            let mut extent = self.valid_extent(&index);
+            extent[0] = extent[0].min(n_rows - index[0] * self.chunk_shape[0]);
+            debug_assert_eq!(chunk.n_filled, extent.iter().product::<usize>());
+            emit(self.padded(index, chunk.data, &extent))?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        overlap: Overlap,
+        block: &ArrayBlock,
+        emit: &mut dyn FnMut(Chunk) -> Result<()>,
+    ) -> Result<()> {
+        let Overlap { chunk: index, in_block, in_chunk, extent } = overlap;
+        if extent == self.chunk_shape && extent == block.shape() {
+            // The block is the chunk.
+            return emit(Chunk { index, data: block.data().clone() });
+        }
+        let item_size = block.dtype().size();
+        let n_valid = self.n_valid(&index);
+        let n_bytes = self.chunk_shape.iter().product::<usize>() * item_size;
+        let chunk = self
+            .open
+            .entry(index.clone())
+            .or_insert_with(|| OpenChunk { data: vec![0; n_bytes], n_filled: 0 });
+        copy_bytes(
+            item_size,
+            (block.data(), block.shape(), &in_block),
+            (&mut chunk.data, &self.chunk_shape, &in_chunk),
+            &extent,
+        );
+        chunk.n_filled += extent.iter().product::<usize>();
+        if chunk.n_filled < n_valid {
+            return Ok(());
+        }
+        let chunk = self.open.remove(&index).expect("the chunk was just filled");
+        let extent = self.valid_extent(&index);
+        emit(self.padded(index, chunk.data, &extent))
+    }
+
+    /// The box of a chunk that lies within the array, as far as its end is known: all rows, and all
+    /// columns while the width is unknown.
+    fn valid_extent(&self, index: &[usize]) -> Vec<usize> {
+        let mut extent = self.chunk_shape.clone();
+        for (axis, size) in self.row_shape.iter().enumerate() {
+            let axis = axis + 1;
+            if let Some(size) = size {
+                extent[axis] = extent[axis].min(size - index[axis] * self.chunk_shape[axis]);
+            }
+        }
+        extent
+    }
+
+    fn n_valid(&self, index: &[usize]) -> usize {
+        self.valid_extent(index).iter().product()
+    }
+
+    /// A chunk whose elements outside of `extent` are the fill value.
+    fn padded(&self, index: Vec<usize>, data: Vec<u8>, extent: &[usize]) -> Chunk {
+        if extent == self.chunk_shape || self.fill.is_zero() {
+            return Chunk { index, data: data.into() };
+        }
+        let mut padded = self.fill.array(data.len());
+        let start = vec![0; extent.len()];
+        copy_bytes(
+            self.fill.bytes.len(),
+            (&data, &self.chunk_shape, &start),
+            (&mut padded, &self.chunk_shape, &start),
+            extent,
+        );
+        Chunk { index, data: padded.into() }
+    }
+
+    fn overlap(&self, chunk: Vec<usize>, origin: &[usize], shape: &[usize]) -> Overlap {
+        let n_axes = shape.len();
+        let mut overlap = Overlap {
+            chunk,
+            in_block: vec![0; n_axes],
+            in_chunk: vec![0; n_axes],
+            extent: vec![0; n_axes],
+        };
+        for axis in 0..n_axes {
+            let chunk_start = overlap.chunk[axis] * self.chunk_shape[axis];
+            let start = chunk_start.max(origin[axis]);
+            let end = (chunk_start + self.chunk_shape[axis]).min(origin[axis] + shape[axis]);
+            overlap.in_block[axis] = start - origin[axis];
+            overlap.in_chunk[axis] = start - chunk_start;
+            overlap.extent[axis] = end - start;
+        }
+        overlap
+    }
+
+    /// The next chunk in C order that a block overlaps.
+    fn chunk_after(
+        &self,
+        chunk: &[usize],
+        origin: &[usize],
+        shape: &[usize],
+    ) -> Option<Vec<usize>> {
+        let mut next = chunk.to_vec();
+        for axis in (0..next.len()).rev() {
+            next[axis] += 1;
+            if next[axis] * self.chunk_shape[axis] < origin[axis] + shape[axis] {
+                return Some(next);
+            }
+            next[axis] = origin[axis] / self.chunk_shape[axis];
+        }
+        None
+    }
+}
+
+/// The first chunk in C order that a block at `origin` overlaps.
+fn first_chunk(origin: &[usize], chunk_shape: &[usize]) -> Vec<usize> {
+    origin.iter().zip(chunk_shape).map(|(start, size)| start / size).collect()
+}
+
+/// Copies a box between arrays whose elements have `item_size` bytes; each array is given with its
+/// shape and the start of the box in it.
+fn copy_bytes(
+    item_size: usize,
+    (source, source_shape, source_start): (&[u8], &[usize], &[usize]),
+    (target, target_shape, target_start): (&mut [u8], &[usize], &[usize]),
+    extent: &[usize],
+) {
+    // The bytes of an element are the elements of one more axis.
+    let with = |sizes: &[usize], last: usize| [sizes, &[last]].concat();
+    copy_region(
+        source,
+        &with(source_shape, item_size),
+        &with(source_start, 0),
+        target,
+        &with(target_shape, item_size),
+        &with(target_start, 0),
+        &with(extent, item_size),
+    );
+}

@@ -1,0 +1,106 @@
+//! The keys of a store that cannot rename; the array becomes visible with its metadata.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use zarrs::storage::{
+    ReadableStorage, ReadableWritableListableStorage, ReadableWritableStorageTraits, StorageError,
+    StoreKey, StorePrefix,
+};
+
+use super::{Destination, check_existing};
+use crate::node::{Node, node_in_store};
+use crate::{Error, Existing, Result, Target};
+
+/// An array that is written to its own place, the metadata last.
+pub(crate) struct InPlace {
+    store: ReadableWritableListableStorage,
+    path: String,
+    prefix: StorePrefix,
+    /// The array's metadata, from the seal until it is published.
+    metadata: OnceLock<Bytes>,
+    /// Whether an array was there, which the first write removes.
+    replaces: bool,
+    /// The outcome of removing it.
+    removed: OnceLock<Result<(), String>>,
+    published: AtomicBool,
+}
+
+impl InPlace {
+    pub(crate) fn begin(
+        target: &Target,
+        store: ReadableWritableListableStorage,
+        path: &str,
+        existing: Existing,
+    ) -> Result<InPlace> {
+        let prefix = match path.trim_start_matches('/') {
+            "" => StorePrefix::root(),
+            path => StorePrefix::new(format!("{path}/")).map_err(|error| {
+                Error::InvalidStorePath { path: path.to_owned(), reason: error.to_string() }
+            })?,
+        };
+        let node = node_in_store(&*store, &prefix)?;
+        check_existing(target, node, existing)?;
+        if node != Node::Vacant && existing == Existing::Replace {
+            return Err(Error::ReplaceUnsupported { target: target.to_string() });
+        }
+        Ok(InPlace {
+            store,
+            path: path.to_owned(),
+            prefix,
+            metadata: OnceLock::new(),
+            replaces: node != Node::Vacant,
+            removed: OnceLock::new(),
+            published: AtomicBool::new(false),
+        })
+    }
+
+    fn set(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let key = format!("{}{name}", self.prefix.as_str());
+        let failed = |source| Error::Store { key: key.clone(), source };
+        let removed = self.removed.get_or_init(|| match self.replaces {
+            true => self.store.erase_prefix(&self.prefix).map_err(|error| error.to_string()),
+            false => Ok(()),
+        });
+        removed.clone().map_err(|message| failed(message.into()))?;
+        StoreKey::new(key.as_str())
+            .map_err(StorageError::from)
+            .and_then(|key| self.store.set(&key, bytes))
+            .map_err(|error| failed(error.into()))
+    }
+}
+
+impl Destination for InPlace {
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
+        self.set(key, Bytes::copy_from_slice(bytes))
+    }
+
+    fn seal(&self, metadata: &[u8]) -> Result<()> {
+        let _ = self.metadata.set(Bytes::copy_from_slice(metadata));
+        Ok(())
+    }
+
+    fn publish(&self) -> Result<()> {
+        let metadata = self.metadata.get().expect("an array is sealed before it is published");
+        self.set("zarr.json", metadata.clone())?;
+        self.published.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reader(&self) -> (ReadableStorage, String) {
+        let store = Arc::clone(&self.store).readable_writable();
+        (ReadableWritableStorageTraits::readable(store), self.path.clone())
+    }
+}
+
+impl Drop for InPlace {
+    fn drop(&mut self) {
+        let wrote_here = self.removed.get().is_some_and(Result::is_ok);
+        if wrote_here && !self.published.load(Ordering::Relaxed) {
+            // All that was written are chunks. An error here would hide the one that ended the write.
+            let chunks = StorePrefix::new(format!("{}c/", self.prefix.as_str()));
+            let _ = chunks.map(|chunks| self.store.erase_prefix(&chunks));
+        }
+    }
+}

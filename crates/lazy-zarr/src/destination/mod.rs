@@ -1,0 +1,54 @@
+//! Where a write puts its chunks, and how the whole becomes visible.
+
+mod in_place;
+mod staged;
+
+use std::sync::Arc;
+
+use zarrs::storage::ReadableStorage;
+
+use crate::node::Node;
+use crate::target::Resolved;
+use crate::{Error, Existing, Result, Target};
+
+/// Takes the chunks of one array and makes them visible at once.
+///
+/// Dropped before it is published, it leaves the target as it was.
+pub(crate) trait Destination: Send + Sync {
+    /// Keeps an encoded chunk. Called from several threads, once for each key.
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Keeps the metadata, after the last chunk.
+    fn seal(&self, metadata: &[u8]) -> Result<()>;
+
+    /// Makes the array visible at the target.
+    fn publish(&self) -> Result<()>;
+
+    /// What the published array is read through, and its path therein.
+    fn reader(&self) -> (ReadableStorage, String);
+}
+
+/// Checks the target and prepares to write there.
+pub(crate) fn begin(target: &Target, existing: Existing) -> Result<Arc<dyn Destination>> {
+    match target.resolve()? {
+        Resolved::Directory { file_system, path } => {
+            Ok(Arc::new(staged::Staged::begin(target, file_system, &path, existing)?))
+        }
+        Resolved::Store { store, path } => {
+            Ok(Arc::new(in_place::InPlace::begin(target, store, &path, existing)?))
+        }
+    }
+}
+
+/// Whether what lies at the target may make room for the array.
+fn check_existing(target: &Target, node: Node, existing: Existing) -> Result<()> {
+    let target = target.to_string();
+    match (node, existing) {
+        (Node::Vacant, _) => Ok(()),
+        (Node::File, _) => Err(Error::TargetIsFile { target }),
+        (Node::NotZarr, _) => Err(Error::TargetNotZarr { target }),
+        (Node::Array | Node::Group, Existing::Fail) => Err(Error::TargetExists { target }),
+        (Node::Group, _) => Err(Error::TargetIsGroup { target }),
+        (Node::Array, Existing::Replace | Existing::ReplaceInPlace) => Ok(()),
+    }
+}

@@ -1,0 +1,268 @@
+//! The crate's error.
+
+use std::io;
+use std::path::PathBuf;
+
+use lazy_core::{BoxError, DType};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an array could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The sequence could not be evaluated: its blocks do not fit together, or its producer failed.
+    #[error(transparent)]
+    Sequence(lazy_core::Error),
+
+    /// A URL's scheme is not one of a store that can be written to.
+    #[error(
+        "{url} has the scheme {scheme}, but only file URLs, paths and store instances are known"
+    )]
+    UnknownScheme {
+        /// The URL.
+        url: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// A URL leads to no path.
+    #[error("{url} is no URL of a local path: {reason}")]
+    InvalidUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The path within a store is not one of an array.
+    #[error("{path:?} is no path within a store: {reason}")]
+    InvalidStorePath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// There is an array or a group at the target already.
+    #[error(
+        "{target} exists already; remove it, or ask for it to be replaced (`Existing::Replace`)"
+    )]
+    TargetExists {
+        /// The target.
+        target: String,
+    },
+    /// The target is to be replaced, but it is a group, which may hold other arrays.
+    #[error("{target} is a Zarr group, which is never replaced by an array; name another target")]
+    TargetIsGroup {
+        /// The target.
+        target: String,
+    },
+    /// The target is a file.
+    #[error("{target} is a file, which is never overwritten; name another target")]
+    TargetIsFile {
+        /// The target.
+        target: String,
+    },
+    /// The target holds something that is no Zarr array.
+    #[error(
+        "{target} holds data that is no Zarr array, which is never deleted; name another target"
+    )]
+    TargetNotZarr {
+        /// The target.
+        target: String,
+    },
+    /// The target lies within an array.
+    #[error("{target} lies within the Zarr array {array}; name a target outside of it")]
+    TargetInArray {
+        /// The target.
+        target: String,
+        /// The array.
+        array: PathBuf,
+    },
+    /// The target is to be replaced, but its store cannot rename.
+    #[error(
+        "{target} lies in a store that cannot rename, so the old array would be gone before the \
+         new one is complete; ask for that by name (`Existing::ReplaceInPlace`)"
+    )]
+    ReplaceUnsupported {
+        /// The target.
+        target: String,
+    },
+    /// The target or what is around it cannot be looked at.
+    #[error("{} cannot be examined: {source}", path.display())]
+    Examine {
+        /// The path.
+        path: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// Nothing can be written beside the target.
+    #[error("{target} cannot be written: no directory can be made in {}: {source}", directory.display())]
+    NotWritable {
+        /// The target.
+        target: String,
+        /// Where the unfinished array was to be kept.
+        directory: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// A chunk or the metadata could not be written.
+    #[error("{} could not be written: {source}; the target is as it was", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// The complete array could not be moved to its place.
+    #[error("the complete array could not be moved to {target}: {source}; the target is as it was")]
+    Publish {
+        /// The target.
+        target: String,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// A store instance failed.
+    #[error("the store failed at key {key}: {source}")]
+    Store {
+        /// The key.
+        key: String,
+        /// What the store answered.
+        source: BoxError,
+    },
+    /// A thread that encodes and writes chunks panicked.
+    #[error("chunk {chunk:?} could not be encoded and written, by a panic: {message}")]
+    WriterPanicked {
+        /// The chunk's index along each axis.
+        chunk: Vec<usize>,
+        /// The panic's message.
+        message: String,
+    },
+
+    /// The chunk shape has another number of axes than the array.
+    #[error("the chunk shape {chunk_shape:?} does not have the array's {n_axes} axes")]
+    ChunkRank {
+        /// The chunk shape.
+        chunk_shape: Vec<usize>,
+        /// The array's number of axes.
+        n_axes: usize,
+    },
+    /// The chunk shape has a size of 0, or chunks are larger than memory can be.
+    #[error("the chunk shape {chunk_shape:?} is impossible: {reason}")]
+    ChunkShape {
+        /// The chunk shape.
+        chunk_shape: Vec<usize>,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There are fewer or more dimension names than axes.
+    #[error("there are {} dimension names {names:?}, but the array has {n_axes} axes", names.len())]
+    DimensionNames {
+        /// The names.
+        names: Vec<String>,
+        /// The array's number of axes.
+        n_axes: usize,
+    },
+    /// The fill value has another dtype than the array.
+    #[error("the fill value has dtype {actual}, but the array has {expected}")]
+    FillValueDType {
+        /// The array's dtype.
+        expected: DType,
+        /// The fill value's dtype.
+        actual: DType,
+    },
+    /// A setting is out of its range.
+    #[error("{setting} is {value}, but it must be {range}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: i64,
+        /// The values that it can have.
+        range: &'static str,
+    },
+    /// A chunk could not be encoded.
+    #[error("chunk {chunk:?} could not be encoded: {source}")]
+    Encode {
+        /// The chunk's index along each axis.
+        chunk: Vec<usize>,
+        /// What the codec answered.
+        source: BoxError,
+    },
+    /// The array's metadata could not be made.
+    #[error("no Zarr metadata can be made for the array: {source}")]
+    Metadata {
+        /// Why not.
+        source: BoxError,
+    },
+
+    /// There is no array at the target.
+    #[error("{target} is no Zarr array: {source}")]
+    Open {
+        /// The target.
+        target: String,
+        /// What is there, or what is wrong with it.
+        source: BoxError,
+    },
+    /// The stored array's data type has no counterpart.
+    #[error("{target} has the data type {data_type}, which has no counterpart here")]
+    UnsupportedDataType {
+        /// The target.
+        target: String,
+        /// The name of the data type.
+        data_type: String,
+    },
+    /// A region does not lie within the array.
+    #[error("the region {region:?} does not lie within an array of shape {shape:?}")]
+    Region {
+        /// The region: one range per axis.
+        region: Vec<std::ops::Range<usize>>,
+        /// The array's shape.
+        shape: Vec<usize>,
+    },
+    /// Block sizes do not add up to the array's size along an axis.
+    #[error(
+        "blocks of {actual} elements in all do not cut axis {axis} of an array of shape {shape:?}"
+    )]
+    BlockSizes {
+        /// The axis.
+        axis: usize,
+        /// The sum of the block sizes.
+        actual: usize,
+        /// The array's shape.
+        shape: Vec<usize>,
+    },
+    /// A region could not be read.
+    #[error("the region {region:?} of {target} could not be read: {source}")]
+    Read {
+        /// The target.
+        target: String,
+        /// The region: one range per axis.
+        region: Vec<std::ops::Range<usize>>,
+        /// What the store or the codec answered.
+        source: BoxError,
+    },
+}
+
+/// Restores this crate's own errors, which a reduction hands through as
+/// [`lazy_core::Error::Other`].
+impl From<lazy_core::Error> for Error {
+    fn from(error: lazy_core::Error) -> Error {
+        match error {
+            lazy_core::Error::Other(error) => match error.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(error) => Error::Sequence(lazy_core::Error::Other(error)),
+            },
+            error => Error::Sequence(error),
+        }
+    }
+}
+
+impl From<Error> for lazy_core::Error {
+    fn from(error: Error) -> lazy_core::Error {
+        match error {
+            Error::Sequence(error) => error,
+            error => lazy_core::Error::other(error),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the bytes go: the file system under the writer.
+
+mod local;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+pub use local::LocalFileSystem;
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// Anything that is not a directory.
+    File,
+}
+
+/// The few operations on files and directories that writing and reading an array take.
+///
+/// [`LocalFileSystem`] is the one that runs in earnest; another one can inject faults, or keep
+/// everything in memory. Errors are those of `std::io`, and their kinds matter where they are named.
+pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
+    /// What lies at `path`, symbolic links followed; none when nothing does.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>>;
+
+    /// The path without symbolic links. It must exist.
+    ///
+    /// # Errors
+    ///
+    /// When the path does not exist or cannot be followed.
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// The names in a directory, in any order.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a directory or cannot be read.
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Up to `length` bytes of a file from `offset` on, all of them when no length is given; fewer
+    /// when the file ends before.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] when there is no such file.
+    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes>;
+
+    /// The size of a file in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] when there is no such file.
+    fn size(&self, path: &Path) -> io::Result<u64>;
+
+    /// Makes one new directory.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] when something lies there.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it, where they do not exist.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be made.
+    fn create_directories(&self, path: &Path) -> io::Result<()>;
+
+    /// Writes a new file whole.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] when its directory does not exist.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Moves a directory to `to` in one step. Nothing may lie there but an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// When something else lies at `to`, which is then left as it was.
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Exchanges two directories in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] when the file system has no such operation.
+    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all below it.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be removed.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+}

@@ -1,0 +1,233 @@
+//! Zarr's words for ours: data types, fill values, codecs and metadata.
+
+use std::borrow::Cow;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use lazy_core::{DType, Element};
+use zarrs::array::codec::ZstdCodec;
+use zarrs::array::codec::api::{ArrayToBytesCodecTraits, BytesToBytesCodecTraits};
+use zarrs::array::{
+    Array, ArrayBuilder, ArrayBytes, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type,
+};
+use zarrs::plugin::ExtensionName;
+
+use crate::{Error, Result};
+
+/// How the bytes of a chunk are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Codec {
+    /// As they are, little-endian.
+    None,
+    /// Compressed by Zstandard.
+    Zstd {
+        /// The compression level: from 1, the fastest, to 22; 0 is the library's default, and
+        /// negative levels are faster still.
+        level: i32,
+    },
+}
+
+impl Codec {
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Codec::Zstd { level } if !(-131_072..=22).contains(&level) => Err(Error::Setting {
+                setting: "the zstd level",
+                value: level.into(),
+                range: "between -131072 and 22",
+            }),
+            Codec::None | Codec::Zstd { .. } => Ok(()),
+        }
+    }
+
+    fn bytes_to_bytes(self) -> Vec<Arc<dyn BytesToBytesCodecTraits>> {
+        match self {
+            Codec::None => Vec::new(),
+            Codec::Zstd { level } => vec![Arc::new(ZstdCodec::new(level, false))],
+        }
+    }
+}
+
+/// One element, for the elements of a chunk that lie outside of the array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FillElement {
+    pub(crate) dtype: DType,
+    /// The element's native-endian bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl FillElement {
+    pub(crate) fn new<A: Element>(value: A) -> FillElement {
+        let block = lazy_core::ArrayBlock::from_vec([1], vec![value]).expect("one element");
+        FillElement { dtype: A::DTYPE, bytes: block.data().to_vec() }
+    }
+
+    /// NaN for floats, in both parts of complex numbers; else 0.
+    pub(crate) fn default_of(dtype: DType) -> FillElement {
+        let parts =
+            |bytes: &[u8]| FillElement { dtype, bytes: bytes.repeat(dtype.size() / bytes.len()) };
+        match dtype {
+            DType::Float16 => parts(&f16::from_bits(0x7e00).to_ne_bytes()),
+            DType::BFloat16 => parts(&bf16::from_bits(0x7fc0).to_ne_bytes()),
+            DType::Float32 | DType::Complex64 => parts(&f32::from_bits(0x7fc0_0000).to_ne_bytes()),
+            DType::Float64 | DType::Complex128 => {
+                parts(&f64::from_bits(0x7ff8_0000_0000_0000).to_ne_bytes())
+            }
+            _ => parts(&[0]),
+        }
+    }
+
+    /// Whether every bit is 0.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.bytes.iter().all(|byte| *byte == 0)
+    }
+
+    /// A dense array of this element.
+    pub(crate) fn array(&self, n_bytes: usize) -> Vec<u8> {
+        self.bytes.repeat(n_bytes / self.bytes.len())
+    }
+}
+
+/// Everything in an array's metadata but its shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Format {
+    pub(crate) dtype: DType,
+    pub(crate) chunk_shape: Vec<usize>,
+    pub(crate) codec: Codec,
+    pub(crate) fill: FillElement,
+    pub(crate) dimension_names: Option<Vec<String>>,
+    pub(crate) attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Format {
+    fn builder(&self, shape: &[usize]) -> ArrayBuilder {
+        let mut builder = ArrayBuilder::new(
+            as_u64(shape),
+            as_u64(&self.chunk_shape),
+            zarr_data_type(self.dtype),
+            FillValue::new(self.fill.bytes.clone()),
+        );
+        builder
+            .bytes_to_bytes_codecs(self.codec.bytes_to_bytes())
+            .dimension_names(self.dimension_names.clone())
+            .attributes(self.attributes.clone());
+        builder
+    }
+
+    /// The `zarr.json` of an array of this shape.
+    pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
+        self.builder(shape)
+            .build_metadata()
+            .map_err(|error| Error::Metadata { source: error.into() })
+    }
+
+    pub(crate) fn encoder(&self) -> Result<Encoder> {
+        // Keys and encoding do not depend on the shape, which need not be known yet.
+        let array = self
+            .builder(&vec![0; self.chunk_shape.len()])
+            .build(Arc::new(()), "/")
+            .map_err(|error| Error::Metadata { source: error.into() })?;
+        let chunk_shape = self.chunk_shape.iter().map(|&size| NonZeroU64::new(size as u64));
+        let chunk_shape = chunk_shape.collect::<Option<_>>().expect("chunk sizes are not 0");
+        Ok(Encoder { array, chunk_shape })
+    }
+}
+
+/// Names and encodes the chunks of an array.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    array: Array<()>,
+    chunk_shape: Vec<NonZeroU64>,
+}
+
+impl Encoder {
+    /// The key of a chunk, relative to the array.
+    pub(crate) fn key(&self, chunk: &[usize]) -> String {
+        self.array.chunk_key(&as_u64(chunk)).to_string()
+    }
+
+    /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
+    pub(crate) fn encode<'d>(&self, chunk: &[usize], data: &'d [u8]) -> Result<Cow<'d, [u8]>> {
+        // One thread: the chunks are what is spread over threads.
+        let options = CodecOptions::default().with_concurrent_target(1);
+        self.array
+            .codecs()
+            .encode(
+                ArrayBytes::new_flen(data),
+                &self.chunk_shape,
+                self.array.data_type(),
+                self.array.fill_value(),
+                &options,
+            )
+            .map_err(|error| Error::Encode { chunk: chunk.to_vec(), source: error.into() })
+    }
+}
+
+fn zarr_data_type(dtype: DType) -> DataType {
+    match dtype {
+        DType::Bool => data_type::bool(),
+        DType::Int8 => data_type::int8(),
+        DType::Int16 => data_type::int16(),
+        DType::Int32 => data_type::int32(),
+        DType::Int64 => data_type::int64(),
+        DType::UInt8 => data_type::uint8(),
+        DType::UInt16 => data_type::uint16(),
+        DType::UInt32 => data_type::uint32(),
+        DType::UInt64 => data_type::uint64(),
+        DType::Float16 => data_type::float16(),
+        DType::BFloat16 => data_type::bfloat16(),
+        DType::Float32 => data_type::float32(),
+        DType::Float64 => data_type::float64(),
+        DType::Complex64 => data_type::complex64(),
+        DType::Complex128 => data_type::complex128(),
+    }
+}
+
+/// The dtype of a Zarr data type; its name when there is none.
+pub(crate) fn dtype_of(data_type: &DataType) -> Result<DType, String> {
+    let name = data_type.name_v3().unwrap_or(Cow::Borrowed("without a name in Zarr v3"));
+    DType::from_name(&name).ok_or_else(|| name.into_owned())
+}
+
+pub(crate) fn as_u64(sizes: &[usize]) -> Vec<u64> {
+    sizes.iter().map(|&size| size as u64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_types_have_the_names_of_dtypes() {
+        for dtype in DType::ALL {
+            assert_eq!(dtype_of(&zarr_data_type(dtype)), Ok(dtype));
+        }
+        assert_eq!(dtype_of(&data_type::string()), Err("string".to_owned()));
+    }
+
+    #[test]
+    fn fill_values_are_nan_or_zero() {
+        for dtype in DType::ALL {
+            let format = Format {
+                dtype,
+                chunk_shape: vec![1],
+                codec: Codec::None,
+                fill: FillElement::default_of(dtype),
+                dimension_names: None,
+                attributes: serde_json::Map::new(),
+            };
+            let json = serde_json::to_value(format.metadata(&[1]).unwrap()).unwrap();
+            let expected = match dtype {
+                DType::Bool => serde_json::json!(false),
+                DType::Float16 | DType::BFloat16 | DType::Float32 | DType::Float64 => {
+                    serde_json::json!("NaN")
+                }
+                DType::Complex64 | DType::Complex128 => serde_json::json!(["NaN", "NaN"]),
+                _ => serde_json::json!(0),
+            };
+            assert_eq!(json["fill_value"], expected, "{dtype}");
+            assert_eq!(json["data_type"], dtype.name());
+        }
+    }
+}

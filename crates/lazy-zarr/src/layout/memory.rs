@@ -1,0 +1,60 @@
+//! How much memory a write takes, before it starts.
+
+use lazy_core::{Cut, DType};
+
+use super::{ChunkShape, automatic_chunk_shape, n_bytes};
+
+/// What a write's memory depends on.
+pub(crate) struct MemoryBound<'a> {
+    pub(crate) cut: Cut,
+    pub(crate) chunk_shape: &'a ChunkShape,
+    pub(crate) n_threads: usize,
+    pub(crate) dtype: DType,
+    /// The array's shape without axis 0.
+    pub(crate) row_shape: &'a [usize],
+    /// The shape of the first and the largest block.
+    pub(crate) block_shape: &'a [usize],
+}
+
+/// What a thread's chunk can grow by when it is encoded, and what is allocated beside chunks.
+const SLACK: usize = 64 << 10;
+
+/// The bytes that a write holds at most, above the block that the producer has just made.
+pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
+    match write.chunk_shape {
+        ChunkShape::Explicit(chunk_shape) => assembling(write, chunk_shape),
+        ChunkShape::Automatic { target_bytes } => {
+            let width = (write.cut == Cut::RowsAndColumns).then(|| write.row_shape[0]);
+            // The width may be known or not by the time the layout is settled.
+            let assembled = [width, None].map(|width| {
+                let chunk_shape = automatic_chunk_shape(
+                    write.cut,
+                    write.dtype,
+                    write.block_shape,
+                    width,
+                    *target_bytes,
+                );
+                assembling(write, &chunk_shape)
+            });
+            // Blocks are kept until there is a target's worth of them.
+            let kept = target_bytes.saturating_add(n_bytes(write.dtype, write.block_shape));
+            assembled[0].max(assembled[1]).saturating_add(kept)
+        }
+    }
+}
+
+fn assembling(write: &MemoryBound<'_>, chunk_shape: &[usize]) -> usize {
+    let chunk = n_bytes(write.dtype, chunk_shape);
+    let chunks_per_row = write
+        .row_shape
+        .iter()
+        .zip(&chunk_shape[1..])
+        .fold(1_usize, |n, (size, chunk_size)| n.saturating_mul(size.div_ceil(*chunk_size)));
+    // A band can span several rows of chunks, each with one chunk that its last block cuts.
+    let spanned = write.block_shape[0].div_ceil(chunk_shape[0]) + 1;
+    // Waiting chunks, one per thread with its encoded copy, and one that is being padded.
+    let in_flight = 3 * write.n_threads + 1;
+    let n_chunks = chunks_per_row.saturating_add(spanned).saturating_add(in_flight);
+    let encoding = write.n_threads * (chunk / 128 + SLACK) + SLACK;
+    n_chunks.saturating_mul(chunk).saturating_add(encoding)
+}

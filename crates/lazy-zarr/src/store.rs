@@ -1,0 +1,67 @@
+//! A directory of a [`FileSystem`] as a store that zarrs reads.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator, InvalidByteRangeError};
+use zarrs::storage::{MaybeBytesIterator, ReadableStorageTraits, StorageError, StoreKey};
+
+use crate::FileSystem;
+
+/// Reads keys as files below a directory.
+#[derive(Debug)]
+pub(crate) struct DirectoryStore {
+    file_system: Arc<dyn FileSystem>,
+    directory: PathBuf,
+}
+
+impl DirectoryStore {
+    pub(crate) fn new(file_system: Arc<dyn FileSystem>, directory: PathBuf) -> DirectoryStore {
+        DirectoryStore { file_system, directory }
+    }
+
+    fn path(&self, key: &StoreKey) -> PathBuf {
+        self.directory.join(key.as_str())
+    }
+
+    fn read(&self, key: &StoreKey, range: ByteRange, size: u64) -> Result<Bytes, StorageError> {
+        let invalid = || InvalidByteRangeError::new(range, size);
+        let (offset, length) = match range {
+            ByteRange::FromStart(offset, length) => (offset, length),
+            ByteRange::Suffix(length) => {
+                (size.checked_sub(length).ok_or_else(invalid)?, Some(length))
+            }
+        };
+        let bytes = self.file_system.read(&self.path(key), offset, length)?;
+        match length {
+            Some(length) if length != bytes.len() as u64 => Err(invalid().into()),
+            _ => Ok(bytes),
+        }
+    }
+}
+
+impl ReadableStorageTraits for DirectoryStore {
+    fn get_partial_many<'a>(
+        &'a self,
+        key: &StoreKey,
+        byte_ranges: ByteRangeIterator<'a>,
+    ) -> Result<MaybeBytesIterator<'a>, StorageError> {
+        let Some(size) = self.size_key(key)? else { return Ok(None) };
+        let key = key.clone();
+        Ok(Some(Box::new(byte_ranges.map(move |range| self.read(&key, range, size)))))
+    }
+
+    fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
+        match self.file_system.size(&self.path(key)) {
+            Ok(size) => Ok(Some(size)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn supports_get_partial(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,209 @@
+//! Where an array lies or is to lie.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use zarrs::storage::{ReadableWritableListableStorage, ReadableWritableListableStorageTraits};
+
+use crate::{Error, FileSystem, LocalFileSystem, Result};
+
+/// Where an array lies or is to lie: a path, a `file://` URL, or a path within a store instance.
+///
+/// Made from a string, which is a URL when it has a scheme (`file:///data/array.zarr`) and a path
+/// otherwise; from a path, which never is a URL; or from a store, where the array lies at the root.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use lazy_zarr::{MemoryStore, Target};
+///
+/// assert_eq!(Target::from("data/array.zarr").to_string(), "data/array.zarr");
+/// assert_eq!(Target::from("file:///data/array.zarr").to_string(), "file:///data/array.zarr");
+///
+/// let store = Arc::new(MemoryStore::new());
+/// assert_eq!(Target::in_store(store, "/group/array").to_string(), "store:/group/array");
+/// ```
+#[derive(Clone)]
+pub struct Target {
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Path { file_system: Arc<dyn FileSystem>, path: PathBuf },
+    Url(String),
+    Store { store: ReadableWritableListableStorage, path: String },
+}
+
+/// A target that was found to be one.
+pub(crate) enum Resolved {
+    Directory { file_system: Arc<dyn FileSystem>, path: PathBuf },
+    Store { store: ReadableWritableListableStorage, path: String },
+}
+
+impl Target {
+    /// A path of a file system other than the machine's.
+    pub fn on(file_system: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Target {
+        Target { place: Place::Path { file_system, path: path.into() } }
+    }
+
+    /// A path within a store: `/` for its root, `/group/array` for an array in a group.
+    pub fn in_store<S>(store: Arc<S>, path: impl Into<String>) -> Target
+    where
+        S: ReadableWritableListableStorageTraits + 'static,
+    {
+        Target { place: Place::Store { store, path: path.into() } }
+    }
+
+    /// The directory or the store that this leads to.
+    pub(crate) fn resolve(&self) -> Result<Resolved> {
+        match &self.place {
+            Place::Path { file_system, path } => {
+                Ok(Resolved::Directory { file_system: Arc::clone(file_system), path: path.clone() })
+            }
+            Place::Url(url) => Ok(Resolved::Directory {
+                file_system: Arc::new(LocalFileSystem),
+                path: path_of_url(url)?,
+            }),
+            Place::Store { store, path } => {
+                check_store_path(path)?;
+                Ok(Resolved::Store { store: Arc::clone(store), path: path.clone() })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Path { path, .. } => path.display().fmt(formatter),
+            Place::Url(url) => formatter.write_str(url),
+            Place::Store { path, .. } => write!(formatter, "store:{path}"),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Target({self})")
+    }
+}
+
+impl From<&str> for Target {
+    fn from(path_or_url: &str) -> Target {
+        if scheme_and_rest(path_or_url).is_some() {
+            Target { place: Place::Url(path_or_url.to_owned()) }
+        } else {
+            Target::from(Path::new(path_or_url))
+        }
+    }
+}
+
+impl From<String> for Target {
+    fn from(path_or_url: String) -> Target {
+        Target::from(path_or_url.as_str())
+    }
+}
+
+impl From<&String> for Target {
+    fn from(path_or_url: &String) -> Target {
+        Target::from(path_or_url.as_str())
+    }
+}
+
+impl From<&Path> for Target {
+    fn from(path: &Path) -> Target {
+        Target::on(Arc::new(LocalFileSystem), path)
+    }
+}
+
+impl From<PathBuf> for Target {
+    fn from(path: PathBuf) -> Target {
+        Target::on(Arc::new(LocalFileSystem), path)
+    }
+}
+
+impl From<&PathBuf> for Target {
+    fn from(path: &PathBuf) -> Target {
+        Target::from(path.as_path())
+    }
+}
+
+impl<S: ReadableWritableListableStorageTraits + 'static> From<Arc<S>> for Target {
+    fn from(store: Arc<S>) -> Target {
+        Target::in_store(store, "/")
+    }
+}
+
+/// The scheme of a URL, and what follows `://`.
+fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let mut letters = scheme.chars();
+    let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
+    is_scheme.then_some((scheme, rest))
+}
+
+fn path_of_url(url: &str) -> Result<PathBuf> {
+    let invalid = |reason| Error::InvalidUrl { url: url.to_owned(), reason };
+    let (scheme, rest) = scheme_and_rest(url).ok_or(invalid("it has no scheme"))?;
+    if !scheme.eq_ignore_ascii_case("file") {
+        return Err(Error::UnknownScheme { url: url.to_owned(), scheme: scheme.to_owned() });
+    }
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err(invalid("it names a host; write file:///absolute/path"));
+    }
+    if path.contains(['?', '#']) {
+        return Err(invalid("it has a query or a fragment; write ? as %3F and # as %23"));
+    }
+    match percent_decode_str(path).decode_utf8() {
+        Ok(path) => Ok(PathBuf::from(path.into_owned())),
+        Err(_) => Err(invalid("it does not decode to UTF-8")),
+    }
+}
+
+fn check_store_path(path: &str) -> Result<()> {
+    match zarrs::node::NodePath::new(path) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::InvalidStorePath {
+            path: path.to_owned(),
+            reason: "it starts with / and has no empty parts, as / or /group/array".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_urls_are_paths() {
+        let path = |url| path_of_url(url).map_err(|error| error.to_string());
+        assert_eq!(path("file:///a/b%20c"), Ok(PathBuf::from("/a/b c")));
+        assert_eq!(path("FILE://localhost/a"), Ok(PathBuf::from("/a")));
+        for (url, reason) in [
+            ("file://host/a", "names a host"),
+            ("file://a", "names a host"),
+            ("file:///a?b", "has a query"),
+            ("file:///a%ff", "UTF-8"),
+            ("s3://bucket/a", "scheme s3"),
+        ] {
+            let message = path(url).unwrap_err();
+            assert!(message.contains(reason) && message.contains(url), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_strings_with_a_scheme_are_urls() {
+        for text in ["/a/b", "a", "a:b", "1a://b", "dir/x://y"] {
+            assert!(scheme_and_rest(text).is_none(), "{text}");
+        }
+        assert!(matches!(Target::from(Path::new("s3://a")).place, Place::Path { .. }));
+        assert!(matches!(Target::from("s3://a").place, Place::Url(_)));
+    }
+}
