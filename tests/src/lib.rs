@@ -1,1 +1,10 @@
+//! What the tests across crates share: arrays with known elements, cut into blocks in every way, and
+//! file systems that fail.
 
+mod array;
+mod case;
+mod faulty;
+
+pub use array::{Real, element_bytes, elements, real_values};
+pub use case::{Case, Chunks, case};
+pub use faulty::{Fault, FaultyFileSystem};

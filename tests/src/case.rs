@@ -1,0 +1,261 @@
+//! An array, how it is cut into blocks, and how it is to be stored.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_chunks::zarr::{Codec, Target, ZarrSink};
+use lazy_chunks::{
+    ArrayBlock, BlockSizes, DType, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
+    NestedSource, SharedIndexed, Source, Streamed,
+};
+use proptest::prelude::*;
+
+use crate::elements;
+
+/// An array, how it is cut into blocks, and how it is to be stored.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The element type.
+    pub dtype: DType,
+    /// What the elements follow from, beside their index.
+    pub seed: u64,
+    /// The block sizes along axis 0.
+    pub rows: Vec<usize>,
+    /// The block sizes along axis 1, when it is cut.
+    pub columns: Option<Vec<usize>>,
+    /// The sizes of the axes that are not cut.
+    pub trailing: Vec<usize>,
+    /// The chunk shape.
+    pub chunks: Chunks,
+    /// How chunks are encoded.
+    pub codec: Codec,
+    /// The threads that write.
+    pub n_threads: usize,
+}
+
+/// A chunk shape, or the bytes of an automatic one.
+#[derive(Clone, Debug)]
+pub enum Chunks {
+    /// Bytes of an automatic chunk.
+    Automatic(usize),
+    /// Sizes, of which as many are taken as there are axes.
+    Explicit(Vec<usize>),
+}
+
+/// Any case, of a sequence or a nested one.
+pub fn case() -> impl Strategy<Value = Case> {
+    let sizes = |range| prop::collection::vec(0..8usize, range);
+    let chunks = prop_oneof![
+        (0..2000usize).prop_map(Chunks::Automatic),
+        prop::collection::vec(1..10usize, 5).prop_map(Chunks::Explicit),
+    ];
+    let codec = prop_oneof![Just(Codec::None), (-2..5).prop_map(|level| Codec::Zstd { level }),];
+    let array = (
+        prop::sample::select(DType::ALL.to_vec()),
+        any::<u64>(),
+        sizes(0..8),
+        prop::option::of(sizes(1..8)),
+        prop::collection::vec(0..4usize, 0..3),
+    );
+    (array, chunks, codec, 1..4usize).prop_map(
+        |((dtype, seed, rows, columns, trailing), chunks, codec, n_threads)| Case {
+            dtype,
+            seed,
+            rows,
+            columns,
+            trailing,
+            chunks,
+            codec,
+            n_threads,
+        },
+    )
+}
+
+impl Case {
+    /// The array's shape.
+    #[must_use]
+    pub fn shape(&self) -> Vec<usize> {
+        let mut shape = vec![self.rows.iter().sum()];
+        shape.extend(self.columns.as_ref().map(|columns| columns.iter().sum::<usize>()));
+        shape.extend(&self.trailing);
+        shape
+    }
+
+    /// The array.
+    #[must_use]
+    pub fn array(&self) -> ArrayBlock {
+        let shape = self.shape();
+        elements(self.dtype, self.seed, &shape, &vec![0; shape.len()], &shape)
+    }
+
+    /// Block `(i, j)`; `j` is 0 when only axis 0 is cut.
+    #[must_use]
+    pub fn block(&self, i: usize, j: usize) -> ArrayBlock {
+        let shape = self.shape();
+        let mut start = vec![0; shape.len()];
+        let mut extent = shape.clone();
+        let sizes = [Some(&self.rows), self.columns.as_ref()];
+        for (axis, (sizes, block)) in sizes.into_iter().zip([i, j]).enumerate() {
+            if let Some(sizes) = sizes {
+                start[axis] = sizes[..block].iter().sum();
+                extent[axis] = sizes[block];
+            }
+        }
+        elements(self.dtype, self.seed, &shape, &start, &extent)
+    }
+
+    /// The number of blocks in a band.
+    #[must_use]
+    pub fn blocks_per_band(&self) -> usize {
+        self.columns.as_ref().map_or(1, Vec::len)
+    }
+
+    /// A sink with the case's settings.
+    pub fn sink(&self, target: impl Into<Target>) -> ZarrSink {
+        let sink = ZarrSink::new(target).with_codec(self.codec).with_threads(self.n_threads);
+        match &self.chunks {
+            Chunks::Automatic(bytes) => sink.with_chunk_bytes(*bytes),
+            Chunks::Explicit(sizes) => sink.with_chunk_shape(&sizes[..self.shape().len()]),
+        }
+    }
+
+    /// The case's bands, counting the blocks that are computed.
+    fn counted_bands<'a>(
+        &'a self,
+        computed: &'a AtomicUsize,
+    ) -> impl Iterator<Item = impl Iterator<Item = ArrayBlock> + 'a> + 'a {
+        (0..self.rows.len()).map(move |i| {
+            (0..self.blocks_per_band()).map(move |j| {
+                computed.fetch_add(1, Ordering::Relaxed);
+                self.block(i, j)
+            })
+        })
+    }
+
+    /// Sequences of the blocks of a case that is cut along axis 0, from producers of every sort,
+    /// which count the blocks they compute.
+    pub fn sequences<'a>(&'a self, computed: &'a AtomicUsize) -> Sequences<'a> {
+        let row_shape = self.shape()[1..].to_vec();
+        let blocks = move || self.counted_bands(computed).flatten();
+        let block = move |i| {
+            computed.fetch_add(1, Ordering::Relaxed);
+            self.block(i, 0)
+        };
+        let rows = || BlockSizes::from(&self.rows);
+        let ok = Ok::<_, Infallible>;
+        Sequences {
+            streamed: vec![
+                LazyChunkSequence::new(blocks),
+                LazyChunkSequence::try_new(move || blocks().map(ok)).with_len(self.rows.len()),
+                LazyChunkSequence::from_source(CaseSource { case: self, computed }),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+            indexed: vec![
+                LazyChunkSequence::from_local_fn(rows(), block),
+                LazyChunkSequence::try_from_local_fn(rows(), move |i| ok(block(i))),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+            shared: vec![
+                LazyChunkSequence::from_fn(rows(), block),
+                LazyChunkSequence::try_from_fn(rows(), move |i| ok(block(i))),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+        }
+    }
+
+    /// As [`sequences`](Self::sequences), for a case that is cut along axes 0 and 1.
+    pub fn nested_sequences<'a>(&'a self, computed: &'a AtomicUsize) -> NestedSequences<'a> {
+        let row_shape = self.shape()[1..].to_vec();
+        let bands = move || self.counted_bands(computed);
+        let block = move |i, j| {
+            computed.fetch_add(1, Ordering::Relaxed);
+            self.block(i, j)
+        };
+        let rows = || BlockSizes::from(&self.rows);
+        let columns = || BlockSizes::from(self.columns.as_ref().expect("a nested case"));
+        let ok = Ok::<_, Infallible>;
+        NestedSequences {
+            streamed: vec![
+                NestedLazyChunkSequence::new(bands),
+                NestedLazyChunkSequence::try_new(move || bands().map(move |band| Ok(band.map(ok))))
+                    .with_len(self.rows.len()),
+                NestedLazyChunkSequence::from_source(CaseSource { case: self, computed }),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+            indexed: vec![
+                NestedLazyChunkSequence::from_local_fn(rows(), columns(), block),
+                NestedLazyChunkSequence::try_from_local_fn(rows(), columns(), move |i, j| {
+                    ok(block(i, j))
+                }),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+            shared: vec![
+                NestedLazyChunkSequence::from_fn(rows(), columns(), block),
+                NestedLazyChunkSequence::try_from_fn(rows(), columns(), move |i, j| {
+                    ok(block(i, j))
+                }),
+            ]
+            .into_iter()
+            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
+            .collect(),
+        }
+    }
+}
+
+/// Sequences of the same blocks, by kind.
+#[derive(Debug)]
+pub struct Sequences<'a> {
+    /// From iterators.
+    pub streamed: Vec<LazyChunkSequence<'a, ArrayBlock, Streamed>>,
+    /// From functions that stay on their thread.
+    pub indexed: Vec<LazyChunkSequence<'a, ArrayBlock, Indexed>>,
+    /// From functions of any thread.
+    pub shared: Vec<LazyChunkSequence<'a, ArrayBlock, SharedIndexed>>,
+}
+
+/// Nested sequences of the same blocks, by kind.
+#[derive(Debug)]
+pub struct NestedSequences<'a> {
+    /// From iterators.
+    pub streamed: Vec<NestedLazyChunkSequence<'a, ArrayBlock, Streamed>>,
+    /// From functions that stay on their thread.
+    pub indexed: Vec<NestedLazyChunkSequence<'a, ArrayBlock, Indexed>>,
+    /// From functions of any thread.
+    pub shared: Vec<NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>>,
+}
+
+struct CaseSource<'a> {
+    case: &'a Case,
+    computed: &'a AtomicUsize,
+}
+
+impl Source for CaseSource<'_> {
+    type Block = ArrayBlock;
+    type Error = Infallible;
+
+    fn blocks(&self) -> impl Iterator<Item = Result<ArrayBlock, Infallible>> {
+        self.case.counted_bands(self.computed).flatten().map(Ok)
+    }
+}
+
+impl NestedSource for CaseSource<'_> {
+    type Block = ArrayBlock;
+    type Error = Infallible;
+
+    fn bands(
+        &self,
+    ) -> impl Iterator<Item = Result<impl Iterator<Item = Result<ArrayBlock, Infallible>>, Infallible>>
+    {
+        self.case.counted_bands(self.computed).map(|band| Ok(band.map(Ok)))
+    }
+}

@@ -1,0 +1,102 @@
+//! A file system that fails when it is told to.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use lazy_chunks::zarr::{EntryKind, FileSystem, LocalFileSystem};
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The n-th operation that changes something, counted from 0.
+    Change(usize),
+    /// Every exchange of directories, as unsupported.
+    Exchange,
+}
+
+/// The local file system, with a fault.
+#[derive(Debug)]
+pub struct FaultyFileSystem {
+    fault: Fault,
+    n_changes: AtomicUsize,
+}
+
+impl FaultyFileSystem {
+    /// A file system with this fault.
+    #[must_use]
+    pub fn new(fault: Fault) -> FaultyFileSystem {
+        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0) }
+    }
+
+    /// How often something was changed, or was to be.
+    #[must_use]
+    pub fn n_changes(&self) -> usize {
+        self.n_changes.load(Ordering::Relaxed)
+    }
+
+    fn change(&self) -> io::Result<()> {
+        let n = self.n_changes.fetch_add(1, Ordering::Relaxed);
+        if self.fault == Fault::Change(n) {
+            return Err(io::Error::other("injected fault"));
+        }
+        Ok(())
+    }
+}
+
+impl FileSystem for FaultyFileSystem {
+    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        LocalFileSystem.kind(path)
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        LocalFileSystem.canonicalize(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        LocalFileSystem.list(directory)
+    }
+
+    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
+        LocalFileSystem.read(path, offset, length)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        LocalFileSystem.size(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.create_directory(path)
+    }
+
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.create_directories(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.write(path, bytes)
+    }
+
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.rename_directory(from, to)
+    }
+
+    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if self.fault == Fault::Exchange {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.change()?;
+        LocalFileSystem.exchange_directories(one, other)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.remove_directory(path)
+    }
+}

@@ -1,0 +1,131 @@
+//! A file system that fails at any operation: one error, and the target is the old array or the new.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use lazy_tests::{Fault, FaultyFileSystem};
+
+fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock> {
+    LazyChunkSequence::new(move || (0..4).map(move |_| array(value, 2)))
+}
+
+fn array(value: i32, n_rows: usize) -> ArrayBlock {
+    ArrayBlock::from_vec([n_rows, 5], vec![value; 5 * n_rows]).unwrap()
+}
+
+fn sink(file_system: &Arc<FaultyFileSystem>, path: &Path) -> ZarrSink {
+    let file_system = Arc::clone(file_system);
+    ZarrSink::new(Target::on(file_system, path))
+        .with_chunk_shape([3, 2])
+        .with_existing(Existing::Replace)
+}
+
+fn n_entries(directory: &Path) -> usize {
+    std::fs::read_dir(directory).unwrap().count()
+}
+
+/// Runs a write with a fault at every operation in turn, until none is left to fail at.
+fn with_every_fault(replaces: bool) -> usize {
+    for n in 0.. {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("below/a.zarr");
+        if replaces {
+            sequence(1).to_zarr(&path).unwrap();
+        }
+        let file_system = Arc::new(FaultyFileSystem::new(Fault::Change(n)));
+        let result = sequence(2).to_zarr(sink(&file_system, &path));
+        match (result, StoredArray::open(&path)) {
+            (Ok(stored), Ok(found)) => {
+                assert_eq!(stored.read().unwrap(), array(2, 8));
+                assert_eq!(found.read().unwrap(), array(2, 8));
+            }
+            (Err(error), found) => {
+                assert!(error.to_string().contains("injected fault"), "{error}");
+                assert_eq!(found.is_ok(), replaces, "fault {n}: {error}");
+                if let Ok(found) = found {
+                    assert_eq!(found.read().unwrap(), array(1, 8));
+                }
+                // Nothing is left but the old array, or the directories above the target.
+                let parent = path.parent().unwrap();
+                assert!(n_entries(directory.path()) <= 1);
+                assert!(!parent.exists() || n_entries(parent) == usize::from(replaces));
+            }
+            (Ok(_), Err(error)) => panic!("fault {n} hides a published array: {error}"),
+        }
+        if file_system.n_changes() <= n {
+            return n;
+        }
+    }
+    unreachable!("the write ends")
+}
+
+#[test]
+fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
+    // Staging, nine chunks of which three make a directory first, metadata, parent, rename.
+    assert!(with_every_fault(false) >= 9 + 3 + 4);
+    assert!(with_every_fault(true) >= 9 + 3 + 3);
+}
+
+#[test]
+fn without_an_exchange_two_renames_replace() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    sequence(1).to_zarr(&path).unwrap();
+    let file_system = Arc::new(FaultyFileSystem::new(Fault::Exchange));
+    sequence(2).to_zarr(sink(&file_system, &path)).unwrap();
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+    assert_eq!(n_entries(directory.path()), 1);
+}
+
+#[test]
+fn staging_lies_outside_of_the_hierarchy() {
+    let directory = tempfile::tempdir().unwrap();
+    let group = directory.path().join("group");
+    std::fs::create_dir_all(group.join("nested")).unwrap();
+    let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
+    std::fs::write(group.join("zarr.json"), metadata).unwrap();
+    std::fs::write(group.join("nested/zarr.json"), metadata).unwrap();
+
+    let path = group.join("nested/a.zarr");
+    let blocks = LazyChunkSequence::new(|| {
+        (0..3).map(|i| {
+            assert_eq!(n_entries(&group), 2, "the group's own metadata and the nested group");
+            assert_eq!(n_entries(&group.join("nested")), 1);
+            assert_eq!(n_entries(directory.path()), 2, "the group and the staging");
+            array(i, 1)
+        })
+    });
+    blocks.to_zarr(&path).unwrap();
+    assert_eq!(n_entries(directory.path()), 1);
+    assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
+}
+
+#[test]
+fn a_target_that_appears_meanwhile_is_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let blocks = LazyChunkSequence::new(|| {
+        sequence(1).to_zarr(&path).unwrap();
+        [array(2, 1)]
+    });
+    let error = blocks.to_zarr(&path).unwrap_err().to_string();
+    assert!(error.contains("could not be moved to"), "{error}");
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
+    assert_eq!(n_entries(directory.path()), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_an_array_stays_a_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let link = directory.path().join("link");
+    sequence(1).to_zarr(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    sequence(2).to_zarr(ZarrSink::new(&link).with_existing(Existing::Replace)).unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+    assert_eq!(n_entries(directory.path()), 2);
+}

@@ -1,0 +1,318 @@
+//! The laws that hold for every array, every way of cutting it and every way of storing it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_chunks::zarr::{MemoryStore, StoredArray, ToZarr};
+use lazy_chunks::{
+    ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
+    MeanVariance, NestedLazyChunkSequence, TopK,
+};
+use lazy_tests::{Case, Real, case, real_values};
+use ndarray::{ArrayD, Axis};
+use proptest::prelude::*;
+
+/// Joins blocks along an axis, by ndarray and as bytes.
+fn concatenated_by_hand(blocks: &[ArrayBlock], axis: usize) -> ArrayBlock {
+    let as_bytes = |block: &ArrayBlock| {
+        let shape = [block.shape(), &[block.dtype().size()]].concat();
+        ArrayD::from_shape_vec(shape, block.data().to_vec()).unwrap()
+    };
+    let arrays: Vec<_> = blocks.iter().map(as_bytes).collect();
+    let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
+    let joined = ndarray::concatenate(Axis(axis), &views).unwrap();
+    let shape = joined.shape()[..joined.ndim() - 1].to_vec();
+    let bytes: Vec<u8> = joined.iter().copied().collect();
+    ArrayBlock::new(blocks[0].dtype(), shape, bytes.into()).unwrap()
+}
+
+/// Stores with statistics in one pass, and checks what is stored and each statistic.
+macro_rules! check_sequence {
+    ($case:expr, $computed:expr, $sequence:expr, $by_hand:expr) => {{
+        let (case, sequence): (&Case, _) = ($case, $sequence);
+        let n_blocks = case.rows.len() * case.blocks_per_band();
+        let computed = || $computed.swap(0, Ordering::Relaxed);
+        prop_assert_eq!(computed(), 0, "building a sequence computes nothing");
+
+        let expected = case.array();
+        prop_assert_eq!(&sequence.compute(Concatenate).unwrap(), &expected);
+        prop_assert_eq!(computed(), n_blocks);
+        prop_assert_eq!(&sequence.compute(Concatenate).unwrap(), &expected, "replaying");
+        if let Some(by_hand) = $by_hand(sequence.collect().unwrap()) {
+            prop_assert_eq!(&by_hand, &expected);
+        }
+        computed();
+
+        let store = Arc::new(MemoryStore::new());
+        let sink = case.sink(Arc::clone(&store));
+        let (joined, written) = sequence.compute((Concatenate, sink)).unwrap();
+        prop_assert_eq!(computed(), n_blocks, "a pass computes each block once");
+        prop_assert_eq!(&joined, &expected);
+        for stored in [written, StoredArray::open(store).unwrap()] {
+            prop_assert_eq!(stored.shape(), expected.shape());
+            prop_assert_eq!(&stored.read().unwrap(), &expected);
+            check_statistics(sequence, &stored, &expected)?;
+        }
+        computed();
+    }};
+}
+
+/// What the statistics are computed over: sequences of both types.
+trait Summarized {
+    fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries>;
+}
+
+type Summaries = (lazy_chunks::Moments, lazy_chunks::ArgMaxPerRow, lazy_chunks::TopKPerRow);
+
+impl<K: Kind> Summarized for LazyChunkSequence<'_, ArrayBlock, K> {
+    fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
+        self.compute((MeanVariance, ArgMax::per_row(), TopK::per_row(k)))
+    }
+}
+
+impl<K: Kind> Summarized for NestedLazyChunkSequence<'_, ArrayBlock, K> {
+    fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
+        self.compute((MeanVariance, ArgMax::per_row(), TopK::per_row(k)))
+    }
+}
+
+fn close(a: f64, b: f64, scale: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * scale
+}
+
+/// Statistics over the sequence equal those over the stored array, cut otherwise, and those computed
+/// from the array as a whole.
+fn check_statistics(
+    sequence: &impl Summarized,
+    stored: &StoredArray,
+    array: &ArrayBlock,
+) -> Result<(), TestCaseError> {
+    let row_length: usize = array.shape()[1..].iter().product();
+    let k = 2.min(row_length);
+    let Some(values) = real_values(array) else {
+        prop_assert!(sequence.summaries(1.max(k)).is_err(), "complex numbers have no order");
+        return Ok(());
+    };
+    if row_length == 0 {
+        prop_assert!(sequence.summaries(1).is_err(), "an empty row has no largest element");
+        return Ok(());
+    }
+    let (moments, largest, top) = sequence.summaries(k).unwrap();
+
+    let rechunked = stored.sequence(BlockSizes::uniform(array.shape()[0], 3)).unwrap();
+    let (stored_moments, stored_largest, stored_top) = rechunked.summaries(k).unwrap();
+    prop_assert_eq!(&largest.indices, &stored_largest.indices);
+    prop_assert_eq!(&top.indices, &stored_top.indices);
+
+    for (row, elements) in values.chunks(row_length).enumerate() {
+        let mut order: Vec<usize> = (0..row_length).collect();
+        order.sort_by(|&a, &b| elements[b].compare(elements[a]));
+        let expected: Vec<u64> = order[..k].iter().map(|&index| index as u64).collect();
+        prop_assert_eq!(top.indices.row(row).to_vec(), expected);
+        prop_assert_eq!(largest.indices[row], order[0] as u64);
+        let value = elements[order[0]].to_f64();
+        prop_assert!(close(largest.values[row], value, 0.0));
+        prop_assert!(close(top.values[[row, 0]], value, 0.0));
+    }
+
+    let n = values.len() as f64;
+    let floats: Vec<f64> = values.iter().map(|value| Real::to_f64(*value)).collect();
+    let mean = floats.iter().sum::<f64>() / n;
+    let variance = floats.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    let largest = floats.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    // Squares of floats of any bits overflow; where they do, one order of summing can give an
+    // infinity and another NaN.
+    if largest < 1e150 {
+        for moments in [moments, stored_moments] {
+            prop_assert_eq!(moments.count, values.len() as u64);
+            prop_assert!(close(moments.mean, mean, largest), "{} {}", moments.mean, mean);
+            prop_assert!(close(moments.variance(0), variance, largest * largest));
+        }
+    } else if floats.iter().any(|x| x.is_nan()) {
+        prop_assert!(moments.mean.is_nan() && stored_moments.mean.is_nan());
+    }
+    Ok(())
+}
+
+/// A single block of an indexed sequence is the block of the whole evaluation.
+fn check_random_access<K: IndexedKind>(
+    case: &Case,
+    sequence: &LazyChunkSequence<'_, ArrayBlock, K>,
+) -> Result<(), TestCaseError> {
+    for i in (0..case.rows.len()).rev() {
+        prop_assert_eq!(sequence.block(i).unwrap(), case.block(i, 0));
+    }
+    Ok(())
+}
+
+/// As above, for nested sequences.
+fn check_nested_random_access<K: IndexedKind>(
+    case: &Case,
+    sequence: &NestedLazyChunkSequence<'_, ArrayBlock, K>,
+) -> Result<(), TestCaseError> {
+    for i in (0..case.rows.len()).rev() {
+        for j in (0..case.blocks_per_band()).rev() {
+            prop_assert_eq!(sequence.block(i, j).unwrap(), case.block(i, j));
+        }
+    }
+    Ok(())
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let computed = AtomicUsize::new(0);
+    if case.columns.is_none() {
+        let by_hand = |blocks: Vec<ArrayBlock>| {
+            (!blocks.is_empty()).then(|| concatenated_by_hand(&blocks, 0))
+        };
+        let sequences = case.sequences(&computed);
+        for sequence in &sequences.streamed {
+            check_sequence!(case, computed, sequence, by_hand);
+        }
+        for sequence in &sequences.indexed {
+            check_sequence!(case, computed, sequence, by_hand);
+            check_random_access(case, sequence)?;
+            computed.store(0, Ordering::Relaxed);
+        }
+        for sequence in &sequences.shared {
+            check_sequence!(case, computed, sequence, by_hand);
+            check_random_access(case, sequence)?;
+            computed.store(0, Ordering::Relaxed);
+        }
+    } else {
+        let by_hand = |bands: Vec<Vec<ArrayBlock>>| {
+            let bands: Vec<_> = bands.iter().map(|band| concatenated_by_hand(band, 1)).collect();
+            (!bands.is_empty()).then(|| concatenated_by_hand(&bands, 0))
+        };
+        let sequences = case.nested_sequences(&computed);
+        for sequence in &sequences.streamed {
+            check_sequence!(case, computed, sequence, by_hand);
+        }
+        for sequence in &sequences.indexed {
+            check_sequence!(case, computed, sequence, by_hand);
+            check_nested_random_access(case, sequence)?;
+            computed.store(0, Ordering::Relaxed);
+        }
+        for sequence in &sequences.shared {
+            check_sequence!(case, computed, sequence, by_hand);
+            check_nested_random_access(case, sequence)?;
+            computed.store(0, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn aggregating_storing_and_reducing_agree(case in case()) {
+        check(&case)?;
+    }
+
+    #[test]
+    fn the_bytes_stored_depend_neither_on_the_kind_nor_on_the_threads(case in case()) {
+        let computed = AtomicUsize::new(0);
+        let stored = |case: &Case, streamed: bool| {
+            let directory = tempfile::tempdir().unwrap();
+            let sink = case.sink(directory.path());
+            match (&case.columns, streamed) {
+                (None, true) => case.sequences(&computed).streamed[0].to_zarr(sink),
+                (None, false) => case.sequences(&computed).shared[0].to_zarr(sink),
+                (Some(_), true) => case.nested_sequences(&computed).streamed[0].to_zarr(sink),
+                (Some(_), false) => case.nested_sequences(&computed).shared[0].to_zarr(sink),
+            }
+            .unwrap();
+            files(directory.path())
+        };
+        let expected = stored(&case, true);
+        prop_assert_eq!(&stored(&case, false), &expected);
+        prop_assert_eq!(&stored(&Case { n_threads: case.n_threads + 2, ..case }, true), &expected);
+    }
+
+    #[test]
+    fn every_region_reads_as_the_array_has_it(
+        case in case(),
+        bounds in prop::collection::vec((0.0..=1.0, 0.0..=1.0), 4),
+    ) {
+        let computed = AtomicUsize::new(0);
+        let sink = case.sink(Arc::new(MemoryStore::new()));
+        let stored = match &case.columns {
+            None => case.sequences(&computed).shared[0].to_zarr(sink),
+            Some(_) => case.nested_sequences(&computed).shared[0].to_zarr(sink),
+        }
+        .unwrap();
+        let shape = case.shape();
+        let region: Vec<_> = shape.iter().zip(&bounds).map(|(&size, &(a, b))| {
+            let bound = |x: f64| (x * size as f64) as usize;
+            bound(f64::min(a, b))..bound(f64::max(a, b))
+        }).collect();
+        let start: Vec<_> = region.iter().map(|range| range.start).collect();
+        let extent: Vec<_> = region.iter().map(ExactSizeIterator::len).collect();
+        let expected = lazy_tests::elements(case.dtype, case.seed, &shape, &start, &extent);
+        prop_assert_eq!(stored.read_region(&region).unwrap(), expected);
+    }
+}
+
+/// Every file below a directory, by its path.
+fn files(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().to_owned();
+                files.push((name, std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// All lists of up to `length` sizes below `end`.
+fn lists(length: usize, end: usize) -> Vec<Vec<usize>> {
+    let mut lists = vec![vec![]];
+    let mut last = lists.clone();
+    for _ in 0..length {
+        last = last
+            .iter()
+            .flat_map(|list| (0..end).map(move |size| [&list[..], &[size]].concat()))
+            .collect();
+        lists.extend(last.clone());
+    }
+    lists
+}
+
+#[test]
+fn every_small_case_agrees() {
+    use lazy_chunks::zarr::Codec;
+    use lazy_tests::Chunks;
+
+    let explicit = |rows, columns| Chunks::Explicit(vec![rows, columns]);
+    let chunks: Vec<_> = (1..4)
+        .flat_map(|rows| (1..4).map(move |columns| explicit(rows, columns)))
+        .chain([0, 1, 2, 3, 4, 6, 9, 100].map(Chunks::Automatic))
+        .collect();
+    let cut_by_columns = lists(2, 3).into_iter().filter(|list| !list.is_empty()).map(Some);
+    let mut n_cases = 0;
+    for columns in std::iter::once(None).chain(cut_by_columns) {
+        for rows in lists(2, 4) {
+            for chunks in &chunks {
+                let case = Case {
+                    dtype: DType::UInt8,
+                    seed: 7,
+                    rows: rows.clone(),
+                    trailing: if columns.is_none() { vec![3] } else { vec![] },
+                    columns: columns.clone(),
+                    chunks: chunks.clone(),
+                    codec: Codec::None,
+                    n_threads: 1,
+                };
+                check(&case).unwrap_or_else(|error| panic!("{case:?}: {error}"));
+                n_cases += 1;
+            }
+        }
+    }
+    assert_eq!(n_cases, 13 * 21 * 17);
+}
