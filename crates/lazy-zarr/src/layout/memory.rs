@@ -45,13 +45,16 @@ pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
 
 fn assembling(write: &MemoryBound<'_>, chunk_shape: &[usize]) -> usize {
     let chunk = n_bytes(write.dtype, chunk_shape);
-    let chunks_per_row = write
-        .row_shape
-        .iter()
-        .zip(&chunk_shape[1..])
-        .fold(1_usize, |n, (size, chunk_size)| n.saturating_mul(size.div_ceil(*chunk_size)));
-    // A band can span several rows of chunks, each with one chunk that its last block cuts.
-    let spanned = write.block_shape[0].div_ceil(chunk_shape[0]) + 1;
+    let n_chunks_along = |axes: std::ops::Range<usize>| {
+        axes.fold(1_usize, |n, axis| {
+            n.saturating_mul(write.row_shape[axis].div_ceil(chunk_shape[1 + axis]))
+        })
+    };
+    let n_row_axes = write.row_shape.len();
+    let chunks_per_row = n_chunks_along(0..n_row_axes);
+    // A band can span several rows of chunks, in each of which its last block cuts a column of them.
+    let rows_spanned = write.block_shape[0].div_ceil(chunk_shape[0]) + 1;
+    let spanned = rows_spanned.saturating_mul(n_chunks_along(1.min(n_row_axes)..n_row_axes));
     // Waiting chunks, one per thread with its encoded copy, and one that is being padded.
     let in_flight = 3 * write.n_threads + 1;
     let n_chunks = chunks_per_row.saturating_add(spanned).saturating_add(in_flight);

@@ -253,3 +253,6 @@ fn copy_bytes(
         &with(extent, item_size),
     );
 }
+
+#[cfg(test)]
+mod tests;
