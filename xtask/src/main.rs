@@ -1,1 +1,35 @@
-fn main() {}
+//! The workspace's own tasks.
+//!
+//! `cargo xtask --help` lists them; each has a file.
+
+mod ci;
+mod example;
+mod features;
+mod flags;
+mod layering;
+mod outside;
+mod properties;
+mod python;
+
+use std::path::Path;
+
+use anyhow::Result;
+use xshell::Shell;
+
+use flags::{Xtask, XtaskCmd};
+
+fn main() -> Result<()> {
+    let flags = Xtask::from_env_or_exit();
+    let shell = Shell::new()?;
+    shell.change_dir(
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace"),
+    );
+    match flags.subcommand {
+        XtaskCmd::Ci(_) => ci::run(&shell),
+        XtaskCmd::Properties(flags) => properties::run(&shell, flags.cases),
+        XtaskCmd::Layering(_) => layering::run(&shell),
+        XtaskCmd::Features(_) => features::run(&shell),
+        XtaskCmd::Outside(_) => outside::run(&shell),
+        XtaskCmd::Example(_) => example::run(&shell),
+    }
+}

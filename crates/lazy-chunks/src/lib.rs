@@ -59,3 +59,8 @@ pub mod zarr {
 pub mod tch {
     pub use lazy_tch::*;
 }
+
+/// The README's examples, as tests.
+#[cfg(all(doctest, feature = "zarr"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

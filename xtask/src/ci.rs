@@ -1,0 +1,42 @@
+//! All that a change has to pass.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::{example, features, layering, outside, properties};
+
+type Step = (&'static str, fn(&Shell) -> Result<()>);
+
+const STEPS: [Step; 9] = [
+    ("formatting", |shell| Ok(cmd!(shell, "cargo fmt --all --check").run()?)),
+    ("lints", |shell| {
+        let clippy = cmd!(shell, "cargo clippy --workspace --all-targets");
+        Ok(clippy.args(["--", "-D", "warnings"]).run()?)
+    }),
+    ("layering", layering::run),
+    ("features", features::run),
+    ("tests", |shell| {
+        // The properties have a step of their own, with optimization and more cases.
+        let _cases = shell.push_env("PROPTEST_CASES", "32");
+        Ok(cmd!(shell, "cargo test --workspace --no-fail-fast").run()?)
+    }),
+    ("documentation", |shell| {
+        let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
+        Ok(cmd!(shell, "cargo doc --workspace --no-deps --document-private-items").run()?)
+    }),
+    ("example", example::run),
+    ("properties", |shell| properties::run(shell, None)),
+    ("outside", outside::run),
+];
+
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    let start = Instant::now();
+    for (name, step) in STEPS {
+        println!("\n=== {name} ({} s)", start.elapsed().as_secs());
+        step(shell).with_context(|| format!("the step {name:?} failed"))?;
+    }
+    println!("\n=== all {} steps passed ({} s)", STEPS.len(), start.elapsed().as_secs());
+    Ok(())
+}

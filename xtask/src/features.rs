@@ -1,0 +1,25 @@
+//! Features alone and together.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+/// Packages and their features. Every subset is built.
+const FEATURES: [(&str, &[&str]); 2] = [("lazy-tch", &["tch"]), ("lazy-chunks", &["zarr", "tch"])];
+
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    for (package, features) in FEATURES {
+        for subset in 0..1_u32 << features.len() {
+            let chosen: Vec<_> = features
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| subset >> i & 1 == 1)
+                .map(|(_, feature)| *feature)
+                .collect();
+            let chosen = chosen.join(",");
+            cmd!(shell, "cargo clippy --package {package} --all-targets --no-default-features")
+                .args(["--features", &chosen, "--", "-D", "warnings"])
+                .run()?;
+        }
+    }
+    Ok(cmd!(shell, "cargo test --package lazy-chunks --no-default-features --doc").run()?)
+}

@@ -1,0 +1,25 @@
+//! The command line.
+
+#![allow(missing_docs, unreachable_pub, reason = "the macro writes items without documentation")]
+
+xflags::xflags! {
+    /// The workspace's own tasks.
+    cmd xtask {
+        /// All that a change has to pass, on a machine that has a Rust toolchain, a C compiler and
+        /// Python 3. What else it needs it installs below target/.
+        cmd ci {}
+        /// The property tests across crates.
+        cmd properties {
+            /// How many cases each property is tried on.
+            optional --cases cases: u32
+        }
+        /// Which crate may know which, from cargo tree.
+        cmd layering {}
+        /// Every combination of features of every crate builds, without warnings.
+        cmd features {}
+        /// The facade builds and runs in crates outside of the workspace.
+        cmd outside {}
+        /// The example runs, and zarr-python reads what it stored.
+        cmd example {}
+    }
+}

@@ -1,0 +1,12 @@
+//! The property tests across crates, with optimization.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+const DEFAULT_CASES: u32 = 256;
+
+pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
+    let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
+    let _cases = shell.push_env("PROPTEST_CASES", cases);
+    Ok(cmd!(shell, "cargo test --release --package lazy-tests --test properties").run()?)
+}
