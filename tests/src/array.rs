@@ -28,6 +28,10 @@ pub fn element_bytes(dtype: DType, seed: u64, flat_index: u64) -> Vec<u8> {
 }
 
 /// The box of an array of shape `shape` that begins at `start` and has shape `extent`.
+///
+/// # Panics
+///
+/// When the box is larger than memory.
 #[must_use]
 pub fn elements(
     dtype: DType,

@@ -12,6 +12,24 @@ use proptest::prelude::*;
 
 use crate::elements;
 
+/// Declares the row type of every second sequence of each kind; of all, when there is no block to
+/// tell it.
+macro_rules! declare_rows {
+    ($case:expr, $Type:ident { $($kind:ident: $sequences:expr,)* }) => {{
+        let row_shape = &$case.shape()[1..];
+        $Type {
+            $($kind: $sequences
+                .into_iter()
+                .enumerate()
+                .map(|(i, sequence)| match i % 2 == 1 || $case.rows.is_empty() {
+                    true => sequence.with_row_type($case.dtype, row_shape),
+                    false => sequence,
+                })
+                .collect(),)*
+        }
+    }};
+}
+
 /// An array, how it is cut into blocks, and how it is to be stored.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -134,8 +152,8 @@ impl Case {
 
     /// Sequences of the blocks of a case that is cut along axis 0, from producers of every sort,
     /// which count the blocks they compute.
+    #[must_use]
     pub fn sequences<'a>(&'a self, computed: &'a AtomicUsize) -> Sequences<'a> {
-        let row_shape = self.shape()[1..].to_vec();
         let blocks = move || self.counted_bands(computed).flatten();
         let block = move |i| {
             computed.fetch_add(1, Ordering::Relaxed);
@@ -143,35 +161,33 @@ impl Case {
         };
         let rows = || BlockSizes::from(&self.rows);
         let ok = Ok::<_, Infallible>;
-        Sequences {
-            streamed: vec![
-                LazyChunkSequence::new(blocks),
-                LazyChunkSequence::try_new(move || blocks().map(ok)).with_len(self.rows.len()),
-                LazyChunkSequence::from_source(CaseSource { case: self, computed }),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-            indexed: vec![
-                LazyChunkSequence::from_local_fn(rows(), block),
-                LazyChunkSequence::try_from_local_fn(rows(), move |i| ok(block(i))),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-            shared: vec![
-                LazyChunkSequence::from_fn(rows(), block),
-                LazyChunkSequence::try_from_fn(rows(), move |i| ok(block(i))),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-        }
+        declare_rows!(
+            self,
+            Sequences {
+                streamed: [
+                    LazyChunkSequence::new(blocks),
+                    LazyChunkSequence::try_new(move || blocks().map(ok)).with_len(self.rows.len()),
+                    LazyChunkSequence::from_source(CaseSource { case: self, computed }),
+                ],
+                indexed: [
+                    LazyChunkSequence::from_local_fn(rows(), block),
+                    LazyChunkSequence::try_from_local_fn(rows(), move |i| ok(block(i))),
+                ],
+                shared: [
+                    LazyChunkSequence::from_fn(rows(), block),
+                    LazyChunkSequence::try_from_fn(rows(), move |i| ok(block(i))),
+                ],
+            }
+        )
     }
 
     /// As [`sequences`](Self::sequences), for a case that is cut along axes 0 and 1.
+    ///
+    /// # Panics
+    ///
+    /// When the case is cut along axis 0 alone.
+    #[must_use]
     pub fn nested_sequences<'a>(&'a self, computed: &'a AtomicUsize) -> NestedSequences<'a> {
-        let row_shape = self.shape()[1..].to_vec();
         let bands = move || self.counted_bands(computed);
         let block = move |i, j| {
             computed.fetch_add(1, Ordering::Relaxed);
@@ -180,35 +196,31 @@ impl Case {
         let rows = || BlockSizes::from(&self.rows);
         let columns = || BlockSizes::from(self.columns.as_ref().expect("a nested case"));
         let ok = Ok::<_, Infallible>;
-        NestedSequences {
-            streamed: vec![
-                NestedLazyChunkSequence::new(bands),
-                NestedLazyChunkSequence::try_new(move || bands().map(move |band| Ok(band.map(ok))))
+        declare_rows!(
+            self,
+            NestedSequences {
+                streamed: [
+                    NestedLazyChunkSequence::new(bands),
+                    NestedLazyChunkSequence::try_new(
+                        move || bands().map(move |band| Ok(band.map(ok)))
+                    )
                     .with_len(self.rows.len()),
-                NestedLazyChunkSequence::from_source(CaseSource { case: self, computed }),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-            indexed: vec![
-                NestedLazyChunkSequence::from_local_fn(rows(), columns(), block),
-                NestedLazyChunkSequence::try_from_local_fn(rows(), columns(), move |i, j| {
-                    ok(block(i, j))
-                }),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-            shared: vec![
-                NestedLazyChunkSequence::from_fn(rows(), columns(), block),
-                NestedLazyChunkSequence::try_from_fn(rows(), columns(), move |i, j| {
-                    ok(block(i, j))
-                }),
-            ]
-            .into_iter()
-            .map(|sequence| sequence.with_row_type(self.dtype, &row_shape[..]))
-            .collect(),
-        }
+                    NestedLazyChunkSequence::from_source(CaseSource { case: self, computed }),
+                ],
+                indexed: [
+                    NestedLazyChunkSequence::from_local_fn(rows(), columns(), block),
+                    NestedLazyChunkSequence::try_from_local_fn(rows(), columns(), move |i, j| {
+                        ok(block(i, j))
+                    }),
+                ],
+                shared: [
+                    NestedLazyChunkSequence::from_fn(rows(), columns(), block),
+                    NestedLazyChunkSequence::try_from_fn(rows(), columns(), move |i, j| {
+                        ok(block(i, j))
+                    }),
+                ],
+            }
+        )
     }
 }
 

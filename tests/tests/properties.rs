@@ -94,7 +94,8 @@ fn check_statistics(
         return Ok(());
     };
     if row_length == 0 {
-        prop_assert!(sequence.summaries(1).is_err(), "an empty row has no largest element");
+        let has_rows = array.shape()[0] > 0;
+        prop_assert!(!has_rows || sequence.summaries(1).is_err(), "nothing is largest in a row");
         return Ok(());
     }
     let (moments, largest, top) = sequence.summaries(k).unwrap();

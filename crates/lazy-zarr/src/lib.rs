@@ -44,6 +44,7 @@ mod store;
 mod stored;
 mod target;
 mod to_zarr;
+mod write;
 mod writer;
 
 pub use error::{Error, Result};

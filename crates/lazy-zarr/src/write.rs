@@ -1,0 +1,192 @@
+//! The course of a write: from the first block to the published array.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lazy_core::{ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, RowType};
+
+use crate::assembler::{Assembler, Chunk};
+use crate::destination::{self, Destination};
+use crate::format::Format;
+use crate::layout::automatic_chunk_shape;
+use crate::writer::Writer;
+use crate::{ChunkShape, Error, Result, StoredArray, ZarrSink};
+
+/// A write that is under way. Dropped before it is finished, it leaves the target as it was.
+pub struct Write {
+    stage: Stage,
+    seen: Seen,
+    /// Dropped after the writer, whose threads use it.
+    destination: Arc<dyn Destination>,
+    /// The stored array's handle, once the write is sealed.
+    stored: Option<StoredArray>,
+}
+
+/// What is known of the array from the blocks so far and from what was declared.
+struct Seen {
+    cut: Cut,
+    row_type: Option<RowType>,
+    n_rows: usize,
+    /// The last column of the last block, when axis 1 is cut.
+    end_column: usize,
+    /// The array's size along axis 1, when that axis is cut and its size is known.
+    width: Option<usize>,
+}
+
+enum Stage {
+    /// Blocks are kept until the layout can be settled.
+    Settling { kept: Vec<(BlockPosition, ArrayBlock)>, n_bytes: usize },
+    /// Blocks become chunks, chunks are written.
+    Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Write").field("n_rows", &self.seen.n_rows).finish_non_exhaustive()
+    }
+}
+
+impl Seen {
+    fn new(declared: &Declared) -> Seen {
+        let row_type = declared.row_type().cloned();
+        let width = match declared.cut() {
+            Cut::Rows => None,
+            Cut::RowsAndColumns => {
+                let columns = declared.grid().and_then(|grid| grid.columns());
+                columns.map(BlockSizes::total).or(row_type.as_ref().map(|row| row.shape[0]))
+            }
+        };
+        Seen { cut: declared.cut(), row_type, n_rows: 0, end_column: 0, width }
+    }
+
+    /// Takes note of a block. Says whether it is the first one to tell the width.
+    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) -> bool {
+        let knew_width = self.width.is_some();
+        if self.cut == Cut::RowsAndColumns {
+            if matches!(at.location, Location::NestedBlock(1.., 0)) {
+                // The first block of another band: the one before was whole.
+                self.width.get_or_insert(self.end_column);
+            }
+            self.end_column = at.column + block.shape()[1];
+        }
+        self.n_rows = at.row + block.shape()[0];
+        self.row_type.get_or_insert_with(|| RowType {
+            dtype: block.dtype(),
+            shape: block.shape()[1..].to_vec(),
+        });
+        !knew_width && self.width.is_some()
+    }
+
+    /// The dtype and the shape of a row, after the last block.
+    fn final_row_type(&mut self) -> Result<RowType> {
+        let empty = || Error::Sequence(lazy_core::Error::EmptySequence);
+        let mut row_type = self.row_type.clone().ok_or_else(empty)?;
+        if self.cut == Cut::RowsAndColumns {
+            row_type.shape[0] = *self.width.get_or_insert(self.end_column);
+        }
+        Ok(row_type)
+    }
+}
+
+impl Write {
+    /// Checks the settings and the target.
+    pub(crate) fn start(sink: &ZarrSink, declared: &Declared) -> Result<Write> {
+        sink.check()?;
+        if let Some(row_type) = declared.row_type() {
+            sink.check_array(row_type.dtype, 1 + row_type.shape.len())?;
+        }
+        Ok(Write {
+            stage: Stage::Settling { kept: Vec::new(), n_bytes: 0 },
+            seen: Seen::new(declared),
+            destination: destination::begin(&sink.target, sink.existing)?,
+            stored: None,
+        })
+    }
+
+    /// Takes the next block.
+    pub(crate) fn add(
+        &mut self,
+        sink: &ZarrSink,
+        at: BlockPosition,
+        block: ArrayBlock,
+    ) -> Result<()> {
+        if self.seen.row_type.is_none() {
+            sink.check_array(block.dtype(), block.shape().len())?;
+        }
+        let width_is_new = self.seen.add(at, &block);
+        if block.n_elements() == 0 {
+            return Ok(());
+        }
+        match &mut self.stage {
+            Stage::Settling { kept, n_bytes } => {
+                *n_bytes += block.data().len();
+                kept.push((at, block));
+                match &sink.chunk_shape {
+                    ChunkShape::Automatic { target_bytes } if *n_bytes < *target_bytes => Ok(()),
+                    _ => self.settle(sink, None),
+                }
+            }
+            Stage::Writing { assembler, writer, .. } => {
+                let mut put = |chunk: Chunk| writer.put(chunk);
+                if width_is_new && let Some(width) = self.seen.width {
+                    assembler.set_width(width, &mut put)?;
+                }
+                assembler.push(at, &block, &mut put)
+            }
+        }
+    }
+
+    /// Settles the layout and begins to write. `shape` is the array's, once it has ended.
+    fn settle(&mut self, sink: &ZarrSink, shape: Option<&[usize]>) -> Result<()> {
+        let Stage::Settling { kept, .. } = &mut self.stage else { return Ok(()) };
+        let kept = std::mem::take(kept);
+        let seen = &self.seen;
+        let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
+        let chunk_shape = match (&sink.chunk_shape, shape) {
+            (ChunkShape::Explicit(chunk_shape), _) => chunk_shape.clone(),
+            // The whole array is less than the target: one chunk.
+            (_, Some(shape)) => shape.iter().map(|&size| size.max(1)).collect(),
+            (ChunkShape::Automatic { target_bytes }, None) => {
+                let (cut, first_block) = (seen.cut, kept[0].1.shape());
+                let dtype = row_type.dtype;
+                automatic_chunk_shape(cut, dtype, first_block, seen.width, *target_bytes)
+            }
+        };
+        let format = Box::new(sink.format(row_type.dtype, chunk_shape.clone()));
+        let fill = format.fill.clone();
+        let mut assembler =
+            Assembler::new(seen.cut, chunk_shape, &row_type.shape, seen.width, fill);
+        let mut writer = Writer::start(sink.threads(), format.encoder()?, &self.destination);
+        for (at, block) in kept {
+            assembler.push(at, &block, &mut |chunk| writer.put(chunk))?;
+        }
+        self.stage = Stage::Writing { format, assembler, writer };
+        Ok(())
+    }
+
+    /// Writes what is left, after the last block; all but making it visible.
+    pub(crate) fn seal(&mut self, sink: &ZarrSink) -> Result<()> {
+        let row_type = self.seen.final_row_type()?;
+        let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
+        self.settle(sink, Some(&shape))?;
+        let Stage::Writing { format, assembler, writer } = &mut self.stage else {
+            unreachable!("a settled layout is written");
+        };
+        if self.seen.cut == Cut::RowsAndColumns {
+            assembler.set_width(shape[1], &mut |chunk| writer.put(chunk))?;
+        }
+        assembler.finish(shape[0], &mut |chunk| writer.put(chunk))?;
+        writer.finish()?;
+        let metadata = format.metadata(&shape)?;
+        self.destination.seal(metadata.to_string_pretty().as_bytes())?;
+        let (store, path) = self.destination.reader();
+        self.stored = Some(StoredArray::new(&sink.target, store, &path, metadata.into())?);
+        Ok(())
+    }
+
+    /// Makes the array visible.
+    pub(crate) fn publish(mut self) -> Result<StoredArray> {
+        self.destination.publish()?;
+        Ok(self.stored.take().expect("a write is sealed before it is published"))
+    }
+}
