@@ -20,6 +20,10 @@ assert values.metadata.dimension_names == ("test", "train")
 assert dict(values.attrs) == {"l2": 1e-3}
 assert np.isnan(values.fill_value)
 
+assert values.chunks == (64, 1024) and factors.chunks[1] == 650, (values.chunks, factors.chunks)
+n_chunks = len([path for path in (directory / "values.zarr" / "c").rglob("*") if path.is_file()])
+assert n_chunks == 7 * 2, n_chunks
+
 # Bit for bit what the aggregation in memory gives.
 in_memory = np.fromfile(directory / "values.f64").reshape(values.shape)
 assert values[:].tobytes() == in_memory.tobytes()

@@ -130,7 +130,7 @@ impl Case {
 
     /// A sink with the case's settings.
     pub fn sink(&self, target: impl Into<Target>) -> ZarrSink {
-        let sink = ZarrSink::new(target).with_codec(self.codec).with_threads(self.n_threads);
+        let sink = ZarrSink::new(target).with_codec(self.codec).with_writer_threads(self.n_threads);
         match &self.chunks {
             Chunks::Automatic(bytes) => sink.with_chunk_bytes(*bytes),
             Chunks::Explicit(sizes) => sink.with_chunk_shape(&sizes[..self.shape().len()]),

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use lazy_chunks::zarr::{EntryKind, FileSystem, LocalFileSystem};
 
 /// What fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The n-th operation that changes something, counted from 0.
-    Change(usize),
-    /// Every exchange of directories, as unsupported.
-    Exchange,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// The operation that changes something, counted from 0, which fails.
+    pub change: Option<usize>,
+    /// The one that panics.
+    pub panic: Option<usize>,
+    /// Whether directories can not be exchanged at all.
+    pub no_exchange: bool,
 }
 
 /// The local file system, with a fault.
@@ -39,10 +41,11 @@ impl FaultyFileSystem {
 
     fn change(&self) -> io::Result<()> {
         let n = self.n_changes.fetch_add(1, Ordering::Relaxed);
-        if self.fault == Fault::Change(n) {
-            return Err(io::Error::other("injected fault"));
+        assert_ne!(self.fault.panic, Some(n), "injected panic");
+        match self.fault.change {
+            Some(change) if change == n => Err(io::Error::other("injected fault")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -53,6 +56,14 @@ impl FileSystem for FaultyFileSystem {
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         LocalFileSystem.canonicalize(path)
+    }
+
+    fn check_writable(&self, directory: &Path) -> io::Result<()> {
+        LocalFileSystem.check_writable(directory)
+    }
+
+    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        LocalFileSystem.is_same_device(one, other)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -88,7 +99,7 @@ impl FileSystem for FaultyFileSystem {
     }
 
     fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-        if self.fault == Fault::Exchange {
+        if self.fault.no_exchange {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.change()?;

@@ -35,7 +35,10 @@ macro_rules! assert_refused {
     ($sequence:expr, $message:expr) => {{
         let (sequence, message): (_, &str) = (&$sequence, $message);
         assert_eq!(sequence.compute(Concatenate).unwrap_err().to_string(), message);
-        assert_not_stored!(sequence, |target: Target| ZarrSink::new(target), message);
+        assert_not_stored!(sequence, ZarrSink::new, message);
+        // With chunks of single elements, some are written before the error comes.
+        let tiny_chunks = |target: Target| ZarrSink::new(target).with_chunk_bytes(1);
+        assert_not_stored!(sequence, tiny_chunks, message);
     }};
 }
 
@@ -357,6 +360,16 @@ fn statistics_refuse_what_they_cannot_take() {
     assert!(declared.compute(TopK::per_row(4)).is_err());
     assert!(declared.compute(TopK::per_row(0)).is_err());
     assert!(!computed.get(), "what is known beforehand is checked beforehand");
+
+    let computed = Cell::new(0);
+    let undeclared = LazyChunkSequence::new(|| {
+        (0..3).map(|_| {
+            computed.set(computed.get() + 1);
+            zeros(&[1, 3])
+        })
+    });
+    assert!(undeclared.compute(TopK::per_row(4)).is_err());
+    assert_eq!(computed.get(), 1, "the first block tells the length of a row");
 }
 
 /// A sequence that must not be computed.
@@ -405,10 +418,7 @@ fn what_is_no_array_is_never_touched() {
         assert_target_refused(sink("file"), "is a file, which is never overwritten");
         assert_target_refused(sink("directory"), "holds data that is no Zarr array");
         assert_target_refused(sink("broken"), "holds data that is no Zarr array");
-        let group = match existing {
-            Existing::Fail => "exists already",
-            _ => "is a Zarr group, which is never replaced by an array",
-        };
+        let group = "is a Zarr group, which is never replaced by an array";
         assert_target_refused(sink("group"), group);
         assert_target_refused(sink("v2"), group);
         assert_target_refused(sink("file/below.zarr"), "cannot be written");
@@ -427,15 +437,47 @@ fn an_array_holds_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     flat(&[&[1, 2]]).to_zarr(&path).unwrap();
-    assert_target_refused(path.join("b/c.zarr"), "lies within the Zarr array");
+    assert_target_refused(path.join("b/c.zarr"), "lies in the Zarr array");
+    assert_target_refused(path.join("c/b.zarr"), "lies in the Zarr array");
+
+    let store = Arc::new(MemoryStore::new());
+    flat(&[&[1, 2]]).to_zarr(Target::in_store(Arc::clone(&store), "/a")).unwrap();
+    assert_target_refused(Target::in_store(store, "/a/x/b"), "lies in the Zarr array store:/a/");
+}
+
+#[test]
+fn consolidated_metadata_is_not_made_untrue() {
+    let directory = tempfile::tempdir().unwrap();
+    let group = directory.path().join("group");
+    std::fs::create_dir_all(group.join("below")).unwrap();
+    let metadata = r#"{"zarr_format":3,"node_type":"group","consolidated_metadata":{}}"#;
+    std::fs::write(group.join("zarr.json"), metadata).unwrap();
+    for path in ["a.zarr", "below/a.zarr"] {
+        assert_target_refused(group.join(path), "whose consolidated metadata would no longer be");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_is_no_vacant_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(directory.path().join("missing"), &link).unwrap();
+    assert_target_refused(&link, "is a file, which is never overwritten");
+}
+
+#[test]
+fn what_an_unset_variable_names_is_refused() {
+    assert_target_refused("", "holds data that is no Zarr array");
 }
 
 #[test]
 fn a_directory_that_cannot_be_written_is_an_error_before_the_first_block() {
     let directory = tempfile::tempdir().unwrap();
-    let file_system = Arc::new(FaultyFileSystem::new(Fault::Change(0)));
+    let file_system =
+        Arc::new(FaultyFileSystem::new(Fault { change: Some(0), ..Fault::default() }));
     let target = Target::on(file_system, directory.path().join("a.zarr"));
-    assert_target_refused(target, "a.zarr cannot be written: no directory can be made in");
+    assert_target_refused(target, "a.zarr cannot be written: nothing can be made in");
 }
 
 #[test]
@@ -480,8 +522,8 @@ fn settings_make_sense() {
         "the zstd level is 23, but it must be between -131072 and 22",
     );
     assert_target_refused(
-        ZarrSink::new("unused.zarr").with_threads(0),
-        "the number of threads is 0, but it must be at least 1",
+        ZarrSink::new("unused.zarr").with_writer_threads(0),
+        "the number of writer threads is 0, but it must be between 1 and 1024",
     );
     assert_not_stored!(
         flat(&[&[2, 3]]),

@@ -26,15 +26,33 @@ fn n_entries(directory: &Path) -> usize {
     std::fs::read_dir(directory).unwrap().count()
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn staging_lies_on_the_targets_own_file_system() {
+    let root = Path::new("/dev/shm");
+    let name = format!("lazy-tests-{}", std::process::id());
+    let Ok(directory) = tempfile::Builder::new().prefix(&name).tempdir_in(root) else {
+        println!("skipped: /dev/shm cannot be written");
+        return;
+    };
+    // A link from another file system leads there; the target's own file system counts.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(directory.path(), &link).unwrap();
+    sequence(1).to_zarr(link.join("a.zarr")).unwrap();
+    assert_eq!(StoredArray::open(directory.path().join("a.zarr")).unwrap().shape(), [8, 5]);
+    assert_eq!((n_entries(elsewhere.path()), n_entries(directory.path())), (1, 1));
+}
+
 /// Runs a write with a fault at every operation in turn, until none is left to fail at.
-fn with_every_fault(replaces: bool) -> usize {
+fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
     for n in 0.. {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("below/a.zarr");
         if replaces {
             sequence(1).to_zarr(&path).unwrap();
         }
-        let file_system = Arc::new(FaultyFileSystem::new(Fault::Change(n)));
+        let file_system = Arc::new(FaultyFileSystem::new(fault(n)));
         let result = sequence(2).to_zarr(sink(&file_system, &path));
         match (result, StoredArray::open(&path)) {
             (Ok(stored), Ok(found)) => {
@@ -63,36 +81,62 @@ fn with_every_fault(replaces: bool) -> usize {
 
 #[test]
 fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
-    // Staging, nine chunks of which three make a directory first, metadata, parent, rename.
-    assert!(with_every_fault(false) >= 9 + 3 + 4);
-    assert!(with_every_fault(true) >= 9 + 3 + 3);
+    let fault = |n| Fault { change: Some(n), ..Fault::default() };
+    // Staging, nine chunks of which three make a directory first, metadata, parent, rename, cleaning.
+    assert!(with_every_fault(false, fault) >= 9 + 3 + 5);
+    assert!(with_every_fault(true, fault) >= 9 + 3 + 4);
+    // Two renames instead of the exchange.
+    let fault = |n| Fault { change: Some(n), no_exchange: true, ..Fault::default() };
+    assert!(with_every_fault(true, fault) >= 9 + 3 + 5);
 }
 
 #[test]
-fn without_an_exchange_two_renames_replace() {
+fn a_panic_while_writing_a_chunk_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
-    sequence(1).to_zarr(&path).unwrap();
-    let file_system = Arc::new(FaultyFileSystem::new(Fault::Exchange));
-    sequence(2).to_zarr(sink(&file_system, &path)).unwrap();
-    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
-    assert_eq!(n_entries(directory.path()), 1);
+    let file_system = Arc::new(FaultyFileSystem::new(Fault { panic: Some(4), ..Fault::default() }));
+    let error = sequence(2).to_zarr(sink(&file_system, &path)).unwrap_err().to_string();
+    assert!(error.contains("could not be encoded and written, by a panic"), "{error}");
+    assert!(error.contains("injected panic"), "{error}");
+    assert_eq!(n_entries(directory.path()), 0);
+}
+
+#[test]
+fn what_is_no_longer_an_array_is_not_replaced() {
+    for no_exchange in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        sequence(1).to_zarr(&path).unwrap();
+        let blocks = LazyChunkSequence::new(|| {
+            std::fs::remove_dir_all(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("file"), "precious").unwrap();
+            [array(2, 1)]
+        });
+        let fault = Fault { no_exchange, ..Fault::default() };
+        let file_system = Arc::new(FaultyFileSystem::new(fault));
+        let error = blocks.to_zarr(sink(&file_system, &path)).unwrap_err().to_string();
+        assert!(error.contains("it is no longer a Zarr array"), "{error}");
+        assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
+        assert_eq!(n_entries(directory.path()), 1);
+    }
 }
 
 #[test]
 fn staging_lies_outside_of_the_hierarchy() {
     let directory = tempfile::tempdir().unwrap();
     let group = directory.path().join("group");
-    std::fs::create_dir_all(group.join("nested")).unwrap();
+    std::fs::create_dir_all(group.join("nested/plain")).unwrap();
     let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
     std::fs::write(group.join("zarr.json"), metadata).unwrap();
     std::fs::write(group.join("nested/zarr.json"), metadata).unwrap();
 
-    let path = group.join("nested/a.zarr");
+    let path = group.join("nested/plain/a.zarr");
     let blocks = LazyChunkSequence::new(|| {
         (0..3).map(|i| {
             assert_eq!(n_entries(&group), 2, "the group's own metadata and the nested group");
-            assert_eq!(n_entries(&group.join("nested")), 1);
+            assert_eq!(n_entries(&group.join("nested")), 2);
+            assert_eq!(n_entries(&group.join("nested/plain")), 0);
             assert_eq!(n_entries(directory.path()), 2, "the group and the staging");
             array(i, 1)
         })

@@ -54,11 +54,8 @@ pub mod zarr {
     };
 }
 
-/// libtorch tensors.
 #[cfg(feature = "tch")]
-pub mod tch {
-    pub use lazy_tch::*;
-}
+pub use lazy_tch as tch;
 
 /// The README's examples, as tests.
 #[cfg(all(doctest, feature = "zarr"))]

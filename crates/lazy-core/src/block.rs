@@ -86,9 +86,12 @@ impl ArrayBlock {
         let elements = if array.is_standard_layout() {
             let n_elements = array.len();
             let (mut elements, offset) = array.into_raw_vec_and_offset();
-            // A slice of a larger allocation: what lies around it is dropped.
+            // What lies around a slice is dropped, and its memory given back where it is much.
             elements.truncate(offset.unwrap_or(0) + n_elements);
             elements.drain(..offset.unwrap_or(0));
+            if elements.capacity() / 2 > n_elements {
+                elements.shrink_to_fit();
+            }
             elements
         } else {
             array.iter().copied().collect()
@@ -224,11 +227,11 @@ impl<A: Element> AsRef<[u8]> for Elements<A> {
 
 /// The bytes of a dense array; none when they are more than memory can hold.
 pub(crate) fn size_in_bytes(dtype: DType, shape: &[usize]) -> Option<usize> {
-    // Sizes of 0 first, so that `[usize::MAX, usize::MAX, 0]` is the empty array it is.
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    shape.iter().try_fold(dtype.size(), |bytes, &size| bytes.checked_mul(size))
+    // As in ndarray, an empty array's other sizes count as well.
+    let mut sizes = shape.iter().filter(|&&size| size > 0);
+    let bytes = sizes.try_fold(dtype.size(), |bytes, size| bytes.checked_mul(*size))?;
+    isize::try_from(bytes).ok()?;
+    Some(if shape.contains(&0) { 0 } else { bytes })
 }
 
 /// Views bytes as elements; a block's bytes were checked and aligned when it was made.
@@ -310,8 +313,12 @@ mod tests {
             ArrayBlock::new(DType::Bool, [3], bytes),
             Err(Error::InvalidBool { index: 2, value: 2 })
         ));
-        let empty = ArrayBlock::new(DType::Int16, [usize::MAX, usize::MAX, 0], Bytes::new());
-        assert_eq!(empty.unwrap().n_elements(), 0);
+        let empty = |shape| ArrayBlock::new(DType::Int16, shape, Bytes::new());
+        assert_eq!(empty([7, 9, 0]).unwrap().as_array::<i16>().unwrap().shape(), [7, 9, 0]);
+        assert!(matches!(
+            empty([usize::MAX, usize::MAX, 0]),
+            Err(Error::InvalidData { expected: None, .. })
+        ));
     }
 
     #[test]

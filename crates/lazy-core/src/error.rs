@@ -223,6 +223,7 @@ impl Error {
 
 /// Where the expectation that a block disappoints comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reference {
     /// The sequence's declaration.
     Declared,

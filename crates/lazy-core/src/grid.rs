@@ -52,7 +52,7 @@ impl BlockSizes {
     pub fn uniform(total: usize, size: usize) -> BlockSizes {
         assert!(size > 0, "blocks of size 0 never cover an axis");
         let n_blocks = total.div_ceil(size);
-        BlockSizes { ends: (1..=n_blocks).map(|i| total.min(i * size)).collect() }
+        BlockSizes { ends: (1..=n_blocks).map(|i| total.min(i.saturating_mul(size))).collect() }
     }
 
     /// The number of blocks.
@@ -100,10 +100,13 @@ impl BlockSizes {
 }
 
 impl<S: AsRef<[usize]>> From<S> for BlockSizes {
+    /// # Panics
+    ///
+    /// When the sizes add up to more than `usize::MAX`.
     fn from(sizes: S) -> BlockSizes {
-        let mut end = 0;
+        let mut end = 0_usize;
         let ends = sizes.as_ref().iter().map(|size| {
-            end += size;
+            end = end.checked_add(*size).expect("an axis has at most usize::MAX elements");
             end
         });
         BlockSizes { ends: ends.collect() }
@@ -164,6 +167,7 @@ impl BlockGrid {
 
 /// Names a block or a band in messages: `block 3`, `block (3, 1)`, `band 3`. Counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Location {
     /// A block of a sequence cut along axis 0.
     Block(usize),

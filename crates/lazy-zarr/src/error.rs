@@ -72,12 +72,23 @@ pub enum Error {
         target: String,
     },
     /// The target lies within an array.
-    #[error("{target} lies within the Zarr array {array}; name a target outside of it")]
+    #[error("{target} lies in the Zarr array {array}; name a target outside of it")]
     TargetInArray {
         /// The target.
         target: String,
         /// The array.
-        array: PathBuf,
+        array: String,
+    },
+    /// The target lies in a group that holds a copy of its members' metadata.
+    #[error(
+        "{target} lies in the Zarr group {group}, whose consolidated metadata would no longer be \
+         true; remove it from the group's zarr.json, and consolidate again afterwards"
+    )]
+    TargetInConsolidatedGroup {
+        /// The target.
+        target: String,
+        /// The group.
+        group: String,
     },
     /// The target is to be replaced, but its store cannot rename.
     #[error(
@@ -97,11 +108,11 @@ pub enum Error {
         source: io::Error,
     },
     /// Nothing can be written beside the target.
-    #[error("{target} cannot be written: no directory can be made in {}: {source}", directory.display())]
+    #[error("{target} cannot be written: nothing can be made in {}: {source}", directory.display())]
     NotWritable {
         /// The target.
         target: String,
-        /// Where the unfinished array was to be kept.
+        /// Where something was to be made.
         directory: PathBuf,
         /// What the file system answered.
         source: io::Error,
@@ -120,6 +131,26 @@ pub enum Error {
         /// The target.
         target: String,
         /// What the file system answered.
+        source: io::Error,
+    },
+    /// The complete array could not be moved to its place, and what was there could not be moved
+    /// back.
+    #[error(
+        "the complete array could not be moved to {target}, and what was there is now at {}: \
+         {source}; move it back by hand", old.display()
+    )]
+    LeftAside {
+        /// The target.
+        target: String,
+        /// Where that is now which was at the target.
+        old: PathBuf,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// A thread to encode and write chunks could not be started.
+    #[error("no thread could be started to write chunks: {source}; ask for fewer")]
+    Thread {
+        /// What the system answered.
         source: io::Error,
     },
     /// A store instance failed.

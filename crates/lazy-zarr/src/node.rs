@@ -1,7 +1,8 @@
-//! What lies at a target.
+//! What lies at a target, and what it lies in.
 
 use std::path::Path;
 
+use bytes::Bytes;
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
 use crate::{EntryKind, Error, FileSystem, Result};
@@ -14,21 +15,35 @@ pub(crate) enum Node {
     /// A Zarr array.
     Array,
     /// A Zarr group.
-    Group,
+    Group {
+        /// Whether it holds a copy of the metadata of all that is in it.
+        is_consolidated: bool,
+    },
     /// A directory or keys that are no Zarr node.
     NotZarr,
     /// Something that is no directory.
     File,
 }
 
-/// What a `zarr.json` says its node is.
-fn node_of_metadata(metadata: &[u8]) -> Node {
-    let json: serde_json::Value = serde_json::from_slice(metadata).unwrap_or_default();
-    match json["node_type"].as_str() {
-        Some("array") => Node::Array,
-        Some("group") => Node::Group,
-        _ => Node::NotZarr,
+/// The node whose metadata documents `get` finds by their names, if there is one.
+fn zarr_node(get: impl Fn(&str) -> Result<Option<Bytes>>) -> Result<Option<Node>> {
+    if let Some(metadata) = get("zarr.json")? {
+        let json: serde_json::Value = serde_json::from_slice(&metadata).unwrap_or_default();
+        return Ok(Some(match json["node_type"].as_str() {
+            Some("array") => Node::Array,
+            Some("group") => {
+                Node::Group { is_consolidated: !json["consolidated_metadata"].is_null() }
+            }
+            _ => Node::NotZarr,
+        }));
     }
+    if get(".zarray")?.is_some() {
+        return Ok(Some(Node::Array));
+    }
+    if get(".zgroup")?.is_some() {
+        return Ok(Some(Node::Group { is_consolidated: get(".zmetadata")?.is_some() }));
+    }
+    Ok(None)
 }
 
 /// What lies at a path.
@@ -39,19 +54,24 @@ pub(crate) fn node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<
         Some(EntryKind::File) => return Ok(Node::File),
         Some(EntryKind::Directory) => {}
     }
-    let exists = |name: &str| file_system.kind(&path.join(name)).map_err(examine);
-    if exists("zarr.json")?.is_some() {
-        let metadata = file_system.read(&path.join("zarr.json"), 0, None).map_err(examine)?;
-        return Ok(node_of_metadata(&metadata));
-    }
-    if exists(".zarray")?.is_some() {
-        return Ok(Node::Array);
-    }
-    if exists(".zgroup")?.is_some() {
-        return Ok(Node::Group);
+    if let Some(node) = zarr_node_at_path(file_system, path)? {
+        return Ok(node);
     }
     let is_empty = file_system.list(path).map_err(examine)?.is_empty();
     Ok(if is_empty { Node::Vacant } else { Node::NotZarr })
+}
+
+/// The Zarr node at a path, if there is one.
+pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
+    zarr_node(|name| {
+        let path = path.join(name);
+        let read = match file_system.kind(&path) {
+            Ok(Some(EntryKind::File)) => file_system.read(&path, 0, None).map(Some),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        };
+        read.map_err(|source| Error::Examine { path, source })
+    })
 }
 
 /// What lies below a prefix of a store.
@@ -59,23 +79,25 @@ pub(crate) fn node_in_store(
     store: &dyn ReadableWritableListableStorageTraits,
     prefix: &StorePrefix,
 ) -> Result<Node> {
-    let failed = |source: zarrs::storage::StorageError| Error::Store {
-        key: prefix.to_string(),
-        source: source.into(),
-    };
-    let get = |name: &str| {
-        let key = StoreKey::new(format!("{}{name}", prefix.as_str()));
-        key.map_err(Into::into).and_then(|key| store.get(&key)).map_err(failed)
-    };
-    if let Some(metadata) = get("zarr.json")? {
-        return Ok(node_of_metadata(&metadata));
+    if let Some(node) = zarr_node_in_store(store, prefix)? {
+        return Ok(node);
     }
-    if get(".zarray")?.is_some() {
-        return Ok(Node::Array);
-    }
-    if get(".zgroup")?.is_some() {
-        return Ok(Node::Group);
-    }
-    let is_empty = store.list_prefix(prefix).map_err(failed)?.is_empty();
-    Ok(if is_empty { Node::Vacant } else { Node::NotZarr })
+    let keys = store
+        .list_prefix(prefix)
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+    Ok(if keys.is_empty() { Node::Vacant } else { Node::NotZarr })
+}
+
+/// The Zarr node at a prefix of a store, if there is one.
+pub(crate) fn zarr_node_in_store(
+    store: &dyn ReadableWritableListableStorageTraits,
+    prefix: &StorePrefix,
+) -> Result<Option<Node>> {
+    zarr_node(|name| {
+        let name = format!("{}{name}", prefix.as_str());
+        StoreKey::new(name.as_str())
+            .map_err(Into::into)
+            .and_then(|key| store.get(&key))
+            .map_err(|error| Error::Store { key: name, source: error.into() })
+    })
 }

@@ -14,15 +14,19 @@ use crate::{ChunkShape, Codec, Error, Result, StoredArray, Target};
 ///
 /// Whatever is chosen, files, groups and directories that hold no Zarr array are never touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Existing {
     /// An error, before the first block is computed.
     #[default]
     Fail,
-    /// The array is replaced, in one step and only when the new one is complete. On a store that
-    /// cannot rename, such as one in memory, it is an error before the first block is computed.
+    /// The array is replaced when the new one is complete: in one step, or, where the file system
+    /// cannot exchange two directories, by two renames with nothing at the target in between. On a
+    /// store that cannot rename, such as one in memory, it is an error before the first block is
+    /// computed.
     Replace,
     /// As `Replace`; but on a store that cannot rename, the old array is removed when the first
-    /// chunk is written.
+    /// chunk is written, so that it is lost when the write fails, and must not be what the new one
+    /// is computed from.
     ReplaceInPlace,
 }
 
@@ -34,7 +38,12 @@ pub enum Existing {
 ///
 /// Blocks of any sizes become whole chunks of one shape, each encoded and written once, on threads
 /// beside the producer's. The target is checked before the first block is computed, and the array
-/// appears there in one step when it is complete; a write that fails leaves the target as it was.
+/// appears there when it is complete; a write that fails leaves the target as it was
+/// ([`Existing`] says where that cannot be had).
+///
+/// Until then the array lies in a directory named `.NAME.staging-N`, beside the target or above the
+/// outermost group that the target is in. A process that is killed leaves it there; it may then be
+/// deleted.
 ///
 /// # Example
 ///
@@ -137,10 +146,10 @@ impl ZarrSink {
         self
     }
 
-    /// The number of threads that encode and write chunks: at least 1, and by default as many as
-    /// there are cores. The bytes that are stored do not depend on it.
+    /// The number of threads that encode and write chunks: from 1 to 1024, and by default as many
+    /// as there are cores. The bytes that are stored do not depend on it.
     #[must_use]
-    pub fn with_threads(self, n_threads: usize) -> ZarrSink {
+    pub fn with_writer_threads(self, n_threads: usize) -> ZarrSink {
         ZarrSink { n_threads: Some(n_threads), ..self }
     }
 
@@ -148,8 +157,9 @@ impl ZarrSink {
     /// made and what the compressor allocates for itself.
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
-    /// any axis, and the first block has that shape. With chunks as blocks it is a row of chunks,
-    /// two chunks, and three per thread. It does not depend on the number of rows.
+    /// any axis, and the first block has that shape. When blocks are no higher than chunks, it is a
+    /// row of chunks, three chunks, and three per writer thread. It does not depend on the number of
+    /// rows.
     ///
     /// # Errors
     ///
@@ -161,7 +171,7 @@ impl ZarrSink {
     /// use lazy_core::{Cut, DType};
     /// use lazy_zarr::ZarrSink;
     ///
-    /// let sink = ZarrSink::new("array.zarr").with_chunk_shape([256, 8192]).with_threads(2);
+    /// let sink = ZarrSink::new("array.zarr").with_chunk_shape([256, 8192]).with_writer_threads(2);
     /// let bytes = sink.memory_bound(Cut::Rows, DType::Float32, &[8192], &[100, 8192])?;
     /// assert_eq!(bytes >> 20, 80); // ten chunks of 8 MiB
     /// # Ok::<(), lazy_zarr::Error>(())
@@ -201,10 +211,10 @@ impl ZarrSink {
         self.chunk_shape.check()?;
         self.codec.check()?;
         match self.n_threads {
-            Some(0) => Err(Error::Setting {
-                setting: "the number of threads",
-                value: 0,
-                range: "at least 1",
+            Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
+                setting: "the number of writer threads",
+                value: i64::try_from(n_threads).unwrap_or(i64::MAX),
+                range: "between 1 and 1024",
             }),
             _ => Ok(()),
         }

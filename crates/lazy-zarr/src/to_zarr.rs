@@ -38,7 +38,11 @@ pub trait ToZarr {
     ///
     /// - What is wrong with the target or the settings, before the first block is computed.
     /// - [`Error::Sequence`](crate::Error::Sequence) when a block fails or does not fit the others.
-    /// - What went wrong in writing. Whatever the error, the target is as it was.
+    /// - What went wrong in writing.
+    ///
+    /// Whatever the error, the target is as it was, but for what
+    /// [`Existing::ReplaceInPlace`](crate::Existing::ReplaceInPlace) and
+    /// [`Error::LeftAside`](crate::Error::LeftAside) say.
     fn to_zarr(&self, sink: impl Into<ZarrSink>) -> Result<StoredArray>;
 }
 

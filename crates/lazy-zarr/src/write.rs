@@ -8,7 +8,7 @@ use lazy_core::{ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, 
 use crate::assembler::{Assembler, Chunk};
 use crate::destination::{self, Destination};
 use crate::format::Format;
-use crate::layout::automatic_chunk_shape;
+use crate::layout::{BLOCK_OVERHEAD, automatic_chunk_shape, kept_bytes};
 use crate::writer::Writer;
 use crate::{ChunkShape, Error, Result, StoredArray, ZarrSink};
 
@@ -121,8 +121,13 @@ impl Write {
             Stage::Settling { kept, n_bytes } => {
                 *n_bytes += block.data().len();
                 kept.push((at, block));
+                let held = *n_bytes + kept.len() * BLOCK_OVERHEAD;
                 match &sink.chunk_shape {
-                    ChunkShape::Automatic { target_bytes } if *n_bytes < *target_bytes => Ok(()),
+                    ChunkShape::Automatic { target_bytes }
+                        if *n_bytes < *target_bytes && held < kept_bytes(*target_bytes) =>
+                    {
+                        Ok(())
+                    }
                     _ => self.settle(sink, None),
                 }
             }
@@ -138,8 +143,8 @@ impl Write {
 
     /// Settles the layout and begins to write. `shape` is the array's, once it has ended.
     fn settle(&mut self, sink: &ZarrSink, shape: Option<&[usize]>) -> Result<()> {
-        let Stage::Settling { kept, .. } = &mut self.stage else { return Ok(()) };
-        let kept = std::mem::take(kept);
+        let Stage::Settling { kept, n_bytes } = &mut self.stage else { return Ok(()) };
+        let (kept, n_bytes) = (std::mem::take(kept), *n_bytes);
         let seen = &self.seen;
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
         let chunk_shape = match (&sink.chunk_shape, shape) {
@@ -148,15 +153,16 @@ impl Write {
             (_, Some(shape)) => shape.iter().map(|&size| size.max(1)).collect(),
             (ChunkShape::Automatic { target_bytes }, None) => {
                 let (cut, first_block) = (seen.cut, kept[0].1.shape());
-                let dtype = row_type.dtype;
-                automatic_chunk_shape(cut, dtype, first_block, seen.width, *target_bytes)
+                // No more than has been seen, so that no chunk is larger than the array.
+                let target_bytes = n_bytes.min(*target_bytes);
+                automatic_chunk_shape(cut, row_type.dtype, first_block, seen.width, target_bytes)
             }
         };
         let format = Box::new(sink.format(row_type.dtype, chunk_shape.clone()));
         let fill = format.fill.clone();
         let mut assembler =
             Assembler::new(seen.cut, chunk_shape, &row_type.shape, seen.width, fill);
-        let mut writer = Writer::start(sink.threads(), format.encoder()?, &self.destination);
+        let mut writer = Writer::start(sink.threads(), format.encoder()?, &self.destination)?;
         for (at, block) in kept {
             assembler.push(at, &block, &mut |chunk| writer.put(chunk))?;
         }

@@ -63,19 +63,22 @@ impl Writer {
         n_threads: usize,
         encoder: Encoder,
         destination: &Arc<dyn Destination>,
-    ) -> Writer {
+    ) -> Result<Writer> {
         let (queue, chunks) = sync_channel(n_threads);
         let chunks = Arc::new(Mutex::new(chunks));
         let encoder = Arc::new(encoder);
         let outcome = Arc::new(Outcome::default());
-        let threads = (0..n_threads)
-            .map(|_| {
-                let (chunks, encoder) = (Arc::clone(&chunks), Arc::clone(&encoder));
-                let (outcome, destination) = (Arc::clone(&outcome), Arc::clone(destination));
-                thread::spawn(move || work(&chunks, &encoder, &*destination, &outcome))
-            })
-            .collect();
-        Writer { queue: Some(queue), threads, outcome }
+        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), outcome };
+        for _ in 0..n_threads {
+            let (chunks, encoder) = (Arc::clone(&chunks), Arc::clone(&encoder));
+            let (outcome, destination) = (Arc::clone(&writer.outcome), Arc::clone(destination));
+            let thread = thread::Builder::new()
+                .name("lazy-zarr writer".to_owned())
+                .spawn(move || work(&chunks, &encoder, &*destination, &outcome))
+                .map_err(|source| Error::Thread { source })?;
+            writer.threads.push(thread);
+        }
+        Ok(writer)
     }
 
     /// Hands over a chunk, waiting while the queue is full.

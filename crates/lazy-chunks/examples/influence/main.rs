@@ -37,6 +37,8 @@ const L2: f64 = 1e-3;
 const SEED: u64 = 1998;
 /// Digits whose gradients are in memory at a time.
 const BATCH: usize = 64;
+/// Small chunks, for arrays of a few MiB.
+const CHUNK_BYTES: usize = 512 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -100,6 +102,7 @@ fn store_factors(
     let sink = ZarrSink::new(path)
         .with_existing(Existing::Replace)
         .with_dimension_names(["test", "parameter"])
+        .with_chunk_bytes(CHUNK_BYTES)
         .with_attribute("l2", L2);
     let stored = factors.convert(NdarrayConverter).to_zarr(sink)?;
     println!("stored the factors: {:?} {}", stored.shape(), stored.dtype());
@@ -154,6 +157,7 @@ fn store_values(
     let sink = ZarrSink::new(path)
         .with_existing(Existing::Replace)
         .with_dimension_names(["test", "train"])
+        .with_chunk_bytes(CHUNK_BYTES)
         .with_attribute("l2", L2);
     let (moments, most_helpful, stored) = values.compute((MeanVariance, TopK::per_row(3), sink))?;
     println!(

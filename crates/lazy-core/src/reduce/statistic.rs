@@ -4,13 +4,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Reducer;
-use crate::{ArrayBlock, BlockPosition, DType, Declared, Result};
+use crate::{ArrayBlock, BlockPosition, DType, Declared, Location, Result};
 
 /// A summary of an array whose states merge, so that it can be computed piece by piece.
 ///
 /// Every statistic is a [`Reducer`]: each block makes a state of its own, and the states are merged
-/// in the blocks' order. So the result has the same bits whichever thread or process made the
-/// states.
+/// in the blocks' order. So the result has the same bits whichever thread made the states.
 ///
 /// # Example
 ///
@@ -60,7 +59,8 @@ pub trait Statistic: Sync {
     /// Checks, before anything is computed where that is possible, that the statistic is configured
     /// in a way that makes sense and can take the dtype and the shape of a row.
     ///
-    /// `dtype` and `row_shape` are none until they are known; then this is called again.
+    /// Called before the first block with what is declared, and with each block: `dtype` and
+    /// `row_shape` are none where they are not known.
     ///
     /// # Errors
     ///
@@ -120,7 +120,12 @@ impl<S: Statistic> Reducer for S {
     }
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<S::State> {
-        self.check(Some(block.dtype()), None)?;
+        // A block of a sequence cut along axis 0 holds whole rows.
+        let row_shape = match at.location {
+            Location::Block(_) => Some(&block.shape()[1..]),
+            _ => None,
+        };
+        self.check(Some(block.dtype()), row_shape)?;
         let mut state = self.empty();
         self.push(&mut state, at, block)?;
         Ok(state)

@@ -30,6 +30,9 @@ macro_rules! shared_methods {
             /// Applies a function to every block as it is computed. A declared row type is dropped,
             /// since the function may change it.
             ///
+            /// Whatever the kind, the function is one for any thread; what cannot leave its thread
+            /// is used in the producer itself.
+            ///
             /// # Example
             ///
             /// ```

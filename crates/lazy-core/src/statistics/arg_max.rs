@@ -11,7 +11,7 @@ const NAME: &str = "the arg-max per row";
 /// The largest element of each row, and its index.
 ///
 /// As in NumPy, NaN counts as the largest value and the first of equal elements wins. The order is
-/// exact for every dtype. The state is 32 bytes per row.
+/// exact for every dtype. The state is 24 bytes per row.
 ///
 /// # Errors
 ///

@@ -69,6 +69,9 @@ impl Moments {
             return self;
         }
         let count = self.count + next.count;
+        if !(self.mean.is_finite() && next.mean.is_finite()) {
+            return Moments { count, mean: self.mean + next.mean, sum_of_squares: f64::NAN };
+        }
         let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
         let delta = next.mean - self.mean;
         Moments {
@@ -94,6 +97,9 @@ impl Moments {
         let n = count as f64;
         // Two passes; the second also corrects the rounding of the first one's mean.
         let mean = elements.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+        if !mean.is_finite() {
+            return Moments { count, mean, sum_of_squares: f64::NAN };
+        }
         let (mut deviations, mut squares) = (0.0, 0.0);
         for element in elements {
             let deviation = element.to_f64() - mean;
@@ -174,5 +180,16 @@ mod tests {
         assert!(Moments::of(&[1.0]).variance(1).is_nan());
         assert!(Moments::of(&[1.0, f64::NAN]).mean.is_nan());
         assert!(Moments::of(&[1.0, f64::INFINITY]).variance(0).is_nan());
+    }
+
+    #[test]
+    fn infinities_give_the_mean_that_numpy_gives() {
+        let infinite = f64::INFINITY;
+        assert_eq!(Moments::of(&[1.0, infinite]).mean, infinite);
+        assert!(Moments::of(&[-infinite, infinite]).mean.is_nan());
+        let merged = Moments::of(&[1.0, -infinite]).merge(Moments::of(&[2.0]));
+        assert_eq!((merged.count, merged.mean), (3, -infinite));
+        assert!(merged.merge(Moments::of(&[infinite])).mean.is_nan());
+        assert!(merged.merge(Moments::of(&[f64::NAN])).mean.is_nan());
     }
 }

@@ -11,7 +11,8 @@ const NAME: &str = "the top k per row";
 /// The `k` largest elements of each row in descending order, and their indices.
 ///
 /// NaN counts as the largest value, and equal elements come in the order of their indices. The
-/// order is exact for every dtype. The state is about 24 · `k` bytes per row.
+/// order is exact for every dtype. The state is 24 · (`k` + 1) bytes per row; 24 bytes per element of one
+/// row come on top while a block is taken.
 ///
 /// # Errors
 ///

@@ -9,8 +9,8 @@ use zarrs::storage::{
     StoreKey, StorePrefix,
 };
 
-use super::{Destination, check_existing};
-use crate::node::{Node, node_in_store};
+use super::{Destination, check_ancestor, check_existing};
+use crate::node::{Node, node_in_store, zarr_node_in_store};
 use crate::{Error, Existing, Result, Target};
 
 /// An array that is written to its own place, the metadata last.
@@ -42,6 +42,12 @@ impl InPlace {
         };
         let node = node_in_store(&*store, &prefix)?;
         check_existing(target, node, existing)?;
+        let mut below = prefix.clone();
+        while let Some(above) = below.parent() {
+            let node = zarr_node_in_store(&*store, &above)?;
+            check_ancestor(target, node, &format_args!("store:/{above}"))?;
+            below = above;
+        }
         if node != Node::Vacant && existing == Existing::Replace {
             return Err(Error::ReplaceUnsupported { target: target.to_string() });
         }

@@ -3,6 +3,7 @@
 mod in_place;
 mod staged;
 
+use std::fmt;
 use std::sync::Arc;
 
 use zarrs::storage::ReadableStorage;
@@ -47,8 +48,20 @@ fn check_existing(target: &Target, node: Node, existing: Existing) -> Result<()>
         (Node::Vacant, _) => Ok(()),
         (Node::File, _) => Err(Error::TargetIsFile { target }),
         (Node::NotZarr, _) => Err(Error::TargetNotZarr { target }),
-        (Node::Array | Node::Group, Existing::Fail) => Err(Error::TargetExists { target }),
-        (Node::Group, _) => Err(Error::TargetIsGroup { target }),
+        (Node::Group { .. }, _) => Err(Error::TargetIsGroup { target }),
+        (Node::Array, Existing::Fail) => Err(Error::TargetExists { target }),
         (Node::Array, Existing::Replace | Existing::ReplaceInPlace) => Ok(()),
+    }
+}
+
+/// Whether an array may be written below a node, which lies at `place`.
+fn check_ancestor(target: &Target, node: Option<Node>, place: &dyn fmt::Display) -> Result<()> {
+    let (target, place) = (target.to_string(), place.to_string());
+    match node {
+        Some(Node::Array) => Err(Error::TargetInArray { target, array: place }),
+        Some(Node::Group { is_consolidated: true }) => {
+            Err(Error::TargetInConsolidatedGroup { target, group: place })
+        }
+        _ => Ok(()),
     }
 }

@@ -17,24 +17,51 @@ pub struct LocalFileSystem;
 
 impl FileSystem for LocalFileSystem {
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        // Below a file there is nothing either.
+        let absent = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        };
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Ok(Some(EntryKind::Directory)),
             Ok(_) => Ok(Some(EntryKind::File)),
-            // Below a file there is nothing either.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if absent(&error) => match fs::symlink_metadata(path) {
+                Ok(_) => Ok(Some(EntryKind::File)),
+                Err(error) if absent(&error) => Ok(None),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         }
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn check_writable(&self, directory: &Path) -> io::Result<()> {
+        use rustix::fs::{Access, access};
+
+        Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn check_writable(&self, directory: &Path) -> io::Result<()> {
+        match fs::metadata(directory)?.permissions().readonly() {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+
+        Ok(fs::metadata(one)?.dev() == fs::metadata(other)?.dev())
+    }
+
+    #[cfg(not(unix))]
+    fn is_same_device(&self, _: &Path, _: &Path) -> io::Result<bool> {
+        Ok(true)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {

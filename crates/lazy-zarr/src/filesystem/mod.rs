@@ -16,7 +16,7 @@ pub use local::LocalFileSystem;
 pub enum EntryKind {
     /// A directory.
     Directory,
-    /// Anything that is not a directory.
+    /// Anything that is not a directory; a symbolic link that leads nowhere, too.
     File,
 }
 
@@ -38,6 +38,20 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     ///
     /// When the path does not exist or cannot be followed.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Whether entries can be made in a directory.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot, why.
+    fn check_writable(&self, directory: &Path) -> io::Result<()>;
+
+    /// Whether a directory can be moved from one of these directories to the other.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool>;
 
     /// The names in a directory, in any order.
     ///

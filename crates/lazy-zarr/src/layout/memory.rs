@@ -19,25 +19,35 @@ pub(crate) struct MemoryBound<'a> {
 /// What a thread's chunk can grow by when it is encoded, and what is allocated beside chunks.
 const SLACK: usize = 64 << 10;
 
+/// What a block takes beside its elements while it is kept.
+pub(crate) const BLOCK_OVERHEAD: usize = 320;
+
+/// The bytes of blocks, with their overhead, that are kept before an automatic layout is settled with
+/// what has been seen.
+pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
+    target_bytes.saturating_mul(2).saturating_add(SLACK)
+}
+
 /// The bytes that a write holds at most, above the block that the producer has just made.
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
     match write.chunk_shape {
         ChunkShape::Explicit(chunk_shape) => assembling(write, chunk_shape),
         ChunkShape::Automatic { target_bytes } => {
-            let width = (write.cut == Cut::RowsAndColumns).then(|| write.row_shape[0]);
+            let width = (write.cut == Cut::RowsAndColumns).then(|| write.row_shape[0].max(1));
+            let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
             // The width may be known or not by the time the layout is settled.
             let assembled = [width, None].map(|width| {
                 let chunk_shape = automatic_chunk_shape(
                     write.cut,
                     write.dtype,
-                    write.block_shape,
+                    &first_block,
                     width,
                     *target_bytes,
                 );
                 assembling(write, &chunk_shape)
             });
-            // Blocks are kept until there is a target's worth of them.
-            let kept = target_bytes.saturating_add(n_bytes(write.dtype, write.block_shape));
+            let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
+            let kept = kept_bytes(*target_bytes).saturating_add(block);
             assembled[0].max(assembled[1]).saturating_add(kept)
         }
     }

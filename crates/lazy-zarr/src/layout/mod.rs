@@ -4,7 +4,7 @@ mod automatic;
 mod memory;
 
 pub(crate) use automatic::automatic_chunk_shape;
-pub(crate) use memory::{MemoryBound, memory_bound};
+pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound};
 
 use lazy_core::DType;
 
@@ -12,12 +12,14 @@ use crate::{Error, Result};
 
 /// The shape of the chunks of a stored array.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ChunkShape {
     /// Chunks of at most this many bytes before encoding, unless a single element is larger.
     ///
     /// Blocks are joined into a chunk as long as it stays below: first along the columns, then
     /// along the rows. A block that is larger is cut, the rows first. A chunk is never larger than
-    /// the array.
+    /// the array. Blocks of less than about 300 bytes make smaller chunks, since so many of them
+    /// cannot be kept until the layout is settled.
     Automatic {
         /// The bytes of a chunk, before encoding.
         target_bytes: usize,
