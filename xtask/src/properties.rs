@@ -1,4 +1,4 @@
-//! The property tests across crates, with optimization.
+//! The property tests across crates and the memory bound, with optimization.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -8,5 +8,6 @@ const DEFAULT_CASES: u32 = 256;
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
     let _cases = shell.push_env("PROPTEST_CASES", cases);
-    Ok(cmd!(shell, "cargo test --release --package lazy-tests --test properties").run()?)
+    let tests = ["--test", "properties", "--test", "statistics", "--test", "memory"];
+    Ok(cmd!(shell, "cargo test --release --package lazy-tests {tests...}").run()?)
 }

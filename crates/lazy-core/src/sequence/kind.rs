@@ -18,6 +18,20 @@ pub enum SharedIndexed {}
 
 /// What a sequence's producer can do: [`Streamed`], [`Indexed`] or [`SharedIndexed`].
 ///
+/// What a kind cannot do does not compile: a streamed sequence has no single blocks,
+///
+/// ```compile_fail
+/// let streamed = lazy_core::LazyChunkSequence::new(|| [1, 2, 3]);
+/// streamed.block(1);
+/// ```
+///
+/// and only a shared one is made of what other threads may use.
+///
+/// ```compile_fail
+/// let cell = std::cell::Cell::new(0);
+/// lazy_core::LazyChunkSequence::from_fn([1, 1], |_| cell.get());
+/// ```
+///
 /// The trait is sealed.
 pub trait Kind: sealed::KindOfProducer {}
 
