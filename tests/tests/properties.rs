@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::zarr::{MemoryStore, StoredArray, ToZarr};
+use lazy_chunks::zarr::{MemoryStore, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
     MeanVariance, NestedLazyChunkSequence, TopK,
 };
-use lazy_tests::{Case, Real, case, real_values};
+use lazy_tests::{Case, Chunks, Real, case, real_values};
 use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 
@@ -50,11 +50,47 @@ macro_rules! check_sequence {
         prop_assert_eq!(&joined, &expected);
         for stored in [written, StoredArray::open(store).unwrap()] {
             prop_assert_eq!(stored.shape(), expected.shape());
+            check_chunk_shape(case, &stored)?;
             prop_assert_eq!(&stored.read().unwrap(), &expected);
             check_statistics(sequence, &stored, &expected)?;
         }
         computed();
     }};
+}
+
+/// Explicit chunks are as asked for; automatic ones fit their target and the array.
+fn check_chunk_shape(case: &Case, stored: &StoredArray) -> Result<(), TestCaseError> {
+    match &case.chunks {
+        Chunks::Explicit(sizes) => {
+            prop_assert_eq!(stored.chunk_shape(), &sizes[..stored.shape().len()]);
+        }
+        Chunks::Automatic(target_bytes) => {
+            for (chunk_size, size) in stored.chunk_shape().iter().zip(stored.shape()) {
+                prop_assert!(*chunk_size <= 1.max(*size), "{:?}", stored);
+            }
+            let n_elements: usize = stored.chunk_shape().iter().product();
+            prop_assert!(
+                n_elements == 1
+                    || n_elements * case.dtype.size() <= *target_bytes
+                    || stored.shape().contains(&0),
+                "{:?}",
+                stored
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn chunks_of_single_elements_are_no_larger_than_the_array() {
+    let n_rows = 10_000;
+    let blocks = LazyChunkSequence::new(|| {
+        (0..n_rows).map(|i| ArrayBlock::from_vec([1], vec![i as f32]).unwrap())
+    });
+    let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_bytes(1 << 20);
+    let stored = blocks.to_zarr(sink).unwrap();
+    assert_eq!(stored.shape(), [n_rows]);
+    assert!(stored.chunk_shape()[0] <= n_rows, "{stored:?}");
 }
 
 /// What the statistics are computed over: sequences of both types.
@@ -288,7 +324,6 @@ fn lists(length: usize, end: usize) -> Vec<Vec<usize>> {
 #[test]
 fn every_small_case_agrees() {
     use lazy_chunks::zarr::Codec;
-    use lazy_tests::Chunks;
 
     let explicit = |rows, columns| Chunks::Explicit(vec![rows, columns]);
     let chunks: Vec<_> = (1..4)
