@@ -19,18 +19,41 @@ pub struct Fault {
     pub no_exchange: bool,
 }
 
+/// Why nothing can be made outside of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// It is another device.
+    OtherDevice,
+    /// It cannot be written.
+    Unwritable,
+}
+
 /// The local file system, with a fault.
 #[derive(Debug)]
 pub struct FaultyFileSystem {
     fault: Fault,
     n_changes: AtomicUsize,
+    outside: Option<(PathBuf, Outside)>,
 }
 
 impl FaultyFileSystem {
     /// A file system with this fault.
     #[must_use]
     pub fn new(fault: Fault) -> FaultyFileSystem {
-        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0) }
+        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0), outside: None }
+    }
+
+    /// A file system on which nothing can be made outside of `directory`, for this reason.
+    #[must_use]
+    pub fn confined(directory: PathBuf, reason: Outside) -> FaultyFileSystem {
+        let outside = Some((directory, reason));
+        FaultyFileSystem { outside, ..FaultyFileSystem::new(Fault::default()) }
+    }
+
+    fn is_outside(&self, path: &Path, reason: Outside) -> bool {
+        self.outside
+            .as_ref()
+            .is_some_and(|(directory, outside)| *outside == reason && !path.starts_with(directory))
     }
 
     /// How often something was changed, or was to be.
@@ -59,11 +82,15 @@ impl FileSystem for FaultyFileSystem {
     }
 
     fn check_writable(&self, directory: &Path) -> io::Result<()> {
+        if self.is_outside(directory, Outside::Unwritable) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         LocalFileSystem.check_writable(directory)
     }
 
     fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        LocalFileSystem.is_same_device(one, other)
+        let outside = |path| self.is_outside(path, Outside::OtherDevice);
+        Ok(outside(one) == outside(other) && LocalFileSystem.is_same_device(one, other)?)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -80,6 +107,8 @@ impl FileSystem for FaultyFileSystem {
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         self.change()?;
+        let reasons = [Outside::OtherDevice, Outside::Unwritable];
+        assert!(!reasons.iter().any(|reason| self.is_outside(path, *reason)), "{path:?}");
         LocalFileSystem.create_directory(path)
     }
 

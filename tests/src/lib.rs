@@ -7,4 +7,4 @@ mod faulty;
 
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, case};
-pub use faulty::{Fault, FaultyFileSystem};
+pub use faulty::{Fault, FaultyFileSystem, Outside};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
-use lazy_tests::{Fault, FaultyFileSystem};
+use lazy_tests::{Fault, FaultyFileSystem, Outside};
 
 fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(move || (0..4).map(move |_| array(value, 2)))
@@ -144,6 +144,31 @@ fn staging_lies_outside_of_the_hierarchy() {
     blocks.to_zarr(&path).unwrap();
     assert_eq!(n_entries(directory.path()), 1);
     assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
+}
+
+#[test]
+fn staging_goes_no_higher_than_it_can() {
+    let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
+    for reason in [Outside::OtherDevice, Outside::Unwritable] {
+        let directory = tempfile::tempdir().unwrap();
+        let group = directory.path().canonicalize().unwrap().join("group");
+        std::fs::create_dir_all(group.join("nested")).unwrap();
+        std::fs::write(group.join("zarr.json"), metadata).unwrap();
+        std::fs::write(group.join("nested/zarr.json"), metadata).unwrap();
+
+        let path = group.join("nested/a.zarr");
+        let file_system = Arc::new(FaultyFileSystem::confined(group.clone(), reason));
+        let blocks = LazyChunkSequence::new(|| {
+            (0..3).map(|i| {
+                let staging = group.join(".a.zarr.staging-0");
+                assert!(staging.is_dir() && !staging.join("zarr.json").exists());
+                array(i, 1)
+            })
+        });
+        blocks.to_zarr(sink(&file_system, &path)).unwrap();
+        assert_eq!(n_entries(&group), 2, "the group's metadata and the nested group");
+        assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
+    }
 }
 
 #[test]

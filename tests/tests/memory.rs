@@ -48,7 +48,11 @@ impl Write {
             0 => BlockSizes::from(vec![0; n_rows]),
             size => BlockSizes::uniform(n_rows, size),
         };
-        let columns = BlockSizes::uniform(self.width, self.block[1]);
+        // A nested band begins with a block that has no columns.
+        let mut columns = vec![0; usize::from(self.cut() == Cut::RowsAndColumns)];
+        let sizes = BlockSizes::uniform(self.width, self.block[1]);
+        columns.extend((0..sizes.n_blocks()).map(|j| sizes.size(j)));
+        let columns = BlockSizes::from(columns);
         let block = &|i: usize, j: usize| {
             let shape = [rows.size(i), columns.size(j)];
             ArrayBlock::from_vec(shape, vec![i as f32; shape[0] * shape[1]]).unwrap()

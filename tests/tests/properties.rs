@@ -195,45 +195,40 @@ fn check_nested_random_access<K: IndexedKind>(
     Ok(())
 }
 
+/// Checks the sequences of every kind.
+macro_rules! check_kinds {
+    ($case:expr, $computed:expr, $sequences:expr, $by_hand:expr, $random_access:ident) => {{
+        let sequences = $sequences;
+        for sequence in &sequences.streamed {
+            check_sequence!($case, $computed, sequence, $by_hand);
+        }
+        for sequence in &sequences.indexed {
+            check_sequence!($case, $computed, sequence, $by_hand);
+            $random_access($case, sequence)?;
+            $computed.store(0, Ordering::Relaxed);
+        }
+        for sequence in &sequences.shared {
+            check_sequence!($case, $computed, sequence, $by_hand);
+            $random_access($case, sequence)?;
+            $computed.store(0, Ordering::Relaxed);
+        }
+    }};
+}
+
 fn check(case: &Case) -> Result<(), TestCaseError> {
     let computed = AtomicUsize::new(0);
     if case.columns.is_none() {
         let by_hand = |blocks: Vec<ArrayBlock>| {
             (!blocks.is_empty()).then(|| concatenated_by_hand(&blocks, 0))
         };
-        let sequences = case.sequences(&computed);
-        for sequence in &sequences.streamed {
-            check_sequence!(case, computed, sequence, by_hand);
-        }
-        for sequence in &sequences.indexed {
-            check_sequence!(case, computed, sequence, by_hand);
-            check_random_access(case, sequence)?;
-            computed.store(0, Ordering::Relaxed);
-        }
-        for sequence in &sequences.shared {
-            check_sequence!(case, computed, sequence, by_hand);
-            check_random_access(case, sequence)?;
-            computed.store(0, Ordering::Relaxed);
-        }
+        check_kinds!(case, computed, case.sequences(&computed), by_hand, check_random_access);
     } else {
         let by_hand = |bands: Vec<Vec<ArrayBlock>>| {
             let bands: Vec<_> = bands.iter().map(|band| concatenated_by_hand(band, 1)).collect();
             (!bands.is_empty()).then(|| concatenated_by_hand(&bands, 0))
         };
         let sequences = case.nested_sequences(&computed);
-        for sequence in &sequences.streamed {
-            check_sequence!(case, computed, sequence, by_hand);
-        }
-        for sequence in &sequences.indexed {
-            check_sequence!(case, computed, sequence, by_hand);
-            check_nested_random_access(case, sequence)?;
-            computed.store(0, Ordering::Relaxed);
-        }
-        for sequence in &sequences.shared {
-            check_sequence!(case, computed, sequence, by_hand);
-            check_nested_random_access(case, sequence)?;
-            computed.store(0, Ordering::Relaxed);
-        }
+        check_kinds!(case, computed, sequences, by_hand, check_nested_random_access);
     }
     Ok(())
 }

@@ -41,8 +41,8 @@ pub enum Existing {
 /// appears there when it is complete; a write that fails leaves the target as it was
 /// ([`Existing`] says where that cannot be had).
 ///
-/// Until then the array lies in a directory named `.NAME.staging-N`, beside the target or above the
-/// outermost group that the target is in. A process that is killed leaves it there; it may then be
+/// Until then the array lies in a directory named `.NAME.staging-N`, beside the target or, when that is
+/// in a group, above the outermost group as far as can be written. A process that is killed leaves it there; it may then be
 /// deleted.
 ///
 /// # Example

@@ -59,9 +59,8 @@ impl Seen {
         Seen { cut: declared.cut(), row_type, n_rows: 0, end_column: 0, width }
     }
 
-    /// Takes note of a block. Says whether it is the first one to tell the width.
-    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) -> bool {
-        let knew_width = self.width.is_some();
+    /// Takes note of a block.
+    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) {
         if self.cut == Cut::RowsAndColumns {
             if matches!(at.location, Location::NestedBlock(1.., 0)) {
                 // The first block of another band: the one before was whole.
@@ -74,7 +73,6 @@ impl Seen {
             dtype: block.dtype(),
             shape: block.shape()[1..].to_vec(),
         });
-        !knew_width && self.width.is_some()
     }
 
     /// The dtype and the shape of a row, after the last block.
@@ -113,7 +111,7 @@ impl Write {
         if self.seen.row_type.is_none() {
             sink.check_array(block.dtype(), block.shape().len())?;
         }
-        let width_is_new = self.seen.add(at, &block);
+        self.seen.add(at, &block);
         if block.n_elements() == 0 {
             return Ok(());
         }
@@ -133,7 +131,7 @@ impl Write {
             }
             Stage::Writing { assembler, writer, .. } => {
                 let mut put = |chunk: Chunk| writer.put(chunk);
-                if width_is_new && let Some(width) = self.seen.width {
+                if let Some(width) = self.seen.width {
                     assembler.set_width(width, &mut put)?;
                 }
                 assembler.push(at, &block, &mut put)

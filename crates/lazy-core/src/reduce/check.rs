@@ -65,11 +65,11 @@ impl<'d> BlockCheck<'d> {
         let cut = self.declared.cut();
         let n_blocks = self.open.as_ref().map_or(0, |open| open.n_blocks);
         let at = Location::of_block(cut, self.band, n_blocks);
-        let actual = shape.to_vec();
+        let actual = || shape.to_vec();
 
         let n_axes = cut.n_axes();
         if shape.len() < n_axes {
-            return Err(Error::TooFewAxes { at, expected: n_axes, actual });
+            return Err(Error::TooFewAxes { at, expected: n_axes, actual: actual() });
         }
         let &mut (expected, reference) = self.dtype.get_or_insert((dtype, Reference::FirstBlock));
         if dtype != expected {
@@ -82,7 +82,7 @@ impl<'d> BlockCheck<'d> {
                 at,
                 first_axis: n_axes,
                 expected: expected.clone(),
-                actual,
+                actual: actual(),
                 reference: *reference,
             });
         }
@@ -136,12 +136,12 @@ impl<'d> BlockCheck<'d> {
 
     fn check_grid(&self, at: Location, n_blocks: usize, shape: &[usize]) -> Result<()> {
         let Some(grid) = self.declared.grid() else { return Ok(()) };
-        let mut expected = vec![grid.rows().size(self.band)];
-        expected.extend(grid.columns().map(|columns| columns.size(n_blocks)));
-        if shape.starts_with(&expected) {
-            Ok(())
-        } else {
-            Err(Error::GridMismatch { at, expected, actual: shape.to_vec() })
+        let n_rows = grid.rows().size(self.band);
+        let n_columns = grid.columns().map(|columns| columns.size(n_blocks));
+        if shape[0] == n_rows && n_columns.is_none_or(|n_columns| shape[1] == n_columns) {
+            return Ok(());
         }
+        let expected = std::iter::once(n_rows).chain(n_columns).collect();
+        Err(Error::GridMismatch { at, expected, actual: shape.to_vec() })
     }
 }

@@ -62,7 +62,8 @@ impl Assembler {
         Assembler { cut, chunk_shape, row_shape, fill, open: BTreeMap::new() }
     }
 
-    /// Tells the array's size along axis 1, at the end of a nested sequence's first band.
+    /// Tells the array's size along axis 1, from the end of a nested sequence's first band on. Only
+    /// the first time matters.
     pub(crate) fn set_width(
         &mut self,
         width: usize,
@@ -75,7 +76,7 @@ impl Assembler {
         let whole: Vec<_> = self
             .open
             .iter()
-            .filter(|(index, chunk)| chunk.n_filled == self.n_valid(index))
+            .filter(|(index, chunk)| chunk.n_filled == n_elements(&self.valid_extent(index)))
             .map(|(index, _)| index.clone())
             .collect();
         whole.into_iter().try_for_each(|index| {
@@ -118,7 +119,7 @@ impl Assembler {
         while let Some((index, chunk)) = self.open.pop_first() {
             let mut extent = self.valid_extent(&index);
             extent[0] = extent[0].min(n_rows - index[0] * self.chunk_shape[0]);
-            debug_assert_eq!(chunk.n_filled, extent.iter().product::<usize>());
+            debug_assert_eq!(chunk.n_filled, n_elements(&extent));
             emit(self.padded(index, chunk.data, &extent))?;
         }
         Ok(())
@@ -136,8 +137,8 @@ impl Assembler {
             return emit(Chunk { index, data: block.data().clone() });
         }
         let item_size = block.dtype().size();
-        let n_valid = self.n_valid(&index);
-        let n_bytes = self.chunk_shape.iter().product::<usize>() * item_size;
+        let valid = self.valid_extent(&index);
+        let n_bytes = n_elements(&self.chunk_shape) * item_size;
         let chunk = self
             .open
             .entry(index.clone())
@@ -148,13 +149,12 @@ impl Assembler {
             (&mut chunk.data, &self.chunk_shape, &in_chunk),
             &extent,
         );
-        chunk.n_filled += extent.iter().product::<usize>();
-        if chunk.n_filled < n_valid {
+        chunk.n_filled += n_elements(&extent);
+        if chunk.n_filled < n_elements(&valid) {
             return Ok(());
         }
         let chunk = self.open.remove(&index).expect("the chunk was just filled");
-        let extent = self.valid_extent(&index);
-        emit(self.padded(index, chunk.data, &extent))
+        emit(self.padded(index, chunk.data, &valid))
     }
 
     /// The box of a chunk that lies within the array, as far as its end is known: all rows, and all
@@ -168,10 +168,6 @@ impl Assembler {
             }
         }
         extent
-    }
-
-    fn n_valid(&self, index: &[usize]) -> usize {
-        self.valid_extent(index).iter().product()
     }
 
     /// A chunk whose elements outside of `extent` are the fill value.
@@ -226,6 +222,10 @@ impl Assembler {
         }
         None
     }
+}
+
+fn n_elements(extent: &[usize]) -> usize {
+    extent.iter().product()
 }
 
 /// The first chunk in C order that a block at `origin` overlaps.

@@ -15,7 +15,7 @@ use crate::{EntryKind, Error, Existing, FileSystem, Result, Target};
 /// An array that is written to a staging directory.
 ///
 /// The staging directory lies on the target's file system; outside of the Zarr hierarchy that the
-/// target belongs to, or, where that hierarchy fills its file system, at its root. The array is one
+/// target belongs to, or, where that cannot be had, as high in it as can be written. The array is one
 /// level below it, so that no reader takes it for a member of a group. The staging directory is
 /// removed in the end, whether the write succeeds or not.
 pub(crate) struct Staged {
@@ -186,8 +186,8 @@ fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<(PathBuf, PathB
     Err(examine(io::ErrorKind::NotFound.into()))
 }
 
-/// Where the staging directory goes: above all groups that hold `ancestor`, as far as the file system
-/// reaches.
+/// Where the staging directory goes: above all groups that hold `ancestor`, or as high among them as
+/// can be written on the same file system.
 fn staging_parent(
     file_system: &dyn FileSystem,
     target: &Target,
@@ -201,19 +201,18 @@ fn staging_parent(
             directory = above.parent().unwrap_or(above);
         }
     }
-    // The groups between may lie on file systems of their own.
+    // The groups may fill their file system, or all that may be written.
     let examine = |source| Error::Examine { path: directory.to_owned(), source };
-    let mut nearest = ancestor;
-    for above in ancestor.ancestors() {
+    let mut highest = ancestor;
+    for above in ancestor.ancestors().take_while(|above| above.starts_with(directory)) {
         if !file_system.is_same_device(ancestor, above).map_err(examine)? {
             break;
         }
-        nearest = above;
-        if above == directory {
-            break;
+        if file_system.check_writable(above).is_ok() {
+            highest = above;
         }
     }
-    Ok(nearest.to_owned())
+    Ok(highest.to_owned())
 }
 
 /// Makes a new directory for the unfinished array.
