@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::zarr::{Codec, Target, ZarrSink};
+use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, Target, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, DType, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
     NestedSource, SharedIndexed, Source, Streamed,
@@ -45,8 +45,12 @@ pub struct Case {
     pub trailing: Vec<usize>,
     /// The chunk shape.
     pub chunks: Chunks,
+    /// The shard shape, if there are shards.
+    pub shards: Option<Shards>,
     /// How chunks are encoded.
     pub codec: Codec,
+    /// Whether they have a checksum.
+    pub checksum: Checksum,
     /// The threads that write.
     pub n_threads: usize,
 }
@@ -60,6 +64,32 @@ pub enum Chunks {
     Explicit(Vec<usize>),
 }
 
+/// A shard shape, or the bytes of an automatic one.
+#[derive(Clone, Debug)]
+pub enum Shards {
+    /// Bytes of an automatic shard.
+    Automatic(usize),
+    /// Chunks along each axis where the chunk shape is explicit, else elements; of which as many are
+    /// taken as there are axes.
+    Explicit(Vec<usize>),
+}
+
+/// Any codec.
+pub fn codec() -> impl Strategy<Value = Codec> {
+    let compressor = prop::sample::select(vec![BloscCompressor::Lz4, BloscCompressor::Zstd]);
+    let shuffle = prop::sample::select(vec![Shuffle::None, Shuffle::Byte, Shuffle::Bit]);
+    prop_oneof![
+        Just(Codec::None),
+        (-2..5).prop_map(|level| Codec::Zstd { level }),
+        (0..10_u32).prop_map(|level| Codec::Gzip { level }),
+        (compressor, 0..10_u8, shuffle).prop_map(|(compressor, level, shuffle)| Codec::Blosc {
+            compressor,
+            level,
+            shuffle
+        }),
+    ]
+}
+
 /// Any case, of a sequence or a nested one.
 pub fn case() -> impl Strategy<Value = Case> {
     let sizes = |range| prop::collection::vec(0..8usize, range);
@@ -67,7 +97,11 @@ pub fn case() -> impl Strategy<Value = Case> {
         (0..2000usize).prop_map(Chunks::Automatic),
         prop::collection::vec(1..10usize, 5).prop_map(Chunks::Explicit),
     ];
-    let codec = prop_oneof![Just(Codec::None), (-2..5).prop_map(|level| Codec::Zstd { level }),];
+    let shards = prop::option::of(prop_oneof![
+        (0..6000usize).prop_map(Shards::Automatic),
+        prop::collection::vec(1..4usize, 5).prop_map(Shards::Explicit),
+    ]);
+    let checksum = prop::sample::select(vec![Checksum::None, Checksum::Crc32c]);
     let array = (
         prop::sample::select(DType::ALL.to_vec()),
         any::<u64>(),
@@ -75,16 +109,25 @@ pub fn case() -> impl Strategy<Value = Case> {
         prop::option::of(sizes(1..8)),
         prop::collection::vec(0..4usize, 0..3),
     );
-    (array, chunks, codec, 1..4usize).prop_map(
-        |((dtype, seed, rows, columns, trailing), chunks, codec, n_threads)| Case {
-            dtype,
-            seed,
-            rows,
-            columns,
-            trailing,
-            chunks,
-            codec,
+    (array, (chunks, shards), (codec(), checksum), 1..4usize).prop_map(
+        |(
+            (dtype, seed, rows, columns, trailing),
+            (chunks, shards),
+            (codec, checksum),
             n_threads,
+        )| {
+            Case {
+                dtype,
+                seed,
+                rows,
+                columns,
+                trailing,
+                chunks,
+                shards,
+                codec,
+                checksum,
+                n_threads,
+            }
         },
     )
 }
@@ -130,11 +173,34 @@ impl Case {
 
     /// A sink with the case's settings.
     pub fn sink(&self, target: impl Into<Target>) -> ZarrSink {
-        let sink = ZarrSink::new(target).with_codec(self.codec).with_writer_threads(self.n_threads);
-        match &self.chunks {
+        let sink = ZarrSink::new(target)
+            .with_codec(self.codec)
+            .with_checksum(self.checksum)
+            .with_writer_threads(self.n_threads);
+        let sink = match &self.chunks {
             Chunks::Automatic(bytes) => sink.with_chunk_bytes(*bytes),
             Chunks::Explicit(sizes) => sink.with_chunk_shape(&sizes[..self.shape().len()]),
+        };
+        match &self.shards {
+            None => sink,
+            Some(Shards::Automatic(bytes)) => sink.with_shard_bytes(*bytes),
+            Some(Shards::Explicit(_)) => {
+                sink.with_shard_shape(self.explicit_shard_shape().expect("shards are explicit"))
+            }
         }
+    }
+
+    /// The explicit shard shape, if there is one.
+    #[must_use]
+    pub fn explicit_shard_shape(&self) -> Option<Vec<usize>> {
+        let Some(Shards::Explicit(sizes)) = &self.shards else { return None };
+        let n_axes = self.shape().len();
+        Some(match &self.chunks {
+            Chunks::Automatic(_) => sizes[..n_axes].to_vec(),
+            Chunks::Explicit(chunks) => {
+                sizes.iter().zip(chunks).map(|(n, size)| n * size).take(n_axes).collect()
+            }
+        })
     }
 
     /// The case's bands, counting the blocks that are computed.

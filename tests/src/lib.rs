@@ -6,5 +6,5 @@ mod case;
 mod faulty;
 
 pub use array::{Real, element_bytes, elements, real_values};
-pub use case::{Case, Chunks, case};
+pub use case::{Case, Chunks, Shards, case, codec};
 pub use faulty::{Fault, FaultyFileSystem, Outside};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::zarr::{MemoryStore, StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Checksum, Codec, MemoryStore, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
     MeanVariance, NestedLazyChunkSequence, TopK,
 };
-use lazy_tests::{Case, Chunks, Real, case, real_values};
+use lazy_tests::{Case, Chunks, Real, Shards, case, real_values};
 use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 
@@ -58,25 +58,44 @@ macro_rules! check_sequence {
     }};
 }
 
-/// Explicit chunks are as asked for; automatic ones fit their target and the array.
+/// Explicit chunks and shards are as asked for; automatic ones fit their target and the array.
 fn check_chunk_shape(case: &Case, stored: &StoredArray) -> Result<(), TestCaseError> {
-    match &case.chunks {
-        Chunks::Explicit(sizes) => {
-            prop_assert_eq!(stored.chunk_shape(), &sizes[..stored.shape().len()]);
+    let n_bytes = |shape: &[usize]| case.dtype.size() * shape.iter().product::<usize>();
+    let chunk_shape = stored.chunk_shape();
+    match (&case.chunks, &case.shards) {
+        (Chunks::Explicit(sizes), _) => {
+            prop_assert_eq!(chunk_shape, &sizes[..stored.shape().len()]);
         }
-        Chunks::Automatic(target_bytes) => {
-            for (chunk_size, size) in stored.chunk_shape().iter().zip(stored.shape()) {
-                prop_assert!(*chunk_size <= 1.max(*size), "{:?}", stored);
+        (Chunks::Automatic(target_bytes), shards) => {
+            let is_explicit = matches!(shards, Some(Shards::Explicit(_)));
+            for (chunk_size, size) in chunk_shape.iter().zip(stored.shape()) {
+                prop_assert!(is_explicit || *chunk_size <= 1.max(*size), "{:?}", stored);
             }
-            let n_elements: usize = stored.chunk_shape().iter().product();
             prop_assert!(
-                n_elements == 1
-                    || n_elements * case.dtype.size() <= *target_bytes
+                n_bytes(chunk_shape) <= (*target_bytes).max(case.dtype.size())
                     || stored.shape().contains(&0),
                 "{:?}",
                 stored
             );
         }
+    }
+    prop_assert_eq!(stored.shard_shape().is_some(), case.shards.is_some());
+    let Some(shard_shape) = stored.shard_shape() else { return Ok(()) };
+    for (shard_size, chunk_size) in shard_shape.iter().zip(chunk_shape) {
+        prop_assert!(shard_size.is_multiple_of(*chunk_size), "{:?}", stored);
+    }
+    match (&case.shards, case.explicit_shard_shape()) {
+        (_, Some(expected)) => prop_assert_eq!(shard_shape, &expected[..]),
+        (Some(Shards::Automatic(target_bytes)), _) => {
+            let at_most = n_bytes(chunk_shape).max(*target_bytes);
+            prop_assert!(n_bytes(shard_shape) <= at_most, "{:?}", stored);
+            let sizes = shard_shape.iter().zip(chunk_shape).zip(stored.shape());
+            for ((shard_size, chunk_size), size) in sizes {
+                let n_chunks = size.div_ceil(*chunk_size).max(1);
+                prop_assert!(*shard_size <= n_chunks * chunk_size, "{:?}", stored);
+            }
+        }
+        _ => unreachable!("an array without shards"),
     }
     Ok(())
 }
@@ -318,18 +337,17 @@ fn lists(length: usize, end: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn every_small_case_agrees() {
-    use lazy_chunks::zarr::Codec;
-
     let explicit = |rows, columns| Chunks::Explicit(vec![rows, columns]);
     let chunks: Vec<_> = (1..4)
         .flat_map(|rows| (1..4).map(move |columns| explicit(rows, columns)))
         .chain([0, 1, 2, 3, 4, 6, 9, 100].map(Chunks::Automatic))
         .collect();
+    let shards = [None, Some(Shards::Automatic(7)), Some(Shards::Explicit(vec![2, 2]))];
     let cut_by_columns = lists(2, 3).into_iter().filter(|list| !list.is_empty()).map(Some);
     let mut n_cases = 0;
     for columns in std::iter::once(None).chain(cut_by_columns) {
         for rows in lists(2, 4) {
-            for chunks in &chunks {
+            for (chunks, shards) in chunks.iter().flat_map(|c| shards.iter().map(move |s| (c, s))) {
                 let case = Case {
                     dtype: DType::UInt8,
                     seed: 7,
@@ -337,7 +355,9 @@ fn every_small_case_agrees() {
                     trailing: if columns.is_none() { vec![3] } else { vec![] },
                     columns: columns.clone(),
                     chunks: chunks.clone(),
+                    shards: shards.clone(),
                     codec: Codec::None,
+                    checksum: Checksum::None,
                     n_threads: 1,
                 };
                 check(&case).unwrap_or_else(|error| panic!("{case:?}: {error}"));
@@ -345,5 +365,5 @@ fn every_small_case_agrees() {
             }
         }
     }
-    assert_eq!(n_cases, 13 * 21 * 17);
+    assert_eq!(n_cases, 13 * 21 * 17 * 3);
 }

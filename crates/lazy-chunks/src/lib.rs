@@ -49,8 +49,9 @@ pub use lazy_core::{
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        ChunkShape, Codec, EntryKind, Error, Existing, FileSystem, LocalFileSystem, MemoryStore,
-        ReadableWritableListableStorageTraits, Result, StoredArray, Target, ToZarr, ZarrSink,
+        BloscCompressor, Checksum, Codec, EntryKind, Error, Existing, FileSystem, LocalFileSystem,
+        MemoryStore, ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target,
+        ToZarr, ZarrSink,
     };
 }
 

@@ -170,7 +170,7 @@ pub enum Error {
         message: String,
     },
 
-    /// The chunk shape has another number of axes than the array.
+    /// A chunk or shard shape has another number of axes than the array.
     #[error("the chunk shape {chunk_shape:?} does not have the array's {n_axes} axes")]
     ChunkRank {
         /// The chunk shape.
@@ -185,6 +185,30 @@ pub enum Error {
         chunk_shape: Vec<usize>,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A shard is not a whole number of chunks.
+    #[error(
+        "the shard shape {shard_shape:?} is not a whole number of chunks of shape {chunk_shape:?} \
+         along each axis"
+    )]
+    ShardShape {
+        /// The shard shape.
+        shard_shape: Vec<usize>,
+        /// The chunk shape.
+        chunk_shape: Vec<usize>,
+    },
+    /// A codec cannot take chunks of such a size.
+    #[error(
+        "chunks of {actual} bytes are more than the {limit} that the codec {codec} takes; ask for \
+         smaller ones"
+    )]
+    ChunkTooLarge {
+        /// The codec.
+        codec: &'static str,
+        /// The bytes that it takes at most.
+        limit: usize,
+        /// The bytes of a chunk.
+        actual: usize,
     },
     /// There are fewer or more dimension names than axes.
     #[error("there are {} dimension names {names:?}, but the array has {n_axes} axes", names.len())]

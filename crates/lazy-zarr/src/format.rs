@@ -1,4 +1,4 @@
-//! Zarr's words for ours: data types, fill values, codecs and metadata.
+//! Zarr's words for ours: data types, fill values and metadata.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -6,48 +6,15 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 use lazy_core::{DType, Element};
-use zarrs::array::codec::ZstdCodec;
-use zarrs::array::codec::api::{ArrayToBytesCodecTraits, BytesToBytesCodecTraits};
+use zarrs::array::codec::BytesCodec;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{
     Array, ArrayBuilder, ArrayBytes, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type,
 };
 use zarrs::plugin::ExtensionName;
 
-use crate::{Error, Result};
-
-/// How the bytes of a chunk are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Codec {
-    /// As they are, little-endian.
-    None,
-    /// Compressed by Zstandard.
-    Zstd {
-        /// The compression level: from 1, the fastest, to 22; 0 is the library's default, and
-        /// negative levels are faster still.
-        level: i32,
-    },
-}
-
-impl Codec {
-    pub(crate) fn check(self) -> Result<()> {
-        match self {
-            Codec::Zstd { level } if !(-131_072..=22).contains(&level) => Err(Error::Setting {
-                setting: "the zstd level",
-                value: level.into(),
-                range: "between -131072 and 22",
-            }),
-            Codec::None | Codec::Zstd { .. } => Ok(()),
-        }
-    }
-
-    fn bytes_to_bytes(self) -> Vec<Arc<dyn BytesToBytesCodecTraits>> {
-        match self {
-            Codec::None => Vec::new(),
-            Codec::Zstd { level } => vec![Arc::new(ZstdCodec::new(level, false))],
-        }
-    }
-}
+use crate::layout::Layout;
+use crate::{Checksum, Codec, Error, Result};
 
 /// One element, for the elements of a chunk that lie outside of the array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,31 +60,39 @@ impl FillElement {
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) dtype: DType,
-    pub(crate) chunk_shape: Vec<usize>,
+    pub(crate) layout: Layout,
     pub(crate) codec: Codec,
+    pub(crate) checksum: Checksum,
     pub(crate) fill: FillElement,
     pub(crate) dimension_names: Option<Vec<String>>,
     pub(crate) attributes: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Format {
-    fn builder(&self, shape: &[usize]) -> ArrayBuilder {
+    fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {
         let mut builder = ArrayBuilder::new(
             as_u64(shape),
-            as_u64(&self.chunk_shape),
+            as_u64(self.layout.unit_shape()),
             zarr_data_type(self.dtype),
             FillValue::new(self.fill.bytes.clone()),
         );
+        // Little-endian on every machine; a single byte has no order.
+        let bytes =
+            if self.dtype.size() == 1 { BytesCodec::new(None) } else { BytesCodec::little() };
         builder
-            .bytes_to_bytes_codecs(self.codec.bytes_to_bytes())
+            .array_to_bytes_codec(Arc::new(bytes))
+            .bytes_to_bytes_codecs(self.codec.zarrs_codecs(self.dtype, self.checksum)?)
+            .subchunk_shape(
+                self.layout.shard_shape.as_ref().map(|_| as_u64(&self.layout.chunk_shape)),
+            )
             .dimension_names(self.dimension_names.clone())
             .attributes(self.attributes.clone());
-        builder
+        Ok(builder)
     }
 
     /// The `zarr.json` of an array of this shape.
     pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
-        self.builder(shape)
+        self.builder(shape)?
             .build_metadata()
             .map_err(|error| Error::Metadata { source: error.into() })
     }
@@ -125,12 +100,12 @@ impl Format {
     pub(crate) fn encoder(&self) -> Result<Encoder> {
         // Keys and encoding do not depend on the shape, which need not be known yet.
         let array = self
-            .builder(&vec![0; self.chunk_shape.len()])
+            .builder(&vec![0; self.layout.chunk_shape.len()])?
             .build(Arc::new(()), "/")
             .map_err(|error| Error::Metadata { source: error.into() })?;
-        let chunk_shape = self.chunk_shape.iter().map(|&size| NonZeroU64::new(size as u64));
-        let chunk_shape = chunk_shape.collect::<Option<_>>().expect("chunk sizes are not 0");
-        Ok(Encoder { array, chunk_shape })
+        let unit_shape = self.layout.unit_shape().iter();
+        let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
+        Ok(Encoder { array, unit_shape: Option::expect(unit_shape, "sizes are not 0") })
     }
 }
 
@@ -138,7 +113,7 @@ impl Format {
 #[derive(Debug)]
 pub(crate) struct Encoder {
     array: Array<()>,
-    chunk_shape: Vec<NonZeroU64>,
+    unit_shape: Vec<NonZeroU64>,
 }
 
 impl Encoder {
@@ -149,13 +124,14 @@ impl Encoder {
 
     /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
     pub(crate) fn encode<'d>(&self, chunk: &[usize], data: &'d [u8]) -> Result<Cow<'d, [u8]>> {
-        // One thread: the chunks are what is spread over threads.
+        // One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow
+        // each other in C order, and its bytes are always the same.
         let options = CodecOptions::default().with_concurrent_target(1);
         self.array
             .codecs()
             .encode(
                 ArrayBytes::new_flen(data),
-                &self.chunk_shape,
+                &self.unit_shape,
                 self.array.data_type(),
                 self.array.fill_value(),
                 &options,
@@ -211,8 +187,9 @@ mod tests {
         for dtype in DType::ALL {
             let format = Format {
                 dtype,
-                chunk_shape: vec![1],
+                layout: Layout { chunk_shape: vec![1], shard_shape: None },
                 codec: Codec::None,
+                checksum: Checksum::None,
                 fill: FillElement::default_of(dtype),
                 dimension_names: None,
                 attributes: serde_json::Map::new(),

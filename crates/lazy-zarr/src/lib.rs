@@ -26,13 +26,15 @@
 //! The parts, in the order in which a block meets them:
 //!
 //! - [`Target`]: a path, a `file://` URL or a store instance.
-//! - [`ChunkShape`]: blocks and chunks are independent; blocks of any sizes become whole chunks.
-//! - [`Codec`]: how chunks are encoded.
+//! - [`ZarrSink`]: the settings. Blocks and chunks are independent; blocks of any sizes become whole
+//!   chunks, and chunks whole shards where those are asked for.
+//! - [`Codec`] and [`Checksum`]: how chunks are encoded.
 //! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
 //!   one rename.
 //! - [`StoredArray`]: the array read back.
 
 mod assembler;
+mod codec;
 mod destination;
 mod error;
 mod filesystem;
@@ -47,10 +49,9 @@ mod to_zarr;
 mod write;
 mod writer;
 
+pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
 pub use error::{Error, Result};
 pub use filesystem::{EntryKind, FileSystem, LocalFileSystem};
-pub use format::Codec;
-pub use layout::ChunkShape;
 pub use sink::{Existing, ZarrSink};
 pub use stored::StoredArray;
 pub use target::Target;

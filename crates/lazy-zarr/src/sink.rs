@@ -6,9 +6,9 @@ use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Reduce
 use serde_json::{Map, Value};
 
 use crate::format::{FillElement, Format};
-use crate::layout::{MemoryBound, memory_bound};
+use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
 use crate::write::Write;
-use crate::{ChunkShape, Codec, Error, Result, StoredArray, Target};
+use crate::{Checksum, Codec, Error, Result, StoredArray, Target};
 
 /// What happens when there is an array at the target already.
 ///
@@ -69,8 +69,9 @@ pub enum Existing {
 pub struct ZarrSink {
     pub(crate) target: Target,
     pub(crate) existing: Existing,
-    pub(crate) chunk_shape: ChunkShape,
+    pub(crate) layout: LayoutSettings,
     codec: Codec,
+    checksum: Checksum,
     fill: Option<FillElement>,
     dimension_names: Option<Vec<String>>,
     attributes: Map<String, Value>,
@@ -84,14 +85,15 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 }
 
 impl ZarrSink {
-    /// A sink with the defaults: automatic chunks of 8 MiB, Zstandard at level 1, fill value NaN for
+    /// A sink with the defaults: automatic chunks of 8 MiB, the default [`Codec`], fill value NaN for
     /// floats and 0 otherwise, an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink {
             target: target.into(),
             existing: Existing::default(),
-            chunk_shape: ChunkShape::default(),
-            codec: Codec::Zstd { level: 1 },
+            layout: LayoutSettings::default(),
+            codec: Codec::default(),
+            checksum: Checksum::default(),
             fill: None,
             dimension_names: None,
             attributes: Map::new(),
@@ -105,22 +107,78 @@ impl ZarrSink {
         ZarrSink { existing, ..self }
     }
 
-    /// Chunks of this shape: one size for each axis of the array.
+    /// Chunks of this shape: one size for each axis of the array, none of them 0.
     #[must_use]
-    pub fn with_chunk_shape(self, chunk_shape: impl Into<Vec<usize>>) -> ZarrSink {
-        ZarrSink { chunk_shape: ChunkShape::Explicit(chunk_shape.into()), ..self }
+    pub fn with_chunk_shape(mut self, chunk_shape: impl Into<Vec<usize>>) -> ZarrSink {
+        self.layout.chunks = Some(Sizes::Explicit(chunk_shape.into()));
+        self
     }
 
-    /// Automatic chunks of at most this many bytes before encoding; see [`ChunkShape::Automatic`].
+    /// Automatic chunks of at most this many bytes before encoding, unless a single element is
+    /// larger: 8 MiB by default, and 1 MiB in shards.
+    ///
+    /// Blocks are joined into a chunk as long as it stays below: first along the columns, then along
+    /// the rows. A block that is larger is cut, the rows first. A chunk is never larger than the
+    /// array. Blocks of less than about 300 bytes make smaller chunks, since so many of them cannot be
+    /// kept until the layout is settled.
     #[must_use]
-    pub fn with_chunk_bytes(self, target_bytes: usize) -> ZarrSink {
-        ZarrSink { chunk_shape: ChunkShape::Automatic { target_bytes }, ..self }
+    pub fn with_chunk_bytes(mut self, target_bytes: usize) -> ZarrSink {
+        self.layout.chunks = Some(Sizes::Automatic { target_bytes });
+        self
+    }
+
+    /// Shards of this shape, each a whole number of chunks along each axis: files that hold many
+    /// chunks, of which readers take single ones.
+    ///
+    /// What is written at once is a shard, so memory is counted in shards. A shard at the array's edge
+    /// is written whole, padded with the fill value; its chunks of nothing but fill value take an entry
+    /// in its index alone. Automatic chunks divide the shard: best when its sizes have many divisors.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::Array2;
+    ///
+    /// let sink = ZarrSink::new(Arc::new(MemoryStore::new()))
+    ///     .with_chunk_shape([64, 32])
+    ///     .with_shard_shape([512, 128]);
+    /// let stored = LazyChunkSequence::new(|| (0..10).map(|i| Array2::from_elem((100, 128), i)))
+    ///     .convert(NdarrayConverter)
+    ///     .to_zarr(sink)?;
+    /// assert_eq!(stored.chunk_shape(), [64, 32]);
+    /// assert_eq!(stored.shard_shape(), Some(&[512, 128][..]));
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_shard_shape(mut self, shard_shape: impl Into<Vec<usize>>) -> ZarrSink {
+        self.layout.shards = Some(Sizes::Explicit(shard_shape.into()));
+        self
+    }
+
+    /// Automatic shards of at most this many bytes before encoding, but of at least one chunk.
+    ///
+    /// Chunks are joined along the last axis first, along the axis before it when they span the array.
+    #[must_use]
+    pub fn with_shard_bytes(mut self, target_bytes: usize) -> ZarrSink {
+        self.layout.shards = Some(Sizes::Automatic { target_bytes });
+        self
     }
 
     /// How chunks are encoded.
     #[must_use]
     pub fn with_codec(self, codec: Codec) -> ZarrSink {
         ZarrSink { codec, ..self }
+    }
+
+    /// What is stored with each chunk to tell later whether its bytes are what was written: by default
+    /// nothing. The index of a shard always has a checksum.
+    #[must_use]
+    pub fn with_checksum(self, checksum: Checksum) -> ZarrSink {
+        ZarrSink { checksum, ..self }
     }
 
     /// The value of elements that are not stored, of the array's dtype.
@@ -158,8 +216,8 @@ impl ZarrSink {
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
     /// any axis, and the first block has that shape. When blocks are no higher than chunks, it is a
-    /// row of chunks, three chunks, and three per writer thread. It does not depend on the number of
-    /// rows.
+    /// row of chunks, three chunks, and three per writer thread, or two where nothing is compressed; of
+    /// shards, where there are shards. It does not depend on the number of rows.
     ///
     /// # Errors
     ///
@@ -193,7 +251,9 @@ impl ZarrSink {
         self.check_array(dtype, block_shape.len())?;
         Ok(memory_bound(&MemoryBound {
             cut,
-            chunk_shape: &self.chunk_shape,
+            layout: &self.layout,
+            codec: self.codec,
+            checksum: self.checksum,
             n_threads: self.threads(),
             dtype,
             row_shape,
@@ -208,7 +268,7 @@ impl ZarrSink {
 
     /// Checks what can be said without an array.
     pub(crate) fn check(&self) -> Result<()> {
-        self.chunk_shape.check()?;
+        self.layout.check()?;
         self.codec.check()?;
         match self.n_threads {
             Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
@@ -222,7 +282,8 @@ impl ZarrSink {
 
     /// Checks what can be said once the array's dtype and number of axes are known.
     pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<()> {
-        self.chunk_shape.check_array(dtype, n_axes)?;
+        let chunk_bytes = self.layout.check_array(dtype, n_axes)?;
+        self.codec.check_chunk(chunk_bytes)?;
         match &self.dimension_names {
             Some(names) if names.len() != n_axes => {
                 return Err(Error::DimensionNames { names: names.clone(), n_axes });
@@ -237,11 +298,12 @@ impl ZarrSink {
         }
     }
 
-    pub(crate) fn format(&self, dtype: DType, chunk_shape: Vec<usize>) -> Format {
+    pub(crate) fn format(&self, dtype: DType, layout: Layout) -> Format {
         Format {
             dtype,
-            chunk_shape,
+            layout,
             codec: self.codec,
+            checksum: self.checksum,
             fill: self.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
             dimension_names: self.dimension_names.clone(),
             attributes: self.attributes.clone(),

@@ -9,7 +9,7 @@ use lazy_core::{
     ArrayBlock, BlockSizes, DType, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed,
 };
 use serde_json::{Map, Value};
-use zarrs::array::{Array, ArrayBytes, ArrayMetadata, ArraySubset, CodecOptions};
+use zarrs::array::{Array, ArrayBytes, ArrayMetadata, ArrayShardedExt, ArraySubset, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits};
 
 use crate::format::dtype_of;
@@ -51,6 +51,7 @@ pub struct StoredArray {
     dtype: DType,
     shape: Vec<usize>,
     chunk_shape: Vec<usize>,
+    shard_shape: Option<Vec<usize>>,
 }
 
 impl StoredArray {
@@ -95,9 +96,16 @@ impl StoredArray {
         let open = |source: lazy_core::BoxError| Error::Open { target: target.clone(), source };
         let shape = array.shape().iter().map(|&size| usize::try_from(size));
         let shape = shape.collect::<Result<Vec<_>, _>>().map_err(|error| open(error.into()))?;
-        let chunk_shape =
+        let unit_shape =
             array.chunk_shape_usize(&vec![0; shape.len()]).map_err(|error| open(error.into()))?;
-        Ok(StoredArray { array: Arc::new(array), target, dtype, shape, chunk_shape })
+        let (chunk_shape, shard_shape) = match array.subchunk_shape() {
+            Some(chunk_shape) => {
+                (chunk_shape.iter().map(|size| size.get() as usize).collect(), Some(unit_shape))
+            }
+            None => (unit_shape, None),
+        };
+        let array = Arc::new(array);
+        Ok(StoredArray { array, target, dtype, shape, chunk_shape, shard_shape })
     }
 
     /// The element type.
@@ -116,6 +124,12 @@ impl StoredArray {
     #[must_use]
     pub fn chunk_shape(&self) -> &[usize] {
         &self.chunk_shape
+    }
+
+    /// The shards' size along each axis, when chunks lie in shards.
+    #[must_use]
+    pub fn shard_shape(&self) -> Option<&[usize]> {
+        self.shard_shape.as_deref()
     }
 
     /// The user attributes.
@@ -247,6 +261,7 @@ impl fmt::Debug for StoredArray {
             .field("dtype", &self.dtype)
             .field("shape", &self.shape)
             .field("chunk_shape", &self.chunk_shape)
+            .field("shard_shape", &self.shard_shape)
             .finish()
     }
 }

@@ -8,9 +8,9 @@ use lazy_core::{ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, 
 use crate::assembler::{Assembler, Chunk};
 use crate::destination::{self, Destination};
 use crate::format::Format;
-use crate::layout::{BLOCK_OVERHEAD, automatic_chunk_shape, kept_bytes};
+use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
 use crate::writer::Writer;
-use crate::{ChunkShape, Error, Result, StoredArray, ZarrSink};
+use crate::{Error, Result, StoredArray, ZarrSink};
 
 /// A write that is under way. Dropped before it is finished, it leaves the target as it was.
 pub struct Write {
@@ -120,12 +120,8 @@ impl Write {
                 *n_bytes += block.data().len();
                 kept.push((at, block));
                 let held = *n_bytes + kept.len() * BLOCK_OVERHEAD;
-                match &sink.chunk_shape {
-                    ChunkShape::Automatic { target_bytes }
-                        if *n_bytes < *target_bytes && held < kept_bytes(*target_bytes) =>
-                    {
-                        Ok(())
-                    }
+                match sink.layout.target_bytes() {
+                    Some(target) if *n_bytes < target && held < kept_bytes(target) => Ok(()),
                     _ => self.settle(sink, None),
                 }
             }
@@ -139,27 +135,32 @@ impl Write {
         }
     }
 
-    /// Settles the layout and begins to write. `shape` is the array's, once it has ended.
-    fn settle(&mut self, sink: &ZarrSink, shape: Option<&[usize]>) -> Result<()> {
+    /// Settles the layout and begins to write. `n_rows` is the array's, once it has ended.
+    fn settle(&mut self, sink: &ZarrSink, n_rows: Option<usize>) -> Result<()> {
         let Stage::Settling { kept, n_bytes } = &mut self.stage else { return Ok(()) };
         let (kept, n_bytes) = (std::mem::take(kept), *n_bytes);
         let seen = &self.seen;
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
-        let chunk_shape = match (&sink.chunk_shape, shape) {
-            (ChunkShape::Explicit(chunk_shape), _) => chunk_shape.clone(),
-            // The whole array is less than the target: one chunk.
-            (_, Some(shape)) => shape.iter().map(|&size| size.max(1)).collect(),
-            (ChunkShape::Automatic { target_bytes }, None) => {
-                let (cut, first_block) = (seen.cut, kept[0].1.shape());
-                // No more than has been seen, so that no chunk is larger than the array.
-                let target_bytes = n_bytes.min(*target_bytes);
-                automatic_chunk_shape(cut, row_type.dtype, first_block, seen.width, target_bytes)
-            }
-        };
-        let format = Box::new(sink.format(row_type.dtype, chunk_shape.clone()));
-        let fill = format.fill.clone();
-        let mut assembler =
-            Assembler::new(seen.cut, chunk_shape, &row_type.shape, seen.width, fill);
+        let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
+        if seen.cut == Cut::RowsAndColumns {
+            row_shape[0] = seen.width;
+        }
+        let layout = sink.layout.settle(&layout::Seen {
+            cut: seen.cut,
+            dtype: row_type.dtype,
+            first_block: kept.first().map_or(&[], |(_, block)| block.shape()),
+            n_bytes,
+            row_shape: &row_shape,
+            n_columns: seen.end_column,
+            n_rows,
+        });
+        let format = Box::new(sink.format(row_type.dtype, layout));
+        let mut assembler = Assembler::new(
+            seen.cut,
+            format.layout.unit_shape().to_vec(),
+            row_shape,
+            format.fill.clone(),
+        );
         let mut writer = Writer::start(sink.threads(), format.encoder()?, &self.destination)?;
         for (at, block) in kept {
             assembler.push(at, &block, &mut |chunk| writer.put(chunk))?;
@@ -172,7 +173,7 @@ impl Write {
     pub(crate) fn seal(&mut self, sink: &ZarrSink) -> Result<()> {
         let row_type = self.seen.final_row_type()?;
         let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
-        self.settle(sink, Some(&shape))?;
+        self.settle(sink, Some(self.seen.n_rows))?;
         let Stage::Writing { format, assembler, writer } = &mut self.stage else {
             unreachable!("a settled layout is written");
         };

@@ -8,7 +8,7 @@ use lazy_core::{ArrayBlock, BlockPosition, Cut, copy_region};
 use crate::Result;
 use crate::format::FillElement;
 
-/// A whole chunk, padded with the fill value where it lies outside of the array.
+/// A whole chunk, or shard where there are shards, padded with the fill value where it lies outside of the array.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     /// The index along each axis.
@@ -46,19 +46,13 @@ struct Overlap {
 }
 
 impl Assembler {
-    /// `row_shape` is the array's shape without axis 0; `width` replaces its first entry in a nested
-    /// sequence, as far as it is known.
+    /// `row_shape` is the array's shape without axis 0, as far as it is known.
     pub(crate) fn new(
         cut: Cut,
         chunk_shape: Vec<usize>,
-        row_shape: &[usize],
-        width: Option<usize>,
+        row_shape: Vec<Option<usize>>,
         fill: FillElement,
     ) -> Assembler {
-        let mut row_shape: Vec<_> = row_shape.iter().copied().map(Some).collect();
-        if cut == Cut::RowsAndColumns {
-            row_shape[0] = width;
-        }
         Assembler { cut, chunk_shape, row_shape, fill, open: BTreeMap::new() }
     }
 

@@ -45,13 +45,13 @@ impl Cutting {
     fn assembled(&self) -> (Vec<Chunk>, usize) {
         let array = self.array();
         let width = self.columns.as_ref().map(|columns| columns.iter().sum::<usize>());
-        let mut assembler = Assembler::new(
-            self.cut(),
-            self.chunk_shape.clone(),
-            &array.shape()[1..],
-            width.filter(|_| self.width_is_declared),
-            FillElement::new(FILL),
-        );
+        let mut row_shape: Vec<_> = array.shape()[1..].iter().copied().map(Some).collect();
+        if width.is_some() && !self.width_is_declared {
+            row_shape[0] = None;
+        }
+        let chunk_shape = self.chunk_shape.clone();
+        let mut assembler =
+            Assembler::new(self.cut(), chunk_shape, row_shape, FillElement::new(FILL));
         let mut chunks = Vec::new();
         let mut most_open = 0;
         let mut emit = |chunk| {

@@ -1,29 +1,30 @@
-//! Chunk shapes made from what is seen of the blocks.
+//! Chunk and shard shapes made from what is seen of the blocks.
 
 use lazy_core::{Cut, DType};
 
-use super::n_bytes;
+use super::{Seen, n_bytes};
 
 /// A chunk shape of at most `target_bytes`, made of the first block that has elements.
 ///
-/// `width` is the array's size along axis 1, when that axis is cut and its size is known. Blocks are
-/// joined along the width before bands are joined along the rows, and only a whole width is joined
-/// along the rows.
-pub(crate) fn automatic_chunk_shape(
-    cut: Cut,
-    dtype: DType,
-    first_block: &[usize],
-    width: Option<usize>,
-    target_bytes: usize,
-) -> Vec<usize> {
-    let mut shape = first_block.to_vec();
-    let block_bytes = n_bytes(dtype, &shape);
-    if block_bytes > target_bytes {
-        return cut_to_fit(dtype, shape, target_bytes);
+/// Blocks are joined along the width before bands are joined along the rows, and only a whole width
+/// is joined along the rows. No chunk is larger than what was seen, so that none is larger than the
+/// array; an array that ends before the target is one chunk.
+pub(super) fn automatic_chunk_shape(seen: &Seen<'_>, target_bytes: usize) -> Vec<usize> {
+    if let Some(n_rows) = seen.n_rows
+        && seen.n_bytes <= target_bytes
+    {
+        let shape = std::iter::once(Some(n_rows)).chain(seen.row_shape.iter().copied());
+        return shape.map(|size| size.unwrap_or(1).max(1)).collect();
     }
-    if cut == Cut::RowsAndColumns {
+    let target_bytes = target_bytes.min(seen.n_bytes);
+    let mut shape = seen.first_block.to_vec();
+    let block_bytes = n_bytes(seen.dtype, &shape);
+    if block_bytes > target_bytes {
+        return cut_to_fit(seen.dtype, shape, target_bytes);
+    }
+    if seen.cut == Cut::RowsAndColumns {
         let widest = target_bytes / block_bytes * shape[1];
-        match width {
+        match seen.row_shape[0] {
             Some(width) if width <= widest => shape[1] = width,
             _ => {
                 shape[1] = widest;
@@ -31,8 +32,64 @@ pub(crate) fn automatic_chunk_shape(
             }
         }
     }
-    shape[0] *= target_bytes / n_bytes(dtype, &shape);
+    shape[0] *= target_bytes / n_bytes(seen.dtype, &shape);
     shape
+}
+
+/// A shard shape of at most `target_bytes`, but of at least one chunk.
+///
+/// Chunks are joined along the last axis first; along the axis before it when they span the array.
+/// A shard is never larger than the array, rounded up to whole chunks.
+pub(super) fn automatic_shard_shape(
+    seen: &Seen<'_>,
+    chunk_shape: &[usize],
+    target_bytes: usize,
+) -> Vec<usize> {
+    // More than what was seen is only known to be there when its size is known.
+    let target_bytes = match seen.n_rows {
+        Some(_) => target_bytes,
+        None => target_bytes.min(seen.n_bytes),
+    };
+    let mut shape = chunk_shape.to_vec();
+    for axis in (0..shape.len()).rev() {
+        let size = if axis == 0 { seen.n_rows } else { seen.row_shape[axis - 1] };
+        let at_least = if axis == 0 { usize::MAX } else { seen.n_columns };
+        let spanning = size.unwrap_or(at_least).div_ceil(shape[axis]).max(1);
+        let fitting = (target_bytes / n_bytes(seen.dtype, &shape)).max(1);
+        shape[axis] *= spanning.min(fitting);
+        if fitting < spanning || size.is_none() {
+            break;
+        }
+    }
+    shape
+}
+
+/// The largest chunk shape of at most `target_bytes` that divides a shard: its rows are cut first, so
+/// that a chunk stays one run of the shard's memory.
+pub(super) fn dividing_chunk_shape(
+    dtype: DType,
+    shard_shape: &[usize],
+    target_bytes: usize,
+) -> Vec<usize> {
+    let mut shape = shard_shape.to_vec();
+    for axis in 0..shape.len() {
+        let inner = n_bytes(dtype, &shape[axis + 1..]);
+        shape[axis] = largest_divisor(shape[axis], (target_bytes / inner).max(1));
+        if inner <= target_bytes {
+            break;
+        }
+    }
+    shape
+}
+
+/// The largest divisor of `size` that is at most `limit`.
+fn largest_divisor(size: usize, limit: usize) -> usize {
+    (1..=size.isqrt())
+        .filter(|divisor| size.is_multiple_of(*divisor))
+        .flat_map(|divisor| [divisor, size / divisor])
+        .filter(|divisor| *divisor <= limit)
+        .max()
+        .unwrap_or(1)
 }
 
 /// Makes a block smaller until it fits, the outermost axis first, so that a chunk stays one run of
@@ -55,13 +112,28 @@ mod tests {
 
     use super::*;
 
+    fn seen<'s>(cut: Cut, first_block: &'s [usize], row_shape: &'s [Option<usize>]) -> Seen<'s> {
+        let dtype = DType::Float32;
+        Seen {
+            cut,
+            dtype,
+            first_block,
+            n_bytes: usize::MAX,
+            row_shape,
+            n_columns: 250,
+            n_rows: None,
+        }
+    }
+
     fn flat(first_block: &[usize], target_bytes: usize) -> Vec<usize> {
-        automatic_chunk_shape(Cut::Rows, DType::Float32, first_block, None, target_bytes)
+        let row_shape: Vec<_> = first_block[1..].iter().copied().map(Some).collect();
+        automatic_chunk_shape(&seen(Cut::Rows, first_block, &row_shape), target_bytes)
     }
 
     fn nested(first_block: &[usize], width: Option<usize>, target_bytes: usize) -> Vec<usize> {
-        let cut = Cut::RowsAndColumns;
-        automatic_chunk_shape(cut, DType::Float32, first_block, width, target_bytes)
+        let mut row_shape: Vec<_> = first_block[1..].iter().copied().map(Some).collect();
+        row_shape[0] = width;
+        automatic_chunk_shape(&seen(Cut::RowsAndColumns, first_block, &row_shape), target_bytes)
     }
 
     #[test]
@@ -85,6 +157,44 @@ mod tests {
         assert_eq!(nested(&[10, 10], Some(65), 10 * 10 * 4 * 7), [10, 65]);
         assert_eq!(nested(&[10, 10], Some(65), 10 * 65 * 4 * 2), [20, 65]);
         assert_eq!(nested(&[10, 10], Some(65), 200), [5, 10]);
+    }
+
+    #[test]
+    fn an_array_that_ends_early_is_one_chunk() {
+        let row_shape = [Some(7)];
+        let seen = Seen { n_bytes: 84, n_rows: Some(3), ..seen(Cut::Rows, &[1, 7], &row_shape) };
+        assert_eq!(automatic_chunk_shape(&seen, 84), [3, 7]);
+        assert_eq!(automatic_chunk_shape(&seen, 83), [2, 7]);
+        assert_eq!(automatic_chunk_shape(&Seen { n_rows: None, ..seen }, 1000), [3, 7]);
+    }
+
+    #[test]
+    fn shards_join_chunks_along_the_last_axis_first() {
+        let shard = |row_shape: &[Option<usize>], n_rows, target_chunks: usize| {
+            let seen = Seen { n_rows, ..seen(Cut::RowsAndColumns, &[1, 1], row_shape) };
+            automatic_shard_shape(&seen, &[10, 20], target_chunks * 10 * 20 * 4)
+        };
+        assert_eq!(shard(&[Some(100)], None, 3), [10, 60]);
+        assert_eq!(shard(&[Some(90)], None, 5), [10, 100]);
+        assert_eq!(shard(&[Some(90)], None, 12), [20, 100]);
+        assert_eq!(shard(&[Some(90)], Some(15), 100), [20, 100]);
+        assert_eq!(shard(&[None], None, 12), [10, 240]);
+        assert_eq!(shard(&[None], None, 40), [10, 260]);
+        assert_eq!(shard(&[Some(0)], Some(0), 12), [10, 20]);
+        assert_eq!(shard(&[Some(100)], None, 0), [10, 20]);
+    }
+
+    #[test]
+    fn chunks_of_explicit_shards_divide_them() {
+        let chunk = |shard: &[usize], n_elements: usize| {
+            dividing_chunk_shape(DType::Float32, shard, 4 * n_elements)
+        };
+        assert_eq!(chunk(&[512, 8192], 1 << 18), [32, 8192]);
+        assert_eq!(chunk(&[30, 7], 7 * 14), [10, 7]);
+        assert_eq!(chunk(&[31, 7], 7 * 14), [1, 7]);
+        assert_eq!(chunk(&[4, 30, 7], 7 * 7), [1, 6, 7]);
+        assert_eq!(chunk(&[4, 30], 0), [1, 1]);
+        assert_eq!(chunk(&[4, 30], 1000), [4, 30]);
     }
 
     proptest! {

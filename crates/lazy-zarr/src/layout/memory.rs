@@ -2,12 +2,15 @@
 
 use lazy_core::{Cut, DType};
 
-use super::{ChunkShape, automatic_chunk_shape, n_bytes};
+use super::{Layout, LayoutSettings, Seen, n_bytes};
+use crate::{Checksum, Codec};
 
 /// What a write's memory depends on.
 pub(crate) struct MemoryBound<'a> {
     pub(crate) cut: Cut,
-    pub(crate) chunk_shape: &'a ChunkShape,
+    pub(crate) layout: &'a LayoutSettings,
+    pub(crate) codec: Codec,
+    pub(crate) checksum: Checksum,
     pub(crate) n_threads: usize,
     pub(crate) dtype: DType,
     /// The array's shape without axis 0.
@@ -16,11 +19,14 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) block_shape: &'a [usize],
 }
 
-/// What a thread's chunk can grow by when it is encoded, and what is allocated beside chunks.
+/// What is allocated beside blocks and chunks, once and per thread.
 const SLACK: usize = 64 << 10;
 
 /// What a block takes beside its elements while it is kept.
 pub(crate) const BLOCK_OVERHEAD: usize = 320;
+
+/// The bytes of a chunk in the index of its shard, while that is made and encoded.
+const INDEX_ENTRY: usize = 48;
 
 /// The bytes of blocks, with their overhead, that are kept before an automatic layout is settled with
 /// what has been seen.
@@ -30,44 +36,64 @@ pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
 
 /// The bytes that a write holds at most, above the block that the producer has just made.
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
-    match write.chunk_shape {
-        ChunkShape::Explicit(chunk_shape) => assembling(write, chunk_shape),
-        ChunkShape::Automatic { target_bytes } => {
-            let width = (write.cut == Cut::RowsAndColumns).then(|| write.row_shape[0].max(1));
-            let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
-            // The width may be known or not by the time the layout is settled.
-            let assembled = [width, None].map(|width| {
-                let chunk_shape = automatic_chunk_shape(
-                    write.cut,
-                    write.dtype,
-                    &first_block,
-                    width,
-                    *target_bytes,
-                );
-                assembling(write, &chunk_shape)
-            });
-            let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
-            let kept = kept_bytes(*target_bytes).saturating_add(block);
-            assembled[0].max(assembled[1]).saturating_add(kept)
-        }
+    let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
+    let mut row_shape: Vec<_> = write.row_shape.iter().copied().map(Some).collect();
+    let known = assembling(write, &settled(write, &first_block, &row_shape));
+    let Some(target_bytes) = write.layout.target_bytes() else { return known };
+    // The width may be known or not by the time the layout is settled.
+    if write.cut == Cut::RowsAndColumns {
+        row_shape[0] = None;
     }
+    let unknown = assembling(write, &settled(write, &first_block, &row_shape));
+    let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
+    known.max(unknown).saturating_add(kept_bytes(target_bytes)).saturating_add(block)
 }
 
-fn assembling(write: &MemoryBound<'_>, chunk_shape: &[usize]) -> usize {
-    let chunk = n_bytes(write.dtype, chunk_shape);
-    let n_chunks_along = |axes: std::ops::Range<usize>| {
+fn settled(write: &MemoryBound<'_>, first_block: &[usize], row_shape: &[Option<usize>]) -> Layout {
+    write.layout.settle(&Seen {
+        cut: write.cut,
+        dtype: write.dtype,
+        first_block,
+        n_bytes: usize::MAX,
+        row_shape,
+        n_columns: usize::MAX,
+        n_rows: None,
+    })
+}
+
+fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
+    let unit_shape = layout.unit_shape();
+    let unit = n_bytes(write.dtype, unit_shape);
+    let n_units_along = |axes: std::ops::Range<usize>| {
         axes.fold(1_usize, |n, axis| {
-            n.saturating_mul(write.row_shape[axis].div_ceil(chunk_shape[1 + axis]))
+            n.saturating_mul(write.row_shape[axis].div_ceil(unit_shape[1 + axis]))
         })
     };
     let n_row_axes = write.row_shape.len();
-    let chunks_per_row = n_chunks_along(0..n_row_axes);
-    // A band can span several rows of chunks, in each of which its last block cuts a column of them.
-    let rows_spanned = write.block_shape[0].div_ceil(chunk_shape[0]) + 1;
-    let spanned = rows_spanned.saturating_mul(n_chunks_along(1.min(n_row_axes)..n_row_axes));
-    // Waiting chunks, one per thread with its encoded copy, and one that is being padded.
-    let in_flight = 3 * write.n_threads + 1;
-    let n_chunks = chunks_per_row.saturating_add(spanned).saturating_add(in_flight);
-    let encoding = write.n_threads * (chunk / 128 + SLACK) + SLACK;
-    n_chunks.saturating_mul(chunk).saturating_add(encoding)
+    let units_per_row = n_units_along(0..n_row_axes);
+    // A band can span several rows of units, in each of which its last block cuts a column of them.
+    let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]) + 1;
+    let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
+    // Per thread one that waits and one that is encoded; and one that is being padded.
+    let in_flight = 2 * write.n_threads + 1;
+    let n_units = units_per_row.saturating_add(spanned).saturating_add(in_flight);
+    let encoding = encoding(write, layout, unit).saturating_add(SLACK);
+    n_units
+        .saturating_mul(unit)
+        .saturating_add(encoding.saturating_mul(write.n_threads))
+        .saturating_add(SLACK)
+}
+
+/// What a thread allocates to encode a chunk or a shard, beside it.
+fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
+    let chunk = n_bytes(write.dtype, &layout.chunk_shape);
+    let encoding = write.codec.encoding_bytes(chunk, write.checksum);
+    if layout.shard_shape.is_none() {
+        return encoding;
+    }
+    // The encoded shard, as large as it can become, its index, and a chunk on its way into it.
+    let n_chunks = unit / chunk.max(1);
+    let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
+    let encoded_shard = n_chunks.saturating_mul(encoded_chunk);
+    encoded_shard.saturating_add(encoding).saturating_add(chunk.saturating_mul(2))
 }

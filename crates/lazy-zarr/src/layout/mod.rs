@@ -1,66 +1,149 @@
-//! How an array is cut into chunks: an inert value, settled before the first chunk is written.
+//! How an array is cut into chunks and shards: an inert value, settled before the first of them is
+//! written.
 
 mod automatic;
 mod memory;
 
-pub(crate) use automatic::automatic_chunk_shape;
 pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound};
 
-use lazy_core::DType;
+use automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
+use lazy_core::{Cut, DType};
 
 use crate::{Error, Result};
 
-/// The shape of the chunks of a stored array.
+/// How an array is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChunkShape {
-    /// Chunks of at most this many bytes before encoding, unless a single element is larger.
-    ///
-    /// Blocks are joined into a chunk as long as it stays below: first along the columns, then
-    /// along the rows. A block that is larger is cut, the rows first. A chunk is never larger than
-    /// the array. Blocks of less than about 300 bytes make smaller chunks, since so many of them
-    /// cannot be kept until the layout is settled.
-    Automatic {
-        /// The bytes of a chunk, before encoding.
-        target_bytes: usize,
-    },
-    /// Chunks of this shape: one size for each axis of the array, none of them 0.
+pub(crate) struct Layout {
+    pub(crate) chunk_shape: Vec<usize>,
+    /// A whole number of chunks along each axis.
+    pub(crate) shard_shape: Option<Vec<usize>>,
+}
+
+impl Layout {
+    /// The shape of what is written at once: a shard where there are shards, else a chunk.
+    pub(crate) fn unit_shape(&self) -> &[usize] {
+        self.shard_shape.as_deref().unwrap_or(&self.chunk_shape)
+    }
+}
+
+/// How an array is to be cut, as far as it was said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LayoutSettings {
+    pub(crate) chunks: Option<Sizes>,
+    pub(crate) shards: Option<Sizes>,
+}
+
+/// Chunks or shards of one shape, or of at most so many bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Sizes {
+    Automatic { target_bytes: usize },
     Explicit(Vec<usize>),
 }
 
-impl Default for ChunkShape {
-    /// Automatic chunks of 8 MiB.
-    fn default() -> ChunkShape {
-        ChunkShape::Automatic { target_bytes: 8 << 20 }
-    }
+/// What an automatic layout is made of.
+pub(crate) struct Seen<'s> {
+    pub(crate) cut: Cut,
+    pub(crate) dtype: DType,
+    /// The shape of the first block that has elements.
+    pub(crate) first_block: &'s [usize],
+    /// The bytes of all blocks so far.
+    pub(crate) n_bytes: usize,
+    /// The array's shape without axis 0, where it is known.
+    pub(crate) row_shape: &'s [Option<usize>],
+    /// The columns of the first band so far, where the size along axis 1 is unknown.
+    pub(crate) n_columns: usize,
+    /// The array's size along axis 0, once its last block was seen.
+    pub(crate) n_rows: Option<usize>,
 }
 
-impl ChunkShape {
-    /// Checks what can be said without an array.
-    pub(crate) fn check(&self) -> Result<()> {
-        match self {
-            ChunkShape::Explicit(shape) if shape.contains(&0) => Err(Error::ChunkShape {
-                chunk_shape: shape.clone(),
-                reason: "a chunk has at least one element along each axis",
-            }),
-            ChunkShape::Explicit(_) | ChunkShape::Automatic { .. } => Ok(()),
+/// The bytes of an automatic chunk, by itself and in a shard.
+const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_BYTES_IN_SHARD: usize = 1 << 20;
+
+impl LayoutSettings {
+    fn chunks(&self) -> Sizes {
+        let target_bytes = if self.shards.is_some() { CHUNK_BYTES_IN_SHARD } else { CHUNK_BYTES };
+        self.chunks.clone().unwrap_or(Sizes::Automatic { target_bytes })
+    }
+
+    /// How many bytes of blocks an automatic layout is made of; none when it needs no block.
+    pub(crate) fn target_bytes(&self) -> Option<usize> {
+        let target = |sizes: &Sizes| match sizes {
+            Sizes::Automatic { target_bytes } => Some(*target_bytes),
+            Sizes::Explicit(_) => None,
+        };
+        match &self.shards {
+            // Its chunks are made of the shard.
+            Some(Sizes::Explicit(_)) => None,
+            shards => target(&self.chunks()).max(shards.as_ref().and_then(target)),
         }
     }
 
-    /// Checks what can be said once the array's dtype and number of axes are known.
-    pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<()> {
-        let ChunkShape::Explicit(shape) = self else { return Ok(()) };
-        if shape.len() != n_axes {
-            return Err(Error::ChunkRank { chunk_shape: shape.clone(), n_axes });
+    /// The layout, once as much was seen as can be.
+    pub(crate) fn settle(&self, seen: &Seen<'_>) -> Layout {
+        let chunk_shape = match (self.chunks(), &self.shards) {
+            (Sizes::Explicit(shape), _) => shape,
+            (Sizes::Automatic { target_bytes }, Some(Sizes::Explicit(shard_shape))) => {
+                dividing_chunk_shape(seen.dtype, shard_shape, target_bytes)
+            }
+            (Sizes::Automatic { target_bytes }, _) => automatic_chunk_shape(seen, target_bytes),
+        };
+        let shard_shape = self.shards.as_ref().map(|shards| match shards {
+            Sizes::Explicit(shape) => shape.clone(),
+            Sizes::Automatic { target_bytes } => {
+                automatic_shard_shape(seen, &chunk_shape, *target_bytes)
+            }
+        });
+        Layout { chunk_shape, shard_shape }
+    }
+
+    /// Checks what can be said without an array.
+    pub(crate) fn check(&self) -> Result<()> {
+        for shape in [&self.chunks, &self.shards] {
+            if let Some(Sizes::Explicit(shape)) = shape
+                && shape.contains(&0)
+            {
+                return Err(Error::ChunkShape {
+                    chunk_shape: shape.clone(),
+                    reason: "chunks and shards have at least one element along each axis",
+                });
+            }
         }
-        let bytes = shape.iter().try_fold(dtype.size(), |bytes, size| bytes.checked_mul(*size));
-        match bytes {
-            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
-            _ => Err(Error::ChunkShape {
-                chunk_shape: shape.clone(),
-                reason: "a chunk is larger than memory can be",
-            }),
+        if let (Some(Sizes::Explicit(chunk_shape)), Some(Sizes::Explicit(shard_shape))) =
+            (&self.chunks, &self.shards)
+        {
+            let divides = |(shard, chunk): (&usize, &usize)| shard.is_multiple_of(*chunk);
+            if chunk_shape.len() != shard_shape.len()
+                || !shard_shape.iter().zip(chunk_shape).all(divides)
+            {
+                return Err(Error::ShardShape {
+                    shard_shape: shard_shape.clone(),
+                    chunk_shape: chunk_shape.clone(),
+                });
+            }
         }
+        Ok(())
+    }
+
+    /// Checks what can be said once the array's dtype and number of axes are known, and gives the
+    /// bytes that a chunk has at most.
+    pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<usize> {
+        for shape in [&self.chunks, &self.shards] {
+            let Some(Sizes::Explicit(shape)) = shape else { continue };
+            if shape.len() != n_axes {
+                return Err(Error::ChunkRank { chunk_shape: shape.clone(), n_axes });
+            }
+            if isize::try_from(n_bytes(dtype, shape)).is_err() {
+                return Err(Error::ChunkShape {
+                    chunk_shape: shape.clone(),
+                    reason: "it is larger than memory can be",
+                });
+            }
+        }
+        Ok(match self.chunks() {
+            Sizes::Explicit(shape) => n_bytes(dtype, &shape),
+            Sizes::Automatic { target_bytes } => target_bytes,
+        })
     }
 }
 

@@ -1,0 +1,207 @@
+//! How the bytes of a chunk are encoded.
+
+use std::sync::Arc;
+
+use lazy_core::DType;
+use zarrs::array::codec::api::BytesToBytesCodecTraits;
+use zarrs::array::codec::{
+    BloscCodec, BloscCompressor as ZarrsCompressor, BloscShuffleMode, Crc32cCodec, GzipCodec,
+    ZstdCodec,
+};
+
+use crate::{Error, Result};
+
+/// How the bytes of a chunk are encoded; of each chunk by itself, when chunks lie in shards.
+///
+/// All of them take every dtype, and all of them are lossless and in the Zarr v3 specification or
+/// its registry, so that the usual readers have them.
+///
+/// # Which one
+///
+/// Sizes, and rates for encoding and decoding on one thread, of 64 MiB in chunks of 8 MiB. The
+/// figures of one machine; `cargo run --release -p lazy-zarr --example codecs` gives those of yours.
+///
+#[doc = include_str!("../codecs.md")]
+///
+/// Floats that come out of a computation are mostly noise: nothing makes them much smaller, and what
+/// can be had is in their sign and exponent bytes, which byte shuffle gathers. So the default is
+/// Zstandard at level 1 behind Blosc's byte shuffle: of the settings that compress noise at all, it is
+/// the fastest that comes within a percent of the smallest, and it loses nothing where data is smooth.
+///
+/// # Example
+///
+/// ```
+/// use lazy_zarr::{BloscCompressor, Codec, Shuffle, ZarrSink};
+///
+/// let fast = Codec::Blosc {
+///     compressor: BloscCompressor::Lz4,
+///     level: 5,
+///     shuffle: Shuffle::Bit,
+/// };
+/// let sink = ZarrSink::new("masks.zarr").with_codec(fast);
+/// # let _ = sink;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Codec {
+    /// As they are, little-endian.
+    None,
+    /// Compressed by Zstandard.
+    Zstd {
+        /// The compression level: from 1, the fastest, to 22; 0 is the library's default, and
+        /// negative levels, down to -131072, are faster still.
+        level: i32,
+    },
+    /// Compressed by DEFLATE in the format of gzip: slow, and read by everything.
+    Gzip {
+        /// The compression level: from 0, which stores, to 9.
+        level: u32,
+    },
+    /// Shuffled and compressed by Blosc. A chunk has less than 2 GiB.
+    Blosc {
+        /// What compresses the shuffled bytes.
+        compressor: BloscCompressor,
+        /// The compression level: from 0, which stores, to 9.
+        level: u8,
+        /// How bytes are put in another order beforehand.
+        shuffle: Shuffle,
+    },
+}
+
+/// What compresses within [`Codec::Blosc`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BloscCompressor {
+    /// LZ4: fast.
+    Lz4,
+    /// Zstandard: small.
+    Zstd,
+}
+
+/// The order in which [`Codec::Blosc`] compresses the bytes of a chunk's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shuffle {
+    /// That of the elements.
+    None,
+    /// The first bytes of all elements, then the second bytes, and so on: for numbers whose bytes
+    /// differ in kind, such as floats.
+    Byte,
+    /// The first bits of all elements, then the second bits, and so on: for integers and masks that
+    /// use few of their bits.
+    Bit,
+}
+
+/// What is stored with each chunk to tell later whether its bytes are what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checksum {
+    /// Nothing.
+    #[default]
+    None,
+    /// Four bytes of CRC-32C over the encoded chunk. Readers check it.
+    Crc32c,
+}
+
+impl Default for Codec {
+    /// Blosc: Zstandard at level 1 behind byte shuffle.
+    fn default() -> Codec {
+        Codec::Blosc { compressor: BloscCompressor::Zstd, level: 1, shuffle: Shuffle::Byte }
+    }
+}
+
+/// The largest chunk that Blosc takes, in bytes.
+const BLOSC_MAX_BYTES: usize = i32::MAX as usize - 16;
+
+impl Codec {
+    pub(crate) fn check(self) -> Result<()> {
+        let (setting, level, range, is_valid) = match self {
+            Codec::None => return Ok(()),
+            Codec::Zstd { level } => (
+                "the zstd level",
+                level.into(),
+                "between -131072 and 22",
+                (-131_072..=22).contains(&level),
+            ),
+            Codec::Gzip { level } => {
+                ("the gzip level", level.into(), "between 0 and 9", level <= 9)
+            }
+            Codec::Blosc { level, .. } => {
+                ("the blosc level", level.into(), "between 0 and 9", level <= 9)
+            }
+        };
+        if is_valid { Ok(()) } else { Err(Error::Setting { setting, value: level, range }) }
+    }
+
+    /// Checks what can be said once it is known how large a chunk can be.
+    pub(crate) fn check_chunk(self, n_bytes: usize) -> Result<()> {
+        match self {
+            Codec::Blosc { .. } if n_bytes > BLOSC_MAX_BYTES => Err(Error::ChunkTooLarge {
+                codec: "blosc",
+                limit: BLOSC_MAX_BYTES,
+                actual: n_bytes,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn zarrs_codecs(
+        self,
+        dtype: DType,
+        checksum: Checksum,
+    ) -> Result<Vec<Arc<dyn BytesToBytesCodecTraits>>> {
+        let impossible = |source: lazy_core::BoxError| Error::Metadata { source };
+        let compressor: Option<Arc<dyn BytesToBytesCodecTraits>> = match self {
+            Codec::None => None,
+            Codec::Zstd { level } => Some(Arc::new(ZstdCodec::new(level, false))),
+            Codec::Gzip { level } => {
+                Some(Arc::new(GzipCodec::new(level).map_err(|error| impossible(error.into()))?))
+            }
+            Codec::Blosc { compressor, level, shuffle } => {
+                let compressor = match compressor {
+                    BloscCompressor::Lz4 => ZarrsCompressor::LZ4,
+                    BloscCompressor::Zstd => ZarrsCompressor::Zstd,
+                };
+                let shuffle = match shuffle {
+                    Shuffle::None => BloscShuffleMode::NoShuffle,
+                    Shuffle::Byte => BloscShuffleMode::Shuffle,
+                    Shuffle::Bit => BloscShuffleMode::BitShuffle,
+                };
+                let level = level.try_into().map_err(|_| impossible("the blosc level".into()))?;
+                let codec = BloscCodec::new(compressor, level, None, shuffle, Some(dtype.size()))
+                    .map_err(|error| impossible(error.into()))?;
+                Some(Arc::new(codec))
+            }
+        };
+        let checksum: Option<Arc<dyn BytesToBytesCodecTraits>> = match checksum {
+            Checksum::None => None,
+            Checksum::Crc32c => Some(Arc::new(Crc32cCodec::new())),
+        };
+        Ok(compressor.into_iter().chain(checksum).collect())
+    }
+
+    /// The bytes that an encoded chunk has at most.
+    pub(crate) fn encoded_bytes(self, n_bytes: usize) -> usize {
+        let growth = match self {
+            Codec::None => 0,
+            Codec::Zstd { .. } | Codec::Blosc { .. } => n_bytes / 128,
+            Codec::Gzip { .. } => n_bytes / 7,
+        };
+        n_bytes.saturating_add(growth).saturating_add(256)
+    }
+
+    /// What a thread allocates to encode a chunk, beside the chunk.
+    pub(crate) fn encoding_bytes(self, n_bytes: usize, checksum: Checksum) -> usize {
+        let encoded = self.encoded_bytes(n_bytes);
+        let compressing = match self {
+            Codec::None => 0,
+            Codec::Zstd { .. } | Codec::Blosc { .. } => encoded,
+            // The buffer doubles as it fills, which moves it; and the compressor's own state.
+            Codec::Gzip { .. } => encoded.saturating_mul(3).saturating_add(512 << 10),
+        };
+        compressing.saturating_add(match checksum {
+            Checksum::None => 0,
+            Checksum::Crc32c => encoded,
+        })
+    }
+}
