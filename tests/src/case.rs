@@ -184,23 +184,27 @@ impl Case {
         match &self.shards {
             None => sink,
             Some(Shards::Automatic(bytes)) => sink.with_shard_bytes(*bytes),
-            Some(Shards::Explicit(_)) => {
-                sink.with_shard_shape(self.explicit_shard_shape().expect("shards are explicit"))
-            }
+            Some(Shards::Explicit(sizes)) => sink.with_shard_shape(self.shard_shape(sizes)),
         }
     }
 
     /// The explicit shard shape, if there is one.
     #[must_use]
     pub fn explicit_shard_shape(&self) -> Option<Vec<usize>> {
-        let Some(Shards::Explicit(sizes)) = &self.shards else { return None };
+        match &self.shards {
+            Some(Shards::Explicit(sizes)) => Some(self.shard_shape(sizes)),
+            _ => None,
+        }
+    }
+
+    fn shard_shape(&self, sizes: &[usize]) -> Vec<usize> {
         let n_axes = self.shape().len();
-        Some(match &self.chunks {
+        match &self.chunks {
             Chunks::Automatic(_) => sizes[..n_axes].to_vec(),
             Chunks::Explicit(chunks) => {
                 sizes.iter().zip(chunks).map(|(n, size)| n * size).take(n_axes).collect()
             }
-        })
+        }
     }
 
     /// The case's bands, counting the blocks that are computed.
