@@ -17,7 +17,9 @@ assert factors.shape == (397, 650) and factors.dtype == np.float64, factors.info
 assert values.shape == (397, 1400) and values.dtype == np.float64, values.info
 assert values.metadata.zarr_format == 3
 assert values.metadata.dimension_names == ("test", "train")
-assert dict(values.attrs) == {"l2": 1e-3}
+assert values.attrs["l2"] == 1e-3
+assert sorted(values.attrs) == ["l2", "provenance"]
+assert values.attrs["provenance"]["program"] == "lazy-zarr"
 assert np.isnan(values.fill_value)
 
 assert values.chunks == (64, 1024) and factors.chunks[1] == 650, (values.chunks, factors.chunks)

@@ -4,7 +4,9 @@
 mod array;
 mod case;
 mod faulty;
+mod simple;
 
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use faulty::{Fault, FaultyFileSystem, Outside};
+pub use simple::{assert_target_refused, flat, names, nested, never_computed, zeros};

@@ -50,8 +50,8 @@ pub use lazy_core::{
 pub mod zarr {
     pub use lazy_zarr::{
         BloscCompressor, Checksum, Codec, EntryKind, Error, Existing, FileSystem, LocalFileSystem,
-        MemoryStore, ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target,
-        ToZarr, ZarrSink,
+        MemoryStore, MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle,
+        StoredArray, Target, ToZarr, ZarrSink,
     };
 }
 

@@ -43,6 +43,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A member of a group cannot have this name.
+    #[error("{name:?} cannot be the name of a member of a group: {reason}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
     /// There is an array or a group at the target already.
     #[error(
         "{target} exists already; remove it, or ask for it to be replaced (`Existing::Replace`)"
@@ -89,6 +98,27 @@ pub enum Error {
         target: String,
         /// The group.
         group: String,
+    },
+    /// The target lies in a group of Zarr v2, which holds no arrays of v3.
+    #[error(
+        "{target} lies in the Zarr v2 group {group}, in which no reader would see an array of Zarr \
+         v3; name a target outside of it"
+    )]
+    TargetInV2Group {
+        /// The target.
+        target: String,
+        /// The group.
+        group: String,
+    },
+    /// The target is to be a member of something that is no group.
+    #[error("{target} cannot be made, since {place} is {actual} and not a Zarr group")]
+    NotAGroup {
+        /// The target.
+        target: String,
+        /// Where the group would be.
+        place: String,
+        /// What is there.
+        actual: &'static str,
     },
     /// The target is to be replaced, but its store cannot rename.
     #[error(
@@ -171,18 +201,22 @@ pub enum Error {
     },
 
     /// A chunk or shard shape has another number of axes than the array.
-    #[error("the chunk shape {chunk_shape:?} does not have the array's {n_axes} axes")]
+    #[error("the {unit} shape {shape:?} does not have the array's {n_axes} axes")]
     ChunkRank {
-        /// The chunk shape.
-        chunk_shape: Vec<usize>,
+        /// `chunk` or `shard`.
+        unit: &'static str,
+        /// The chunk or shard shape.
+        shape: Vec<usize>,
         /// The array's number of axes.
         n_axes: usize,
     },
-    /// The chunk shape has a size of 0, or chunks are larger than memory can be.
-    #[error("the chunk shape {chunk_shape:?} is impossible: {reason}")]
+    /// A chunk or shard shape has a size of 0, or is larger than memory can be.
+    #[error("the {unit} shape {shape:?} is impossible: {reason}")]
     ChunkShape {
-        /// The chunk shape.
-        chunk_shape: Vec<usize>,
+        /// `chunk` or `shard`.
+        unit: &'static str,
+        /// The chunk or shard shape.
+        shape: Vec<usize>,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -226,6 +260,14 @@ pub enum Error {
         /// The fill value's dtype.
         actual: DType,
     },
+    /// An attribute is not what JSON can hold, or its name is taken.
+    #[error("the attribute {name:?} cannot be stored: {reason}")]
+    Attribute {
+        /// The attribute's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A setting is out of its range.
     #[error("{setting} is {value}, but it must be {range}")]
     Setting {
@@ -251,12 +293,26 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// There is no array at the target.
-    #[error("{target} is no Zarr array: {source}")]
+    /// There is nothing at the target.
+    #[error("there is nothing at {target}")]
+    NothingThere {
+        /// The target.
+        target: String,
+    },
+    /// What is at the target is no Zarr array.
+    #[error("{target} is no Zarr array: {reason}")]
+    NotAnArray {
+        /// The target.
+        target: String,
+        /// What it is, and what to do.
+        reason: String,
+    },
+    /// The metadata of the array at the target cannot be understood.
+    #[error("{target} cannot be opened: {source}")]
     Open {
         /// The target.
         target: String,
-        /// What is there, or what is wrong with it.
+        /// What is wrong with its metadata.
         source: BoxError,
     },
     /// The stored array's data type has no counterpart.
@@ -286,6 +342,18 @@ pub enum Error {
         actual: usize,
         /// The array's shape.
         shape: Vec<usize>,
+    },
+    /// A chunk could not be read; or a shard, where there are shards.
+    #[error("the chunk {chunk:?} of {target}, at {key}, could not be read: {source}")]
+    ReadChunk {
+        /// The target.
+        target: String,
+        /// The chunk's index along each axis.
+        chunk: Vec<usize>,
+        /// The chunk's key, relative to the array.
+        key: String,
+        /// What the store or the codec answered.
+        source: BoxError,
     },
     /// A region could not be read.
     #[error("the region {region:?} of {target} could not be read: {source}")]

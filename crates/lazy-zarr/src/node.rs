@@ -16,6 +16,8 @@ pub(crate) enum Node {
     Array,
     /// A Zarr group.
     Group {
+        /// Whether it is one of Zarr v2.
+        is_v2: bool,
         /// Whether it holds a copy of the metadata of all that is in it.
         is_consolidated: bool,
     },
@@ -32,7 +34,8 @@ fn zarr_node(get: impl Fn(&str) -> Result<Option<Bytes>>) -> Result<Option<Node>
         return Ok(Some(match json["node_type"].as_str() {
             Some("array") => Node::Array,
             Some("group") => {
-                Node::Group { is_consolidated: !json["consolidated_metadata"].is_null() }
+                let is_consolidated = !json["consolidated_metadata"].is_null();
+                Node::Group { is_v2: false, is_consolidated }
             }
             _ => Node::NotZarr,
         }));
@@ -41,7 +44,8 @@ fn zarr_node(get: impl Fn(&str) -> Result<Option<Bytes>>) -> Result<Option<Node>
         return Ok(Some(Node::Array));
     }
     if get(".zgroup")?.is_some() {
-        return Ok(Some(Node::Group { is_consolidated: get(".zmetadata")?.is_some() }));
+        let is_consolidated = get(".zmetadata")?.is_some();
+        return Ok(Some(Node::Group { is_v2: true, is_consolidated }));
     }
     Ok(None)
 }

@@ -3,10 +3,12 @@
 use std::thread;
 
 use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Reducer};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
+use crate::provenance;
 use crate::write::Write;
 use crate::{Checksum, Codec, Error, Result, StoredArray, Target};
 
@@ -75,6 +77,8 @@ pub struct ZarrSink {
     fill: Option<FillElement>,
     dimension_names: Option<Vec<String>>,
     attributes: Map<String, Value>,
+    /// The first attribute that cannot be stored, and why.
+    bad_attribute: Option<(String, String)>,
     n_threads: Option<usize>,
 }
 
@@ -97,6 +101,7 @@ impl ZarrSink {
             fill: None,
             dimension_names: None,
             attributes: Map::new(),
+            bad_attribute: None,
             n_threads: None,
         }
     }
@@ -197,10 +202,30 @@ impl ZarrSink {
         ZarrSink { dimension_names: Some(names), ..self }
     }
 
-    /// Adds a user attribute, replacing one of the same name.
+    /// Adds a user attribute, replacing one of the same name: anything that JSON can hold.
+    ///
+    /// That it can is checked when the sink is used; NaN and infinities are no JSON. The name
+    /// `provenance` is taken: there the sink writes down the program and its version, the array's shape,
+    /// and the sizes of the blocks that it was stored from, as runs `[how many, size]` along each axis
+    /// that was cut.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_zarr::ZarrSink;
+    ///
+    /// let sink = ZarrSink::new("values.zarr")
+    ///     .with_attribute("l2", 1e-3)
+    ///     .with_attribute("classes", ["cat", "dog"]);
+    /// # let _ = sink;
+    /// ```
     #[must_use]
-    pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<Value>) -> ZarrSink {
-        self.attributes.insert(name.into(), value.into());
+    pub fn with_attribute(mut self, name: impl Into<String>, value: impl Serialize) -> ZarrSink {
+        let name = name.into();
+        match attribute(&name, &value) {
+            Ok(value) => drop(self.attributes.insert(name, value)),
+            Err(reason) => drop(self.bad_attribute.get_or_insert((name, reason))),
+        }
         self
     }
 
@@ -270,6 +295,9 @@ impl ZarrSink {
     pub(crate) fn check(&self) -> Result<()> {
         self.layout.check()?;
         self.codec.check()?;
+        if let Some((name, reason)) = self.bad_attribute.clone() {
+            return Err(Error::Attribute { name, reason });
+        }
         match self.n_threads {
             Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
                 setting: "the number of writer threads",
@@ -308,6 +336,31 @@ impl ZarrSink {
             dimension_names: self.dimension_names.clone(),
             attributes: self.attributes.clone(),
         }
+    }
+}
+
+/// An attribute's value as JSON; what is wrong with it, when it has none.
+fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
+    if name == provenance::ATTRIBUTE {
+        return Err("its name is that of what the sink writes down itself".to_owned());
+    }
+    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    // A number that JSON does not have becomes null in it, unlike in CBOR.
+    match ciborium::Value::serialized(value) {
+        Ok(value) if holds_non_finite(&value) => {
+            Err("it holds NaN or an infinity, which JSON does not have".to_owned())
+        }
+        Ok(_) => Ok(json),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn holds_non_finite(value: &ciborium::Value) -> bool {
+    match value {
+        ciborium::Value::Float(number) => !number.is_finite(),
+        ciborium::Value::Array(values) => values.iter().any(holds_non_finite),
+        ciborium::Value::Map(entries) => entries.iter().any(|(_, value)| holds_non_finite(value)),
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A directory of a [`FileSystem`] as a store that zarrs reads.
+//! Stores that zarrs reads: a directory of a [`FileSystem`], and one of which nothing may be missing.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator, InvalidByteRangeError};
-use zarrs::storage::{MaybeBytesIterator, ReadableStorageTraits, StorageError, StoreKey};
+use zarrs::storage::{
+    MaybeBytesIterator, ReadableStorage, ReadableStorageTraits, StorageError, StoreKey,
+};
 
 use crate::FileSystem;
 
@@ -64,4 +66,37 @@ impl ReadableStorageTraits for DirectoryStore {
     fn supports_get_partial(&self) -> bool {
         true
     }
+}
+
+/// A store in which a key that is not there is an error.
+pub(crate) struct CompleteStore {
+    store: ReadableStorage,
+}
+
+impl CompleteStore {
+    pub(crate) fn new(store: ReadableStorage) -> CompleteStore {
+        CompleteStore { store }
+    }
+}
+
+impl ReadableStorageTraits for CompleteStore {
+    fn get_partial_many<'a>(
+        &'a self,
+        key: &StoreKey,
+        byte_ranges: ByteRangeIterator<'a>,
+    ) -> Result<MaybeBytesIterator<'a>, StorageError> {
+        self.store.get_partial_many(key, byte_ranges)?.map(Some).ok_or_else(missing)
+    }
+
+    fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
+        self.store.size_key(key)?.map(Some).ok_or_else(missing)
+    }
+
+    fn supports_get_partial(&self) -> bool {
+        self.store.supports_get_partial()
+    }
+}
+
+fn missing() -> StorageError {
+    StorageError::Other("it is missing, though all chunks of this array were stored".to_owned())
 }

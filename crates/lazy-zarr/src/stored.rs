@@ -10,16 +10,21 @@ use lazy_core::{
 };
 use serde_json::{Map, Value};
 use zarrs::array::{Array, ArrayBytes, ArrayMetadata, ArrayShardedExt, ArraySubset, CodecOptions};
-use zarrs::storage::{ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits};
+use zarrs::storage::{
+    ListableStorageTraits, ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits,
+    StorePrefix,
+};
 
 use crate::format::dtype_of;
-use crate::store::DirectoryStore;
-use crate::target::Resolved;
-use crate::{Error, Result, Target};
+use crate::node::{Node, node_at_path, node_in_store};
+use crate::store::{CompleteStore, DirectoryStore};
+use crate::target::{Resolved, ResolvedPlace};
+use crate::{EntryKind, Error, Result, Target, provenance};
 
 /// A stored Zarr array: its metadata, and its elements when they are asked for.
 ///
-/// Cloning shares the handle. It is `Send` and `Sync`.
+/// Arrays of Zarr v3 are read, and those of v2 whose codecs v3 has as well. Cloning shares the handle.
+/// It is `Send` and `Sync`.
 ///
 /// # Example
 ///
@@ -47,6 +52,7 @@ use crate::{Error, Result, Target};
 #[derive(Clone)]
 pub struct StoredArray {
     array: Arc<Array<dyn ReadableStorageTraits>>,
+    store: ReadableStorage,
     target: String,
     dtype: DType,
     shape: Vec<usize>,
@@ -54,26 +60,77 @@ pub struct StoredArray {
     shard_shape: Option<Vec<usize>>,
 }
 
+/// What a chunk that is not there stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MissingChunks {
+    /// Elements of the fill value, as Zarr has it.
+    FillValue,
+    /// A loss, and an error when it is read.
+    Error,
+}
+
 impl StoredArray {
     /// Opens the array at a target.
     ///
+    /// This crate writes every chunk of an array, so that one that is missing was lost: reading it is
+    /// an error. In an array that others stored or resized it stands for the fill value.
+    /// [`with_missing_chunks`](Self::with_missing_chunks) says otherwise.
+    ///
     /// # Errors
     ///
-    /// - [`Error::Open`] when there is no array, or its metadata cannot be understood.
+    /// - [`Error::NothingThere`] and [`Error::NotAnArray`] when there is no array.
+    /// - [`Error::Open`] when its metadata cannot be understood: an unknown codec, for instance.
     /// - [`Error::UnsupportedDataType`] when its data type has no counterpart.
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
         let target = target.into();
-        let (store, path): (ReadableStorage, String) = match target.resolve()? {
-            Resolved::Directory { file_system, path } => {
+        let Resolved { place, members } = target.resolve()?;
+        let (store, path): (ReadableStorage, String) = match place {
+            ResolvedPlace::Directory { file_system, mut path } => {
+                path.extend(&members);
+                let node = node_at_path(&*file_system, &path)?;
+                check_array(&target, node, || {
+                    let mut names = file_system.list(&path).unwrap_or_default();
+                    names.retain(|name| {
+                        matches!(file_system.kind(&path.join(name)), Ok(Some(EntryKind::Directory)))
+                    });
+                    names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect()
+                })?;
                 (Arc::new(DirectoryStore::new(file_system, path)), "/".to_owned())
             }
-            Resolved::Store { store, path } => {
-                (ReadableWritableStorageTraits::readable(store.readable_writable()), path)
+            ResolvedPlace::Store { store, path } => {
+                let mut names: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
+                names.extend(members.iter().map(String::as_str));
+                let path = names.join("/");
+                let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+                let prefix = StorePrefix::new(prefix).map_err(|error| Error::InvalidStorePath {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?;
+                check_array(&target, node_in_store(&*store, &prefix)?, || {
+                    let below = store.list_dir(&prefix).map(|below| below.prefixes().to_vec());
+                    let name = |below: StorePrefix| {
+                        below.as_str()[prefix.as_str().len()..].trim_end_matches('/').to_owned()
+                    };
+                    below.unwrap_or_default().into_iter().map(name).collect()
+                })?;
+                let store = ReadableWritableStorageTraits::readable(store.readable_writable());
+                (store, format!("/{path}"))
             }
         };
-        let array = Array::open(store, &path)
+        let array = Array::open(Arc::clone(&store), &path)
             .map_err(|error| Error::Open { target: target.to_string(), source: error.into() })?;
-        StoredArray::from_array(&target, array)
+        StoredArray::from_array(&target, store, array)
+    }
+
+    /// The same array, with another meaning of chunks that are not there.
+    #[must_use]
+    pub fn with_missing_chunks(self, missing: MissingChunks) -> StoredArray {
+        let store: ReadableStorage = match missing {
+            MissingChunks::FillValue => Arc::clone(&self.store),
+            MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&self.store))),
+        };
+        StoredArray { array: Arc::new(self.array.with_storage(store)), ..self }
     }
 
     /// The array of this metadata, which need not be there yet.
@@ -83,12 +140,16 @@ impl StoredArray {
         path: &str,
         metadata: ArrayMetadata,
     ) -> Result<StoredArray> {
-        let array = Array::new_with_metadata(store, path, metadata)
+        let array = Array::new_with_metadata(Arc::clone(&store), path, metadata)
             .map_err(|error| Error::Metadata { source: error.into() })?;
-        StoredArray::from_array(target, array)
+        StoredArray::from_array(target, store, array)
     }
 
-    fn from_array(target: &Target, array: Array<dyn ReadableStorageTraits>) -> Result<StoredArray> {
+    fn from_array(
+        target: &Target,
+        store: ReadableStorage,
+        array: Array<dyn ReadableStorageTraits>,
+    ) -> Result<StoredArray> {
         let target = target.to_string();
         let dtype = dtype_of(array.data_type()).map_err(|data_type| {
             Error::UnsupportedDataType { target: target.clone(), data_type }
@@ -104,8 +165,13 @@ impl StoredArray {
             }
             None => (unit_shape, None),
         };
+        let missing = match provenance::stored_shape(array.attributes()) {
+            Some(stored) if stored == shape => MissingChunks::Error,
+            _ => MissingChunks::FillValue,
+        };
         let array = Arc::new(array);
-        Ok(StoredArray { array, target, dtype, shape, chunk_shape, shard_shape })
+        let stored = StoredArray { array, store, target, dtype, shape, chunk_shape, shard_shape };
+        Ok(stored.with_missing_chunks(missing))
     }
 
     /// The element type.
@@ -132,7 +198,7 @@ impl StoredArray {
         self.shard_shape.as_deref()
     }
 
-    /// The user attributes.
+    /// The attributes: the user's, and `provenance`, which [`ZarrSink`](crate::ZarrSink) adds.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
         self.array.attributes()
@@ -169,7 +235,8 @@ impl StoredArray {
     /// # Errors
     ///
     /// - [`Error::Region`] when the region does not lie within the array.
-    /// - [`Error::Read`] when a chunk cannot be read or decoded.
+    /// - [`Error::ReadChunk`] when a chunk is missing, or cannot be read or decoded.
+    /// - [`Error::Read`] when it is not one chunk that fails.
     pub fn read_region(&self, region: &[Range<usize>]) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
@@ -190,15 +257,28 @@ impl StoredArray {
         };
         let ranges: Vec<_> =
             region.iter().map(|range| range.start as u64..range.end as u64).collect();
-        // One thread: blocks are what is spread over threads.
-        let options = CodecOptions::default().with_concurrent_target(1);
+        let subset = ArraySubset::new_with_ranges(&ranges);
         let bytes: ArrayBytes<'static> = self
             .array
-            .retrieve_array_subset_opt(&ArraySubset::new_with_ranges(&ranges), &options)
-            .map_err(|error| failed(error.into()))?;
+            .retrieve_array_subset_opt(&subset, &one_thread())
+            .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error.into())))?;
         let bytes =
             bytes.into_fixed().map(Cow::into_owned).map_err(|error| failed(error.into()))?;
         ArrayBlock::new(self.dtype, shape, bytes.into()).map_err(|error| failed(error.into()))
+    }
+
+    /// The first chunk of a region that cannot be read, and why.
+    fn broken_chunk(&self, subset: &ArraySubset) -> Option<Error> {
+        let chunks = self.array.chunks_in_array_subset(subset).ok().flatten()?;
+        chunks.indices().into_iter().find_map(|chunk| {
+            let read = self.array.retrieve_chunk_opt::<ArrayBytes<'static>>(&chunk, &one_thread());
+            read.err().map(|error| Error::ReadChunk {
+                target: self.target.clone(),
+                chunk: chunk.iter().map(|&index| index as usize).collect(),
+                key: self.array.chunk_key_encoding().encode(&chunk).to_string(),
+                source: error.into(),
+            })
+        })
     }
 
     /// The array as a sequence of blocks of these many rows, each read when it is asked for.
@@ -251,6 +331,34 @@ impl StoredArray {
         }
         Err(Error::BlockSizes { axis, actual: sizes.total(), shape: self.shape.clone() })
     }
+}
+
+/// One thread: blocks are what is spread over threads.
+fn one_thread() -> CodecOptions {
+    CodecOptions::default().with_concurrent_target(1)
+}
+
+/// Whether a node is an array; what it is, and what to do, when it is not.
+fn check_array(target: &Target, node: Node, members: impl FnOnce() -> Vec<String>) -> Result<()> {
+    let target = target.to_string();
+    let reason = match node {
+        Node::Array => return Ok(()),
+        Node::Vacant => return Err(Error::NothingThere { target }),
+        Node::File => "it is a file".to_owned(),
+        Node::NotZarr => "it holds no metadata of an array, zarr.json or .zarray".to_owned(),
+        Node::Group { .. } => {
+            let mut members = members();
+            members.sort();
+            match members.as_slice() {
+                [] => "it is a Zarr group without members".to_owned(),
+                members => format!(
+                    "it is a Zarr group; open one of its members (`Target::member`): {}",
+                    members.join(", ")
+                ),
+            }
+        }
+    };
+    Err(Error::NotAnArray { target, reason })
 }
 
 impl fmt::Debug for StoredArray {

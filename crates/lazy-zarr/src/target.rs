@@ -1,6 +1,7 @@
 //! Where an array lies or is to lie.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::{Error, FileSystem, LocalFileSystem, Result};
 ///
 /// Made from a string, which is a URL when it has a scheme (`file:///data/array.zarr`) and a path
 /// otherwise; from a path, which never is a URL; or from a store, where the array lies at the root.
+/// [`member`](Target::member) names an array in the group that lies there.
 ///
 /// # Example
 ///
@@ -26,10 +28,15 @@ use crate::{Error, FileSystem, LocalFileSystem, Result};
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// assert_eq!(Target::in_store(store, "/group/array").to_string(), "store:/group/array");
+///
+/// let values = Target::from("influence.zarr").member("values");
+/// assert_eq!(values.to_string(), "influence.zarr/values");
 /// ```
 #[derive(Clone)]
 pub struct Target {
     place: Place,
+    /// Names below the place: of groups, and of the array.
+    members: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -40,7 +47,14 @@ enum Place {
 }
 
 /// A target that was found to be one.
-pub(crate) enum Resolved {
+pub(crate) struct Resolved {
+    pub(crate) place: ResolvedPlace,
+    /// Names below the place: of groups, and of the array.
+    pub(crate) members: Vec<String>,
+}
+
+/// A directory, or a path in a store.
+pub(crate) enum ResolvedPlace {
     Directory { file_system: Arc<dyn FileSystem>, path: PathBuf },
     Store { store: ReadableWritableListableStorage, path: String },
 }
@@ -48,7 +62,7 @@ pub(crate) enum Resolved {
 impl Target {
     /// A path of a file system other than the machine's.
     pub fn on(file_system: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Target {
-        Target { place: Place::Path { file_system, path: path.into() } }
+        Target::at(Place::Path { file_system, path: path.into() })
     }
 
     /// A path within a store: `/` for its root, `/group/array` for an array in a group.
@@ -56,34 +70,78 @@ impl Target {
     where
         S: ReadableWritableListableStorageTraits + 'static,
     {
-        Target { place: Place::Store { store, path: path.into() } }
+        Target::at(Place::Store { store, path: path.into() })
+    }
+
+    fn at(place: Place) -> Target {
+        Target { place, members: Vec::new() }
+    }
+
+    /// The member of this name in the group that this target leads to.
+    ///
+    /// Where there is no such group, writing the array makes it, and both appear in one step. A group
+    /// holds any number of arrays, and other groups; xarray opens a group whose arrays have names for
+    /// their dimensions.
+    ///
+    /// A name is one word of a path: not empty, without `/`, neither `.` nor `..`, and does not begin
+    /// with `__`. That is checked when the target is used.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::{StoredArray, Target, ToZarr};
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let group = Target::from(directory.path().join("influence.zarr"));
+    /// for name in ["factors", "values"] {
+    ///     LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((2, 3), i)))
+    ///         .convert(NdarrayConverter)
+    ///         .to_zarr(group.clone().member(name))?;
+    /// }
+    /// assert_eq!(StoredArray::open(group.member("values"))?.shape(), [8, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn member(mut self, name: impl Into<String>) -> Target {
+        self.members.push(name.into());
+        self
     }
 
     /// The directory or the store that this leads to.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
-        match &self.place {
-            Place::Path { file_system, path } => {
-                Ok(Resolved::Directory { file_system: Arc::clone(file_system), path: path.clone() })
-            }
-            Place::Url(url) => Ok(Resolved::Directory {
+        let place = match &self.place {
+            Place::Path { file_system, path } => ResolvedPlace::Directory {
+                file_system: Arc::clone(file_system),
+                path: path.clone(),
+            },
+            Place::Url(url) => ResolvedPlace::Directory {
                 file_system: Arc::new(LocalFileSystem),
                 path: path_of_url(url)?,
-            }),
+            },
             Place::Store { store, path } => {
                 check_store_path(path)?;
-                Ok(Resolved::Store { store: Arc::clone(store), path: path.clone() })
+                ResolvedPlace::Store { store: Arc::clone(store), path: path.clone() }
             }
-        }
+        };
+        self.members.iter().try_for_each(|name| check_name(name))?;
+        Ok(Resolved { place, members: self.members.clone() })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Path { path, .. } => path.display().fmt(formatter),
-            Place::Url(url) => formatter.write_str(url),
-            Place::Store { path, .. } => write!(formatter, "store:{path}"),
+        let mut text = match &self.place {
+            Place::Path { path, .. } => path.display().to_string(),
+            Place::Url(url) => url.clone(),
+            Place::Store { path, .. } => format!("store:{path}"),
+        };
+        for name in &self.members {
+            let separator = if text.ends_with('/') { "" } else { "/" };
+            write!(text, "{separator}{name}")?;
         }
+        formatter.write_str(&text)
     }
 }
 
@@ -96,7 +154,7 @@ impl fmt::Debug for Target {
 impl From<&str> for Target {
     fn from(path_or_url: &str) -> Target {
         if scheme_and_rest(path_or_url).is_some() {
-            Target { place: Place::Url(path_or_url.to_owned()) }
+            Target::at(Place::Url(path_or_url.to_owned()))
         } else {
             Target::from(Path::new(path_or_url))
         }
@@ -175,6 +233,24 @@ fn check_store_path(path: &str) -> Result<()> {
             reason: "it starts with / and has no empty parts, as / or /group/array".to_owned(),
         }),
     }
+}
+
+/// Whether a member of a group can have this name; the rules are those of Zarr v3.
+fn check_name(name: &str) -> Result<()> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.contains(['/', '\\', '\0']) {
+        "it is more than one word of a path; name the groups on the way one by one"
+    } else if name.chars().all(|letter| letter == '.') {
+        "it has nothing but dots, which lead out of the group"
+    } else if name.starts_with("__") {
+        "names that begin with __ are reserved"
+    } else if name == "zarr.json" {
+        "the group's own metadata has that name"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidName { name: name.to_owned(), reason })
 }
 
 #[cfg(test)]

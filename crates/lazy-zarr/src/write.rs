@@ -9,6 +9,7 @@ use crate::assembler::{Assembler, Chunk};
 use crate::destination::{self, Destination};
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
+use crate::provenance::{self, Provenance};
 use crate::writer::Writer;
 use crate::{Error, Result, StoredArray, ZarrSink};
 
@@ -16,6 +17,7 @@ use crate::{Error, Result, StoredArray, ZarrSink};
 pub struct Write {
     stage: Stage,
     seen: Seen,
+    provenance: Provenance,
     /// Dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
     /// The stored array's handle, once the write is sealed.
@@ -96,6 +98,7 @@ impl Write {
         Ok(Write {
             stage: Stage::Settling { kept: Vec::new(), n_bytes: 0 },
             seen: Seen::new(declared),
+            provenance: Provenance::new(declared.cut()),
             destination: destination::begin(&sink.target, sink.existing)?,
             stored: None,
         })
@@ -112,6 +115,7 @@ impl Write {
             sink.check_array(block.dtype(), block.shape().len())?;
         }
         self.seen.add(at, &block);
+        self.provenance.add(at, &block);
         if block.n_elements() == 0 {
             return Ok(());
         }
@@ -182,6 +186,9 @@ impl Write {
         }
         assembler.finish(shape[0], &mut |chunk| writer.put(chunk))?;
         writer.finish()?;
+        format
+            .attributes
+            .insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute(&shape));
         let metadata = format.metadata(&shape)?;
         self.destination.seal(metadata.to_string_pretty().as_bytes())?;
         let (store, path) = self.destination.reader();

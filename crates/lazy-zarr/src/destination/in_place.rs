@@ -1,7 +1,7 @@
 //! The keys of a store that cannot rename; the array becomes visible with its metadata.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use zarrs::storage::{
@@ -9,7 +9,7 @@ use zarrs::storage::{
     StoreKey, StorePrefix,
 };
 
-use super::{Destination, check_ancestor, check_existing};
+use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_in_store, zarr_node_in_store};
 use crate::{Error, Existing, Result, Target};
 
@@ -18,6 +18,10 @@ pub(crate) struct InPlace {
     store: ReadableWritableListableStorage,
     path: String,
     prefix: StorePrefix,
+    /// Where the groups are to be that hold the array.
+    groups: Vec<StorePrefix>,
+    /// Those that were made.
+    made_groups: Mutex<Vec<(StorePrefix, StoreKey)>>,
     /// The array's metadata, from the seal until it is published.
     metadata: OnceLock<Bytes>,
     /// Whether an array was there, which the first write removes.
@@ -32,14 +36,20 @@ impl InPlace {
         target: &Target,
         store: ReadableWritableListableStorage,
         path: &str,
+        members: &[String],
         existing: Existing,
     ) -> Result<InPlace> {
-        let prefix = match path.trim_start_matches('/') {
-            "" => StorePrefix::root(),
-            path => StorePrefix::new(format!("{path}/")).map_err(|error| {
-                Error::InvalidStorePath { path: path.to_owned(), reason: error.to_string() }
-            })?,
-        };
+        let mut names = vec![path.trim_matches('/')];
+        names.retain(|name| !name.is_empty());
+        let mut groups = Vec::new();
+        for name in members {
+            let group = prefix_of(&names)?;
+            let node = node_in_store(&*store, &group)?;
+            is_missing_group(target, node, &format_args!("store:/{group}"))?;
+            groups.push(group);
+            names.push(name);
+        }
+        let prefix = prefix_of(&names)?;
         let node = node_in_store(&*store, &prefix)?;
         check_existing(target, node, existing)?;
         let mut below = prefix.clone();
@@ -53,13 +63,33 @@ impl InPlace {
         }
         Ok(InPlace {
             store,
-            path: path.to_owned(),
+            path: format!("/{}", names.join("/")),
             prefix,
+            groups,
+            made_groups: Mutex::default(),
             metadata: OnceLock::new(),
             replaces: node != Node::Vacant,
             removed: OnceLock::new(),
             published: AtomicBool::new(false),
         })
+    }
+
+    /// Makes the groups that are missing.
+    fn make_groups(&self) -> Result<()> {
+        for group in &self.groups {
+            let name = format!("{}zarr.json", group.as_str());
+            let failed =
+                |error: StorageError| Error::Store { key: name.clone(), source: error.into() };
+            let key = StoreKey::new(name.as_str()).map_err(|error| failed(error.into()))?;
+            if self.store.size_key(&key).map_err(failed)?.is_none() {
+                self.store.set(&key, group_metadata().into()).map_err(failed)?;
+                self.made_groups
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((group.clone(), key));
+            }
+        }
+        Ok(())
     }
 
     fn set(&self, name: &str, bytes: Bytes) -> Result<()> {
@@ -89,6 +119,7 @@ impl Destination for InPlace {
 
     fn publish(&self) -> Result<()> {
         let metadata = self.metadata.get().expect("an array is sealed before it is published");
+        self.make_groups()?;
         self.set("zarr.json", metadata.clone())?;
         self.published.store(true, Ordering::Relaxed);
         Ok(())
@@ -102,11 +133,30 @@ impl Destination for InPlace {
 
 impl Drop for InPlace {
     fn drop(&mut self) {
-        let wrote_here = self.removed.get().is_some_and(Result::is_ok);
-        if wrote_here && !self.published.load(Ordering::Relaxed) {
-            // All that was written are chunks. An error here would hide the one that ended the write.
+        if self.published.load(Ordering::Relaxed) {
+            return;
+        }
+        // An error here would hide the one that ended the write.
+        if self.removed.get().is_some_and(Result::is_ok) {
+            // All that was written are chunks.
             let chunks = StorePrefix::new(format!("{}c/", self.prefix.as_str()));
             let _ = chunks.map(|chunks| self.store.erase_prefix(&chunks));
         }
+        let made_groups = self.made_groups.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (group, key) in made_groups.drain(..).rev() {
+            // Somebody else may have put an array there meanwhile.
+            if self.store.list_prefix(&group).is_ok_and(|keys| keys == [key.clone()]) {
+                let _ = self.store.erase(&key);
+            }
+        }
     }
+}
+
+fn prefix_of(names: &[&str]) -> Result<StorePrefix> {
+    if names.is_empty() {
+        return Ok(StorePrefix::root());
+    }
+    let path = names.join("/");
+    StorePrefix::new(format!("{path}/"))
+        .map_err(|error| Error::InvalidStorePath { path, reason: error.to_string() })
 }

@@ -6,10 +6,11 @@ mod staged;
 use std::fmt;
 use std::sync::Arc;
 
+use zarrs::metadata::v3::GroupMetadataV3;
 use zarrs::storage::ReadableStorage;
 
 use crate::node::Node;
-use crate::target::Resolved;
+use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target};
 
 /// Takes the chunks of one array and makes them visible at once.
@@ -31,14 +32,33 @@ pub(crate) trait Destination: Send + Sync {
 
 /// Checks the target and prepares to write there.
 pub(crate) fn begin(target: &Target, existing: Existing) -> Result<Arc<dyn Destination>> {
-    match target.resolve()? {
-        Resolved::Directory { file_system, path } => {
-            Ok(Arc::new(staged::Staged::begin(target, file_system, &path, existing)?))
+    let Resolved { place, members } = target.resolve()?;
+    match place {
+        ResolvedPlace::Directory { file_system, path } => {
+            Ok(Arc::new(staged::Staged::begin(target, file_system, &path, &members, existing)?))
         }
-        Resolved::Store { store, path } => {
-            Ok(Arc::new(in_place::InPlace::begin(target, store, &path, existing)?))
+        ResolvedPlace::Store { store, path } => {
+            Ok(Arc::new(in_place::InPlace::begin(target, store, &path, &members, existing)?))
         }
     }
+}
+
+/// The metadata of a group that is made to hold an array.
+fn group_metadata() -> Vec<u8> {
+    GroupMetadataV3::new().to_string_pretty().into_bytes()
+}
+
+/// Whether the node at `place`, where the target's group is to be, lacks it.
+fn is_missing_group(target: &Target, node: Node, place: &dyn fmt::Display) -> Result<bool> {
+    let actual = match node {
+        Node::Vacant => return Ok(true),
+        Node::File => "a file",
+        Node::NotZarr => "something else",
+        Node::Array | Node::Group { .. } => {
+            return check_ancestor(target, Some(node), place).map(|()| false);
+        }
+    };
+    Err(Error::NotAGroup { target: target.to_string(), place: place.to_string(), actual })
 }
 
 /// Whether what lies at the target may make room for the array.
@@ -59,7 +79,10 @@ fn check_ancestor(target: &Target, node: Option<Node>, place: &dyn fmt::Display)
     let (target, place) = (target.to_string(), place.to_string());
     match node {
         Some(Node::Array) => Err(Error::TargetInArray { target, array: place }),
-        Some(Node::Group { is_consolidated: true }) => {
+        Some(Node::Group { is_v2: true, .. }) => {
+            Err(Error::TargetInV2Group { target, group: place })
+        }
+        Some(Node::Group { is_consolidated: true, .. }) => {
             Err(Error::TargetInConsolidatedGroup { target, group: place })
         }
         _ => Ok(()),

@@ -1,4 +1,5 @@
-//! A directory beside the target, which takes the target's place by one rename.
+//! A directory beside the target, which takes the target's place by one rename; a group that is made
+//! for the target comes with it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zarrs::storage::ReadableStorage;
 
-use super::{Destination, check_ancestor, check_existing};
+use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::store::DirectoryStore;
 use crate::{EntryKind, Error, Existing, FileSystem, Result, Target};
@@ -22,7 +23,13 @@ pub(crate) struct Staged {
     file_system: Arc<dyn FileSystem>,
     /// The target as the user named it, for messages.
     target: String,
+    /// Where the array is to be.
     path: PathBuf,
+    /// Where the outermost group is to be that is staged with the array; the array's own path when
+    /// none is.
+    root: PathBuf,
+    /// The names that lead from that group to the array: of the groups within it, and of the array.
+    below_root: Vec<String>,
     staging: PathBuf,
     replaces: bool,
     /// Whether the staging directory holds what must not be lost.
@@ -34,13 +41,31 @@ impl Staged {
         target: &Target,
         file_system: Arc<dyn FileSystem>,
         path: &Path,
+        members: &[String],
         existing: Existing,
     ) -> Result<Staged> {
+        // The groups that are there, and the first that is not.
+        let mut root = path.to_owned();
+        let mut below_root = members.iter();
+        let mut makes_group = false;
+        while !makes_group && let Some(name) = below_root.as_slice().first() {
+            let node = node_at_path(&*file_system, &root)?;
+            makes_group = is_missing_group(target, node, &root.display())?;
+            if !makes_group {
+                root.push(name);
+                below_root.next();
+            }
+        }
+        let below_root = below_root.as_slice().to_vec();
         // As it was named, where a link can lead nowhere; and what that is.
-        check_existing(target, node_at_path(&*file_system, path)?, existing)?;
-        let (path, ancestor) = absolute(&*file_system, path)?;
-        let node = node_at_path(&*file_system, &path)?;
-        check_existing(target, node, existing)?;
+        let check = |root: &Path| {
+            let node = node_at_path(&*file_system, root)?;
+            check_existing(target, node, existing).map(|()| node)
+        };
+        check(&root)?;
+        let (root, ancestor) = absolute(&*file_system, &root)?;
+        let node = check(&root)?;
+        let path = below_root.iter().fold(root.clone(), |path, name| path.join(name));
         let not_writable = |directory: &Path, source| Error::NotWritable {
             target: target.to_string(),
             directory: directory.to_owned(),
@@ -55,19 +80,25 @@ impl Staged {
             file_system,
             target: target.to_string(),
             path,
+            root,
+            below_root,
             staging,
             replaces: node != Node::Vacant,
             keeps_staging: AtomicBool::new(false),
         })
     }
 
-    /// Where the array is until it is published.
-    fn unpublished(&self) -> PathBuf {
+    /// What takes the root's place: the outermost staged group, or the array.
+    fn staged_root(&self) -> PathBuf {
         self.staging.join("array")
     }
 
-    fn write(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.unpublished().join(key);
+    /// Where the array is until it is published.
+    fn unpublished(&self) -> PathBuf {
+        self.below_root.iter().fold(self.staged_root(), |path, name| path.join(name))
+    }
+
+    fn write(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
         let written = match self.file_system.write(&path, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The first chunk of its row makes the directory.
@@ -82,11 +113,20 @@ impl Staged {
     }
 
     fn move_to_target(&self) -> Result<()> {
-        let parent = self.path.parent().unwrap_or(&self.path);
-        self.file_system
-            .create_directories(parent)
-            .and_then(|()| self.file_system.rename_directory(&self.unpublished(), &self.path))
-            .map_err(|source| self.unmoved(source))
+        let (mut from, mut to) = (self.staged_root(), self.root.clone());
+        let parent = to.parent().unwrap_or(&to);
+        self.file_system.create_directories(parent).map_err(|source| self.unmoved(source))?;
+        for name in &self.below_root {
+            let Err(error) = self.file_system.rename_directory(&from, &to) else { return Ok(()) };
+            // Another array of the same new group may have been published meanwhile.
+            let node = zarr_node_at_path(&*self.file_system, &to)?;
+            if !matches!(node, Some(Node::Group { is_v2: false, is_consolidated: false })) {
+                return Err(self.unmoved(error));
+            }
+            from.push(name);
+            to.push(name);
+        }
+        self.file_system.rename_directory(&from, &to).map_err(|source| self.unmoved(source))
     }
 
     fn exchange_with_target(&self) -> Result<()> {
@@ -137,11 +177,16 @@ impl Staged {
 
 impl Destination for Staged {
     fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        self.write(key, bytes)
+        self.write(self.unpublished().join(key), bytes)
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
-        self.write("zarr.json", metadata)
+        let mut group = self.staged_root();
+        for name in &self.below_root {
+            self.write(group.join("zarr.json"), &group_metadata())?;
+            group.push(name);
+        }
+        self.write(self.unpublished().join("zarr.json"), metadata)
     }
 
     fn publish(&self) -> Result<()> {

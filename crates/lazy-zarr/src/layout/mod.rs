@@ -97,16 +97,21 @@ impl LayoutSettings {
         Layout { chunk_shape, shard_shape }
     }
 
+    fn explicit_shapes(&self) -> impl Iterator<Item = (&'static str, &Vec<usize>)> {
+        [("chunk", &self.chunks), ("shard", &self.shards)].into_iter().filter_map(
+            |(unit, sizes)| match sizes {
+                Some(Sizes::Explicit(shape)) => Some((unit, shape)),
+                _ => None,
+            },
+        )
+    }
+
     /// Checks what can be said without an array.
     pub(crate) fn check(&self) -> Result<()> {
-        for shape in [&self.chunks, &self.shards] {
-            if let Some(Sizes::Explicit(shape)) = shape
-                && shape.contains(&0)
-            {
-                return Err(Error::ChunkShape {
-                    chunk_shape: shape.clone(),
-                    reason: "chunks and shards have at least one element along each axis",
-                });
+        for (unit, shape) in self.explicit_shapes() {
+            if shape.contains(&0) {
+                let reason = "it has at least one element along each axis";
+                return Err(Error::ChunkShape { unit, shape: shape.clone(), reason });
             }
         }
         if let (Some(Sizes::Explicit(chunk_shape)), Some(Sizes::Explicit(shard_shape))) =
@@ -128,16 +133,13 @@ impl LayoutSettings {
     /// Checks what can be said once the array's dtype and number of axes are known, and gives the
     /// bytes that a chunk has at most.
     pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<usize> {
-        for shape in [&self.chunks, &self.shards] {
-            let Some(Sizes::Explicit(shape)) = shape else { continue };
+        for (unit, shape) in self.explicit_shapes() {
             if shape.len() != n_axes {
-                return Err(Error::ChunkRank { chunk_shape: shape.clone(), n_axes });
+                return Err(Error::ChunkRank { unit, shape: shape.clone(), n_axes });
             }
             if isize::try_from(n_bytes(dtype, shape)).is_err() {
-                return Err(Error::ChunkShape {
-                    chunk_shape: shape.clone(),
-                    reason: "it is larger than memory can be",
-                });
+                let reason = "it is larger than memory can be";
+                return Err(Error::ChunkShape { unit, shape: shape.clone(), reason });
             }
         }
         Ok(match self.chunks() {

@@ -1,0 +1,207 @@
+//! Arrays that are members of groups: what is made for them, what readers see meanwhile, and what is
+//! refused.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lazy_chunks::LazyChunkSequence;
+use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_tests::{Fault, FaultyFileSystem, assert_target_refused, flat, names, zeros};
+
+const GROUP: &str = r#"{"zarr_format":3,"node_type":"group"}"#;
+
+fn group_in(directory: &Path) -> Target {
+    Target::from(directory.join("g.zarr"))
+}
+
+#[test]
+fn a_group_holds_several_arrays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    for group in [group_in(directory.path()), Target::from(Arc::clone(&store))] {
+        flat(&[&[2, 3]]).to_zarr(group.clone().member("a")).unwrap();
+        flat(&[&[4]]).to_zarr(group.clone().member("b")).unwrap();
+        flat(&[&[5]]).to_zarr(group.clone().member("inner").member("c")).unwrap();
+        let opened = |target: Target| StoredArray::open(target).unwrap();
+        assert_eq!(opened(group.clone().member("a")).read().unwrap(), zeros(&[2, 3]));
+        assert_eq!(opened(group.clone().member("b")).shape(), [4]);
+        assert_eq!(opened(group.clone().member("inner").member("c")).shape(), [5]);
+
+        let error = StoredArray::open(group.clone()).unwrap_err().to_string();
+        assert!(
+            error.contains("open one of its members (`Target::member`): a, b, inner"),
+            "{error}"
+        );
+        let replace =
+            ZarrSink::new(group.clone().member("a")).with_existing(Existing::ReplaceInPlace);
+        assert_eq!(flat(&[&[1, 1]]).to_zarr(replace).unwrap().shape(), [1, 1]);
+        assert_target_refused(group.clone().member("b"), "exists already");
+        assert_target_refused(group.clone().member("inner"), "is a Zarr group");
+        assert_target_refused(group.clone().member("b").member("d"), "lies in the Zarr array");
+    }
+    assert_eq!(names(directory.path()), ["g.zarr"]);
+    assert_eq!(names(&directory.path().join("g.zarr")), ["a", "b", "inner", "zarr.json"]);
+}
+
+#[test]
+fn one_pass_stores_several_arrays_of_a_new_group() {
+    let directory = tempfile::tempdir().unwrap();
+    for group in [group_in(directory.path()), Target::from(Arc::new(MemoryStore::new()))] {
+        let sink = |name: &str| ZarrSink::new(group.clone().member("inner").member(name));
+        let stored = flat(&[&[2, 3]]).compute((sink("a"), sink("b"), sink("c"))).unwrap();
+        assert_eq!(stored.2.read().unwrap(), zeros(&[2, 3]));
+        for name in ["a", "b", "c"] {
+            let stored = StoredArray::open(group.clone().member("inner").member(name)).unwrap();
+            assert_eq!(stored.read().unwrap(), zeros(&[2, 3]));
+        }
+    }
+    assert_eq!(names(directory.path()), ["g.zarr"]);
+    assert_eq!(names(&directory.path().join("g.zarr/inner")), ["a", "b", "c", "zarr.json"]);
+}
+
+#[test]
+fn a_new_group_appears_with_its_array() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("g.zarr");
+    // An empty directory is no obstacle.
+    for is_there in [false, true] {
+        if is_there {
+            std::fs::create_dir_all(&path).unwrap();
+        }
+        let blocks = LazyChunkSequence::new(|| {
+            (0..3).map(|_| {
+                assert!(!path.join("zarr.json").exists());
+                assert_eq!(names(directory.path()).len(), 1 + usize::from(is_there));
+                zeros(&[1, 2])
+            })
+        });
+        let sink = ZarrSink::new(Target::from(&path).member("inner").member("a"));
+        blocks.to_zarr(sink.with_chunk_bytes(1)).unwrap();
+        assert_eq!(names(directory.path()), ["g.zarr"]);
+        for group in [path.clone(), path.join("inner")] {
+            let metadata = std::fs::read(group.join("zarr.json")).unwrap();
+            let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+            assert_eq!(
+                (&metadata["node_type"], &metadata["zarr_format"]),
+                (&"group".into(), &3.into())
+            );
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_failing_write_makes_no_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let failing = || LazyChunkSequence::try_new(|| [Ok(zeros(&[1, 2])), Err("out of memory")]);
+    let sink = |target: Target| ZarrSink::new(target.member("a").member("b")).with_chunk_bytes(1);
+    failing().to_zarr(sink(group_in(directory.path()))).unwrap_err();
+    assert_eq!(names(directory.path()), [""; 0]);
+
+    let store = Arc::new(MemoryStore::new());
+    failing().to_zarr(sink(Arc::clone(&store).into())).unwrap_err();
+    flat(&[&[1]]).to_zarr(store).expect("a vacant store");
+}
+
+#[test]
+fn a_fault_at_any_operation_leaves_no_group_or_a_whole_one() {
+    for n in 0.. {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("below/g.zarr");
+        let fault = Fault { change: Some(n), ..Fault::default() };
+        let file_system = Arc::new(FaultyFileSystem::new(fault));
+        let target = Target::on(Arc::clone(&file_system) as Arc<_>, &path);
+        let result = flat(&[&[2, 3]]).to_zarr(target.member("inner").member("a"));
+        let found = StoredArray::open(Target::from(&path).member("inner").member("a"));
+        assert_eq!(result.is_ok(), found.is_ok(), "fault {n}");
+        assert_eq!(path.exists(), found.is_ok(), "fault {n}");
+        if file_system.n_changes() <= n {
+            assert!(n > 8, "staging, a chunk, three metadata, their directories, a rename");
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_becomes_no_group_meanwhile_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("g.zarr");
+    for metadata in [None, Some(r#"{"zarr_format":3,"node_type":"array"}"#)] {
+        let blocks = LazyChunkSequence::new(|| {
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("file"), "precious").unwrap();
+            if let Some(metadata) = metadata {
+                std::fs::write(path.join("zarr.json"), metadata).unwrap();
+            }
+            [zeros(&[1, 2])]
+        });
+        let error = blocks.to_zarr(Target::from(&path).member("a")).unwrap_err().to_string();
+        assert!(error.contains("could not be moved to"), "{error}");
+        assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
+        assert_eq!(names(directory.path()), ["g.zarr"]);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn names_are_single_words() {
+    for (name, reason) in [
+        ("", "it is empty"),
+        (".", "it has nothing but dots"),
+        ("..", "it has nothing but dots"),
+        ("a/b", "it is more than one word of a path"),
+        ("/a", "it is more than one word of a path"),
+        ("../a", "it is more than one word of a path"),
+        ("a\\b", "it is more than one word of a path"),
+        ("a\0b", "it is more than one word of a path"),
+        ("__a", "names that begin with __ are reserved"),
+        ("zarr.json", "the group's own metadata has that name"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        for group in [group_in(directory.path()), Target::from(Arc::new(MemoryStore::new()))] {
+            let target = group.member("inner").member(name);
+            assert_target_refused(target.clone(), reason);
+            let error = StoredArray::open(target).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{name:?} cannot be the name of a member")),
+                "{error}"
+            );
+        }
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+    for name in ["a", "a.b", "ünï cödé", "c", "..a"] {
+        let group = Target::from(Arc::new(MemoryStore::new()));
+        assert_eq!(flat(&[&[1]]).to_zarr(group.member(name)).unwrap().shape(), [1], "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_group_has_no_members() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), "precious").unwrap();
+    std::fs::create_dir(path("directory")).unwrap();
+    std::fs::write(path("directory/file"), "precious").unwrap();
+    std::fs::create_dir(path("v2")).unwrap();
+    std::fs::write(path("v2/.zgroup"), r#"{"zarr_format":2}"#).unwrap();
+    std::fs::create_dir(path("consolidated")).unwrap();
+    let consolidated = GROUP.replace('}', r#","consolidated_metadata":{}}"#);
+    std::fs::write(path("consolidated/zarr.json"), consolidated).unwrap();
+
+    for (name, message) in [
+        ("file", "is a file and not a Zarr group"),
+        ("directory", "is something else and not a Zarr group"),
+        ("v2", "in which no reader would see an array of Zarr v3"),
+        ("consolidated", "whose consolidated metadata would no longer be true"),
+    ] {
+        let before = names(directory.path());
+        assert_target_refused(Target::from(path(name)).member("a"), message);
+        assert_target_refused(Target::from(path(name)).member("a").member("b"), message);
+        assert_eq!(names(directory.path()), before);
+    }
+    assert_target_refused(path("v2/a"), "in which no reader would see an array of Zarr v3");
+
+    let store = Arc::new(MemoryStore::new());
+    flat(&[&[1]]).to_zarr(Target::in_store(Arc::clone(&store), "/a/b")).unwrap();
+    assert_target_refused(Target::in_store(store, "/a").member("c"), "store:/a/ is something else");
+}

@@ -1,0 +1,188 @@
+//! What is said when something cannot be opened, or a chunk of it cannot be read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lazy_chunks::zarr::{
+    Checksum, Codec, Error, MemoryStore, MissingChunks, ReadableWritableListableStorageTraits,
+    StoredArray, Target, ToZarr, ZarrSink,
+};
+use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence};
+use lazy_tests::{flat, zeros};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A stored array of shape (4, 6) in chunks of shape (2, 3), and its path.
+fn stored(sink: fn(ZarrSink) -> ZarrSink) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let block = ArrayBlock::from_vec([4, 6], (0..24).collect::<Vec<i32>>()).unwrap();
+    LazyChunkSequence::new(|| [block.clone()])
+        .to_zarr(sink(ZarrSink::new(&path).with_chunk_shape([2, 3])))
+        .unwrap();
+    (directory, path)
+}
+
+/// Changes the metadata of an array.
+fn edit(path: &Path, change: impl Fn(&mut Value)) {
+    let path = path.join("zarr.json");
+    let mut metadata = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut metadata);
+    std::fs::write(path, metadata.to_string()).unwrap();
+}
+
+#[track_caller]
+fn assert_not_opened(target: impl Into<Target>, messages: &[&str]) {
+    let error = StoredArray::open(target).unwrap_err().to_string();
+    for message in messages {
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_array_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), "text").unwrap();
+    std::fs::create_dir_all(path("directory/below")).unwrap();
+    std::fs::create_dir(path("empty")).unwrap();
+    std::fs::create_dir(path("broken")).unwrap();
+    std::fs::write(path("broken/zarr.json"), "{").unwrap();
+    flat(&[&[1]]).to_zarr(Target::from(path("group")).member("values")).unwrap();
+    std::fs::create_dir(path("v2")).unwrap();
+    std::fs::write(path("v2/.zgroup"), r#"{"zarr_format":2}"#).unwrap();
+
+    assert_not_opened(path("missing"), &["there is nothing at ", "missing"]);
+    assert_not_opened(path("empty"), &["there is nothing at ", "empty"]);
+    assert_not_opened(path("file"), &["file is no Zarr array: it is a file"]);
+    assert_not_opened(path("directory"), &["it holds no metadata of an array, zarr.json or"]);
+    assert_not_opened(path("broken"), &["it holds no metadata of an array, zarr.json or"]);
+    assert_not_opened(path("v2"), &["it is a Zarr group without members"]);
+    assert_not_opened(
+        path("group"),
+        &["it is a Zarr group; open one of its members (`Target::member`): values"],
+    );
+    assert_not_opened(
+        Target::from(path("group")).member("x"),
+        &["there is nothing at ", "group/x"],
+    );
+    let store = Arc::new(MemoryStore::new());
+    assert_not_opened(Arc::clone(&store), &["there is nothing at store:/"]);
+    flat(&[&[1]]).to_zarr(Target::from(Arc::clone(&store)).member("a").member("b")).unwrap();
+    let group = Target::from(Arc::clone(&store)).member("a");
+    assert_not_opened(group, &["store:/a is no Zarr array: it is a Zarr group; open", ": b"]);
+}
+
+#[test]
+fn unknown_metadata_is_named() {
+    for (change, messages) in [
+        (
+            (|metadata| metadata["codecs"][1] = json!({"name": "quantum"})) as fn(&mut Value),
+            &["a.zarr cannot be opened", "quantum"][..],
+        ),
+        (|metadata| metadata["data_type"] = json!("float8"), &["cannot be opened", "float8"]),
+        (
+            |metadata| metadata["data_type"] = json!("int4"),
+            &["has the data type int4, which has no"],
+        ),
+        (
+            |metadata| metadata["fill_value"] = json!("zero"),
+            &["a.zarr cannot be opened", "fill value", "zero"],
+        ),
+        (
+            |metadata| metadata["chunk_grid"]["name"] = json!("triangular"),
+            &["a.zarr cannot be opened", "triangular"],
+        ),
+        (|metadata| metadata["shape"] = json!([4]), &["a.zarr cannot be opened"]),
+        (|metadata| metadata["zarr_format"] = json!(4), &["a.zarr cannot be opened", "4"]),
+        (
+            |metadata| metadata["storage_transformers"] = json!([{"name": "mirror"}]),
+            &["a.zarr cannot be opened", "mirror"],
+        ),
+        (
+            |metadata| metadata["surprise"] = json!({"must_understand": true}),
+            &["a.zarr cannot be opened", "surprise"],
+        ),
+    ] {
+        let (_directory, path) = stored(|sink| sink);
+        edit(&path, change);
+        assert_not_opened(path, messages);
+    }
+}
+
+#[test]
+fn a_codec_that_cannot_take_the_dtype_is_named() {
+    let (_directory, path) = stored(|sink| sink);
+    edit(&path, |metadata| metadata["codecs"] = json!([{"name": "vlen-utf8"}]));
+    let error = StoredArray::open(path).and_then(|array| array.read()).unwrap_err().to_string();
+    assert!(error.contains("Unsupported data type int32 for codec zarrs.vlen"), "{error}");
+}
+
+#[test]
+fn a_missing_chunk_is_an_error_where_all_were_stored() {
+    for sink in [
+        (|sink| sink) as fn(ZarrSink) -> ZarrSink,
+        |sink| sink.with_codec(Codec::None),
+        |sink| sink.with_chunk_shape([1, 3]).with_shard_shape([2, 3]),
+    ] {
+        let (_directory, path) = stored(sink);
+        std::fs::remove_file(path.join("c/1/0")).unwrap();
+        let array = StoredArray::open(&path).unwrap();
+        for region in [[0..4, 0..6], [3..4, 1..2]] {
+            let error = array.read_region(&region).unwrap_err();
+            assert!(
+                matches!(&error, Error::ReadChunk { chunk, .. } if *chunk == [1, 0]),
+                "{error}"
+            );
+            let error = error.to_string();
+            assert!(error.contains("the chunk [1, 0] of "), "{error}");
+            assert!(error.contains("a.zarr, at c/1/0, could not be read: "), "{error}");
+            assert!(error.contains("it is missing"), "{error}");
+        }
+        assert_eq!(array.read_region(&[0..4, 3..6]).unwrap().shape(), [4, 3]);
+
+        // As Zarr has it, when asked for; and in an array that was resized by somebody else.
+        let fill = zeros_i32(&[2, 3]);
+        let filled = array.clone().with_missing_chunks(MissingChunks::FillValue);
+        assert_eq!(filled.read_region(&[2..4, 0..3]).unwrap(), fill);
+        edit(&path, |metadata| metadata["shape"] = json!([10, 6]));
+        let resized = StoredArray::open(&path).unwrap();
+        assert_eq!(resized.read_region(&[2..4, 0..3]).unwrap(), fill);
+        let strict = resized.with_missing_chunks(MissingChunks::Error);
+        assert!(strict.read_region(&[8..10, 0..3]).is_err());
+    }
+    let store = Arc::new(MemoryStore::new());
+    let array = flat(&[&[2, 3]]).to_zarr(Arc::clone(&store)).unwrap();
+    let keys: Arc<dyn ReadableWritableListableStorageTraits> = store;
+    keys.erase(&"c/0/0".try_into().unwrap()).unwrap();
+    assert!(matches!(array.read(), Err(Error::ReadChunk { .. })));
+}
+
+fn zeros_i32(shape: &[usize]) -> ArrayBlock {
+    ArrayBlock::new(DType::Int32, shape, zeros(shape).data().clone()).unwrap()
+}
+
+#[test]
+fn a_torn_chunk_is_an_error() {
+    for sink in [
+        (|sink| sink) as fn(ZarrSink) -> ZarrSink,
+        |sink| sink.with_codec(Codec::None),
+        |sink| sink.with_codec(Codec::None).with_checksum(Checksum::Crc32c),
+        |sink| sink.with_codec(Codec::Zstd { level: 3 }),
+        |sink| sink.with_codec(Codec::Gzip { level: 3 }),
+        |sink| sink.with_chunk_shape([1, 3]).with_shard_shape([2, 3]),
+    ] {
+        let (_directory, path) = stored(sink);
+        let chunk = path.join("c/0/1");
+        let bytes = std::fs::read(&chunk).unwrap();
+        for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&chunk, &bytes[..length]).unwrap();
+            let error = StoredArray::open(&path).unwrap().read().unwrap_err();
+            assert!(
+                matches!(&error, Error::ReadChunk { chunk, .. } if *chunk == [0, 1]),
+                "{error}"
+            );
+            assert!(error.to_string().contains("a.zarr, at c/0/1, could not be read"), "{error}");
+        }
+    }
+}
