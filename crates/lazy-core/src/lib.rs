@@ -34,6 +34,7 @@
 //!   and any result; [`Concatenate`].
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
+//! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
 //! - [`Error`], which names the block that it concerns.
 //!
 //! This crate does no input or output. Storing and reading are the business of the crates above it.
@@ -45,6 +46,7 @@ mod declared;
 mod dtype;
 mod error;
 mod grid;
+mod progress;
 mod reduce;
 mod region;
 mod sequence;
@@ -60,6 +62,7 @@ pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};
 pub use error::{BoxError, Error, Reference, Result};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
+pub use progress::{Observer, Progress, Stage, Watch, Watching};
 pub use reduce::{Reducer, Statistic};
 pub use region::copy_region;
 pub use sequence::{
