@@ -37,6 +37,12 @@
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
 //! - [`Error`], which names the block that it concerns.
 //!
+//! Each evaluation is a [`tracing`] span, `evaluation`, which whatever the producer logs falls into;
+//! when it is over, one event says how it ended, how many blocks and bytes there were (bytes where
+//! blocks are reduced or concatenated), and how many seconds went by, in the producer and in all.
+//! Both are at the level `DEBUG`, failures included, since errors are returned. Without a
+//! subscriber nothing is printed, and no clock is read.
+//!
 //! This crate does no input or output. Storing and reading are the business of the crates above it.
 
 mod aggregate;
