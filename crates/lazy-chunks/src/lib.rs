@@ -36,6 +36,10 @@
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
 //! | `tch` | `tch` | libtorch tensors: `lazy-tch` |
+//! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
+
+#[cfg(feature = "indicatif")]
+pub mod progress;
 
 pub use lazy_core::{
     ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockGrid, BlockPosition, BlockSizes, Blocks,
