@@ -4,7 +4,8 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 /// Packages and their features. Every subset is built.
-const FEATURES: [(&str, &[&str]); 2] = [("lazy-tch", &["tch"]), ("lazy-chunks", &["zarr", "tch"])];
+const FEATURES: [(&str, &[&str]); 2] =
+    [("lazy-tch", &["tch"]), ("lazy-chunks", &["zarr", "tch", "indicatif"])];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     for (package, features) in FEATURES {
@@ -21,5 +22,8 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
                 .run()?;
         }
     }
-    Ok(cmd!(shell, "cargo test --package lazy-chunks --no-default-features --doc").run()?)
+    // What the facade has without a backend, and what only a feature of its own has.
+    cmd!(shell, "cargo test --package lazy-chunks --no-default-features --doc").run()?;
+    let test = cmd!(shell, "cargo test --package lazy-chunks --no-default-features");
+    Ok(test.args(["--features", "indicatif"]).run()?)
 }

@@ -5,7 +5,7 @@ use xshell::{Shell, cmd};
 
 /// A package, the arguments that choose its features, and the packages that it must not depend on.
 /// A name that ends in `*` stands for all that begin like it.
-const RULES: [(&str, &[&str], &[&str]); 6] = [
+const RULES: [(&str, &[&str], &[&str]); 7] = [
     ("lazy-core", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys", "indicatif"]),
     ("lazy-zarr", ALL_FEATURES, &["lazy-chunks", "lazy-tch", "tch", "torch-sys", "indicatif"]),
     ("lazy-tch", ALL_FEATURES, &["lazy-chunks", "lazy-zarr", "zarrs*", "indicatif"]),
@@ -13,6 +13,11 @@ const RULES: [(&str, &[&str], &[&str]); 6] = [
         "lazy-chunks",
         &["--no-default-features"],
         &["lazy-zarr", "lazy-tch", "zarrs*", "tch", "torch-sys", "indicatif"],
+    ),
+    (
+        "lazy-chunks",
+        &["--no-default-features", "--features", "indicatif"],
+        &["lazy-zarr", "lazy-tch", "zarrs*", "tch", "torch-sys"],
     ),
     ("lazy-chunks", &[], &["lazy-tch", "tch", "torch-sys", "indicatif"]),
     ("xtask", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys"]),

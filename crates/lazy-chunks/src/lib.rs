@@ -36,13 +36,18 @@
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
 //! | `tch` | `tch` | libtorch tensors: `lazy-tch` |
+//! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
+
+#[cfg(feature = "indicatif")]
+pub mod progress;
 
 pub use lazy_core::{
     ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockGrid, BlockPosition, BlockSizes, Blocks,
     BoxError, Concatenate, Converter, Cut, DType, Declared, DynArrayView, Element, Error, Indexed,
     IndexedKind, Kind, LazyChunkSequence, Location, MeanVariance, Moments, NdarrayConverter,
-    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Reducer, Reference, Result,
-    RowType, SequenceAggregator, SharedIndexed, Source, Statistic, Streamed, TopK, TopKPerRow,
+    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Observer, Progress, Reducer,
+    Reference, Result, RowType, SequenceAggregator, SharedIndexed, Source, Stage, Statistic,
+    Streamed, TopK, TopKPerRow, Watch, Watching,
 };
 
 /// Storing as Zarr v3, and reading back.

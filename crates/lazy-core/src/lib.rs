@@ -34,7 +34,14 @@
 //!   and any result; [`Concatenate`].
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
+//! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
 //! - [`Error`], which names the block that it concerns.
+//!
+//! Each evaluation is a [`tracing`] span, `evaluation`, which whatever the producer logs falls into;
+//! when it is over, one event says how it ended, how many blocks and bytes there were (bytes where
+//! blocks are reduced or concatenated), and how many seconds went by, in the producer and in all.
+//! Both are at the level `DEBUG`, failures included, since errors are returned. Without a
+//! subscriber nothing is printed, and no clock is read.
 //!
 //! This crate does no input or output. Storing and reading are the business of the crates above it.
 
@@ -45,6 +52,7 @@ mod declared;
 mod dtype;
 mod error;
 mod grid;
+mod progress;
 mod reduce;
 mod region;
 mod sequence;
@@ -60,6 +68,7 @@ pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};
 pub use error::{BoxError, Error, Reference, Result};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
+pub use progress::{Observer, Progress, Stage, Watch, Watching};
 pub use reduce::{Reducer, Statistic};
 pub use region::copy_region;
 pub use sequence::{

@@ -5,7 +5,7 @@ use ndarray::{Array, Dimension};
 use super::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
 use crate::dtype::with_element;
 use crate::reduce::drive;
-use crate::stream::{BlockStream, Step};
+use crate::stream::BlockStream;
 use crate::{
     ArrayBlock, BlockPosition, Cut, Declared, Element, Error, Reducer, Result, RowType, copy_region,
 };
@@ -127,14 +127,7 @@ where
     A: Element,
     D: Dimension,
 {
-    let declared = stream.declared();
-    let state = drive::accumulate(&Concatenate, declared, || {
-        let step = stream.next_step()?;
-        Some(step.map(|step| match step {
-            Step::Block(array) => Step::Block(ArrayBlock::from_array(array)),
-            Step::EndBand => Step::EndBand,
-        }))
-    })?;
+    let state = drive::accumulate(&Concatenate, &mut stream, ArrayBlock::from_array)?;
     let row_type = state.sealed_row_type()?;
     if row_type.dtype != A::DTYPE {
         return Err(Error::DTypeMismatch { expected: A::DTYPE, actual: row_type.dtype });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::stream::{BlockStream, Step};
+use crate::stream::{BlockStream, Step, Trace};
 use crate::{Declared, Result};
 
 /// The blocks of a running evaluation, in order. After an error the iterator is at its end.
@@ -17,6 +17,10 @@ impl<'s, T> Blocks<'s, T> {
 
     pub(crate) fn into_stream(self) -> BlockStream<'s, T> {
         self.stream
+    }
+
+    pub(crate) fn trace(&self) -> Trace {
+        self.stream.trace().clone()
     }
 
     /// What is known before the first block is computed.
@@ -52,6 +56,10 @@ impl<'s, T> Bands<'s, T> {
 
     pub(crate) fn into_stream(self) -> BlockStream<'s, T> {
         self.stream
+    }
+
+    pub(crate) fn trace(&self) -> Trace {
+        self.stream.trace().clone()
     }
 
     /// What is known before the first block is computed.

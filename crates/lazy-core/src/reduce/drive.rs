@@ -3,29 +3,32 @@
 use super::Reducer;
 use super::check::BlockCheck;
 use crate::stream::{BlockStream, Step};
-use crate::{ArrayBlock, Declared, Result};
+use crate::{ArrayBlock, Result};
 
 /// Runs a reduction from its start to its result.
 pub(crate) fn reduce<R: Reducer>(
     reducer: &R,
     mut stream: BlockStream<'_, ArrayBlock>,
 ) -> Result<R::Output> {
-    let declared = stream.declared();
-    let state = accumulate(reducer, declared, || stream.next_step())?;
+    let state = accumulate(reducer, &mut stream, |block| block)?;
     reducer.finish(state)
 }
 
-/// Runs a reduction until it is sealed. Every step is checked before the reducer sees it.
-pub(crate) fn accumulate<R: Reducer>(
+/// Runs a reduction of anything that becomes blocks until it is sealed. Every block is checked
+/// before the reducer sees it.
+pub(crate) fn accumulate<R: Reducer, T>(
     reducer: &R,
-    declared: &Declared,
-    mut next_step: impl FnMut() -> Option<Result<Step<ArrayBlock>>>,
+    stream: &mut BlockStream<'_, T>,
+    into_block: impl Fn(T) -> ArrayBlock,
 ) -> Result<R::State> {
+    let declared = stream.declared();
     let mut check = BlockCheck::new(declared)?;
     let mut state = reducer.start(declared)?;
-    while let Some(step) = next_step() {
+    while let Some(step) = stream.next_step() {
         match step? {
             Step::Block(block) => {
+                let block = into_block(block);
+                stream.trace().bytes(block.data().len());
                 let at = check.block(block.dtype(), block.shape())?;
                 let partial = reducer.partial(at, &block)?;
                 reducer.absorb(&mut state, at, partial)?;

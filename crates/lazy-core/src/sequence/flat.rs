@@ -190,7 +190,8 @@ impl<'a, T: 'a, K: Kind> LazyChunkSequence<'a, T, K> {
     ///
     /// Those of [`collect`](Self::collect), and the aggregator's own.
     pub fn compute<G: SequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
-        aggregator.aggregate(self.blocks())
+        let blocks = self.blocks();
+        blocks.trace().consuming(|| aggregator.aggregate(blocks))
     }
 }
 

@@ -210,7 +210,8 @@ impl<'a, T: 'a, K: Kind> NestedLazyChunkSequence<'a, T, K> {
     ///
     /// Those of [`collect`](Self::collect), and the aggregator's own.
     pub fn compute<G: NestedSequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
-        aggregator.aggregate_nested(self.bands())
+        let bands = self.bands();
+        bands.trace().consuming(|| aggregator.aggregate_nested(bands))
     }
 }
 

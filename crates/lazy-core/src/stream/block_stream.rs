@@ -1,9 +1,9 @@
-//! The guard around every evaluation: panics are caught, steps are counted and located.
+//! The guard around every evaluation: panics are caught, steps are counted, located and timed.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Failure, Produce, Step, Steps};
+use super::{Failure, Produce, Step, Steps, Trace};
 use crate::{Cut, Declared, Error, Location, Result};
 
 /// A running evaluation that names the block a failure belongs to, checks the declared number of
@@ -11,6 +11,7 @@ use crate::{Cut, Declared, Error, Location, Result};
 pub(crate) struct BlockStream<'s, T> {
     state: State<'s, T>,
     declared: &'s Declared,
+    trace: Trace,
     /// Bands that have ended.
     band: usize,
     /// Blocks of the open band.
@@ -30,6 +31,7 @@ impl<'s, T> BlockStream<'s, T> {
         BlockStream {
             state: State::NotStarted(producer),
             declared,
+            trace: Trace::new(declared),
             band: 0,
             column: 0,
             in_band: false,
@@ -40,11 +42,28 @@ impl<'s, T> BlockStream<'s, T> {
         self.declared
     }
 
+    /// What is told of the evaluation, to be kept by who consumes the stream.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     /// The next step; none at the end and after an error.
     pub(crate) fn next_step(&mut self) -> Option<Result<Step<T>>> {
+        if matches!(self.state, State::Over) {
+            return None;
+        }
         let step = self.guarded_step();
-        if !matches!(step, Some(Ok(_))) {
-            self.state = State::Over;
+        match &step {
+            Some(Ok(Step::Block(_))) => self.trace.block(),
+            Some(Ok(Step::EndBand)) => {}
+            Some(Err(error)) => {
+                self.trace.failed(error);
+                self.state = State::Over;
+            }
+            None => {
+                self.trace.completed();
+                self.state = State::Over;
+            }
         }
         step
     }
@@ -68,13 +87,18 @@ impl<'s, T> BlockStream<'s, T> {
 
     fn guarded_step(&mut self) -> Option<Result<Step<T>>> {
         if let State::NotStarted(producer) = self.state {
-            match catch_unwind(AssertUnwindSafe(|| producer.steps())) {
+            let in_producer = self.trace.in_producer();
+            let started = catch_unwind(AssertUnwindSafe(|| producer.steps()));
+            drop(in_producer);
+            match started {
                 Ok(steps) => self.state = State::Running(steps),
                 Err(payload) => return Some(Err(panicked(payload, self.location(false)))),
             }
         }
         let State::Running(steps) = &mut self.state else { return None };
+        let in_producer = self.trace.in_producer();
         let result = catch_unwind(AssertUnwindSafe(|| steps.next_step()));
+        drop(in_producer);
         let in_band = steps.in_band();
         let step = match result {
             Ok(Some(Ok(step))) => step,

@@ -4,6 +4,7 @@ mod block_stream;
 mod indexed;
 mod mapped;
 mod streamed;
+mod trace;
 
 pub(crate) use block_stream::{BlockStream, guarded};
 pub(crate) use indexed::FnBlocks;
@@ -12,6 +13,7 @@ pub(crate) use streamed::{
     Bands as StreamedBands, Blocks as StreamedBlocks, FnSource, TryFnSource,
 };
 pub use streamed::{NestedSource, Source};
+pub(crate) use trace::Trace;
 
 use crate::{BoxError, Error};
 

@@ -1,0 +1,163 @@
+//! How far an evaluation has come, and who is told.
+
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::sync::Arc;
+
+pub use watch::{Watch, Watching};
+
+use crate::{BlockPosition, Cut, Declared, Location};
+
+/// How far an evaluation has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The blocks so far.
+    pub blocks: usize,
+    /// The blocks in all, where they are known: from a grid, or from the declared length of a
+    /// sequence that is cut along axis 0.
+    pub n_blocks: Option<usize>,
+    /// The blocks along axis 0 that are complete: bands, or blocks of a sequence cut along axis 0.
+    ///
+    /// Where nothing says how many blocks a band has, it is complete when the next one begins or
+    /// the evaluation ends.
+    pub bands: usize,
+    /// The blocks along axis 0 in all, where they are known.
+    pub n_bands: Option<usize>,
+    /// The bytes of the blocks so far, before any encoding.
+    pub bytes: u64,
+    /// The chunks that have been stored so far; 0 when nothing is.
+    pub chunks: u64,
+    /// The bytes that have been stored so far, after encoding; 0 when nothing is.
+    pub stored_bytes: u64,
+    /// Whether the evaluation goes on, and how it ended.
+    pub stage: Stage,
+}
+
+/// Whether an evaluation goes on, and how it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// There may be more blocks, or work after the last one.
+    #[default]
+    Running,
+    /// The evaluation came to its end.
+    Finished,
+    /// The evaluation ended early: it failed, or it was given up.
+    Aborted,
+}
+
+impl Progress {
+    /// The progress of an evaluation that has yet to compute its first block.
+    #[must_use]
+    pub fn new(declared: &Declared) -> Progress {
+        let n_bands = declared.n_bands();
+        let n_blocks = match (declared.grid(), declared.cut()) {
+            (Some(grid), _) => Some(grid.n_blocks()),
+            (None, Cut::Rows) => n_bands,
+            (None, Cut::RowsAndColumns) => None,
+        };
+        Progress { n_blocks, n_bands, ..Progress::default() }
+    }
+
+    /// Counts a block of `n_bytes` bytes. Blocks are counted in order.
+    pub fn add(&mut self, at: BlockPosition, n_bytes: u64) {
+        self.blocks += 1;
+        self.bytes += n_bytes;
+        self.bands = match at.location {
+            Location::Block(i) => i + 1,
+            Location::NestedBlock(i, j) => i + usize::from(Some(j + 1) == self.blocks_per_band()),
+            Location::Band(i) => i,
+        };
+    }
+
+    /// How much of the evaluation is done, from 0 to 1: of its blocks where their number is known,
+    /// else of its bands.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, Progress};
+    ///
+    /// let sequence = LazyChunkSequence::new(|| [1, 2, 3, 4]);
+    /// assert_eq!(Progress::new(sequence.declared()).fraction(), None);
+    ///
+    /// let mut progress = Progress::new(sequence.with_len(4).declared());
+    /// progress.blocks = 3;
+    /// assert_eq!(progress.fraction(), Some(0.75));
+    /// ```
+    #[must_use]
+    pub fn fraction(&self) -> Option<f64> {
+        let (done, all) = match (self.n_blocks, self.n_bands) {
+            (Some(n_blocks), _) => (self.blocks, n_blocks),
+            (None, Some(n_bands)) => (self.bands, n_bands),
+            (None, None) => return None,
+        };
+        Some(if all == 0 { 1.0 } else { done as f64 / all as f64 })
+    }
+
+    fn blocks_per_band(&self) -> Option<usize> {
+        self.n_blocks?.checked_div(self.n_bands?)
+    }
+}
+
+/// Is told how far an evaluation has come: draws a bar, writes a log, counts.
+///
+/// Every closure that takes a [`Progress`] is an observer, if any thread may call it; so is an
+/// [`Arc`] of an observer.
+///
+/// For one evaluation it is called in this order, on the thread that evaluates: once before the
+/// first block is computed; once after each block; once at the end, with [`Stage::Finished`] or
+/// [`Stage::Aborted`]. The evaluation waits for it and calls it for every block, so it is to return
+/// quickly; what is slow is done every so often. It is not to panic.
+///
+/// # Example
+///
+/// An observer that leaves a note behind when an evaluation fails:
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use lazy_core::{
+///     LazyChunkSequence, MeanVariance, NdarrayConverter, Observer, Progress, Stage, Watch,
+/// };
+/// use ndarray::{Array1, array};
+///
+/// #[derive(Default)]
+/// struct Note(Mutex<Option<String>>);
+///
+/// impl Observer for Note {
+///     fn observe(&self, progress: &Progress) {
+///         if progress.stage == Stage::Aborted {
+///             *self.0.lock().unwrap() = Some(format!("gave up after block {}", progress.blocks));
+///         }
+///     }
+/// }
+///
+/// let sequence = LazyChunkSequence::try_new(|| {
+///     [Ok(array![1.0]), Ok(array![2.0]), Err("the disk is gone")] as [Result<Array1<f64>, _>; 3]
+/// })
+/// .convert(NdarrayConverter);
+/// let note = Arc::new(Note::default());
+/// assert!(sequence.compute((MeanVariance, Watch::new(note.clone()))).is_err());
+/// assert_eq!(note.0.lock().unwrap().as_deref(), Some("gave up after block 2"));
+/// ```
+pub trait Observer: Send + Sync {
+    /// Takes notice.
+    fn observe(&self, progress: &Progress);
+}
+
+impl<F: Fn(&Progress) + Send + Sync + ?Sized> Observer for F {
+    fn observe(&self, progress: &Progress) {
+        self(progress);
+    }
+}
+
+/// An observer that somebody else holds as well.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn observe(&self, progress: &Progress) {
+        (**self).observe(progress);
+    }
+}
