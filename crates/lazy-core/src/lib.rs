@@ -35,11 +35,15 @@
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
 //! - [`Error`], which names the block that it concerns.
+//! - `conformance`, behind the feature of this name: suites of test cases for those who implement
+//!   a converter.
 //!
 //! This crate does no input or output. Storing and reading are the business of the crates above it.
 
 mod aggregate;
 mod block;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod converter;
 mod declared;
 mod dtype;
