@@ -52,6 +52,7 @@
 
 mod blocks;
 mod case;
+mod claims;
 mod converter;
 
 pub use case::{Case, Failure, run_cases};
