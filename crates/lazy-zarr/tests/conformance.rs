@@ -21,6 +21,8 @@ enum Broken {
     Nothing,
     /// The kind of what lies below a file is an error.
     KindFailsBelowFiles,
+    /// There is nothing above a temporary directory.
+    EndsAbove,
     /// Paths are canonical as they are given.
     KeepsDots,
     /// Anything can be written.
@@ -78,6 +80,7 @@ impl FileSystem for Broken {
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(error),
                 _ => LocalFileSystem.kind(path),
             },
+            EndsAbove if std::env::temp_dir().starts_with(path) => Ok(None),
             _ => LocalFileSystem.kind(path),
         }
     }
@@ -213,6 +216,7 @@ fn failing(broken: Broken) -> Vec<String> {
 fn each_mistake_is_found_by_the_case_of_its_name() {
     assert_eq!(failing(Nothing), [""; 0]);
     assert_eq!(failing(KindFailsBelowFiles), ["kind::below_a_file_is_none"]);
+    assert_eq!(failing(EndsAbove), ["kind::of_all_above_is_a_directory"]);
     assert_eq!(failing(KeepsDots), ["canonicalize::resolves_dots"]);
     let writable = ["check_writable::of_nothing_fails", "check_writable::of_a_file_fails"];
     assert_eq!(failing(AlwaysWritable), writable);

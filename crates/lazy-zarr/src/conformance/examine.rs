@@ -10,6 +10,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("kind::of_a_file", kind_of_a_file),
     ("kind::of_a_directory", kind_of_a_directory),
     ("kind::below_a_file_is_none", kind_below_a_file),
+    ("kind::of_all_above_is_a_directory", kind_of_all_above),
     ("canonicalize::is_absolute", canonicalize_is_absolute),
     ("canonicalize::leads_to_the_same", canonicalize_leads_to_the_same),
     ("canonicalize::twice_is_once", canonicalize_twice),
@@ -47,6 +48,18 @@ fn kind_below_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     file_system.write(&directory.join("file"), b"bytes")?;
     for path in ["file/inner", "file/inner/most"] {
         expect_equal(path, file_system.kind(&directory.join(path))?, None)?;
+    }
+    Ok(())
+}
+
+/// The writer looks for a group in each of them.
+fn kind_of_all_above(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    for above in file_system.canonicalize(directory)?.ancestors() {
+        let what = format!("{above:?}");
+        expect_equal(&what, file_system.kind(above)?, Some(EntryKind::Directory))?;
+        file_system
+            .kind(&above.join("zarr.json"))
+            .map_err(|error| format!("a file in {what}: failed with {error}"))?;
     }
     Ok(())
 }

@@ -100,10 +100,10 @@ fn create_directories_through_a_file(file_system: &dyn FileSystem, directory: &P
 
 fn create_directories_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     in_threads(|_| {
-        (0..32)
+        (0..12)
             .try_for_each(|i| file_system.create_directories(&directory.join(format!("a{i}/b/c"))))
     })?;
-    expect_equal("the number of directories", tree(file_system, directory)?.len(), 3 * 32)
+    expect_equal("the number of directories", tree(file_system, directory)?.len(), 3 * 12)
 }
 
 fn write_whole(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -152,7 +152,7 @@ fn write_over_a_directory(file_system: &dyn FileSystem, directory: &Path) -> Cas
 }
 
 fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    let n_files = 40;
+    let n_files = 16;
     let bytes = |thread: usize, i: usize| format!("{thread} {i} ").repeat(100 * i);
     // All in one directory, and each thread in one of its own.
     file_system.create_directory(&directory.join("common"))?;

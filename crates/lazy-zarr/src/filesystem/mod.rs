@@ -24,7 +24,9 @@ pub enum EntryKind {
 ///
 /// [`LocalFileSystem`] is the one that runs in earnest; another one can inject faults, or keep
 /// everything in memory. Errors are those of `std::io`, and their kinds matter where they are named.
-/// Several threads call the operations at once.
+/// Several threads call the operations at once. Paths are those that users give, relative ones among
+/// them, whose directory is `.`; and what lies above and below them: the writer looks for groups in
+/// every directory up to the root.
 ///
 /// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an
 /// implementation of one's own.
