@@ -152,7 +152,7 @@ fn write_over_a_directory(file_system: &dyn FileSystem, directory: &Path) -> Cas
 }
 
 fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    let n_files = 16;
+    let n_files = 6;
     let bytes = |thread: usize, i: usize| format!("{thread} {i} ").repeat(100 * i);
     // All in one directory, and each thread in one of its own.
     file_system.create_directory(&directory.join("common"))?;

@@ -55,7 +55,7 @@ fn list_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
 fn read_whole(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = directory.join("file");
     // Longer than any buffer on the way.
-    let bytes: Vec<u8> = (0..3_000_001_u32).map(|i| (i % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..300_001_u32).map(|i| (i % 251) as u8).collect();
     file_system.write(&path, &bytes)?;
     let read = file_system.read(&path, 0, None)?;
     expect_equal("the number of bytes", read.len(), bytes.len())?;
