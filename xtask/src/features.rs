@@ -4,8 +4,12 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 /// Packages and their features. Every subset is built.
-const FEATURES: [(&str, &[&str]); 2] =
-    [("lazy-tch", &["tch"]), ("lazy-chunks", &["zarr", "tch", "indicatif"])];
+const FEATURES: [(&str, &[&str]); 4] = [
+    ("lazy-core", &["conformance"]),
+    ("lazy-zarr", &["conformance"]),
+    ("lazy-tch", &["tch"]),
+    ("lazy-chunks", &["zarr", "tch", "indicatif", "conformance"]),
+];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     for (package, features) in FEATURES {

@@ -37,6 +37,7 @@
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
 //! | `tch` | `tch` | libtorch tensors: `lazy-tch` |
 //! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
+//! | `conformance` | `conformance` | test cases for converters and file systems of your own |
 
 #[cfg(feature = "indicatif")]
 pub mod progress;
@@ -49,6 +50,27 @@ pub use lazy_core::{
     Reference, Result, RowType, SequenceAggregator, SharedIndexed, Source, Stage, Statistic,
     Streamed, TopK, TopKPerRow, Watch, Watching,
 };
+
+/// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system
+/// for where their bytes go.
+///
+/// Turn the feature on in `[dev-dependencies]`, and run a suite in a test:
+///
+/// ```
+/// use lazy_chunks::conformance::ConverterSuite;
+/// use lazy_chunks::{DType, NdarrayConverter};
+///
+/// ConverterSuite::<ndarray::Array2<f32>, _>::new(|| NdarrayConverter)
+///     .with_dtypes([DType::Float32])
+///     .with_ranks([2])
+///     .run();
+/// ```
+#[cfg(feature = "conformance")]
+pub mod conformance {
+    pub use lazy_core::conformance::{Case, ConverterSuite, Failure, run_cases};
+    #[cfg(feature = "zarr")]
+    pub use lazy_zarr::conformance::FileSystemSuite;
+}
 
 /// Storing as Zarr v3, and reading back.
 #[cfg(feature = "zarr")]

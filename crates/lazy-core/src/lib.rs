@@ -36,6 +36,8 @@
 //!   [`ArgMax`], [`TopK`].
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
 //! - [`Error`], which names the block that it concerns.
+//! - `conformance`, behind the feature of this name: suites of test cases for those who implement
+//!   a converter.
 //!
 //! Each evaluation is a [`tracing`] span, `evaluation`, which whatever the producer logs falls into;
 //! when it is over, one event says how it ended, how many blocks and bytes there were (bytes where
@@ -47,6 +49,8 @@
 
 mod aggregate;
 mod block;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod converter;
 mod declared;
 mod dtype;

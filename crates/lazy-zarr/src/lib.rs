@@ -32,9 +32,13 @@
 //! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
 //!   one rename.
 //! - [`StoredArray`]: the array read back.
+//! - `conformance`, behind the feature of this name: test cases for those who implement a
+//!   [`FileSystem`].
 
 mod assembler;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod destination;
 mod error;
 mod filesystem;

@@ -1,7 +1,7 @@
 //! The machine's own file systems.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -69,8 +69,8 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
+        let mut file = File::open(path).map_err(absent_below_files)?;
+        let size = file_size(&file.metadata()?)?;
         let length = size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
@@ -81,7 +81,7 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
-        fs::metadata(path).map(|metadata| metadata.len())
+        file_size(&fs::metadata(path).map_err(absent_below_files)?)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -97,7 +97,9 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // Renaming a directory never replaces anything but an empty directory.
+        // Renaming a directory never replaces anything but an empty directory. Renaming a file would
+        // replace a file; with a separator at its end, the path is one of a directory only.
+        let from = if cfg!(unix) { &from.join("") } else { from };
         fs::rename(from, to)
     }
 
@@ -121,4 +123,17 @@ impl FileSystem for LocalFileSystem {
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir_all(path)
     }
+}
+
+/// Below a file there is nothing, whatever else the machine says.
+fn absent_below_files(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotADirectory => io::ErrorKind::NotFound.into(),
+        _ => error,
+    }
+}
+
+/// A directory's own length is not that of a file.
+fn file_size(metadata: &Metadata) -> io::Result<u64> {
+    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(metadata.len()) }
 }
