@@ -34,6 +34,9 @@
 //! - [`StoredArray`]: the array read back.
 //! - `conformance`, behind the feature of this name: test cases for those who implement a
 //!   [`FileSystem`].
+//!
+//! A write is observed by [`ZarrSink::with_observer`]; a [`tracing`] subscriber is told of its layout and
+//! its end at level DEBUG, and of each chunk, with the seconds for encoding and for writing, at TRACE.
 
 mod assembler;
 mod codec;
@@ -51,6 +54,7 @@ mod store;
 mod stored;
 mod target;
 mod to_zarr;
+mod trace;
 mod write;
 mod writer;
 

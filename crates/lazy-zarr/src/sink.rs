@@ -1,8 +1,10 @@
 //! The Zarr sink: a reducer that stores the blocks it is handed.
 
+use std::fmt;
+use std::sync::Arc;
 use std::thread;
 
-use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Reducer};
+use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Observer, Reducer};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -80,6 +82,17 @@ pub struct ZarrSink {
     /// The first attribute that cannot be stored, and why.
     bad_attribute: Option<(String, String)>,
     n_threads: Option<usize>,
+    observer: Option<Observed>,
+}
+
+/// An observer, which prints as nothing more than that.
+#[derive(Clone)]
+struct Observed(Arc<dyn Observer>);
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Observer").finish_non_exhaustive()
+    }
 }
 
 impl<T: Into<Target>> From<T> for ZarrSink {
@@ -103,6 +116,7 @@ impl ZarrSink {
             attributes: Map::new(),
             bad_attribute: None,
             n_threads: None,
+            observer: None,
         }
     }
 
@@ -234,6 +248,39 @@ impl ZarrSink {
     #[must_use]
     pub fn with_writer_threads(self, n_threads: usize) -> ZarrSink {
         ZarrSink { n_threads: Some(n_threads), ..self }
+    }
+
+    /// Tells an observer how far the write has come: blocks and bytes that came in, chunks and bytes
+    /// that were stored.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter, Progress, Stage};
+    /// use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::Array2;
+    ///
+    /// let sink = ZarrSink::new(Arc::new(MemoryStore::new()))
+    ///     .with_chunk_shape([2, 3])
+    ///     .with_observer(|progress: &Progress| {
+    ///         if progress.stage == Stage::Finished {
+    ///             assert_eq!((progress.blocks, progress.chunks), (4, 2));
+    ///         }
+    ///     });
+    /// LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((1, 3), i)))
+    ///     .convert(NdarrayConverter)
+    ///     .to_zarr(sink)?;
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_observer(self, observer: impl Observer + 'static) -> ZarrSink {
+        ZarrSink { observer: Some(Observed(Arc::new(observer))), ..self }
+    }
+
+    pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.observer.as_ref().map(|observed| Arc::clone(&observed.0))
     }
 
     /// The bytes of memory that a write takes at most, above the block that the producer has just

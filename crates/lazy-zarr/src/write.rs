@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lazy_core::{ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, RowType};
+use lazy_core::{
+    ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType, Watching,
+};
 
 use crate::assembler::{Assembler, Chunk};
 use crate::destination::{self, Destination};
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
 use crate::provenance::{self, Provenance};
+use crate::trace::Trace;
 use crate::writer::Writer;
 use crate::{Error, Result, StoredArray, ZarrSink};
 
@@ -20,6 +23,10 @@ pub struct Write {
     provenance: Provenance,
     /// Dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
+    trace: Trace,
+    watching: Option<Watching<dyn Observer>>,
+    /// The bytes of the blocks so far.
+    n_bytes: u64,
     /// The stored array's handle, once the write is sealed.
     stored: Option<StoredArray>,
 }
@@ -100,8 +107,19 @@ impl Write {
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
             destination: destination::begin(&sink.target, sink.existing)?,
+            trace: Trace::new(&sink.target),
+            watching: sink.observer().map(|observer| Watching::start(declared, observer)),
+            n_bytes: 0,
             stored: None,
         })
+    }
+
+    /// The chunks and the bytes that have been written so far.
+    fn written(&self) -> (u64, u64) {
+        match &self.stage {
+            Stage::Settling { .. } => (0, 0),
+            Stage::Writing { writer, .. } => writer.written(),
+        }
     }
 
     /// Takes the next block.
@@ -111,6 +129,18 @@ impl Write {
         at: BlockPosition,
         block: ArrayBlock,
     ) -> Result<()> {
+        let n_bytes = block.data().len() as u64;
+        self.store(sink, at, block)?;
+        self.n_bytes += n_bytes;
+        let (n_chunks, stored_bytes) = self.written();
+        if let Some(watching) = &mut self.watching {
+            watching.set_stored(n_chunks, stored_bytes);
+            watching.block(at, n_bytes);
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, sink: &ZarrSink, at: BlockPosition, block: ArrayBlock) -> Result<()> {
         if self.seen.row_type.is_none() {
             sink.check_array(block.dtype(), block.shape().len())?;
         }
@@ -158,6 +188,7 @@ impl Write {
             n_columns: seen.end_column,
             n_rows,
         });
+        self.trace.settled(&layout);
         let format = Box::new(sink.format(row_type.dtype, layout));
         let mut assembler = Assembler::new(
             seen.cut,
@@ -165,7 +196,8 @@ impl Write {
             row_shape,
             format.fill.clone(),
         );
-        let mut writer = Writer::start(sink.threads(), format.encoder()?, &self.destination)?;
+        let mut writer =
+            Writer::start(sink.threads(), format.encoder()?, &self.destination, &self.trace)?;
         for (at, block) in kept {
             assembler.push(at, &block, &mut |chunk| writer.put(chunk))?;
         }
@@ -199,6 +231,13 @@ impl Write {
     /// Makes the array visible.
     pub(crate) fn publish(mut self) -> Result<StoredArray> {
         self.destination.publish()?;
-        Ok(self.stored.take().expect("a write is sealed before it is published"))
+        let stored = self.stored.take().expect("a write is sealed before it is published");
+        let (n_chunks, stored_bytes) = self.written();
+        self.trace.published(stored.shape(), self.n_bytes, (n_chunks, stored_bytes));
+        if let Some(mut watching) = self.watching.take() {
+            watching.set_stored(n_chunks, stored_bytes);
+            watching.finish();
+        }
+        Ok(stored)
     }
 }

@@ -2,13 +2,18 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use tracing::Dispatch;
+use tracing::dispatcher::{get_default, with_default};
+
 use crate::assembler::Chunk;
 use crate::destination::Destination;
 use crate::format::Encoder;
+use crate::trace::Trace;
 use crate::{Error, Result};
 
 /// Encodes and writes chunks on several threads behind one bounded queue.
@@ -22,10 +27,12 @@ pub(crate) struct Writer {
     outcome: Arc<Outcome>,
 }
 
-/// The first error, until it is taken.
+/// What has been written, and the first error until it is taken.
 #[derive(Default)]
 struct Outcome {
     state: Mutex<State>,
+    n_chunks: AtomicU64,
+    n_bytes: AtomicU64,
 }
 
 #[derive(Default)]
@@ -63,6 +70,7 @@ impl Writer {
         n_threads: usize,
         encoder: Encoder,
         destination: &Arc<dyn Destination>,
+        trace: &Trace,
     ) -> Result<Writer> {
         let (queue, chunks) = sync_channel(n_threads);
         let chunks = Arc::new(Mutex::new(chunks));
@@ -72,13 +80,25 @@ impl Writer {
         for _ in 0..n_threads {
             let (chunks, encoder) = (Arc::clone(&chunks), Arc::clone(&encoder));
             let (outcome, destination) = (Arc::clone(&writer.outcome), Arc::clone(destination));
+            let (trace, dispatch) = (trace.clone(), get_default(Dispatch::clone));
             let thread = thread::Builder::new()
                 .name("lazy-zarr writer".to_owned())
-                .spawn(move || work(&chunks, &encoder, &*destination, &outcome))
+                .spawn(move || {
+                    // A subscriber of the evaluating thread alone hears of the chunks as well.
+                    with_default(&dispatch, || {
+                        work(&chunks, &encoder, &*destination, &outcome, &trace);
+                    });
+                })
                 .map_err(|source| Error::Thread { source })?;
             writer.threads.push(thread);
         }
         Ok(writer)
+    }
+
+    /// The chunks and the bytes that have been written so far.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.outcome.n_chunks), load(&self.outcome.n_bytes))
     }
 
     /// Hands over a chunk, waiting while the queue is full.
@@ -116,6 +136,7 @@ fn work(
     encoder: &Encoder,
     destination: &dyn Destination,
     outcome: &Outcome,
+    trace: &Trace,
 ) {
     loop {
         let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -125,8 +146,14 @@ fn work(
             continue;
         }
         let written = catch_unwind(AssertUnwindSafe(|| {
+            let mut clock = trace.chunk();
             let bytes = encoder.encode(&chunk.index, &chunk.data)?;
-            destination.put(&encoder.key(&chunk.index), &bytes)
+            clock.encoded();
+            destination.put(&encoder.key(&chunk.index), &bytes)?;
+            clock.written(&chunk, bytes.len());
+            outcome.n_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
+            Ok(())
         }));
         match written {
             Ok(Ok(())) => {}

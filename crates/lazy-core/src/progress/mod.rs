@@ -28,7 +28,7 @@ pub struct Progress {
     pub n_bands: Option<usize>,
     /// The bytes of the blocks so far, before any encoding.
     pub bytes: u64,
-    /// The chunks that have been stored so far; 0 when nothing is.
+    /// The chunks, or shards of chunks, that have been stored so far; 0 when nothing is.
     pub chunks: u64,
     /// The bytes that have been stored so far, after encoding; 0 when nothing is.
     pub stored_bytes: u64,
