@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 import zarr
 
 directory = Path(sys.argv[1])
-factors = zarr.open(directory / "factors.zarr", mode="r")
-values = zarr.open(directory / "values.zarr", mode="r")
+group = zarr.open_group(directory / "influence.zarr", mode="r")
+assert sorted(group.array_keys()) == ["factors", "self_influence", "values"], list(group.keys())
+factors, values = group["factors"], group["values"]
 
 assert factors.shape == (397, 650) and factors.dtype == np.float64, factors.info
 assert values.shape == (397, 1400) and values.dtype == np.float64, values.info
@@ -23,7 +25,8 @@ assert values.attrs["provenance"]["program"] == "lazy-zarr"
 assert np.isnan(values.fill_value)
 
 assert values.chunks == (64, 1024) and factors.chunks[1] == 650, (values.chunks, factors.chunks)
-n_chunks = len([path for path in (directory / "values.zarr" / "c").rglob("*") if path.is_file()])
+chunks = (directory / "influence.zarr" / "values" / "c").rglob("*")
+n_chunks = len([path for path in chunks if path.is_file()])
 assert n_chunks == 7 * 2, n_chunks
 
 # Bit for bit what the aggregation in memory gives.
@@ -31,6 +34,11 @@ in_memory = np.fromfile(directory / "values.f64").reshape(values.shape)
 assert values[:].tobytes() == in_memory.tobytes()
 assert values[100:140, 7].tobytes() == in_memory[100:140, 7].tobytes()
 assert np.isfinite(in_memory).all() and in_memory.std() > 0
+
+dataset = xr.open_zarr(directory / "influence.zarr", consolidated=False)
+assert dict(dataset.sizes) == {"test": 397, "parameter": 650, "train": 1400}, dataset.sizes
+assert dataset["values"].values.tobytes() == in_memory.tobytes()
+assert dataset["self_influence"].dims == ("train",) and float(dataset["self_influence"].max()) > 0
 
 leftovers = [path.name for path in directory.iterdir() if path.name.startswith(".")]
 assert not leftovers, leftovers

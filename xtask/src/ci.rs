@@ -5,17 +5,18 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{example, features, layering, outside, properties};
+use crate::{example, features, layering, outside, properties, tidy};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("formatting", |shell| Ok(cmd!(shell, "cargo fmt --all --check").run()?)),
     ("lints", |shell| {
         let clippy = cmd!(shell, "cargo clippy --workspace --all-targets");
         Ok(clippy.args(["--", "-D", "warnings"]).run()?)
     }),
     ("layering", layering::run),
+    ("tidy", tidy::run),
     ("features", features::run),
     ("tests", |shell| {
         // The properties have a step of their own, with optimization and more cases.

@@ -15,6 +15,8 @@ xflags::xflags! {
         }
         /// Which crate may know which, from cargo tree.
         cmd layering {}
+        /// What the documents say of the tree holds: paths, the map, examples of public types.
+        cmd tidy {}
         /// Every combination of features of every crate builds, without warnings.
         cmd features {}
         /// The facade builds and runs in crates outside of the workspace.

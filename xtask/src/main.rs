@@ -10,6 +10,7 @@ mod layering;
 mod outside;
 mod properties;
 mod python;
+mod tidy;
 
 use std::path::Path;
 
@@ -28,6 +29,7 @@ fn main() -> Result<()> {
         XtaskCmd::Ci(_) => ci::run(&shell),
         XtaskCmd::Properties(flags) => properties::run(&shell, flags.cases),
         XtaskCmd::Layering(_) => layering::run(&shell),
+        XtaskCmd::Tidy(_) => tidy::run(&shell),
         XtaskCmd::Features(_) => features::run(&shell),
         XtaskCmd::Outside(_) => outside::run(&shell),
         XtaskCmd::Example(_) => example::run(&shell),

@@ -85,7 +85,12 @@ pub mod zarr {
 #[cfg(feature = "tch")]
 pub use lazy_tch as tch;
 
-/// The README's examples, as tests.
+/// The examples of the documents, as tests.
 #[cfg(all(doctest, feature = "zarr"))]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/from-pydvl.md")]
+    struct FromPydvl;
+}

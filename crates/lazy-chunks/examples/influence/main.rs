@@ -5,8 +5,10 @@
 //! 1. the influence factors H⁻¹∇ℓ of the test digits are computed and stored;
 //! 2. the influence values, test × train, are computed from the stored factors, and stored and
 //!    reduced in one pass;
-//! 3. the training digits are ranked by their influence on their own prediction, which finds the
-//!    flipped ones.
+//! 3. the training digits' influence on their own prediction is computed and stored; ranked by it, the
+//!    flipped ones come first.
+//!
+//! The three arrays are members of one group, which xarray opens as a dataset.
 //!
 //! `cargo run --release --example influence [DIRECTORY] [--in-memory]`
 //!
@@ -18,9 +20,9 @@ mod logistic;
 mod picture;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use lazy_chunks::zarr::{Existing, StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter,
     NestedLazyChunkSequence, NestedSource, SharedIndexed, TopK,
@@ -57,15 +59,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         100.0 * model.accuracy(&test)
     );
 
-    let factors = store_factors(&model, &test, &directory.join("factors.zarr"))?;
+    let group = Target::from(directory.join("influence.zarr"));
+    let factors = store_factors(&model, &test, &group)?;
     let values = influence_values(&model, &train, &factors)?;
-    let stored = store_values(&values, &directory.join("values.zarr"))?;
+    let stored = store_values(&values, &group)?;
     if in_memory {
         let values = values.compute(Concatenate)?;
         std::fs::write(directory.join("values.f64"), values.data())?;
     }
 
-    let suspicious = rank_by_self_influence(&model, &train)?;
+    let suspicious = rank_by_self_influence(&model, &train, &group)?;
     for percent in [5, 10] {
         let n = N_TRAIN * percent / 100;
         let n_found = suspicious[..n].iter().filter(|&&i| train.is_flipped(i)).count();
@@ -80,30 +83,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     picture::draw(&picture, &train, &test, &suspicious, &stored)?;
     let directory = std::path::absolute(&directory)?;
     println!(
-        "\nThe picture is {}.\nThe arrays are {} and {}. To open them in Python:\n\n    \
-         pip install zarr\n    python3 -c 'import zarr; print(zarr.open(\"{}\")[:3, :3])'",
+        "\nThe picture is {}.\nThe arrays are members of {}. To open them in Python:\n\n    \
+         pip install zarr xarray\n    python3 -c 'import xarray; \
+         print(xarray.open_zarr(\"{}\", consolidated=False))'",
         directory.join("influence.png").display(),
-        directory.join("factors.zarr").display(),
-        directory.join("values.zarr").display(),
-        directory.join("values.zarr").display(),
+        directory.join("influence.zarr").display(),
+        directory.join("influence.zarr").display(),
     );
     Ok(())
+}
+
+/// What every array of the group has in common.
+fn sink(group: &Target, name: &str, dimensions: &[&str]) -> ZarrSink {
+    ZarrSink::new(group.clone().member(name))
+        .with_existing(Existing::Replace)
+        .with_dimension_names(dimensions.iter().copied())
+        .with_chunk_bytes(CHUNK_BYTES)
+        .with_attribute("l2", L2)
 }
 
 /// Stores the influence factors of the test digits: test × parameters.
 fn store_factors(
     model: &LogisticRegression,
     test: &Digits,
-    path: &Path,
+    group: &Target,
 ) -> Result<StoredArray, Box<dyn Error>> {
     let batches = BlockSizes::uniform(test.len(), BATCH);
     let factors =
         LazyChunkSequence::from_fn(batches.clone(), |i| model.factors(test, batches.range(i)));
-    let sink = ZarrSink::new(path)
-        .with_existing(Existing::Replace)
-        .with_dimension_names(["test", "parameter"])
-        .with_chunk_bytes(CHUNK_BYTES)
-        .with_attribute("l2", L2);
+    let sink = sink(group, "factors", &["test", "parameter"]);
     let stored = factors.convert(NdarrayConverter).to_zarr(sink)?;
     println!("stored the factors: {:?} {}", stored.shape(), stored.dtype());
     Ok(stored)
@@ -152,13 +160,9 @@ impl NestedSource for Values<'_> {
 /// Stores the values, and summarizes them in the same pass.
 fn store_values(
     values: &NestedLazyChunkSequence<'_, ArrayBlock>,
-    path: &Path,
+    group: &Target,
 ) -> Result<StoredArray, Box<dyn Error>> {
-    let sink = ZarrSink::new(path)
-        .with_existing(Existing::Replace)
-        .with_dimension_names(["test", "train"])
-        .with_chunk_bytes(CHUNK_BYTES)
-        .with_attribute("l2", L2);
+    let sink = sink(group, "values", &["test", "train"]);
     let (moments, most_helpful, stored) = values.compute((MeanVariance, TopK::per_row(3), sink))?;
     println!(
         "stored the values: {:?} {}, mean {:.3}, standard deviation {:.3}; most helpful to test \
@@ -172,18 +176,21 @@ fn store_values(
     Ok(stored)
 }
 
-/// The training digits by their influence on their own loss, the largest first. A digit that only
-/// its own label speaks for has much of it.
+/// Stores the training digits' influence on their own loss, and ranks them by it, the largest first. A
+/// digit that only its own label speaks for has much of it.
 fn rank_by_self_influence(
     model: &LogisticRegression,
     train: &Digits,
+    group: &Target,
 ) -> Result<Vec<usize>, Box<dyn Error>> {
     let batches = BlockSizes::uniform(train.len(), BATCH);
-    let self_influence: Array1<f64> = LazyChunkSequence::from_fn(batches.clone(), |i| {
+    let blocks = LazyChunkSequence::from_fn(batches.clone(), |i| {
         let factors = model.factors(train, batches.range(i));
         (factors * model.gradients(train, batches.range(i))).sum_axis(Axis(1))
-    })
-    .compute(Concatenate)?;
+    });
+    let sink = sink(group, "self_influence", &["train"]);
+    let (self_influence, _) = blocks.convert(NdarrayConverter).compute((Concatenate, sink))?;
+    let self_influence: Array1<f64> = self_influence.to_array()?;
     let mut ranked: Vec<usize> = (0..train.len()).collect();
     ranked.sort_by(|&a, &b| self_influence[b].total_cmp(&self_influence[a]));
     Ok(ranked)
