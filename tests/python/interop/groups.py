@@ -1,0 +1,51 @@
+"""Groups of arrays that were written here."""
+
+import warnings
+
+import numpy as np
+import xarray
+import zarr
+
+from peers import dataset
+
+
+def check_group(directory, group, entries):
+    path = directory / group.path
+    names = sorted(entry.name for entry in entries)
+    # Nothing of a write is left beside its array, and nothing else is taken for a member.
+    assert sorted(child.name for child in path.iterdir() if child.name != "zarr.json") == names
+    try:
+        listed = sorted(zarr.open_group(path, mode="r").array_keys())
+    except ValueError as error:
+        assert "bfloat16" in group.path and "bfloat16" in str(error), error
+        assert not group.is_consolidated
+        return
+    assert listed == names, listed
+    assert "bfloat16" not in group.path, "zarr-python lists a group with a bfloat16 array"
+    if all(entry.dimension_names for entry in entries):
+        check_dataset(path, entries)
+        if group.is_consolidated:
+            consolidate(path)
+            check_dataset(path, entries, consolidated=True)
+
+
+def check_dataset(path, entries, consolidated=False):
+    """Compares xarray's eager and its lazy, dask-backed dataset with each other, bit for bit."""
+    eager = xarray.open_dataset(path, engine="zarr", consolidated=consolidated)
+    lazy = xarray.open_zarr(path, consolidated=consolidated)
+    assert sorted(eager.data_vars) == sorted(entry.name for entry in entries), eager
+    assert not eager.coords and not eager.attrs, eager
+    sizes = dict(zip(entries[0].dimension_names, entries[0].shape))
+    assert dict(eager.sizes) == sizes, eager.sizes
+    for entry in entries:
+        expected = dataset(path)[entry.name].values.tobytes()
+        for opened in [eager, lazy]:
+            elements = np.asarray(opened[entry.name].values)
+            assert elements.tobytes() == expected, f"{entry.name} differs"
+
+
+def consolidate(path):
+    with warnings.catch_warnings():
+        # That consolidated metadata is no part of Zarr v3 yet.
+        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(path)

@@ -1,0 +1,70 @@
+"""What one side says to the other of the arrays that it wrote; the other half is in Rust."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+
+def numpy_dtype(name):
+    """NumPy's dtype of this name, little-endian."""
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name).newbyteorder("<")
+
+
+@dataclass
+class Entry:
+    """An array, and what is to be found in it. All paths are relative to the manifest."""
+
+    path: str
+    group: str | None
+    dtype: str
+    shape: tuple
+    chunks: tuple
+    shards: tuple | None
+    codecs: list  # Names of those that turn bytes into bytes.
+    fill: str  # The hexadecimal digits of its little-endian bytes.
+    dimension_names: tuple | None
+    attributes: dict
+    elements: str  # The file of their little-endian bytes in C order.
+    error: dict | None = None  # Of the reader: `kind` and a part of its `message`.
+
+    @property
+    def name(self):
+        return Path(self.path).name
+
+    @property
+    def is_empty(self):
+        return 0 in self.shape
+
+    def read_elements(self, directory):
+        elements = np.fromfile(directory / self.elements, numpy_dtype(self.dtype))
+        return elements.reshape(self.shape)
+
+
+@dataclass
+class Group:
+    path: str
+    # Whether its metadata is to be consolidated before the other side reads it.
+    is_consolidated: bool
+
+
+@dataclass
+class Manifest:
+    arrays: list = field(default_factory=list)
+    groups: list = field(default_factory=list)
+
+    @staticmethod
+    def read(directory):
+        json_ = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+        manifest = Manifest([Entry(**entry) for entry in json_["arrays"]],
+                            [Group(**group) for group in json_["groups"]])
+        for entry in manifest.arrays:
+            for name in ["shape", "chunks", "shards", "dimension_names"]:
+                sizes = getattr(entry, name)
+                setattr(entry, name, None if sizes is None else tuple(sizes))
+        return manifest
+
+    def write(self, directory):
+        (directory / "manifest.json").write_text(json.dumps(asdict(self)), encoding="utf-8")

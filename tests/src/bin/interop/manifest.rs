@@ -1,0 +1,82 @@
+//! What one side says to the other of the arrays that it wrote.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use lazy_chunks::DType;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const FILE_NAME: &str = "manifest.json";
+
+/// The arrays and groups of a directory. All paths are relative to it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) arrays: Vec<Entry>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// A group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) path: String,
+    /// Whether its metadata is consolidated, by a peer, before it is read here.
+    pub(crate) is_consolidated: bool,
+}
+
+/// An array, and what is to be found in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    /// The path of the group that the array lies in, if any.
+    pub(crate) group: Option<String>,
+    /// The name of the element type, of the writer's when there is none here.
+    pub(crate) dtype: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) chunks: Vec<usize>,
+    pub(crate) shards: Option<Vec<usize>>,
+    /// The names of the codecs that turn bytes into bytes, in order.
+    pub(crate) codecs: Vec<String>,
+    /// The fill value's little-endian bytes in hexadecimal.
+    pub(crate) fill: String,
+    pub(crate) dimension_names: Option<Vec<Option<String>>>,
+    pub(crate) attributes: Map<String, Value>,
+    /// The file of the elements' little-endian bytes in C order.
+    pub(crate) elements: String,
+    /// Why the reader cannot read it, if it cannot.
+    pub(crate) error: Option<Unreadable>,
+}
+
+/// The error of an array that cannot be read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Unreadable {
+    /// The name of the variant.
+    pub(crate) kind: String,
+    /// What its message says.
+    pub(crate) message: String,
+}
+
+impl Manifest {
+    pub(crate) fn read(directory: &Path) -> Result<Manifest> {
+        let path = directory.join(FILE_NAME);
+        let json = fs::read(&path).with_context(|| format!("no manifest at {}", path.display()))?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+
+    pub(crate) fn write(&self, directory: &Path) -> Result<()> {
+        Ok(fs::write(directory.join(FILE_NAME), serde_json::to_vec_pretty(self)?)?)
+    }
+}
+
+impl Entry {
+    /// The element type; none when there is none here.
+    pub(crate) fn dtype(&self) -> Option<DType> {
+        DType::from_name(&self.dtype)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,130 @@
+//! Compares what is in a directory with its manifest.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use lazy_chunks::zarr::{Error, StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence};
+
+use crate::manifest::{Entry, Group, Manifest, Unreadable, hexadecimal};
+
+pub(crate) fn run(directory: &Path) -> Result<()> {
+    let manifest = Manifest::read(directory)?;
+    let mut failures = Vec::new();
+    for entry in &manifest.arrays {
+        let checked = match &entry.error {
+            None => check_array(directory, entry),
+            Some(error) => check_error(directory, entry, error),
+        };
+        failures.extend(checked.err().map(|error| format!("{}: {error:#}", entry.path)));
+    }
+    for group in manifest.groups.iter().filter(|group| group.is_consolidated) {
+        let checked = check_consolidated(directory, group);
+        failures.extend(checked.err().map(|error| format!("{}: {error:#}", group.path)));
+    }
+    if !failures.is_empty() {
+        bail!("{} of the manifest do not hold:\n{}", failures.len(), failures.join("\n"));
+    }
+    let n_unreadable = manifest.arrays.iter().filter(|entry| entry.error.is_some()).count();
+    println!(
+        "read {} arrays bit for bit; {n_unreadable} more are refused as they should be",
+        manifest.arrays.len() - n_unreadable
+    );
+    Ok(())
+}
+
+fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
+    let stored = StoredArray::open(directory.join(&entry.path))?;
+    let dtype = entry.dtype().with_context(|| format!("no dtype {} here", entry.dtype))?;
+    ensure!(stored.dtype() == dtype, "dtype {} instead of {dtype}", stored.dtype());
+    check("shape", stored.shape(), &entry.shape[..])?;
+    check("chunk shape", stored.chunk_shape(), &entry.chunks[..])?;
+    check("shard shape", stored.shard_shape(), entry.shards.as_deref())?;
+    check("fill value", hexadecimal(stored.fill_value()?.data()), entry.fill.clone())?;
+    check("dimension names", stored.dimension_names(), entry.dimension_names.as_deref())?;
+    check("attributes", stored.attributes(), &entry.attributes)?;
+
+    let elements = fs::read(directory.join(&entry.elements))?;
+    let expected = ArrayBlock::new(dtype, &entry.shape[..], elements.into())?;
+    ensure!(stored.read()? == expected, "the elements differ");
+    for region in regions(entry) {
+        let read = stored.read_region(&region)?;
+        ensure!(read == part(&expected, &region), "the elements of {region:?} differ");
+    }
+    if let Some(&n_rows) = entry.shape.first() {
+        let rows = BlockSizes::uniform(n_rows, 3);
+        let read = stored.sequence(rows)?.compute(Concatenate)?;
+        ensure!(read == expected, "the elements of the sequence differ");
+    }
+    Ok(())
+}
+
+fn check<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Result<()> {
+    ensure!(actual == expected, "{what} {actual:?} instead of {expected:?}");
+    Ok(())
+}
+
+/// Regions that cross the edges of chunks, and one without elements.
+fn regions(entry: &Entry) -> [Vec<Range<usize>>; 3] {
+    let region = |range: fn(usize, usize) -> Range<usize>| {
+        let sizes = entry.shape.iter().zip(&entry.chunks);
+        sizes.map(|(&size, &chunk)| range(size, chunk)).collect()
+    };
+    [
+        region(|size, chunk| (chunk / 2).min(size)..(chunk + 1).min(size)),
+        region(|size, _| size / 3..size),
+        region(|size, _| size / 2..size / 2),
+    ]
+}
+
+/// A region of a block, element by element.
+fn part(block: &ArrayBlock, region: &[Range<usize>]) -> ArrayBlock {
+    let extent: Vec<_> = region.iter().map(Range::len).collect();
+    let size = block.dtype().size();
+    let mut data = Vec::new();
+    for index in ndarray::indices(&extent[..]) {
+        let index = ndarray::Dimension::slice(&index);
+        let start = index.iter().zip(region).zip(block.shape());
+        let flat_index =
+            start.fold(0, |flat_index, ((i, range), n)| flat_index * n + range.start + i);
+        data.extend_from_slice(&block.data()[flat_index * size..][..size]);
+    }
+    ArrayBlock::new(block.dtype(), extent, data.into()).expect("the elements of a region")
+}
+
+fn check_error(directory: &Path, entry: &Entry, expected: &Unreadable) -> Result<()> {
+    let read = StoredArray::open(directory.join(&entry.path)).and_then(|stored| stored.read());
+    let Err(error) = read else {
+        bail!("it can be read, but should fail with {expected:?}");
+    };
+    let kind = match &error {
+        Error::Open { .. } => "Open",
+        Error::UnsupportedDataType { .. } => "UnsupportedDataType",
+        Error::Read { .. } => "Read",
+        _ => "another",
+    };
+    let message = error.to_string();
+    let is_expected = kind == expected.kind && message.contains(&expected.message);
+    ensure!(is_expected, "{kind} instead of {expected:?}: {message}");
+    ensure!(message.contains(&entry.path), "the message does not name the array: {message}");
+    Ok(())
+}
+
+/// Nothing may be written into a consolidated group, since its copy of the metadata would be wrong.
+fn check_consolidated(directory: &Path, group: &Group) -> Result<()> {
+    let path = directory.join(&group.path).join("late");
+    let block = ArrayBlock::from_vec([1], vec![0_u8])?;
+    let written = LazyChunkSequence::new(|| [block.clone()]).to_zarr(ZarrSink::new(&path));
+    let Err(error) = written else {
+        bail!("an array was written into a group with consolidated metadata");
+    };
+    ensure!(
+        matches!(error, Error::TargetInConsolidatedGroup { .. })
+            && error.to_string().contains("consolidated metadata"),
+        "another error than that of consolidated metadata: {error}"
+    );
+    ensure!(!path.exists(), "the refused write left something behind");
+    Ok(())
+}

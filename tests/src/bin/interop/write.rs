@@ -1,0 +1,124 @@
+//! Writes an array of each setting.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+
+use anyhow::{Context, Result};
+use lazy_chunks::DType;
+use lazy_chunks::zarr::{StoredArray, Target, ToZarr, ZarrSink};
+use lazy_tests::Case;
+use serde_json::{Map, Value, json};
+
+use crate::manifest::{Entry, Group, Manifest, hexadecimal};
+use crate::matrix::{Setting, settings};
+
+pub(crate) fn run(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::create_dir_all(directory.join("elements"))?;
+    let mut manifest = Manifest::default();
+    for (i, setting) in settings().iter().enumerate() {
+        let entry = write(directory, i, setting)
+            .with_context(|| format!("{} cannot be written", setting.name()))?;
+        manifest.arrays.push(entry);
+    }
+    let groups: BTreeSet<_> =
+        manifest.arrays.iter().filter_map(|entry| entry.group.clone()).collect();
+    manifest.groups = groups
+        .into_iter()
+        .map(|path| Group { is_consolidated: path == CONSOLIDATED, path })
+        .collect();
+    manifest.write(directory)?;
+    println!("wrote {} arrays, in {} groups", manifest.arrays.len(), manifest.groups.len());
+    Ok(())
+}
+
+fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
+    let case = setting.case(i as u64);
+    let group = setting.is_in_group.then(|| group(i, setting));
+    let is_named = if group.is_some() { group.as_deref() != Some(UNNAMED) } else { i % 3 != 0 };
+    let dimension_names = is_named.then(|| dimension_names(case.shape().len()));
+    let name = format!("{i:03}-{}", setting.name());
+    let (path, target) = match &group {
+        None => (format!("{name}.zarr"), Target::from(directory.join(format!("{name}.zarr")))),
+        Some(group) => {
+            let target = Target::from(directory.join(group)).member(&name);
+            (format!("{group}/{name}"), target)
+        }
+    };
+    let attributes = attributes(i);
+
+    let mut sink = setting.fill.of(case.sink(target), setting.dtype);
+    if let Some(names) = &dimension_names {
+        sink = sink.with_dimension_names(names);
+    }
+    for (name, value) in &attributes {
+        sink = sink.with_attribute(name, value.clone());
+    }
+    let stored = store(&case, sink)?;
+
+    let elements = format!("elements/{i:03}");
+    fs::write(directory.join(&elements), case.array().data())?;
+    Ok(Entry {
+        path,
+        group,
+        dtype: setting.dtype.to_string(),
+        shape: case.shape(),
+        chunks: stored.chunk_shape().to_vec(),
+        shards: stored.shard_shape().map(<[usize]>::to_vec),
+        codecs: setting.codec_names(),
+        fill: hexadecimal(stored.fill_value()?.data()),
+        dimension_names: dimension_names.map(|names| names.into_iter().map(Some).collect()),
+        attributes,
+        elements,
+        error: None,
+    })
+}
+
+/// The group that a peer is to consolidate.
+const CONSOLIDATED: &str = "groups/line.zarr";
+
+/// The group of arrays without names for their dimensions.
+const UNNAMED: &str = "groups/unnamed.zarr";
+
+/// The group of an array: of arrays of one shape, which share their dimensions; but what keeps xarray
+/// from opening a group is in groups apart.
+fn group(i: usize, setting: &Setting) -> String {
+    match setting.dtype {
+        DType::BFloat16 | DType::UInt16 => "groups/bfloat16.zarr".to_owned(),
+        _ if i % 16 == 0 => UNNAMED.to_owned(),
+        _ => format!("groups/{}.zarr", setting.shape.name),
+    }
+}
+
+/// Stores the case's blocks, computed in order or in any.
+fn store(case: &Case, sink: ZarrSink) -> Result<StoredArray> {
+    let computed = AtomicUsize::new(0);
+    // Of each kind, the last declares its row type, so that it may be empty.
+    Ok(match &case.columns {
+        None => case.sequences(&computed).shared[1].to_zarr(sink)?,
+        Some(_) => case.nested_sequences(&computed).shared[1].to_zarr(sink)?,
+    })
+}
+
+fn dimension_names(n_axes: usize) -> Vec<String> {
+    ["sample", "größe", "", "c"][..n_axes].iter().map(|&name| name.to_owned()).collect()
+}
+
+fn attributes(i: usize) -> Map<String, Value> {
+    let attributes = match i % 4 {
+        0 => json!({}),
+        1 => json!({"l2": 1e-3, "unit": "µm"}),
+        2 => json!({"größe": 9_007_199_254_740_993_u64, "": -0.0, "none": null}),
+        _ => {
+            json!({"nested": {"list": [1, [true, 2.5], {}], "tiny": 5e-324}, "text": "\"\\\n\u{0}"})
+        }
+    };
+    match attributes {
+        Value::Object(attributes) => attributes,
+        _ => unreachable!("an object"),
+    }
+}
