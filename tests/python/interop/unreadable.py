@@ -46,3 +46,59 @@ NOT_BY_PEERS = [
               "dimension_names",
               "it wants names for the dimensions of all arrays of a group"),
 ]
+
+
+@dataclass(frozen=True)
+class NotWritten:
+    """What a peer cannot write."""
+
+    which: Callable
+    says: str  # A part of the error.
+    reason: str
+    verdict = "not written"
+
+    def applies(self, setting):
+        return self.which(setting)
+
+
+@dataclass(frozen=True)
+class NotHere:
+    """What a peer writes and cannot be read here."""
+
+    which: Callable
+    kind: str  # The error's variant.
+    says: str  # A part of its message.
+    reason: str
+    verdict = "not read here"
+
+    def applies(self, setting):
+        return self.which(setting)
+
+
+NOT_WRITTEN = [
+    NotWritten(lambda setting: setting.writer == "zarr-python" and is_bfloat16(setting),
+               "ValueError: No Zarr data type found that matches dtype 'dtype(bfloat16)'",
+               "zarr-python has no bfloat16"),
+]
+
+NOT_HERE = [
+    NotHere(lambda setting: setting.zarr_format == 2 and setting.fill_kind == "none"
+            and setting.dtype.startswith("complex"),
+            "Open", "invalid fill value metadata for data type",
+            "zarrs takes no null for the fill value of complex numbers of v2"),
+    NotHere(lambda setting: setting.zarr_format == 2 and is_bfloat16(setting),
+            "Open", "data type bfloat16 is not supported",
+            "bfloat16 in v2 is tensorstore's own"),
+    NotHere(lambda setting: setting.zarr_format == 2 and setting.order == "F",
+            "Open", "transpose feature is required for F-order arrays",
+            "zarrs is built without the feature transpose"),
+    NotHere(lambda setting: setting.zarr_format == 3 and setting.order == "F",
+            "Open", "codec transpose is not supported",
+            "zarrs is built without the feature transpose"),
+    NotHere(lambda setting: setting.codec == "zlib",
+            "Open", "codec zlib is not supported",
+            "zarrs is built without the feature zlib"),
+    NotHere(lambda setting: setting.codec == "bz2",
+            "Open", "codec bz2 is not supported",
+            "zarrs is built without the feature bz2"),
+]

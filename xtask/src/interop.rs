@@ -1,0 +1,25 @@
+//! Who reads whose arrays, bit for bit.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::python;
+
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    let python = python::environment(shell)?;
+    let ours = "target/interop/ours";
+    let theirs = "target/interop/theirs";
+    let rust = |task: &str, directory: &str| {
+        let cargo = cmd!(shell, "cargo run --quiet --package lazy-tests --bin interop --");
+        cargo.args([task, directory]).run()
+    };
+    let peers = |task: &str, directory: &str| {
+        cmd!(shell, "{python} tests/python/interop {task} {directory}").run()
+    };
+    rust("write", ours)?;
+    peers("read", ours)?;
+    // The peers have consolidated a group meanwhile.
+    rust("read", ours)?;
+    peers("write", theirs)?;
+    Ok(rust("read", theirs)?)
+}
