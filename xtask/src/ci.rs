@@ -5,11 +5,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{example, features, layering, outside, properties, tidy};
+use crate::{example, features, interop, layering, outside, properties, tidy};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("formatting", |shell| Ok(cmd!(shell, "cargo fmt --all --check").run()?)),
     ("lints", |shell| {
         let clippy = cmd!(shell, "cargo clippy --workspace --all-targets");
@@ -28,6 +28,7 @@ const STEPS: [Step; 10] = [
         Ok(cmd!(shell, "cargo doc --workspace --no-deps --document-private-items").run()?)
     }),
     ("example", example::run),
+    ("interop", interop::run),
     ("properties", |shell| properties::run(shell, None)),
     ("outside", outside::run),
 ];

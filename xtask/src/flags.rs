@@ -23,5 +23,8 @@ xflags::xflags! {
         cmd outside {}
         /// The example runs, and zarr-python reads what it stored.
         cmd example {}
+        /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
+        /// is read here, bit for bit.
+        cmd interop {}
     }
 }

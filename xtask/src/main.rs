@@ -6,6 +6,7 @@ mod ci;
 mod example;
 mod features;
 mod flags;
+mod interop;
 mod layering;
 mod outside;
 mod properties;
@@ -33,5 +34,6 @@ fn main() -> Result<()> {
         XtaskCmd::Features(_) => features::run(&shell),
         XtaskCmd::Outside(_) => outside::run(&shell),
         XtaskCmd::Example(_) => example::run(&shell),
+        XtaskCmd::Interop(_) => interop::run(&shell),
     }
 }

@@ -26,6 +26,7 @@ def check_group(directory, group, entries):
         check_dataset(path, entries)
         if group.is_consolidated:
             consolidate(path)
+            assert sorted(zarr.open_consolidated(path, mode="r").array_keys()) == names
             check_dataset(path, entries, consolidated=True)
 
 

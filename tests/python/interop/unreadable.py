@@ -25,6 +25,7 @@ def is_bfloat16(entry):
     return entry.dtype == "bfloat16"
 
 
+# In each list, the first row that applies says how an array fails.
 NOT_BY_PEERS = [
     NotByPeer("zarr-python", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",

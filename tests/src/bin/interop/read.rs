@@ -1,5 +1,6 @@
 //! Compares what is in a directory with its manifest.
 
+use std::fmt::Debug;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -41,9 +42,9 @@ fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
     ensure!(stored.dtype() == dtype, "dtype {} instead of {dtype}", stored.dtype());
     check("shape", stored.shape(), &entry.shape[..])?;
     check("chunk shape", stored.chunk_shape(), &entry.chunks[..])?;
-    check("shard shape", stored.shard_shape(), entry.shards.as_deref())?;
-    check("fill value", hexadecimal(stored.fill_value()?.data()), entry.fill.clone())?;
-    check("dimension names", stored.dimension_names(), entry.dimension_names.as_deref())?;
+    check("shard shape", &stored.shard_shape(), &entry.shards.as_deref())?;
+    check("fill value", &hexadecimal(stored.fill_value()?.data()), &entry.fill)?;
+    check("dimension names", &stored.dimension_names(), &entry.dimension_names.as_deref())?;
     let mut attributes = stored.attributes().clone();
     attributes.remove("provenance");
     check("attributes", &attributes, &entry.attributes)?;
@@ -63,7 +64,7 @@ fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-fn check<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Result<()> {
+fn check<T: PartialEq + Debug + ?Sized>(what: &str, actual: &T, expected: &T) -> Result<()> {
     ensure!(actual == expected, "{what} {actual:?} instead of {expected:?}");
     Ok(())
 }

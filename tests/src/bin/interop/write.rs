@@ -39,7 +39,10 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
 fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     let case = setting.case(i as u64);
     let group = setting.is_in_group.then(|| group(i, setting));
-    let is_named = if group.is_some() { group.as_deref() != Some(UNNAMED) } else { i % 3 != 0 };
+    let is_named = match &group {
+        None => !i.is_multiple_of(3),
+        Some(group) => group != UNNAMED,
+    };
     let dimension_names = is_named.then(|| dimension_names(case.shape().len()));
     let name = format!("{i:03}-{}", setting.name());
     let (path, target) = match &group {
@@ -89,7 +92,7 @@ const UNNAMED: &str = "groups/unnamed.zarr";
 fn group(i: usize, setting: &Setting) -> String {
     match setting.dtype {
         DType::BFloat16 | DType::UInt16 => "groups/bfloat16.zarr".to_owned(),
-        _ if i % 16 == 0 => UNNAMED.to_owned(),
+        _ if i.is_multiple_of(16) => UNNAMED.to_owned(),
         _ => format!("groups/{}.zarr", setting.shape.name),
     }
 }
