@@ -13,7 +13,11 @@ def check_group(directory, group, entries):
     path = directory / group.path
     names = sorted(entry.name for entry in entries)
     # Nothing of a write is left beside its array, and nothing else is taken for a member.
-    assert sorted(child.name for child in path.iterdir() if child.name != "zarr.json") == names
+    children = sorted(child.name for child in path.iterdir() if child.name != "zarr.json")
+    assert children == names, set(children) - set(names)
+    if path.parent != directory / "groups":
+        assert list(zarr.open_group(path.parent, mode="r").group_keys()) == [path.name]
+        assert list(xarray.open_datatree(path.parent, engine="zarr", consolidated=False)) == [path.name]
     try:
         listed = sorted(zarr.open_group(path, mode="r").array_keys())
     except ValueError as error:

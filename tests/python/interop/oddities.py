@@ -61,7 +61,7 @@ def oddities():
         Oddity("v3-zlib", v3(compressors=[zarr_numcodecs.Zlib()]), "Open", "zlib"),
         Oddity("v2-datetime", v2("datetime64[s]"), "Open", "<M8"),
         Oddity("v2-bytes", v2("S5"), "Open", "|S5"),
-        Oddity("v2-struct", v2(STRUCT), "Open", "struct"),
+        Oddity("v2-struct", v2(STRUCT), "Open", "DataTypeMetadataV2"),
         Oddity("v2-delta", v2(filters=[numcodecs.Delta("<f4")]), "Open", "delta"),
         Oddity("v2-lz4", v2(compressors=numcodecs.LZ4()), "Open", "lz4"),
         Oddity("v2-lzma", v2(compressors=numcodecs.LZMA()), "Open", "lzma"),

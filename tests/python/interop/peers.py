@@ -63,6 +63,7 @@ def xarray_(directory, entry):
         "shape": variable.shape,
         "chunks": encoding["chunks"],
         "shards": encoding["shards"],
+        "fill": np.asarray(encoding["fill_value"], variable.dtype).tobytes().hex(),
         "dimension_names": variable.dims,
         "attributes": variable.attrs,
         "codecs": [codec.to_dict()["name"] for codec in encoding["compressors"]],

@@ -33,10 +33,9 @@ def read(directory):
     failures += [f"no array is like this any more: {row}" for row in NOT_BY_PEERS if not used[row]]
 
     # Nothing of a write is left beside its array.
-    listed = {path.name for path in directory.iterdir()}
-    written = {entry.path for entry in manifest.arrays if not entry.group}
-    if listed != written | {"elements", "groups", "manifest.json"}:
-        failures.append(f"the directory holds what was not written: {listed - written}")
+    written = {entry.path for entry in manifest.arrays} | {"elements", "groups", "manifest.json"}
+    failures += [f"{path.name} is in the directory, and is nothing that was written"
+                 for path in directory.iterdir() if path.name not in written]
 
     for group in manifest.groups:
         try:
@@ -78,8 +77,8 @@ def compare(directory, entry, elements, open_):
     for what, value in says.items():
         if value != expected[what]:
             yield what, f"{value!r} instead of {expected[what]!r}"
-    for part, read in zip(parts(entry), read_parts):
-        if np.asarray(read).tobytes() != elements[part].tobytes():
+    for part, actual in zip(parts(entry), read_parts):
+        if np.asarray(actual).tobytes() != elements[part].tobytes():
             yield "elements", f"those of {part} differ"
 
 

@@ -25,15 +25,17 @@ def is_bfloat16(entry):
     return entry.dtype == "bfloat16"
 
 
+def is_payload_of_float16(entry):
+    return entry.dtype == "float16" and entry.fill == "057e"
+
+
 # In each list, the first row that applies says how an array fails.
 NOT_BY_PEERS = [
     NotByPeer("zarr-python", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
               "it has no bfloat16"),
-    NotByPeer("zarr-python", "fill",
-              lambda entry: entry.dtype == "float16" and entry.fill == "057e",
-              "'007e'",
-              "it reads the hexadecimal form of a float16's NaN, and drops its payload"),
+    NotByPeer("zarr-python", "fill", is_payload_of_float16, "'007e'",
+              "it drops the payload of a float16's NaN"),
     NotByPeer("dask", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
               "it reads with zarr-python"),
@@ -46,6 +48,8 @@ NOT_BY_PEERS = [
     NotByPeer("xarray", "reading", lambda entry: entry.dimension_names is None,
               "dimension_names",
               "it wants names for the dimensions of all arrays of a group"),
+    NotByPeer("xarray", "fill", is_payload_of_float16, "'007e'",
+              "it reads with zarr-python"),
 ]
 
 

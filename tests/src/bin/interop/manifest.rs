@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use lazy_chunks::DType;
+use lazy_chunks::zarr::Target;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -73,6 +74,18 @@ impl Entry {
     /// The element type; none when there is none here.
     pub(crate) fn dtype(&self) -> Option<DType> {
         DType::from_name(&self.dtype)
+    }
+}
+
+/// What a path of a manifest leads to: a member of the outermost group, whose name ends in `.zarr`, or
+/// an array by itself.
+pub(crate) fn target(directory: &Path, path: &str) -> Target {
+    match path.split_once(".zarr/") {
+        None => Target::from(directory.join(path)),
+        Some((group, members)) => {
+            let group = Target::from(directory.join(format!("{group}.zarr")));
+            members.split('/').fold(group, Target::member)
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use lazy_chunks::zarr::{Error, StoredArray, Target, ToZarr};
+use lazy_chunks::zarr::{Error, StoredArray, ToZarr};
 use lazy_chunks::{ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence};
 
-use crate::manifest::{Entry, Group, Manifest, Unreadable, hexadecimal};
+use crate::manifest::{Entry, Group, Manifest, Unreadable, hexadecimal, target};
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let manifest = Manifest::read(directory)?;
@@ -26,7 +26,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
         failures.extend(checked.err().map(|error| format!("{}: {error}", group.path)));
     }
     if !failures.is_empty() {
-        bail!("{} of the manifest do not hold:\n{}", failures.len(), failures.join("\n"));
+        bail!("{} failures:\n{}", failures.len(), failures.join("\n"));
     }
     let n_unreadable = manifest.arrays.iter().filter(|entry| entry.error.is_some()).count();
     println!(
@@ -37,7 +37,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
 }
 
 fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
-    let stored = StoredArray::open(directory.join(&entry.path))?;
+    let stored = StoredArray::open(target(directory, &entry.path))?;
     let dtype = entry.dtype().with_context(|| format!("no dtype {} here", entry.dtype))?;
     ensure!(stored.dtype() == dtype, "dtype {} instead of {dtype}", stored.dtype());
     check("shape", stored.shape(), &entry.shape[..])?;
@@ -98,8 +98,8 @@ fn part(block: &ArrayBlock, region: &[Range<usize>]) -> ArrayBlock {
 }
 
 fn check_error(directory: &Path, entry: &Entry, expected: &Unreadable) -> Result<()> {
-    let path = directory.join(&entry.path);
-    let read = StoredArray::open(&path).and_then(|stored| stored.read());
+    let target = target(directory, &entry.path);
+    let read = StoredArray::open(target.clone()).and_then(|stored| stored.read());
     let Err(error) = read else {
         bail!("it can be read, but should fail with {expected:?}");
     };
@@ -110,10 +110,10 @@ fn check_error(directory: &Path, entry: &Entry, expected: &Unreadable) -> Result
         _ => "another",
     };
     let message = error.to_string();
-    let path = path.display().to_string();
-    ensure!(message.contains(&path), "the message does not name the array: {message}");
+    let target = target.to_string();
+    ensure!(message.contains(&target), "the message does not name the array: {message}");
     // What is unknown may be in the array's name as well.
-    let is_expected = message.replace(&path, "").contains(&expected.message);
+    let is_expected = message.replace(&target, "").contains(&expected.message);
     ensure!(kind == expected.kind && is_expected, "{kind} instead of {expected:?}: {message}");
     Ok(())
 }
@@ -122,9 +122,9 @@ fn check_error(directory: &Path, entry: &Entry, expected: &Unreadable) -> Result
 /// into a group of v2, whose readers see no array of v3.
 fn check_closed(directory: &Path, group: &Group) -> Result<()> {
     let path = directory.join(&group.path);
-    let target = Target::from(&path).member("late");
+    let late = target(directory, &format!("{}/late", group.path));
     let block = ArrayBlock::from_vec([1], vec![0_u8])?;
-    let written = LazyChunkSequence::new(|| [block.clone()]).to_zarr(target);
+    let written = LazyChunkSequence::new(|| [block.clone()]).to_zarr(late);
     let Err(error) = written else {
         bail!("an array was written into a group with consolidated metadata");
     };

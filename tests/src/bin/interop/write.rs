@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::{Context, Result};
 use lazy_chunks::DType;
-use lazy_chunks::zarr::{StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{StoredArray, ToZarr, ZarrSink};
 use lazy_tests::Case;
 use serde_json::{Map, Value, json};
 
-use crate::manifest::{Entry, Group, Manifest, hexadecimal};
+use crate::manifest::{Entry, Group, Manifest, hexadecimal, target};
 use crate::matrix::{Setting, settings};
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
@@ -45,16 +45,13 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     };
     let dimension_names = is_named.then(|| dimension_names(case.shape().len()));
     let name = format!("{i:03}-{}", setting.name());
-    let (path, target) = match &group {
-        None => (format!("{name}.zarr"), Target::from(directory.join(format!("{name}.zarr")))),
-        Some(group) => {
-            let target = Target::from(directory.join(group)).member(&name);
-            (format!("{group}/{name}"), target)
-        }
+    let path = match &group {
+        None => format!("{name}.zarr"),
+        Some(group) => format!("{group}/{name}"),
     };
     let attributes = attributes(i);
 
-    let mut sink = setting.fill.of(case.sink(target), setting.dtype);
+    let mut sink = setting.fill.of(case.sink(target(directory, &path)), setting.dtype);
     if let Some(names) = &dimension_names {
         sink = sink.with_dimension_names(names);
     }
@@ -93,7 +90,10 @@ fn group(i: usize, setting: &Setting) -> String {
     match setting.dtype {
         DType::BFloat16 | DType::UInt16 => "groups/bfloat16.zarr".to_owned(),
         _ if i.is_multiple_of(16) => UNNAMED.to_owned(),
-        _ => format!("groups/{}.zarr", setting.shape.name),
+        _ => match setting.shape.name {
+            "small" => "groups/outer.zarr/inner".to_owned(),
+            name => format!("groups/{name}.zarr"),
+        },
     }
 }
 
