@@ -163,6 +163,22 @@ fn zeros_i32(shape: &[usize]) -> ArrayBlock {
 }
 
 #[test]
+fn chunks_of_fill_value_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let sinks: [fn(ZarrSink) -> ZarrSink; 2] =
+        [|sink| sink.with_chunk_shape([2, 3]), |sink| sink.with_shard_shape([2, 3])];
+    for (i, sink) in sinks.into_iter().enumerate() {
+        let path = directory.path().join(format!("{i}.zarr"));
+        let sink = sink(ZarrSink::new(&path)).with_fill_value(0_f32);
+        let stored = flat(&[&[4, 6]]).to_zarr(sink).unwrap();
+        for key in ["c/0/0", "c/0/1", "c/1/0", "c/1/1"] {
+            assert!(path.join(key).is_file(), "{key}");
+        }
+        assert_eq!(stored.read().unwrap(), zeros(&[4, 6]));
+    }
+}
+
+#[test]
 fn a_torn_chunk_is_an_error() {
     for sink in [
         (|sink| sink) as fn(ZarrSink) -> ZarrSink,

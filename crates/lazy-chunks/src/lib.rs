@@ -29,15 +29,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate is the face of its backends:
+//! Where to go next, along the way of a block:
+//!
+//! 1. **Make a sequence** of an iterator, a [`Source`], or a grid and a function:
+//!    [`LazyChunkSequence::new`], [`try_new`](LazyChunkSequence::try_new),
+//!    [`from_fn`](LazyChunkSequence::from_fn). What it yields may be of any type.
+//! 2. **Convert** its blocks to [`ArrayBlock`]s, by [`NdarrayConverter`] or a [`Converter`] for tensors
+//!    of your own.
+//! 3. **Compute**, in one pass, [`MeanVariance`], [`ArgMax`], [`TopK`], [`Concatenate`] or a [`Reducer`]
+//!    of your own, several of them in a tuple. [`Watch`] tells an [`Observer`] how far it has come.
+//! 4. **Store** in the same pass by `zarr::ZarrSink`, or alone by `zarr::ToZarr`: chunks and shards,
+//!    codecs, attributes. `zarr::Target` is a path, a URL or a store, and by `member` an array in a
+//!    group.
+//! 5. **Read back** by `zarr::StoredArray`: whole, by region, or as a sequence again, for step 3.
+//!
+//! The features:
 //!
 //! | feature | module | what for |
 //! |---|---|---|
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
-//! | `tch` | `tch` | libtorch tensors: `lazy-tch` |
+//! | `tch` | `tch` | libtorch tensors: reserved, with nothing behind it yet |
 //! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
 //! | `conformance` | `conformance` | test cases for converters and file systems of your own |
+//!
+//! Nothing but a progress bar is printed; passes and writes are `tracing` spans at level `DEBUG`. Errors
+//! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`).
 
 #[cfg(feature = "indicatif")]
 pub mod progress;
@@ -73,6 +90,37 @@ pub mod conformance {
 }
 
 /// Storing as Zarr v3, and reading back.
+///
+/// The parts in reading order: [`ToZarr`](zarr::ToZarr) stores a sequence, at a [`Target`](zarr::Target);
+/// [`ZarrSink`](zarr::ZarrSink) has the settings, [`Existing`](zarr::Existing) and
+/// [`Codec`](zarr::Codec) among them, and goes beside statistics into one pass;
+/// [`StoredArray`](zarr::StoredArray) is the array read back. [`FileSystem`](zarr::FileSystem) is what is
+/// below.
+///
+/// # Example
+///
+/// Two arrays in one group, the second computed from the first, a few rows at a time:
+///
+/// ```
+/// use lazy_chunks::zarr::{Target, ToZarr};
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+/// use ndarray::Array2;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let group = Target::from(directory.path().join("influence.zarr"));
+/// let factors = LazyChunkSequence::new(|| (1..4).map(|i| Array2::from_elem((2, 5), f64::from(i))))
+///     .convert(NdarrayConverter)
+///     .to_zarr(group.clone().member("factors"))?;
+///
+/// let squares = factors
+///     .sequence([4, 2])?
+///     .to_tensors(NdarrayConverter)
+///     .map(|block: Array2<f64>| &block * &block)
+///     .convert(NdarrayConverter)
+///     .to_zarr(group.member("squares"))?;
+/// assert_eq!(squares.read_region(&[4..6, 0..1])?.as_slice::<f64>()?, [9.0, 9.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{

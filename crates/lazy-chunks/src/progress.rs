@@ -34,6 +34,27 @@ const TICK: Duration = Duration::from_millis(100);
 ///
 /// A pass that is aborted leaves the bar where it stood. A bar goes from one pass into another one
 /// when the first is over.
+///
+/// # Example
+///
+/// A sink that is observed tells of chunks as well:
+///
+/// ```
+/// # #[cfg(feature = "zarr")] {
+/// use lazy_chunks::progress::ProgressBar;
+/// use lazy_chunks::zarr::{ToZarr, ZarrSink};
+/// use lazy_chunks::{BlockSizes, LazyChunkSequence, NdarrayConverter};
+/// use ndarray::Array2;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// let sizes = BlockSizes::uniform(1000, 300);
+/// LazyChunkSequence::from_fn(sizes.clone(), |i| Array2::<f32>::zeros((sizes.size(i), 20)))
+///     .convert(NdarrayConverter)
+///     .to_zarr(ZarrSink::new(&path).with_observer(ProgressBar::new()))?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ProgressBar {
     bar: indicatif::ProgressBar,

@@ -196,6 +196,25 @@ impl fmt::Debug for ArrayBlock {
 }
 
 /// A view of a block as an ndarray of its own element type.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{ArrayBlock, DynArrayView};
+/// use ndarray::array;
+///
+/// /// The sum of an array of floats; none for other dtypes.
+/// fn sum(block: &ArrayBlock) -> Option<f64> {
+///     match block.view() {
+///         DynArrayView::Float32(view) => Some(view.iter().copied().map(f64::from).sum()),
+///         DynArrayView::Float64(view) => Some(view.sum()),
+///         _ => None,
+///     }
+/// }
+///
+/// assert_eq!(sum(&ArrayBlock::from_array(array![[0.5_f32, 1.5]])), Some(2.0));
+/// assert_eq!(sum(&ArrayBlock::from_array(array![[1, 2]])), None);
+/// ```
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "each variant is the dtype of the same name")]
 pub enum DynArrayView<'a> {

@@ -57,6 +57,28 @@ pub trait Converter<T> {
 ///
 /// Arrays in C order become blocks without a copy, others with one. A block becomes an array with
 /// one copy, when it has `A`'s dtype and `D`'s number of axes.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use ndarray::{Array2, array};
+///
+/// let blocks = LazyChunkSequence::new(|| [array![[1.0_f32, 2.0]], array![[3.0, 4.0]]])
+///     .convert(NdarrayConverter);
+///
+/// // On the way back, the type that is asked for is to be that of the blocks.
+/// let tensors: Vec<Array2<f32>> = blocks.clone().to_tensors(NdarrayConverter).collect()?;
+/// assert_eq!(tensors[1], array![[3.0, 4.0]]);
+///
+/// let others = blocks.to_tensors::<Array2<f64>, _>(NdarrayConverter);
+/// assert_eq!(
+///     others.collect().unwrap_err().to_string(),
+///     "block 0 could not be converted: an array of dtype float32 was asked for as float64; \
+///      nothing is cast"
+/// );
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NdarrayConverter;
 

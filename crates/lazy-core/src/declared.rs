@@ -3,6 +3,25 @@
 use crate::{BlockGrid, Cut, DType};
 
 /// The dtype and the shape of one row: of `array[i]`, the array without axis 0.
+///
+/// # Example
+///
+/// A declared row type tells the size of a row before any is computed, and makes an empty sequence an
+/// array:
+///
+/// ```
+/// use lazy_core::{ArrayBlock, Concatenate, DType, LazyChunkSequence};
+///
+/// let sequence =
+///     LazyChunkSequence::new(Vec::<ArrayBlock>::new).with_row_type(DType::Float32, [3, 20]);
+///
+/// let row = sequence.declared().row_type().expect("it was declared");
+/// let n_elements: usize = row.shape.iter().product();
+/// assert_eq!(n_elements * row.dtype.size(), 240); // bytes
+///
+/// assert_eq!(sequence.compute(Concatenate)?.shape(), [0, 3, 20]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowType {
     /// The element type.
@@ -13,7 +32,26 @@ pub struct RowType {
 
 /// What a sequence says of itself before its first block is computed.
 ///
-/// A [`Reducer`](crate::Reducer) is started with it. All of it is checked against the blocks.
+/// A [`Reducer`](crate::Reducer) is started with it, and the blocks that it sees were checked against
+/// all of it. Other aggregators and `collect` are sure of the number of bands alone, since the blocks
+/// may be of any type.
+///
+/// # Example
+///
+/// What is known depends on how the sequence was made:
+///
+/// ```
+/// use lazy_core::{Cut, LazyChunkSequence, NestedLazyChunkSequence};
+///
+/// let streamed = LazyChunkSequence::new(|| [1, 2, 3]);
+/// assert_eq!(streamed.declared().n_bands(), None);
+/// assert_eq!(streamed.with_len(3).declared().n_bands(), Some(3));
+///
+/// let indexed = NestedLazyChunkSequence::from_fn([100, 50], [20, 20, 5], |i, j| i + j);
+/// assert_eq!(indexed.declared().cut(), Cut::RowsAndColumns);
+/// assert_eq!(indexed.declared().n_bands(), Some(2));
+/// assert_eq!(indexed.declared().grid().map(|grid| grid.n_blocks()), Some(6));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     cut: Cut,
@@ -50,7 +88,8 @@ impl Declared {
         self.cut
     }
 
-    /// The number of blocks along axis 0: blocks of a sequence, bands of a nested one.
+    /// The number of blocks along axis 0, where it is known: blocks of a sequence, bands of a nested
+    /// one.
     #[must_use]
     pub fn n_bands(&self) -> Option<usize> {
         self.n_bands

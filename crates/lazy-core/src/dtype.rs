@@ -9,6 +9,17 @@ use serde::{Deserialize, Serialize};
 /// The type of an array's elements, known at run time.
 ///
 /// The names are NumPy's and Zarr's, so `complex64` is two `f32`.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::DType;
+///
+/// // The memory of a block of 256 rows of 8192 elements, whose type a configuration file names.
+/// let dtype = DType::from_name("bfloat16").expect("NumPy or Zarr has this name");
+/// assert_eq!(256 * 8192 * dtype.size(), 4 << 20); // bytes
+/// assert_eq!(dtype.to_string(), "bfloat16");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -144,6 +155,25 @@ impl fmt::Display for DType {
 /// A Rust type that an array can hold.
 ///
 /// The trait is sealed: these are the types that every backend can store.
+///
+/// # Example
+///
+/// A function for blocks of any one type:
+///
+/// ```
+/// use lazy_core::{ArrayBlock, Element, Result};
+///
+/// /// The share of elements that are 0, or false.
+/// fn sparsity<A: Element>(block: &ArrayBlock) -> Result<f64> {
+///     let n_zeros = block.as_slice::<A>()?.iter().filter(|x| **x == A::default()).count();
+///     Ok(n_zeros as f64 / block.n_elements() as f64)
+/// }
+///
+/// let block = ArrayBlock::from_vec([2, 2], vec![0_u8, 3, 0, 0])?;
+/// assert_eq!(sparsity::<u8>(&block)?, 0.75);
+/// assert!(sparsity::<f32>(&block).is_err(), "nothing is cast");
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 pub trait Element:
     sealed::Sealed
     + bytemuck::NoUninit

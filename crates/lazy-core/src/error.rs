@@ -12,6 +12,21 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 ///
 /// Every variant that concerns a block names it; the first error ends the evaluation and is the
 /// only one reported.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Concatenate, Error, Location, NestedLazyChunkSequence};
+/// use ndarray::Array2;
+///
+/// // The second band has blocks of 3 and of 2 rows.
+/// let sequence = NestedLazyChunkSequence::new(|| {
+///     [[(3, 4), (3, 1)], [(3, 4), (2, 1)]].map(|band| band.map(Array2::<f32>::zeros))
+/// });
+/// let error = sequence.compute(Concatenate).unwrap_err();
+/// assert_eq!(error.to_string(), "block (1, 1) has 2 rows, but the first block of its band has 3");
+/// assert!(matches!(error, Error::BandHeight { at: Location::NestedBlock(1, 1), actual: 2, .. }));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -222,6 +237,28 @@ impl Error {
 }
 
 /// Where the expectation that a block disappoints comes from.
+///
+/// # Example
+///
+/// It tells which side to look at:
+///
+/// ```
+/// use lazy_core::{Concatenate, DType, Error, LazyChunkSequence, NdarrayConverter, Reference};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0_f32]])
+///     .convert(NdarrayConverter)
+///     .with_row_type(DType::Float64, []);
+/// let error = sequence.compute(Concatenate).unwrap_err();
+/// assert_eq!(error.to_string(), "block 0 has dtype float32, but it must be float64 as declared");
+///
+/// let advice = match error {
+///     Error::BlockDType { reference: Reference::Declared, .. } => "see to `with_row_type`",
+///     Error::BlockDType { .. } => "see to the producer",
+///     _ => "see the message",
+/// };
+/// assert_eq!(advice, "see to `with_row_type`");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {

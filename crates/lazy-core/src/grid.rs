@@ -5,6 +5,24 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The axes along which a sequence is cut into blocks.
+///
+/// # Example
+///
+/// An aggregator that needs whole rows refuses blocks that are parts of rows, before one is computed:
+///
+/// ```
+/// use lazy_core::{Cut, Declared, Error, NestedLazyChunkSequence, Result};
+///
+/// fn check(declared: &Declared) -> Result<()> {
+///     match declared.cut() {
+///         Cut::Rows => Ok(()),
+///         Cut::RowsAndColumns => Err(Error::other("rows cannot be sorted piece by piece")),
+///     }
+/// }
+///
+/// let nested = NestedLazyChunkSequence::new(|| [[1, 2], [3, 4]]);
+/// assert!(check(nested.declared()).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cut {
     /// Along axis 0: a [`LazyChunkSequence`](crate::LazyChunkSequence).
@@ -114,6 +132,26 @@ impl<S: AsRef<[usize]>> From<S> for BlockSizes {
 }
 
 /// The block sizes along the cut axes, when they are known before anything runs.
+///
+/// # Example
+///
+/// The grid of an indexed sequence says which blocks can be asked for:
+///
+/// ```
+/// use lazy_core::{BlockSizes, NestedLazyChunkSequence, Result};
+///
+/// let sequence =
+///     NestedLazyChunkSequence::from_fn(BlockSizes::uniform(1000, 300), [500, 500], |i, j| (i, j));
+/// let grid = sequence.grid();
+/// assert_eq!((grid.n_blocks(), grid.blocks_per_band()), (8, 2));
+///
+/// // The last band alone, which has 100 rows.
+/// let last = grid.rows().n_blocks() - 1;
+/// let blocks = (0..grid.blocks_per_band()).map(|j| sequence.block(last, j));
+/// assert_eq!(blocks.collect::<Result<Vec<_>>>()?, [(3, 0), (3, 1)]);
+/// assert_eq!(grid.rows().range(last), 900..1000);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockGrid {
     rows: BlockSizes,
@@ -166,6 +204,20 @@ impl BlockGrid {
 }
 
 /// Names a block or a band in messages: `block 3`, `block (3, 1)`, `band 3`. Counted from 0.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Error, LazyChunkSequence, Location};
+///
+/// let files = ["1", "2", "?"];
+/// let sequence = LazyChunkSequence::try_new(|| files.map(str::parse::<i32>));
+/// match sequence.collect() {
+///     Err(Error::Producer { at: Location::Block(i), .. }) => assert_eq!(files[i], "?"),
+///     other => panic!("the last file holds no number, but there was {other:?}"),
+/// }
+/// assert_eq!(Location::NestedBlock(2, 1).to_string(), "block (2, 1)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Location {
@@ -198,6 +250,42 @@ impl fmt::Display for Location {
 }
 
 /// Which block a reducer is handed, and where in the array it lies.
+///
+/// # Example
+///
+/// The trace of a matrix, of blocks of any sizes:
+///
+/// ```
+/// # use lazy_core::{NdarrayConverter, NestedLazyChunkSequence};
+/// use lazy_core::{ArrayBlock, BlockPosition, Result, Statistic};
+/// use ndarray::Ix2;
+///
+/// struct Trace;
+///
+/// impl Statistic for Trace {
+/// #   type State = f64;
+/// #   type Output = f64;
+/// #   fn empty(&self) -> f64 { 0.0 }
+///     fn push(&self, trace: &mut f64, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+///         for ((row, column), value) in block.to_array::<f64, Ix2>()?.indexed_iter() {
+///             if at.row + row == at.column + column {
+///                 *trace += value;
+///             }
+///         }
+///         Ok(())
+///     }
+///     // The other methods add up the traces of blocks.
+/// #   fn merge(&self, trace: &mut f64, next: f64) -> Result<()> { *trace += next; Ok(()) }
+/// #   fn finish(&self, trace: f64) -> Result<f64> { Ok(trace) }
+/// }
+///
+/// # use ndarray::array;
+/// # let bands = || [[array![[1.0, 2.0]], array![[3.0]]], [array![[4.0, 5.0]], array![[6.0]]]];
+/// // [[1, 2, 3], [4, 5, 6]] in blocks of one row, and of two columns and one.
+/// let matrix = NestedLazyChunkSequence::new(bands).convert(NdarrayConverter);
+/// assert_eq!(matrix.compute(Trace)?, 6.0);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockPosition {
     /// The block's name in messages.

@@ -27,7 +27,9 @@
 //! The parts, in reading order:
 //!
 //! - [`LazyChunkSequence`], [`NestedLazyChunkSequence`] and their kinds: [`Streamed`] from an
-//!   iterator or a [`Source`], [`Indexed`] and [`SharedIndexed`] from a grid and a function.
+//!   iterator, a [`Source`] or a [`NestedSource`]; [`Indexed`] and [`SharedIndexed`] from
+//!   [`BlockSizes`] along each cut axis and a function. [`Declared`] is what each says of itself
+//!   before it runs.
 //! - [`ArrayBlock`], a dense array of dynamic [`DType`], and [`Converter`], which turns a tensor
 //!   type into blocks and back; [`NdarrayConverter`] is ndarray's.
 //! - [`SequenceAggregator`] and [`NestedSequenceAggregator`], to be implemented for any tensor type
@@ -35,7 +37,7 @@
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
-//! - [`Error`], which names the block that it concerns.
+//! - [`Error`], which names the block that it concerns by its [`Location`].
 //! - `conformance`, behind the feature of this name: suites of test cases for those who implement
 //!   a converter.
 //!
@@ -56,6 +58,7 @@ mod declared;
 mod dtype;
 mod error;
 mod grid;
+mod panic;
 mod progress;
 mod reduce;
 mod region;
@@ -72,6 +75,7 @@ pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};
 pub use error::{BoxError, Error, Reference, Result};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
+pub use panic::panic_message;
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
 pub use reduce::{Reducer, Statistic};
 pub use region::copy_region;

@@ -9,6 +9,37 @@ use lazy_core::{BoxError, DType};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an array could not be stored or read.
+///
+/// # Example
+///
+/// A pass of several reducers fails with [`lazy_core::Error`], which an error of the sink is turned back
+/// from:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// use lazy_zarr::{Error, ToZarr, ZarrSink};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
+/// sequence.to_zarr(&path)?;
+///
+/// let error = sequence.compute((MeanVariance, ZarrSink::new(&path))).unwrap_err();
+/// match Error::from(error) {
+///     Error::TargetExists { target } => assert_eq!(target, path.display().to_string()),
+///     Error::Sequence(error) => println!("a block is wrong: {error}"),
+///     error => println!("it could not be stored: {error}"),
+/// }
+///
+/// let error = sequence.to_zarr("s3://bucket/values.zarr").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "s3://bucket/values.zarr has the scheme s3, but only file URLs, paths and store instances are \
+///      known"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

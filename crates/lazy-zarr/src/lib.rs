@@ -25,18 +25,22 @@
 //!
 //! The parts, in the order in which a block meets them:
 //!
-//! - [`Target`]: a path, a `file://` URL or a store instance.
+//! - [`Target`]: a path, a `file://` URL or a store instance, and the [members](Target::member) of a
+//!   group there.
 //! - [`ZarrSink`]: the settings. Blocks and chunks are independent; blocks of any sizes become whole
-//!   chunks, and chunks whole shards where those are asked for.
+//!   chunks, and chunks whole shards where those are asked for. [`Existing`] says what becomes of an
+//!   array that is there already.
 //! - [`Codec`] and [`Checksum`]: how chunks are encoded.
 //! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
 //!   one rename.
-//! - [`StoredArray`]: the array read back.
+//! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
+//! - [`Error`], which names the target, the chunk or the setting.
 //! - `conformance`, behind the feature of this name: test cases for those who implement a
 //!   [`FileSystem`].
 //!
-//! A write is observed by [`ZarrSink::with_observer`]; a [`tracing`] subscriber is told of its layout and
-//! its end at level DEBUG, and of each chunk, with the seconds for encoding and for writing, at TRACE.
+//! A write is observed by [`ZarrSink::with_observer`]. It is a [`tracing`] span too, `write`, within that
+//! of the evaluation; a subscriber is told of its layout and its end at level `DEBUG`, and of each chunk,
+//! with the seconds for encoding and for writing, at `TRACE`.
 
 mod assembler;
 mod codec;

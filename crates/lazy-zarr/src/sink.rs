@@ -16,7 +16,31 @@ use crate::{Checksum, Codec, Error, Result, StoredArray, Target};
 
 /// What happens when there is an array at the target already.
 ///
-/// Whatever is chosen, files, groups and directories that hold no Zarr array are never touched.
+/// Whatever is chosen, files, groups and directories that hold no Zarr array are never touched; an empty
+/// directory counts as nothing.
+///
+/// # Example
+///
+/// A write that is to replace an array, and fails, leaves the old one:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{Existing, StoredArray, ToZarr, ZarrSink};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(&path)?;
+///
+/// let replacing = ZarrSink::new(&path).with_existing(Existing::Replace);
+/// let failing = LazyChunkSequence::try_new(|| [Ok(array![3, 4]), Err("the model diverged")]);
+/// failing.convert(NdarrayConverter).to_zarr(replacing.clone()).unwrap_err();
+/// assert_eq!(StoredArray::open(&path)?.read()?.as_slice::<i32>()?, [1, 2]);
+///
+/// LazyChunkSequence::new(|| [array![5]]).convert(NdarrayConverter).to_zarr(replacing)?;
+/// assert_eq!(StoredArray::open(&path)?.read()?.as_slice::<i32>()?, [5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Existing {
@@ -26,7 +50,7 @@ pub enum Existing {
     /// The array is replaced when the new one is complete: in one step, or, where the file system
     /// cannot exchange two directories, by two renames with nothing at the target in between. On a
     /// store that cannot rename, such as one in memory, it is an error before the first block is
-    /// computed.
+    /// computed ([`Error::ReplaceUnsupported`]).
     Replace,
     /// As `Replace`; but on a store that cannot rename, the old array is removed when the first
     /// chunk is written, so that it is lost when the write fails, and must not be what the new one
@@ -46,8 +70,21 @@ pub enum Existing {
 /// ([`Existing`] says where that cannot be had).
 ///
 /// Until then the array lies in a directory named `.NAME.staging-N`, beside the target or, when that is
-/// in a group, above the outermost group as far as can be written. A process that is killed leaves it there; it may then be
-/// deleted.
+/// in a group, above the outermost group as far as can be written. A process that is killed leaves it
+/// there; it may then be deleted.
+///
+/// # Errors
+///
+/// Settings are checked when the sink is used, in this order:
+///
+/// - What can be said without the array, and what lies at the target: before the first block is
+///   computed.
+/// - What depends on the array's dtype and number of axes: before the first block is computed where
+///   [`with_row_type`](lazy_core::LazyChunkSequence::with_row_type) declares them, else with the first
+///   block.
+///
+/// Errors in writing end the pass as soon as the sink hears of them. [`ToZarr`](crate::ToZarr) has this
+/// crate's [`Error`], a pass beside other reducers has it within [`lazy_core::Error::Other`].
 ///
 /// # Example
 ///
@@ -102,8 +139,10 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 }
 
 impl ZarrSink {
-    /// A sink with the defaults: automatic chunks of 8 MiB, the default [`Codec`], fill value NaN for
-    /// floats and 0 otherwise, an error when there is an array at the target.
+    /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
+    /// [`Codec`], without a checksum; the fill value NaN for floats and complex numbers, 0 and false
+    /// otherwise; no dimension names and no attributes but `provenance`; as many writer threads as
+    /// there are cores; an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink {
             target: target.into(),
@@ -120,13 +159,17 @@ impl ZarrSink {
         }
     }
 
-    /// What happens when there is an array at the target already.
+    /// What happens when there is an array at the target already: by default [`Error::TargetExists`].
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> ZarrSink {
         ZarrSink { existing, ..self }
     }
 
-    /// Chunks of this shape: one size for each axis of the array, none of them 0.
+    /// Chunks of this shape, in elements: one size for each axis of the array, none of them 0.
+    ///
+    /// A shape with a 0, or larger than memory can be, is [`Error::ChunkShape`] when the sink is used; one
+    /// of another number of axes than the array's is [`Error::ChunkRank`], and one of more bytes than the
+    /// codec takes [`Error::ChunkTooLarge`].
     #[must_use]
     pub fn with_chunk_shape(mut self, chunk_shape: impl Into<Vec<usize>>) -> ZarrSink {
         self.layout.chunks = Some(Sizes::Explicit(chunk_shape.into()));
@@ -139,7 +182,8 @@ impl ZarrSink {
     /// Blocks are joined into a chunk as long as it stays below: first along the columns, then along
     /// the rows. A block that is larger is cut, the rows first. A chunk is never larger than the
     /// array. Blocks of less than about 300 bytes make smaller chunks, since so many of them cannot be
-    /// kept until the layout is settled.
+    /// kept until the layout is settled. More bytes than the codec takes are [`Error::ChunkTooLarge`] when
+    /// the sink is used.
     #[must_use]
     pub fn with_chunk_bytes(mut self, target_bytes: usize) -> ZarrSink {
         self.layout.chunks = Some(Sizes::Automatic { target_bytes });
@@ -152,6 +196,9 @@ impl ZarrSink {
     /// What is written at once is a shard, so memory is counted in shards. A shard at the array's edge
     /// is written whole, padded with the fill value; its chunks of nothing but fill value take an entry
     /// in its index alone. Automatic chunks divide the shard: best when its sizes have many divisors.
+    ///
+    /// Shards that are not a whole number of explicit chunks are [`Error::ShardShape`] when the sink is
+    /// used; otherwise they fail as chunks do, with [`Error::ChunkShape`] and [`Error::ChunkRank`].
     ///
     /// # Example
     ///
@@ -187,7 +234,8 @@ impl ZarrSink {
         self
     }
 
-    /// How chunks are encoded.
+    /// How chunks are encoded. A level that the codec does not have is [`Error::Setting`] when the sink
+    /// is used.
     #[must_use]
     pub fn with_codec(self, codec: Codec) -> ZarrSink {
         ZarrSink { codec, ..self }
@@ -200,13 +248,15 @@ impl ZarrSink {
         ZarrSink { checksum, ..self }
     }
 
-    /// The value of elements that are not stored, of the array's dtype.
+    /// The value of elements that are not stored, of the array's dtype. One of another dtype is
+    /// [`Error::FillValueDType`] when the sink is used; nothing is cast.
     #[must_use]
     pub fn with_fill_value<A: Element>(self, value: A) -> ZarrSink {
         ZarrSink { fill: Some(FillElement::new(value)), ..self }
     }
 
-    /// A name for each axis. xarray asks for them.
+    /// A name for each axis. xarray asks for them. Fewer or more than the array has axes are
+    /// [`Error::DimensionNames`] when the sink is used.
     #[must_use]
     pub fn with_dimension_names<N: Into<String>>(
         self,
@@ -218,10 +268,10 @@ impl ZarrSink {
 
     /// Adds a user attribute, replacing one of the same name: anything that JSON can hold.
     ///
-    /// That it can is checked when the sink is used; NaN and infinities are no JSON. The name
-    /// `provenance` is taken: there the sink writes down the program and its version, the array's shape,
-    /// and the sizes of the blocks that it was stored from, as runs `[how many, size]` along each axis
-    /// that was cut.
+    /// One that JSON cannot hold is [`Error::Attribute`] when the sink is used; NaN and infinities are no
+    /// JSON. The name `provenance` is taken: there the sink writes down the program and its version, the
+    /// array's shape, and the sizes of the blocks that it was stored from, as runs `[how many, size]`
+    /// along each axis that was cut.
     ///
     /// # Example
     ///
@@ -244,7 +294,8 @@ impl ZarrSink {
     }
 
     /// The number of threads that encode and write chunks: from 1 to 1024, and by default as many
-    /// as there are cores. The bytes that are stored do not depend on it.
+    /// as there are cores. The bytes that are stored do not depend on it. Another number is
+    /// [`Error::Setting`] when the sink is used.
     #[must_use]
     pub fn with_writer_threads(self, n_threads: usize) -> ZarrSink {
         ZarrSink { n_threads: Some(n_threads), ..self }
@@ -287,13 +338,14 @@ impl ZarrSink {
     /// made and what the compressor allocates for itself.
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
-    /// any axis, and the first block has that shape. When blocks are no higher than chunks, it is a
-    /// row of chunks, three chunks, and three per writer thread, or two where nothing is compressed; of
-    /// shards, where there are shards. It does not depend on the number of rows.
+    /// any axis, and the first block has that shape. For a matrix in blocks no higher than chunks, it is
+    /// about a row of chunks, three chunks, and three per writer thread: two where nothing is compressed,
+    /// more for gzip and checksums. Automatic chunks take two more and a block, until they are settled;
+    /// where there are shards, they count instead of chunks. It does not depend on the number of rows.
     ///
     /// # Errors
     ///
-    /// When the sink's settings make no sense, or do not fit the array.
+    /// When the sink's settings make no sense, or do not fit the array: those of the settings' methods.
     ///
     /// # Example
     ///

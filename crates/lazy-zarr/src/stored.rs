@@ -23,7 +23,7 @@ use crate::{EntryKind, Error, Result, Target, provenance};
 
 /// A stored Zarr array: its metadata, and its elements when they are asked for.
 ///
-/// Arrays of Zarr v3 are read, and those of v2 whose codecs v3 has as well. Cloning shares the handle.
+/// Arrays of Zarr v3 and v2 are read. Cloning shares the handle.
 /// It is `Send` and `Sync`.
 ///
 /// # Example
@@ -61,6 +61,30 @@ pub struct StoredArray {
 }
 
 /// What a chunk that is not there stands for.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{Error, MissingChunks, ToZarr, ZarrSink};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// let sink = ZarrSink::new(&path).with_chunk_shape([2]).with_fill_value(-1_i64);
+/// let stored = LazyChunkSequence::new(|| [array![1_i64, 2, 3]])
+///     .convert(NdarrayConverter)
+///     .to_zarr(sink)?;
+///
+/// // This crate wrote all chunks, so one was lost.
+/// std::fs::remove_file(path.join("c/1"))?;
+/// assert!(matches!(stored.read(), Err(Error::ReadChunk { chunk, .. }) if chunk == [1]));
+///
+/// // What is left, with the fill value in place of what is not.
+/// let remains = stored.with_missing_chunks(MissingChunks::FillValue).read()?;
+/// assert_eq!(remains.as_slice::<i64>()?, [1, 2, -1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingChunks {
@@ -79,6 +103,9 @@ impl StoredArray {
     ///
     /// # Errors
     ///
+    /// - [`Error::UnknownScheme`], [`Error::InvalidUrl`], [`Error::InvalidStorePath`] and
+    ///   [`Error::InvalidName`] when the target leads nowhere.
+    /// - [`Error::Examine`] and [`Error::Store`] when what lies there cannot be looked at.
     /// - [`Error::NothingThere`] and [`Error::NotAnArray`] when there is no array.
     /// - [`Error::Open`] when its metadata cannot be understood: an unknown codec, for instance.
     /// - [`Error::UnsupportedDataType`] when its data type has no counterpart.
@@ -283,11 +310,34 @@ impl StoredArray {
 
     /// The array as a sequence of blocks of these many rows, each read when it is asked for.
     ///
-    /// Blocks that are whole multiples of [`chunk_shape`](Self::chunk_shape) read every chunk once.
+    /// Blocks of a whole number of chunks' rows ([`chunk_shape`](Self::chunk_shape)) read every chunk
+    /// once.
     ///
     /// # Errors
     ///
-    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows.
+    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows. A block that cannot be
+    /// read fails the evaluation as its producer: [`lazy_core::Error::Producer`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// #
+    /// # use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_core::{BlockSizes, MeanVariance};
+    /// # use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// # use ndarray::Array2;
+    ///
+    /// # let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([10, 3]);
+    /// # let stored = LazyChunkSequence::new(|| (0..5).map(|i| Array2::from_elem((5, 3), i as f64)))
+    /// #     .convert(NdarrayConverter)
+    /// #     .to_zarr(sink)?;
+    /// // Statistics of what was stored, a row of chunks at a time.
+    /// let rows = BlockSizes::uniform(stored.shape()[0], stored.chunk_shape()[0]);
+    /// let moments = stored.sequence(rows)?.compute(MeanVariance)?;
+    /// assert_eq!((moments.count, moments.mean), (75, 2.0));
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
     pub fn sequence(
         &self,
         rows: impl Into<BlockSizes>,
@@ -307,7 +357,9 @@ impl StoredArray {
     ///
     /// # Errors
     ///
-    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows and columns.
+    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows and columns, or there are
+    /// no columns. A block that cannot be read fails the evaluation, as in
+    /// [`sequence`](Self::sequence).
     pub fn nested_sequence(
         &self,
         rows: impl Into<BlockSizes>,

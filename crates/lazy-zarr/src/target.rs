@@ -16,6 +16,10 @@ use crate::{Error, FileSystem, LocalFileSystem, Result};
 /// otherwise; from a path, which never is a URL; or from a store, where the array lies at the root.
 /// [`member`](Target::member) names an array in the group that lies there.
 ///
+/// Nothing is looked at before the target is used: by [`ToZarr`](crate::ToZarr) or another pass with a
+/// [`ZarrSink`](crate::ZarrSink), or by [`StoredArray::open`](crate::StoredArray::open). A URL that leads
+/// to no path is an error then, [`Error::UnknownScheme`] or [`Error::InvalidUrl`].
+///
 /// # Example
 ///
 /// ```
@@ -65,7 +69,9 @@ impl Target {
         Target::at(Place::Path { file_system, path: path.into() })
     }
 
-    /// A path within a store: `/` for its root, `/group/array` for an array in a group.
+    /// A path within a store: `/` for its root, `/group/array` for an array in a group. A path that
+    /// does not begin with `/`, or has empty parts, is [`Error::InvalidStorePath`] when the target is
+    /// used.
     pub fn in_store<S>(store: Arc<S>, path: impl Into<String>) -> Target
     where
         S: ReadableWritableListableStorageTraits + 'static,
@@ -83,8 +89,8 @@ impl Target {
     /// holds any number of arrays, and other groups; xarray opens a group whose arrays have names for
     /// their dimensions.
     ///
-    /// A name is one word of a path: not empty, without `/`, neither `.` nor `..`, and does not begin
-    /// with `__`. That is checked when the target is used.
+    /// A name is one word of a path: not empty, without `/` and `\`, not of dots alone; it does not begin
+    /// with `__`, and is not `zarr.json`. Another name is [`Error::InvalidName`] when the target is used.
     ///
     /// # Example
     ///

@@ -1,12 +1,12 @@
 //! Threads that encode chunks and put them where they belong.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use lazy_core::panic_message;
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 
@@ -160,14 +160,8 @@ fn work(
             Ok(Err(error)) => outcome.stop(Some(error)),
             Err(payload) => outcome.stop(Some(Error::WriterPanicked {
                 chunk: chunk.index,
-                message: message_of(&*payload),
+                message: panic_message(&*payload).to_owned(),
             })),
         }
     }
-}
-
-fn message_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the panic carries no message".to_owned())
 }

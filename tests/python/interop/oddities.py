@@ -58,7 +58,7 @@ def oddities():
         Oddity("v3-quantize", v3(filters=[zarr_numcodecs.Quantize(digits=2, dtype="float32")]), "Open",
                "quantize"),
         Oddity("v3-lz4", v3(compressors=[zarr_numcodecs.LZ4()]), "Open", "lz4"),
-        Oddity("v3-zlib", v3(compressors=[zarr_numcodecs.Zlib()]), "Open", "zlib"),
+        Oddity("v3-zlib", v3(compressors=[zarr_numcodecs.Zlib()]), "Open", "ZlibCodecConfiguration"),
         Oddity("v2-datetime", v2("datetime64[s]"), "Open", "<M8"),
         Oddity("v2-bytes", v2("S5"), "Open", "|S5"),
         Oddity("v2-struct", v2(STRUCT), "Open", "DataTypeMetadataV2"),

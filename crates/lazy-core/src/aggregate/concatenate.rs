@@ -21,6 +21,8 @@ use crate::{
 ///
 /// - The errors of blocks that do not fit together, with the block's index.
 /// - [`Error::EmptySequence`] when there is no block and no declared row type.
+/// - [`Error::DTypeMismatch`] and [`Error::RankMismatch`] when there is no block, and the declared row
+///   type is not that of the ndarray type.
 ///
 /// # Example
 ///

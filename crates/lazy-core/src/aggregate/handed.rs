@@ -6,6 +6,28 @@ use crate::stream::{BlockStream, Step, Trace};
 use crate::{Declared, Result};
 
 /// The blocks of a running evaluation, in order. After an error the iterator is at its end.
+///
+/// The errors are those of [`collect`](crate::LazyChunkSequence::collect).
+///
+/// # Example
+///
+/// What is not asked for is not computed:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, Result};
+///
+/// let sequence = LazyChunkSequence::new(|| (0..).map(|i| 0.5_f64.powi(i)));
+/// let mut sum = 0.0;
+/// for block in sequence.blocks() {
+///     let block = block?;
+///     sum += block;
+///     if block < 1e-3 {
+///         break;
+///     }
+/// }
+/// assert!((sum - 2.0).abs() < 1e-3);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 pub struct Blocks<'s, T> {
     stream: BlockStream<'s, T>,
 }
@@ -45,6 +67,22 @@ impl<T> Iterator for Blocks<'_, T> {
 }
 
 /// The bands of a running evaluation, lent one at a time in order.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::NestedLazyChunkSequence;
+///
+/// let sequence = NestedLazyChunkSequence::new(|| (0..3).map(|i| (0..4).map(move |j| 10 * i + j)));
+/// // The first block of each band; the others are not computed.
+/// let mut bands = sequence.bands();
+/// let mut first_blocks = Vec::new();
+/// while let Some(mut band) = bands.next_band()? {
+///     first_blocks.extend(band.next().transpose()?);
+/// }
+/// assert_eq!(first_blocks, [0, 10, 20]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 pub struct Bands<'s, T> {
     stream: BlockStream<'s, T>,
 }
@@ -87,6 +125,28 @@ impl<'s, T> Bands<'s, T> {
 }
 
 /// The blocks of one band, in order. After an error the iterator is at its end.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Band, NestedLazyChunkSequence, Result};
+/// use ndarray::{Array1, Array2, Axis};
+///
+/// /// The sum of each row, of one band.
+/// fn row_sums(mut band: Band<'_, '_, Array2<f64>>) -> Result<Option<Array1<f64>>> {
+///     let Some(first) = band.next() else { return Ok(None) };
+///     let first = first?.sum_axis(Axis(1));
+///     band.try_fold(first, |sums, block| Ok(sums + block?.sum_axis(Axis(1)))).map(Some)
+/// }
+///
+/// let sequence = NestedLazyChunkSequence::new(|| [[3, 2], [4, 1]])
+///     .map(|n_columns| Array2::ones((2, n_columns)));
+/// let mut bands = sequence.bands();
+/// while let Some(band) = bands.next_band()? {
+///     assert_eq!(row_sums(band)?.unwrap().to_vec(), [5.0, 5.0]);
+/// }
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 pub struct Band<'b, 's, T> {
     stream: &'b mut BlockStream<'s, T>,
     first: Option<T>,

@@ -1,10 +1,9 @@
 //! The named case, of which every suite is a list.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::BoxError;
+use crate::{BoxError, panic_message};
 
 /// One claim about an implementation, with the name under which it is reported.
 ///
@@ -93,10 +92,4 @@ pub fn run_cases(cases: impl IntoIterator<Item = Case>) {
         }
     }
     assert!(n_failures == 0, "{n_failures} of {n_cases} cases failed:{failures}");
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("the panic carries no message")
 }

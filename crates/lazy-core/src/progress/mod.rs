@@ -11,6 +11,29 @@ pub use watch::{Watch, Watching};
 use crate::{BlockPosition, Cut, Declared, Location};
 
 /// How far an evaluation has come.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Progress, Watch};
+/// use ndarray::Array2;
+///
+/// /// A line of a log.
+/// fn line(progress: &Progress) -> String {
+///     let all = progress.n_blocks.map_or("?".to_owned(), |n_blocks| n_blocks.to_string());
+///     format!("{} of {all} blocks, {} KiB", progress.blocks, progress.bytes >> 10)
+/// }
+///
+/// let log = Mutex::new(Vec::new());
+/// let watch = Watch::new(|progress: &Progress| log.lock().unwrap().push(line(progress)));
+/// LazyChunkSequence::from_fn([256, 128], |i| Array2::<f32>::zeros(([256, 128][i], 8)))
+///     .convert(NdarrayConverter)
+///     .compute(watch)?;
+/// assert_eq!(log.lock().unwrap()[..2], ["0 of 2 blocks, 0 KiB", "1 of 2 blocks, 8 KiB"]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -37,6 +60,27 @@ pub struct Progress {
 }
 
 /// Whether an evaluation goes on, and how it ended.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Progress, Stage, Watch};
+/// use ndarray::array;
+///
+/// let heard = Mutex::new(Vec::new());
+/// let watch = || Watch::new(|progress: &Progress| heard.lock().unwrap().push(progress.stage));
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0]]).convert(NdarrayConverter);
+/// sequence.clone().compute(watch())?;
+/// assert_eq!(*heard.lock().unwrap(), [Stage::Running, Stage::Running, Stage::Finished]);
+///
+/// // One block, where two were declared.
+/// sequence.with_len(2).compute(watch()).unwrap_err();
+/// assert_eq!(heard.lock().unwrap()[3..], [Stage::Running, Stage::Running, Stage::Aborted]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {

@@ -18,8 +18,9 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// [`seal`](Self::seal) after the last block; [`finish`](Self::finish). A state that is dropped
 /// before it is finished is an aborted reduction, and leaves no trace.
 ///
-/// A tuple or a vector of reducers is a reducer. All of its members are sealed before the first one
-/// is finished, so that a sink publishes nothing when a statistic beside it fails.
+/// A tuple of up to eight reducers is a reducer, and so is a vector of reducers of one type; tuples may
+/// hold tuples. All of its members are sealed before the first one is finished, so that a sink publishes
+/// nothing when a statistic beside it fails.
 ///
 /// # Example
 ///

@@ -85,8 +85,9 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
         }
     }
 
-    /// Declares the number of blocks. An evaluation that ends with fewer or goes on for more is an
-    /// error.
+    /// Declares the number of blocks. An evaluation that ends with fewer is an error
+    /// ([`Error::TooFewBlocks`](crate::Error::TooFewBlocks)), and so is one that goes on for more
+    /// ([`Error::TooManyBlocks`](crate::Error::TooManyBlocks)).
     #[must_use]
     pub fn with_len(self, n_blocks: usize) -> Self {
         Self { declared: self.declared.with_n_bands(n_blocks), ..self }
@@ -96,6 +97,9 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
 impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
     /// A sequence whose block `i`, of `rows.size(i)` rows, is `block(i)`: in any order, on any
     /// thread.
+    ///
+    /// To reducers and [`Concatenate`](crate::Concatenate) a block of another size is
+    /// [`Error::GridMismatch`](crate::Error::GridMismatch).
     ///
     /// # Example
     ///
@@ -188,7 +192,10 @@ impl<'a, T: 'a, K: Kind> LazyChunkSequence<'a, T, K> {
     ///
     /// # Errors
     ///
-    /// Those of [`collect`](Self::collect), and the aggregator's own.
+    /// - Those of [`collect`](Self::collect).
+    /// - To a reducer and to [`Concatenate`](crate::Concatenate): that blocks do not fit together, or
+    ///   not what was declared, with the block's index.
+    /// - The aggregator's own.
     pub fn compute<G: SequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
         let blocks = self.blocks();
         blocks.trace().consuming(|| aggregator.aggregate(blocks))

@@ -5,14 +5,76 @@ use std::sync::Arc;
 use crate::stream::{Failure, Mapped, Produce, ProduceIndexed};
 
 /// Blocks come in order from an iterator; their sizes are unknown until they are seen.
+///
+/// # Example
+///
+/// It is the default, so it need not be named in the type of a field or an argument:
+///
+/// ```
+/// use lazy_core::LazyChunkSequence;
+///
+/// struct Experiment<'a> {
+///     losses: LazyChunkSequence<'a, Vec<f64>>,
+/// }
+///
+/// let lines = vec!["0.5 0.25".to_owned(), "0.125".to_owned()];
+/// let parse = |line: &String| line.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>();
+/// let experiment = Experiment {
+///     losses: LazyChunkSequence::try_new(|| lines.iter().map(parse)),
+/// };
+/// assert_eq!(experiment.losses.collect()?.concat(), [0.5, 0.25, 0.125]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Streamed {}
 
 /// Any block of a grid can be computed in any order, on the thread that owns the sequence.
+///
+/// # Example
+///
+/// For functions that use what cannot leave its thread, such as an [`Rc`](std::rc::Rc):
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+///
+/// use lazy_core::{Indexed, LazyChunkSequence};
+///
+/// let computed = Rc::new(RefCell::new(Vec::new()));
+/// let log = Rc::clone(&computed);
+/// let sequence: LazyChunkSequence<'_, usize, Indexed> =
+///     LazyChunkSequence::from_local_fn([10, 10, 10], move |i| {
+///         log.borrow_mut().push(i);
+///         i * i
+///     });
+/// assert_eq!(sequence.block(2)?, 4);
+/// assert_eq!(*computed.borrow(), [2]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Indexed {}
 
 /// Any block of a grid can be computed in any order, on any thread.
+///
+/// # Example
+///
+/// ```
+/// use std::thread;
+///
+/// use lazy_core::{LazyChunkSequence, SharedIndexed};
+///
+/// let sequence: LazyChunkSequence<'_, u64, SharedIndexed> =
+///     LazyChunkSequence::from_fn([1; 8], |i| (1..=i as u64).product());
+///
+/// // Two threads compute a block each of one sequence.
+/// let (left, right) = thread::scope(|scope| {
+///     let left = scope.spawn(|| sequence.block(6));
+///     let right = scope.spawn(|| sequence.block(7));
+///     (left.join().unwrap(), right.join().unwrap())
+/// });
+/// assert_eq!((left?, right?), (720, 5040));
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum SharedIndexed {}
 
@@ -32,12 +94,45 @@ pub enum SharedIndexed {}
 /// lazy_core::LazyChunkSequence::from_fn([1, 1], |_| cell.get());
 /// ```
 ///
+/// What all kinds can do is written once:
+///
+/// ```
+/// use lazy_core::{Kind, LazyChunkSequence};
+/// use ndarray::Array1;
+///
+/// fn halved<K: Kind>(
+///     sequence: LazyChunkSequence<'_, Array1<f64>, K>,
+/// ) -> LazyChunkSequence<'_, Array1<f64>, K> {
+///     sequence.map(|block| block / 2.0)
+/// }
+///
+/// // The kind is kept, so single blocks are still to be had.
+/// let sequence = LazyChunkSequence::from_fn([2, 3], |i| Array1::ones(i + 2));
+/// assert_eq!(halved(sequence).block(1)?.to_vec(), [0.5; 3]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+///
 /// The trait is sealed.
 pub trait Kind: sealed::KindOfProducer {}
 
 /// The kinds that know their grid and compute any block: [`Indexed`] and [`SharedIndexed`].
 ///
 /// The trait is sealed.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{IndexedKind, LazyChunkSequence, Result};
+///
+/// /// A quick look, before hours are spent on all blocks.
+/// fn first_and_last<T, K: IndexedKind>(sequence: &LazyChunkSequence<'_, T, K>) -> Result<[T; 2]> {
+///     Ok([sequence.block(0)?, sequence.block(sequence.grid().n_blocks() - 1)?])
+/// }
+///
+/// let sequence = LazyChunkSequence::from_fn([100; 50], |i| 100 * i);
+/// assert_eq!(first_and_last(&sequence)?, [0, 4900]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 pub trait IndexedKind: Kind + sealed::KindOfIndexedProducer {}
 
 impl Kind for Streamed {}

@@ -20,7 +20,28 @@ macro_rules! shared_methods {
 
             /// Declares the dtype and the shape of one row: of `array[i]`.
             ///
-            /// It is checked against every block, and gives an empty sequence its shape.
+            /// It gives an empty sequence its shape, and lets a sink check its settings before the
+            /// first block. Reducers and [`Concatenate`](crate::Concatenate) check every block
+            /// against it: a block of another dtype is
+            /// [`Error::BlockDType`](crate::Error::BlockDType), one of other axes
+            /// [`Error::TrailingShape`](crate::Error::TrailingShape), a band of another width
+            /// [`Error::BandWidth`](crate::Error::BandWidth); a row type that contradicts the grid
+            /// is [`Error::RowTypeMismatch`](crate::Error::RowTypeMismatch).
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use lazy_core::{Concatenate, DType, LazyChunkSequence, NdarrayConverter};
+            /// use ndarray::Array2;
+            ///
+            /// let sequence = LazyChunkSequence::new(|| [Array2::<f32>::zeros((2, 3))])
+            ///     .convert(NdarrayConverter)
+            ///     .with_row_type(DType::Float32, [4]);
+            /// assert_eq!(
+            ///     sequence.compute(Concatenate).unwrap_err().to_string(),
+            ///     "block 0 has shape [2, 3], but its axes from 1 on must be [4] as declared"
+            /// );
+            /// ```
             #[must_use]
             pub fn with_row_type(self, dtype: DType, row_shape: impl Into<Vec<usize>>) -> Self {
                 let row_type = RowType { dtype, shape: row_shape.into() };
@@ -49,7 +70,8 @@ macro_rules! shared_methods {
             }
 
             /// Applies a function that can fail to every block as it is computed; its error is
-            /// reported as the producer's. A declared row type is dropped.
+            /// reported as the producer's ([`Error::Producer`](crate::Error::Producer)). A declared
+            /// row type is dropped.
             pub fn try_map<'b, U: 'b, E, F>(self, function: F) -> $Sequence<'b, U, K>
             where
                 'a: 'b,
@@ -61,7 +83,9 @@ macro_rules! shared_methods {
                 })
             }
 
-            /// Turns every block into an [`ArrayBlock`] as it is computed.
+            /// Turns every block into an [`ArrayBlock`] as it is computed: what reducers take. A
+            /// block that the converter refuses ends the evaluation with
+            /// [`Error::Conversion`](crate::Error::Conversion).
             pub fn convert<'b, C>(self, converter: C) -> $Sequence<'b, ArrayBlock, K>
             where
                 'a: 'b,
@@ -102,7 +126,8 @@ macro_rules! shared_methods {
         }
 
         impl<'a, K: Kind> $Sequence<'a, ArrayBlock, K> {
-            /// Turns every array block into a tensor as it is computed.
+            /// Turns every array block into a tensor as it is computed. A block that the converter
+            /// refuses ends the evaluation with [`Error::Conversion`](crate::Error::Conversion).
             pub fn to_tensors<'b, T: 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
             where
                 'a: 'b,

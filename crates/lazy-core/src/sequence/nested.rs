@@ -86,8 +86,9 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
         }
     }
 
-    /// Declares the number of bands. An evaluation that ends with fewer or goes on for more is an
-    /// error.
+    /// Declares the number of bands. An evaluation that ends with fewer is an error
+    /// ([`Error::TooFewBlocks`](crate::Error::TooFewBlocks)), and so is one that goes on for more
+    /// ([`Error::TooManyBlocks`](crate::Error::TooManyBlocks)).
     #[must_use]
     pub fn with_len(self, n_bands: usize) -> Self {
         Self { declared: self.declared.with_n_bands(n_bands), ..self }
@@ -97,6 +98,9 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
 impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, SharedIndexed> {
     /// A sequence whose block `(i, j)`, of `rows.size(i)` rows and `columns.size(j)` columns, is
     /// `block(i, j)`: in any order, on any thread.
+    ///
+    /// To reducers and [`Concatenate`](crate::Concatenate) a block of another size is
+    /// [`Error::GridMismatch`](crate::Error::GridMismatch).
     ///
     /// # Example
     ///
@@ -208,7 +212,10 @@ impl<'a, T: 'a, K: Kind> NestedLazyChunkSequence<'a, T, K> {
     ///
     /// # Errors
     ///
-    /// Those of [`collect`](Self::collect), and the aggregator's own.
+    /// - Those of [`collect`](Self::collect).
+    /// - To a reducer and to [`Concatenate`](crate::Concatenate): that blocks do not fit together, or
+    ///   not what was declared, with the block's index.
+    /// - The aggregator's own.
     pub fn compute<G: NestedSequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
         let bands = self.bands();
         bands.trace().consuming(|| aggregator.aggregate_nested(bands))

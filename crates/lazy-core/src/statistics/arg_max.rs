@@ -34,6 +34,25 @@ const NAME: &str = "the arg-max per row";
 pub struct ArgMax(());
 
 /// The result of [`ArgMax::per_row`]: one entry per row.
+///
+/// # Example
+///
+/// Of scores per class it is a prediction:
+///
+/// ```
+/// use lazy_core::{ArgMax, LazyChunkSequence, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let labels = [2, 0, 1];
+/// let scores =
+///     LazyChunkSequence::new(|| [array![[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]], array![[0.5, 0.1, 0.4]]]);
+/// let predicted = scores.convert(NdarrayConverter).compute(ArgMax::per_row())?;
+/// let n_right = predicted.indices.iter().zip(labels).filter(|(i, label)| **i == *label).count();
+/// assert_eq!(n_right, 2);
+/// // The least certain prediction.
+/// assert_eq!(predicted.values.fold(1.0, |least, value| value.min(least)), 0.5);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArgMaxPerRow {
     /// The index of the largest element within its row, in C order over all the row's axes.

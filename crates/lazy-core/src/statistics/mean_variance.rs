@@ -32,6 +32,23 @@ use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
 pub struct MeanVariance;
 
 /// The result of [`MeanVariance`].
+///
+/// # Example
+///
+/// One pass for the moments, and a second one that standardizes with them:
+///
+/// ```
+/// use lazy_core::{Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 1.0], array![5.0, 5.0]]);
+/// let moments = sequence.clone().convert(NdarrayConverter).compute(MeanVariance)?;
+/// let (mean, deviation) = (moments.mean, moments.standard_deviation(0));
+///
+/// let standardized = sequence.map(move |block| (block - mean) / deviation).compute(Concatenate)?;
+/// assert_eq!(standardized.to_vec(), [-1.0, -1.0, 1.0, 1.0]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// The number of elements.

@@ -11,8 +11,8 @@ const NAME: &str = "the top k per row";
 /// The `k` largest elements of each row in descending order, and their indices.
 ///
 /// NaN counts as the largest value, and equal elements come in the order of their indices. The
-/// order is exact for every dtype. The state is 24 · (`k` + 1) bytes per row; 24 bytes per element of one
-/// row come on top while a block is taken.
+/// order is exact for every dtype. The state is 24 · (`k` + 1) bytes per row; 24 bytes per
+/// element of one row come on top while a block is taken.
 ///
 /// # Errors
 ///
@@ -37,6 +37,27 @@ pub struct TopK {
 }
 
 /// The result of [`TopK::per_row`]: one row of `k` entries per row of the array.
+///
+/// # Example
+///
+/// Which training samples influence each test sample most, and all of them together:
+///
+/// ```
+/// use std::collections::BTreeSet;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, TopK};
+/// use ndarray::array;
+///
+/// // A row per test sample, a column per training sample.
+/// let influence =
+///     LazyChunkSequence::new(|| [array![[0.1, 5.0, 0.2, 3.0]], array![[0.3, 4.0, 0.9, 0.1]]]);
+/// let top = influence.convert(NdarrayConverter).compute(TopK::per_row(2))?;
+/// for (indices, values) in top.indices.rows().into_iter().zip(top.values.rows()) {
+///     println!("most influential are {indices}, with {values}");
+/// }
+/// assert_eq!(top.indices.iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3]));
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopKPerRow {
     /// The elements' indices within their row, in C order over all the row's axes.
@@ -46,7 +67,8 @@ pub struct TopKPerRow {
 }
 
 impl TopK {
-    /// The `k` largest elements of each row.
+    /// The `k` largest elements of each row. That there are so many is checked in the pass: before
+    /// the first block where the row type is declared.
     #[must_use]
     pub fn per_row(k: usize) -> TopK {
         TopK { k }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Failure, Produce, Step, Steps, Trace};
-use crate::{Cut, Declared, Error, Location, Result};
+use crate::{Cut, Declared, Error, Location, Result, panic_message};
 
 /// A running evaluation that names the block a failure belongs to, checks the declared number of
 /// bands, and never calls the producer again once it has failed or ended.
@@ -92,7 +92,7 @@ impl<'s, T> BlockStream<'s, T> {
             drop(in_producer);
             match started {
                 Ok(steps) => self.state = State::Running(steps),
-                Err(payload) => return Some(Err(panicked(payload, self.location(false)))),
+                Err(payload) => return Some(Err(panicked(&*payload, self.location(false)))),
             }
         }
         let State::Running(steps) = &mut self.state else { return None };
@@ -104,7 +104,7 @@ impl<'s, T> BlockStream<'s, T> {
             Ok(Some(Ok(step))) => step,
             Ok(Some(Err(failure))) => return Some(Err(failed(failure, self.location(in_band)))),
             Ok(None) => return self.end().err().map(Err),
-            Err(payload) => return Some(Err(panicked(payload, self.location(in_band)))),
+            Err(payload) => return Some(Err(panicked(&*payload, self.location(in_band)))),
         };
         if !self.in_band && Some(self.band) == self.declared.n_bands() {
             return Some(Err(Error::TooManyBlocks { unit: self.unit(), declared: self.band }));
@@ -153,7 +153,7 @@ pub(crate) fn guarded<T>(at: Location, block: impl FnOnce() -> Result<T, Failure
     match catch_unwind(AssertUnwindSafe(block)) {
         Ok(Ok(block)) => Ok(block),
         Ok(Err(failure)) => Err(failed(failure, at)),
-        Err(payload) => Err(panicked(payload, at)),
+        Err(payload) => Err(panicked(&*payload, at)),
     }
 }
 
@@ -164,13 +164,6 @@ fn failed(failure: Failure, at: Location) -> Error {
     }
 }
 
-fn panicked(payload: Box<dyn Any + Send>, at: Location) -> Error {
-    let message = match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => match payload.downcast::<&'static str>() {
-            Ok(message) => (*message).to_owned(),
-            Err(_) => "the panic carries no message".to_owned(),
-        },
-    };
-    Error::ProducerPanicked { at, message }
+fn panicked(payload: &(dyn Any + Send), at: Location) -> Error {
+    Error::ProducerPanicked { at, message: panic_message(payload).to_owned() }
 }

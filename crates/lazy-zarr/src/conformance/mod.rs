@@ -35,6 +35,20 @@ use crate::FileSystem;
 /// The cases are named `OPERATION::CLAIM`, such as `write::leaves_an_existing_file_as_it_was`. They
 /// know the file system through its operations alone, so symbolic links, permissions and what
 /// survives a crash are left to its own tests.
+///
+/// # Example
+///
+/// All cases but one that is known to fail:
+///
+/// ```
+/// use lazy_core::conformance::run_cases;
+/// use lazy_zarr::LocalFileSystem;
+/// use lazy_zarr::conformance::FileSystemSuite;
+///
+/// let suite = FileSystemSuite::new(|| (LocalFileSystem, tempfile::tempdir().unwrap()));
+/// let known = "remove_directory::of_a_file_fails";
+/// run_cases(suite.cases().into_iter().filter(|case| case.name() != known));
+/// ```
 pub struct FileSystemSuite {
     make: Arc<MakePlace>,
 }

@@ -12,6 +12,29 @@ use super::{EntryKind, FileSystem};
 /// The machine's own file systems, through `std::fs`.
 ///
 /// On Linux, directories are exchanged by `renameat2`; elsewhere that is unsupported.
+///
+/// # Example
+///
+/// Whether arrays in a directory are replaced in one step, as
+/// [`Existing::Replace`](crate::Existing::Replace) does where it can:
+///
+/// ```
+/// use std::io;
+///
+/// use lazy_zarr::{FileSystem, LocalFileSystem};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let (one, other) = (directory.path().join("one"), directory.path().join("other"));
+/// LocalFileSystem.create_directory(&one)?;
+/// LocalFileSystem.create_directory(&other)?;
+/// let in_one_step = match LocalFileSystem.exchange_directories(&one, &other) {
+///     Ok(()) => true,
+///     Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+///     Err(error) => return Err(error),
+/// };
+/// println!("arrays are replaced in one step: {in_one_step}");
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalFileSystem;
 

@@ -12,6 +12,37 @@ use bytes::Bytes;
 pub use local::LocalFileSystem;
 
 /// What a path leads to.
+///
+/// # Example
+///
+/// The staging directories that killed processes left behind:
+///
+/// ```
+/// use std::io;
+/// use std::path::{Path, PathBuf};
+///
+/// use lazy_zarr::{EntryKind, FileSystem, LocalFileSystem};
+///
+/// fn left_behind(directory: &Path) -> io::Result<Vec<PathBuf>> {
+///     let mut left = Vec::new();
+///     for name in LocalFileSystem.list(directory)? {
+///         let path = directory.join(&name);
+///         if name.to_string_lossy().contains(".staging-")
+///             && LocalFileSystem.kind(&path)? == Some(EntryKind::Directory)
+///         {
+///             left.push(path);
+///         }
+///     }
+///     Ok(left)
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let staging = directory.path().join(".values.zarr.staging-0");
+/// # std::fs::create_dir(&staging)?;
+/// # std::fs::write(directory.path().join("about.staging-0"), "a file")?;
+/// assert_eq!(left_behind(directory.path())?, [staging]);
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A directory.
@@ -22,14 +53,82 @@ pub enum EntryKind {
 
 /// The few operations on files and directories that writing and reading an array take.
 ///
-/// [`LocalFileSystem`] is the one that runs in earnest; another one can inject faults, or keep
-/// everything in memory. Errors are those of `std::io`, and their kinds matter where they are named.
-/// Several threads call the operations at once. Paths are those that users give, relative ones among
-/// them, whose directory is `.`; and what lies above and below them: the writer looks for groups in
-/// every directory up to the root.
+/// [`LocalFileSystem`] is the one that runs in earnest; another one, which
+/// [`Target::on`](crate::Target::on) takes, can inject faults, or keep everything in memory. Errors are
+/// those of `std::io`, and their kinds matter where they are named. Several threads call the operations at
+/// once. Paths are those that users give, relative ones among them, whose directory is `.`; and what lies
+/// above and below them: the writer looks for groups in every directory up to the root.
 ///
 /// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an
 /// implementation of one's own.
+///
+/// # Example
+///
+/// A disk that is full, to see what a program makes of it:
+///
+/// ```
+/// use std::io;
+/// use std::path::Path;
+/// use std::sync::Arc;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{FileSystem, LocalFileSystem, Target, ToZarr};
+/// use ndarray::array;
+///
+/// #[derive(Debug)]
+/// struct FullDisk;
+///
+/// impl FileSystem for FullDisk {
+///     fn write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+///         Err(io::ErrorKind::StorageFull.into())
+///     }
+///     // The other operations are those of `LocalFileSystem`.
+/// #   fn kind(&self, path: &Path) -> io::Result<Option<lazy_zarr::EntryKind>> {
+/// #       LocalFileSystem.kind(path)
+/// #   }
+/// #   fn canonicalize(&self, path: &Path) -> io::Result<std::path::PathBuf> {
+/// #       LocalFileSystem.canonicalize(path)
+/// #   }
+/// #   fn check_writable(&self, directory: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.check_writable(directory)
+/// #   }
+/// #   fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
+/// #       LocalFileSystem.is_same_device(one, other)
+/// #   }
+/// #   fn list(&self, directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+/// #       LocalFileSystem.list(directory)
+/// #   }
+/// #   fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<bytes::Bytes> {
+/// #       LocalFileSystem.read(path, offset, length)
+/// #   }
+/// #   fn size(&self, path: &Path) -> io::Result<u64> {
+/// #       LocalFileSystem.size(path)
+/// #   }
+/// #   fn create_directory(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.create_directory(path)
+/// #   }
+/// #   fn create_directories(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.create_directories(path)
+/// #   }
+/// #   fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.rename_directory(from, to)
+/// #   }
+/// #   fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.exchange_directories(one, other)
+/// #   }
+/// #   fn remove_directory(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.remove_directory(path)
+/// #   }
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// let target = Target::on(Arc::new(FullDisk), directory.path().join("values.zarr"));
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
+/// let error = sequence.to_zarr(target).unwrap_err();
+/// assert!(error.to_string().ends_with("; the target is as it was"));
+/// assert_eq!(LocalFileSystem.list(directory.path())?.len(), 0, "nothing is left behind");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// What lies at `path`, symbolic links followed; none when nothing does, as below a file.
     ///
