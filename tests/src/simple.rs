@@ -3,8 +3,9 @@
 #![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails the test that calls it")]
 
 use std::path::Path;
+use std::sync::Arc;
 
-use lazy_chunks::zarr::{ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence};
 
 /// A block of zeros.
@@ -50,4 +51,28 @@ pub fn names(directory: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Asserts that storing with a sink of these settings fails with this message wherever it goes, and that
+/// nothing is left behind: no array, no staging, and what was there is unchanged.
+#[track_caller]
+pub fn assert_not_stored(sequence: &impl ToZarr, sink: fn(Target) -> ZarrSink, message: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.zarr");
+    let error = sequence.to_zarr(sink(path.into())).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert_eq!(names(directory.path()), [""; 0]);
+
+    let path = directory.path().join("old.zarr");
+    let old = flat(&[&[2, 3]]).to_zarr(&path).unwrap();
+    let error = sequence.to_zarr(sink((&path).into()).with_existing(Existing::Replace));
+    assert_eq!(error.unwrap_err().to_string(), message);
+    assert_eq!(names(directory.path()), ["old.zarr"]);
+    assert_eq!(old.read().unwrap(), zeros(&[2, 3]));
+
+    let store = Arc::new(MemoryStore::new());
+    let error = sequence.to_zarr(sink(Arc::clone(&store).into())).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert!(StoredArray::open(Arc::clone(&store)).is_err());
+    flat(&[&[2, 3]]).to_zarr(store).expect("a vacant store");
 }

@@ -43,11 +43,13 @@
 //! with the seconds for encoding and for writing, at `TRACE`.
 
 mod assembler;
+mod attribute;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod destination;
 mod error;
+mod existing;
 mod filesystem;
 mod format;
 mod layout;
@@ -64,8 +66,9 @@ mod writer;
 
 pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
 pub use error::{Error, Result};
+pub use existing::Existing;
 pub use filesystem::{EntryKind, FileSystem, LocalFileSystem};
-pub use sink::{Existing, ZarrSink};
+pub use sink::ZarrSink;
 pub use stored::{MissingChunks, StoredArray};
 pub use target::Target;
 pub use to_zarr::ToZarr;

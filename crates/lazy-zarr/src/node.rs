@@ -78,6 +78,35 @@ pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Re
     })
 }
 
+/// The names of what may be a member of the group at a path, in order.
+pub(crate) fn members_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Vec<String>> {
+    let examine = |source| Error::Examine { path: path.to_owned(), source };
+    let mut names = Vec::new();
+    for name in file_system.list(path).map_err(examine)? {
+        if file_system.kind(&path.join(&name)).map_err(examine)? == Some(EntryKind::Directory) {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The names of what may be a member of the group below a prefix of a store, in order.
+pub(crate) fn members_in_store(
+    store: &dyn ReadableWritableListableStorageTraits,
+    prefix: &StorePrefix,
+) -> Result<Vec<String>> {
+    let below = store
+        .list_dir(prefix)
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+    let name = |below: &StorePrefix| {
+        below.as_str()[prefix.as_str().len()..].trim_end_matches('/').to_owned()
+    };
+    let mut names: Vec<_> = below.prefixes().iter().map(name).collect();
+    names.sort();
+    Ok(names)
+}
+
 /// What lies below a prefix of a store.
 pub(crate) fn node_in_store(
     store: &dyn ReadableWritableListableStorageTraits,

@@ -8,55 +8,11 @@ use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Observ
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::attribute::attribute;
 use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
-use crate::provenance;
 use crate::write::Write;
-use crate::{Checksum, Codec, Error, Result, StoredArray, Target};
-
-/// What happens when there is an array at the target already.
-///
-/// Whatever is chosen, files, groups and directories that hold no Zarr array are never touched; an empty
-/// directory counts as nothing.
-///
-/// # Example
-///
-/// A write that is to replace an array, and fails, leaves the old one:
-///
-/// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
-/// use lazy_zarr::{Existing, StoredArray, ToZarr, ZarrSink};
-/// use ndarray::array;
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("values.zarr");
-/// LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(&path)?;
-///
-/// let replacing = ZarrSink::new(&path).with_existing(Existing::Replace);
-/// let failing = LazyChunkSequence::try_new(|| [Ok(array![3, 4]), Err("the model diverged")]);
-/// failing.convert(NdarrayConverter).to_zarr(replacing.clone()).unwrap_err();
-/// assert_eq!(StoredArray::open(&path)?.read()?.as_slice::<i32>()?, [1, 2]);
-///
-/// LazyChunkSequence::new(|| [array![5]]).convert(NdarrayConverter).to_zarr(replacing)?;
-/// assert_eq!(StoredArray::open(&path)?.read()?.as_slice::<i32>()?, [5]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Existing {
-    /// An error, before the first block is computed.
-    #[default]
-    Fail,
-    /// The array is replaced when the new one is complete: in one step, or, where the file system
-    /// cannot exchange two directories, by two renames with nothing at the target in between. On a
-    /// store that cannot rename, such as one in memory, it is an error before the first block is
-    /// computed ([`Error::ReplaceUnsupported`]).
-    Replace,
-    /// As `Replace`; but on a store that cannot rename, the old array is removed when the first
-    /// chunk is written, so that it is lost when the write fails, and must not be what the new one
-    /// is computed from.
-    ReplaceInPlace,
-}
+use crate::{Checksum, Codec, Error, Existing, Result, StoredArray, Target};
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
 ///
@@ -435,31 +391,6 @@ impl ZarrSink {
             dimension_names: self.dimension_names.clone(),
             attributes: self.attributes.clone(),
         }
-    }
-}
-
-/// An attribute's value as JSON; what is wrong with it, when it has none.
-fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
-    if name == provenance::ATTRIBUTE {
-        return Err("its name is that of what the sink writes down itself".to_owned());
-    }
-    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-    // A number that JSON does not have becomes null in it, unlike in CBOR.
-    match ciborium::Value::serialized(value) {
-        Ok(value) if holds_non_finite(&value) => {
-            Err("it holds NaN or an infinity, which JSON does not have".to_owned())
-        }
-        Ok(_) => Ok(json),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn holds_non_finite(value: &ciborium::Value) -> bool {
-    match value {
-        ciborium::Value::Float(number) => !number.is_finite(),
-        ciborium::Value::Array(values) => values.iter().any(holds_non_finite),
-        ciborium::Value::Map(entries) => entries.iter().any(|(_, value)| holds_non_finite(value)),
-        _ => false,
     }
 }
 

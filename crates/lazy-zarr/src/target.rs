@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use zarrs::storage::{ReadableWritableListableStorage, ReadableWritableListableStorageTraits};
+use zarrs::storage::{
+    ReadableWritableListableStorage, ReadableWritableListableStorageTraits, StorePrefix,
+};
 
 use crate::{Error, FileSystem, LocalFileSystem, Result};
 
@@ -239,6 +241,17 @@ fn check_store_path(path: &str) -> Result<()> {
             reason: "it starts with / and has no empty parts, as / or /group/array".to_owned(),
         }),
     }
+}
+
+/// The prefix of the keys of a member, below a path in a store.
+pub(crate) fn store_prefix(path: &str, members: &[String]) -> Result<StorePrefix> {
+    let names = path.split('/').chain(members.iter().map(String::as_str));
+    let prefix: String =
+        names.filter(|name| !name.is_empty()).flat_map(|name| [name, "/"]).collect();
+    StorePrefix::new(prefix).map_err(|error| Error::InvalidStorePath {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Whether a member of a group can have this name; the rules are those of Zarr v3.

@@ -11,6 +11,7 @@ use zarrs::storage::{
 
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_in_store, zarr_node_in_store};
+use crate::target::store_prefix;
 use crate::{Error, Existing, Result, Target};
 
 /// An array that is written to its own place, the metadata last.
@@ -39,17 +40,14 @@ impl InPlace {
         members: &[String],
         existing: Existing,
     ) -> Result<InPlace> {
-        let mut names = vec![path.trim_matches('/')];
-        names.retain(|name| !name.is_empty());
         let mut groups = Vec::new();
-        for name in members {
-            let group = prefix_of(&names)?;
+        for n_members in 0..members.len() {
+            let group = store_prefix(path, &members[..n_members])?;
             let node = node_in_store(&*store, &group)?;
             is_missing_group(target, node, &format_args!("store:/{group}"))?;
             groups.push(group);
-            names.push(name);
         }
-        let prefix = prefix_of(&names)?;
+        let prefix = store_prefix(path, members)?;
         let node = node_in_store(&*store, &prefix)?;
         check_existing(target, node, existing)?;
         let mut below = prefix.clone();
@@ -63,7 +61,7 @@ impl InPlace {
         }
         Ok(InPlace {
             store,
-            path: format!("/{}", names.join("/")),
+            path: format!("/{}", prefix.as_str().trim_end_matches('/')),
             prefix,
             groups,
             made_groups: Mutex::default(),
@@ -150,13 +148,4 @@ impl Drop for InPlace {
             }
         }
     }
-}
-
-fn prefix_of(names: &[&str]) -> Result<StorePrefix> {
-    if names.is_empty() {
-        return Ok(StorePrefix::root());
-    }
-    let path = names.join("/");
-    StorePrefix::new(format!("{path}/"))
-        .map_err(|error| Error::InvalidStorePath { path, reason: error.to_string() })
 }

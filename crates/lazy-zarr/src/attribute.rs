@@ -1,0 +1,31 @@
+//! The user's attributes as JSON.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::provenance;
+
+/// An attribute's value as JSON; what is wrong with it, when it has none.
+pub(crate) fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
+    if name == provenance::ATTRIBUTE {
+        return Err("its name is that of what the sink writes down itself".to_owned());
+    }
+    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    // A number that JSON does not have becomes null in it, unlike in CBOR.
+    match ciborium::Value::serialized(value) {
+        Ok(value) if holds_non_finite(&value) => {
+            Err("it holds NaN or an infinity, which JSON does not have".to_owned())
+        }
+        Ok(_) => Ok(json),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn holds_non_finite(value: &ciborium::Value) -> bool {
+    match value {
+        ciborium::Value::Float(number) => !number.is_finite(),
+        ciborium::Value::Array(values) => values.iter().any(holds_non_finite),
+        ciborium::Value::Map(entries) => entries.iter().any(|(_, value)| holds_non_finite(value)),
+        _ => false,
+    }
+}

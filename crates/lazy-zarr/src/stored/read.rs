@@ -1,0 +1,156 @@
+//! The elements of a stored array: whole, by region, or as a sequence.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use lazy_core::{
+    ArrayBlock, BlockSizes, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed,
+};
+use zarrs::array::{ArrayBytes, ArraySubset, CodecOptions};
+
+use super::StoredArray;
+use crate::{Error, Result};
+
+impl StoredArray {
+    /// Reads the whole array.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_region`](Self::read_region).
+    pub fn read(&self) -> Result<ArrayBlock> {
+        let region: Vec<_> = self.shape.iter().map(|&size| 0..size).collect();
+        self.read_region(&region)
+    }
+
+    /// Reads a region: one range of indices for each axis.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Region`] when the region does not lie within the array.
+    /// - [`Error::ReadChunk`] when a chunk is missing, or cannot be read or decoded.
+    /// - [`Error::Read`] when it is not one chunk that fails.
+    pub fn read_region(&self, region: &[Range<usize>]) -> Result<ArrayBlock> {
+        let fits = region.len() == self.shape.len()
+            && region
+                .iter()
+                .zip(&self.shape)
+                .all(|(range, &size)| range.start <= range.end && range.end <= size);
+        if !fits {
+            return Err(Error::Region { region: region.to_vec(), shape: self.shape.clone() });
+        }
+        let shape: Vec<_> = region.iter().map(Range::len).collect();
+        if shape.contains(&0) {
+            return Ok(ArrayBlock::new(self.dtype, shape, bytes::Bytes::new())?);
+        }
+        let failed = |source: lazy_core::BoxError| Error::Read {
+            target: self.target.clone(),
+            region: region.to_vec(),
+            source,
+        };
+        let ranges: Vec<_> =
+            region.iter().map(|range| range.start as u64..range.end as u64).collect();
+        let subset = ArraySubset::new_with_ranges(&ranges);
+        let bytes: ArrayBytes<'static> = self
+            .array
+            .retrieve_array_subset_opt(&subset, &one_thread())
+            .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error.into())))?;
+        let bytes =
+            bytes.into_fixed().map(Cow::into_owned).map_err(|error| failed(error.into()))?;
+        ArrayBlock::new(self.dtype, shape, bytes.into()).map_err(|error| failed(error.into()))
+    }
+
+    /// The first chunk of a region that cannot be read, and why.
+    fn broken_chunk(&self, subset: &ArraySubset) -> Option<Error> {
+        let chunks = self.array.chunks_in_array_subset(subset).ok().flatten()?;
+        chunks.indices().into_iter().find_map(|chunk| {
+            let read = self.array.retrieve_chunk_opt::<ArrayBytes<'static>>(&chunk, &one_thread());
+            read.err().map(|error| Error::ReadChunk {
+                target: self.target.clone(),
+                chunk: chunk.iter().map(|&index| index as usize).collect(),
+                key: self.array.chunk_key_encoding().encode(&chunk).to_string(),
+                source: error.into(),
+            })
+        })
+    }
+
+    /// The array as a sequence of blocks of these many rows, each read when it is asked for.
+    ///
+    /// Blocks of a whole number of chunks' rows ([`chunk_shape`](Self::chunk_shape)) read every chunk
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows. A block that cannot be
+    /// read fails the evaluation as its producer: [`lazy_core::Error::Producer`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// #
+    /// # use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_core::{BlockSizes, MeanVariance};
+    /// # use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// # use ndarray::Array2;
+    ///
+    /// # let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([10, 3]);
+    /// # let stored = LazyChunkSequence::new(|| (0..5).map(|i| Array2::from_elem((5, 3), i as f64)))
+    /// #     .convert(NdarrayConverter)
+    /// #     .to_zarr(sink)?;
+    /// // Statistics of what was stored, a row of chunks at a time.
+    /// let rows = BlockSizes::uniform(stored.shape()[0], stored.chunk_shape()[0]);
+    /// let moments = stored.sequence(rows)?.compute(MeanVariance)?;
+    /// assert_eq!((moments.count, moments.mean), (75, 2.0));
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
+    pub fn sequence(
+        &self,
+        rows: impl Into<BlockSizes>,
+    ) -> Result<LazyChunkSequence<'static, ArrayBlock, SharedIndexed>> {
+        let rows = self.blocks_along(0, rows.into())?;
+        let (stored, sizes) = (self.clone(), rows.clone());
+        let sequence = LazyChunkSequence::try_from_fn(rows, move |i| {
+            let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
+            region[0] = sizes.range(i);
+            stored.read_region(&region)
+        });
+        Ok(sequence.with_row_type(self.dtype, &self.shape[1..]))
+    }
+
+    /// The array as a nested sequence of blocks of these many rows and columns, each read when it
+    /// is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlockSizes`] when the blocks do not add up to the array's rows and columns, or there are
+    /// no columns. A block that cannot be read fails the evaluation, as in
+    /// [`sequence`](Self::sequence).
+    pub fn nested_sequence(
+        &self,
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+    ) -> Result<NestedLazyChunkSequence<'static, ArrayBlock, SharedIndexed>> {
+        let rows = self.blocks_along(0, rows.into())?;
+        let columns = self.blocks_along(1, columns.into())?;
+        let (stored, row_sizes, column_sizes) = (self.clone(), rows.clone(), columns.clone());
+        let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, move |i, j| {
+            let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
+            region[0] = row_sizes.range(i);
+            region[1] = column_sizes.range(j);
+            stored.read_region(&region)
+        });
+        Ok(sequence.with_row_type(self.dtype, &self.shape[1..]))
+    }
+
+    fn blocks_along(&self, axis: usize, sizes: BlockSizes) -> Result<BlockSizes> {
+        if self.shape.get(axis) == Some(&sizes.total()) {
+            return Ok(sizes);
+        }
+        Err(Error::BlockSizes { axis, actual: sizes.total(), shape: self.shape.clone() })
+    }
+}
+
+/// One thread: blocks are what is spread over threads.
+fn one_thread() -> CodecOptions {
+    CodecOptions::default().with_concurrent_target(1)
+}

@@ -1,0 +1,254 @@
+//! What settings and targets that make no sense get: an error before the first block is computed.
+
+use std::sync::Arc;
+
+use lazy_chunks::DType;
+use lazy_chunks::zarr::{self, Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_tests::{
+    Fault, FaultyFileSystem, assert_not_stored, assert_target_refused, flat, names, nested,
+    never_computed,
+};
+
+#[test]
+fn an_existing_array_is_an_error_before_the_first_block() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    flat(&[&[1, 2]]).to_zarr(&path).unwrap();
+    assert_target_refused(&path, "a.zarr exists already; remove it, or ask for it to be replaced");
+    assert_eq!(names(directory.path()), ["a.zarr"]);
+
+    let store = Arc::new(MemoryStore::new());
+    flat(&[&[1, 2]]).to_zarr(Arc::clone(&store)).unwrap();
+    assert_target_refused(Arc::clone(&store), "store:/ exists already");
+    let replace = ZarrSink::new(Arc::clone(&store)).with_existing(Existing::Replace);
+    assert_target_refused(replace, "lies in a store that cannot rename");
+    assert_eq!(StoredArray::open(store).unwrap().shape(), [1, 2]);
+}
+
+#[test]
+fn what_is_no_array_is_never_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), "precious").unwrap();
+    std::fs::create_dir(path("directory")).unwrap();
+    std::fs::write(path("directory/file"), "precious").unwrap();
+    std::fs::create_dir(path("group")).unwrap();
+    std::fs::write(path("group/zarr.json"), r#"{"zarr_format":3,"node_type":"group"}"#).unwrap();
+    std::fs::create_dir(path("v2")).unwrap();
+    std::fs::write(path("v2/.zgroup"), "{}").unwrap();
+    std::fs::create_dir(path("broken")).unwrap();
+    std::fs::write(path("broken/zarr.json"), "{").unwrap();
+
+    for existing in [Existing::Fail, Existing::Replace, Existing::ReplaceInPlace] {
+        let sink = |name| ZarrSink::new(path(name)).with_existing(existing);
+        assert_target_refused(sink("file"), "is a file, which is never overwritten");
+        assert_target_refused(sink("directory"), "holds data that is no Zarr array");
+        assert_target_refused(sink("broken"), "holds data that is no Zarr array");
+        let group = "is a Zarr group, which is never replaced by an array";
+        assert_target_refused(sink("group"), group);
+        assert_target_refused(sink("v2"), group);
+        assert_target_refused(sink("file/below.zarr"), "cannot be written");
+    }
+    assert_eq!(std::fs::read_to_string(path("file")).unwrap(), "precious");
+    assert_eq!(std::fs::read_to_string(path("directory/file")).unwrap(), "precious");
+    assert_eq!(names(directory.path()), ["broken", "directory", "file", "group", "v2"]);
+
+    let store = Arc::new(MemoryStore::new());
+    flat(&[&[1]]).to_zarr(Target::in_store(Arc::clone(&store), "/a/b")).unwrap();
+    assert_target_refused(Target::in_store(store, "/a"), "holds data that is no Zarr array");
+}
+
+#[test]
+fn an_array_holds_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    flat(&[&[1, 2]]).to_zarr(&path).unwrap();
+    assert_target_refused(path.join("b/c.zarr"), "lies in the Zarr array");
+    assert_target_refused(path.join("c/b.zarr"), "lies in the Zarr array");
+
+    let store = Arc::new(MemoryStore::new());
+    flat(&[&[1, 2]]).to_zarr(Target::in_store(Arc::clone(&store), "/a")).unwrap();
+    assert_target_refused(Target::in_store(store, "/a/x/b"), "lies in the Zarr array store:/a/");
+}
+
+#[test]
+fn consolidated_metadata_is_not_made_untrue() {
+    let directory = tempfile::tempdir().unwrap();
+    let group = directory.path().join("group");
+    std::fs::create_dir_all(group.join("below")).unwrap();
+    let metadata = r#"{"zarr_format":3,"node_type":"group","consolidated_metadata":{}}"#;
+    std::fs::write(group.join("zarr.json"), metadata).unwrap();
+    for path in ["a.zarr", "below/a.zarr"] {
+        assert_target_refused(group.join(path), "whose consolidated metadata would no longer be");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_is_no_vacant_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(directory.path().join("missing"), &link).unwrap();
+    assert_target_refused(&link, "is a file, which is never overwritten");
+}
+
+#[test]
+fn what_an_unset_variable_names_is_refused() {
+    assert_target_refused("", "holds data that is no Zarr array");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_an_error_before_the_first_block() {
+    let directory = tempfile::tempdir().unwrap();
+    let file_system =
+        Arc::new(FaultyFileSystem::new(Fault { change: Some(0), ..Fault::default() }));
+    let target = Target::on(file_system, directory.path().join("a.zarr"));
+    assert_target_refused(target, "a.zarr cannot be written: nothing can be made in");
+}
+
+#[test]
+fn targets_are_paths_file_urls_and_stores() {
+    assert_target_refused("s3://bucket/a.zarr", "s3://bucket/a.zarr has the scheme s3");
+    assert_target_refused("file://elsewhere/a.zarr", "it names a host");
+    let store = || Arc::new(MemoryStore::new());
+    assert_target_refused(Target::in_store(store(), "a"), "is no path within a store");
+    assert_target_refused(Target::in_store(store(), "/a//b"), "is no path within a store");
+}
+
+#[test]
+fn chunk_shapes_fit_the_array() {
+    let zero = |target: Target| ZarrSink::new(target).with_chunk_shape([2, 0]);
+    let message =
+        "the chunk shape [2, 0] is impossible: it has at least one element along each axis";
+    assert_not_stored(&flat(&[&[2, 3]]), zero, message);
+    assert_target_refused(zero("unused.zarr".into()), message);
+
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_chunk_shape([2]),
+        "the chunk shape [2] does not have the array's 2 axes",
+    );
+    let declared = never_computed().with_row_type(DType::Float32, [3]);
+    let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([2]);
+    assert!(matches!(declared.to_zarr(sink), Err(zarr::Error::ChunkRank { n_axes: 2, .. })));
+
+    assert_not_stored(
+        &nested(&[&[&[2, 3]]]),
+        |target| ZarrSink::new(target).with_chunk_shape([usize::MAX / 8, 3]),
+        "the chunk shape [2305843009213693951, 3] is impossible: it is larger than memory can be",
+    );
+}
+
+#[test]
+fn shards_are_whole_chunks() {
+    assert_target_refused(
+        ZarrSink::new("unused.zarr").with_shard_shape([4, 0]),
+        "the shard shape [4, 0] is impossible: it has at least one element along each axis",
+    );
+    for shard_shape in [vec![4, 7], vec![5, 6], vec![4], vec![2, 3]] {
+        let message = format!(
+            "the shard shape {shard_shape:?} is not a whole number of chunks of shape [4, 3] along \
+             each axis"
+        );
+        let sink = ZarrSink::new("unused.zarr").with_chunk_shape([4, 3]);
+        assert_target_refused(sink.with_shard_shape(shard_shape), &message);
+    }
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_shard_shape([2]),
+        "the shard shape [2] does not have the array's 2 axes",
+    );
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_shard_shape([usize::MAX / 8, 3]),
+        "the shard shape [2305843009213693951, 3] is impossible: it is larger than memory can be",
+    );
+}
+
+#[test]
+fn a_codec_takes_the_chunk() {
+    // 2 GiB, by the shape and by the bytes that automatic chunks may have.
+    let message = "chunks of 2147483648 bytes are more than the 2147483631 that the codec blosc \
+                   takes; ask for smaller ones";
+    let sinks: [fn(Target) -> ZarrSink; 2] = [
+        |target| ZarrSink::new(target).with_chunk_shape([1 << 19, 1 << 10]),
+        |target| ZarrSink::new(target).with_chunk_bytes(1 << 31),
+    ];
+    for sink in sinks {
+        assert_not_stored(&flat(&[&[2, 3]]), sink, message);
+        let declared = never_computed().with_row_type(DType::Float32, [3]);
+        let error = declared.to_zarr(sink(Arc::new(MemoryStore::new()).into())).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn attributes_are_json() {
+    let refused = |sink: ZarrSink, message: &str| assert_target_refused(sink, message);
+    let sink = || ZarrSink::new("unused.zarr");
+    let no_number = "the attribute \"a\" cannot be stored: it holds NaN or an infinity, which JSON \
+                     does not have";
+    refused(sink().with_attribute("a", f64::NAN), no_number);
+    refused(sink().with_attribute("a", [Some(1.0), Some(f32::INFINITY), None]), no_number);
+    let nested = std::collections::BTreeMap::from([("x", vec![f64::NEG_INFINITY])]);
+    refused(sink().with_attribute("a", nested), no_number);
+    let keys = std::collections::BTreeMap::from([([1, 2], 3)]);
+    refused(
+        sink().with_attribute("a", keys),
+        "the attribute \"a\" cannot be stored: key must be a string",
+    );
+    refused(
+        sink().with_attribute("provenance", "mine"),
+        "the attribute \"provenance\" cannot be stored: its name is that of what the sink writes \
+         down itself",
+    );
+}
+
+#[test]
+fn settings_make_sense() {
+    use zarr::{BloscCompressor, Codec, Shuffle};
+
+    assert_target_refused(
+        ZarrSink::new("unused.zarr").with_codec(Codec::Zstd { level: 23 }),
+        "the zstd level is 23, but it must be between -131072 and 22",
+    );
+    assert_target_refused(
+        ZarrSink::new("unused.zarr").with_codec(Codec::Gzip { level: 10 }),
+        "the gzip level is 10, but it must be between 0 and 9",
+    );
+    let (compressor, shuffle) = (BloscCompressor::Lz4, Shuffle::Bit);
+    assert_target_refused(
+        ZarrSink::new("unused.zarr").with_codec(Codec::Blosc { compressor, level: 10, shuffle }),
+        "the blosc level is 10, but it must be between 0 and 9",
+    );
+    assert_target_refused(
+        ZarrSink::new("unused.zarr").with_writer_threads(0),
+        "the number of writer threads is 0, but it must be between 1 and 1024",
+    );
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_dimension_names(["row"]),
+        "there are 1 dimension names [\"row\"], but the array has 2 axes",
+    );
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_fill_value(0_f64),
+        "the fill value has dtype float64, but the array has float32",
+    );
+}
+
+#[test]
+fn reading_names_what_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let stored = flat(&[&[2, 3]]).to_zarr(directory.path().join("b.zarr")).unwrap();
+    let reversed = std::ops::Range { start: 1, end: 0 };
+    for region in [vec![0..3, 0..3], vec![0..2, 0..3, 0..1], vec![reversed, 0..3]] {
+        let error = stored.read_region(&region).unwrap_err().to_string();
+        assert!(error.contains("does not lie within an array of shape [2, 3]"), "{error}");
+    }
+    assert_eq!(
+        stored.sequence([1, 2]).unwrap_err().to_string(),
+        "blocks of 3 elements in all do not cut axis 0 of an array of shape [2, 3]"
+    );
+    assert!(stored.nested_sequence([2], [2]).is_err());
+}
