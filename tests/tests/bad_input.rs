@@ -284,7 +284,7 @@ fn a_failing_statistic_leaves_the_target_untouched() {
     let reducers = (ZarrSink::new(Arc::clone(&store)), TopK::per_row(4));
     assert_eq!(
         flat(&[&[2, 3]]).compute(reducers).unwrap_err().to_string(),
-        "the top k per row: k is 4, but a row has 3 elements"
+        "block 0 could not be reduced: the top k per row: k is 4, but a row has 3 elements"
     );
     assert!(StoredArray::open(store).is_err());
 }
@@ -295,8 +295,8 @@ fn statistics_refuse_what_they_cannot_take() {
     let sequence = LazyChunkSequence::new(|| [complex.clone()]).convert(NdarrayConverter);
     assert_eq!(
         sequence.compute(MeanVariance).unwrap_err().to_string(),
-        "the mean and variance cannot take dtype complex128; it takes bool, integers and real \
-         floats"
+        "block 0 could not be reduced: the mean and variance cannot take dtype complex128; it takes \
+         bool, integers and real floats"
     );
 
     let computed = Cell::new(false);

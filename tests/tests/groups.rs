@@ -110,7 +110,7 @@ fn a_fault_at_any_operation_leaves_no_group_or_a_whole_one() {
         let path = directory.path().join("below/g.zarr");
         let fault = Fault { change: Some(n), ..Fault::default() };
         let file_system = Arc::new(FaultyFileSystem::new(fault));
-        let target = Target::on(Arc::clone(&file_system) as Arc<_>, &path);
+        let target = Target::on(Arc::clone(&file_system), &path);
         let result = flat(&[&[2, 3]]).to_zarr(target.member("inner").member("a"));
         let found = StoredArray::open(Target::from(&path).member("inner").member("a"));
         assert_eq!(result.is_ok(), found.is_ok(), "fault {n}");

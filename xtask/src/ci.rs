@@ -26,7 +26,9 @@ const STEPS: [Step; 11] = [
     }),
     ("documentation", |shell| {
         let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-        Ok(cmd!(shell, "cargo doc --workspace --no-deps --document-private-items").run()?)
+        let features = "lazy-chunks/indicatif,lazy-chunks/conformance";
+        let doc = cmd!(shell, "cargo doc --workspace --features {features} --no-deps");
+        Ok(doc.arg("--document-private-items").run()?)
     }),
     ("example", example::run),
     ("interop", interop::run),

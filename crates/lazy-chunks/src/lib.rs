@@ -53,6 +53,10 @@
 //! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
 //! | `conformance` | `conformance` | test cases for converters and file systems of your own |
 //!
+//! Examples on the pages of what comes from a backend say `lazy_core` and `lazy_zarr`: read `lazy_chunks`
+//! and `lazy_chunks::zarr`. The signatures hold types of `ndarray` 0.17, and for those who implement a
+//! trait of `bytes` 1 (`zarr::FileSystem`) and `serde` 1 ([`Statistic`]).
+//!
 //! Nothing but a progress bar is printed; passes and writes are `tracing` spans at level `DEBUG`. Errors
 //! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`).
 

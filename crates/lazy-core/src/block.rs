@@ -8,6 +8,7 @@ use ndarray::{Array, ArrayViewD, Dimension};
 use num_complex::Complex;
 
 use crate::dtype::with_element;
+use crate::statistics::{Real, not_real};
 use crate::{DType, Element, Error, Result};
 
 /// A dense array in C order, of a dtype known at run time: what every tensor type is converted to.
@@ -133,6 +134,33 @@ impl ArrayBlock {
             return Err(Error::DTypeMismatch { expected: A::DTYPE, actual: self.dtype });
         }
         Ok(elements(&self.data))
+    }
+
+    /// Calls a function with each element as `f64`, in C order: the nearest, for integers beyond 2⁵³.
+    ///
+    /// [`view`](Self::view) hands out the elements as what they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedDType`] when the elements are complex.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::ArrayBlock;
+    ///
+    /// let mut sum = 0.0;
+    /// ArrayBlock::from_vec([3], vec![1_u8, 2, 3])?.for_each_f64(|value| sum += value)?;
+    /// assert_eq!(sum, 6.0);
+    /// # Ok::<(), lazy_core::Error>(())
+    /// ```
+    pub fn for_each_f64(&self, mut function: impl FnMut(f64)) -> Result<()> {
+        with_element!(
+            self.dtype,
+            real A => elements::<A>(&self.data).iter().for_each(|x| function(x.to_f64())),
+            _ => return Err(not_real("for_each_f64", self.dtype))
+        );
+        Ok(())
     }
 
     /// The block as an ndarray view of dynamic dimension.

@@ -206,17 +206,26 @@ pub enum Error {
         /// The shape of the array.
         shape: Vec<usize>,
     },
-    /// A dtype cannot be taken.
+    /// A dtype cannot be taken. Statistics and converters of one's own return it as well.
     #[error("{taker} cannot take dtype {dtype}; {supported}")]
     UnsupportedDType {
-        /// What cannot take it.
+        /// What cannot take it: the beginning of the message.
         taker: String,
         /// The dtype.
         dtype: DType,
-        /// What could be taken instead.
+        /// What could be taken instead: a clause that follows a semicolon, such as `it takes float32`.
         supported: &'static str,
     },
-    /// A statistic is configured in a way that makes no sense, or has no value for the data.
+    /// A reducer refused a block.
+    #[error("{at} could not be reduced: {source}")]
+    Reduction {
+        /// The block.
+        at: Location,
+        /// Why it was refused.
+        source: Box<Error>,
+    },
+    /// A statistic is configured in a way that makes no sense, or has no value for the data. Statistics
+    /// of one's own return it as well.
     #[error("{statistic}: {problem}")]
     Statistic {
         /// The statistic.
@@ -224,15 +233,28 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// An error of an aggregator or a sink outside this crate.
+    /// An error of an aggregator, a reducer or a sink outside this crate, handed on as it is.
     #[error(transparent)]
     Other(#[from] BoxError),
 }
 
 impl Error {
-    /// Wraps an error of an aggregator's own.
+    /// Wraps an error of an aggregator's or a reducer's own.
     pub fn other(error: impl Into<BoxError>) -> Error {
         Error::Other(error.into())
+    }
+
+    /// This error of a reducer, with the block that it was handed, where it does not name one itself.
+    pub(crate) fn in_reduction(self, at: Location) -> Error {
+        match self {
+            Error::InvalidData { .. }
+            | Error::InvalidBool { .. }
+            | Error::DTypeMismatch { .. }
+            | Error::RankMismatch { .. }
+            | Error::UnsupportedDType { .. }
+            | Error::Statistic { .. } => Error::Reduction { at, source: Box::new(self) },
+            error => error,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Existing {
     /// The array is replaced when the new one is complete: in one step, or, where the file system
     /// cannot exchange two directories, by two renames with nothing at the target in between. On a
     /// store that cannot rename, such as one in memory, it is an error before the first block is
-    /// computed ([`Error::ReplaceUnsupported`]).
+    /// computed ([`Error::ReplaceUnsupported`](crate::Error::ReplaceUnsupported)).
     Replace,
     /// As `Replace`; but on a store that cannot rename, the old array is removed when the first
     /// chunk is written, so that it is lost when the write fails, and must not be what the new one

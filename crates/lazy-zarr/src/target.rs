@@ -67,8 +67,8 @@ pub(crate) enum ResolvedPlace {
 
 impl Target {
     /// A path of a file system other than the machine's.
-    pub fn on(file_system: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Target {
-        Target::at(Place::Path { file_system, path: path.into() })
+    pub fn on(file_system: impl FileSystem, path: impl Into<PathBuf>) -> Target {
+        Target::at(Place::Path { file_system: Arc::new(file_system), path: path.into() })
     }
 
     /// A path within a store: `/` for its root, `/group/array` for an array in a group. A path that
@@ -183,13 +183,13 @@ impl From<&String> for Target {
 
 impl From<&Path> for Target {
     fn from(path: &Path) -> Target {
-        Target::on(Arc::new(LocalFileSystem), path)
+        Target::on(LocalFileSystem, path)
     }
 }
 
 impl From<PathBuf> for Target {
     fn from(path: PathBuf) -> Target {
-        Target::on(Arc::new(LocalFileSystem), path)
+        Target::on(LocalFileSystem, path)
     }
 }
 

@@ -4,7 +4,8 @@ use lazy_core::{ArrayBlock, Kind, LazyChunkSequence, NestedLazyChunkSequence};
 
 use crate::{Result, StoredArray, ZarrSink};
 
-/// Stores a sequence of array blocks as a Zarr array.
+/// Stores a sequence of array blocks as a Zarr array. A sequence of other tensors has no such method: it
+/// is [converted](lazy_core::LazyChunkSequence::convert) first.
 ///
 /// Sugar for computing the sequence with a [`ZarrSink`]; statistics computed in the same pass are
 /// had by computing with a tuple of them and the sink.

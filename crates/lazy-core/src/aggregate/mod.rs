@@ -39,6 +39,10 @@ use crate::Result;
 /// assert_eq!(words.compute(Longest)?.as_deref(), Some("sequence"));
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not aggregate sequences of `{T}`",
+    note = "reducers and statistics take sequences of `ArrayBlock`s: call `.convert(converter)` first"
+)]
 pub trait SequenceAggregator<T> {
     /// The result.
     type Output;
@@ -80,6 +84,10 @@ pub trait SequenceAggregator<T> {
 /// assert_eq!(sequence.compute(BandSums)?, [3, 7]);
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not aggregate nested sequences of `{T}`",
+    note = "reducers and statistics take sequences of `ArrayBlock`s: call `.convert(converter)` first"
+)]
 pub trait NestedSequenceAggregator<T> {
     /// The result.
     type Output;

@@ -51,9 +51,10 @@ pub struct Progress {
     pub n_bands: Option<usize>,
     /// The bytes of the blocks so far, before any encoding.
     pub bytes: u64,
-    /// The chunks, or shards of chunks, that have been stored so far; 0 when nothing is.
+    /// The chunks, or shards of chunks, that have been stored so far. A sink counts them for the
+    /// observer of its own; [`Watch`] knows of none, and leaves them at 0.
     pub chunks: u64,
-    /// The bytes that have been stored so far, after encoding; 0 when nothing is.
+    /// The bytes that have been stored so far, after encoding; as `chunks`, known to a sink alone.
     pub stored_bytes: u64,
     /// Whether the evaluation goes on, and how it ended.
     pub stage: Stage,
@@ -150,7 +151,7 @@ impl Progress {
 /// Is told how far an evaluation has come: draws a bar, writes a log, counts.
 ///
 /// Every closure that takes a [`Progress`] is an observer, if any thread may call it; so is an
-/// [`Arc`] of an observer.
+/// [`Arc`] of an observer. A closure's parameter needs its type: `|progress: &Progress| …`.
 ///
 /// For one evaluation it is called in this order, on the thread that evaluates: once before the
 /// first block is computed; once after each block; once at the end, with [`Stage::Finished`] or

@@ -8,6 +8,8 @@ use crate::{ArrayBlock, BlockPosition, Declared, Location, Reducer, Result};
 
 /// A [`Reducer`] that tells an [`Observer`] how far the pass has come, and yields nothing.
 ///
+/// For passes without a sink; a sink tells an observer of its own more, what it has stored.
+///
 /// In a tuple of reducers it goes last: then a block counts when all others have taken it, and the
 /// pass is [finished](Stage::Finished) when all others are.
 ///

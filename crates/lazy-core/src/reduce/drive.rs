@@ -30,8 +30,10 @@ pub(crate) fn accumulate<R: Reducer, T>(
                 let block = into_block(block);
                 stream.trace().bytes(block.data().len());
                 let at = check.block(block.dtype(), block.shape())?;
-                let partial = reducer.partial(at, &block)?;
-                reducer.absorb(&mut state, at, partial)?;
+                reducer
+                    .partial(at, &block)
+                    .and_then(|partial| reducer.absorb(&mut state, at, partial))
+                    .map_err(|error| error.in_reduction(at.location))?;
             }
             Step::EndBand => check.end_band()?,
         }

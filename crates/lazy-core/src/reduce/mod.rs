@@ -18,6 +18,12 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// [`seal`](Self::seal) after the last block; [`finish`](Self::finish). A state that is dropped
 /// before it is finished is an aborted reduction, and leaves no trace.
 ///
+/// A reducer is handed [`ArrayBlock`]s, so a sequence of other tensors is
+/// [converted](crate::LazyChunkSequence::convert) first. An error of `partial` or `absorb` that names no
+/// block becomes an [`Error::Reduction`](crate::Error::Reduction), which does; one made by
+/// [`Error::other`](crate::Error::other) is handed on as it is. A reducer's own panic is not caught: the
+/// reduction is aborted, as by an error.
+///
 /// A tuple of up to eight reducers is a reducer, and so is a vector of reducers of one type; tuples may
 /// hold tuples. All of its members are sealed before the first one is finished, so that a sink publishes
 /// nothing when a statistic beside it fails.
@@ -35,6 +41,11 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// assert_eq!(top.indices, array![[1, 2], [0, 2]]);
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reducer",
+    note = "a tuple of up to eight reducers is one, and tuples nest; an aggregator of tensors cannot be \
+            in it"
+)]
 pub trait Reducer: Sync {
     /// What one block contributes.
     type Partial: Send;

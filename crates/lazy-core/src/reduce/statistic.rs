@@ -11,6 +11,10 @@ use crate::{ArrayBlock, BlockPosition, DType, Declared, Location, Result};
 /// Every statistic is a [`Reducer`]: each block makes a state of its own, and the states are merged
 /// in the blocks' order. So the result has the same bits whichever thread made the states.
 ///
+/// A reference to a statistic is one as well, so that it can be computed more than once. To drive one by
+/// hand, on states that travel between processes, import this trait and not [`Reducer`], which has a
+/// `finish` too.
+///
 /// # Example
 ///
 /// ```
@@ -31,8 +35,7 @@ use crate::{ArrayBlock, BlockPosition, DType, Declared, Location, Result};
 ///     }
 ///
 ///     fn push(&self, state: &mut u64, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
-///         *state += block.as_slice::<f64>()?.iter().filter(|value| **value != 0.0).count() as u64;
-///         Ok(())
+///         block.for_each_f64(|value| *state += u64::from(value != 0.0))
 ///     }
 ///
 ///     fn merge(&self, state: &mut u64, next: u64) -> Result<()> {
@@ -59,8 +62,10 @@ pub trait Statistic: Sync {
     /// Checks, before anything is computed where that is possible, that the statistic is configured
     /// in a way that makes sense and can take the dtype and the shape of a row.
     ///
-    /// Called before the first block with what is declared, and with each block: `dtype` and
-    /// `row_shape` are none where they are not known.
+    /// Called before the first block with what is declared: `dtype` and `row_shape` are none where
+    /// nothing is. Called again before [`push`](Self::push) with each block's dtype, and its row shape
+    /// in a sequence cut along axis 0; a block of a nested sequence holds no whole row, and `row_shape`
+    /// is none.
     ///
     /// # Errors
     ///
@@ -74,7 +79,7 @@ pub trait Statistic: Sync {
     /// The state of no block at all.
     fn empty(&self) -> Self::State;
 
-    /// Adds a block to a state.
+    /// Adds a block to a state. [`check`](Self::check) has accepted it.
     ///
     /// # Errors
     ///
@@ -103,6 +108,32 @@ pub struct Reduction<S, O> {
     state: Option<S>,
     /// The result, once the reduction is sealed.
     output: Option<O>,
+}
+
+/// A statistic is inert configuration, and may be used for several passes.
+impl<S: Statistic> Statistic for &S {
+    type State = S::State;
+    type Output = S::Output;
+
+    fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
+        (**self).check(dtype, row_shape)
+    }
+
+    fn empty(&self) -> S::State {
+        (**self).empty()
+    }
+
+    fn push(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        (**self).push(state, at, block)
+    }
+
+    fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {
+        (**self).merge(state, next)
+    }
+
+    fn finish(&self, state: S::State) -> Result<S::Output> {
+        Statistic::finish(*self, state)
+    }
 }
 
 impl<S: Statistic> Reducer for S {

@@ -85,7 +85,7 @@ macro_rules! shared_methods {
 
             /// Turns every block into an [`ArrayBlock`] as it is computed: what reducers take. A
             /// block that the converter refuses ends the evaluation with
-            /// [`Error::Conversion`](crate::Error::Conversion).
+            /// [`Error::Conversion`](crate::Error::Conversion). A declared row type is kept.
             pub fn convert<'b, C>(self, converter: C) -> $Sequence<'b, ArrayBlock, K>
             where
                 'a: 'b,
@@ -127,7 +127,8 @@ macro_rules! shared_methods {
 
         impl<'a, K: Kind> $Sequence<'a, ArrayBlock, K> {
             /// Turns every array block into a tensor as it is computed. A block that the converter
-            /// refuses ends the evaluation with [`Error::Conversion`](crate::Error::Conversion).
+            /// refuses ends the evaluation with [`Error::Conversion`](crate::Error::Conversion). A
+            /// declared row type is kept.
             pub fn to_tensors<'b, T: 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
             where
                 'a: 'b,

@@ -20,7 +20,7 @@ use half::{bf16, f16};
 use crate::{DType, Element, Error, Result};
 
 /// An element type with an order and a value as `f64`.
-trait Real: Element {
+pub(crate) trait Real: Element {
     fn to_f64(self) -> f64;
     fn to_value(self) -> Value;
 }
@@ -56,7 +56,7 @@ real! {
 }
 
 /// The error of a statistic of real numbers that is given complex ones.
-fn not_real(statistic: &str, dtype: DType) -> Error {
+pub(crate) fn not_real(statistic: &str, dtype: DType) -> Error {
     Error::UnsupportedDType {
         taker: statistic.to_owned(),
         dtype,

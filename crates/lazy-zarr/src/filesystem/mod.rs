@@ -1,6 +1,7 @@
 //! Where the bytes go: the file system under the writer.
 
 mod local;
+mod shared;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -62,6 +63,9 @@ pub enum EntryKind {
 /// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an
 /// implementation of one's own.
 ///
+/// An [`Arc`](std::sync::Arc) of a file system is one as well, for those who want to ask it something
+/// afterwards.
+///
 /// # Example
 ///
 /// A disk that is full, to see what a program makes of it:
@@ -69,7 +73,6 @@ pub enum EntryKind {
 /// ```
 /// use std::io;
 /// use std::path::Path;
-/// use std::sync::Arc;
 ///
 /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
 /// use lazy_zarr::{FileSystem, LocalFileSystem, Target, ToZarr};
@@ -122,7 +125,7 @@ pub enum EntryKind {
 /// }
 ///
 /// # let directory = tempfile::tempdir()?;
-/// let target = Target::on(Arc::new(FullDisk), directory.path().join("values.zarr"));
+/// let target = Target::on(FullDisk, directory.path().join("values.zarr"));
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
 /// let error = sequence.to_zarr(target).unwrap_err();
 /// assert!(error.to_string().ends_with("; the target is as it was"));

@@ -1,0 +1,64 @@
+//! A file system that somebody else holds as well.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{EntryKind, FileSystem};
+
+impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
+    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        (**self).kind(path)
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        (**self).canonicalize(path)
+    }
+
+    fn check_writable(&self, directory: &Path) -> io::Result<()> {
+        (**self).check_writable(directory)
+    }
+
+    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        (**self).is_same_device(one, other)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        (**self).list(directory)
+    }
+
+    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
+        (**self).read(path, offset, length)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        (**self).size(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        (**self).create_directory(path)
+    }
+
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        (**self).create_directories(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        (**self).write(path, bytes)
+    }
+
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename_directory(from, to)
+    }
+
+    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
+        (**self).exchange_directories(one, other)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        (**self).remove_directory(path)
+    }
+}
