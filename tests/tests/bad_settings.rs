@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use lazy_chunks::DType;
-use lazy_chunks::zarr::{self, Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{
+    self, Existing, MemoryStore, ReadableWritableListableStorageTraits, StoredArray, Target,
+    ToZarr, ZarrSink,
+};
+use lazy_chunks::{Cut, DType};
 use lazy_tests::{
-    Fault, FaultyFileSystem, assert_not_stored, assert_target_refused, flat, names, nested,
-    never_computed,
+    Fault, FaultyFileSystem, Outside, assert_not_stored, assert_target_refused, flat, names,
+    nested, never_computed,
 };
 
 #[test]
@@ -43,7 +46,7 @@ fn what_is_no_array_is_never_touched() {
         let sink = |name| ZarrSink::new(path(name)).with_existing(existing);
         assert_target_refused(sink("file"), "is a file, which is never overwritten");
         assert_target_refused(sink("directory"), "holds data that is no Zarr array");
-        assert_target_refused(sink("broken"), "holds data that is no Zarr array");
+        assert_target_refused(sink("broken"), "broken/zarr.json is not the JSON of a Zarr node");
         let group = "is a Zarr group, which is never replaced by an array";
         assert_target_refused(sink("group"), group);
         assert_target_refused(sink("v2"), group);
@@ -94,7 +97,61 @@ fn a_link_to_nowhere_is_no_vacant_place() {
 
 #[test]
 fn what_an_unset_variable_names_is_refused() {
-    assert_target_refused("", "holds data that is no Zarr array");
+    assert_target_refused("", "is no path of an array: it is empty");
+    assert_target_refused(Target::from("").member("a"), "is no path of an array: it is empty");
+}
+
+#[test]
+fn what_cannot_be_moved_away_is_an_error_before_the_first_block() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().canonicalize().unwrap();
+    let old = directory.join("old.zarr");
+    flat(&[&[1]]).to_zarr(&old).unwrap();
+    assert_target_refused(
+        directory.join("missing/../old.zarr"),
+        "`..` follows a directory that does",
+    );
+    assert_target_refused(
+        directory.join("missing/../new.zarr"),
+        "`..` follows a directory that does",
+    );
+    assert_target_refused(directory.join("old.zarr/../old.zarr"), "exists already");
+
+    let mount = directory.join("mount");
+    std::fs::create_dir(&mount).unwrap();
+    for target in [&mount, &mount.join("../mount")] {
+        let disk = FaultyFileSystem::confined(mount.clone(), Outside::OtherDevice);
+        let sink = ZarrSink::new(Target::on(disk, target));
+        assert_target_refused(sink, "a file system is mounted there; name a target below it");
+    }
+    let disk = FaultyFileSystem::confined(mount.clone(), Outside::OtherDevice);
+    let group = Target::on(disk, &mount).member("a");
+    assert_target_refused(group, "a file system is mounted there; name a target below it");
+
+    // An array that may not be written may not be moved.
+    let disk = FaultyFileSystem::confined(mount, Outside::Unwritable);
+    let sink = ZarrSink::new(Target::on(disk, &old)).with_existing(Existing::Replace);
+    assert_target_refused(sink, "cannot be written");
+    assert_eq!(names(&directory), ["mount", "old.zarr"]);
+}
+
+#[test]
+fn metadata_that_is_no_json_is_neither_a_group_nor_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let metadata = r#"{"zarr_format":3,"node_type":"array","attributes":{"loss":NaN}}"#;
+    std::fs::write(directory.path().join("zarr.json"), metadata).unwrap();
+    let keys: Arc<dyn ReadableWritableListableStorageTraits> = Arc::clone(&store) as Arc<_>;
+    keys.set(&"zarr.json".try_into().unwrap(), metadata.into()).unwrap();
+    for target in [Target::from(directory.path()), Target::from(store)] {
+        let message = "zarr.json is not the JSON of a Zarr node: expected value at line 1";
+        for target in [target.clone(), target.clone().member("a"), target.clone().member("a")] {
+            assert_target_refused(target, message);
+        }
+        let error = StoredArray::open(target).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    assert_target_refused(directory.path().join("a/b"), "is not the JSON of a Zarr node");
 }
 
 #[test]
@@ -110,6 +167,7 @@ fn a_directory_that_cannot_be_written_is_an_error_before_the_first_block() {
 fn targets_are_paths_file_urls_and_stores() {
     assert_target_refused("s3://bucket/a.zarr", "s3://bucket/a.zarr has the scheme s3");
     assert_target_refused("file://elsewhere/a.zarr", "it names a host");
+    assert_target_refused("file:/a.zarr", "write file:///absolute/path");
     let store = || Arc::new(MemoryStore::new());
     assert_target_refused(Target::in_store(store(), "a"), "is no path within a store");
     assert_target_refused(Target::in_store(store(), "/a//b"), "is no path within a store");
@@ -136,6 +194,15 @@ fn chunk_shapes_fit_the_array() {
         &nested(&[&[&[2, 3]]]),
         |target| ZarrSink::new(target).with_chunk_shape([usize::MAX / 8, 3]),
         "the chunk shape [2305843009213693951, 3] is impossible: it is larger than memory can be",
+    );
+}
+
+#[test]
+fn a_chunk_fits_into_memory() {
+    assert_not_stored(
+        &flat(&[&[2, 3]]),
+        |target| ZarrSink::new(target).with_codec(zarr::Codec::None).with_chunk_shape([1 << 50, 3]),
+        "the chunk shape [1125899906842624, 3] is impossible: there is no memory for it",
     );
 }
 
@@ -197,11 +264,38 @@ fn attributes_are_json() {
         sink().with_attribute("a", keys),
         "the attribute \"a\" cannot be stored: key must be a string",
     );
+    let mut deep = serde_json::json!(1);
+    for _ in 0..200 {
+        deep = serde_json::json!([deep]);
+    }
+    refused(sink().with_attribute("a", deep), "recursion limit exceeded");
+    let replaced = sink().with_attribute("a", f64::NAN).with_attribute("a", 1.0);
+    refused(replaced.with_writer_threads(0), "the number of writer threads is 0");
     refused(
         sink().with_attribute("provenance", "mine"),
         "the attribute \"provenance\" cannot be stored: its name is that of what the sink writes \
          down itself",
     );
+}
+
+#[test]
+fn the_memory_of_any_array_has_a_bound() {
+    let sinks: [fn(ZarrSink) -> ZarrSink; 5] = [
+        |sink| sink,
+        |sink| sink.with_chunk_bytes(1),
+        |sink| sink.with_chunk_bytes(usize::MAX).with_codec(zarr::Codec::None),
+        |sink| sink.with_shard_bytes(0),
+        |sink| sink.with_shard_bytes(usize::MAX),
+    ];
+    let sizes = [0, 1, 10, usize::MAX];
+    for sink in sinks {
+        for (rows, columns) in sizes.iter().flat_map(|rows| sizes.map(|columns| (*rows, columns))) {
+            for (cut, width) in [(Cut::Rows, columns), (Cut::RowsAndColumns, 10)] {
+                let sink = sink(ZarrSink::new("unused"));
+                sink.memory_bound(cut, DType::Float32, &[width], &[rows, columns]).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -123,6 +123,91 @@ fn a_fault_at_any_operation_leaves_no_group_or_a_whole_one() {
 }
 
 #[test]
+fn a_group_that_changes_meanwhile_takes_no_array() {
+    type Change<'c> = (&'c dyn Fn(&Path), &'static str);
+    let consolidated = GROUP.replace('}', r#","consolidated_metadata":{}}"#);
+    let changes: [Change<'_>; 4] = [
+        (&|group| std::fs::remove_file(group.join("zarr.json")).unwrap(), "not a Zarr group"),
+        (
+            &|group| {
+                let metadata = GROUP.replace("group", "array");
+                std::fs::write(group.join("zarr.json"), metadata).unwrap();
+            },
+            "lies in the Zarr array",
+        ),
+        (
+            &|group| {
+                std::fs::remove_file(group.join("zarr.json")).unwrap();
+                std::fs::write(group.join(".zgroup"), r#"{"zarr_format":2}"#).unwrap();
+            },
+            "lies in the Zarr v2 group",
+        ),
+        (
+            &|group| std::fs::write(group.join("zarr.json"), &consolidated).unwrap(),
+            "whose consolidated metadata",
+        ),
+    ];
+    for (change, message) in changes {
+        for is_member in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("g.zarr");
+            flat(&[&[1]]).to_zarr(Target::from(&path).member("first")).unwrap();
+            let blocks = LazyChunkSequence::new(|| {
+                change(&path);
+                [zeros(&[1, 2])]
+            });
+            let target = match is_member {
+                true => Target::from(&path).member("a"),
+                false => Target::from(path.join("a")),
+            };
+            match blocks.to_zarr(target) {
+                // A path that is in no group any more is one like any other.
+                Ok(_) => assert!(!is_member && message == "not a Zarr group"),
+                Err(error) => {
+                    assert!(error.to_string().contains(message), "{error}");
+                    assert!(!path.join("a").exists());
+                }
+            }
+            assert_eq!(names(directory.path()), ["g.zarr"]);
+        }
+    }
+}
+
+#[test]
+fn a_store_keeps_what_somebody_else_published_meanwhile() {
+    let store = Arc::new(MemoryStore::new());
+    let target = || Target::in_store(Arc::clone(&store), "/g/a");
+    let published = || flat(&[&[4, 2]]).to_zarr(ZarrSink::new(target())).unwrap();
+    let failing = LazyChunkSequence::try_new(|| {
+        published();
+        [Ok(zeros(&[1, 2])), Err("out of memory")]
+    });
+    let small = |target| ZarrSink::new(target).with_chunk_shape([1, 1]);
+    failing.to_zarr(small(target())).unwrap_err();
+    assert_eq!(StoredArray::open(target()).unwrap().shape(), [4, 2]);
+
+    let store = Arc::new(MemoryStore::new());
+    let outer = LazyChunkSequence::new(|| {
+        flat(&[&[4, 2]]).to_zarr(Arc::clone(&store)).unwrap();
+        [zeros(&[1, 3])]
+    });
+    let error = outer.to_zarr(Arc::clone(&store)).unwrap_err().to_string();
+    assert!(error.contains("exists already"), "{error}");
+    let member = LazyChunkSequence::new(|| {
+        flat(&[&[4, 2]]).to_zarr(Target::in_store(Arc::clone(&store), "/h")).unwrap();
+        [zeros(&[1, 3])]
+    });
+    let target = Target::in_store(Arc::clone(&store), "/h").member("a");
+    let error = member.to_zarr(target).unwrap_err().to_string();
+    assert!(
+        error.contains("lies in the Zarr array") || error.contains("not a Zarr group"),
+        "{error}"
+    );
+    let both = (ZarrSink::new(Arc::clone(&store)), ZarrSink::new(Arc::clone(&store)));
+    assert!(flat(&[&[1]]).compute(both).is_err());
+}
+
+#[test]
 fn what_becomes_no_group_meanwhile_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("g.zarr");
@@ -156,6 +241,7 @@ fn names_are_single_words() {
         ("a\0b", "it is more than one word of a path"),
         ("__a", "names that begin with __ are reserved"),
         ("zarr.json", "the group's own metadata has that name"),
+        (&"a".repeat(256), "it has more than 255 bytes"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         for group in [group_in(directory.path()), Target::from(Arc::new(MemoryStore::new()))] {
@@ -169,7 +255,11 @@ fn names_are_single_words() {
         }
         assert_eq!(names(directory.path()), [""; 0]);
     }
-    for name in ["a", "a.b", "ünï cödé", "c", "..a"] {
+    let longest = "ä".repeat(127);
+    for name in ["a", "a.b", "ünï cödé", "c", "..a", &longest] {
+        let directory = tempfile::tempdir().unwrap();
+        flat(&[&[1]]).to_zarr(group_in(directory.path()).member(name)).unwrap();
+        assert_eq!(names(&directory.path().join("g.zarr")).len(), 2);
         let group = Target::from(Arc::new(MemoryStore::new()));
         assert_eq!(flat(&[&[1]]).to_zarr(group.member(name)).unwrap().shape(), [1], "{name}");
     }

@@ -56,7 +56,7 @@ fn what_is_no_array_is_named() {
     assert_not_opened(path("empty"), &["there is nothing at ", "empty"]);
     assert_not_opened(path("file"), &["file is no Zarr array: it is a file"]);
     assert_not_opened(path("directory"), &["it holds no metadata of an array, zarr.json or"]);
-    assert_not_opened(path("broken"), &["it holds no metadata of an array, zarr.json or"]);
+    assert_not_opened(path("broken"), &["broken/zarr.json is not the JSON of a Zarr node: EOF"]);
     assert_not_opened(path("v2"), &["it is a Zarr group without members"]);
     assert_not_opened(
         path("group"),
@@ -141,7 +141,7 @@ fn a_missing_chunk_is_an_error_where_all_were_stored() {
         }
         assert_eq!(array.read_region(&[0..4, 3..6]).unwrap().shape(), [4, 3]);
 
-        // As Zarr has it, when asked for; and in an array that was resized by somebody else.
+        // As Zarr has it, when asked for; and in an array whose metadata somebody else wrote.
         let fill = zeros_i32(&[2, 3]);
         let filled = array.clone().with_missing_chunks(MissingChunks::FillValue);
         assert_eq!(filled.read_region(&[2..4, 0..3]).unwrap(), fill);

@@ -101,6 +101,15 @@ fn check_chunk_shape(case: &Case, stored: &StoredArray) -> Result<(), TestCaseEr
 }
 
 #[test]
+fn chunks_of_nothing_are_no_larger_than_asked_for() {
+    let nothing = LazyChunkSequence::new(|| [] as [ArrayBlock; 0])
+        .with_row_type(DType::Float32, [1 << 20, 1 << 12]);
+    let stored = nothing.to_zarr(Arc::new(MemoryStore::new())).unwrap();
+    assert_eq!(stored.shape(), [0, 1 << 20, 1 << 12]);
+    assert!(4 * stored.chunk_shape().iter().product::<usize>() <= 8 << 20, "{stored:?}");
+}
+
+#[test]
 fn chunks_of_single_elements_are_no_larger_than_the_array() {
     let n_rows = 10_000;
     let blocks = LazyChunkSequence::new(|| {
@@ -319,6 +328,40 @@ fn files(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     }
     files.sort();
     files
+}
+
+#[test]
+fn the_layout_does_not_depend_on_the_kind() {
+    let mut n_cases = 0;
+    for columns in [vec![1; 6], vec![4, 2], vec![2, 0, 4], vec![6]] {
+        for target_bytes in 1..40 {
+            for chunks in [vec![1, 1], vec![2, 1], vec![3, 4], vec![1, 6]] {
+                let case = Case {
+                    dtype: DType::UInt8,
+                    seed: 7,
+                    rows: vec![3, 3, 2],
+                    columns: Some(columns.clone()),
+                    trailing: vec![],
+                    chunks: Chunks::Explicit(chunks),
+                    shards: Some(Shards::Automatic(target_bytes)),
+                    codec: Codec::None,
+                    checksum: Checksum::None,
+                    n_threads: 1,
+                };
+                let computed = AtomicUsize::new(0);
+                let sequences = case.nested_sequences(&computed);
+                let shape = |stored: StoredArray| stored.shard_shape().unwrap().to_vec();
+                let sink = || case.sink(Arc::new(MemoryStore::new()));
+                let mut shapes = vec![];
+                shapes.extend(sequences.streamed.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
+                shapes.extend(sequences.indexed.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
+                shapes.extend(sequences.shared.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
+                assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{case:?}: {shapes:?}");
+                n_cases += 1;
+            }
+        }
+    }
+    assert_eq!(n_cases, 4 * 39 * 4);
 }
 
 /// All lists of up to `length` sizes below `end`.

@@ -1,7 +1,7 @@
 //! The suite for converters, on this crate's own converter and on broken ones.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use half::{bf16, f16};
@@ -261,6 +261,28 @@ fn blocks_that_need_their_converter_are_found() {
     let [failure] = &*failures else { panic!("{failures:?}") };
     assert_eq!(failure.case, "block_outlives_tensor");
     assert_eq!(failure.problem, "panicked: freed after its arena");
+}
+
+/// A converter whose tensors are all one buffer.
+#[test]
+fn tensors_that_share_a_buffer_are_found() {
+    type Buffer = Arc<Mutex<Option<ArrayBlock>>>;
+    struct OneBuffer(Buffer);
+    impl Converter<Buffer> for OneBuffer {
+        fn to_array(&self, tensor: Buffer) -> Result<ArrayBlock> {
+            let buffer = tensor.lock().unwrap();
+            buffer.clone().ok_or(Error::other("nothing was converted"))
+        }
+
+        fn to_tensor(&self, block: &ArrayBlock) -> Result<Buffer> {
+            *self.0.lock().unwrap() = Some(block.clone());
+            Ok(Arc::clone(&self.0))
+        }
+    }
+    let suite = ConverterSuite::new(|| OneBuffer(Arc::default())).with_ranks(0..=8);
+    let failures = suite.cases().into_iter().filter_map(|case| case.run().err());
+    let failures: Vec<_> = failures.map(|failure| failure.case).collect();
+    assert!(failures.contains(&"conversions_are_independent".to_owned()), "{failures:?}");
 }
 
 #[test]

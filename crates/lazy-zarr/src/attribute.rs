@@ -11,6 +11,9 @@ pub(crate) fn attribute(name: &str, value: &impl Serialize) -> std::result::Resu
         return Err("its name is that of what the sink writes down itself".to_owned());
     }
     let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    // It lies deeper in the metadata than by itself, and what is too deep cannot be read back.
+    let metadata = serde_json::json!({ "attributes": { name: &json } }).to_string();
+    serde_json::from_str::<Value>(&metadata).map_err(|error| error.to_string())?;
     // A number that JSON does not have becomes null in it, unlike in CBOR.
     match ciborium::Value::serialized(value) {
         Ok(value) if holds_non_finite(&value) => {

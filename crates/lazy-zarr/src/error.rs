@@ -83,7 +83,24 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// There is an array or a group at the target already.
+    /// A path leads to no place.
+    #[error("{path:?} is no path of an array: {reason}")]
+    InvalidPath {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The metadata of something that is there is no JSON.
+    #[error("{path} is not the JSON of a Zarr node: {source}")]
+    BrokenMetadata {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+
+    /// There is an array at the target already.
     #[error(
         "{target} exists already; remove it, or ask for it to be replaced (`Existing::Replace`)"
     )]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use lazy_core::{DType, Element};
 use zarrs::array::codec::BytesCodec;
@@ -123,20 +124,23 @@ impl Encoder {
     }
 
     /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
-    pub(crate) fn encode<'d>(&self, chunk: &[usize], data: &'d [u8]) -> Result<Cow<'d, [u8]>> {
+    pub(crate) fn encode(&self, chunk: &[usize], data: &Bytes) -> Result<Bytes> {
         // One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow
         // each other in C order, and its bytes are always the same.
         let options = CodecOptions::default().with_concurrent_target(1);
-        self.array
-            .codecs()
-            .encode(
-                ArrayBytes::new_flen(data),
-                &self.unit_shape,
-                self.array.data_type(),
-                self.array.fill_value(),
-                &options,
-            )
-            .map_err(|error| Error::Encode { chunk: chunk.to_vec(), source: error.into() })
+        let encoded = self.array.codecs().encode(
+            ArrayBytes::new_flen(&**data),
+            &self.unit_shape,
+            self.array.data_type(),
+            self.array.fill_value(),
+            &options,
+        );
+        match encoded {
+            Ok(Cow::Owned(bytes)) => Ok(bytes.into()),
+            // What is stored as it is is shared.
+            Ok(Cow::Borrowed(bytes)) => Ok(data.slice_ref(bytes)),
+            Err(error) => Err(Error::Encode { chunk: chunk.to_vec(), source: error.into() }),
+        }
     }
 }
 

@@ -27,10 +27,16 @@ pub(crate) enum Node {
     File,
 }
 
-/// The node whose metadata documents `get` finds by their names, if there is one.
-fn zarr_node(get: impl Fn(&str) -> Result<Option<Bytes>>) -> Result<Option<Node>> {
+/// The node whose metadata documents `get` finds by their names, if there is one; `place` says where
+/// a document is.
+fn zarr_node(
+    get: impl Fn(&str) -> Result<Option<Bytes>>,
+    place: impl Fn(&str) -> String,
+) -> Result<Option<Node>> {
     if let Some(metadata) = get("zarr.json")? {
-        let json: serde_json::Value = serde_json::from_slice(&metadata).unwrap_or_default();
+        let json: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| {
+            Error::BrokenMetadata { path: place("zarr.json"), source: error.into() }
+        })?;
         return Ok(Some(match json["node_type"].as_str() {
             Some("array") => Node::Array,
             Some("group") => {
@@ -67,7 +73,7 @@ pub(crate) fn node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<
 
 /// The Zarr node at a path, if there is one.
 pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
-    zarr_node(|name| {
+    let get = |name: &str| {
         let path = path.join(name);
         let read = match file_system.kind(&path) {
             Ok(Some(EntryKind::File)) => file_system.read(&path, 0, None).map(Some),
@@ -75,7 +81,8 @@ pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Re
             Err(error) => Err(error),
         };
         read.map_err(|source| Error::Examine { path, source })
-    })
+    };
+    zarr_node(get, |name| path.join(name).display().to_string())
 }
 
 /// The names of what may be a member of the group at a path, in order.
@@ -126,11 +133,12 @@ pub(crate) fn zarr_node_in_store(
     store: &dyn ReadableWritableListableStorageTraits,
     prefix: &StorePrefix,
 ) -> Result<Option<Node>> {
-    zarr_node(|name| {
+    let get = |name: &str| {
         let name = format!("{}{name}", prefix.as_str());
         StoreKey::new(name.as_str())
             .map_err(Into::into)
             .and_then(|key| store.get(&key))
             .map_err(|error| Error::Store { key: name, source: error.into() })
-    })
+    };
+    zarr_node(get, |name| format!("store:/{prefix}{name}"))
 }

@@ -1,7 +1,7 @@
 //! What an array's metadata says of how it came to be.
 
 use lazy_core::{ArrayBlock, BlockPosition, Cut, Location};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The name of the attribute.
 pub(crate) const ATTRIBUTE: &str = "provenance";
@@ -79,12 +79,12 @@ impl Provenance {
 
     /// The attribute, after the last block: no time, host or path, so that equal input makes equal
     /// bytes.
-    pub(crate) fn attribute(&mut self, shape: &[usize]) -> Value {
+    pub(crate) fn attribute(&mut self) -> Value {
         self.end_band();
         let mut attribute = json!({
             "program": PROGRAM,
             "version": env!("CARGO_PKG_VERSION"),
-            "shape": shape,
+            CHECKSUM: NO_CHECKSUM,
         });
         let columns = self.columns.as_ref().filter(|_| self.is_regular);
         for (name, runs) in [("block_rows", Some(&self.rows)), ("block_columns", columns)] {
@@ -96,13 +96,30 @@ impl Provenance {
     }
 }
 
-/// The shape that an array had when this crate stored it, all chunks included; none when others did.
-pub(crate) fn stored_shape(attributes: &Map<String, Value>) -> Option<Vec<usize>> {
-    let attribute = attributes.get(ATTRIBUTE)?;
-    if attribute["program"] != PROGRAM {
-        return None;
-    }
-    serde_json::from_value(attribute["shape"].clone()).ok()
+/// Puts the checksum of the metadata into its text.
+pub(crate) fn seal(metadata: &str) -> String {
+    let checksum = format!("{:08x}", crc32c::crc32c(metadata.as_bytes()));
+    metadata.replacen(&checksum_line(NO_CHECKSUM), &checksum_line(&checksum), 1)
+}
+
+/// Whether the text of an array's metadata is as this crate wrote it, when all chunks were stored. Whoever
+/// copies or changes the array by other means writes another text.
+pub(crate) fn is_sealed(metadata: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(metadata) else { return false };
+    let Ok(json) = serde_json::from_str::<Value>(text) else { return false };
+    let checksum = json["attributes"][ATTRIBUTE][CHECKSUM].as_str();
+    checksum.is_some_and(|checksum| {
+        let unsealed = text.replacen(&checksum_line(checksum), &checksum_line(NO_CHECKSUM), 1);
+        format!("{:08x}", crc32c::crc32c(unsealed.as_bytes())) == checksum
+    })
+}
+
+/// The member of the attribute that has the CRC-32C of the metadata, which is made without it.
+const CHECKSUM: &str = "metadata_crc32c";
+const NO_CHECKSUM: &str = "00000000";
+
+fn checksum_line(checksum: &str) -> String {
+    format!("\"{CHECKSUM}\": \"{checksum}\"")
 }
 
 #[cfg(test)]
@@ -124,7 +141,7 @@ mod tests {
                 provenance.add(at, &block);
             }
         }
-        provenance.attribute(&[7, 8])
+        provenance.attribute()
     }
 
     #[test]
@@ -137,7 +154,7 @@ mod tests {
             json!({
                 "program": "lazy-zarr",
                 "version": version,
-                "shape": [7, 8],
+                "metadata_crc32c": "00000000",
                 "block_rows": [[2, 2], [1, 0], [1, 1]],
             })
         );
@@ -160,15 +177,20 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_shape_is_this_crates_own() {
-        let attributes = |value: Value| json!({ ATTRIBUTE: value }).as_object().unwrap().clone();
-        let ours = noted(Cut::Rows, &[]);
-        assert_eq!(stored_shape(&attributes(ours)), Some(vec![7, 8]));
-        assert_eq!(stored_shape(&Map::new()), None);
-        for other in [json!("me"), json!({"program": "me", "shape": [1]}), json!({"shape": [1]})] {
-            assert_eq!(stored_shape(&attributes(other)), None);
+    fn a_seal_is_broken_by_any_change() {
+        let attributes = json!({ ATTRIBUTE: noted(Cut::Rows, &[(2, &[3])]), "other": "00000000" });
+        let metadata = json!({ "shape": [2, 3], "attributes": attributes });
+        let text = serde_json::to_string_pretty(&metadata).unwrap();
+        assert!(!is_sealed(text.as_bytes()));
+        let sealed = seal(&text);
+        assert!(is_sealed(sealed.as_bytes()));
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[i] ^= 1;
+            assert!(!is_sealed(&changed), "{i}");
         }
-        let absurd = json!({"program": PROGRAM, "shape": [-1]});
-        assert_eq!(stored_shape(&attributes(absurd)), None);
+        let rewritten: Value = serde_json::from_str(&sealed).unwrap();
+        assert!(!is_sealed(rewritten.to_string().as_bytes()));
+        assert!(!is_sealed(b"{}"));
     }
 }

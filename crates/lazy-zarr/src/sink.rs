@@ -1,12 +1,13 @@
 //! The Zarr sink: a reducer that stores the blocks it is handed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
 use lazy_core::{ArrayBlock, BlockPosition, Cut, DType, Declared, Element, Observer, Reducer};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::attribute::attribute;
 use crate::format::{FillElement, Format};
@@ -71,9 +72,8 @@ pub struct ZarrSink {
     checksum: Checksum,
     fill: Option<FillElement>,
     dimension_names: Option<Vec<String>>,
-    attributes: Map<String, Value>,
-    /// The first attribute that cannot be stored, and why.
-    bad_attribute: Option<(String, String)>,
+    /// Values by name; why one cannot be stored.
+    attributes: BTreeMap<String, Result<Value, String>>,
     n_threads: Option<usize>,
     observer: Option<Observed>,
 }
@@ -108,8 +108,7 @@ impl ZarrSink {
             checksum: Checksum::default(),
             fill: None,
             dimension_names: None,
-            attributes: Map::new(),
-            bad_attribute: None,
+            attributes: BTreeMap::new(),
             n_threads: None,
             observer: None,
         }
@@ -225,8 +224,8 @@ impl ZarrSink {
     /// Adds a user attribute, replacing one of the same name: anything that JSON can hold.
     ///
     /// One that JSON cannot hold is [`Error::Attribute`] when the sink is used; NaN and infinities are no
-    /// JSON. The name `provenance` is taken: there the sink writes down the program and its version, the
-    /// array's shape, and the sizes of the blocks that it was stored from, as runs `[how many, size]`
+    /// JSON, and an `f32` is written as the `f64` that it equals. The name `provenance` is taken: there the sink writes down the program and its version, a
+    /// checksum of the metadata, and the sizes of the blocks that it was stored from, as runs `[how many, size]`
     /// along each axis that was cut.
     ///
     /// # Example
@@ -242,10 +241,7 @@ impl ZarrSink {
     #[must_use]
     pub fn with_attribute(mut self, name: impl Into<String>, value: impl Serialize) -> ZarrSink {
         let name = name.into();
-        match attribute(&name, &value) {
-            Ok(value) => drop(self.attributes.insert(name, value)),
-            Err(reason) => drop(self.bad_attribute.get_or_insert((name, reason))),
-        }
+        self.attributes.insert(name.clone(), attribute(&name, &value));
         self
     }
 
@@ -350,8 +346,10 @@ impl ZarrSink {
     pub(crate) fn check(&self) -> Result<()> {
         self.layout.check()?;
         self.codec.check()?;
-        if let Some((name, reason)) = self.bad_attribute.clone() {
-            return Err(Error::Attribute { name, reason });
+        for (name, value) in &self.attributes {
+            if let Err(reason) = value {
+                return Err(Error::Attribute { name: name.clone(), reason: reason.clone() });
+            }
         }
         match self.n_threads {
             Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
@@ -389,7 +387,11 @@ impl ZarrSink {
             checksum: self.checksum,
             fill: self.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
             dimension_names: self.dimension_names.clone(),
-            attributes: self.attributes.clone(),
+            attributes: self
+                .attributes
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?)))
+                .collect(),
         }
     }
 }

@@ -98,5 +98,9 @@ impl ReadableStorageTraits for CompleteStore {
 }
 
 fn missing() -> StorageError {
-    StorageError::Other("it is missing, though all chunks of this array were stored".to_owned())
+    StorageError::Other(
+        "it is missing, though all chunks of this array were stored; if another program removed it as \
+         one of fill value, read with MissingChunks::FillValue"
+            .to_owned(),
+    )
 }

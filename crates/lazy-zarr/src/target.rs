@@ -87,7 +87,8 @@ impl Target {
 
     /// The member of this name in the group that this target leads to.
     ///
-    /// Where there is no such group, writing the array makes it, and both appear in one step. A group
+    /// Where there is no such group, writing the array makes it, and both appear in one step; in a store,
+    /// which cannot rename, the group just before the array. A group
     /// holds any number of arrays, and other groups; xarray opens a group whose arrays have names for
     /// their dimensions.
     ///
@@ -120,6 +121,10 @@ impl Target {
     /// The directory or the store that this leads to.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let place = match &self.place {
+            Place::Path { path, .. } if path.as_os_str().is_empty() => {
+                let reason = "it is empty";
+                return Err(Error::InvalidPath { path: path.clone(), reason });
+            }
             Place::Path { file_system, path } => ResolvedPlace::Directory {
                 file_system: Arc::clone(file_system),
                 path: path.clone(),
@@ -161,7 +166,9 @@ impl fmt::Debug for Target {
 
 impl From<&str> for Target {
     fn from(path_or_url: &str) -> Target {
-        if scheme_and_rest(path_or_url).is_some() {
+        let is_file_url =
+            path_or_url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("file:/"));
+        if is_file_url || scheme_and_rest(path_or_url).is_some() {
             Target::at(Place::Url(path_or_url.to_owned()))
         } else {
             Target::from(Path::new(path_or_url))
@@ -216,7 +223,8 @@ fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
 
 fn path_of_url(url: &str) -> Result<PathBuf> {
     let invalid = |reason| Error::InvalidUrl { url: url.to_owned(), reason };
-    let (scheme, rest) = scheme_and_rest(url).ok_or(invalid("it has no scheme"))?;
+    let (scheme, rest) =
+        scheme_and_rest(url).ok_or(invalid("write file:///absolute/path, with three slashes"))?;
     if !scheme.eq_ignore_ascii_case("file") {
         return Err(Error::UnknownScheme { url: url.to_owned(), scheme: scheme.to_owned() });
     }
@@ -264,6 +272,8 @@ fn check_name(name: &str) -> Result<()> {
         "it has nothing but dots, which lead out of the group"
     } else if name.starts_with("__") {
         "names that begin with __ are reserved"
+    } else if name.len() > 255 {
+        "it has more than 255 bytes"
     } else if name == "zarr.json" {
         "the group's own metadata has that name"
     } else {

@@ -40,6 +40,8 @@ struct Seen {
     end_column: usize,
     /// The array's size along axis 1, when that axis is cut and its size is known.
     width: Option<usize>,
+    /// Whether a second band has begun.
+    is_band_over: bool,
 }
 
 enum Stage {
@@ -65,7 +67,7 @@ impl Seen {
                 columns.map(BlockSizes::total).or(row_type.as_ref().map(|row| row.shape[0]))
             }
         };
-        Seen { cut: declared.cut(), row_type, n_rows: 0, end_column: 0, width }
+        Seen { cut: declared.cut(), row_type, n_rows: 0, end_column: 0, width, is_band_over: false }
     }
 
     /// Takes note of a block.
@@ -74,6 +76,7 @@ impl Seen {
             if matches!(at.location, Location::NestedBlock(1.., 0)) {
                 // The first block of another band: the one before was whole.
                 self.width.get_or_insert(self.end_column);
+                self.is_band_over = true;
             }
             self.end_column = at.column + block.shape()[1];
         }
@@ -177,9 +180,9 @@ impl Write {
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
         let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
         if seen.cut == Cut::RowsAndColumns {
-            row_shape[0] = seen.width;
+            row_shape[0] = seen.width.filter(|_| seen.is_band_over || n_rows.is_some());
         }
-        let layout = sink.layout.settle(&layout::Seen {
+        let layout = sink.layout.settle_in_memory(&layout::Seen {
             cut: seen.cut,
             dtype: row_type.dtype,
             first_block: kept.first().map_or(&[], |(_, block)| block.shape()),
@@ -187,9 +190,12 @@ impl Write {
             row_shape: &row_shape,
             n_columns: seen.end_column,
             n_rows,
-        });
+        })?;
         self.trace.settled(&layout);
         let format = Box::new(sink.format(row_type.dtype, layout));
+        if seen.cut == Cut::RowsAndColumns {
+            row_shape[0] = seen.width;
+        }
         let mut assembler = Assembler::new(
             seen.cut,
             format.layout.unit_shape().to_vec(),
@@ -218,11 +224,10 @@ impl Write {
         }
         assembler.finish(shape[0], &mut |chunk| writer.put(chunk))?;
         writer.finish()?;
-        format
-            .attributes
-            .insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute(&shape));
+        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute());
         let metadata = format.metadata(&shape)?;
-        self.destination.seal(metadata.to_string_pretty().as_bytes())?;
+        let text = provenance::seal(&metadata.to_string_pretty());
+        self.destination.seal(text.as_bytes())?;
         let (store, path) = self.destination.reader();
         self.stored = Some(StoredArray::new(&sink.target, store, &path, metadata.into())?);
         Ok(())

@@ -149,9 +149,10 @@ fn work(
             let mut clock = trace.chunk();
             let bytes = encoder.encode(&chunk.index, &chunk.data)?;
             clock.encoded();
-            destination.put(&encoder.key(&chunk.index), &bytes)?;
-            clock.written(&chunk, bytes.len());
-            outcome.n_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let n_bytes = bytes.len();
+            destination.put(&encoder.key(&chunk.index), bytes)?;
+            clock.written(&chunk, n_bytes);
+            outcome.n_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
             outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use zarrs::storage::{
-    ReadableStorage, ReadableWritableListableStorage, ReadableWritableStorageTraits, StorageError,
-    StoreKey, StorePrefix,
+    ReadableStorage, ReadableWritableListableStorage, ReadableWritableListableStorageTraits,
+    ReadableWritableStorageTraits, StorageError, StoreKey, StorePrefix,
 };
 
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
@@ -16,6 +16,8 @@ use crate::{Error, Existing, Result, Target};
 
 /// An array that is written to its own place, the metadata last.
 pub(crate) struct InPlace {
+    /// The target as the user named it.
+    target: Target,
     store: ReadableWritableListableStorage,
     path: String,
     prefix: StorePrefix,
@@ -48,18 +50,14 @@ impl InPlace {
             groups.push(group);
         }
         let prefix = store_prefix(path, members)?;
+        check_ancestors(target, &*store, &prefix)?;
         let node = node_in_store(&*store, &prefix)?;
         check_existing(target, node, existing)?;
-        let mut below = prefix.clone();
-        while let Some(above) = below.parent() {
-            let node = zarr_node_in_store(&*store, &above)?;
-            check_ancestor(target, node, &format_args!("store:/{above}"))?;
-            below = above;
-        }
         if node != Node::Vacant && existing == Existing::Replace {
             return Err(Error::ReplaceUnsupported { target: target.to_string() });
         }
         Ok(InPlace {
+            target: target.clone(),
             store,
             path: format!("/{}", prefix.as_str().trim_end_matches('/')),
             prefix,
@@ -90,11 +88,28 @@ impl InPlace {
         Ok(())
     }
 
+    /// Removes the array that is replaced, if that is still what lies there.
+    fn remove_old(&self) -> Result<(), String> {
+        match zarr_node_in_store(&*self.store, &self.prefix) {
+            Ok(Some(Node::Array)) => {
+                self.store.erase_prefix(&self.prefix).map_err(|error| error.to_string())
+            }
+            Ok(_) => Err("what was to be replaced is no longer a Zarr array".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether somebody else has put a node there since this write began to put chunks.
+    fn is_taken(&self) -> Result<bool> {
+        let is_ours = !self.replaces || self.removed.get().is_some();
+        Ok(is_ours && zarr_node_in_store(&*self.store, &self.prefix)?.is_some())
+    }
+
     fn set(&self, name: &str, bytes: Bytes) -> Result<()> {
         let key = format!("{}{name}", self.prefix.as_str());
         let failed = |source| Error::Store { key: key.clone(), source };
         let removed = self.removed.get_or_init(|| match self.replaces {
-            true => self.store.erase_prefix(&self.prefix).map_err(|error| error.to_string()),
+            true => self.remove_old(),
             false => Ok(()),
         });
         removed.clone().map_err(|message| failed(message.into()))?;
@@ -105,9 +120,24 @@ impl InPlace {
     }
 }
 
+/// Checks what holds the target.
+fn check_ancestors(
+    target: &Target,
+    store: &dyn ReadableWritableListableStorageTraits,
+    prefix: &StorePrefix,
+) -> Result<()> {
+    let mut below = prefix.clone();
+    while let Some(above) = below.parent() {
+        let node = zarr_node_in_store(store, &above)?;
+        check_ancestor(target, node, &format_args!("store:/{above}"))?;
+        below = above;
+    }
+    Ok(())
+}
+
 impl Destination for InPlace {
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        self.set(key, Bytes::copy_from_slice(bytes))
+    fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        self.set(key, bytes)
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
@@ -117,6 +147,10 @@ impl Destination for InPlace {
 
     fn publish(&self) -> Result<()> {
         let metadata = self.metadata.get().expect("an array is sealed before it is published");
+        check_ancestors(&self.target, &*self.store, &self.prefix)?;
+        if self.is_taken()? {
+            return Err(Error::TargetExists { target: self.target.to_string() });
+        }
         self.make_groups()?;
         self.set("zarr.json", metadata.clone())?;
         self.published.store(true, Ordering::Relaxed);
@@ -135,7 +169,8 @@ impl Drop for InPlace {
             return;
         }
         // An error here would hide the one that ended the write.
-        if self.removed.get().is_some_and(Result::is_ok) {
+        let is_ours = matches!(self.is_taken(), Ok(false));
+        if is_ours && self.removed.get().is_some_and(Result::is_ok) {
             // All that was written are chunks.
             let chunks = StorePrefix::new(format!("{}c/", self.prefix.as_str()));
             let _ = chunks.map(|chunks| self.store.erase_prefix(&chunks));

@@ -6,6 +6,7 @@ mod staged;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use zarrs::metadata::v3::GroupMetadataV3;
 use zarrs::storage::ReadableStorage;
 
@@ -18,7 +19,7 @@ use crate::{Error, Existing, Result, Target};
 /// Dropped before it is published, it leaves the target as it was.
 pub(crate) trait Destination: Send + Sync {
     /// Keeps an encoded chunk. Called from several threads, once for each key.
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()>;
+    fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
 
     /// Keeps the metadata, after the last chunk.
     fn seal(&self, metadata: &[u8]) -> Result<()>;

@@ -2,10 +2,11 @@
 //! for the target comes with it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use zarrs::storage::ReadableStorage;
 
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
@@ -21,13 +22,15 @@ use crate::{EntryKind, Error, Existing, FileSystem, Result, Target};
 /// removed in the end, whether the write succeeds or not.
 pub(crate) struct Staged {
     file_system: Arc<dyn FileSystem>,
-    /// The target as the user named it, for messages.
-    target: String,
+    /// The target as the user named it.
+    target: Target,
     /// Where the array is to be.
     path: PathBuf,
     /// Where the outermost group is to be that is staged with the array; the array's own path when
     /// none is.
     root: PathBuf,
+    /// Whether the root is a member of a group that is there.
+    is_member: bool,
     /// The names that lead from that group to the array: of the groups within it, and of the array.
     below_root: Vec<String>,
     staging: PathBuf,
@@ -56,6 +59,7 @@ impl Staged {
                 below_root.next();
             }
         }
+        let is_member = below_root.len() < members.len() - usize::from(makes_group);
         let below_root = below_root.as_slice().to_vec();
         // As it was named, where a link can lead nowhere; and what that is.
         let check = |root: &Path| {
@@ -73,14 +77,17 @@ impl Staged {
         };
         // Where the rename, and directories on the way there, will be made.
         file_system.check_writable(&ancestor).map_err(|source| not_writable(&ancestor, source))?;
+        check_replaceable(&*file_system, &root, &ancestor)
+            .map_err(|source| not_writable(&root, source))?;
         let directory = staging_parent(&*file_system, target, &ancestor)?;
         let staging = create_staging(&*file_system, &path, &directory)
             .map_err(|source| not_writable(&directory, source))?;
         Ok(Staged {
             file_system,
-            target: target.to_string(),
+            target: target.clone(),
             path,
             root,
+            is_member,
             below_root,
             staging,
             replaces: node != Node::Vacant,
@@ -110,6 +117,23 @@ impl Staged {
             written => written,
         };
         written.map_err(|source| Error::Write { path, source })
+    }
+
+    /// Checks again what holds the target: it may have changed while blocks were computed.
+    fn check_again(&self) -> Result<()> {
+        let file_system = &*self.file_system;
+        if self.is_member {
+            let group = self.root.parent().unwrap_or(&self.root);
+            let node = node_at_path(file_system, group)?;
+            if is_missing_group(&self.target, node, &group.display())? {
+                let gone = io::Error::new(io::ErrorKind::NotFound, "its group is gone");
+                return Err(self.unmoved(gone));
+            }
+        }
+        self.root.ancestors().skip(1).try_for_each(|above| {
+            let node = zarr_node_at_path(file_system, above)?;
+            check_ancestor(&self.target, node, &above.display())
+        })
     }
 
     fn move_to_target(&self) -> Result<()> {
@@ -166,18 +190,18 @@ impl Staged {
     }
 
     fn unmoved(&self, source: io::Error) -> Error {
-        Error::Publish { target: self.target.clone(), source }
+        Error::Publish { target: self.target.to_string(), source }
     }
 
     fn left_aside(&self, old: PathBuf, source: io::Error) -> Error {
         self.keeps_staging.store(true, Ordering::Relaxed);
-        Error::LeftAside { target: self.target.clone(), old, source }
+        Error::LeftAside { target: self.target.to_string(), old, source }
     }
 }
 
 impl Destination for Staged {
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        self.write(self.unpublished().join(key), bytes)
+    fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        self.write(self.unpublished().join(key), &bytes)
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
@@ -190,6 +214,7 @@ impl Destination for Staged {
     }
 
     fn publish(&self) -> Result<()> {
+        self.check_again()?;
         if self.replaces { self.exchange_with_target() } else { self.move_to_target() }
     }
 
@@ -202,9 +227,12 @@ impl Destination for Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.keeps_staging.load(Ordering::Relaxed) {
-            // An error here would hide the one that ended the write, or undo nothing of a write
+            // An error returned would hide the one that ended the write, or undo nothing of a write
             // that succeeded.
-            let _ = self.file_system.remove_directory(&self.staging);
+            if let Err(error) = self.file_system.remove_directory(&self.staging) {
+                let staging = self.staging.display();
+                tracing::warn!(%staging, %error, "the staging directory could not be removed");
+            }
         }
     }
 }
@@ -222,6 +250,10 @@ fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<(PathBuf, PathB
         }
         let existing = file_system.canonicalize(existing).map_err(examine)?;
         let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
+        if rest.components().any(|part| part == Component::ParentDir) {
+            let reason = "`..` follows a directory that does not exist";
+            return Err(Error::InvalidPath { path: path.to_owned(), reason });
+        }
         if rest.as_os_str().is_empty() {
             let parent = existing.parent().unwrap_or(&existing).to_owned();
             return Ok((existing, parent));
@@ -260,6 +292,25 @@ fn staging_parent(
     Ok(highest.to_owned())
 }
 
+/// Whether the directory that lies where the array or its group is to be, if one does, can be moved
+/// away.
+fn check_replaceable(file_system: &dyn FileSystem, root: &Path, ancestor: &Path) -> io::Result<()> {
+    if file_system.kind(root)?.is_none() {
+        return Ok(());
+    }
+    if !file_system.is_same_device(root, ancestor)? {
+        return Err(io::Error::other("a file system is mounted there; name a target below it"));
+    }
+    if file_system.canonicalize(Path::new(".")).is_ok_and(|working| working == root) {
+        return Err(io::Error::other("it is the working directory; name a target below it"));
+    }
+    // What moves to another directory is told so.
+    file_system.check_writable(root)
+}
+
+/// The longest part of the array's name that the staging directory has in its own, in bytes.
+const LONGEST_NAME: usize = 100;
+
 /// Makes a new directory for the unfinished array.
 fn create_staging(
     file_system: &dyn FileSystem,
@@ -270,6 +321,7 @@ fn create_staging(
         return Err(io::ErrorKind::NotADirectory.into());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
     let mut attempt = 0_u64;
     loop {
         let staging = directory.join(format!(".{name}.staging-{attempt}"));

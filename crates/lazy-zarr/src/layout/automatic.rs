@@ -14,7 +14,9 @@ pub(super) fn automatic_chunk_shape(seen: &Seen<'_>, target_bytes: usize) -> Vec
         && seen.n_bytes <= target_bytes
     {
         let shape = std::iter::once(Some(n_rows)).chain(seen.row_shape.iter().copied());
-        return shape.map(|size| size.unwrap_or(1).max(1)).collect();
+        let shape = shape.map(|size| size.unwrap_or(1).max(1)).collect();
+        // It is larger when one of the array's sizes is 0.
+        return cut_to_fit(seen.dtype, shape, target_bytes);
     }
     let target_bytes = target_bytes.min(seen.n_bytes);
     let mut shape = seen.first_block.to_vec();
@@ -32,14 +34,14 @@ pub(super) fn automatic_chunk_shape(seen: &Seen<'_>, target_bytes: usize) -> Vec
             }
         }
     }
-    shape[0] *= target_bytes / n_bytes(seen.dtype, &shape);
+    shape[0] = shape[0].saturating_mul(target_bytes / n_bytes(seen.dtype, &shape));
     shape
 }
 
 /// A shard shape of at most `target_bytes`, but of at least one chunk.
 ///
-/// Chunks are joined along the last axis first; along the axis before it when they span the array.
-/// A shard is never larger than the array, rounded up to whole chunks.
+/// Chunks are joined along the last axis first; along the axis before it when they span the array, or
+/// all that was seen of it. A shard is never larger than the array, rounded up to whole chunks.
 pub(super) fn automatic_shard_shape(
     seen: &Seen<'_>,
     chunk_shape: &[usize],
@@ -56,8 +58,8 @@ pub(super) fn automatic_shard_shape(
         let at_least = if axis == 0 { usize::MAX } else { seen.n_columns };
         let spanning = size.unwrap_or(at_least).div_ceil(shape[axis]).max(1);
         let fitting = (target_bytes / n_bytes(seen.dtype, &shape)).max(1);
-        shape[axis] *= spanning.min(fitting);
-        if fitting < spanning || size.is_none() {
+        shape[axis] = shape[axis].saturating_mul(spanning.min(fitting));
+        if fitting < spanning {
             break;
         }
     }
@@ -179,7 +181,7 @@ mod tests {
         assert_eq!(shard(&[Some(90)], None, 12), [20, 100]);
         assert_eq!(shard(&[Some(90)], Some(15), 100), [20, 100]);
         assert_eq!(shard(&[None], None, 12), [10, 240]);
-        assert_eq!(shard(&[None], None, 40), [10, 260]);
+        assert_eq!(shard(&[None], None, 40), [30, 260]);
         assert_eq!(shard(&[Some(0)], Some(0), 12), [10, 20]);
         assert_eq!(shard(&[Some(100)], None, 0), [10, 20]);
     }

@@ -37,7 +37,7 @@ pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
 /// The bytes that a write holds at most, above the block that the producer has just made.
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
     let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
-    let mut row_shape: Vec<_> = write.row_shape.iter().copied().map(Some).collect();
+    let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
     let known = assembling(write, &settled(write, &first_block, &row_shape));
     let Some(target_bytes) = write.layout.target_bytes() else { return known };
     // The width may be known or not by the time the layout is settled.
@@ -72,7 +72,7 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     let n_row_axes = write.row_shape.len();
     let units_per_row = n_units_along(0..n_row_axes);
     // A band can span several rows of units, in each of which its last block cuts a column of them.
-    let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]) + 1;
+    let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
     // Per thread one that waits and one that is encoded; and one that is being padded.
     let in_flight = 2 * write.n_threads + 1;

@@ -48,9 +48,10 @@ pub(crate) struct Seen<'s> {
     pub(crate) first_block: &'s [usize],
     /// The bytes of all blocks so far.
     pub(crate) n_bytes: usize,
-    /// The array's shape without axis 0, where it is known.
+    /// The array's shape without axis 0. Where axis 1 is cut, its size counts as known when the first
+    /// band has ended, so that the layout is the same whether it was declared or not.
     pub(crate) row_shape: &'s [Option<usize>],
-    /// The columns of the first band so far, where the size along axis 1 is unknown.
+    /// The columns of the first band so far.
     pub(crate) n_columns: usize,
     /// The array's size along axis 0, once its last block was seen.
     pub(crate) n_rows: Option<usize>,
@@ -79,8 +80,22 @@ impl LayoutSettings {
         }
     }
 
+    /// The layout, once as much was seen as can be; an error when memory cannot hold a chunk of it.
+    pub(crate) fn settle_in_memory(&self, seen: &Seen<'_>) -> Result<Layout> {
+        let layout = self.settle(seen);
+        // It is asked for and given back at once, so that no chunk ends the process.
+        match Vec::<u8>::new().try_reserve_exact(n_bytes(seen.dtype, layout.unit_shape())) {
+            Ok(()) => Ok(layout),
+            Err(_) => Err(Error::ChunkShape {
+                unit: if layout.shard_shape.is_some() { "shard" } else { "chunk" },
+                shape: layout.unit_shape().to_vec(),
+                reason: "there is no memory for it",
+            }),
+        }
+    }
+
     /// The layout, once as much was seen as can be.
-    pub(crate) fn settle(&self, seen: &Seen<'_>) -> Layout {
+    fn settle(&self, seen: &Seen<'_>) -> Layout {
         let chunk_shape = match (self.chunks(), &self.shards) {
             (Sizes::Explicit(shape), _) => shape,
             (Sizes::Automatic { target_bytes }, Some(Sizes::Explicit(shard_shape))) => {

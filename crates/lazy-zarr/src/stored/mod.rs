@@ -13,8 +13,8 @@ use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use crate::format::dtype_of;
 use crate::store::CompleteStore;
-use crate::{Error, Result, Target, provenance};
-use open::locate;
+use crate::{Error, Result, Target};
+use open::{is_sealed, locate};
 
 /// A stored Zarr array: its metadata, and its elements when they are asked for.
 ///
@@ -92,8 +92,10 @@ impl StoredArray {
     /// Opens the array at a target.
     ///
     /// This crate writes every chunk of an array, so that one that is missing was lost: reading it is
-    /// an error. In an array that others stored or resized it stands for the fill value.
-    /// [`with_missing_chunks`](Self::with_missing_chunks) says otherwise.
+    /// an error, as long as the metadata is as this crate wrote it. In an array that others stored,
+    /// copied, resized or gave attributes it stands for the fill value, as Zarr has it.
+    /// [`with_missing_chunks`](Self::with_missing_chunks) says otherwise: for instance after a program
+    /// such as zarr-python wrote to the array, which removes chunks of nothing but fill value.
     ///
     /// # Errors
     ///
@@ -108,7 +110,11 @@ impl StoredArray {
         let (store, path) = locate(&target)?;
         let array = Array::open(Arc::clone(&store), &path)
             .map_err(|error| Error::Open { target: target.to_string(), source: error.into() })?;
-        StoredArray::from_array(&target, store, array)
+        let missing = match is_sealed(&*store, &path) {
+            true => MissingChunks::Error,
+            false => MissingChunks::FillValue,
+        };
+        Ok(StoredArray::from_array(&target, store, array)?.with_missing_chunks(missing))
     }
 
     /// The same array, with another meaning of chunks that are not there.
@@ -130,7 +136,8 @@ impl StoredArray {
     ) -> Result<StoredArray> {
         let array = Array::new_with_metadata(Arc::clone(&store), path, metadata)
             .map_err(|error| Error::Metadata { source: error.into() })?;
-        StoredArray::from_array(target, store, array)
+        let stored = StoredArray::from_array(target, store, array)?;
+        Ok(stored.with_missing_chunks(MissingChunks::Error))
     }
 
     fn from_array(
@@ -153,13 +160,8 @@ impl StoredArray {
             }
             None => (unit_shape, None),
         };
-        let missing = match provenance::stored_shape(array.attributes()) {
-            Some(stored) if stored == shape => MissingChunks::Error,
-            _ => MissingChunks::FillValue,
-        };
         let array = Arc::new(array);
-        let stored = StoredArray { array, store, target, dtype, shape, chunk_shape, shard_shape };
-        Ok(stored.with_missing_chunks(missing))
+        Ok(StoredArray { array, store, target, dtype, shape, chunk_shape, shard_shape })
     }
 
     /// The element type.

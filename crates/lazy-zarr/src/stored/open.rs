@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use zarrs::storage::{ReadableStorage, ReadableWritableStorageTraits};
+use zarrs::storage::{
+    ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits, StoreKey,
+};
 
 use crate::node::{Node, members_at_path, members_in_store, node_at_path, node_in_store};
 use crate::store::DirectoryStore;
 use crate::target::{Resolved, ResolvedPlace, store_prefix};
-use crate::{Error, Result, Target};
+use crate::{Error, Result, Target, provenance};
 
 /// The store that holds the array at a target, and the array's path in it.
 pub(super) fn locate(target: &Target) -> Result<(ReadableStorage, String)> {
@@ -27,6 +29,14 @@ pub(super) fn locate(target: &Target) -> Result<(ReadableStorage, String)> {
             Ok((ReadableWritableStorageTraits::readable(store.readable_writable()), path))
         }
     }
+}
+
+/// Whether the metadata is as this crate wrote it.
+pub(super) fn is_sealed(store: &dyn ReadableStorageTraits, path: &str) -> bool {
+    let key = format!("{}/zarr.json", path.trim_matches('/'));
+    let key = StoreKey::new(key.trim_start_matches('/')).ok();
+    let metadata = key.and_then(|key| store.get(&key).ok().flatten());
+    metadata.is_some_and(|metadata| provenance::is_sealed(&metadata))
 }
 
 /// Whether a node is an array; what it is, and what to do, when it is not.
