@@ -85,7 +85,10 @@ class Setting:
 
     @property
     def attributes(self):
-        return {"größe": [1, 2.5, None, {"nested": True}]} if self.has_attributes else {}
+        # The provenance is one that was copied along with an array's other attributes.
+        provenance = {"program": "lazy-zarr", "version": "0.1.0", "metadata_crc32c": "0badcafe"}
+        attributes = {"größe": [1, 2.5, None, {"nested": True}], "provenance": provenance}
+        return attributes if self.has_attributes else {}
 
     @property
     def dimension_names(self):
