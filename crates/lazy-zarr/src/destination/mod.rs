@@ -1,6 +1,7 @@
 //! Where a write puts its chunks, and how the whole becomes visible.
 
 mod in_place;
+mod place;
 mod staged;
 
 use std::fmt;

@@ -2,17 +2,18 @@
 //! for the target comes with it.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use zarrs::storage::ReadableStorage;
 
+use super::place::{absolute, check_replaceable, create_staging, staging_parent};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::store::DirectoryStore;
-use crate::{EntryKind, Error, Existing, FileSystem, Result, Target};
+use crate::{Error, Existing, FileSystem, Result, Target};
 
 /// An array that is written to a staging directory.
 ///
@@ -233,101 +234,6 @@ impl Drop for Staged {
                 let staging = self.staging.display();
                 tracing::warn!(%staging, %error, "the staging directory could not be removed");
             }
-        }
-    }
-}
-
-/// The absolute path without symbolic links, as far as it exists; and the nearest existing directory
-/// above it.
-///
-/// So a link to an array stays one, and what it leads to is replaced.
-fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<(PathBuf, PathBuf)> {
-    let examine = |source| Error::Examine { path: path.to_owned(), source };
-    for ancestor in path.ancestors() {
-        let existing = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
-        if file_system.kind(existing).map_err(examine)?.is_none() {
-            continue;
-        }
-        let existing = file_system.canonicalize(existing).map_err(examine)?;
-        let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
-        if rest.components().any(|part| part == Component::ParentDir) {
-            let reason = "`..` follows a directory that does not exist";
-            return Err(Error::InvalidPath { path: path.to_owned(), reason });
-        }
-        if rest.as_os_str().is_empty() {
-            let parent = existing.parent().unwrap_or(&existing).to_owned();
-            return Ok((existing, parent));
-        }
-        return Ok((existing.join(rest), existing));
-    }
-    Err(examine(io::ErrorKind::NotFound.into()))
-}
-
-/// Where the staging directory goes: above all groups that hold `ancestor`, or as high among them as
-/// can be written on the same file system.
-fn staging_parent(
-    file_system: &dyn FileSystem,
-    target: &Target,
-    ancestor: &Path,
-) -> Result<PathBuf> {
-    let mut directory = ancestor;
-    for above in ancestor.ancestors() {
-        let node = zarr_node_at_path(file_system, above)?;
-        check_ancestor(target, node, &above.display())?;
-        if matches!(node, Some(Node::Group { .. })) {
-            directory = above.parent().unwrap_or(above);
-        }
-    }
-    // The groups may fill their file system, or all that may be written.
-    let examine = |source| Error::Examine { path: directory.to_owned(), source };
-    let mut highest = ancestor;
-    for above in ancestor.ancestors().take_while(|above| above.starts_with(directory)) {
-        if !file_system.is_same_device(ancestor, above).map_err(examine)? {
-            break;
-        }
-        if file_system.check_writable(above).is_ok() {
-            highest = above;
-        }
-    }
-    Ok(highest.to_owned())
-}
-
-/// Whether the directory that lies where the array or its group is to be, if one does, can be moved
-/// away.
-fn check_replaceable(file_system: &dyn FileSystem, root: &Path, ancestor: &Path) -> io::Result<()> {
-    if file_system.kind(root)?.is_none() {
-        return Ok(());
-    }
-    if !file_system.is_same_device(root, ancestor)? {
-        return Err(io::Error::other("a file system is mounted there; name a target below it"));
-    }
-    if file_system.canonicalize(Path::new(".")).is_ok_and(|working| working == root) {
-        return Err(io::Error::other("it is the working directory; name a target below it"));
-    }
-    // What moves to another directory is told so.
-    file_system.check_writable(root)
-}
-
-/// The longest part of the array's name that the staging directory has in its own, in bytes.
-const LONGEST_NAME: usize = 100;
-
-/// Makes a new directory for the unfinished array.
-fn create_staging(
-    file_system: &dyn FileSystem,
-    path: &Path,
-    directory: &Path,
-) -> io::Result<PathBuf> {
-    if file_system.kind(directory)? == Some(EntryKind::File) {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    let mut attempt = 0_u64;
-    loop {
-        let staging = directory.join(format!(".{name}.staging-{attempt}"));
-        match file_system.create_directory(&staging) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
-            created => return created.map(|()| staging),
         }
     }
 }
