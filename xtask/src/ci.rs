@@ -10,7 +10,10 @@ use crate::{example, features, interop, layering, outside, properties, tidy};
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
 const STEPS: [Step; 11] = [
-    ("formatting", |shell| Ok(cmd!(shell, "cargo fmt --all --check").run()?)),
+    ("formatting", |shell| {
+        cmd!(shell, "cargo fmt --all --check").run()?;
+        outside::check_formatting(shell)
+    }),
     ("lints", |shell| {
         let clippy = cmd!(shell, "cargo clippy --workspace --all-targets");
         Ok(clippy.args(["--", "-D", "warnings"]).run()?)

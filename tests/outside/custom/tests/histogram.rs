@@ -83,8 +83,9 @@ fn wrong_edges_are_found_before_the_first_block() {
 
 #[test]
 fn a_declared_dtype_is_refused_before_the_first_block() {
-    let sequence =
-        LazyChunkSequence::new(never).convert(NdarrayConverter).with_row_type(DType::Complex64, [2]);
+    let sequence = LazyChunkSequence::new(never)
+        .convert(NdarrayConverter)
+        .with_row_type(DType::Complex64, [2]);
     let error = sequence.compute((Histogram::new(EDGES), MeanVariance)).unwrap_err();
     assert_eq!(
         error.to_string(),
