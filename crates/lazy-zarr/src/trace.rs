@@ -28,7 +28,7 @@ impl Trace {
     }
 
     /// The array is at its target.
-    pub(crate) fn published(&self, shape: &[usize], n_bytes: u64, written: (u64, u64)) {
+    pub(crate) fn published(&self, shape: &[usize], n_bytes: usize, written: (u64, u64)) {
         let (chunks, stored_bytes) = written;
         let seconds = self.start.map(|start| start.elapsed().as_secs_f64());
         debug!(

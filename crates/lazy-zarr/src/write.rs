@@ -26,7 +26,7 @@ pub struct Write {
     trace: Trace,
     watching: Option<Watching<dyn Observer>>,
     /// The bytes of the blocks so far.
-    n_bytes: u64,
+    n_bytes: usize,
     /// The stored array's handle, once the write is sealed.
     stored: Option<StoredArray>,
 }
@@ -46,7 +46,7 @@ struct Seen {
 
 enum Stage {
     /// Blocks are kept until the layout can be settled.
-    Settling { kept: Vec<(BlockPosition, ArrayBlock)>, n_bytes: usize },
+    Settling { kept: Vec<(BlockPosition, ArrayBlock)> },
     /// Blocks become chunks, chunks are written.
     Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
 }
@@ -106,7 +106,7 @@ impl Write {
             sink.check_array(row_type.dtype, 1 + row_type.shape.len())?;
         }
         Ok(Write {
-            stage: Stage::Settling { kept: Vec::new(), n_bytes: 0 },
+            stage: Stage::Settling { kept: Vec::new() },
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
             destination: destination::begin(&sink.target, sink.existing)?,
@@ -132,13 +132,13 @@ impl Write {
         at: BlockPosition,
         block: ArrayBlock,
     ) -> Result<()> {
-        let n_bytes = block.data().len() as u64;
-        self.store(sink, at, block)?;
+        let n_bytes = block.data().len();
         self.n_bytes += n_bytes;
+        self.store(sink, at, block)?;
         let (n_chunks, stored_bytes) = self.written();
         if let Some(watching) = &mut self.watching {
             watching.set_stored(n_chunks, stored_bytes);
-            watching.block(at, n_bytes);
+            watching.block(at, n_bytes as u64);
         }
         Ok(())
     }
@@ -153,12 +153,11 @@ impl Write {
             return Ok(());
         }
         match &mut self.stage {
-            Stage::Settling { kept, n_bytes } => {
-                *n_bytes += block.data().len();
+            Stage::Settling { kept } => {
                 kept.push((at, block));
-                let held = *n_bytes + kept.len() * BLOCK_OVERHEAD;
+                let held = self.n_bytes + kept.len() * BLOCK_OVERHEAD;
                 match sink.layout.target_bytes() {
-                    Some(target) if *n_bytes < target && held < kept_bytes(target) => Ok(()),
+                    Some(target) if self.n_bytes < target && held < kept_bytes(target) => Ok(()),
                     _ => self.settle(sink, None),
                 }
             }
@@ -174,32 +173,33 @@ impl Write {
 
     /// Settles the layout and begins to write. `n_rows` is the array's, once it has ended.
     fn settle(&mut self, sink: &ZarrSink, n_rows: Option<usize>) -> Result<()> {
-        let Stage::Settling { kept, n_bytes } = &mut self.stage else { return Ok(()) };
-        let (kept, n_bytes) = (std::mem::take(kept), *n_bytes);
+        let Stage::Settling { kept } = &mut self.stage else { return Ok(()) };
+        let kept = std::mem::take(kept);
         let seen = &self.seen;
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
-        let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
-        if seen.cut == Cut::RowsAndColumns {
-            row_shape[0] = seen.width.filter(|_| seen.is_band_over || n_rows.is_some());
-        }
+        let row_shape = |width| {
+            let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
+            if seen.cut == Cut::RowsAndColumns {
+                row_shape[0] = width;
+            }
+            row_shape
+        };
+        let width_seen = seen.width.filter(|_| seen.is_band_over || n_rows.is_some());
         let layout = sink.layout.settle_in_memory(&layout::Seen {
             cut: seen.cut,
             dtype: row_type.dtype,
             first_block: kept.first().map_or(&[], |(_, block)| block.shape()),
-            n_bytes,
-            row_shape: &row_shape,
+            n_bytes: self.n_bytes,
+            row_shape: &row_shape(width_seen),
             n_columns: seen.end_column,
             n_rows,
         })?;
         self.trace.settled(&layout);
         let format = Box::new(sink.format(row_type.dtype, layout));
-        if seen.cut == Cut::RowsAndColumns {
-            row_shape[0] = seen.width;
-        }
         let mut assembler = Assembler::new(
             seen.cut,
             format.layout.unit_shape().to_vec(),
-            row_shape,
+            row_shape(seen.width),
             format.fill.clone(),
         );
         let mut writer =

@@ -1,5 +1,6 @@
 //! Where on a file system an array is to be, and where it is until then.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -78,23 +79,23 @@ pub(super) fn check_replaceable(
     if file_system.canonicalize(Path::new(".")).is_ok_and(|working| working == root) {
         return Err(io::Error::other("it is the working directory; name a target below it"));
     }
-    // What moves to another directory is told so.
+    // A directory that moves to another one is written to, since its `..` changes.
     file_system.check_writable(root)
 }
 
 /// The longest part of the array's name that the staging directory has in its own, in bytes.
 const LONGEST_NAME: usize = 100;
 
-/// Makes a new directory for the unfinished array.
+/// Makes a new directory for the unfinished array of this name.
 pub(super) fn create_staging(
     file_system: &dyn FileSystem,
-    path: &Path,
+    name: &OsStr,
     directory: &Path,
 ) -> io::Result<PathBuf> {
     if file_system.kind(directory)? == Some(EntryKind::File) {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_string_lossy();
     let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
     let mut attempt = 0_u64;
     loop {

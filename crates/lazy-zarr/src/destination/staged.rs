@@ -1,6 +1,7 @@
 //! A directory beside the target, which takes the target's place by one rename; a group that is made
 //! for the target comes with it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +26,6 @@ pub(crate) struct Staged {
     file_system: Arc<dyn FileSystem>,
     /// The target as the user named it.
     target: Target,
-    /// Where the array is to be.
-    path: PathBuf,
     /// Where the outermost group is to be that is staged with the array; the array's own path when
     /// none is.
     root: PathBuf,
@@ -60,7 +59,7 @@ impl Staged {
                 below_root.next();
             }
         }
-        let is_member = below_root.len() < members.len() - usize::from(makes_group);
+        let is_member = below_root.len() < members.len();
         let below_root = below_root.as_slice().to_vec();
         // As it was named, where a link can lead nowhere; and what that is.
         let check = |root: &Path| {
@@ -70,7 +69,6 @@ impl Staged {
         check(&root)?;
         let (root, ancestor) = absolute(&*file_system, &root)?;
         let node = check(&root)?;
-        let path = below_root.iter().fold(root.clone(), |path, name| path.join(name));
         let not_writable = |directory: &Path, source| Error::NotWritable {
             target: target.to_string(),
             directory: directory.to_owned(),
@@ -81,12 +79,12 @@ impl Staged {
         check_replaceable(&*file_system, &root, &ancestor)
             .map_err(|source| not_writable(&root, source))?;
         let directory = staging_parent(&*file_system, target, &ancestor)?;
-        let staging = create_staging(&*file_system, &path, &directory)
+        let name = below_root.last().map(OsStr::new).or(root.file_name()).unwrap_or_default();
+        let staging = create_staging(&*file_system, name, &directory)
             .map_err(|source| not_writable(&directory, source))?;
         Ok(Staged {
             file_system,
             target: target.clone(),
-            path,
             root,
             is_member,
             below_root,
@@ -103,7 +101,12 @@ impl Staged {
 
     /// Where the array is until it is published.
     fn unpublished(&self) -> PathBuf {
-        self.below_root.iter().fold(self.staged_root(), |path, name| path.join(name))
+        self.array_below(self.staged_root())
+    }
+
+    /// Where the array is, when the root or what takes its place is at `root`.
+    fn array_below(&self, root: PathBuf) -> PathBuf {
+        self.below_root.iter().fold(root, |path, name| path.join(name))
     }
 
     fn write(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
@@ -154,9 +157,10 @@ impl Staged {
         self.file_system.rename_directory(&from, &to).map_err(|source| self.unmoved(source))
     }
 
+    /// An array that is replaced is the root, since the groups that hold it are there.
     fn exchange_with_target(&self) -> Result<()> {
         let unpublished = self.unpublished();
-        match self.file_system.exchange_directories(&unpublished, &self.path) {
+        match self.file_system.exchange_directories(&unpublished, &self.root) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 return self.replace_by_two_renames();
             }
@@ -166,7 +170,7 @@ impl Staged {
         if let Ok(Node::Array) = node_at_path(&*self.file_system, &unpublished) {
             return Ok(());
         }
-        match self.file_system.exchange_directories(&unpublished, &self.path) {
+        match self.file_system.exchange_directories(&unpublished, &self.root) {
             Ok(()) => Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
             Err(source) => Err(self.left_aside(unpublished, source)),
         }
@@ -176,15 +180,15 @@ impl Staged {
     fn replace_by_two_renames(&self) -> Result<()> {
         let old = self.staging.join("old");
         let file_system = &*self.file_system;
-        match node_at_path(file_system, &self.path)? {
+        match node_at_path(file_system, &self.root)? {
             Node::Array => {}
             _ => return Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
         }
-        file_system.rename_directory(&self.path, &old).map_err(|source| self.unmoved(source))?;
-        let Err(error) = file_system.rename_directory(&self.unpublished(), &self.path) else {
+        file_system.rename_directory(&self.root, &old).map_err(|source| self.unmoved(source))?;
+        let Err(error) = file_system.rename_directory(&self.unpublished(), &self.root) else {
             return Ok(());
         };
-        match file_system.rename_directory(&old, &self.path) {
+        match file_system.rename_directory(&old, &self.root) {
             Ok(()) => Err(self.unmoved(error)),
             Err(source) => Err(self.left_aside(old, source)),
         }
@@ -220,7 +224,8 @@ impl Destination for Staged {
     }
 
     fn reader(&self) -> (ReadableStorage, String) {
-        let store = DirectoryStore::new(Arc::clone(&self.file_system), self.path.clone());
+        let path = self.array_below(self.root.clone());
+        let store = DirectoryStore::new(Arc::clone(&self.file_system), path);
         (Arc::new(store), "/".to_owned())
     }
 }

@@ -99,10 +99,11 @@ impl StoredArray {
     ///
     /// # Errors
     ///
-    /// - [`Error::UnknownScheme`], [`Error::InvalidUrl`], [`Error::InvalidStorePath`] and
-    ///   [`Error::InvalidName`] when the target leads nowhere.
+    /// - [`Error::UnknownScheme`], [`Error::InvalidUrl`], [`Error::InvalidPath`],
+    ///   [`Error::InvalidStorePath`] and [`Error::InvalidName`] when the target leads nowhere.
     /// - [`Error::Examine`] and [`Error::Store`] when what lies there cannot be looked at.
-    /// - [`Error::NothingThere`] and [`Error::NotAnArray`] when there is no array.
+    /// - [`Error::NothingThere`] and [`Error::NotAnArray`] when there is no array, and
+    ///   [`Error::BrokenMetadata`] when its `zarr.json` is no JSON.
     /// - [`Error::Open`] when its metadata cannot be understood: an unknown codec, for instance.
     /// - [`Error::UnsupportedDataType`] when its data type has no counterpart.
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
