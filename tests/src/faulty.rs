@@ -34,13 +34,14 @@ pub struct FaultyFileSystem {
     fault: Fault,
     n_changes: AtomicUsize,
     outside: Option<(PathBuf, Outside)>,
+    unwritable: Option<PathBuf>,
 }
 
 impl FaultyFileSystem {
     /// A file system with this fault.
     #[must_use]
     pub fn new(fault: Fault) -> FaultyFileSystem {
-        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0), outside: None }
+        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0), outside: None, unwritable: None }
     }
 
     /// A file system on which nothing can be made outside of `directory`, for this reason.
@@ -48,6 +49,13 @@ impl FaultyFileSystem {
     pub fn confined(directory: PathBuf, reason: Outside) -> FaultyFileSystem {
         let outside = Some((directory, reason));
         FaultyFileSystem { outside, ..FaultyFileSystem::new(Fault::default()) }
+    }
+
+    /// A file system on which this one directory cannot be written.
+    #[must_use]
+    pub fn unwritable_at(directory: PathBuf) -> FaultyFileSystem {
+        let unwritable = Some(directory);
+        FaultyFileSystem { unwritable, ..FaultyFileSystem::new(Fault::default()) }
     }
 
     fn is_outside(&self, path: &Path, reason: Outside) -> bool {
@@ -82,7 +90,9 @@ impl FileSystem for FaultyFileSystem {
     }
 
     fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        if self.is_outside(directory, Outside::Unwritable) {
+        if self.is_outside(directory, Outside::Unwritable)
+            || self.unwritable.as_deref() == Some(directory)
+        {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         LocalFileSystem.check_writable(directory)

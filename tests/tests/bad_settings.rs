@@ -129,9 +129,9 @@ fn what_cannot_be_moved_away_is_an_error_before_the_first_block() {
     assert_target_refused(group, "a file system is mounted there; name a target below it");
 
     // An array that may not be written may not be moved.
-    let disk = FaultyFileSystem::confined(mount, Outside::Unwritable);
+    let disk = FaultyFileSystem::unwritable_at(old.clone());
     let sink = ZarrSink::new(Target::on(disk, &old)).with_existing(Existing::Replace);
-    assert_target_refused(sink, "cannot be written");
+    assert_target_refused(sink, "old.zarr cannot be moved away: permission denied");
     assert_eq!(names(&directory), ["mount", "old.zarr"]);
 }
 

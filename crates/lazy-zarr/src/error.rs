@@ -195,6 +195,16 @@ pub enum Error {
         /// What the file system answered.
         source: io::Error,
     },
+    /// The directory that lies where the array or its group is to be cannot make room for it.
+    #[error("{target} cannot be written: {} cannot be moved away: {source}", directory.display())]
+    NotMovable {
+        /// The target.
+        target: String,
+        /// The directory.
+        directory: PathBuf,
+        /// Why not, and what to do.
+        source: io::Error,
+    },
     /// A chunk or the metadata could not be written.
     #[error("{} could not be written: {source}; the target is as it was", path.display())]
     Write {

@@ -20,7 +20,8 @@ use crate::{Error, FileSystem, LocalFileSystem, Result};
 ///
 /// Nothing is looked at before the target is used: by [`ToZarr`](crate::ToZarr) or another pass with a
 /// [`ZarrSink`](crate::ZarrSink), or by [`StoredArray::open`](crate::StoredArray::open). A URL that leads
-/// to no path is an error then, [`Error::UnknownScheme`] or [`Error::InvalidUrl`].
+/// to no path is an error then, [`Error::UnknownScheme`] or [`Error::InvalidUrl`]; so is an empty path,
+/// [`Error::InvalidPath`].
 ///
 /// # Example
 ///
@@ -88,12 +89,12 @@ impl Target {
     /// The member of this name in the group that this target leads to.
     ///
     /// Where there is no such group, writing the array makes it, and both appear in one step; in a store,
-    /// which cannot rename, the group just before the array. A group
-    /// holds any number of arrays, and other groups; xarray opens a group whose arrays have names for
-    /// their dimensions.
+    /// which cannot rename, the group just before the array. A group holds any number of arrays, and
+    /// other groups; xarray opens a group whose arrays have names for their dimensions.
     ///
-    /// A name is one word of a path: not empty, without `/` and `\`, not of dots alone; it does not begin
-    /// with `__`, and is not `zarr.json`. Another name is [`Error::InvalidName`] when the target is used.
+    /// A name is one word of a path: not empty, without `/`, `\` and NUL, not of dots alone, and of 255
+    /// bytes at most; it does not begin with `__`, and is not `zarr.json`. Another name is
+    /// [`Error::InvalidName`] when the target is used.
     ///
     /// # Example
     ///

@@ -65,7 +65,7 @@ pub(super) fn staging_parent(
 
 /// Whether the directory that lies where the array or its group is to be, if one does, can be moved
 /// away.
-pub(super) fn check_replaceable(
+pub(super) fn check_movable(
     file_system: &dyn FileSystem,
     root: &Path,
     ancestor: &Path,

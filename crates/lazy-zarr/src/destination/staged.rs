@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use zarrs::storage::ReadableStorage;
 
-use super::place::{absolute, check_replaceable, create_staging, staging_parent};
+use super::place::{absolute, check_movable, create_staging, staging_parent};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::store::DirectoryStore;
@@ -76,8 +76,11 @@ impl Staged {
         };
         // Where the rename, and directories on the way there, will be made.
         file_system.check_writable(&ancestor).map_err(|source| not_writable(&ancestor, source))?;
-        check_replaceable(&*file_system, &root, &ancestor)
-            .map_err(|source| not_writable(&root, source))?;
+        check_movable(&*file_system, &root, &ancestor).map_err(|source| Error::NotMovable {
+            target: target.to_string(),
+            directory: root.clone(),
+            source,
+        })?;
         let directory = staging_parent(&*file_system, target, &ancestor)?;
         let name = below_root.last().map(OsStr::new).or(root.file_name()).unwrap_or_default();
         let staging = create_staging(&*file_system, name, &directory)
