@@ -49,13 +49,14 @@
 //! |---|---|---|
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
-//! | `tch` | `tch` | libtorch tensors: reserved, with nothing behind it yet |
+//! | `tch` | `tch` | libtorch tensors, to blocks and back, and concatenated; needs libtorch: `lazy-tch` |
 //! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
 //! | `conformance` | `conformance` | test cases for converters and file systems of your own |
 //!
 //! Examples on the pages of what comes from a backend say `lazy_core` and `lazy_zarr`: read `lazy_chunks`
-//! and `lazy_chunks::zarr`. The signatures hold types of `ndarray` 0.17, and for those who implement a
-//! trait of `bytes` 1 (`zarr::FileSystem`) and `serde` 1 ([`Statistic`]).
+//! and `lazy_chunks::zarr`. The signatures hold types of `ndarray` 0.17, with the feature `tch` of `tch`
+//! 0.26, and for those who implement a trait of `bytes` 1 (`zarr::FileSystem`) and `serde` 1
+//! ([`Statistic`]).
 //!
 //! Nothing but a progress bar is printed; passes and writes are `tracing` spans at level `DEBUG`. Errors
 //! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`).
@@ -64,12 +65,12 @@
 pub mod progress;
 
 pub use lazy_core::{
-    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockGrid, BlockPosition, BlockSizes, Blocks,
-    BoxError, Concatenate, Converter, Cut, DType, Declared, DynArrayView, Element, Error, Indexed,
-    IndexedKind, Kind, LazyChunkSequence, Location, MeanVariance, Moments, NdarrayConverter,
-    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Observer, Progress, Reducer,
-    Reference, Result, RowType, SequenceAggregator, SharedIndexed, Source, Stage, Statistic,
-    Streamed, TopK, TopKPerRow, Watch, Watching,
+    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockCheck, BlockGrid, BlockPosition,
+    BlockSizes, Blocks, BoxError, Concatenate, Converter, Cut, DType, Declared, DynArrayView,
+    Element, Error, Indexed, IndexedKind, Kind, LazyChunkSequence, Location, MeanVariance, Moments,
+    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Observer,
+    Progress, Reducer, Reference, Result, RowType, SequenceAggregator, SharedIndexed, Source,
+    Stage, Statistic, Streamed, TopK, TopKPerRow, Watch, Watching,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system
@@ -134,8 +135,43 @@ pub mod zarr {
     };
 }
 
+/// libtorch tensors.
+///
+/// [`TchConverter`](tch::TchConverter) turns the tensors of the crate `tch` into blocks and back;
+/// [`TchConcatenate`](tch::TchConcatenate) joins a sequence of them into one; [`Copy`](tch::Copy) says when
+/// their memory is shared. Since tensors are `Send` and not `Sync`, what a model computes is a
+/// [`Streamed`] or an [`Indexed`] sequence, which `lazy_tch` explains. The feature needs libtorch 2.13.0,
+/// found by the environment variable `LIBTORCH` when it is built, and by `LD_LIBRARY_PATH` when it runs.
+///
+/// # Example
+///
+/// Embeddings that libtorch computes, stored and read back as tensors:
+///
+/// ```
+/// # #[cfg(feature = "zarr")] {
+/// use lazy_chunks::zarr::ToZarr;
+/// use lazy_chunks::LazyChunkSequence;
+/// use lazy_chunks::tch::{TchConcatenate, TchConverter};
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("embeddings.zarr");
+/// let model = Tensor::ones([3, 2], (Kind::Float, Device::Cpu));
+/// let embeddings = LazyChunkSequence::new(|| {
+///     (0..4).map(|i| Tensor::full([10, 3], i, (Kind::Float, Device::Cpu)).matmul(&model))
+/// });
+/// let stored = embeddings.clone().convert(TchConverter::new()).to_zarr(&path)?;
+///
+/// let tensors = stored.sequence([20, 20])?.to_tensors::<Tensor, _>(TchConverter::new());
+/// let read = tensors.compute(TchConcatenate::new())?;
+/// assert_eq!(read, embeddings.compute(TchConcatenate::new())?);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "tch")]
-pub use lazy_tch as tch;
+pub mod tch {
+    pub use lazy_tch::{Copy, Error, TchConcatenate, TchConverter};
+}
 
 /// The examples of the documents, as tests.
 #[cfg(all(doctest, feature = "zarr"))]

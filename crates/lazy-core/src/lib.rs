@@ -33,7 +33,7 @@
 //! - [`ArrayBlock`], a dense array of dynamic [`DType`], and [`Converter`], which turns a tensor
 //!   type into blocks and back; [`NdarrayConverter`] is ndarray's.
 //! - [`SequenceAggregator`] and [`NestedSequenceAggregator`], to be implemented for any tensor type
-//!   and any result; [`Concatenate`].
+//!   and any result; [`BlockCheck`], which tells them whether blocks fit together; [`Concatenate`].
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
@@ -51,6 +51,7 @@
 
 mod aggregate;
 mod block;
+mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod converter;
@@ -70,6 +71,7 @@ pub use aggregate::{
     Band, Bands, Blocks, Concatenate, NestedSequenceAggregator, SequenceAggregator,
 };
 pub use block::{ArrayBlock, DynArrayView};
+pub use check::BlockCheck;
 pub use converter::{Converter, NdarrayConverter};
 pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};

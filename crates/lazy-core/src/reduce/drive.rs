@@ -1,9 +1,8 @@
 //! The one loop that evaluates blocks, checks them and feeds them to a reducer.
 
 use super::Reducer;
-use super::check::BlockCheck;
 use crate::stream::{BlockStream, Step};
-use crate::{ArrayBlock, Result};
+use crate::{ArrayBlock, BlockCheck, Result};
 
 /// Runs a reduction from its start to its result.
 pub(crate) fn reduce<R: Reducer>(

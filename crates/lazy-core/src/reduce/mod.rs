@@ -1,6 +1,5 @@
 //! Reducers: aggregators of array blocks that share one pass.
 
-mod check;
 pub(crate) mod drive;
 mod statistic;
 mod tuples;

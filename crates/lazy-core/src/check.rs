@@ -2,8 +2,47 @@
 
 use crate::{BlockPosition, Cut, DType, Declared, Error, Location, Reference, Result};
 
-/// Checks blocks in order against the declaration and against each other.
-pub(crate) struct BlockCheck<'d> {
+/// Checks blocks in order against the declaration and against each other: do they make one array?
+///
+/// Reducers see only blocks that passed. It is for aggregators of other tensors, which are handed
+/// whatever the producer makes, and want the same errors.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{BlockCheck, Blocks, DType, LazyChunkSequence, Result, SequenceAggregator};
+///
+/// /// A matrix whose elements lie somewhere else.
+/// struct Matrix { n_rows: usize, n_columns: usize }
+///
+/// struct CountRows;
+///
+/// impl SequenceAggregator<Matrix> for CountRows {
+///     type Output = usize;
+///
+///     fn aggregate(self, blocks: Blocks<'_, Matrix>) -> Result<usize> {
+///         let mut check = BlockCheck::new(blocks.declared())?;
+///         let mut n_rows = 0;
+///         for block in blocks {
+///             let block = block?;
+///             n_rows = check.block(DType::Float32, &[block.n_rows, block.n_columns])?.row
+///                 + block.n_rows;
+///             check.end_band()?;
+///         }
+///         Ok(n_rows)
+///     }
+/// }
+///
+/// let matrices = LazyChunkSequence::new(|| {
+///     [(2, 3), (4, 3), (1, 2)].map(|(n_rows, n_columns)| Matrix { n_rows, n_columns })
+/// });
+/// assert_eq!(
+///     matrices.compute(CountRows).unwrap_err().to_string(),
+///     "block 2 has shape [1, 2], but its axes from 1 on must be [3] like the first block's"
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct BlockCheck<'d> {
     declared: &'d Declared,
     dtype: Option<(DType, Reference)>,
     /// The sizes of the axes behind the cut ones.
@@ -17,6 +56,7 @@ pub(crate) struct BlockCheck<'d> {
     open: Option<OpenBand>,
 }
 
+#[derive(Clone, Debug)]
 struct OpenBand {
     n_rows: usize,
     n_blocks: usize,
@@ -25,7 +65,11 @@ struct OpenBand {
 
 impl<'d> BlockCheck<'d> {
     /// Begins with what is declared.
-    pub(crate) fn new(declared: &'d Declared) -> Result<BlockCheck<'d>> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RowTypeMismatch`] when the declared row type does not fit the declared grid.
+    pub fn new(declared: &'d Declared) -> Result<BlockCheck<'d>> {
         let mut check = BlockCheck {
             declared,
             dtype: None,
@@ -60,11 +104,22 @@ impl<'d> BlockCheck<'d> {
         Ok(check)
     }
 
+    /// The block that is checked next.
+    #[must_use]
+    pub fn next_location(&self) -> Location {
+        Location::of_block(self.declared.cut(), self.band, self.n_open_blocks())
+    }
+
     /// Checks the next block of the open band and says where it lies.
-    pub(crate) fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFewAxes`], [`Error::BlockDType`], [`Error::TrailingShape`],
+    /// [`Error::GridMismatch`], [`Error::BandHeight`] and [`Error::BandWidth`], with the block's index.
+    pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
         let cut = self.declared.cut();
-        let n_blocks = self.open.as_ref().map_or(0, |open| open.n_blocks);
-        let at = Location::of_block(cut, self.band, n_blocks);
+        let n_blocks = self.n_open_blocks();
+        let at = self.next_location();
         let actual = || shape.to_vec();
 
         let n_axes = cut.n_axes();
@@ -112,8 +167,13 @@ impl<'d> BlockCheck<'d> {
         Ok(position)
     }
 
-    /// Checks that the open band is whole.
-    pub(crate) fn end_band(&mut self) -> Result<()> {
+    /// Checks that the open band is whole. Where only axis 0 is cut, every block is a band.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::EmptyBand`] when it has no block.
+    /// - [`Error::BandWidth`] when it has fewer columns than declared or than the first band.
+    pub fn end_band(&mut self) -> Result<()> {
         let band = self.band;
         let open = self.open.take().ok_or(Error::EmptyBand { band })?;
         if self.declared.cut() == Cut::RowsAndColumns {
@@ -132,6 +192,10 @@ impl<'d> BlockCheck<'d> {
         self.row += open.n_rows;
         self.band += 1;
         Ok(())
+    }
+
+    fn n_open_blocks(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.n_blocks)
     }
 
     fn check_grid(&self, at: Location, n_blocks: usize, shape: &[usize]) -> Result<()> {

@@ -1,0 +1,97 @@
+//! The crate's error.
+
+use lazy_core::Location;
+use tch::{Device, TchError};
+
+/// Why a tensor could not become a block, or blocks could not be concatenated.
+///
+/// Sequences return it within [`lazy_core::Error`], which names the block.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::LazyChunkSequence;
+/// use lazy_tch::TchConverter;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let identities = LazyChunkSequence::new(|| {
+///     (0..2).map(|_| Tensor::eye(3, (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(2))
+/// });
+/// assert_eq!(
+///     identities.convert(TchConverter::new()).collect().unwrap_err().to_string(),
+///     "block 0 could not be converted: the tensor's layout is sparse_coo; \
+///      only dense tensors become blocks: call `to_dense` on it"
+/// );
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor without a value, such as [`Tensor::new`](tch::Tensor::new) or a gradient that was never
+    /// computed.
+    #[error("the tensor is undefined: it was never given a value")]
+    Undefined,
+    /// A tensor that is not strided.
+    #[error(
+        "the tensor's layout is {layout}; only dense tensors become blocks: call `to_dense` on it"
+    )]
+    NotDense {
+        /// libtorch's name of the layout.
+        layout: &'static str,
+    },
+    /// A tensor whose elements no dtype can hold: quantized ones, and kinds that tch does not know.
+    #[error(
+        "the tensor's kind is {kind}, which no block can hold; \
+         call `to_kind` (of a quantized one: `dequantize`) on it, nothing is cast"
+    )]
+    UnsupportedKind {
+        /// libtorch's name of the kind.
+        kind: &'static str,
+    },
+    /// A block that is on another device than those before it.
+    #[error("it is on {actual:?}, but the blocks before it are on {expected:?}")]
+    DeviceMismatch {
+        /// The device of the first block.
+        expected: Device,
+        /// The block's device.
+        actual: Device,
+    },
+    /// libtorch refused, such as for want of memory.
+    #[error("libtorch could not {operation}: {message}")]
+    Libtorch {
+        /// What it was asked to do.
+        operation: &'static str,
+        /// What it says, without the stack of its functions.
+        message: String,
+    },
+    /// A block could not be concatenated with those before it.
+    #[error("{at} could not be concatenated: {source}")]
+    Concatenation {
+        /// The block.
+        at: Location,
+        /// Why not.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    pub(crate) fn libtorch(operation: &'static str) -> impl FnOnce(TchError) -> Error {
+        move |error| {
+            let message = match error {
+                // An exception's text goes on with C++ functions and addresses.
+                TchError::Torch(text) => first_line(&text),
+                error => error.to_string(),
+            };
+            Error::Libtorch { operation, message }
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end().to_owned()
+}
+
+impl From<Error> for lazy_core::Error {
+    fn from(error: Error) -> lazy_core::Error {
+        lazy_core::Error::other(error)
+    }
+}

@@ -1,0 +1,85 @@
+//! A tensor's memory, without others who could change it.
+
+use bytes::Bytes;
+use lazy_core::ArrayBlock;
+use tch::{Device, Kind, Tensor};
+
+use crate::{Copy, Error, facts};
+
+/// A dense tensor in C order on `device`, whose memory is reached through no other handle: the tensor
+/// itself where it is one already and a copy is not asked for, else one copy.
+///
+/// The tensor is to be strided. What autograd knows of it is let go.
+pub(crate) fn exclusive(tensor: Tensor, device: Device, copy: Copy) -> Result<Tensor, Error> {
+    // This is another tensor in the same memory, one that no graph keeps; the other is let go.
+    let detached = tensor.f_detach().map_err(Error::libtorch("detach the tensor"))?;
+    drop(tensor);
+    let is_taken_as_it_is = copy == Copy::WhenNeeded
+        && detached.device() == device
+        && detached.is_contiguous()
+        && facts::owns_memory_alone(&detached)
+        && !has_deferred_elements(&detached)?;
+    if is_taken_as_it_is { Ok(detached) } else { copied(&detached, device) }
+}
+
+/// A copy of a block as a tensor of the kind that its dtype is.
+pub(crate) fn tensor_of(block: &ArrayBlock, kind: Kind, device: Device) -> Result<Tensor, Error> {
+    let size: Vec<i64> = block.shape().iter().map(|&size| size as i64).collect();
+    let data = block.data().as_ptr();
+    // SAFETY: the block's bytes are as many elements of this kind as the shape asks for, in C order and
+    // aligned, and booleans are 0 or 1. They live longer than this tensor, which is only read, and is
+    // dropped here.
+    let borrowed = unsafe { Tensor::f_from_blob(data, &size, &[], kind, Device::Cpu) };
+    copied(&borrowed.map_err(Error::libtorch("take the block's memory"))?, device)
+}
+
+/// A copy in C order, on `device`, of the elements' bits.
+fn copied(tensor: &Tensor, device: Device) -> Result<Tensor, Error> {
+    let failed = || Error::libtorch("copy the tensor");
+    let kind = tensor.f_kind().map_err(failed())?;
+    // Copied as booleans, bytes other than 0 and 1 would become 1, unnoticed.
+    let bits = |tensor: &Tensor| match kind {
+        Kind::Bool => tensor.f_view_dtype(Kind::Uint8),
+        _ => Ok(tensor.shallow_clone()),
+    };
+    let copy = Tensor::f_empty(tensor.size(), (kind, device)).map_err(failed())?;
+    let source = bits(tensor).map_err(failed())?;
+    bits(&copy).and_then(|mut target| target.f_copy_(&source)).map_err(failed())?;
+    Ok(copy)
+}
+
+/// Whether the elements are others than those in memory: conjugated or negated, or zeros without any.
+fn has_deferred_elements(tensor: &Tensor) -> Result<bool, Error> {
+    let deferred =
+        || Ok(tensor.f_is_conj()? || tensor.f_is_neg()? || tensor.f_internal_is_zerotensor()?);
+    deferred().map_err(Error::libtorch("tell how the elements are stored"))
+}
+
+/// The bytes of what [`exclusive`] returned for the CPU, which they keep alive.
+pub(crate) fn into_bytes(tensor: Tensor) -> Bytes {
+    let element_size = tensor.kind().elt_size_in_bytes();
+    let n_bytes = tensor.numel() * element_size;
+    // An empty tensor's pointer may be null.
+    if n_bytes == 0 { Bytes::new() } else { Bytes::from_owner(Memory { tensor, n_bytes }) }
+}
+
+/// Lends a tensor's memory.
+struct Memory {
+    /// Dense, in C order, on the CPU, and reached through no other handle.
+    tensor: Tensor,
+    n_bytes: usize,
+}
+
+impl AsRef<[u8]> for Memory {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY:
+        // - The elements begin at `data_ptr`, lie one after the other, and have `n_bytes` bytes in
+        //   all: the tensor is strided and contiguous, and none of them is deferred.
+        // - The memory lives as long as `self.tensor`, so as long as `self`: no other handle can
+        //   resize it or give it away, and this one, which never leaves this struct, is not asked to.
+        // - Nobody writes to it meanwhile, for the same reason.
+        // - Any byte is a `u8`. Those of a tensor made by `empty` are whatever C++'s allocator left there,
+        //   which is to Rust like any other memory that foreign code has filled.
+        unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.n_bytes) }
+    }
+}
