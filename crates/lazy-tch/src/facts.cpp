@@ -1,6 +1,8 @@
 // What the C interface of torch-sys does not tell of a tensor. Nothing here throws, and what is pointed
 // to is to be a defined tensor.
 
+#include <atomic>
+
 #include <ATen/core/TensorBase.h>
 
 extern "C" {
@@ -44,7 +46,11 @@ const char *lazy_tch_layout_name(const at::TensorBase *tensor) noexcept {
 // Whether a strided tensor is the only one whose elements lie in its memory, and this the only handle to
 // it: then no view, no clone and no computation graph can reach that memory.
 bool lazy_tch_owns_memory_alone(const at::TensorBase *tensor) noexcept {
-  return tensor->has_storage() && tensor->use_count() == 1 &&
-         tensor->unsafeGetTensorImpl()->unsafe_storage().use_count() == 1;
+  const bool is_alone = tensor->has_storage() && tensor->use_count() == 1 &&
+                        tensor->unsafeGetTensorImpl()->unsafe_storage().use_count() == 1;
+  // The counts are read without ordering. Whoever gave up the last other handle, on whatever thread, has
+  // written before that, and is seen to have.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return is_alone;
 }
 }

@@ -1,0 +1,79 @@
+//! What every converter has to do.
+
+use lazy_core::conformance::ConverterSuite;
+use lazy_core::{ArrayBlock, Converter, DType};
+use lazy_tch::{Copy, TchConverter};
+use tch::{Kind, Tensor};
+
+const DTYPES: [DType; 12] = [
+    DType::Bool,
+    DType::Int8,
+    DType::Int16,
+    DType::Int32,
+    DType::Int64,
+    DType::UInt8,
+    DType::Float16,
+    DType::BFloat16,
+    DType::Float32,
+    DType::Float64,
+    DType::Complex64,
+    DType::Complex128,
+];
+
+#[test]
+fn copying_when_needed() {
+    suite(Copy::WhenNeeded).run();
+}
+
+#[test]
+fn copying_always() {
+    suite(Copy::Always).run();
+}
+
+fn suite(copy: Copy) -> ConverterSuite<Tensor, TchConverter> {
+    ConverterSuite::new(move || TchConverter::new().with_copy(copy))
+        .with_dtypes(DTYPES)
+        .with_layouts(layouts)
+}
+
+/// Tensors with the elements of a block: strided in every way, parts of others, and with elements that
+/// are others than those in memory.
+fn layouts(block: &ArrayBlock) -> Vec<(&'static str, Tensor)> {
+    let tensor = TchConverter::new().to_tensor(block).unwrap();
+    let n_axes = block.shape().len() as i64;
+    let reversed = in_memory_order(&tensor, (0..n_axes).rev().collect());
+    let thrice = Tensor::stack(&[&tensor, &tensor, &tensor], 0);
+    let interleaved = Tensor::stack(&[&tensor, &tensor.zeros_like(), &tensor], -1);
+    let kind = tensor.kind();
+    let mut layouts = vec![
+        ("a part at an offset", thrice.get(1)),
+        ("every third element", interleaved.select(-1, 2)),
+        ("an alias", tensor.alias()),
+        ("each element three times", tensor.unsqueeze(-1).expand_as(&interleaved).select(-1, 1)),
+    ];
+    if n_axes == 4 {
+        layouts.push(("channels last", in_memory_order(&tensor, vec![0, 2, 3, 1])));
+    }
+    let is_complex = matches!(kind, Kind::ComplexFloat | Kind::ComplexDouble);
+    if is_complex {
+        layouts.push(("conjugated", tensor.conj_physical().conj()));
+        layouts.push(("conjugated and transposed", reversed.conj_physical().conj()));
+    }
+    if is_complex || matches!(kind, Kind::Half | Kind::BFloat16 | Kind::Float | Kind::Double) {
+        layouts.push(("with a gradient", tensor.alias().set_requires_grad(true)));
+    }
+    if kind != Kind::Bool {
+        layouts.push(("negated", tensor.neg().internal_neg_view()));
+    }
+    layouts.push(("transposed in memory", reversed));
+    layouts
+}
+
+/// The same tensor, whose axes lie in memory in this order, the last one closest together.
+fn in_memory_order(tensor: &Tensor, order: Vec<i64>) -> Tensor {
+    let mut back = vec![0; order.len()];
+    for (place, &axis) in order.iter().enumerate() {
+        back[axis as usize] = place as i64;
+    }
+    tensor.permute(order).contiguous().permute(back)
+}

@@ -1,0 +1,166 @@
+//! What cannot become a block, a tensor, or one tensor, and what is said of it.
+
+use lazy_core::{ArrayBlock, Converter, DType, Element, LazyChunkSequence};
+use lazy_core::{Location, NestedLazyChunkSequence};
+use lazy_tch::{Error, TchConcatenate, TchConverter};
+use tch::{Device, Kind, Tensor};
+
+const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+/// The message of the error within lazy-core's.
+fn refused(tensor: Tensor) -> String {
+    let error = TchConverter::new().to_array(tensor).unwrap_err();
+    assert!(matches!(&error, lazy_core::Error::Other(error) if error.is::<Error>()), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn tensors_without_a_value() {
+    assert_eq!(refused(Tensor::new()), "the tensor is undefined: it was never given a value");
+    let parameter = Tensor::ones([2], FLOAT).set_requires_grad(true);
+    assert!(refused(parameter.grad()).contains("undefined"));
+}
+
+#[test]
+fn tensors_that_are_not_dense() {
+    let dense = Tensor::eye(4, FLOAT);
+    let sparse = |layout| {
+        format!(
+            "the tensor's layout is {layout}; only dense tensors become blocks: call `to_dense` on it"
+        )
+    };
+    assert_eq!(refused(dense.to_sparse_sparse_dim(2)), sparse("sparse_coo"));
+    assert_eq!(refused(dense.to_sparse_csr(None)), sparse("sparse_csr"));
+    assert_eq!(refused(dense.to_sparse_csc(None)), sparse("sparse_csc"));
+    assert_eq!(refused(dense.to_sparse_bsr([2, 2], None)), sparse("sparse_bsr"));
+    assert_eq!(refused(dense.to_sparse_bsc([2, 2], None)), sparse("sparse_bsc"));
+    assert_eq!(refused(dense.to_mkldnn()), sparse("mkldnn"));
+    // The advice helps.
+    let block = TchConverter::new().to_array(dense.to_sparse_csr(None).to_dense(None, false));
+    assert_eq!(block.unwrap(), TchConverter::new().to_array(dense).unwrap());
+}
+
+#[test]
+fn kinds_that_no_block_can_hold() {
+    let kinds = [
+        (Kind::ComplexHalf, "ComplexHalf"),
+        (Kind::Float8e5m2, "Float8_e5m2"),
+        (Kind::Float8e4m3fn, "Float8_e4m3fn"),
+        (Kind::Float8e5m2fnuz, "Float8_e5m2fnuz"),
+        (Kind::Float8e4m3fnuz, "Float8_e4m3fnuz"),
+    ];
+    for (kind, name) in kinds {
+        let message = refused(Tensor::empty([2], (kind, Device::Cpu)));
+        let expected = format!("the tensor's kind is {name}, which no block can hold; ");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    let quantized = Tensor::ones([3], FLOAT).quantize_per_tensor(0.1, 10, Kind::QUInt8);
+    assert!(refused(quantized.shallow_clone()).contains("the tensor's kind is QUInt8"));
+    let block = TchConverter::new().to_array(quantized.dequantize()).unwrap();
+    assert_eq!(block.dtype(), DType::Float32);
+}
+
+#[test]
+fn dtypes_that_tensors_lack() {
+    fn refuses<A: Element>() {
+        let block = ArrayBlock::from_vec([1], vec![A::default()]).unwrap();
+        let error = TchConverter::new().to_tensor(&block).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "a libtorch tensor cannot take dtype {}; \
+                 it takes bool, uint8, signed integers, floats and complex numbers",
+                A::DTYPE
+            )
+        );
+    }
+    refuses::<u16>();
+    refuses::<u32>();
+    refuses::<u64>();
+}
+
+#[test]
+fn devices_that_are_not_there() {
+    if tch::Cuda::is_available() {
+        return;
+    }
+    let block = ArrayBlock::from_vec([1], vec![1.0_f32]).unwrap();
+    let converter = TchConverter::new().with_device(Device::Cuda(0));
+    let message = converter.to_tensor(&block).unwrap_err().to_string();
+    assert!(message.starts_with("libtorch could not copy the tensor: "), "{message}");
+    assert_eq!(message.lines().count(), 1, "no stack of C++ functions: {message}");
+}
+
+/// A tensor of given shape, on the CPU.
+fn zeros(shape: &[i64], kind: Kind) -> Tensor {
+    Tensor::zeros(shape, (kind, Device::Cpu))
+}
+
+#[test]
+fn blocks_that_do_not_fit_together() {
+    let joined = |blocks: fn() -> Vec<Tensor>| {
+        let sequence = LazyChunkSequence::new(blocks);
+        let error = sequence.compute(TchConcatenate::new()).unwrap_err().to_string();
+        // What the aggregator of arrays says is said here.
+        let converted = sequence.convert(TchConverter::new());
+        assert_eq!(converted.compute(lazy_core::Concatenate).unwrap_err().to_string(), error);
+        error
+    };
+    assert_eq!(
+        joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[2, 4], Kind::Float)]),
+        "block 1 has shape [2, 4], but its axes from 1 on must be [3] like the first block's"
+    );
+    assert_eq!(
+        joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[2, 3], Kind::Double)]),
+        "block 1 has dtype float64, but it must be float32 like the first block's"
+    );
+    assert!(joined(|| vec![zeros(&[], Kind::Float)]).contains("block 0 has shape []"));
+    // libtorch would leave it out.
+    assert!(
+        joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[0], Kind::Float)])
+            .contains("block 1 has shape [0]")
+    );
+    assert!(joined(Vec::new).contains("the sequence has no blocks"));
+}
+
+#[test]
+fn blocks_of_bands_that_do_not_fit_together() {
+    let joined = |bands: fn() -> Vec<Vec<Tensor>>| {
+        let sequence = NestedLazyChunkSequence::new(bands);
+        let error = sequence.compute(TchConcatenate::new()).unwrap_err().to_string();
+        let converted = sequence.convert(TchConverter::new());
+        assert_eq!(converted.compute(lazy_core::Concatenate).unwrap_err().to_string(), error);
+        error
+    };
+    assert_eq!(
+        joined(|| {
+            let block = |n_rows, n_columns| zeros(&[n_rows, n_columns], Kind::Float);
+            vec![vec![block(3, 1), block(3, 1)], vec![block(3, 1), block(2, 1)]]
+        }),
+        "block (1, 1) has 2 rows, but the first block of its band has 3"
+    );
+    assert_eq!(
+        joined(|| vec![vec![zeros(&[3, 2], Kind::Int)], vec![zeros(&[3, 1], Kind::Int)]]),
+        "band 1 has 1 columns in all, but it must have 2 like the first band"
+    );
+    assert!(joined(|| vec![vec![]]).contains("band 0 has no blocks"));
+}
+
+#[test]
+fn blocks_that_cannot_be_joined_at_all() {
+    let sequence = NestedLazyChunkSequence::new(|| {
+        [[Tensor::eye(2, FLOAT), Tensor::eye(2, FLOAT).to_sparse_csr(None)]]
+    });
+    let error = sequence.compute(TchConcatenate::new()).unwrap_err();
+    assert!(
+        error.to_string().starts_with(
+            "block (0, 1) could not be concatenated: the tensor's layout is sparse_csr; "
+        ),
+        "{error}"
+    );
+    let lazy_core::Error::Other(error) = error else { panic!("{error:?}") };
+    assert!(matches!(
+        error.downcast_ref(),
+        Some(Error::Concatenation { at: Location::NestedBlock(0, 1), .. })
+    ));
+}
