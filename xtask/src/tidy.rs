@@ -8,10 +8,11 @@ use xshell::{Shell, cmd};
 
 /// The map, whose every path is checked, and in which every module of these crates has a place.
 const MAP: &str = "ARCHITECTURE.md";
-const MAPPED: [&str; 2] = ["crates/lazy-core/src", "crates/lazy-zarr/src"];
+const MAPPED: [&str; 3] = ["crates/lazy-core/src", "crates/lazy-zarr/src", "crates/lazy-tch/src"];
 
 /// Crates whose every public type has an example in its documentation.
-const EXEMPLARY: [&str; 3] = ["crates/lazy-core", "crates/lazy-zarr", "crates/lazy-chunks"];
+const EXEMPLARY: [&str; 4] =
+    ["crates/lazy-core", "crates/lazy-zarr", "crates/lazy-tch", "crates/lazy-chunks"];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
