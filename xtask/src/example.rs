@@ -8,6 +8,6 @@ use crate::python;
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let directory = "target/influence";
     cmd!(shell, "cargo run --release --example influence -- {directory} --in-memory").run()?;
-    let python = python::environment(shell)?;
+    let python = python::with_peers(shell)?;
     Ok(cmd!(shell, "{python} tests/python/read_influence.py {directory}").run()?)
 }

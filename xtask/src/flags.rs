@@ -8,6 +8,9 @@ xflags::xflags! {
         /// All that a change has to pass, on a machine that has a Rust toolchain, a C compiler and
         /// Python 3. What else it needs it installs below target/.
         cmd ci {}
+        /// A libtorch for the CPU in target/libtorch, which cargo takes for the feature `tch`. What
+        /// LIBTORCH or LIBTORCH_USE_PYTORCH says wins.
+        cmd libtorch {}
         /// The property tests across crates.
         cmd properties {
             /// How many cases each property is tried on.
