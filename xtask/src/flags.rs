@@ -18,13 +18,14 @@ xflags::xflags! {
         }
         /// Which crate may know which, from cargo tree.
         cmd layering {}
-        /// What the documents say of the tree holds: paths, the map, examples of public types.
+        /// What the documents say of the tree holds: paths, the map, examples of public types,
+        /// programs.
         cmd tidy {}
         /// Every combination of features of every crate builds, without warnings.
         cmd features {}
         /// The facade builds and runs in crates outside of the workspace.
         cmd outside {}
-        /// The example runs, and zarr-python reads what it stored.
+        /// The examples run, and zarr-python reads what they stored.
         cmd example {}
         /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
         /// is read here, bit for bit.
