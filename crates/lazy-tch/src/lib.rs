@@ -1,4 +1,6 @@
 //! libtorch tensors for lazily evaluated, chunked arrays.
+// The examples stand below it: those above would be tested without the feature as well.
+#![cfg(feature = "tch")]
 //!
 //! [`TchConverter`] turns the tensors of the crate `tch` into blocks, without a copy where that is safe,
 //! and back; [`TchConcatenate`] joins a sequence of tensors into one, in libtorch.
@@ -59,7 +61,6 @@
 //! it the crate `tch` 0.26 is built, which wants libtorch 2.13.0. It looks for that where the environment
 //! variable `LIBTORCH` says, or, where `LIBTORCH_USE_PYTORCH` is set, in Python's package `torch`. When a
 //! program starts, the directory of its libraries is to be in `LD_LIBRARY_PATH`.
-#![cfg(feature = "tch")]
 
 mod concatenate;
 mod converter;
