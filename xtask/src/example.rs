@@ -6,7 +6,8 @@ use xshell::{Shell, cmd};
 use crate::{libtorch, python};
 
 /// The name of each, the features that it needs beside the default ones, and where it stores.
-const EXAMPLES: [(&str, &str, &str); 1] = [("influence", "", "target/influence")];
+const EXAMPLES: [(&str, &str, &str); 2] =
+    [("influence", "", "target/influence"), ("influence_tch", "tch", "target/influence_tch")];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     for (name, features, directory) in EXAMPLES {

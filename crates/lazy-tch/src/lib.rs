@@ -1,4 +1,6 @@
 //! libtorch tensors for lazily evaluated, chunked arrays.
+// The examples stand below it: those above would be tested without the feature as well.
+#![cfg(feature = "tch")]
 //!
 //! [`TchConverter`] turns the tensors of the crate `tch` into blocks, without a copy where that is safe,
 //! and back; [`TchConcatenate`] joins a sequence of tensors into one, in libtorch.
@@ -60,7 +62,6 @@
 //! variable `LIBTORCH` says, or, where `LIBTORCH_USE_PYTORCH` is set, in Python's package `torch`.
 //! `cargo run` and `cargo test` let programs find its libraries; for one that is started otherwise, their
 //! directory is to be in `LD_LIBRARY_PATH`.
-#![cfg(feature = "tch")]
 
 mod concatenate;
 mod converter;
