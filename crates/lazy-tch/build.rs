@@ -7,8 +7,8 @@ fn main() {
 
 #[cfg(feature = "tch")]
 mod tensor_facts {
-    use std::env;
     use std::path::{Path, PathBuf};
+    use std::{env, fs};
 
     const SOURCE: &str = "src/facts.cpp";
 
@@ -17,13 +17,28 @@ mod tensor_facts {
         // torch-sys says where the libraries are that it links; nothing when it is built for its
         // documentation alone.
         let Some(libraries) = env::var_os("DEP_TCH_LIBTORCH_LIB") else { return };
+        let libraries = Path::new(&libraries);
+        make_findable(libraries);
         cc::Build::new()
             .cpp(true)
             .std("c++17")
             .warnings(false)
-            .includes(include_directories(Path::new(&libraries)))
+            .includes(include_directories(libraries))
             .file(SOURCE)
             .compile("lazy_tch_facts");
+    }
+
+    /// `cargo run` and `cargo test` let programs find libraries where build scripts say that they lie,
+    /// but only below the directory of the profile. So a link there leads to libtorch.
+    fn make_findable(libraries: &Path) {
+        let out = env::var_os("OUT_DIR").expect("cargo tells build scripts where to write");
+        let link = Path::new(&out).join("libtorch");
+        // From an earlier run.
+        let _ = fs::remove_file(&link);
+        #[cfg(unix)]
+        if std::os::unix::fs::symlink(libraries, &link).is_ok() {
+            println!("cargo::rustc-link-search=native={}", link.display());
+        }
     }
 
     /// The headers lie beside the libraries, unless torch-sys was told otherwise.

@@ -5,18 +5,23 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{example, features, interop, layering, outside, properties, tidy};
+use crate::{example, features, interop, layering, libtorch, outside, properties, tidy};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
     }),
+    ("libtorch", libtorch::provide),
     ("lints", |shell| {
-        let clippy = cmd!(shell, "cargo clippy --workspace --all-targets");
-        Ok(clippy.args(["--", "-D", "warnings"]).run()?)
+        for features in ["", "tch"] {
+            cmd!(shell, "cargo clippy --workspace --all-targets --features {features}")
+                .args(["--", "-D", "warnings"])
+                .run()?;
+        }
+        Ok(())
     }),
     ("layering", layering::run),
     ("tidy", tidy::run),
@@ -25,11 +30,13 @@ const STEPS: [Step; 11] = [
         // The properties have a step of their own, with optimization and more cases.
         let _cases = shell.push_env("PROPTEST_CASES", "32");
         let slow = ["--skip", "every_small_case_agrees", "--skip", "memory_stays_below_its_bound"];
-        Ok(cmd!(shell, "cargo test --workspace --no-fail-fast -- {slow...}").run()?)
+        cmd!(shell, "cargo test --workspace --no-fail-fast -- {slow...}").run()?;
+        let packages = ["--package", "lazy-tch", "--package", "lazy-chunks"];
+        Ok(cmd!(shell, "cargo test {packages...} --features tch --no-fail-fast").run()?)
     }),
     ("documentation", |shell| {
         let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-        let features = "lazy-chunks/indicatif,lazy-chunks/conformance";
+        let features = "lazy-chunks/indicatif,lazy-chunks/conformance,lazy-chunks/tch";
         let doc = cmd!(shell, "cargo doc --workspace --features {features} --no-deps");
         Ok(doc.arg("--document-private-items").run()?)
     }),

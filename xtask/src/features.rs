@@ -3,6 +3,8 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use crate::libtorch;
+
 /// Packages and their features. Every subset is built.
 const FEATURES: [(&str, &[&str]); 4] = [
     ("lazy-core", &["conformance"]),
@@ -12,6 +14,7 @@ const FEATURES: [(&str, &[&str]); 4] = [
 ];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
+    libtorch::provide(shell)?;
     for (package, features) in FEATURES {
         for subset in 0..1_u32 << features.len() {
             let chosen: Vec<_> = features

@@ -8,6 +8,9 @@ xflags::xflags! {
         /// All that a change has to pass, on a machine that has a Rust toolchain, a C compiler and
         /// Python 3. What else it needs it installs below target/.
         cmd ci {}
+        /// A libtorch for the CPU in target/libtorch, which cargo takes for the feature `tch`. What
+        /// LIBTORCH or LIBTORCH_USE_PYTORCH says wins.
+        cmd libtorch {}
         /// The property tests across crates.
         cmd properties {
             /// How many cases each property is tried on.
@@ -15,13 +18,14 @@ xflags::xflags! {
         }
         /// Which crate may know which, from cargo tree.
         cmd layering {}
-        /// What the documents say of the tree holds: paths, the map, examples of public types.
+        /// What the documents say of the tree holds: paths, the map, examples of public types,
+        /// programs.
         cmd tidy {}
         /// Every combination of features of every crate builds, without warnings.
         cmd features {}
         /// The facade builds and runs in crates outside of the workspace.
         cmd outside {}
-        /// The example runs, and zarr-python reads what it stored.
+        /// The examples run, and zarr-python reads what they stored.
         cmd example {}
         /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
         /// is read here, bit for bit.

@@ -6,7 +6,7 @@ use xshell::{Shell, cmd};
 use crate::python;
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
-    let python = python::environment(shell)?;
+    let python = python::with_peers(shell)?;
     let ours = "target/interop/ours";
     let theirs = "target/interop/theirs";
     let rust = |task: &str, directory: &str| {

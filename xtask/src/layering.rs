@@ -5,7 +5,7 @@ use xshell::{Shell, cmd};
 
 /// A package, the arguments that choose its features, and the packages that it must not depend on.
 /// A name that ends in `*` stands for all that begin like it.
-const RULES: [(&str, &[&str], &[&str]); 7] = [
+const RULES: [(&str, &[&str], &[&str]); 9] = [
     ("lazy-core", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys", "indicatif"]),
     ("lazy-zarr", ALL_FEATURES, &["lazy-chunks", "lazy-tch", "tch", "torch-sys", "indicatif"]),
     ("lazy-tch", ALL_FEATURES, &["lazy-chunks", "lazy-zarr", "zarrs*", "indicatif"]),
@@ -20,15 +20,30 @@ const RULES: [(&str, &[&str], &[&str]); 7] = [
         &["lazy-zarr", "lazy-tch", "zarrs*", "tch", "torch-sys"],
     ),
     ("lazy-chunks", &[], &["lazy-tch", "tch", "torch-sys", "indicatif"]),
+    (
+        "lazy-chunks",
+        &["--no-default-features", "--features", "zarr,indicatif,conformance"],
+        &["lazy-tch", "tch", "torch-sys"],
+    ),
+    // Where there is no libtorch, everything builds, and all tests run but those of its tensors.
+    (WORKSPACE, &[], &["tch", "torch-sys"]),
     ("xtask", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys"]),
 ];
+
+/// All members at once, with what their tests and build scripts depend on.
+const WORKSPACE: &str = "the workspace";
 
 const ALL_FEATURES: &[&str] = &["--all-features"];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let mut broken = Vec::new();
     for (package, features, forbidden) in RULES {
-        let tree = cmd!(shell, "cargo tree --package {package} --edges normal --prefix none")
+        let what: &[_] = match package {
+            WORKSPACE => &["--workspace", "--edges", "normal,build,dev"],
+            _ => &["--package", package, "--edges", "normal"],
+        };
+        let tree = cmd!(shell, "cargo tree --prefix none")
+            .args(what)
             .args(["--format", "{p}"])
             .args(features)
             .quiet()

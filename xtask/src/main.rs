@@ -2,12 +2,14 @@
 //!
 //! `cargo xtask --help` lists them; each has a file.
 
+mod apt;
 mod ci;
 mod example;
 mod features;
 mod flags;
 mod interop;
 mod layering;
+mod libtorch;
 mod outside;
 mod properties;
 mod python;
@@ -28,6 +30,7 @@ fn main() -> Result<()> {
     );
     match flags.subcommand {
         XtaskCmd::Ci(_) => ci::run(&shell),
+        XtaskCmd::Libtorch(_) => libtorch::run(&shell),
         XtaskCmd::Properties(flags) => properties::run(&shell, flags.cases),
         XtaskCmd::Layering(_) => layering::run(&shell),
         XtaskCmd::Tidy(_) => tidy::run(&shell),

@@ -3,9 +3,12 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-const CRATES: [&str; 3] = ["bare", "zarr", "custom"];
+use crate::libtorch;
+
+const CRATES: [&str; 4] = ["bare", "zarr", "custom", "tch"];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
+    libtorch::provide(shell)?;
     let target = shell.current_dir().join("target/outside");
     for name in CRATES {
         let manifest = manifest(name);

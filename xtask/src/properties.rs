@@ -3,11 +3,15 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use crate::libtorch;
+
 const DEFAULT_CASES: u32 = 256;
 
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
+    libtorch::provide(shell)?;
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
     let _cases = shell.push_env("PROPTEST_CASES", cases);
-    let tests = ["--test", "properties", "--test", "statistics", "--test", "memory"];
-    Ok(cmd!(shell, "cargo test --release --package lazy-tests {tests...}").run()?)
+    let tests = ["properties", "statistics", "memory", "tensors"].map(|test| ["--test", test]);
+    let test = cmd!(shell, "cargo test --release --package lazy-tests --features tch");
+    Ok(test.args(tests.as_flattened()).run()?)
 }

@@ -1,40 +1,57 @@
-//! A Python with the peers, in a virtual environment below target/.
+//! A virtual environment of Python below target/, with or without the peers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use crate::apt;
+
+const DIRECTORY: &str = "target/python";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
-/// The interpreter of the virtual environment, which is made when the requirements change.
-pub(crate) fn environment(shell: &Shell) -> Result<PathBuf> {
-    let directory = shell.current_dir().join("target/python");
-    let python = directory.join("bin/python");
+/// An interpreter that has the peers. The environment is made anew when the requirements change.
+pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
+    let directory = directory(shell);
     let installed = directory.join("requirements.txt");
     let requirements = shell.read_file(REQUIREMENTS)?;
     if shell.read_file(&installed).is_ok_and(|installed| installed == requirements) {
-        return Ok(python);
+        return Ok(interpreter(&directory));
     }
     shell.remove_path(&directory)?;
-    create(shell, &directory)?;
+    let python = with_pip(shell)?;
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check -r {REQUIREMENTS}")
         .run()?;
     shell.write_file(installed, requirements)?;
     Ok(python)
 }
 
-fn create(shell: &Shell, directory: &PathBuf) -> Result<()> {
+/// An interpreter that has pip, and may have the peers.
+pub(crate) fn with_pip(shell: &Shell) -> Result<PathBuf> {
+    let directory = directory(shell);
+    let python = interpreter(&directory);
+    // An interrupted run may have left an environment without pip.
+    let ask = cmd!(shell, "{python} -m pip --version").quiet().ignore_stdout().ignore_stderr();
+    if ask.run().is_err() {
+        shell.remove_path(&directory)?;
+        create(shell, &directory)?;
+    }
+    Ok(python)
+}
+
+fn directory(shell: &Shell) -> PathBuf {
+    shell.current_dir().join(DIRECTORY)
+}
+
+fn interpreter(directory: &Path) -> PathBuf {
+    directory.join("bin/python")
+}
+
+fn create(shell: &Shell, directory: &Path) -> Result<()> {
     let create = || cmd!(shell, "python3 -m venv {directory}").run();
     let Err(error) = create() else { return Ok(()) };
     // Debian has the module in a package of its own.
-    let is_root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
-    let has_apt = cmd!(shell, "apt-get --version").quiet().ignore_stdout().run().is_ok();
-    if !(is_root && has_apt) {
-        bail!("{error}\nPython 3 has no module venv; on Debian: apt-get install python3-venv");
-    }
-    cmd!(shell, "apt-get update --quiet").run()?;
-    cmd!(shell, "apt-get install --quiet --yes python3-venv").run()?;
+    apt::install(shell, "python3-venv", &format!("{error}\nPython 3 has no module venv"))?;
     shell.remove_path(directory)?;
     create().context("no virtual environment can be made for Python 3")
 }

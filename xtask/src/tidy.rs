@@ -1,4 +1,5 @@
-//! What the documents say of the tree holds: paths exist, the map is whole, public types have examples.
+//! What the documents say of the tree holds: paths exist, the map is whole, public types have
+//! examples, programs are shown as they are.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,10 +9,14 @@ use xshell::{Shell, cmd};
 
 /// The map, whose every path is checked, and in which every module of these crates has a place.
 const MAP: &str = "ARCHITECTURE.md";
-const MAPPED: [&str; 2] = ["crates/lazy-core/src", "crates/lazy-zarr/src"];
+const MAPPED: [&str; 3] = ["crates/lazy-core/src", "crates/lazy-zarr/src", "crates/lazy-tch/src"];
 
 /// Crates whose every public type has an example in its documentation.
-const EXEMPLARY: [&str; 3] = ["crates/lazy-core", "crates/lazy-zarr", "crates/lazy-chunks"];
+const EXEMPLARY: [&str; 4] =
+    ["crates/lazy-core", "crates/lazy-zarr", "crates/lazy-tch", "crates/lazy-chunks"];
+
+/// Programs, and the document that shows each of them whole.
+const SHOWN: [(&str, &str); 1] = [("tests/outside/tch/src/main.rs", "README.md")];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
@@ -39,6 +44,12 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     for directory in EXEMPLARY {
         for name in types_without_example(shell, files.lines(), directory)? {
             problems.push(format!("{directory}: the documentation of {name} has no example"));
+        }
+    }
+    for (program, document) in SHOWN {
+        let (program_text, text) = (shell.read_file(program)?, shell.read_file(document)?);
+        if !rust_blocks(&text).any(|block| block == program_text.trim_end()) {
+            problems.push(format!("{document}: no block of Rust is {program}"));
         }
     }
     if !problems.is_empty() {
@@ -75,6 +86,12 @@ fn map_paths<'t>(shell: &Shell, text: &'t str) -> impl Iterator<Item = (&'t str,
         };
         spans.into_iter().map(|span| (span, resolve(span))).collect()
     })
+}
+
+/// The code between fences that begin with the name of the language.
+fn rust_blocks(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    blocks.filter(|(language, _)| language.starts_with("rust")).map(|(_, code)| code)
 }
 
 fn is_path(span: &str) -> bool {

@@ -141,7 +141,7 @@ pub mod zarr {
 /// [`TchConcatenate`](tch::TchConcatenate) joins a sequence of them into one; [`Copy`](tch::Copy) says when
 /// their memory is shared. Since tensors are `Send` and not `Sync`, what a model computes is a
 /// [`Streamed`] or an [`Indexed`] sequence, which `lazy_tch` explains. The feature needs libtorch 2.13.0,
-/// found by the environment variable `LIBTORCH` when it is built, and by `LD_LIBRARY_PATH` when it runs.
+/// found by the environment variable `LIBTORCH` when it is built.
 ///
 /// # Example
 ///

@@ -1,4 +1,6 @@
 //! libtorch tensors for lazily evaluated, chunked arrays.
+// The examples stand below it: those above would be tested without the feature as well.
+#![cfg(feature = "tch")]
 //!
 //! [`TchConverter`] turns the tensors of the crate `tch` into blocks, without a copy where that is safe,
 //! and back; [`TchConcatenate`] joins a sequence of tensors into one, in libtorch.
@@ -57,9 +59,9 @@
 //!
 //! Everything is behind the feature `tch`, so that the workspace builds on machines without libtorch; with
 //! it the crate `tch` 0.26 is built, which wants libtorch 2.13.0. It looks for that where the environment
-//! variable `LIBTORCH` says, or, where `LIBTORCH_USE_PYTORCH` is set, in Python's package `torch`. When a
-//! program starts, the directory of its libraries is to be in `LD_LIBRARY_PATH`.
-#![cfg(feature = "tch")]
+//! variable `LIBTORCH` says, or, where `LIBTORCH_USE_PYTORCH` is set, in Python's package `torch`.
+//! `cargo run` and `cargo test` let programs find its libraries; for one that is started otherwise, their
+//! directory is to be in `LD_LIBRARY_PATH`.
 
 mod concatenate;
 mod converter;

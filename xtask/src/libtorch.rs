@@ -1,0 +1,111 @@
+//! libtorch below target/, out of Python's package torch, for what is built with the feature `tch`.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::{apt, python};
+
+/// Where it lies, as `.cargo/config.toml` tells torch-sys.
+const DIRECTORY: &str = "target/libtorch";
+/// Where it is put together, beside its place, which it takes when it is whole.
+const STAGING: &str = "target/libtorch.staging";
+const LOCK: &str = "target/libtorch.lock";
+
+const REQUIREMENTS: &str = "xtask/libtorch/requirements.txt";
+const UNPACK: &str = "xtask/libtorch/unpack.py";
+
+/// Which wheels are meant, whatever Python asks for them.
+const WHEELS: &str = "--only-binary=:all: --implementation=cp --python-version=3.11 --abi=cp311 \
+    --platform=manylinux_2_28_x86_64 --platform=manylinux_2_25_x86_64 \
+    --platform=manylinux2014_x86_64";
+
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    provide(shell)?;
+    if has_own(shell) {
+        println!("libtorch is your own, as the environment says");
+    } else {
+        println!("libtorch lies in {DIRECTORY}");
+    }
+    Ok(())
+}
+
+/// Sees to it that there is a libtorch to build with, and a compiler that torch-sys needs for it.
+///
+/// Nobody has to be told where it is: cargo tells torch-sys, by `.cargo/config.toml`, and what it runs, by
+/// the build script of lazy-tch.
+pub(crate) fn provide(shell: &Shell) -> Result<()> {
+    require_compiler(shell)?;
+    if has_own(shell) {
+        return Ok(());
+    }
+    let requirements = shell.read_file(REQUIREMENTS)?;
+    let version = requirements
+        .lines()
+        .find_map(|line| line.strip_prefix("torch==")?.split(' ').next())
+        .with_context(|| format!("{REQUIREMENTS} has no torch"))?;
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        bail!(
+            "libtorch is provided for Linux on x86_64 alone: set LIBTORCH to the directory of your own, of \
+             version {version}, or LIBTORCH_USE_PYTORCH=1 where python3 has torch {version}"
+        );
+    }
+    // Two processes at once would put it together in the same place.
+    shell.create_dir("target")?;
+    let lock = File::create(shell.current_dir().join(LOCK))?;
+    lock.lock()?;
+    let made_of = requirements.clone() + &shell.read_file(UNPACK)?;
+    let stamp = Path::new(DIRECTORY).join("made-of");
+    if shell.read_file(stamp).is_ok_and(|stamp| stamp == made_of) {
+        return Ok(());
+    }
+    println!("libtorch {version} goes to {DIRECTORY}: 540 MB to download, once");
+    let made = make(shell, version, &made_of);
+    // Of this run, if it failed.
+    shell.remove_path(STAGING)?;
+    made.context("libtorch could not be provided; a LIBTORCH of your own would do")
+}
+
+/// Whether the user has said where libtorch lies. (Cargo hands on what its configuration says.)
+fn has_own(shell: &Shell) -> bool {
+    let ours = shell.current_dir().join(DIRECTORY);
+    shell.var_os("LIBTORCH_USE_PYTORCH").is_some()
+        || shell.var_os("LIBTORCH").is_some_and(|path| Path::new(&path) != ours)
+}
+
+fn make(shell: &Shell, version: &str, made_of: &str) -> Result<()> {
+    let python = python::with_pip(shell)?;
+    let staging = shell.current_dir().join(STAGING);
+    let (wheels, libtorch) = (staging.join("wheels"), staging.join("libtorch"));
+    // Of a run that was interrupted.
+    shell.remove_path(&staging)?;
+    shell.create_dir(&wheels)?;
+    cmd!(shell, "{python} -m pip download --disable-pip-version-check --no-cache-dir --no-deps")
+        .args(WHEELS.split(' '))
+        .args(["--require-hashes", "--requirement", REQUIREMENTS])
+        .arg("--dest")
+        .arg(&wheels)
+        // Not every /tmp has room for it.
+        .env("TMPDIR", &staging)
+        .run()?;
+    cmd!(shell, "{python} {UNPACK} {wheels} {libtorch}").run()?;
+    // The wheel's own needs all of CUDA.
+    let lib = libtorch.join("lib");
+    cmd!(shell, "cc -shared -o {lib}/libtorch.so -L{lib} -Wl,--no-as-needed -l:libtorch_cpu.so")
+        .run()?;
+    // torch-sys compares it to the one that it wants.
+    shell.write_file(libtorch.join("build-version"), version)?;
+    shell.write_file(libtorch.join("made-of"), made_of)?;
+    shell.remove_path(DIRECTORY)?;
+    Ok(fs::rename(libtorch, shell.current_dir().join(DIRECTORY))?)
+}
+
+fn require_compiler(shell: &Shell) -> Result<()> {
+    let ask = cmd!(shell, "c++ --version").quiet().ignore_stdout().ignore_stderr();
+    if shell.var_os("CXX").is_some() || ask.run().is_ok() {
+        return Ok(());
+    }
+    apt::install(shell, "g++", "torch-sys needs a C++ compiler, and there is no c++")
+}
