@@ -11,7 +11,8 @@ use crate::shared::digits::{Digits, N_CLASSES};
 ///
 /// A parameter is the weight of input `d` for class `k`; its index is `k · n_inputs + d`.
 pub(crate) struct LogisticRegression {
-    weights: Array2<f64>,
+    /// Classes × inputs.
+    pub(crate) weights: Array2<f64>,
     hessian: Cholesky<f64, Dyn>,
 }
 

@@ -43,8 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let factors = experiment.store_factors(&influence_factors(&model, test))?;
     let values = experiment.store_values(&influence_values(&model, train, &factors)?)?;
-    let suspicious = experiment.rank(&self_influence(&model, train))?;
-    experiment.finish(&suspicious, &values)
+    experiment.find_flipped(&self_influence(&model, train), &values)
 }
 
 /// The influence factors of digits: digits × parameters.

@@ -16,7 +16,8 @@ use super::picture;
 const N_TRAIN: usize = 1400;
 /// 5 % of the training labels.
 const N_FLIPPED: usize = 70;
-const SEED: u64 = 1998;
+/// Of all that is random.
+pub(crate) const SEED: u64 = 1998;
 /// Digits whose gradients are in memory at a time.
 const BATCH: usize = 64;
 /// Small chunks, for arrays of a few MiB.
@@ -98,27 +99,19 @@ impl Experiment {
         Ok(stored)
     }
 
-    /// Stores the training digits' influence on their own loss, and ranks them by it, the largest
-    /// first. A digit that only its own label speaks for has much of it.
-    pub(crate) fn rank<K: Kind>(
+    /// Stores the training digits' influence on their own loss, ranks them by it, and says how many of
+    /// the first have a flipped label. A digit that only its own label speaks for has much of it.
+    /// Draws the picture, and says where everything is.
+    pub(crate) fn find_flipped<K: Kind>(
         &self,
         self_influence: &LazyChunkSequence<'_, ArrayBlock, K>,
-    ) -> Result<Vec<usize>, Box<dyn Error>> {
+        values: &StoredArray,
+    ) -> Result<(), Box<dyn Error>> {
         let sink = self.sink("self_influence", &["train"]);
         let (self_influence, _) = self_influence.compute((Concatenate, sink))?;
         let self_influence: Array1<f64> = self_influence.to_array()?;
-        let mut ranked: Vec<usize> = (0..self_influence.len()).collect();
-        ranked.sort_by(|&a, &b| self_influence[b].total_cmp(&self_influence[a]));
-        Ok(ranked)
-    }
-
-    /// Says how many of the most suspicious digits have a flipped label, draws the picture, and says
-    /// where everything is.
-    pub(crate) fn finish(
-        &self,
-        suspicious: &[usize],
-        values: &StoredArray,
-    ) -> Result<(), Box<dyn Error>> {
+        let mut suspicious: Vec<usize> = (0..N_TRAIN).collect();
+        suspicious.sort_by(|&a, &b| self_influence[b].total_cmp(&self_influence[a]));
         for percent in [5, 10] {
             let n = N_TRAIN * percent / 100;
             let n_found = suspicious[..n].iter().filter(|&&i| self.train.is_flipped(i)).count();
@@ -130,7 +123,7 @@ impl Experiment {
         }
         let directory = std::path::absolute(&self.directory)?;
         let picture = directory.join("influence.png");
-        picture::draw(&picture, &self.train, &self.test, suspicious, values)?;
+        picture::draw(&picture, &self.train, &self.test, &suspicious, values)?;
         println!(
             "\nThe picture is {}.\nThe arrays are members of {group}. To open them in Python:\n\n    \
              pip install zarr xarray\n    python3 -c 'import xarray; \
