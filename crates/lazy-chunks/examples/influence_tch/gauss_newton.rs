@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use crate::network::Network;
 use crate::shared::digits::Digits;
 
-/// The damped Gauss-Newton matrix of a network's mean loss, JᵀHJ / n + λI: J has the derivatives of the
+/// The damped Gauss-Newton matrix of a network's mean loss, `JᵀHJ / n + λI`: J has the derivatives of the
 /// scores of all n digits with respect to the parameters, H the second derivatives of their losses with
 /// respect to the scores, and λ is the damping.
 ///

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayRef2, s};
 use tch::nn::{self, OptimizerConfig};
 use tch::{Device, Reduction, TchError, Tensor};
 
@@ -82,7 +82,7 @@ impl Network {
     /// the gradients of all losses with respect to the outputs: they are the rows of the gradient of the
     /// losses' sum. With respect to the weights, each is the outer product with the layer's inputs.
     pub(crate) fn gradients(&self, digits: &Digits, range: Range<usize>) -> Tensor {
-        let inputs = tensor_of(digits.inputs.slice(s![range.clone(), ..]));
+        let inputs = tensor_of(&digits.inputs.slice(s![range.clone(), ..]));
         let pass = self.pass_from(inputs.set_requires_grad(true));
         let loss = loss(&pass.scores(), digits, range, Reduction::Sum);
         let by_outputs = Tensor::run_backward(&[loss], &pass.outputs, false, false);
@@ -94,7 +94,7 @@ impl Network {
 
     /// What the network makes of digits.
     pub(crate) fn pass(&self, digits: &Digits, range: Range<usize>) -> Pass {
-        self.pass_from(tensor_of(digits.inputs.slice(s![range, ..])))
+        self.pass_from(tensor_of(&digits.inputs.slice(s![range, ..])))
     }
 
     fn pass_from(&self, inputs: Tensor) -> Pass {
@@ -119,7 +119,7 @@ impl Pass {
 }
 
 /// An array as a tensor.
-pub(crate) fn tensor_of(array: ArrayView2<'_, f64>) -> Tensor {
+pub(crate) fn tensor_of(array: &ArrayRef2<f64>) -> Tensor {
     let (n_rows, n_columns) = array.dim();
     let numbers: Vec<f64> = array.iter().copied().collect();
     Tensor::from_slice(&numbers).view([n_rows as i64, n_columns as i64])

@@ -17,16 +17,16 @@ fn factors_agree_with_the_closed_form_of_logistic_regression() {
     const L2: f64 = 1e-3;
     let digits = few_digits(300);
     let model = LogisticRegression::fit(&digits, L2).unwrap();
-    let network = Network::new([tensor_of(model.weights.view())]);
+    let network = Network::new([tensor_of(&model.weights)]);
     assert_eq!(network.n_parameters(), model.n_parameters());
     assert_eq!(network.predictions(&digits).unwrap(), model.predictions(&digits));
 
     let gradients = network.gradients(&digits, 100..140);
-    let expected = tensor_of(model.gradients(&digits, 100..140).view());
+    let expected = tensor_of(&model.gradients(&digits, 100..140));
     assert_close(&gradients, &expected, 1e-13);
 
     let curvature = GaussNewton::new(&network, &digits, L2);
-    let expected = tensor_of(model.factors(&digits, 100..140).view());
+    let expected = tensor_of(&model.factors(&digits, 100..140));
     for (tolerance, agreement) in [(1e-6, 1e-5), (1e-12, 1e-10)] {
         let factors = solve(|rows| curvature.times(rows), &gradients, tolerance).unwrap();
         assert_close(&factors, &expected, agreement);
