@@ -3,15 +3,16 @@
 use std::ops::Range;
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, ArrayView1, Axis, s};
 
-use crate::digits::{Digits, N_CLASSES};
+use crate::shared::digits::{Digits, N_CLASSES};
 
 /// A model that is fitted to convergence, and the Hessian of its loss there.
 ///
 /// A parameter is the weight of input `d` for class `k`; its index is `k · n_inputs + d`.
 pub(crate) struct LogisticRegression {
-    weights: Array2<f64>,
+    /// Classes × inputs.
+    pub(crate) weights: Array2<f64>,
     hessian: Cholesky<f64, Dyn>,
 }
 
@@ -45,14 +46,13 @@ impl LogisticRegression {
         self.weights.len()
     }
 
-    /// The share of digits whose true label is predicted.
-    pub(crate) fn accuracy(&self, digits: &Digits) -> f64 {
+    /// The most probable class of each digit.
+    pub(crate) fn predictions(&self, digits: &Digits) -> Vec<usize> {
         let probabilities = probabilities(&self.weights, &digits.inputs);
-        let predicted = probabilities.rows().into_iter().map(|row| {
-            row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class)
-        });
-        let labels = digits.true_labels.iter().map(|&label| Some(label));
-        predicted.zip(labels).filter(|(a, b)| a == b).count() as f64 / digits.len() as f64
+        let most_probable = |row: ArrayView1<'_, f64>| {
+            (0..N_CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("there are classes")
+        };
+        probabilities.rows().into_iter().map(most_probable).collect()
     }
 
     /// The gradient of each digit's loss: digits × parameters.

@@ -12,7 +12,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::digits::{Digits, N_CLASSES};
+use super::digits::{Digits, N_CLASSES};
 
 const SIZE: (u32, u32) = (1640, 900);
 const DIGITS_WIDTH: u32 = 700;

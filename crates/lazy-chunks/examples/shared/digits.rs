@@ -58,6 +58,12 @@ impl Digits {
         self.labels.len()
     }
 
+    /// The share of digits whose true label is predicted.
+    pub(crate) fn accuracy(&self, predictions: &[usize]) -> f64 {
+        let n_right = predictions.iter().zip(&self.true_labels).filter(|(a, b)| a == b).count();
+        n_right as f64 / self.len() as f64
+    }
+
     /// Whether a digit's label was flipped.
     pub(crate) fn is_flipped(&self, i: usize) -> bool {
         self.labels[i] != self.true_labels[i]

@@ -1,0 +1,83 @@
+//! The influence of training digits on the predictions of a network trained in libtorch.
+//!
+//! The questions are those of the example `influence`. The model is a network with a hidden layer, and
+//! its curvature is treated as one that is too large to be in memory. One block at a time:
+//!
+//! 1. the influence factors (G + λ)⁻¹∇ℓ of the test digits are computed and stored: the gradients by
+//!    autograd, the rest by conjugate gradients, on products with the Gauss-Newton matrix G;
+//! 2. the influence values, test × train, are computed from the stored factors, which are read back as
+//!    tensors, and stored and reduced in one pass;
+//! 3. the training digits' influence on their own prediction is computed and stored; ranked by it, the
+//!    flipped ones come first.
+//!
+//! Tensors cannot be shared between threads. So these sequences compute each block on the thread that
+//! asks for it.
+//!
+//! `cargo run --release --example influence_tch --features tch [-- DIRECTORY --in-memory]`
+
+mod conjugate_gradients;
+mod gauss_newton;
+#[cfg(test)]
+#[path = "../influence/logistic.rs"]
+mod logistic;
+mod network;
+#[path = "../shared/mod.rs"]
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+
+use lazy_chunks::tch::TchConverter;
+use lazy_chunks::{LazyChunkSequence, NestedLazyChunkSequence};
+use tch::{Kind, Tensor};
+
+use conjugate_gradients::solve;
+use gauss_newton::GaussNewton;
+use network::Network;
+use shared::experiment::{Experiment, SEED, batches};
+
+const N_HIDDEN: usize = 12;
+const L2: f64 = 1e-3;
+/// Added to the regularization: it bounds the factors where there is hardly any curvature, and the number
+/// of steps to them.
+const DAMPING: f64 = 1e-2;
+/// Of each residual, as a part of the gradient.
+const TOLERANCE: f64 = 1e-5;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // More threads wait for each other at each of many small steps, for long where other programs run,
+    // and the last bits depend on their number.
+    tch::set_num_threads(1);
+    let attributes = [("l2", L2), ("damping", DAMPING), ("tolerance", TOLERANCE)];
+    let experiment = Experiment::from_arguments("target/influence_tch", &attributes)?;
+    let Experiment { train, test, .. } = &experiment;
+    let network = &Network::train(train, N_HIDDEN, L2, SEED as i64)?;
+    experiment.report_fit(network.n_parameters(), &network.predictions(test)?);
+
+    let curvature = GaussNewton::new(network, train, L2 + DAMPING);
+    let factors_of = |gradients: &Tensor| solve(|rows| curvature.times(rows), gradients, TOLERANCE);
+
+    let (rows, columns) = (batches(test.len()), &batches(train.len()));
+    let factors = LazyChunkSequence::try_from_local_fn(rows.clone(), |i| {
+        factors_of(&network.gradients(test, rows.range(i)))
+    });
+    let stored = experiment.store_factors(&factors.convert(TchConverter::new()))?;
+
+    let factors = stored.sequence(rows)?.to_tensors::<Tensor, _>(TchConverter::new());
+    // The blocks of a band have their batch of factors in common, which is read once.
+    let band = |factors: lazy_chunks::Result<Tensor>| {
+        let factors = factors?;
+        let block = move |j| factors.matmul(&network.gradients(train, columns.range(j)).tr());
+        Ok::<_, lazy_chunks::Error>((0..columns.n_blocks()).map(block).map(Ok))
+    };
+    let values = NestedLazyChunkSequence::try_new(|| factors.blocks().map(band));
+    let stored = experiment.store_values(&values.convert(TchConverter::new()))?;
+
+    let self_influence = LazyChunkSequence::try_from_local_fn(columns.clone(), |i| {
+        let gradients = network.gradients(train, columns.range(i));
+        let factors = factors_of(&gradients)?;
+        Ok::<_, String>((factors * gradients).sum_dim_intlist(1, false, Kind::Double))
+    });
+    experiment.find_flipped(&self_influence.convert(TchConverter::new()), &stored)
+}
