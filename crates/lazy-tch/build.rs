@@ -14,9 +14,14 @@ mod tensor_facts {
 
     pub(super) fn compile() {
         println!("cargo::rerun-if-changed={SOURCE}");
-        // torch-sys says where the libraries are that it links; nothing when it is built for its
-        // documentation alone.
-        let Some(libraries) = env::var_os("DEP_TCH_LIBTORCH_LIB") else { return };
+        // torch-sys says where the libraries are that it links, on Linux and macOS; nothing when it is
+        // built for its documentation alone.
+        let Some(libraries) = env::var_os("DEP_TCH_LIBTORCH_LIB") else {
+            println!(
+                "cargo::warning=torch-sys links no libtorch: this can be documented, not linked"
+            );
+            return;
+        };
         let libraries = Path::new(&libraries);
         make_findable(libraries);
         cc::Build::new()
@@ -41,13 +46,26 @@ mod tensor_facts {
         }
     }
 
-    /// The headers lie beside the libraries, unless torch-sys was told otherwise.
+    /// Where torch-sys has its headers from, as it looks for them: beside the libraries, unless it was told
+    /// otherwise. Those of another libtorch would disagree about what lies where in a tensor.
     fn include_directories(libraries: &Path) -> Vec<PathBuf> {
-        let told = ["LIBTORCH_INCLUDE", "LIBTORCH"].into_iter().filter_map(|name| {
+        let told = |name: &str| {
             println!("cargo::rerun-if-env-changed={name}");
             env::var_os(name).map(PathBuf::from)
-        });
-        let roots = libraries.parent().map(Path::to_owned).into_iter().chain(told);
-        roots.map(|root| root.join("include")).collect()
+        };
+        let beside = libraries.parent().map(Path::to_owned);
+        let roots = match told("LIBTORCH_USE_PYTORCH") {
+            Some(_) => [beside, None, None],
+            None => [told("LIBTORCH_INCLUDE"), told("LIBTORCH"), beside],
+        };
+        let roots = roots.into_iter().flatten();
+        let directories: Vec<_> = roots.map(|root| root.join("include")).collect();
+        for directory in &directories {
+            let header = directory.join("ATen/core/TensorBase.h");
+            if header.exists() {
+                println!("cargo::rerun-if-changed={}", header.display());
+            }
+        }
+        directories
     }
 }

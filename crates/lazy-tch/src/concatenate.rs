@@ -18,8 +18,8 @@ use crate::{Copy, Error};
 /// sequence, or the bands of a nested one, are in memory together. Autograd's history is let go, as by
 /// `detach`.
 ///
-/// It is [`lazy_core::Concatenate`] for tensors. For one tensor on the way to the same, convert the blocks
-/// first: `Concatenate` then goes beside other reducers into one pass.
+/// It is [`lazy_core::Concatenate`] for tensors, but that it does not look at the bytes of booleans. Of
+/// converted blocks, `Concatenate` itself goes beside other reducers into one pass.
 ///
 /// # Errors
 ///

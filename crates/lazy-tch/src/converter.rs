@@ -12,15 +12,18 @@ use crate::{Copy, memory};
 /// **A tensor becomes a block** without a copy when it is dense, in C order and on the CPU, and nobody
 /// else can reach its memory: the block then holds the tensor's own memory, and keeps it alive. Any other
 /// strided tensor is copied once, whatever its strides, offset or device; views of another, expanded,
-/// conjugated and negated ones too, and one that the caller holds another handle to, since it could be
-/// written to through that ([`Copy`](enum@Copy)). A tensor on another device is moved to the CPU at once, so what
-/// the device holds does not grow with the blocks that wait to be stored. The history that autograd keeps
+/// conjugated and negated ones too; one that the caller holds another handle to, since it could be
+/// written to through that; one in memory that is not libtorch's own, such as a mapped file; and the small
+/// rest of a large one ([`Copy`](enum@Copy)). A tensor on another device is moved to the CPU at once, so what
+/// the device holds does not grow with the blocks that wait to be stored; what a transfer that does not block
+/// is still writing is to be waited for first. The history that autograd keeps
 /// of a tensor is let go, as by `detach`.
 ///
 /// **A block becomes a tensor** by one copy, onto the device of the converter.
 ///
 /// The kinds are bool, uint8, the signed integers, float16, bfloat16, float32, float64, complex64 and
-/// complex128; nothing is cast.
+/// complex128; nothing is cast. (Where a view negates what is in memory, as the imaginary part of a conjugated
+/// tensor, libtorch computes the elements, and its negation makes signaling NaNs of the smaller floats quiet.)
 ///
 /// # Errors
 ///
@@ -90,7 +93,7 @@ impl Converter<Tensor> for TchConverter {
         let dtype = dtype_of(&tensor)?;
         let shape: Vec<usize> = tensor.size().iter().map(|&size| size as usize).collect();
         let tensor = memory::exclusive(tensor, Device::Cpu, self.copy)?;
-        ArrayBlock::new(dtype, shape, memory::into_bytes(tensor))
+        ArrayBlock::new(dtype, shape, memory::into_bytes(tensor)?)
     }
 
     fn to_tensor(&self, block: &ArrayBlock) -> lazy_core::Result<Tensor> {

@@ -25,9 +25,11 @@
 /// let _ = buffer.zero_();
 /// assert_eq!(block.as_slice::<f32>()?, [1.0, 2.0]);
 ///
-/// // A row of a large matrix would keep all of it in memory.
-/// let rows = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).reshape([2, 2]);
-/// let block = TchConverter::new().with_copy(Copy::Always).to_array(rows.get(1))?;
+/// // The last half of what was split would keep the other half in memory.
+/// let mut halves = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).split(2, 0);
+/// let last = halves.pop().expect("there are two");
+/// drop(halves);
+/// let block = TchConverter::new().with_copy(Copy::Always).to_array(last)?;
 /// assert_eq!(block.as_slice::<f32>()?, [3.0, 4.0]);
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
@@ -35,15 +37,13 @@
 #[non_exhaustive]
 pub enum Copy {
     /// Not when the tensor is dense, in C order and on the CPU, and this is the only handle to the only
-    /// tensor in its memory.
+    /// tensor in memory that libtorch has allocated, at least half of which it fills.
     ///
-    /// The block keeps alive what the tensor does: all of the memory that a slice is a part of, and
-    /// memory that libtorch does not own. Who made a tensor by
-    /// [`from_blob`](tch::Tensor::from_blob) has promised that its memory outlives the tensor, and so
-    /// that it outlives such a block.
+    /// So a slice of a tensor, or the last piece of one that was split, does not keep alive much more than
+    /// itself; and memory that libtorch does not own, of [`from_blob`](tch::Tensor::from_blob) or a mapped
+    /// file, is copied.
     #[default]
     WhenNeeded,
-    /// Always. The block holds no more memory than its elements need, and none that libtorch does not
-    /// own.
+    /// Always. The block holds no more memory than its elements need.
     Always,
 }

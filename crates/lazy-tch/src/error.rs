@@ -31,9 +31,7 @@ pub enum Error {
     #[error("the tensor is undefined: it was never given a value")]
     Undefined,
     /// A tensor that is not strided.
-    #[error(
-        "the tensor's layout is {layout}; only dense tensors become blocks: call `to_dense` on it"
-    )]
+    #[error("the tensor's layout is {layout}; only dense tensors become blocks{}", advice(layout))]
     NotDense {
         /// libtorch's name of the layout.
         layout: &'static str,
@@ -59,8 +57,8 @@ pub enum Error {
     #[error("libtorch could not {operation}: {message}")]
     Libtorch {
         /// What it was asked to do.
-        operation: &'static str,
-        /// What it says, without the stack of its functions.
+        operation: String,
+        /// The beginning of what it says, without the stack of its functions.
         message: String,
     },
     /// A block could not be concatenated with those before it.
@@ -74,20 +72,38 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn libtorch(operation: &'static str) -> impl FnOnce(TchError) -> Error {
+    pub(crate) fn libtorch(operation: impl Into<String>) -> impl FnOnce(TchError) -> Error {
         move |error| {
             let message = match error {
-                // An exception's text goes on with C++ functions and addresses.
-                TchError::Torch(text) => first_line(&text),
+                TchError::Torch(text) => beginning(&text),
                 error => error.to_string(),
             };
-            Error::Libtorch { operation, message }
+            Error::Libtorch { operation: operation.into(), message }
         }
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim_end().to_owned()
+/// The first sentences of an exception's text, which goes on with C++ functions and addresses, or with a list
+/// of all that libtorch could have done instead.
+fn beginning(text: &str) -> String {
+    const MOST_BYTES: usize = 200;
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    let head = &line[..line.floor_char_boundary(MOST_BYTES)];
+    match head.rfind(". ") {
+        Some(end) if head.len() < line.len() => head[..end].to_owned(),
+        _ => head.to_owned(),
+    }
+}
+
+/// What to do about a layout.
+fn advice(layout: &str) -> &'static str {
+    match layout {
+        "nested" | "jagged" => ": call `nested_to_padded_tensor` on it",
+        "sparse_coo" | "sparse_csr" | "sparse_csc" | "sparse_bsr" | "sparse_bsc" | "mkldnn" => {
+            ": call `to_dense` on it"
+        }
+        _ => "",
+    }
 }
 
 impl From<Error> for lazy_core::Error {

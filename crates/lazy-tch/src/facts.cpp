@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include <ATen/core/TensorBase.h>
+#include <c10/core/Allocator.h>
 
 extern "C" {
 
@@ -43,14 +44,34 @@ const char *lazy_tch_layout_name(const at::TensorBase *tensor) noexcept {
   }
 }
 
-// Whether a strided tensor is the only one whose elements lie in its memory, and this the only handle to
-// it: then no view, no clone and no computation graph can reach that memory.
+// Whether a tensor's memory is libtorch's own, and this the only handle to the only tensor in it: then no
+// view, no clone and no computation graph can reach that memory, and it is nobody else's: no mapped file, no
+// array of another library, no buffer that a device is still writing to.
 bool lazy_tch_owns_memory_alone(const at::TensorBase *tensor) noexcept {
-  const bool is_alone = tensor->has_storage() && tensor->use_count() == 1 &&
-                        tensor->unsafeGetTensorImpl()->unsafe_storage().use_count() == 1;
+  if (!tensor->has_storage() || tensor->use_count() != 1) {
+    return false;
+  }
+  const c10::Storage &storage = tensor->unsafeGetTensorImpl()->unsafe_storage();
+  if (storage.use_count() != 1) {
+    return false;
+  }
   // The counts are read without ordering. Whoever gave up the last other handle, on whatever thread, has
   // written before that, and is seen to have.
   std::atomic_thread_fence(std::memory_order_acquire);
-  return is_alone;
+  try {
+    const c10::DeleterFnPtr own = c10::GetAllocator(storage.device_type())->raw_deleter();
+    return own != nullptr && storage.data_ptr().get_deleter() == own;
+  } catch (...) {
+    return false;
+  }
+}
+
+// The bytes of the memory that a tensor with storage is in, the whole or a part.
+size_t lazy_tch_memory_bytes(const at::TensorBase *tensor) noexcept {
+  try {
+    return tensor->unsafeGetTensorImpl()->unsafe_storage().nbytes();
+  } catch (...) {
+    return 0;
+  }
 }
 }

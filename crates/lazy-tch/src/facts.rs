@@ -21,12 +21,19 @@ pub(crate) fn layout_name(tensor: &Tensor) -> &'static str {
     of_static(unsafe { ffi::lazy_tch_layout_name(defined(tensor)) })
 }
 
-/// Whether no other tensor's elements lie in this one's memory, and there is no other handle to it.
+/// Whether the tensor's memory comes from libtorch's allocator for its device, no other tensor's elements lie in it, and there
+/// is no other handle to this one.
 ///
 /// Then it stays so for as long as no handle is made from this one.
 pub(crate) fn owns_memory_alone(tensor: &Tensor) -> bool {
     // SAFETY: see `kind_name`.
     unsafe { ffi::lazy_tch_owns_memory_alone(defined(tensor)) }
+}
+
+/// The bytes of the memory that a strided tensor is in, the whole or a part.
+pub(crate) fn memory_bytes(tensor: &Tensor) -> usize {
+    // SAFETY: see `kind_name`.
+    unsafe { ffi::lazy_tch_memory_bytes(defined(tensor)) }
 }
 
 fn defined(tensor: &Tensor) -> *const C_tensor {
@@ -47,5 +54,6 @@ mod ffi {
         pub(super) fn lazy_tch_kind_name(tensor: *const C_tensor) -> *const c_char;
         pub(super) fn lazy_tch_layout_name(tensor: *const C_tensor) -> *const c_char;
         pub(super) fn lazy_tch_owns_memory_alone(tensor: *const C_tensor) -> bool;
+        pub(super) fn lazy_tch_memory_bytes(tensor: *const C_tensor) -> usize;
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn exclusive(tensor: Tensor, device: Device, copy: Copy) -> Result<Te
         && detached.device() == device
         && detached.is_contiguous()
         && facts::owns_memory_alone(&detached)
+        && facts::memory_bytes(&detached) / 2 <= n_bytes(&detached)?
         && !has_deferred_elements(&detached)?;
     if is_taken_as_it_is { Ok(detached) } else { copied(&detached, device) }
 }
@@ -36,16 +37,23 @@ pub(crate) fn tensor_of(block: &ArrayBlock, kind: Kind, device: Device) -> Resul
 /// A copy in C order, on `device`, of the elements' bits.
 fn copied(tensor: &Tensor, device: Device) -> Result<Tensor, Error> {
     let failed = || Error::libtorch("copy the tensor");
+    let not_made = Error::libtorch(format!("make a tensor on {device:?}"));
     let kind = tensor.f_kind().map_err(failed())?;
     // Copied as booleans, bytes other than 0 and 1 would become 1, unnoticed.
     let bits = |tensor: &Tensor| match kind {
         Kind::Bool => tensor.f_view_dtype(Kind::Uint8),
         _ => Ok(tensor.shallow_clone()),
     };
-    let copy = Tensor::f_empty(tensor.size(), (kind, device)).map_err(failed())?;
+    let copy = Tensor::f_empty(tensor.size(), (kind, device)).map_err(not_made)?;
     let source = bits(tensor).map_err(failed())?;
     bits(&copy).and_then(|mut target| target.f_copy_(&source)).map_err(failed())?;
     Ok(copy)
+}
+
+/// The bytes of a tensor's elements.
+fn n_bytes(tensor: &Tensor) -> Result<usize, Error> {
+    let kind = tensor.f_kind().map_err(Error::libtorch("tell the tensor's kind"))?;
+    Ok(tensor.numel() * kind.elt_size_in_bytes())
 }
 
 /// Whether the elements are others than those in memory: conjugated or negated, or zeros without any.
@@ -56,11 +64,10 @@ fn has_deferred_elements(tensor: &Tensor) -> Result<bool, Error> {
 }
 
 /// The bytes of what [`exclusive`] returned for the CPU, which they keep alive.
-pub(crate) fn into_bytes(tensor: Tensor) -> Bytes {
-    let element_size = tensor.kind().elt_size_in_bytes();
-    let n_bytes = tensor.numel() * element_size;
+pub(crate) fn into_bytes(tensor: Tensor) -> Result<Bytes, Error> {
+    let n_bytes = n_bytes(&tensor)?;
     // An empty tensor's pointer may be null.
-    if n_bytes == 0 { Bytes::new() } else { Bytes::from_owner(Memory { tensor, n_bytes }) }
+    Ok(if n_bytes == 0 { Bytes::new() } else { Bytes::from_owner(Memory { tensor, n_bytes }) })
 }
 
 /// Lends a tensor's memory.
@@ -77,7 +84,9 @@ impl AsRef<[u8]> for Memory {
         //   all: the tensor is strided and contiguous, and none of them is deferred.
         // - The memory lives as long as `self.tensor`, so as long as `self`: no other handle can
         //   resize it or give it away, and this one, which never leaves this struct, is not asked to.
-        // - Nobody writes to it meanwhile, for the same reason.
+        // - Nobody writes to it meanwhile, for the same reason; and since libtorch's own allocator made
+        //   it, it is no mapped file and no memory of somebody else's. (`data_ptr` is the accessor that
+        //   parts memory which a lazy clone shares until one of both is written.)
         // - Any byte is a `u8`. Those of a tensor made by `empty` are whatever C++'s allocator left there,
         //   which is to Rust like any other memory that foreign code has filled.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.n_bytes) }

@@ -31,10 +31,13 @@ fn dense_tensors_in_c_order_are_taken_without_a_copy() {
     assert!(shares(|| matrix().sum(Kind::Float)), "without axes");
     assert!(shares(|| matrix().reshape([12, 1, 1])), "another shape of it");
     assert!(shares(|| matrix().narrow(0, 1, 2)), "rows of what nobody else holds");
-    assert!(shares(|| matrix().get(2).narrow(0, 1, 3)), "at an odd offset");
+    assert!(shares(|| matrix().flatten(0, 1).narrow(0, 1, 7)), "at an odd offset");
     assert!(shares(|| matrix().set_requires_grad(true)));
     assert!(shares(|| matrix().transpose(0, 1).transpose(0, 1)));
-    assert!(shares(|| matrix().narrow(0, 1, 1).transpose(0, 1)), "an axis of size 1 has no stride");
+    assert!(
+        shares(|| matrix().reshape([1, 12]).transpose(0, 1)),
+        "an axis of size 1 has no stride"
+    );
 }
 
 #[test]
@@ -44,6 +47,41 @@ fn others_are_copied() {
     assert!(!shares(|| matrix().get(0).expand([3, 4], false)));
     assert!(!shares(|| matrix().internal_neg_view()));
     assert!(!shares(|| Tensor::internal_efficientzerotensor([3, 4], FLOAT)));
+}
+
+/// The last piece of a tensor that was split is the only one left in its memory.
+#[test]
+fn small_parts_of_large_tensors_are_copied() {
+    assert!(!shares(|| matrix().get(2)));
+    assert!(!shares(|| matrix().split(1, 0).pop().unwrap()));
+    assert!(shares(|| matrix().split(2, 0).remove(0)));
+}
+
+/// Each of two tensors that map a file is the only one in its memory, which is the same.
+#[test]
+fn mapped_files_are_copied() {
+    let directory = std::env::temp_dir().join(format!("lazy-tch-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("mapped");
+    for is_shared in [true, false] {
+        std::fs::write(&path, [1; 16]).unwrap();
+        let map =
+            |kind| Tensor::from_file(path.to_str().unwrap(), is_shared, 16, (kind, Device::Cpu));
+        let block = to_array(map(Kind::Bool));
+        let _ = map(Kind::Uint8).fill_(7);
+        std::fs::write(&path, [9; 16]).unwrap();
+        assert_eq!(block.as_slice::<bool>().unwrap(), [true; 16]);
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// Lazy clones share memory until one of them is written to.
+#[test]
+fn lazy_clones_are_parted() {
+    let mut tensor = matrix();
+    let block = to_array(tensor.internal_lazy_clone());
+    let _ = tensor.zero_();
+    assert_eq!(block, to_array(matrix()));
 }
 
 #[test]
@@ -121,7 +159,7 @@ fn always_copying() {
     assert_eq!(block, to_array(matrix()));
 }
 
-/// Memory that libtorch does not own is not referred to by a block that is always a copy.
+/// Memory that libtorch does not own is not a block's, which could not keep it alive.
 #[test]
 #[allow(unsafe_code, reason = "only so is there a tensor in memory that libtorch does not own")]
 fn memory_of_somebody_else() {
@@ -129,7 +167,7 @@ fn memory_of_somebody_else() {
     // SAFETY: the memory lives longer than the tensor, which becomes a block here.
     let block = unsafe {
         let tensor = Tensor::from_blob(memory.as_ptr().cast(), &[2], &[], Kind::Float, Device::Cpu);
-        TchConverter::new().with_copy(Copy::Always).to_array(tensor).unwrap()
+        to_array(tensor)
     };
     memory.fill(0.0);
     assert_eq!(block.as_slice::<f32>().unwrap(), [1.0, 2.0]);
