@@ -149,4 +149,14 @@ impl FileSystem for FaultyFileSystem {
         self.change()?;
         LocalFileSystem.remove_directory(path)
     }
+
+    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.sync_tree(directory)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.sync_directory(directory)
+    }
 }

@@ -5,6 +5,7 @@ mod array;
 mod case;
 mod faulty;
 mod simple;
+mod volatile;
 
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
@@ -12,3 +13,4 @@ pub use faulty::{Fault, FaultyFileSystem, Outside};
 pub use simple::{
     assert_not_stored, assert_target_refused, flat, names, nested, never_computed, zeros,
 };
+pub use volatile::VolatileFileSystem;

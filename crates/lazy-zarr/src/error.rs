@@ -235,6 +235,30 @@ pub enum Error {
         /// What the file system answered.
         source: io::Error,
     },
+    /// The complete array could not be flushed to the device.
+    #[error(
+        "what was written for {target} could not be flushed to the device: {source}; \
+         the target is as it was, and what was written is given up"
+    )]
+    Flush {
+        /// The target.
+        target: String,
+        /// What the file system answered.
+        source: io::Error,
+    },
+    /// The array was published, but that could neither be flushed to the device nor undone.
+    #[error(
+        "the complete array is at {target}, but that could not be flushed to the device: {source}; \
+         a power failure may undo it{}", kept_aside(.old)
+    )]
+    Unflushed {
+        /// The target.
+        target: String,
+        /// Where the array is now that was at the target, if one was.
+        old: Option<PathBuf>,
+        /// What the file system answered.
+        source: io::Error,
+    },
     /// A thread to encode and write chunks could not be started.
     #[error("no thread could be started to write chunks: {source}; ask for fewer")]
     Thread {
@@ -445,5 +469,12 @@ impl From<Error> for lazy_core::Error {
             Error::Sequence(error) => error,
             error => lazy_core::Error::other(error),
         }
+    }
+}
+
+fn kept_aside(old: &Option<PathBuf>) -> String {
+    match old {
+        Some(old) => format!(", and what was there is now at {}", old.display()),
+        None => String::new(),
     }
 }

@@ -48,6 +48,7 @@ mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod destination;
+mod durability;
 mod error;
 mod existing;
 mod filesystem;
@@ -65,6 +66,7 @@ mod write;
 mod writer;
 
 pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
+pub use durability::Durability;
 pub use error::{Error, Result};
 pub use existing::Existing;
 pub use filesystem::{EntryKind, FileSystem, LocalFileSystem};

@@ -13,7 +13,7 @@ use crate::attribute::attribute;
 use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
 use crate::write::Write;
-use crate::{Checksum, Codec, Error, Existing, Result, StoredArray, Target};
+use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, Target};
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
 ///
@@ -67,6 +67,7 @@ use crate::{Checksum, Codec, Error, Existing, Result, StoredArray, Target};
 pub struct ZarrSink {
     pub(crate) target: Target,
     pub(crate) existing: Existing,
+    pub(crate) durability: Durability,
     pub(crate) layout: LayoutSettings,
     codec: Codec,
     checksum: Checksum,
@@ -103,6 +104,7 @@ impl ZarrSink {
         ZarrSink {
             target: target.into(),
             existing: Existing::default(),
+            durability: Durability::default(),
             layout: LayoutSettings::default(),
             codec: Codec::default(),
             checksum: Checksum::default(),
@@ -118,6 +120,12 @@ impl ZarrSink {
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> ZarrSink {
         ZarrSink { existing, ..self }
+    }
+
+    /// What the array survives once it is published: by default power failures.
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> ZarrSink {
+        ZarrSink { durability, ..self }
     }
 
     /// Chunks of this shape, in elements: one size for each axis of the array, none of them 0.

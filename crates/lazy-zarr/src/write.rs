@@ -109,7 +109,7 @@ impl Write {
             stage: Stage::Settling { kept: Vec::new() },
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
-            destination: destination::begin(&sink.target, sink.existing)?,
+            destination: destination::begin(sink)?,
             trace: Trace::new(&sink.target),
             watching: sink.observer().map(|observer| Watching::start(declared, observer)),
             n_bytes: 0,

@@ -67,6 +67,8 @@ enum Broken {
     RemovesEmpty,
     /// What is not there has been removed.
     RemovesNothing,
+    /// What is not there has been flushed.
+    FlushesNothing,
     /// Every operation panics.
     Panics,
 }
@@ -203,6 +205,20 @@ impl FileSystem for Broken {
             _ => LocalFileSystem.remove_directory(path),
         }
     }
+
+    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+        match self {
+            FlushesNothing => Ok(()),
+            _ => LocalFileSystem.sync_tree(directory),
+        }
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        match self {
+            FlushesNothing => Ok(()),
+            _ => LocalFileSystem.sync_directory(directory),
+        }
+    }
 }
 
 /// The cases that fail for a file system with this mistake.
@@ -246,6 +262,12 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     );
     assert_eq!(failing(RemovesEmpty), ["remove_directory::removes_all_below"]);
     assert_eq!(failing(RemovesNothing), ["remove_directory::of_nothing_fails"]);
+    let flushing = [
+        "sync_tree::of_nothing_fails",
+        "sync_directory::of_nothing_fails",
+        "sync_directory::of_a_file_fails",
+    ];
+    assert_eq!(failing(FlushesNothing), flushing);
 }
 
 #[test]

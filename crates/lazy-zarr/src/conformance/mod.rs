@@ -21,6 +21,7 @@ mod examine;
 mod make;
 mod read;
 mod replace;
+mod sync;
 
 use std::fmt;
 use std::path::Path;
@@ -76,7 +77,7 @@ impl FileSystemSuite {
     /// The cases one by one, in the order of the trait's operations.
     #[must_use]
     pub fn cases(self) -> Vec<Case> {
-        let all = [examine::CASES, read::CASES, make::CASES, replace::CASES];
+        let all = [examine::CASES, read::CASES, make::CASES, replace::CASES, sync::CASES];
         let cases = all.into_iter().flatten().map(|&(name, check)| {
             let make = Arc::clone(&self.make);
             Case::new(name, move || {

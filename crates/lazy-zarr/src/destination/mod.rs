@@ -13,7 +13,7 @@ use zarrs::storage::ReadableStorage;
 
 use crate::node::Node;
 use crate::target::{Resolved, ResolvedPlace};
-use crate::{Error, Existing, Result, Target};
+use crate::{Error, Existing, Result, Target, ZarrSink};
 
 /// Takes the chunks of one array and makes them visible at once.
 ///
@@ -22,7 +22,7 @@ pub(crate) trait Destination: Send + Sync {
     /// Keeps an encoded chunk. Called from several threads, once for each key.
     fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
 
-    /// Keeps the metadata, after the last chunk.
+    /// Keeps the metadata, after the last chunk, and flushes all to the device where that is asked for.
     fn seal(&self, metadata: &[u8]) -> Result<()>;
 
     /// Makes the array visible at the target.
@@ -33,11 +33,12 @@ pub(crate) trait Destination: Send + Sync {
 }
 
 /// Checks the target and prepares to write there.
-pub(crate) fn begin(target: &Target, existing: Existing) -> Result<Arc<dyn Destination>> {
+pub(crate) fn begin(sink: &ZarrSink) -> Result<Arc<dyn Destination>> {
+    let (target, existing) = (&sink.target, sink.existing);
     let Resolved { place, members } = target.resolve()?;
     match place {
         ResolvedPlace::Directory { file_system, path } => {
-            Ok(Arc::new(staged::Staged::begin(target, file_system, &path, &members, existing)?))
+            Ok(Arc::new(staged::Staged::begin(sink, file_system, &path, &members)?))
         }
         ResolvedPlace::Store { store, path } => {
             Ok(Arc::new(in_place::InPlace::begin(target, store, &path, &members, existing)?))

@@ -14,7 +14,7 @@ use super::place::{absolute, check_movable, create_staging, staging_parent};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::store::DirectoryStore;
-use crate::{Error, Existing, FileSystem, Result, Target};
+use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
 
 /// An array that is written to a staging directory.
 ///
@@ -35,18 +35,19 @@ pub(crate) struct Staged {
     below_root: Vec<String>,
     staging: PathBuf,
     replaces: bool,
+    durability: Durability,
     /// Whether the staging directory holds what must not be lost.
     keeps_staging: AtomicBool,
 }
 
 impl Staged {
     pub(crate) fn begin(
-        target: &Target,
+        sink: &ZarrSink,
         file_system: Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
-        existing: Existing,
     ) -> Result<Staged> {
+        let target = &sink.target;
         // The groups that are there, and the first that is not.
         let mut root = path.to_owned();
         let mut below_root = members.iter();
@@ -64,7 +65,7 @@ impl Staged {
         // As it was named, where a link can lead nowhere; and what that is.
         let check = |root: &Path| {
             let node = node_at_path(&*file_system, root)?;
-            check_existing(target, node, existing).map(|()| node)
+            check_existing(target, node, sink.existing).map(|()| node)
         };
         check(&root)?;
         let (root, ancestor) = absolute(&*file_system, &root)?;
@@ -93,6 +94,7 @@ impl Staged {
             below_root,
             staging,
             replaces: node != Node::Vacant,
+            durability: sink.durability,
             keeps_staging: AtomicBool::new(false),
         })
     }
@@ -143,57 +145,110 @@ impl Staged {
         })
     }
 
+    /// A new array appears, or the outermost of its groups that are not there yet.
     fn move_to_target(&self) -> Result<()> {
         let (mut from, mut to) = (self.staged_root(), self.root.clone());
-        let parent = to.parent().unwrap_or(&to);
-        self.file_system.create_directories(parent).map_err(|source| self.unmoved(source))?;
+        let parent = to.parent().unwrap_or(&to).to_owned();
+        let unmoved = |source| self.unmoved(source);
+        // The directories whose entries change: that of the array, and where it is made.
+        let mut changed = vec![parent.clone()];
+        for above in parent.ancestors().skip(1) {
+            let below = changed.last().expect("it holds the parent");
+            if self.file_system.kind(below).map_err(unmoved)?.is_some() {
+                break;
+            }
+            changed.push(above.to_owned());
+        }
+        self.file_system.create_directories(&parent).map_err(unmoved)?;
         for name in &self.below_root {
-            let Err(error) = self.file_system.rename_directory(&from, &to) else { return Ok(()) };
+            let Err(error) = self.file_system.rename_directory(&from, &to) else {
+                return self.flush_entries(&changed, || self.move_back(&from, &to));
+            };
             // Another array of the same new group may have been published meanwhile.
             let node = zarr_node_at_path(&*self.file_system, &to)?;
             if !matches!(node, Some(Node::Group { is_v2: false, is_consolidated: false })) {
                 return Err(self.unmoved(error));
             }
+            changed.push(to.clone());
             from.push(name);
             to.push(name);
         }
-        self.file_system.rename_directory(&from, &to).map_err(|source| self.unmoved(source))
+        self.file_system.rename_directory(&from, &to).map_err(unmoved)?;
+        self.flush_entries(&changed, || self.move_back(&from, &to))
+    }
+
+    fn move_back(&self, from: &Path, to: &Path) -> Result<(), Option<PathBuf>> {
+        self.file_system.rename_directory(to, from).map_err(|_| None)
     }
 
     /// An array that is replaced is the root, since the groups that hold it are there.
     fn exchange_with_target(&self) -> Result<()> {
         let unpublished = self.unpublished();
-        match self.file_system.exchange_directories(&unpublished, &self.root) {
+        let exchange = || self.file_system.exchange_directories(&unpublished, &self.root);
+        match exchange() {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 return self.replace_by_two_renames();
             }
             exchanged => exchanged.map_err(|source| self.unmoved(source))?,
         }
         // What was replaced is what was there in that instant, not when the write began.
-        if let Ok(Node::Array) = node_at_path(&*self.file_system, &unpublished) {
-            return Ok(());
+        if !matches!(node_at_path(&*self.file_system, &unpublished), Ok(Node::Array)) {
+            return match exchange() {
+                Ok(()) => Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
+                Err(source) => Err(self.left_aside(unpublished, source)),
+            };
         }
-        match self.file_system.exchange_directories(&unpublished, &self.root) {
-            Ok(()) => Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
-            Err(source) => Err(self.left_aside(unpublished, source)),
-        }
+        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
+        self.flush_entries(&[parent], || exchange().map_err(|_| Some(unpublished.clone())))
     }
 
     /// Between the two renames there is nothing at the target.
     fn replace_by_two_renames(&self) -> Result<()> {
-        let old = self.staging.join("old");
+        let (unpublished, old) = (self.unpublished(), self.staging.join("old"));
         let file_system = &*self.file_system;
         match node_at_path(file_system, &self.root)? {
             Node::Array => {}
             _ => return Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
         }
+        // What goes to a directory that is not on the device would be lost with it.
+        let above_staging = self.staging.parent().unwrap_or(&self.staging).to_owned();
+        self.flush_entries(&[above_staging], || Ok(()))?;
         file_system.rename_directory(&self.root, &old).map_err(|source| self.unmoved(source))?;
-        let Err(error) = file_system.rename_directory(&self.unpublished(), &self.root) else {
+        let back = || file_system.rename_directory(&old, &self.root);
+        if let Err(error) = file_system.rename_directory(&unpublished, &self.root) {
+            return match back() {
+                Ok(()) => Err(self.unmoved(error)),
+                Err(source) => Err(self.left_aside(old, source)),
+            };
+        }
+        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
+        self.flush_entries(&[parent, self.staging.clone()], || {
+            file_system
+                .rename_directory(&self.root, &unpublished)
+                .and_then(|()| back())
+                .map_err(|_| Some(old.clone()))
+        })
+    }
+
+    /// Flushes the entries of directories. Where that fails, what was done to them is undone; an undoing
+    /// that fails says where the array is that was at the target, if one was.
+    fn flush_entries(
+        &self,
+        directories: &[PathBuf],
+        undo: impl FnOnce() -> Result<(), Option<PathBuf>>,
+    ) -> Result<()> {
+        if self.durability == Durability::None {
             return Ok(());
-        };
-        match file_system.rename_directory(&old, &self.root) {
-            Ok(()) => Err(self.unmoved(error)),
-            Err(source) => Err(self.left_aside(old, source)),
+        }
+        let flush = |directory: &PathBuf| self.file_system.sync_directory(directory);
+        let Err(source) = directories.iter().try_for_each(flush) else { return Ok(()) };
+        let target = self.target.to_string();
+        match undo() {
+            Ok(()) => Err(Error::Flush { target, source }),
+            Err(old) => {
+                self.keeps_staging.store(old.is_some(), Ordering::Relaxed);
+                Err(Error::Unflushed { target, old, source })
+            }
         }
     }
 
@@ -218,7 +273,14 @@ impl Destination for Staged {
             self.write(group.join("zarr.json"), &group_metadata())?;
             group.push(name);
         }
-        self.write(self.unpublished().join("zarr.json"), metadata)
+        self.write(self.unpublished().join("zarr.json"), metadata)?;
+        match self.durability {
+            Durability::None => Ok(()),
+            Durability::Full => self
+                .file_system
+                .sync_tree(&self.staging)
+                .map_err(|source| Error::Flush { target: self.target.to_string(), source }),
+        }
     }
 
     fn publish(&self) -> Result<()> {

@@ -122,6 +122,12 @@ pub enum EntryKind {
 /// #   fn remove_directory(&self, path: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.remove_directory(path)
 /// #   }
+/// #   fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.sync_tree(directory)
+/// #   }
+/// #   fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.sync_directory(directory)
+/// #   }
 /// }
 ///
 /// # let directory = tempfile::tempdir()?;
@@ -239,4 +245,22 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// When there is no such directory, or something in it cannot be removed; then a part of it may
     /// have been.
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns when all that was written in a directory and below it is on the device, so that it is there
+    /// after a power failure, wherever the directory is moved: files, and the entries of directories. The
+    /// directory's own entry need not be.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory, or anything that was written since it was made may be lost. What
+    /// is on the device is then unknown, and asking again tells nothing.
+    fn sync_tree(&self, directory: &Path) -> io::Result<()>;
+
+    /// Returns when the entries of a directory are on the device: what was made in it, moved into it or
+    /// exchanged with something in it, though not what lies in those.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory, or its entries may be lost.
+    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }

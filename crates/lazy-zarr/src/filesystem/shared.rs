@@ -61,4 +61,12 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         (**self).remove_directory(path)
     }
+
+    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+        (**self).sync_tree(directory)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        (**self).sync_directory(directory)
+    }
 }

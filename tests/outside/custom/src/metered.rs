@@ -89,4 +89,12 @@ impl<F: FileSystem> FileSystem for Metered<F> {
     fn remove_directory(&self, path: &Path) -> Result<()> {
         self.file_system.remove_directory(path)
     }
+
+    fn sync_tree(&self, directory: &Path) -> Result<()> {
+        self.file_system.sync_tree(directory)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> Result<()> {
+        self.file_system.sync_directory(directory)
+    }
 }
