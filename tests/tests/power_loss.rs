@@ -26,15 +26,19 @@ struct Course {
     can_exchange: bool,
     /// Whether the array is a member of a group, which is there when an array is.
     in_group: bool,
+    /// Whether somebody else stores an array in the group meanwhile.
+    has_rival: bool,
 }
 
 impl Course {
     fn all() -> impl Iterator<Item = Course> {
-        (0..8).map(|bits| Course {
+        let courses = (0..16).map(|bits| Course {
             replaces: bits & 1 > 0,
             can_exchange: bits & 2 > 0,
             in_group: bits & 4 > 0,
-        })
+            has_rival: bits & 8 > 0,
+        });
+        courses.filter(|course| course.in_group || !course.has_rival)
     }
 
     fn target(self, file_system: &Arc<VolatileFileSystem>) -> Target {
@@ -63,7 +67,19 @@ impl Course {
             .with_existing(Existing::Replace)
             .with_durability(durability)
             .with_writer_threads(1);
-        let blocks = LazyChunkSequence::new(move || (0..2).map(move |_| array(value, 2)));
+        let rival = self.has_rival.then(|| {
+            let group = Target::on(Arc::clone(file_system), "/data/below/influence.zarr");
+            ZarrSink::new(group.member("rival"))
+                .with_existing(Existing::Replace)
+                .with_writer_threads(1)
+        });
+        let blocks = LazyChunkSequence::new(move || {
+            if let Some(rival) = rival.clone() {
+                // It fails where the power does.
+                let _ = LazyChunkSequence::new(|| [array(3, 1)]).to_zarr(rival);
+            }
+            (0..2).map(move |_| array(value, 2))
+        });
         blocks.to_zarr(sink)
     }
 
