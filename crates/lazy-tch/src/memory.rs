@@ -16,10 +16,9 @@ pub(crate) fn exclusive(tensor: Tensor, device: Device, copy: Copy) -> Result<Te
     drop(tensor);
     let is_taken_as_it_is = copy == Copy::WhenNeeded
         && detached.device() == device
-        && detached.is_contiguous()
         && facts::owns_memory_alone(&detached)
         && facts::memory_bytes(&detached) / 2 <= n_bytes(&detached)?
-        && !has_deferred_elements(&detached)?;
+        && lies_as_it_reads(&detached)?;
     if is_taken_as_it_is { Ok(detached) } else { copied(&detached, device) }
 }
 
@@ -45,6 +44,10 @@ fn copied(tensor: &Tensor, device: Device) -> Result<Tensor, Error> {
         _ => Ok(tensor.shallow_clone()),
     };
     let copy = Tensor::f_empty(tensor.size(), (kind, device)).map_err(not_made)?;
+    if tensor.device() == Device::Cpu && device == Device::Cpu && lies_as_it_reads(tensor)? {
+        copy_bytes(tensor, &copy)?;
+        return Ok(copy);
+    }
     let source = bits(tensor).map_err(failed())?;
     bits(&copy).and_then(|mut target| target.f_copy_(&source)).map_err(failed())?;
     Ok(copy)
@@ -56,11 +59,30 @@ fn n_bytes(tensor: &Tensor) -> Result<usize, Error> {
     Ok(tensor.numel() * kind.elt_size_in_bytes())
 }
 
-/// Whether the elements are others than those in memory: conjugated or negated, or zeros without any.
-fn has_deferred_elements(tensor: &Tensor) -> Result<bool, Error> {
-    let deferred =
+/// Whether the elements lie in memory one after the other in C order, and are those that lie there: not
+/// conjugated or negated ones, or zeros without any memory.
+fn lies_as_it_reads(tensor: &Tensor) -> Result<bool, Error> {
+    let is_deferred =
         || Ok(tensor.f_is_conj()? || tensor.f_is_neg()? || tensor.f_internal_is_zerotensor()?);
-    deferred().map_err(Error::libtorch("tell how the elements are stored"))
+    let is_deferred = is_deferred().map_err(Error::libtorch("tell how the elements are stored"))?;
+    Ok(tensor.is_contiguous() && !is_deferred)
+}
+
+/// Copies the bytes of one tensor on the CPU to another of the same kind and size, both of which lie as they
+/// read.
+///
+/// libtorch would have them copied by several threads, which takes ten times as long where the cores are
+/// at work already, on chunks for instance.
+fn copy_bytes(source: &Tensor, target: &Tensor) -> Result<(), Error> {
+    let n_bytes = n_bytes(source)?;
+    // Without elements, the pointers may be null.
+    if n_bytes > 0 {
+        let (source, target) = (source.data_ptr().cast::<u8>(), target.data_ptr().cast::<u8>());
+        // SAFETY: both have as many bytes from these pointers on, and they do not overlap, since nobody else
+        // has the target, which has just been made.
+        unsafe { std::ptr::copy_nonoverlapping(source, target, n_bytes) };
+    }
+    Ok(())
 }
 
 /// The bytes of what [`exclusive`] returned for the CPU, which they keep alive.
