@@ -27,7 +27,9 @@ use crate::{Copy, Error};
 ///   reducers: [`lazy_core::Error::BlockDType`] and others. Nothing is broadcast or promoted.
 /// - [`Error::Concatenation`], with the block's index, when it is not dense, of a kind that no block can
 ///   hold, or on another device than the first.
-/// - [`lazy_core::Error::EmptySequence`] when there is no block and no declared row type.
+/// - [`lazy_core::Error::EmptySequence`] when there is no block and no declared row type, and
+///   [`lazy_core::Error::UnsupportedDType`] when tensors lack the dtype that it declares.
+/// - [`Error::Libtorch`] when the device is not there or has not enough memory.
 ///
 /// # Example
 ///

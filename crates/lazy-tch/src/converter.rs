@@ -16,8 +16,8 @@ use crate::{Copy, memory};
 /// written to through that; one in memory that is not libtorch's own, such as a mapped file; and the small
 /// rest of a large one ([`Copy`](enum@Copy)). A tensor on another device is moved to the CPU at once, so what
 /// the device holds does not grow with the blocks that wait to be stored; what a transfer that does not block
-/// is still writing is to be waited for first. The history that autograd keeps
-/// of a tensor is let go, as by `detach`.
+/// is still writing is to be waited for first. The history that autograd keeps of a tensor is let go, as by
+/// `detach`.
 ///
 /// **A block becomes a tensor** by one copy, onto the device of the converter.
 ///

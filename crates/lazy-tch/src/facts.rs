@@ -21,8 +21,8 @@ pub(crate) fn layout_name(tensor: &Tensor) -> &'static str {
     of_static(unsafe { ffi::lazy_tch_layout_name(defined(tensor)) })
 }
 
-/// Whether the tensor's memory comes from libtorch's allocator for its device, no other tensor's elements lie in it, and there
-/// is no other handle to this one.
+/// Whether the tensor's memory comes from libtorch's allocator for its device, no other tensor's elements
+/// lie in it, and there is no other handle to this one.
 ///
 /// Then it stays so for as long as no handle is made from this one.
 pub(crate) fn owns_memory_alone(tensor: &Tensor) -> bool {

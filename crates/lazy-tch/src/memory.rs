@@ -36,7 +36,7 @@ pub(crate) fn tensor_of(block: &ArrayBlock, kind: Kind, device: Device) -> Resul
 /// A copy in C order, on `device`, of the elements' bits.
 fn copied(tensor: &Tensor, device: Device) -> Result<Tensor, Error> {
     let failed = || Error::libtorch("copy the tensor");
-    let not_made = Error::libtorch(format!("make a tensor on {device:?}"));
+    let not_made = |error| Error::libtorch(format!("make a tensor on {device:?}"))(error);
     let kind = tensor.f_kind().map_err(failed())?;
     // Copied as booleans, bytes other than 0 and 1 would become 1, unnoticed.
     let bits = |tensor: &Tensor| match kind {
@@ -107,8 +107,7 @@ impl AsRef<[u8]> for Memory {
         // - The memory lives as long as `self.tensor`, so as long as `self`: no other handle can
         //   resize it or give it away, and this one, which never leaves this struct, is not asked to.
         // - Nobody writes to it meanwhile, for the same reason; and since libtorch's own allocator made
-        //   it, it is no mapped file and no memory of somebody else's. (`data_ptr` is the accessor that
-        //   parts memory which a lazy clone shares until one of both is written.)
+        //   it, it is no mapped file, none that a lazy clone shares, and none of somebody else's.
         // - Any byte is a `u8`. Those of a tensor made by `empty` are whatever C++'s allocator left there,
         //   which is to Rust like any other memory that foreign code has filled.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.n_bytes) }
