@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use lazy_chunks::zarr::{EntryKind, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
 
 /// What fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,10 @@ impl FileSystem for FaultyFileSystem {
         Ok(outside(one) == outside(other) && LocalFileSystem.is_same_device(one, other)?)
     }
 
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
+        LocalFileSystem.identity(directory)
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         LocalFileSystem.list(directory)
     }
@@ -130,6 +134,21 @@ impl FileSystem for FaultyFileSystem {
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.change()?;
         LocalFileSystem.write(path, bytes)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.append(path, bytes)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        LocalFileSystem.remove_file(path)
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+        self.change()?;
+        LocalFileSystem.lock(path, holder)
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use lazy_chunks::zarr::{EntryKind, FileSystem};
+use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem};
 
 /// A file system in memory. What was not flushed when [the power fails](Self::after_power_loss) is kept
 /// or lost change by change: the contents of a file, an entry of a directory, a rename.
@@ -16,7 +16,7 @@ use lazy_chunks::zarr::{EntryKind, FileSystem};
 /// wholly or not at all.
 #[derive(Debug)]
 pub struct VolatileFileSystem {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     can_exchange: bool,
 }
 
@@ -50,6 +50,8 @@ struct State {
     n_changes: usize,
     /// From which of these on the power is off.
     fails_at: Option<usize>,
+    /// The files that somebody holds.
+    locked: BTreeSet<Inode>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +107,34 @@ impl Change {
     }
 }
 
+/// A file that is removed when it is dropped, and then unlocked.
+struct LockedFile {
+    state: Arc<Mutex<State>>,
+    file: Inode,
+    entry: Entry,
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.locked.remove(&self.file);
+        if state.begin_change().is_ok() {
+            state.change(Change::Unlink { entry: self.entry.clone() });
+        }
+    }
+}
+
 impl State {
+    /// Counts an operation that changes or flushes something.
+    fn begin_change(&mut self) -> io::Result<()> {
+        let n = self.n_changes;
+        self.n_changes += 1;
+        match self.fails_at {
+            Some(fails_at) if fails_at <= n => Err(io::Error::other("the power has failed")),
+            _ => Ok(()),
+        }
+    }
+
     fn change(&mut self, change: Change) {
         change.apply(&mut self.seen);
         self.pending.push(change);
@@ -155,6 +184,19 @@ impl State {
         match &self.seen[self.find(path).ok_or(io::ErrorKind::NotFound)?] {
             Node::File(bytes) => Ok(bytes),
             Node::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    /// The file at an entry, which is made where there is none.
+    fn file_at(&mut self, entry: Entry, there: Option<Inode>) -> io::Result<Inode> {
+        match there {
+            Some(inode) if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
+            Some(inode) => Ok(inode),
+            None => {
+                let inode = self.add(Node::File(Vec::new()));
+                self.change(Change::Link { entry, inode });
+                Ok(inode)
+            }
         }
     }
 
@@ -227,8 +269,9 @@ impl VolatileFileSystem {
             pending: vec![],
             n_changes: 0,
             fails_at: None,
+            locked: BTreeSet::new(),
         };
-        VolatileFileSystem { state: Mutex::new(state), can_exchange: true }
+        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_exchange: true }
     }
 
     /// The same, where directories cannot be exchanged.
@@ -285,12 +328,8 @@ impl VolatileFileSystem {
     /// The state, to change it or to flush it.
     fn lock_to_change(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
-        let n = state.n_changes;
-        state.n_changes += 1;
-        match state.fails_at {
-            Some(fails_at) if fails_at <= n => Err(io::Error::other("the power has failed")),
-            _ => Ok(state),
-        }
+        state.begin_change()?;
+        Ok(state)
     }
 }
 
@@ -321,6 +360,10 @@ impl FileSystem for VolatileFileSystem {
     fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
         let state = self.lock();
         state.directory(one).and(state.directory(other)).map(|_| true)
+    }
+
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
+        Ok(DirectoryId::new([self.lock().directory(directory)?.0 as u64, 0, 0]))
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -377,6 +420,39 @@ impl FileSystem for VolatileFileSystem {
         state.change(Change::Link { entry, inode });
         state.change(Change::Contents { file: inode, bytes: bytes.to_vec() });
         Ok(())
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock_to_change()?;
+        let (entry, there) = state.entry(path)?;
+        let file = state.file_at(entry, there)?;
+        let Node::File(old) = &state.seen[file] else { unreachable!("it is a file") };
+        let bytes = [old, bytes].concat();
+        state.change(Change::Contents { file, bytes });
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.lock_to_change()?;
+        let (entry, there) = state.entry(path)?;
+        match there.ok_or(io::ErrorKind::NotFound)? {
+            inode if state.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
+            _ => {
+                state.change(Change::Unlink { entry });
+                Ok(())
+            }
+        }
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+        let mut state = self.lock_to_change()?;
+        let (entry, there) = state.entry(path)?;
+        let file = state.file_at(entry.clone(), there)?;
+        if !state.locked.insert(file) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.change(Change::Contents { file, bytes: holder.to_vec() });
+        Ok(FileLock::new(LockedFile { state: Arc::clone(&self.state), file, entry }))
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -129,9 +129,10 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, Checksum, Codec, Durability, EntryKind, Error, Existing, FileSystem,
-        LocalFileSystem, MemoryStore, MissingChunks, ReadableWritableListableStorageTraits, Result,
-        Shuffle, StoredArray, Target, ToZarr, ZarrSink,
+        BloscCompressor, Checksum, Codec, DirectoryId, Durability, EntryKind, Error, Existing,
+        FileLock, FileSystem, LocalFileSystem, MemoryStore, MissingChunks,
+        ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target, ToZarr,
+        ZarrSink,
     };
 }
 

@@ -69,7 +69,7 @@ pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
 pub use durability::Durability;
 pub use error::{Error, Result};
 pub use existing::Existing;
-pub use filesystem::{EntryKind, FileSystem, LocalFileSystem};
+pub use filesystem::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
 pub use sink::ZarrSink;
 pub use stored::{MissingChunks, StoredArray};
 pub use target::Target;

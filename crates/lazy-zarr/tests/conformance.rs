@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use lazy_zarr::conformance::FileSystemSuite;
-use lazy_zarr::{EntryKind, FileSystem, LocalFileSystem};
+use lazy_zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
 use tempfile::{TempDir, tempdir};
 
 #[test]
@@ -51,6 +51,18 @@ enum Broken {
     MakesParents,
     /// The last byte is lost.
     WritesShort,
+    /// Directories are told apart by their paths.
+    IdentifiesPaths,
+    /// A file is written anew instead of being added to.
+    Truncates,
+    /// What is not there has been removed, as a file.
+    RemovesNoFile,
+    /// Everybody gets the lock.
+    LocksNothing,
+    /// A file that exists is locked.
+    TrustsOldLocks,
+    /// The lock says nothing.
+    LocksSilently,
     /// A directory is removed to make room.
     ReplacesFull,
     /// Not even an empty directory makes room.
@@ -105,6 +117,21 @@ impl FileSystem for Broken {
         match self {
             ManyDevices => Ok(one == other),
             _ => LocalFileSystem.is_same_device(one, other),
+        }
+    }
+
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
+        match self {
+            IdentifiesPaths => {
+                let identity = LocalFileSystem.identity(directory)?;
+                let n_bytes = directory.as_os_str().len() as u64;
+                Ok(if directory.ends_with("child") {
+                    DirectoryId::new([n_bytes; 3])
+                } else {
+                    identity
+                })
+            }
+            _ => LocalFileSystem.identity(directory),
         }
     }
 
@@ -167,6 +194,32 @@ impl FileSystem for Broken {
                 LocalFileSystem.write(path, bytes.split_last().map_or(bytes, |(_, b)| b))
             }
             _ => LocalFileSystem.write(path, bytes),
+        }
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Truncates => std::fs::write(path, bytes),
+            _ => LocalFileSystem.append(path, bytes),
+        }
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        match self {
+            RemovesNoFile if !path.exists() => Ok(()),
+            _ => LocalFileSystem.remove_file(path),
+        }
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+        match self {
+            LocksNothing if !path.is_dir() => {
+                std::fs::write(path, holder)?;
+                Ok(FileLock::new(()))
+            }
+            TrustsOldLocks if path.is_file() => Err(io::ErrorKind::WouldBlock.into()),
+            LocksSilently => LocalFileSystem.lock(path, b""),
+            _ => LocalFileSystem.lock(path, holder),
         }
     }
 
@@ -251,6 +304,18 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     assert_eq!(failing(Overwrites), ["write::leaves_an_existing_file_as_it_was"]);
     assert_eq!(failing(MakesParents), ["write::without_a_directory_is_not_found"]);
     assert!(failing(WritesShort).contains(&"write::makes_a_whole_file".to_owned()));
+    let another = ["identity::of_what_takes_its_place_is_another"];
+    assert_eq!(failing(IdentifiesPaths), another);
+    assert_eq!(failing(Truncates), ["append::keeps_what_is_there"]);
+    assert_eq!(failing(RemovesNoFile), ["remove_file::of_nothing_is_not_found"]);
+    let held = [
+        "lock::is_held_until_dropped",
+        "lock::says_who_holds_it",
+        "lock::is_had_by_one_thread_at_a_time",
+    ];
+    assert_eq!(failing(LocksNothing), held);
+    assert_eq!(failing(TrustsOldLocks), ["lock::of_an_old_file"]);
+    assert_eq!(failing(LocksSilently), ["lock::says_who_holds_it", "lock::of_an_old_file"]);
     assert_eq!(failing(ReplacesFull), ["rename_directory::to_a_full_directory_fails"]);
     assert_eq!(failing(ReplacesNothing), ["rename_directory::to_an_empty_directory"]);
     assert_eq!(failing(ReplacesFiles), ["rename_directory::to_a_file_fails"]);

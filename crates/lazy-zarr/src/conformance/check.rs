@@ -104,3 +104,18 @@ pub(super) fn fill(file_system: &dyn FileSystem, path: &Path, mark: &str) -> io:
     }
     Ok(())
 }
+
+/// The threads that a case takes.
+pub(super) const N_THREADS: usize = 8;
+
+/// Calls a function with the number of each thread, on all of them at once.
+pub(super) fn in_threads(work: impl Fn(usize) -> io::Result<()> + Sync) -> CaseResult {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..N_THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??))
+    })
+}

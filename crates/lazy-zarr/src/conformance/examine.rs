@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::check::{CaseResult, NamedCheck, expect_equal, expect_error};
+use super::check::{CaseResult, NamedCheck, expect_equal, expect_error, fill};
 use crate::{EntryKind, FileSystem};
 
 pub(super) const CASES: &[NamedCheck] = &[
@@ -21,6 +21,10 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("check_writable::of_a_file_fails", check_writable_file),
     ("is_same_device::of_a_directory_with_itself", same_device_itself),
     ("is_same_device::of_a_directory_with_its_child", same_device_child),
+    ("identity::stays_where_a_directory_is_moved", identity_stays),
+    ("identity::of_what_takes_its_place_is_another", identity_of_another),
+    ("identity::of_nothing_fails", identity_of_nothing),
+    ("identity::of_a_file_fails", identity_of_a_file),
 ];
 
 fn kind_of_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -135,4 +139,38 @@ fn same_device_child(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     file_system.create_directory(&child)?;
     expect_equal("its child", file_system.is_same_device(directory, &child)?, true)?;
     expect_equal("its parent", file_system.is_same_device(&child, directory)?, true)
+}
+
+fn identity_stays(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let (here, there) = (directory.join("here"), directory.join("there"));
+    fill(file_system, &here, "")?;
+    let identity = file_system.identity(&here)?;
+    file_system.write(&here.join("another"), b"bytes")?;
+    file_system.create_directory(&here.join("inner/another"))?;
+    expect_equal("after changes therein", file_system.identity(&here)?, identity)?;
+    file_system.rename_directory(&here, &there)?;
+    expect_equal("where it was moved", file_system.identity(&there)?, identity)
+}
+
+fn identity_of_another(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let child = directory.join("child");
+    let mut identities = Vec::new();
+    for _ in 0..10 {
+        file_system.create_directory(&child)?;
+        let identity = file_system.identity(&child)?;
+        expect_equal("whether one before had it", identities.contains(&identity), false)?;
+        identities.push(identity);
+        file_system.remove_directory(&child)?;
+    }
+    Ok(())
+}
+
+fn identity_of_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    expect_error("a path that does not exist", file_system.identity(&directory.join("nothing")))
+}
+
+fn identity_of_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = directory.join("file");
+    file_system.write(&path, b"bytes")?;
+    expect_error("a file", file_system.identity(&path))
 }

@@ -1,11 +1,11 @@
 //! Cases of the operations that make directories and files.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::check::{
-    CaseResult, NamedCheck, Tree, expect_equal, expect_error, expect_error_kind, expect_unchanged,
-    fill, tree,
+    CaseResult, N_THREADS, NamedCheck, Tree, expect_equal, expect_error, expect_error_kind,
+    expect_unchanged, fill, in_threads, tree,
 };
 use crate::FileSystem;
 
@@ -26,8 +26,6 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("write::from_several_threads", write_from_threads),
     ("write::takes_names_of_all_kinds", write_names),
 ];
-
-const N_THREADS: usize = 8;
 
 fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let child = directory.join("child");
@@ -193,16 +191,4 @@ fn write_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
         expected.insert(Path::new(name).join(name), Some(name.into()));
     }
     expect_equal("what lies there", tree(file_system, directory)?, expected)
-}
-
-/// Calls a function with the number of each thread, on all of them at once.
-fn in_threads(work: impl Fn(usize) -> io::Result<()> + Sync) -> CaseResult {
-    let work = &work;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..N_THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??))
-    })
 }

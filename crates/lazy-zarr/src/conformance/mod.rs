@@ -16,6 +16,7 @@
 //! [`lazy_core::conformance`] describes. This module is behind the feature `conformance`, to be turned
 //! on where tests need it: in `[dev-dependencies]`.
 
+mod change;
 mod check;
 mod examine;
 mod make;
@@ -77,7 +78,8 @@ impl FileSystemSuite {
     /// The cases one by one, in the order of the trait's operations.
     #[must_use]
     pub fn cases(self) -> Vec<Case> {
-        let all = [examine::CASES, read::CASES, make::CASES, replace::CASES, sync::CASES];
+        let all =
+            [examine::CASES, read::CASES, make::CASES, change::CASES, replace::CASES, sync::CASES];
         let cases = all.into_iter().flatten().map(|&(name, check)| {
             let make = Arc::clone(&self.make);
             Case::new(name, move || {

@@ -1,13 +1,14 @@
 //! The machine's own file systems.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::{EntryKind, FileSystem};
+use super::{DirectoryId, EntryKind, FileLock, FileSystem};
 
 /// The machine's own file systems, through `std::fs`.
 ///
@@ -87,6 +88,18 @@ impl FileSystem for LocalFileSystem {
         Ok(true)
     }
 
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
+        let metadata = fs::metadata(directory)?;
+        if !metadata.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        // Where the file system does not know it, the number has to do.
+        let birth = metadata.created().ok().and_then(|birth| birth.duration_since(UNIX_EPOCH).ok());
+        let birth = birth.unwrap_or_default();
+        let number = number_of(&metadata);
+        Ok(DirectoryId::new([number, birth.as_secs(), birth.subsec_nanos().into()]))
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
     }
@@ -117,6 +130,33 @@ impl FileSystem for LocalFileSystem {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         File::create_new(path)?.write_all(bytes)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        File::options().append(true).create(true).open(path)?.write_all(bytes)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path).map_err(absent_below_files)
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+        loop {
+            let mut file =
+                File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+            file.try_lock().map_err(|error| match error {
+                TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+                TryLockError::Error(error) => error,
+            })?;
+            // Who held it may have removed it since it was opened; then it is no longer the file that
+            // others lock.
+            if !is_at(&file, path)? {
+                continue;
+            }
+            file.set_len(0)?;
+            file.write_all(holder)?;
+            return Ok(FileLock::new(LockedFile { path: path.to_owned(), _file: file }));
+        }
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -176,6 +216,39 @@ impl FileSystem for LocalFileSystem {
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         fs::read_dir(directory).map(|_| ())
     }
+}
+
+/// A file that is removed when it is dropped, and then unlocked, so that nobody locks it in between.
+struct LockedFile {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // One that stays is no harm: it is not locked.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether an open file is the one that lies at a path.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(there) => Ok(number_of(&there) == number_of(&file.metadata()?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn number_of(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+// There is none to be had; and a file that is open is not removed.
+#[cfg(not(unix))]
+fn number_of(_: &Metadata) -> u64 {
+    0
 }
 
 #[cfg(unix)]

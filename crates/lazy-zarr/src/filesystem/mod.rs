@@ -1,6 +1,8 @@
 //! Where the bytes go: the file system under the writer.
 
+mod identity;
 mod local;
+mod lock;
 mod shared;
 
 use std::ffi::OsString;
@@ -10,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use identity::DirectoryId;
 pub use local::LocalFileSystem;
+pub use lock::FileLock;
 
 /// What a path leads to.
 ///
@@ -98,6 +102,9 @@ pub enum EntryKind {
 /// #   fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
 /// #       LocalFileSystem.is_same_device(one, other)
 /// #   }
+/// #   fn identity(&self, directory: &Path) -> io::Result<lazy_zarr::DirectoryId> {
+/// #       LocalFileSystem.identity(directory)
+/// #   }
 /// #   fn list(&self, directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 /// #       LocalFileSystem.list(directory)
 /// #   }
@@ -112,6 +119,15 @@ pub enum EntryKind {
 /// #   }
 /// #   fn create_directories(&self, path: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.create_directories(path)
+/// #   }
+/// #   fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// #       LocalFileSystem.append(path, bytes)
+/// #   }
+/// #   fn remove_file(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.remove_file(path)
+/// #   }
+/// #   fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<lazy_zarr::FileLock> {
+/// #       LocalFileSystem.lock(path, holder)
 /// #   }
 /// #   fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.rename_directory(from, to)
@@ -168,6 +184,14 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// When that cannot be found out.
     fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool>;
 
+    /// What tells a directory from every other that lies at its path before or after it. It keeps it
+    /// wherever it is moved; no directory that is made later has it, though this one be gone.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory.
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId>;
+
     /// The names in a directory, in any order.
     ///
     /// # Errors
@@ -218,6 +242,35 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// - Of any kind when something lies there, which is left as it was; or when the bytes cannot be
     ///   written, where a part of the file may be left.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Adds bytes at the end of a file, which is made where there is none. One thread at a time appends to
+    /// a file.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be.
+    /// - Of any kind when a directory lies there; or when the bytes cannot be written, where some of
+    ///   them may have been.
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
+    /// - Of any kind when it is a directory, or cannot be removed.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes hold of a file, which is made where there is none, as long as nobody else has: in this process
+    /// or in another, on this machine or on any that has the file system. What `holder` says is what the
+    /// file then holds. A process that dies lets go of it; whether the file is still there tells nothing.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::WouldBlock`] when somebody else holds it.
+    /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be.
+    /// - Of any kind when a directory lies there, or the file system has no locks.
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock>;
 
     /// Moves a directory to `to` in one step, with all that is in it. Nothing may lie there but an
     /// empty directory, which makes room.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{EntryKind, FileSystem};
+use super::{DirectoryId, EntryKind, FileLock, FileSystem};
 
 impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
@@ -24,6 +24,10 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
 
     fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
         (**self).is_same_device(one, other)
+    }
+
+    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
+        (**self).identity(directory)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -48,6 +52,18 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         (**self).write(path, bytes)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        (**self).append(path, bytes)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        (**self).remove_file(path)
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+        (**self).lock(path, holder)
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {

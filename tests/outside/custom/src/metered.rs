@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use lazy_chunks::zarr::{EntryKind, FileSystem};
+use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem};
 
 /// A file system that counts the bytes that go into another one, and those that come out of it.
 #[derive(Debug)]
@@ -44,6 +44,12 @@ impl<F: FileSystem> FileSystem for Metered<F> {
         Ok(())
     }
 
+    fn append(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.file_system.append(path, bytes)?;
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
     // All else is the other file system's business.
 
     fn kind(&self, path: &Path) -> Result<Option<EntryKind>> {
@@ -62,6 +68,10 @@ impl<F: FileSystem> FileSystem for Metered<F> {
         self.file_system.is_same_device(one, other)
     }
 
+    fn identity(&self, directory: &Path) -> Result<DirectoryId> {
+        self.file_system.identity(directory)
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<OsString>> {
         self.file_system.list(directory)
     }
@@ -76,6 +86,14 @@ impl<F: FileSystem> FileSystem for Metered<F> {
 
     fn create_directories(&self, path: &Path) -> Result<()> {
         self.file_system.create_directories(path)
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        self.file_system.remove_file(path)
+    }
+
+    fn lock(&self, path: &Path, holder: &[u8]) -> Result<FileLock> {
+        self.file_system.lock(path, holder)
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> Result<()> {
