@@ -13,6 +13,7 @@
 //! # Ok::<(), lazy_chunks::Error>(())
 //! ```
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -140,7 +141,7 @@ impl Default for ProgressBar {
 }
 
 impl Observer for ProgressBar {
-    fn observe(&self, progress: &Progress) {
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
         let counted = Counted::of(progress);
         let is_over = matches!(progress.stage, Stage::Finished | Stage::Aborted);
         let begins = progress.blocks == 0 && !is_over;
@@ -156,6 +157,7 @@ impl Observer for ProgressBar {
             Stage::Aborted => self.bar.abandon(),
             _ => {}
         }
+        ControlFlow::Continue(())
     }
 }
 

@@ -110,6 +110,20 @@ impl<'d> BlockCheck<'d> {
         Location::of_block(self.declared.cut(), self.band, self.n_open_blocks())
     }
 
+    /// Where the next block of the open band lies, when the grid says that there is one.
+    pub(crate) fn next_of_grid(&self) -> Option<BlockPosition> {
+        let grid = self.declared.grid()?;
+        let (band, column) = (self.band, self.n_open_blocks());
+        if band == grid.rows().n_blocks() || column == grid.blocks_per_band() {
+            return None;
+        }
+        Some(BlockPosition {
+            location: self.next_location(),
+            row: grid.rows().start(band),
+            column: grid.columns().map_or(0, |columns| columns.start(column)),
+        })
+    }
+
     /// Checks the next block of the open band and says where it lies.
     ///
     /// # Errors

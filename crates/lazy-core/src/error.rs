@@ -233,6 +233,12 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// An [`Observer`](crate::Observer) asked to stop.
+    #[error("the evaluation was stopped by its observer after {blocks} blocks")]
+    Cancelled {
+        /// The blocks before.
+        blocks: usize,
+    },
     /// An error of an aggregator, a reducer or a sink outside this crate, handed on as it is.
     #[error(transparent)]
     Other(#[from] BoxError),

@@ -36,14 +36,15 @@
 //!   and any result; [`BlockCheck`], which tells them whether blocks fit together; [`Concatenate`].
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
 //!   [`ArgMax`], [`TopK`].
-//! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass.
+//! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass, which it may stop.
 //! - [`Error`], which names the block that it concerns by its [`Location`].
 //! - `conformance`, behind the feature of this name: suites of test cases for those who implement
 //!   a converter.
 //!
 //! Each evaluation is a [`tracing`] span, `evaluation`, which whatever the producer logs falls into;
 //! when it is over, one event says how it ended, how many blocks and bytes there were (bytes where this
-//! crate reduces or concatenates them), and how many seconds went by, in the producer and in all.
+//! crate reduces or concatenates them), how many of the blocks were [recalled](Reducer::recall), and how
+//! many seconds went by, in the producer and in all.
 //! Both are at the level `DEBUG`, failures included, since errors are returned. Without a
 //! subscriber nothing is printed, and no clock is read.
 //!

@@ -111,7 +111,10 @@ impl Write {
             provenance: Provenance::new(declared.cut()),
             destination: destination::begin(sink)?,
             trace: Trace::new(&sink.target),
-            watching: sink.observer().map(|observer| Watching::start(declared, observer)),
+            watching: sink
+                .observer()
+                .map(|observer| Watching::start(declared, observer))
+                .transpose()?,
             n_bytes: 0,
             stored: None,
         })
@@ -138,7 +141,7 @@ impl Write {
         let (n_chunks, stored_bytes) = self.written();
         if let Some(watching) = &mut self.watching {
             watching.set_stored(n_chunks, stored_bytes);
-            watching.block(at, n_bytes as u64);
+            watching.block(at, n_bytes as u64)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod tests;
 mod watch;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub use watch::{Watch, Watching};
@@ -51,6 +52,9 @@ pub struct Progress {
     pub n_bands: Option<usize>,
     /// The bytes of the blocks so far, before any encoding.
     pub bytes: u64,
+    /// Of the blocks so far, those that were not computed, since an earlier evaluation had stored them. As
+    /// `chunks`, known to a sink alone.
+    pub recalled: usize,
     /// The chunks, or shards of chunks, that have been stored so far. A sink counts them for the
     /// observer of its own; [`Watch`] knows of none, and leaves them at 0.
     pub chunks: u64,
@@ -148,10 +152,12 @@ impl Progress {
     }
 }
 
-/// Is told how far an evaluation has come: draws a bar, writes a log, counts.
+/// Is told how far an evaluation has come, and may stop it: draws a bar, writes a log, counts, obeys
+/// Ctrl-C.
 ///
-/// Every closure that takes a [`Progress`] is an observer, if any thread may call it; so is an
-/// [`Arc`] of an observer. A closure's parameter needs its type: `|progress: &Progress| …`.
+/// Every closure that takes a [`Progress`] is an observer, if any thread may call it: one that returns
+/// nothing, or [`ControlFlow`]. So is an [`Arc`] of an observer, and a pair of two. A closure's parameter
+/// needs its type: `|progress: &Progress| …`.
 ///
 /// For one evaluation it is called in this order, on the thread that evaluates: once before the
 /// first block is computed; once after each block; once at the end, with [`Stage::Finished`] or
@@ -160,49 +166,101 @@ impl Progress {
 ///
 /// # Example
 ///
-/// An observer that leaves a note behind when an evaluation fails:
+/// An observer that leaves a note behind when an evaluation fails, beside one that stops it when it is
+/// asked to:
 ///
 /// ```
+/// use std::ops::ControlFlow;
+/// use std::sync::atomic::{AtomicBool, Ordering};
 /// use std::sync::{Arc, Mutex};
 ///
 /// use lazy_core::{
-///     LazyChunkSequence, MeanVariance, NdarrayConverter, Observer, Progress, Stage, Watch,
+///     Error, LazyChunkSequence, MeanVariance, NdarrayConverter, Observer, Progress, Stage, Watch,
 /// };
-/// use ndarray::{Array1, array};
+/// use ndarray::array;
 ///
 /// #[derive(Default)]
 /// struct Note(Mutex<Option<String>>);
 ///
 /// impl Observer for Note {
-///     fn observe(&self, progress: &Progress) {
+///     fn observe(&self, progress: &Progress) -> ControlFlow<()> {
 ///         if progress.stage == Stage::Aborted {
 ///             *self.0.lock().unwrap() = Some(format!("gave up after block {}", progress.blocks));
 ///         }
+///         ControlFlow::Continue(())
 ///     }
 /// }
 ///
-/// let sequence = LazyChunkSequence::try_new(|| {
-///     [Ok(array![1.0]), Ok(array![2.0]), Err("the disk is gone")] as [Result<Array1<f64>, _>; 3]
-/// })
-/// .convert(NdarrayConverter);
+/// /// What somebody else sets: another thread, or the handler of a signal.
+/// static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+///
+/// fn stop_when_asked(_: &Progress) -> ControlFlow<()> {
+///     if IS_STOPPED.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// }
+///
+/// let sequence = LazyChunkSequence::new(|| {
+///     (0..4).map(|i| {
+///         IS_STOPPED.store(i == 1, Ordering::Relaxed);
+///         array![f64::from(i)]
+///     })
+/// });
 /// let note = Arc::new(Note::default());
-/// assert!(sequence.compute((MeanVariance, Watch::new(note.clone()))).is_err());
+/// let watch = Watch::new((note.clone(), stop_when_asked));
+/// let error = sequence.convert(NdarrayConverter).compute((MeanVariance, watch)).unwrap_err();
+/// assert!(matches!(error, Error::Cancelled { blocks: 2 }));
 /// assert_eq!(note.0.lock().unwrap().as_deref(), Some("gave up after block 2"));
 /// ```
 pub trait Observer: Send + Sync {
-    /// Takes notice.
-    fn observe(&self, progress: &Progress);
+    /// Takes notice, and says whether the evaluation is to go on.
+    ///
+    /// [`ControlFlow::Break`] stops it before the next block, with
+    /// [`Error::Cancelled`](crate::Error::Cancelled). At the end it makes no difference.
+    fn observe(&self, progress: &Progress) -> ControlFlow<()>;
 }
 
-impl<F: Fn(&Progress) + Send + Sync + ?Sized> Observer for F {
-    fn observe(&self, progress: &Progress) {
-        self(progress);
+impl<F, V> Observer for F
+where
+    F: Fn(&Progress) -> V + Send + Sync + ?Sized,
+    V: sealed::Verdict,
+{
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        self(progress).into_control_flow()
     }
 }
 
 /// An observer that somebody else holds as well.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
-    fn observe(&self, progress: &Progress) {
-        (**self).observe(progress);
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        (**self).observe(progress)
+    }
+}
+
+/// Both are told, and either may stop the evaluation.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        let (one, other) = (self.0.observe(progress), self.1.observe(progress));
+        one?;
+        other
+    }
+}
+
+mod sealed {
+    use std::ops::ControlFlow;
+
+    /// What a closure that observes may return.
+    pub trait Verdict {
+        fn into_control_flow(self) -> ControlFlow<()>;
+    }
+
+    impl Verdict for () {
+        fn into_control_flow(self) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+    }
+
+    impl Verdict for ControlFlow<()> {
+        fn into_control_flow(self) -> ControlFlow<()> {
+            self
+        }
     }
 }

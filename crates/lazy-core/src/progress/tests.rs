@@ -16,9 +16,10 @@ type Row = (usize, Option<usize>, usize, Option<usize>, u64, Stage);
 struct Diary(Mutex<Vec<Row>>);
 
 impl Observer for Diary {
-    fn observe(&self, now: &Progress) {
+    fn observe(&self, now: &Progress) -> ControlFlow<()> {
         let row = (now.blocks, now.n_blocks, now.bands, now.n_bands, now.bytes, now.stage);
         self.0.lock().unwrap().push(row);
+        ControlFlow::Continue(())
     }
 }
 
@@ -207,6 +208,40 @@ fn an_observer_that_panics_is_not_called_again() {
 }
 
 #[test]
+fn an_observer_stops_the_evaluation_between_blocks() {
+    for stop_after in 0..=3 {
+        let n_computed = AtomicUsize::new(0);
+        let computed = || {
+            n_computed.fetch_add(1, Ordering::Relaxed);
+            block(1, 1)
+        };
+        let stop = |progress: &Progress| match progress.blocks == stop_after {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let diary = Arc::new(Diary::default());
+        let rows = LazyChunkSequence::from_fn([1; 3], |_| computed());
+        let watch = Watch::new((stop, Arc::clone(&diary)));
+        let error = rows.compute((Concatenate, watch)).unwrap_err();
+        assert!(matches!(error, Error::Cancelled { blocks } if blocks == stop_after), "{error}");
+        assert_eq!(n_computed.load(Ordering::Relaxed), stop_after);
+        // The other one hears of the block, and of the end.
+        let mut stages = vec![Running; stop_after + 1];
+        stages.push(Aborted);
+        assert_eq!(diary.stages(), stages);
+    }
+}
+
+#[test]
+fn what_the_observer_says_in_the_end_makes_no_difference() {
+    let watch = Watch::new(|progress: &Progress| match progress.stage {
+        Running => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    });
+    LazyChunkSequence::new(|| [block(1, 1)]).compute(watch).unwrap();
+}
+
+#[test]
 fn what_is_stored_is_told_with_the_next_block() {
     let stored = Arc::new(Mutex::new(Vec::new()));
     let observer: Arc<dyn Observer> = Arc::new({
@@ -215,9 +250,9 @@ fn what_is_stored_is_told_with_the_next_block() {
     });
     let sequence = LazyChunkSequence::new(|| [(); 1]).with_row_type(DType::UInt8, []);
     let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-    let mut watching = Watching::start(sequence.declared(), observer);
+    let mut watching = Watching::start(sequence.declared(), observer).unwrap();
     watching.set_stored(1, 10);
-    watching.block(at, 8);
+    watching.block(at, 8).unwrap();
     watching.set_stored(2, 20);
     watching.finish();
     assert_eq!(*stored.lock().unwrap(), [(0, 0), (1, 10), (2, 20)]);

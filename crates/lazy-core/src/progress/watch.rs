@@ -1,10 +1,11 @@
 //! The reducer that tells an observer, and the state that it and sinks have in common.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Observer, Progress, Stage};
-use crate::{ArrayBlock, BlockPosition, Declared, Location, Reducer, Result};
+use crate::{ArrayBlock, BlockPosition, Declared, Error, Location, Reducer, Result};
 
 /// A [`Reducer`] that tells an [`Observer`] how far the pass has come, and yields nothing.
 ///
@@ -49,7 +50,7 @@ impl<O: Observer> Reducer for Watch<O> {
     type Output = ();
 
     fn start(&self, declared: &Declared) -> Result<Watching<O>> {
-        Ok(Watching::start(declared, Arc::clone(&self.observer)))
+        Watching::start(declared, Arc::clone(&self.observer))
     }
 
     fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> Result<u64> {
@@ -57,8 +58,7 @@ impl<O: Observer> Reducer for Watch<O> {
     }
 
     fn absorb(&self, watching: &mut Watching<O>, at: BlockPosition, n_bytes: u64) -> Result<()> {
-        watching.block(at, n_bytes);
-        Ok(())
+        watching.block(at, n_bytes)
     }
 
     fn seal(&self, _: &mut Watching<O>) -> Result<()> {
@@ -92,10 +92,11 @@ impl<O> fmt::Debug for Watch<O> {
 ///
 /// let sequence = LazyChunkSequence::new(|| [1, 2, 3]).with_len(3);
 /// let observer = |progress: &Progress| println!("{} chunks written", progress.chunks);
-/// let mut watching = Watching::start(sequence.declared(), Arc::new(observer));
+/// let mut watching = Watching::start(sequence.declared(), Arc::new(observer))?;
 /// watching.set_stored(1, 4096);
 /// assert_eq!(watching.progress().stored_bytes, 4096);
 /// watching.finish();
+/// # Ok::<(), lazy_core::Error>(())
 /// ```
 pub struct Watching<O: Observer + ?Sized> {
     progress: Progress,
@@ -108,21 +109,33 @@ pub struct Watching<O: Observer + ?Sized> {
 
 impl<O: Observer + ?Sized> Watching<O> {
     /// Tells the observer that an evaluation begins.
-    #[must_use]
-    pub fn start(declared: &Declared, observer: Arc<O>) -> Watching<O> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] when the observer stops it.
+    pub fn start(declared: &Declared, observer: Arc<O>) -> Result<Watching<O>> {
         let progress = Progress::new(declared);
         let mut watching = Watching { progress, begun_bands: 0, over: false, observer };
-        watching.report();
-        watching
+        watching.report()?;
+        Ok(watching)
     }
 
     /// Counts a block of `n_bytes` bytes and tells the observer. Blocks come in order.
-    pub fn block(&mut self, at: BlockPosition, n_bytes: u64) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] when the observer stops the evaluation.
+    pub fn block(&mut self, at: BlockPosition, n_bytes: u64) -> Result<()> {
         self.progress.add(at, n_bytes);
         if let Location::Block(band) | Location::NestedBlock(band, _) = at.location {
             self.begun_bands = band + 1;
         }
-        self.report();
+        self.report()
+    }
+
+    /// Counts the block that comes next as one that was not computed.
+    pub fn recall(&mut self) {
+        self.progress.recalled += 1;
     }
 
     /// Sets what has been stored so far, of which the observer hears with the next block or at the
@@ -146,15 +159,20 @@ impl<O: Observer + ?Sized> Watching<O> {
 
     fn end(&mut self, stage: Stage) {
         self.progress.stage = stage;
-        self.report();
+        // It is over, whatever the observer wants.
+        let _ = self.report();
         self.over = true;
     }
 
-    fn report(&mut self) {
+    fn report(&mut self) -> Result<()> {
         // An observer that panics is not called again while its panic is under way.
         self.over = true;
-        self.observer.observe(&self.progress);
+        let verdict = self.observer.observe(&self.progress);
         self.over = false;
+        match verdict {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled { blocks: self.progress.blocks }),
+        }
     }
 }
 

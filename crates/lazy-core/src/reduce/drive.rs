@@ -23,10 +23,24 @@ pub(crate) fn accumulate<R: Reducer, T>(
     let declared = stream.declared();
     let mut check = BlockCheck::new(declared)?;
     let mut state = reducer.start(declared)?;
-    while let Some(step) = stream.next_step() {
-        match step? {
+    loop {
+        let recalled = match check.next_of_grid() {
+            Some(at) => reducer.recall(&mut state, at)?,
+            None => None,
+        };
+        let step = match recalled {
+            Some(block) => {
+                stream.skip_block()?;
+                Step::Block(block)
+            }
+            None => match stream.next_step().transpose()? {
+                Some(Step::Block(block)) => Step::Block(into_block(block)),
+                Some(Step::EndBand) => Step::EndBand,
+                None => break,
+            },
+        };
+        match step {
             Step::Block(block) => {
-                let block = into_block(block);
                 stream.trace().bytes(block.data().len());
                 let at = check.block(block.dtype(), block.shape())?;
                 reducer

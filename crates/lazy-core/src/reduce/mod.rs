@@ -13,8 +13,8 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 ///
 /// The reducer itself is inert configuration; what it accumulates is its [`State`](Self::State).
 /// For one evaluation it is called in this order: [`start`](Self::start) before the first block is
-/// computed; per block [`partial`](Self::partial), then [`absorb`](Self::absorb);
-/// [`seal`](Self::seal) after the last block; [`finish`](Self::finish). A state that is dropped
+/// computed; per block [`recall`](Self::recall) where the block grid is known, [`partial`](Self::partial),
+/// then [`absorb`](Self::absorb); [`seal`](Self::seal) after the last block; [`finish`](Self::finish). A state that is dropped
 /// before it is finished is an aborted reduction, and leaves no trace.
 ///
 /// A reducer is handed [`ArrayBlock`]s, so a sequence of other tensors is
@@ -59,6 +59,20 @@ pub trait Reducer: Sync {
     ///
     /// When it is already clear that the reduction cannot succeed.
     fn start(&self, declared: &Declared) -> Result<Self::State>;
+
+    /// The block that comes next, where it need not be computed, since an earlier evaluation left it
+    /// behind: a sink that resumes reads it back. All reducers of the pass are then handed that one.
+    ///
+    /// It is asked of indexed sequences alone, whose blocks have known places; and by default there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be found out.
+    fn recall(&self, state: &mut Self::State, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        let (_, _) = (state, at);
+        Ok(None)
+    }
 
     /// Computes what a block contributes, on any thread and in any order.
     ///

@@ -14,6 +14,19 @@ macro_rules! tuple_reducer {
                 Ok(($(self.$i.start(declared)?,)+))
             }
 
+            fn recall(
+                &self,
+                state: &mut Self::State,
+                at: BlockPosition,
+            ) -> Result<Option<ArrayBlock>> {
+                $(
+                    if let Some(block) = self.$i.recall(&mut state.$i, at)? {
+                        return Ok(Some(block));
+                    }
+                )+
+                Ok(None)
+            }
+
             fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
                 Ok(($(self.$i.partial(at, block)?,)+))
             }
@@ -56,6 +69,15 @@ impl<R: Reducer> Reducer for Vec<R> {
 
     fn start(&self, declared: &Declared) -> Result<Self::State> {
         self.iter().map(|reducer| reducer.start(declared)).collect()
+    }
+
+    fn recall(&self, state: &mut Self::State, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        for (reducer, state) in self.iter().zip(state) {
+            if let Some(block) = reducer.recall(state, at)? {
+                return Ok(Some(block));
+            }
+        }
+        Ok(None)
     }
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {

@@ -85,15 +85,34 @@ impl<'s, T> BlockStream<'s, T> {
         Ok(())
     }
 
-    fn guarded_step(&mut self) -> Option<Result<Step<T>>> {
+    /// Leaves out the next block of the grid, which the open band has.
+    pub(crate) fn skip_block(&mut self) -> Result<()> {
+        self.start()?;
+        if let State::Running(steps) = &mut self.state {
+            steps.skip_block();
+            self.column += 1;
+            self.in_band = true;
+            self.trace.recalled();
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<()> {
         if let State::NotStarted(producer) = self.state {
             let in_producer = self.trace.in_producer();
             let started = catch_unwind(AssertUnwindSafe(|| producer.steps()));
             drop(in_producer);
             match started {
                 Ok(steps) => self.state = State::Running(steps),
-                Err(payload) => return Some(Err(panicked(&*payload, self.location(false)))),
+                Err(payload) => return Err(panicked(&*payload, self.location(false))),
             }
+        }
+        Ok(())
+    }
+
+    fn guarded_step(&mut self) -> Option<Result<Step<T>>> {
+        if let Err(error) = self.start() {
+            return Some(Err(error));
         }
         let State::Running(steps) = &mut self.state else { return None };
         let in_producer = self.trace.in_producer();

@@ -73,6 +73,10 @@ where
         true
     }
 
+    fn skip_block(&mut self) {
+        self.column += 1;
+    }
+
     fn skip_band(&mut self) {
         self.column = self.producer.blocks_per_band;
     }

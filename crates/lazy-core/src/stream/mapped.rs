@@ -58,6 +58,10 @@ where
         self.steps.in_band()
     }
 
+    fn skip_block(&mut self) {
+        self.steps.skip_block();
+    }
+
     fn skip_band(&mut self) {
         self.steps.skip_band();
     }

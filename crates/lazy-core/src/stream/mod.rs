@@ -46,6 +46,12 @@ pub trait Steps<T> {
     /// a band.
     fn in_band(&self) -> bool;
 
+    /// Leaves out the next block without evaluating it. Only blocks of a grid are left out, in a band that
+    /// has one more.
+    fn skip_block(&mut self) {
+        unreachable!("blocks of an iterator come one after the other");
+    }
+
     /// Leaves out the rest of the open band without evaluating it; its end is the next step.
     fn skip_band(&mut self);
 }

@@ -20,6 +20,8 @@ struct Evaluation {
     span: Span,
     start: Instant,
     n_blocks: Cell<u64>,
+    /// Of these, the blocks that were not computed.
+    n_recalled: Cell<u64>,
     /// The bytes of all blocks, once somebody who knows what a block is has counted one.
     n_bytes: Cell<Option<u64>>,
     in_producer: Cell<Duration>,
@@ -51,6 +53,7 @@ impl Trace {
             span: debug_span!("evaluation", cut, n_bands = declared.n_bands()),
             start: Instant::now(),
             n_blocks: Cell::new(0),
+            n_recalled: Cell::new(0),
             n_bytes: Cell::new(None),
             in_producer: Cell::new(Duration::ZERO),
             outcome: Cell::new(Outcome::Abandoned),
@@ -81,6 +84,14 @@ impl Trace {
     pub(crate) fn block(&self) {
         if let Some(evaluation) = &self.0 {
             evaluation.n_blocks.set(evaluation.n_blocks.get() + 1);
+        }
+    }
+
+    /// Counts a block that was not computed.
+    pub(crate) fn recalled(&self) {
+        self.block();
+        if let Some(evaluation) = &self.0 {
+            evaluation.n_recalled.set(evaluation.n_recalled.get() + 1);
         }
     }
 
@@ -133,6 +144,7 @@ impl Drop for Evaluation {
             parent: &self.span,
             blocks = self.n_blocks.get(),
             bytes = self.n_bytes.get(),
+            recalled = self.n_recalled.get(),
             producer_seconds = self.in_producer.get().as_secs_f64(),
             seconds = self.start.elapsed().as_secs_f64(),
             outcome,

@@ -1,3 +1,4 @@
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use lazy_chunks::{Observer, Progress, Stage};
@@ -33,8 +34,9 @@ impl Ledger {
 }
 
 impl Observer for Ledger {
-    fn observe(&self, progress: &Progress) {
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
         let mut account = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *account = (account.0 + 1, Some(*progress));
+        ControlFlow::Continue(())
     }
 }
