@@ -139,7 +139,7 @@ fn staging_lies_outside_of_the_hierarchy() {
             assert_eq!(n_entries(&group), 2, "the group's own metadata and the nested group");
             assert_eq!(n_entries(&group.join("nested")), 2);
             assert_eq!(n_entries(&group.join("nested/plain")), 0);
-            assert_eq!(n_entries(directory.path()), 2, "the group and the staging");
+            assert_eq!(n_entries(directory.path()), 3, "the group, the staging and its lock");
             array(i, 1)
         })
     });
@@ -162,7 +162,7 @@ fn staging_goes_no_higher_than_it_can() {
         let file_system = Arc::new(FaultyFileSystem::confined(group.clone(), reason));
         let blocks = LazyChunkSequence::new(|| {
             (0..3).map(|i| {
-                let staging = group.join(".a.zarr.staging-0");
+                let staging = group.join(".nested%2Fa.zarr.staging");
                 assert!(staging.is_dir() && !staging.join("zarr.json").exists());
                 array(i, 1)
             })
@@ -178,7 +178,10 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let blocks = LazyChunkSequence::new(|| {
-        sequence(1).to_zarr(&path).unwrap();
+        // By somebody who does not look for a lock.
+        let aside = directory.path().join("aside.zarr");
+        sequence(1).to_zarr(&aside).unwrap();
+        std::fs::rename(aside, &path).unwrap();
         [array(2, 1)]
     });
     let error = blocks.to_zarr(&path).unwrap_err().to_string();

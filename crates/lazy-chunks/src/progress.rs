@@ -277,10 +277,10 @@ mod tests {
         let bar = indicatif::ProgressBar::hidden();
         let sequence = LazyChunkSequence::new(|| [block()]);
         let observer = Arc::new(ProgressBar::from_bar(bar.clone()));
-        let mut watching = Watching::start(sequence.declared(), observer);
+        let mut watching = Watching::start(sequence.declared(), observer).unwrap();
         assert!(!bar.is_finished() && !bar.message().contains("chunks"));
         let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-        watching.block(at, 1024);
+        watching.block(at, 1024).unwrap();
         watching.set_stored(3, 512);
         watching.finish();
         assert!(bar.message().ends_with(", 3 chunks written (512 B)"), "{}", bar.message());

@@ -177,6 +177,75 @@ pub enum Error {
         /// The target.
         target: String,
     },
+    /// Another write of the same target is under way.
+    #[error("{target} is being written by {holder}; wait until that has ended, or stop it")]
+    Locked {
+        /// The target.
+        target: String,
+        /// The process, and the machine that it is on.
+        holder: String,
+    },
+    /// A write is to be resumed that cannot be.
+    #[error("a write of {target} cannot be resumed: {reason}")]
+    NotResumable {
+        /// The target.
+        target: String,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
+    /// A write is to be resumed, but what an earlier one left is of something else.
+    #[error(
+        "what is left of a write of {target} in {} is of another one: its {what} is {expected}, but now it \
+         is {actual}; go on as before, or remove what is left (`UnfinishedWrite::remove`)",
+        directory.display()
+    )]
+    ResumeMismatch {
+        /// The target.
+        target: String,
+        /// Where the unfinished array is.
+        directory: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What it was.
+        expected: String,
+        /// What it is now.
+        actual: String,
+    },
+    /// An earlier write can be resumed, which this one does not do.
+    #[error(
+        "an unfinished write of {target} is in {}, of the job {job:?}; go on with it \
+         (`ZarrSink::with_resume`), or remove it (`UnfinishedWrite::remove`)", directory.display()
+    )]
+    Unfinished {
+        /// The target.
+        target: String,
+        /// Where the unfinished array is.
+        directory: PathBuf,
+        /// What its blocks depend on, as the user said.
+        job: String,
+    },
+    /// What an earlier write wrote down of itself cannot be understood.
+    #[error(
+        "the record {} of an unfinished write cannot be understood: {reason}; remove the write \
+         (`UnfinishedWrite::remove`), and start anew", path.display()
+    )]
+    BrokenRecord {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An earlier write could not be undone, and what it found at the target is not to be lost.
+    #[error(
+        "{} holds what was at {target} before a write that could not be undone; move it where it \
+         belongs by hand, and remove the directory", directory.display()
+    )]
+    KeptAside {
+        /// The target.
+        target: String,
+        /// The staging directory.
+        directory: PathBuf,
+    },
     /// The target or what is around it cannot be looked at.
     #[error("{} cannot be examined: {source}", path.display())]
     Examine {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use half::{bf16, f16};
-use lazy_core::{DType, Element};
+use lazy_core::{BoxError, DType, Element};
 use zarrs::array::codec::BytesCodec;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{
@@ -98,7 +98,7 @@ impl Format {
             .map_err(|error| Error::Metadata { source: error.into() })
     }
 
-    pub(crate) fn encoder(&self) -> Result<Encoder> {
+    pub(crate) fn chunk_codec(&self) -> Result<ChunkCodec> {
         // Keys and encoding do not depend on the shape, which need not be known yet.
         let array = self
             .builder(&vec![0; self.layout.chunk_shape.len()])?
@@ -106,18 +106,18 @@ impl Format {
             .map_err(|error| Error::Metadata { source: error.into() })?;
         let unit_shape = self.layout.unit_shape().iter();
         let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
-        Ok(Encoder { array, unit_shape: Option::expect(unit_shape, "sizes are not 0") })
+        Ok(ChunkCodec { array, unit_shape: Option::expect(unit_shape, "sizes are not 0") })
     }
 }
 
-/// Names and encodes the chunks of an array.
+/// Names, encodes and decodes the chunks of an array.
 #[derive(Debug)]
-pub(crate) struct Encoder {
+pub(crate) struct ChunkCodec {
     array: Array<()>,
     unit_shape: Vec<NonZeroU64>,
 }
 
-impl Encoder {
+impl ChunkCodec {
     /// The key of a chunk, relative to the array.
     pub(crate) fn key(&self, chunk: &[usize]) -> String {
         self.array.chunk_key(&as_u64(chunk)).to_string()
@@ -125,15 +125,12 @@ impl Encoder {
 
     /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
     pub(crate) fn encode(&self, chunk: &[usize], data: &Bytes) -> Result<Bytes> {
-        // One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow
-        // each other in C order, and its bytes are always the same.
-        let options = CodecOptions::default().with_concurrent_target(1);
         let encoded = self.array.codecs().encode(
             ArrayBytes::new_flen(&**data),
             &self.unit_shape,
             self.array.data_type(),
             self.array.fill_value(),
-            &options,
+            &one_thread(),
         );
         match encoded {
             Ok(Cow::Owned(bytes)) => Ok(bytes.into()),
@@ -142,6 +139,27 @@ impl Encoder {
             Err(error) => Err(Error::Encode { chunk: chunk.to_vec(), source: error.into() }),
         }
     }
+
+    /// A whole chunk's native-endian bytes in C order, of what was stored for it.
+    pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
+        let decoded = self.array.codecs().decode(
+            Cow::Borrowed(&**stored),
+            &self.unit_shape,
+            self.array.data_type(),
+            self.array.fill_value(),
+            &one_thread(),
+        )?;
+        match decoded.into_fixed()? {
+            Cow::Owned(bytes) => Ok(bytes.into()),
+            Cow::Borrowed(bytes) => Ok(stored.slice_ref(bytes)),
+        }
+    }
+}
+
+/// One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow each
+/// other in C order, and its bytes are always the same.
+fn one_thread() -> CodecOptions {
+    CodecOptions::default().with_concurrent_target(1)
 }
 
 fn zarr_data_type(dtype: DType) -> DataType {

@@ -33,6 +33,8 @@
 //! - [`Codec`] and [`Checksum`]: how chunks are encoded.
 //! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
 //!   one rename.
+//! - [`UnfinishedWrite`]: what writes that ended early left behind, which
+//!   [`ZarrSink::with_resume`] goes on with.
 //! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
 //! - [`Error`], which names the target, the chunk or the setting.
 //! - `conformance`, behind the feature of this name: test cases for those who implement a
@@ -55,13 +57,16 @@ mod filesystem;
 mod format;
 mod layout;
 mod node;
+mod overlap;
 mod provenance;
+mod resume;
 mod sink;
 mod store;
 mod stored;
 mod target;
 mod to_zarr;
 mod trace;
+mod unfinished;
 mod write;
 mod writer;
 
@@ -74,5 +79,6 @@ pub use sink::ZarrSink;
 pub use stored::{MissingChunks, StoredArray};
 pub use target::Target;
 pub use to_zarr::ToZarr;
+pub use unfinished::{UnfinishedWrite, WriteState};
 pub use zarrs::storage::ReadableWritableListableStorageTraits;
 pub use zarrs::storage::store::MemoryStore;

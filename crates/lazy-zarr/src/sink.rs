@@ -77,6 +77,8 @@ pub struct ZarrSink {
     attributes: BTreeMap<String, Result<Value, String>>,
     n_threads: Option<usize>,
     observer: Option<Observed>,
+    /// What the blocks depend on, when an unfinished write is to be gone on with.
+    pub(crate) job: Option<String>,
 }
 
 /// An observer, which prints as nothing more than that.
@@ -113,6 +115,7 @@ impl ZarrSink {
             attributes: BTreeMap::new(),
             n_threads: None,
             observer: None,
+            job: None,
         }
     }
 
@@ -290,6 +293,72 @@ impl ZarrSink {
         ZarrSink { observer: Some(Observed(Arc::new(observer))), ..self }
     }
 
+    /// Makes the write one that can be resumed: when it ends early, for whatever reason, what it has stored
+    /// is kept; and when an earlier one did, this one goes on with that.
+    ///
+    /// `job` names all that the blocks depend on: the model, the data, the parameters, the version of the
+    /// program. Going on with a write of another job is [`Error::ResumeMismatch`], and so is one of another
+    /// block grid, layout, codec or metadata; the message names what differs. All that is found out before
+    /// the first block is computed.
+    ///
+    /// Each chunk that is complete is noted in a journal, with its checksum. A later write reads those
+    /// chunks back, and hands their blocks to all reducers of its pass in place of the producer. So it
+    /// computes only the blocks that touch a chunk which is missing, torn or corrupt; the statistics beside
+    /// it are of the whole array; and the result has the same bits as that of a write which nothing
+    /// interrupted, as long as equal jobs have equal blocks.
+    ///
+    /// Only sequences that are made of a grid and a function ([`from_fn`](lazy_core::LazyChunkSequence::from_fn))
+    /// can leave out blocks. A streamed sequence, and a target in a store, are [`Error::NotResumable`].
+    /// Without this setting, a write of a target of which such an unfinished one exists is
+    /// [`Error::Unfinished`]; [`UnfinishedWrite`](crate::UnfinishedWrite) lists and removes them.
+    ///
+    /// # Example
+    ///
+    /// A program that goes on when it is started again, and stops in order on Ctrl-C:
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    ///
+    /// use lazy_core::{Error, LazyChunkSequence, MeanVariance, NdarrayConverter, Progress};
+    /// use lazy_zarr::ZarrSink;
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("embeddings.zarr");
+    /// # let n_computed = AtomicUsize::new(0);
+    /// // What the handler of a signal sets.
+    /// static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+    ///
+    /// let program = || {
+    ///     let embeddings = LazyChunkSequence::from_fn([32; 10], |i| {
+    ///         // Hours of work.
+    /// #       IS_STOPPED.store(n_computed.fetch_add(1, Ordering::Relaxed) == 6, Ordering::Relaxed);
+    ///         Array2::from_elem((32, 100), i as f32)
+    ///     });
+    ///     let sink = ZarrSink::new(&path)
+    ///         .with_chunk_shape([32, 100])
+    ///         .with_resume("model 17 of the digits, epoch 3")
+    ///         .with_observer(|_: &Progress| match IS_STOPPED.load(Ordering::Relaxed) {
+    ///             true => ControlFlow::Break(()),
+    ///             false => ControlFlow::Continue(()),
+    ///         });
+    ///     embeddings.convert(NdarrayConverter).compute((MeanVariance, sink))
+    /// };
+    ///
+    /// // Ctrl-C during the seventh block; then the program is started again, and computes the last three.
+    /// assert!(matches!(program().unwrap_err(), Error::Cancelled { blocks: 7 }));
+    /// # IS_STOPPED.store(false, Ordering::Relaxed);
+    /// let (moments, stored) = program()?;
+    /// assert_eq!(n_computed.load(Ordering::Relaxed), 10);
+    /// assert_eq!((moments.mean, stored.shape()), (4.5, &[320, 100][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_resume(self, job: impl Into<String>) -> ZarrSink {
+        ZarrSink { job: Some(job.into()), ..self }
+    }
+
     pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
         self.observer.as_ref().map(|observed| Arc::clone(&observed.0))
     }
@@ -411,6 +480,14 @@ impl Reducer for ZarrSink {
 
     fn start(&self, declared: &Declared) -> lazy_core::Result<Write> {
         Ok(Write::start(self, declared)?)
+    }
+
+    fn recall(
+        &self,
+        write: &mut Write,
+        at: BlockPosition,
+    ) -> lazy_core::Result<Option<ArrayBlock>> {
+        Ok(write.recall(at))
     }
 
     fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_core::Result<ArrayBlock> {

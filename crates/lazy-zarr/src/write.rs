@@ -12,6 +12,7 @@ use crate::destination::{self, Destination};
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
 use crate::provenance::{self, Provenance};
+use crate::resume::{self, Resumption};
 use crate::trace::Trace;
 use crate::writer::Writer;
 use crate::{Error, Result, StoredArray, ZarrSink};
@@ -21,6 +22,8 @@ pub struct Write {
     stage: Stage,
     seen: Seen,
     provenance: Provenance,
+    /// What a write that can be resumed has beside.
+    resumption: Option<Resumption>,
     /// Dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
     trace: Trace,
@@ -105,11 +108,16 @@ impl Write {
         if let Some(row_type) = declared.row_type() {
             sink.check_array(row_type.dtype, 1 + row_type.shape.len())?;
         }
+        if sink.job.is_some() && declared.grid().is_none() {
+            return Err(resume::not_resumable(sink));
+        }
+        let (destination, resumption) = destination::begin(sink, declared)?;
         Ok(Write {
             stage: Stage::Settling { kept: Vec::new() },
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
-            destination: destination::begin(sink)?,
+            resumption,
+            destination,
             trace: Trace::new(&sink.target),
             watching: sink
                 .observer()
@@ -126,6 +134,15 @@ impl Write {
             Stage::Settling { .. } => (0, 0),
             Stage::Writing { writer, .. } => writer.written(),
         }
+    }
+
+    /// The block that comes next, when an earlier write has stored all of it.
+    pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
+        let block = self.resumption.as_mut()?.recall(at)?;
+        if let Some(watching) = &mut self.watching {
+            watching.recall();
+        }
+        Some(block)
     }
 
     /// Takes the next block.
@@ -165,7 +182,7 @@ impl Write {
                 }
             }
             Stage::Writing { assembler, writer, .. } => {
-                let mut put = |chunk: Chunk| writer.put(chunk);
+                let mut put = |chunk: Chunk| put(writer, &mut self.resumption, chunk);
                 if let Some(width) = self.seen.width {
                     assembler.set_width(width, &mut put)?;
                 }
@@ -199,16 +216,28 @@ impl Write {
         })?;
         self.trace.settled(&layout);
         let format = Box::new(sink.format(row_type.dtype, layout));
+        if let Some(resumption) = &self.resumption {
+            let mut row_shape = row_type.shape.clone();
+            if let Some(width) = seen.width {
+                row_shape[0] = width;
+            }
+            resumption.settle(sink, &format, &row_shape)?;
+        }
         let mut assembler = Assembler::new(
-            seen.cut,
             format.layout.unit_shape().to_vec(),
             row_shape(seen.width),
             format.fill.clone(),
         );
-        let mut writer =
-            Writer::start(sink.threads(), format.encoder()?, &self.destination, &self.trace)?;
+        let mut writer = Writer::start(
+            sink.threads(),
+            format.chunk_codec()?,
+            &self.destination,
+            &self.trace,
+            self.resumption.is_some(),
+        )?;
         for (at, block) in kept {
-            assembler.push(at, &block, &mut |chunk| writer.put(chunk))?;
+            let mut put = |chunk| put(&mut writer, &mut self.resumption, chunk);
+            assembler.push(at, &block, &mut put)?;
         }
         self.stage = Stage::Writing { format, assembler, writer };
         Ok(())
@@ -222,10 +251,11 @@ impl Write {
         let Stage::Writing { format, assembler, writer } = &mut self.stage else {
             unreachable!("a settled layout is written");
         };
+        let mut put = |chunk: Chunk| put(writer, &mut self.resumption, chunk);
         if self.seen.cut == Cut::RowsAndColumns {
-            assembler.set_width(shape[1], &mut |chunk| writer.put(chunk))?;
+            assembler.set_width(shape[1], &mut put)?;
         }
-        assembler.finish(shape[0], &mut |chunk| writer.put(chunk))?;
+        assembler.finish(shape[0], &mut put)?;
         writer.finish()?;
         format.attributes.insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute());
         let metadata = format.metadata(&shape)?;
@@ -247,5 +277,16 @@ impl Write {
             watching.finish();
         }
         Ok(stored)
+    }
+}
+
+/// Hands a chunk over to be written, unless it is there already.
+fn put(writer: &mut Writer, resumption: &mut Option<Resumption>, chunk: Chunk) -> Result<()> {
+    match resumption.as_mut().and_then(|resumption| resumption.take_kept(&chunk.index)) {
+        Some(stored_bytes) => {
+            writer.count_kept(stored_bytes);
+            Ok(())
+        }
+        None => writer.put(chunk),
     }
 }

@@ -12,7 +12,7 @@ use tracing::dispatcher::{get_default, with_default};
 
 use crate::assembler::Chunk;
 use crate::destination::Destination;
-use crate::format::Encoder;
+use crate::format::ChunkCodec;
 use crate::trace::Trace;
 use crate::{Error, Result};
 
@@ -25,6 +25,8 @@ pub(crate) struct Writer {
     queue: Option<SyncSender<Chunk>>,
     threads: Vec<JoinHandle<()>>,
     outcome: Arc<Outcome>,
+    /// Whether chunks that wait are worth writing when the write ends early.
+    keeps_chunks: bool,
 }
 
 /// What has been written, and the first error until it is taken.
@@ -68,17 +70,18 @@ impl Outcome {
 impl Writer {
     pub(crate) fn start(
         n_threads: usize,
-        encoder: Encoder,
+        codec: ChunkCodec,
         destination: &Arc<dyn Destination>,
         trace: &Trace,
+        keeps_chunks: bool,
     ) -> Result<Writer> {
         let (queue, chunks) = sync_channel(n_threads);
         let chunks = Arc::new(Mutex::new(chunks));
-        let encoder = Arc::new(encoder);
+        let codec = Arc::new(codec);
         let outcome = Arc::new(Outcome::default());
-        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), outcome };
+        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), outcome, keeps_chunks };
         for _ in 0..n_threads {
-            let (chunks, encoder) = (Arc::clone(&chunks), Arc::clone(&encoder));
+            let (chunks, codec) = (Arc::clone(&chunks), Arc::clone(&codec));
             let (outcome, destination) = (Arc::clone(&writer.outcome), Arc::clone(destination));
             let (trace, dispatch) = (trace.clone(), get_default(Dispatch::clone));
             let thread = thread::Builder::new()
@@ -86,7 +89,7 @@ impl Writer {
                 .spawn(move || {
                     // A subscriber of the evaluating thread alone hears of the chunks as well.
                     with_default(&dispatch, || {
-                        work(&chunks, &encoder, &*destination, &outcome, &trace);
+                        work(&chunks, &codec, &*destination, &outcome, &trace);
                     });
                 })
                 .map_err(|source| Error::Thread { source })?;
@@ -99,6 +102,12 @@ impl Writer {
     pub(crate) fn written(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (load(&self.outcome.n_chunks), load(&self.outcome.n_bytes))
+    }
+
+    /// Counts a chunk that was there already.
+    pub(crate) fn count_kept(&self, stored_bytes: u64) {
+        self.outcome.n_bytes.fetch_add(stored_bytes, Ordering::Relaxed);
+        self.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Hands over a chunk, waiting while the queue is full.
@@ -125,7 +134,9 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.outcome.stop(None);
+        if !self.keeps_chunks {
+            self.outcome.stop(None);
+        }
         // An error here would hide the one that ended the write.
         let _ = self.finish();
     }
@@ -133,7 +144,7 @@ impl Drop for Writer {
 
 fn work(
     chunks: &Mutex<Receiver<Chunk>>,
-    encoder: &Encoder,
+    codec: &ChunkCodec,
     destination: &dyn Destination,
     outcome: &Outcome,
     trace: &Trace,
@@ -147,10 +158,10 @@ fn work(
         }
         let written = catch_unwind(AssertUnwindSafe(|| {
             let mut clock = trace.chunk();
-            let bytes = encoder.encode(&chunk.index, &chunk.data)?;
+            let bytes = codec.encode(&chunk.index, &chunk.data)?;
             clock.encoded();
             let n_bytes = bytes.len();
-            destination.put(&encoder.key(&chunk.index), bytes)?;
+            destination.put(&codec.key(&chunk.index), bytes)?;
             clock.written(&chunk, n_bytes);
             outcome.n_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
             outcome.n_chunks.fetch_add(1, Ordering::Relaxed);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lazy_core::{ArrayBlock, BlockPosition, Cut, copy_region};
+use lazy_core::{ArrayBlock, BlockPosition};
 
 use crate::Result;
 use crate::format::FillElement;
+use crate::overlap::{Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin};
 
 /// A whole chunk, or shard where there are shards, padded with the fill value where it lies outside of the array.
 #[derive(Debug)]
@@ -20,7 +21,6 @@ pub(crate) struct Chunk {
 /// Takes blocks in order and emits each chunk once, as soon as it is whole.
 #[derive(Debug)]
 pub(crate) struct Assembler {
-    cut: Cut,
     chunk_shape: Vec<usize>,
     /// The array's shape without axis 0; its first entry is unknown while the first band of a
     /// nested sequence lasts.
@@ -36,24 +36,14 @@ struct OpenChunk {
     n_filled: usize,
 }
 
-/// A box of array elements that one block and one chunk have in common.
-struct Overlap {
-    chunk: Vec<usize>,
-    /// Where the box begins in the block and in the chunk, and its size along each axis.
-    in_block: Vec<usize>,
-    in_chunk: Vec<usize>,
-    extent: Vec<usize>,
-}
-
 impl Assembler {
     /// `row_shape` is the array's shape without axis 0, as far as it is known.
     pub(crate) fn new(
-        cut: Cut,
         chunk_shape: Vec<usize>,
         row_shape: Vec<Option<usize>>,
         fill: FillElement,
     ) -> Assembler {
-        Assembler { cut, chunk_shape, row_shape, fill, open: BTreeMap::new() }
+        Assembler { chunk_shape, row_shape, fill, open: BTreeMap::new() }
     }
 
     /// Tells the array's size along axis 1, from the end of a nested sequence's first band on. Only
@@ -90,15 +80,11 @@ impl Assembler {
         if block.n_elements() == 0 {
             return Ok(());
         }
-        let mut origin = vec![0; block.shape().len()];
-        origin[0] = at.row;
-        if self.cut == Cut::RowsAndColumns {
-            origin[1] = at.column;
-        }
+        let (origin, shape) = (origin(at, block.shape().len()), block.shape());
         let mut next = Some(first_chunk(&origin, &self.chunk_shape));
         while let Some(chunk) = next {
-            next = self.chunk_after(&chunk, &origin, block.shape());
-            let overlap = self.overlap(chunk, &origin, block.shape());
+            next = chunk_after(&chunk, &origin, shape, &self.chunk_shape);
+            let overlap = Overlap::new(chunk, &origin, shape, &self.chunk_shape);
             self.add(overlap, block, emit)?;
         }
         Ok(())
@@ -179,73 +165,6 @@ impl Assembler {
         );
         Chunk { index, data: padded.into() }
     }
-
-    fn overlap(&self, chunk: Vec<usize>, origin: &[usize], shape: &[usize]) -> Overlap {
-        let n_axes = shape.len();
-        let mut overlap = Overlap {
-            chunk,
-            in_block: vec![0; n_axes],
-            in_chunk: vec![0; n_axes],
-            extent: vec![0; n_axes],
-        };
-        for axis in 0..n_axes {
-            let chunk_start = overlap.chunk[axis] * self.chunk_shape[axis];
-            let start = chunk_start.max(origin[axis]);
-            let end = (chunk_start + self.chunk_shape[axis]).min(origin[axis] + shape[axis]);
-            overlap.in_block[axis] = start - origin[axis];
-            overlap.in_chunk[axis] = start - chunk_start;
-            overlap.extent[axis] = end - start;
-        }
-        overlap
-    }
-
-    /// The next chunk in C order that a block overlaps.
-    fn chunk_after(
-        &self,
-        chunk: &[usize],
-        origin: &[usize],
-        shape: &[usize],
-    ) -> Option<Vec<usize>> {
-        let mut next = chunk.to_vec();
-        for axis in (0..next.len()).rev() {
-            next[axis] += 1;
-            if next[axis] * self.chunk_shape[axis] < origin[axis] + shape[axis] {
-                return Some(next);
-            }
-            next[axis] = origin[axis] / self.chunk_shape[axis];
-        }
-        None
-    }
-}
-
-fn n_elements(extent: &[usize]) -> usize {
-    extent.iter().product()
-}
-
-/// The first chunk in C order that a block at `origin` overlaps.
-fn first_chunk(origin: &[usize], chunk_shape: &[usize]) -> Vec<usize> {
-    origin.iter().zip(chunk_shape).map(|(start, size)| start / size).collect()
-}
-
-/// Copies a box between arrays whose elements have `item_size` bytes; each array is given with its
-/// shape and the start of the box in it.
-fn copy_bytes(
-    item_size: usize,
-    (source, source_shape, source_start): (&[u8], &[usize], &[usize]),
-    (target, target_shape, target_start): (&mut [u8], &[usize], &[usize]),
-    extent: &[usize],
-) {
-    // The bytes of an element are the elements of one more axis.
-    let with = |sizes: &[usize], last: usize| [sizes, &[last]].concat();
-    copy_region(
-        source,
-        &with(source_shape, item_size),
-        &with(source_start, 0),
-        target,
-        &with(target_shape, item_size),
-        &with(target_start, 0),
-        &with(extent, item_size),
-    );
 }
 
 #[cfg(test)]

@@ -29,10 +29,6 @@ fn cuttings() -> impl Strategy<Value = Cutting> {
 }
 
 impl Cutting {
-    fn cut(&self) -> Cut {
-        if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows }
-    }
-
     fn array(&self) -> ArrayD<u16> {
         let mut shape = vec![self.rows.iter().sum()];
         shape.extend(self.columns.as_ref().map(|columns| columns.iter().sum::<usize>()));
@@ -50,8 +46,7 @@ impl Cutting {
             row_shape[0] = None;
         }
         let chunk_shape = self.chunk_shape.clone();
-        let mut assembler =
-            Assembler::new(self.cut(), chunk_shape, row_shape, FillElement::new(FILL));
+        let mut assembler = Assembler::new(chunk_shape, row_shape, FillElement::new(FILL));
         let mut chunks = Vec::new();
         let mut most_open = 0;
         let mut emit = |chunk| {

@@ -3,17 +3,23 @@
 mod in_place;
 mod place;
 mod staged;
+mod staging;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lazy_core::Declared;
 use zarrs::metadata::v3::GroupMetadataV3;
 use zarrs::storage::ReadableStorage;
 
 use crate::node::Node;
+use crate::resume::Resumption;
 use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target, ZarrSink};
+
+pub(crate) use place::absolute;
+pub(crate) use staging::{Route, Staging, StagingPlace};
 
 /// Takes the chunks of one array and makes them visible at once.
 ///
@@ -32,16 +38,33 @@ pub(crate) trait Destination: Send + Sync {
     fn reader(&self) -> (ReadableStorage, String);
 }
 
-/// Checks the target and prepares to write there.
-pub(crate) fn begin(sink: &ZarrSink) -> Result<Arc<dyn Destination>> {
+/// Checks the target and prepares to write there, going on with what an earlier write left where that is
+/// asked for.
+pub(crate) fn begin(
+    sink: &ZarrSink,
+    declared: &Declared,
+) -> Result<(Arc<dyn Destination>, Option<Resumption>)> {
     let (target, existing) = (&sink.target, sink.existing);
     let Resolved { place, members } = target.resolve()?;
     match place {
         ResolvedPlace::Directory { file_system, path } => {
-            Ok(Arc::new(staged::Staged::begin(sink, file_system, &path, &members)?))
+            let (staged, record) = staged::Staged::begin(sink, file_system, &path, &members)?;
+            let resumption = match (&sink.job, staged.journal()) {
+                (Some(job), Some(journal)) => {
+                    let journal = Arc::clone(journal);
+                    Some(Resumption::begin(sink, job, declared, journal, record)?)
+                }
+                _ => None,
+            };
+            Ok((Arc::new(staged), resumption))
         }
+        ResolvedPlace::Store { .. } if sink.job.is_some() => Err(Error::NotResumable {
+            target: target.to_string(),
+            reason: "it lies in a store, where nothing can be kept aside",
+        }),
         ResolvedPlace::Store { store, path } => {
-            Ok(Arc::new(in_place::InPlace::begin(target, store, &path, &members, existing)?))
+            let in_place = in_place::InPlace::begin(target, store, &path, &members, existing)?;
+            Ok((Arc::new(in_place), None))
         }
     }
 }

@@ -1,18 +1,17 @@
 //! Where on a file system an array is to be, and where it is until then.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::check_ancestor;
 use crate::node::{Node, zarr_node_at_path};
-use crate::{EntryKind, Error, FileSystem, Result, Target};
+use crate::{Error, FileSystem, Result, Target};
 
 /// The absolute path without symbolic links, as far as it exists; and the nearest existing directory
 /// above it.
 ///
 /// So a link to an array stays one, and what it leads to is replaced.
-pub(super) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<(PathBuf, PathBuf)> {
     let examine = |source| Error::Examine { path: path.to_owned(), source };
     for ancestor in path.ancestors() {
         let existing = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
@@ -81,28 +80,4 @@ pub(super) fn check_movable(
     }
     // A directory that moves to another one is written to, since its `..` changes.
     file_system.check_writable(root)
-}
-
-/// The longest part of the array's name that the staging directory has in its own, in bytes.
-const LONGEST_NAME: usize = 100;
-
-/// Makes a new directory for the unfinished array of this name.
-pub(super) fn create_staging(
-    file_system: &dyn FileSystem,
-    name: &OsStr,
-    directory: &Path,
-) -> io::Result<PathBuf> {
-    if file_system.kind(directory)? == Some(EntryKind::File) {
-        return Err(io::ErrorKind::NotADirectory.into());
-    }
-    let name = name.to_string_lossy();
-    let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
-    let mut attempt = 0_u64;
-    loop {
-        let staging = directory.join(format!(".{name}.staging-{attempt}"));
-        match file_system.create_directory(&staging) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => attempt += 1,
-            created => return created.map(|()| staging),
-        }
-    }
 }

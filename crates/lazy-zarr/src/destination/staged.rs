@@ -1,18 +1,19 @@
 //! A directory beside the target, which takes the target's place by one rename; a group that is made
 //! for the target comes with it.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use zarrs::storage::ReadableStorage;
 
-use super::place::{absolute, check_movable, create_staging, staging_parent};
+use super::place::{absolute, check_movable, staging_parent};
+use super::staging::{ARRAY, OLD, Route, Staging, StagingPlace};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
+use crate::resume::{Journal, Record};
 use crate::store::DirectoryStore;
 use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
 
@@ -20,33 +21,47 @@ use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
 ///
 /// The staging directory lies on the target's file system; outside of the Zarr hierarchy that the
 /// target belongs to, or, where that cannot be had, as high in it as can be written. The array is one
-/// level below it, so that no reader takes it for a member of a group. The staging directory is
-/// removed in the end, whether the write succeeds or not.
+/// level below it, so that no reader takes it for a member of a group. It is this write's alone, and is
+/// removed in the end, whether the write succeeds or not, unless another one can go on with it.
 pub(crate) struct Staged {
     file_system: Arc<dyn FileSystem>,
     /// The target as the user named it.
     target: Target,
-    /// Where the outermost group is to be that is staged with the array; the array's own path when
-    /// none is.
-    root: PathBuf,
-    /// Whether the root is a member of a group that is there.
+    route: Route,
+    /// Whether the route's root is a member of a group that is there.
     is_member: bool,
-    /// The names that lead from that group to the array: of the groups within it, and of the array.
-    below_root: Vec<String>,
-    staging: PathBuf,
+    staging: Staging,
     replaces: bool,
     durability: Durability,
-    /// Whether the staging directory holds what must not be lost.
-    keeps_staging: AtomicBool,
+    /// What is written down of chunks, when another write is to go on with them.
+    journal: Option<Arc<Journal>>,
+    /// Whether there may be files of an earlier write.
+    goes_on: bool,
+    /// What becomes of the staging directory in the end.
+    end: AtomicU8,
+}
+
+/// What becomes of the staging directory in the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum End {
+    /// It is kept when another write can go on with it.
+    Unfinished,
+    /// It is removed: it has done its service, or what is in it cannot be relied upon.
+    Over,
+    /// It is kept: it holds what must not be lost.
+    Kept,
 }
 
 impl Staged {
+    /// Checks the target, and takes hold of its staging directory; gives what an earlier write recorded
+    /// there, if it is to be gone on with.
     pub(crate) fn begin(
         sink: &ZarrSink,
         file_system: Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
-    ) -> Result<Staged> {
+    ) -> Result<(Staged, Option<Record>)> {
         let target = &sink.target;
         // The groups that are there, and the first that is not.
         let mut root = path.to_owned();
@@ -69,7 +84,7 @@ impl Staged {
         };
         check(&root)?;
         let (root, ancestor) = absolute(&*file_system, &root)?;
-        let node = check(&root)?;
+        check(&root)?;
         let not_writable = |directory: &Path, source| Error::NotWritable {
             target: target.to_string(),
             directory: directory.to_owned(),
@@ -82,46 +97,81 @@ impl Staged {
             directory: root.clone(),
             source,
         })?;
-        let directory = staging_parent(&*file_system, target, &ancestor)?;
-        let name = below_root.last().map(OsStr::new).or(root.file_name()).unwrap_or_default();
-        let staging = create_staging(&*file_system, name, &directory)
-            .map_err(|source| not_writable(&directory, source))?;
-        Ok(Staged {
+        let parent = staging_parent(&*file_system, target, &ancestor)?;
+        let route = Route { root, below_root };
+        let array = route.array();
+        let place = match StagingPlace::begun(&*file_system, &array)? {
+            Some(begun) => begun,
+            None => StagingPlace::new(&parent, &array).ok_or_else(|| {
+                not_writable(&parent, io::Error::other("a target has a name; this one is a root"))
+            })?,
+        };
+        let staging = Staging::take(Arc::clone(&file_system), &place)
+            .map_err(|source| not_writable(&place.parent, source))?
+            .map_err(|holder| Error::Locked { target: target.to_string(), holder })?;
+        let is_durable = sink.durability == Durability::Full;
+        let record = staging.take_over(&route, is_durable)?;
+        if let (Some(record), None) = (&record, &sink.job) {
+            return Err(Error::Unfinished {
+                target: target.to_string(),
+                directory: staging.directory().to_owned(),
+                job: record.job.clone(),
+            });
+        }
+        // Since it was looked at, another write may have published; or one that was interrupted was undone.
+        let node = check(&route.root)?;
+        if record.is_none() {
+            staging.create().map_err(|source| not_writable(&place.parent, source))?;
+        }
+        let journal = sink.job.as_ref().map(|_| {
+            let array = route.array_below(staging.directory().join(ARRAY));
+            let directory = staging.directory().to_owned();
+            Arc::new(Journal::new(Arc::clone(&file_system), directory, array))
+        });
+        let staged = Staged {
             file_system,
             target: target.clone(),
-            root,
+            route,
             is_member,
-            below_root,
             staging,
             replaces: node != Node::Vacant,
             durability: sink.durability,
-            keeps_staging: AtomicBool::new(false),
-        })
+            journal,
+            goes_on: record.is_some(),
+            end: AtomicU8::new(End::Unfinished as u8),
+        };
+        Ok((staged, record))
+    }
+
+    /// What is written down for a later write, when there is to be one.
+    pub(super) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
+    }
+
+    fn set_end(&self, end: End) {
+        self.end.store(end as u8, Ordering::Relaxed);
     }
 
     /// What takes the root's place: the outermost staged group, or the array.
     fn staged_root(&self) -> PathBuf {
-        self.staging.join("array")
+        self.staging.directory().join(ARRAY)
     }
 
     /// Where the array is until it is published.
     fn unpublished(&self) -> PathBuf {
-        self.array_below(self.staged_root())
-    }
-
-    /// Where the array is, when the root or what takes its place is at `root`.
-    fn array_below(&self, root: PathBuf) -> PathBuf {
-        self.below_root.iter().fold(root, |path, name| path.join(name))
+        self.route.array_below(self.staged_root())
     }
 
     fn write(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
-        let written = match self.file_system.write(&path, bytes) {
+        let write = || match self.goes_on {
+            true => self.staging.write_anew(&path, bytes),
+            false => self.file_system.write(&path, bytes),
+        };
+        let written = match write() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The first chunk of its row makes the directory.
-                let directory = path.parent().unwrap_or(&self.staging);
-                self.file_system
-                    .create_directories(directory)
-                    .and_then(|()| self.file_system.write(&path, bytes))
+                let directory = path.parent().unwrap_or(self.staging.directory());
+                self.file_system.create_directories(directory).and_then(|()| write())
             }
             written => written,
         };
@@ -132,14 +182,14 @@ impl Staged {
     fn check_again(&self) -> Result<()> {
         let file_system = &*self.file_system;
         if self.is_member {
-            let group = self.root.parent().unwrap_or(&self.root);
+            let group = self.route.root.parent().unwrap_or(&self.route.root);
             let node = node_at_path(file_system, group)?;
             if is_missing_group(&self.target, node, &group.display())? {
                 let gone = io::Error::new(io::ErrorKind::NotFound, "its group is gone");
                 return Err(self.unmoved(gone));
             }
         }
-        self.root.ancestors().skip(1).try_for_each(|above| {
+        self.route.root.ancestors().skip(1).try_for_each(|above| {
             let node = zarr_node_at_path(file_system, above)?;
             check_ancestor(&self.target, node, &above.display())
         })
@@ -147,7 +197,7 @@ impl Staged {
 
     /// A new array appears, or the outermost of its groups that are not there yet.
     fn move_to_target(&self) -> Result<()> {
-        let (mut from, mut to) = (self.staged_root(), self.root.clone());
+        let (mut from, mut to) = (self.staged_root(), self.route.root.clone());
         let parent = to.parent().unwrap_or(&to).to_owned();
         let unmoved = |source| self.unmoved(source);
         // The directories whose entries change: that of the array, and where it is made.
@@ -160,7 +210,7 @@ impl Staged {
             changed.push(above.to_owned());
         }
         self.file_system.create_directories(&parent).map_err(unmoved)?;
-        for name in &self.below_root {
+        for name in &self.route.below_root {
             let Err(error) = self.file_system.rename_directory(&from, &to) else {
                 return self.flush_entries(&changed, || self.move_back(&from, &to));
             };
@@ -184,7 +234,7 @@ impl Staged {
     /// An array that is replaced is the root, since the groups that hold it are there.
     fn exchange_with_target(&self) -> Result<()> {
         let unpublished = self.unpublished();
-        let exchange = || self.file_system.exchange_directories(&unpublished, &self.root);
+        let exchange = || self.file_system.exchange_directories(&unpublished, &self.route.root);
         match exchange() {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 return self.replace_by_two_renames();
@@ -198,33 +248,36 @@ impl Staged {
                 Err(source) => Err(self.left_aside(unpublished, source)),
             };
         }
-        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
+        let parent = self.route.root.parent().unwrap_or(&self.route.root).to_owned();
         self.flush_entries(&[parent], || exchange().map_err(|_| Some(unpublished.clone())))
     }
 
     /// Between the two renames there is nothing at the target.
     fn replace_by_two_renames(&self) -> Result<()> {
-        let (unpublished, old) = (self.unpublished(), self.staging.join("old"));
+        let (unpublished, old) = (self.unpublished(), self.staging.directory().join(OLD));
         let file_system = &*self.file_system;
-        match node_at_path(file_system, &self.root)? {
+        match node_at_path(file_system, &self.route.root)? {
             Node::Array => {}
             _ => return Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
         }
         // What goes to a directory that is not on the device would be lost with it.
-        let above_staging = self.staging.parent().unwrap_or(&self.staging).to_owned();
+        let directory = self.staging.directory().to_owned();
+        let above_staging = directory.parent().unwrap_or(&directory).to_owned();
         self.flush_entries(&[above_staging], || Ok(()))?;
-        file_system.rename_directory(&self.root, &old).map_err(|source| self.unmoved(source))?;
-        let back = || file_system.rename_directory(&old, &self.root);
-        if let Err(error) = file_system.rename_directory(&unpublished, &self.root) {
+        file_system
+            .rename_directory(&self.route.root, &old)
+            .map_err(|source| self.unmoved(source))?;
+        let back = || file_system.rename_directory(&old, &self.route.root);
+        if let Err(error) = file_system.rename_directory(&unpublished, &self.route.root) {
             return match back() {
                 Ok(()) => Err(self.unmoved(error)),
                 Err(source) => Err(self.left_aside(old, source)),
             };
         }
-        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
-        self.flush_entries(&[parent, self.staging.clone()], || {
+        let parent = self.route.root.parent().unwrap_or(&self.route.root).to_owned();
+        self.flush_entries(&[parent, directory], || {
             file_system
-                .rename_directory(&self.root, &unpublished)
+                .rename_directory(&self.route.root, &unpublished)
                 .and_then(|()| back())
                 .map_err(|_| Some(old.clone()))
         })
@@ -244,9 +297,12 @@ impl Staged {
         let Err(source) = directories.iter().try_for_each(flush) else { return Ok(()) };
         let target = self.target.to_string();
         match undo() {
-            Ok(()) => Err(Error::Flush { target, source }),
+            Ok(()) => {
+                self.set_end(End::Over);
+                Err(Error::Flush { target, source })
+            }
             Err(old) => {
-                self.keeps_staging.store(old.is_some(), Ordering::Relaxed);
+                self.set_end(if old.is_some() { End::Kept } else { End::Over });
                 Err(Error::Unflushed { target, old, source })
             }
         }
@@ -257,39 +313,52 @@ impl Staged {
     }
 
     fn left_aside(&self, old: PathBuf, source: io::Error) -> Error {
-        self.keeps_staging.store(true, Ordering::Relaxed);
+        self.set_end(End::Kept);
         Error::LeftAside { target: self.target.to_string(), old, source }
     }
 }
 
 impl Destination for Staged {
     fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        self.write(self.unpublished().join(key), &bytes)
+        self.write(self.unpublished().join(key), &bytes)?;
+        match &self.journal {
+            Some(journal) => journal.note(key, &bytes),
+            None => Ok(()),
+        }
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
         let mut group = self.staged_root();
-        for name in &self.below_root {
+        for name in &self.route.below_root {
             self.write(group.join("zarr.json"), &group_metadata())?;
             group.push(name);
         }
-        self.write(self.unpublished().join("zarr.json"), metadata)?;
-        match self.durability {
-            Durability::None => Ok(()),
-            Durability::Full => self
-                .file_system
-                .sync_tree(&self.staging)
-                .map_err(|source| Error::Flush { target: self.target.to_string(), source }),
+        let unpublished = self.unpublished();
+        self.write(unpublished.join("zarr.json"), metadata)?;
+        if self.journal.is_some() {
+            self.staging
+                .seal(&unpublished)
+                .map_err(|source| Error::Write { path: unpublished, source })?;
         }
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        self.file_system.sync_tree(self.staging.directory()).map_err(|source| {
+            // What is on the device is unknown, whatever can be read.
+            self.set_end(End::Over);
+            Error::Flush { target: self.target.to_string(), source }
+        })
     }
 
     fn publish(&self) -> Result<()> {
         self.check_again()?;
-        if self.replaces { self.exchange_with_target() } else { self.move_to_target() }
+        if self.replaces { self.exchange_with_target() } else { self.move_to_target() }?;
+        self.set_end(End::Over);
+        Ok(())
     }
 
     fn reader(&self) -> (ReadableStorage, String) {
-        let path = self.array_below(self.root.clone());
+        let path = self.route.array();
         let store = DirectoryStore::new(Arc::clone(&self.file_system), path);
         (Arc::new(store), "/".to_owned())
     }
@@ -297,11 +366,17 @@ impl Destination for Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.keeps_staging.load(Ordering::Relaxed) {
+        let end = self.end.load(Ordering::Relaxed);
+        if end == End::Kept as u8 {
+            self.staging.keep();
+            return;
+        }
+        let can_go_on = self.journal.as_ref().is_some_and(|journal| journal.has_begun());
+        if end == End::Over as u8 || !can_go_on {
             // An error returned would hide the one that ended the write, or undo nothing of a write
             // that succeeded.
-            if let Err(error) = self.file_system.remove_directory(&self.staging) {
-                let staging = self.staging.display();
+            if let Err(error) = self.staging.remove() {
+                let staging = self.staging.directory().display();
                 tracing::warn!(%staging, %error, "the staging directory could not be removed");
             }
         }

@@ -4,15 +4,18 @@
 mod automatic;
 mod memory;
 
+use std::fmt;
+
 pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound};
 
 use automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
 use lazy_core::{Cut, DType};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// How an array is cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) chunk_shape: Vec<usize>,
     /// A whole number of chunks along each axis.
@@ -27,17 +30,34 @@ impl Layout {
 }
 
 /// How an array is to be cut, as far as it was said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LayoutSettings {
     pub(crate) chunks: Option<Sizes>,
     pub(crate) shards: Option<Sizes>,
 }
 
 /// Chunks or shards of one shape, or of at most so many bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sizes {
     Automatic { target_bytes: usize },
     Explicit(Vec<usize>),
+}
+
+impl fmt::Display for LayoutSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = |sizes: &Option<Sizes>, default| match sizes {
+            None => default,
+            Some(Sizes::Automatic { target_bytes }) => format!("of at most {target_bytes} bytes"),
+            Some(Sizes::Explicit(shape)) => format!("of shape {shape:?}"),
+        };
+        let (chunks, shards) = (sizes(&self.chunks, "automatic".to_owned()), &self.shards);
+        match shards {
+            None => write!(formatter, "chunks {chunks}"),
+            shards => {
+                write!(formatter, "chunks {chunks} in shards {}", sizes(shards, String::new()))
+            }
+        }
+    }
 }
 
 /// What an automatic layout is made of.

@@ -1,0 +1,353 @@
+//! The directory in which an array lies until it is published, and the lock that one write has on it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::resume::{self, Journal, Record};
+use crate::{DirectoryId, EntryKind, Error, FileLock, FileSystem, Result};
+
+/// What takes the place of the target's outermost group that is not there, or of the array.
+pub(super) const ARRAY: &str = "array";
+/// What was at the target, between the two renames of a replacement.
+pub(super) const OLD: &str = "old";
+/// The identity of the array that is about to be published.
+const SEALED: &str = "sealed";
+/// Says that the directory holds what was at the target, which is not to be removed.
+const KEPT: &str = "kept";
+
+const STAGING_END: &str = ".staging";
+const LOCK_END: &str = ".lock";
+
+/// The longest part of the target's path that names have in their own, in bytes.
+const LONGEST_NAME: usize = 180;
+
+/// Where the unfinished array of a target goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StagingPlace {
+    /// The directory that it lies in.
+    pub(crate) parent: PathBuf,
+    /// The target's path from there, as one word.
+    name: String,
+}
+
+impl StagingPlace {
+    /// In a directory above the array.
+    pub(crate) fn new(parent: &Path, array: &Path) -> Option<StagingPlace> {
+        let below = array.strip_prefix(parent).ok()?;
+        let text = below.to_string_lossy().replace('%', "%25").replace(MAIN_SEPARATOR_STR, "%2F");
+        let is_whole = below.to_str().is_some() && text.len() <= LONGEST_NAME;
+        let name = match is_whole {
+            true => text,
+            false => {
+                let checksum = crc32c::crc32c(below.as_os_str().as_encoded_bytes());
+                format!("{}~{checksum:08x}", &text[..text.floor_char_boundary(LONGEST_NAME)])
+            }
+        };
+        (!name.is_empty()).then(|| StagingPlace { parent: parent.to_owned(), name })
+    }
+
+    /// The one that a name in a directory stands for.
+    pub(crate) fn of_name(parent: &Path, name: &OsStr) -> Option<StagingPlace> {
+        let name = name.to_str()?.strip_prefix('.')?.strip_suffix(STAGING_END)?;
+        (!name.is_empty())
+            .then(|| StagingPlace { parent: parent.to_owned(), name: name.to_owned() })
+    }
+
+    /// Where a write of the array has begun, whatever has been made above the array since; nothing when
+    /// none has.
+    pub(super) fn begun(
+        file_system: &dyn FileSystem,
+        array: &Path,
+    ) -> Result<Option<StagingPlace>> {
+        for parent in array.ancestors().skip(1) {
+            if let Some(place) = StagingPlace::new(parent, array) {
+                let directory = place.directory();
+                let examine = |source| Error::Examine { path: directory.clone(), source };
+                if file_system.kind(&directory).map_err(examine)? == Some(EntryKind::Directory) {
+                    return Ok(Some(place));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.parent.join(format!(".{}{STAGING_END}", self.name))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.parent.join(format!(".{}{LOCK_END}", self.name))
+    }
+
+    /// The array's path, as far as the name has it.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.parent.join(self.name.replace("%2F", MAIN_SEPARATOR_STR).replace("%25", "%"))
+    }
+}
+
+/// A staging directory that nobody else touches as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    file_system: Arc<dyn FileSystem>,
+    directory: PathBuf,
+    /// Released in the end.
+    _lock: FileLock,
+}
+
+impl Staging {
+    /// Takes hold of a place; the directory need not be there yet. Says who has hold of it when somebody
+    /// has.
+    pub(crate) fn take(
+        file_system: Arc<dyn FileSystem>,
+        place: &StagingPlace,
+    ) -> io::Result<Result<Staging, String>> {
+        if file_system.kind(&place.parent)? == Some(EntryKind::File) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let path = place.lock_file();
+        let mut n_tries = 0;
+        loop {
+            match file_system.lock(&path, holder().as_bytes()) {
+                Ok(_lock) => {
+                    let directory = place.directory();
+                    return Ok(Ok(Staging { file_system, directory, _lock }));
+                }
+                // Who lists unfinished writes has the lock for an instant.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && n_tries < 5 => {
+                    n_tries += 1;
+                    sleep(Duration::from_millis(5));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Err(said_by_holder(&*file_system, &path)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether an earlier write left the directory behind.
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        let kind = self.file_system.kind(&self.directory);
+        Ok(kind.map_err(|source| self.unexamined(source))? == Some(EntryKind::Directory))
+    }
+
+    fn unexamined(&self, source: io::Error) -> Error {
+        Error::Examine { path: self.directory.clone(), source }
+    }
+
+    /// What an earlier write had written down, once what it had begun to do to the target is brought to an
+    /// end. What of it nobody can use is removed.
+    pub(super) fn take_over(&self, route: &Route, is_durable: bool) -> Result<Option<Record>> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        self.settle(route, is_durable)?;
+        let journal = Journal::new(
+            Arc::clone(&self.file_system),
+            self.directory.clone(),
+            route.array_below(self.directory.join(ARRAY)),
+        );
+        if !self.is_published(&route.array())?
+            && let Some(record) = journal.record()?
+        {
+            return Ok(Some(record));
+        }
+        self.remove().map_err(|source| self.unexamined(source))?;
+        Ok(None)
+    }
+
+    /// Undoes a replacement that was interrupted between its renames, and makes sure that what is left is
+    /// an unfinished array, or one that was replaced, and nothing else.
+    pub(crate) fn settle(&self, route: &Route, is_durable: bool) -> Result<()> {
+        let file_system = &*self.file_system;
+        let examine = |source| self.unexamined(source);
+        let exists = |path: &Path| file_system.kind(path).map(|kind| kind.is_some());
+        let (old, staged) = (self.directory.join(OLD), self.directory.join(ARRAY));
+        let names = file_system.list(&self.directory).map_err(examine)?;
+        let known = [ARRAY, OLD, SEALED].into_iter().chain(resume::NAMES);
+        if !names.iter().all(|name| known.clone().any(|known| name == known)) {
+            return Err(self.kept_aside(route));
+        }
+        if exists(&old).map_err(examine)? {
+            if !exists(&route.root).map_err(examine)? {
+                let parent = route.root.parent().unwrap_or(&route.root);
+                file_system
+                    .rename_directory(&old, &route.root)
+                    .and_then(|()| match is_durable {
+                        true => file_system.sync_directory(parent),
+                        false => Ok(()),
+                    })
+                    .map_err(examine)?;
+            } else if exists(&staged).map_err(examine)? {
+                return Err(self.kept_aside(route));
+            } else {
+                file_system.remove_directory(&old).map_err(examine)?;
+            }
+        }
+        match route.is_array_or_part(file_system, &staged).map_err(examine)? {
+            true => Ok(()),
+            false => Err(self.kept_aside(route)),
+        }
+    }
+
+    fn kept_aside(&self, route: &Route) -> Error {
+        let array = route.array();
+        Error::KeptAside { target: array.display().to_string(), directory: self.directory.clone() }
+    }
+
+    /// Whether the array in this directory has become the one at its target.
+    pub(crate) fn is_published(&self, array: &Path) -> Result<bool> {
+        let path = self.directory.join(SEALED);
+        let sealed = match self.file_system.read(&path, 0, None) {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(Error::Examine { path, source }),
+        };
+        // What is torn was written just before, and nothing was published.
+        let sealed = serde_json::from_slice::<DirectoryId>(&sealed).ok();
+        Ok(sealed.is_some() && sealed == self.file_system.identity(array).ok())
+    }
+
+    /// Notes which array is about to be published.
+    pub(super) fn seal(&self, array: &Path) -> io::Result<()> {
+        let identity = self.file_system.identity(array)?;
+        let text = serde_json::to_vec(&identity).map_err(io::Error::other)?;
+        self.write_anew(&self.directory.join(SEALED), &text)
+    }
+
+    /// Writes a file that an earlier write may have left.
+    pub(super) fn write_anew(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.file_system.kind(path)? == Some(EntryKind::File) {
+            self.file_system.remove_file(path)?;
+        }
+        self.file_system.write(path, bytes)
+    }
+
+    /// Notes that the directory is not to be removed.
+    pub(super) fn keep(&self) {
+        // The error that is on its way says where it is, too.
+        let _ = self.file_system.write(&self.directory.join(KEPT), b"");
+    }
+
+    pub(super) fn create(&self) -> io::Result<()> {
+        self.file_system.create_directory(&self.directory)
+    }
+
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.file_system.remove_directory(&self.directory)
+    }
+}
+
+/// Where an array goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    /// Where the outermost group is to be that is staged with the array; the array's own path when none
+    /// is.
+    pub(crate) root: PathBuf,
+    /// The names that lead from that group to the array: of the groups within it, and of the array.
+    pub(crate) below_root: Vec<String>,
+}
+
+impl Route {
+    /// Where the array is to be.
+    pub(crate) fn array(&self) -> PathBuf {
+        self.array_below(self.root.clone())
+    }
+
+    /// Where it is when the root, or what takes its place, is at `root`.
+    pub(crate) fn array_below(&self, root: PathBuf) -> PathBuf {
+        self.below_root.iter().fold(root, |path, name| path.join(name))
+    }
+
+    /// Whether there lies nothing at `staged` but what a write puts there, or an array that it replaced.
+    fn is_array_or_part(&self, file_system: &dyn FileSystem, staged: &Path) -> io::Result<bool> {
+        let mut path = staged.to_owned();
+        let names = self.below_root.iter().map(String::as_str);
+        for below in names.chain(["c"]) {
+            if file_system.kind(&path)?.is_none() {
+                return Ok(true);
+            }
+            let has_array =
+                |name: &str| file_system.kind(&path.join(name)).map(|kind| kind.is_some());
+            if below == "c" && (has_array("zarr.json")? || has_array(".zarray")?) {
+                return Ok(true);
+            }
+            let names = file_system.list(&path)?;
+            if !names.iter().all(|name| name == below || name == "zarr.json") {
+                return Ok(false);
+            }
+            path.push(below);
+        }
+        Ok(true)
+    }
+}
+
+/// What the lock says of this process.
+fn holder() -> String {
+    let process = std::process::id();
+    match host() {
+        Some(host) => format!("process {process} on {host}"),
+        None => format!("process {process}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn host() -> Option<String> {
+    Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn host() -> Option<String> {
+    None
+}
+
+/// What the lock says of who holds it.
+fn said_by_holder(file_system: &dyn FileSystem, path: &Path) -> String {
+    const MOST: u64 = 300;
+    let said = file_system.read(path, 0, Some(MOST)).unwrap_or_default();
+    match String::from_utf8_lossy(&said).trim() {
+        "" => "another process".to_owned(),
+        said => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_targets_apart() {
+        let parent = Path::new("/data");
+        let name = |array: &str| {
+            let place = StagingPlace::new(parent, &parent.join(array)).unwrap();
+            assert!(place.directory().file_name().unwrap().len() <= 255);
+            let directory = place.directory();
+            let again = StagingPlace::of_name(parent, directory.file_name().unwrap());
+            assert_eq!(again.as_ref(), Some(&place));
+            (place.target(), directory)
+        };
+        let long = "x".repeat(250);
+        let arrays =
+            ["a", "a.zarr", "g/a", "g%2Fa", "g%252Fa", "Ærø/数", &long, &format!("{long}y")];
+        let mut directories = Vec::new();
+        for array in arrays {
+            let (target, directory) = name(array);
+            assert!(target == parent.join(array) || array.len() > LONGEST_NAME, "{target:?}");
+            assert!(!directories.contains(&directory), "{directory:?}");
+            directories.push(directory);
+        }
+        assert_eq!(StagingPlace::new(parent, Path::new("/other/a")), None);
+        assert_eq!(StagingPlace::new(parent, parent), None);
+        for name in ["a.staging", ".staging", ".a.lock", ".a.staging-0"] {
+            assert_eq!(StagingPlace::of_name(parent, OsStr::new(name)), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The files of a resumable write beside its chunks: the record, and a line for each complete chunk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::Record;
+use crate::{Durability, EntryKind, Error, FileSystem, Result};
+
+/// The record and the journal in a staging directory.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file_system: Arc<dyn FileSystem>,
+    /// The staging directory.
+    directory: PathBuf,
+    /// Where the array lies below it.
+    array: PathBuf,
+    /// One line is appended at a time.
+    appending: Mutex<()>,
+    /// Whether there is a record.
+    has_begun: AtomicBool,
+}
+
+/// The name of the file that says what the write is.
+const RECORD: &str = "record";
+/// The name of the file with a line for each chunk.
+const JOURNAL: &str = "journal";
+/// The names of both.
+pub(crate) const NAMES: [&str; 2] = [RECORD, JOURNAL];
+
+/// A chunk as it was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// In bytes.
+    pub(super) length: u64,
+    pub(super) crc32c: u32,
+}
+
+/// More bytes than a line has; what is longer is no line.
+const LONGEST_LINE: usize = 1024;
+/// The bytes of the journal that are in memory at a time.
+const PART: u64 = 1 << 20;
+
+impl Journal {
+    pub(crate) fn new(
+        file_system: Arc<dyn FileSystem>,
+        directory: PathBuf,
+        array: PathBuf,
+    ) -> Journal {
+        Journal {
+            file_system,
+            directory,
+            array,
+            appending: Mutex::new(()),
+            has_begun: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a later write can go on.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Says that there is a record.
+    pub(super) fn set_begun(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What was written down of an earlier write, if anything was.
+    pub(crate) fn record(&self) -> Result<Option<Record>> {
+        let path = self.directory.join(RECORD);
+        let examine = |source| Error::Examine { path: path.clone(), source };
+        let record = match self.file_system.kind(&path).map_err(examine)? {
+            Some(EntryKind::File) => {
+                Record::from_text(&self.file_system.read(&path, 0, None).map_err(examine)?)
+            }
+            _ => Err("it is missing".to_owned()),
+        };
+        match record {
+            Ok(record) => Ok(Some(record)),
+            // It had yet to be written, and no chunk came after it.
+            Err(_) if self.is_empty()? => Ok(None),
+            Err(reason) => Err(Error::BrokenRecord { path, reason }),
+        }
+    }
+
+    fn is_empty(&self) -> Result<bool> {
+        let path = self.directory.join(JOURNAL);
+        match self.file_system.size(&path) {
+            Ok(size) => Ok(size == 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(source) => Err(Error::Examine { path, source }),
+        }
+    }
+
+    /// Writes down what the write is. It is flushed at once, since all that comes after is worth nothing
+    /// without it.
+    pub(super) fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
+        let path = self.directory.join(RECORD);
+        let failed = |source| Error::Write { path: path.clone(), source };
+        if self.file_system.kind(&path).map_err(failed)?.is_some() {
+            self.file_system.remove_file(&path).map_err(failed)?;
+        }
+        self.file_system.write(&path, record.to_text().as_bytes()).map_err(failed)?;
+        self.set_begun();
+        match (durability, self.directory.parent()) {
+            (Durability::Full, Some(above)) => self
+                .file_system
+                .sync_tree(&self.directory)
+                .and_then(|()| self.file_system.sync_directory(above))
+                .map_err(failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that a chunk is complete.
+    pub(crate) fn note(&self, key: &str, bytes: &[u8]) -> Result<()> {
+        let entry = Entry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+        let line = line(key, entry);
+        let path = self.directory.join(JOURNAL);
+        let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.file_system
+            .append(&path, line.as_bytes())
+            .map_err(|source| Error::Write { path, source })
+    }
+
+    /// The chunks that are noted, by their number in C order, of an array of `n_chunks` along each axis.
+    /// Lines that are torn are left out, and of two lines of one chunk the last one counts.
+    pub(super) fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
+        let path = self.directory.join(JOURNAL);
+        let mut entries = BTreeMap::new();
+        let mut rest = Vec::new();
+        let mut offset = 0;
+        loop {
+            let part = match self.file_system.read(&path, offset, Some(PART)) {
+                Ok(part) => part,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Bytes::new(),
+                Err(source) => return Err(Error::Examine { path, source }),
+            };
+            offset += part.len() as u64;
+            let is_over = part.is_empty();
+            rest.extend_from_slice(&part);
+            let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for line in rest[..end].split(|byte| *byte == b'\n') {
+                if let Some((key, entry)) = parse(line)
+                    && let Some(number) = number_of_key(key, n_chunks)
+                {
+                    entries.insert(number, entry);
+                }
+            }
+            rest.drain(..end);
+            if rest.len() > LONGEST_LINE {
+                rest.drain(..rest.len() - LONGEST_LINE);
+            }
+            if is_over {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// How many chunks are noted, and how many bytes they have.
+    pub(crate) fn completed(&self, record: &Record) -> Result<(u64, u64)> {
+        let entries = self.entries(&record.n_chunks())?;
+        let n_bytes = entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.length));
+        Ok((entries.len() as u64, n_bytes))
+    }
+
+    /// The bytes of a chunk, if they are what was noted of it.
+    pub(super) fn read(&self, key: &str, entry: Entry) -> Option<Bytes> {
+        let path = self.array.join(key);
+        // What cannot be read is computed again.
+        if self.file_system.size(&path).ok()? != entry.length {
+            return None;
+        }
+        let bytes = self.file_system.read(&path, 0, None).ok()?;
+        let is_whole = bytes.len() as u64 == entry.length && crc32c::crc32c(&bytes) == entry.crc32c;
+        is_whole.then_some(bytes)
+    }
+}
+
+/// The number in C order of the chunk with a key; none when there can be no such chunk.
+fn number_of_key(key: &str, n_chunks: &[u64]) -> Option<u64> {
+    let mut indices = key.strip_prefix("c/")?.split('/');
+    let mut number = 0_u64;
+    for &n in n_chunks {
+        let index: u64 = indices.next()?.parse().ok()?;
+        if index >= n {
+            return None;
+        }
+        number = number.checked_mul(n)?.checked_add(index)?;
+    }
+    indices.next().is_none().then_some(number)
+}
+
+/// A line: the key, the length in bytes and the checksum of a chunk, and the checksum of all that.
+fn line(key: &str, entry: Entry) -> String {
+    let noted = format!("{key} {} {:08x}", entry.length, entry.crc32c);
+    format!("{noted} {:08x}\n", crc32c::crc32c(noted.as_bytes()))
+}
+
+fn parse(line: &[u8]) -> Option<(&str, Entry)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (noted, checksum) = line.rsplit_once(' ')?;
+    if checksum.len() != 8
+        || u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(noted.as_bytes())
+    {
+        return None;
+    }
+    let mut words = noted.rsplitn(3, ' ');
+    let crc32c = u32::from_str_radix(words.next()?, 16).ok()?;
+    let length = words.next()?.parse().ok()?;
+    Some((words.next()?, Entry { length, crc32c }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::LocalFileSystem;
+
+    fn journal(directory: &Path) -> Journal {
+        let directory = directory.to_owned();
+        Journal::new(Arc::new(LocalFileSystem), directory.clone(), directory.join("array"))
+    }
+
+    #[test]
+    fn what_is_noted_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = journal(directory.path());
+        assert_eq!(journal.entries(&[30_000]).unwrap(), BTreeMap::new());
+        let chunks: Vec<_> =
+            (0..40_000).map(|i| (format!("c/{}", i % 30_000), vec![7; i % 90])).collect();
+        for (key, bytes) in &chunks {
+            journal.note(key, bytes).unwrap();
+        }
+        // A line is cut by the end of a part, and the last one of each chunk counts.
+        assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
+        let entry =
+            |bytes: &[u8]| Entry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+        let expected = chunks
+            .iter()
+            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), entry(bytes)))
+            .collect();
+        assert_eq!(journal.entries(&[30_000]).unwrap(), expected);
+    }
+
+    #[test]
+    fn keys_have_the_numbers_of_their_chunks() {
+        let n_chunks = [3, 1, 4];
+        let keys = (0..3).flat_map(|i| (0..4).map(move |k| format!("c/{i}/0/{k}")));
+        let numbers: Vec<_> = keys.map(|key| number_of_key(&key, &n_chunks)).collect();
+        assert_eq!(numbers, (0..12).map(Some).collect::<Vec<_>>());
+        for key in ["c/3/0/0", "c/0/1/0", "c/0/0", "c/0/0/0/0", "c/0/0/-1", "c/0/0/", "0/0/0", ""] {
+            assert_eq!(number_of_key(key, &n_chunks), None, "{key}");
+        }
+        assert_eq!(number_of_key("c/1/0/0", &[2, u64::MAX, u64::MAX]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_read_as_it_was_written(length: u64, crc32c: u32) {
+            let entry = Entry { length, crc32c };
+            let line = line("c/1/2 3", entry);
+            prop_assert_eq!(parse(line.trim_end().as_bytes()), Some(("c/1/2 3", entry)));
+        }
+
+        /// Of a journal that was damaged, nothing is read that was not written.
+        #[test]
+        fn torn_lines_are_left_out(
+            cut in 0.0..1.0,
+            flips in prop::collection::vec((0.0..1.0, 0..8_u8), 0..4),
+            garbage in prop::collection::vec(any::<u8>(), 0..3000),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let journal = journal(directory.path());
+            for i in 0..20_u8 {
+                journal.note(&format!("c/{i}"), &vec![i; usize::from(i)]).unwrap();
+            }
+            let written = journal.entries(&[30_000]).unwrap();
+            let path = directory.path().join(JOURNAL);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes.truncate((bytes.len() as f64 * cut) as usize);
+            bytes.extend(garbage);
+            let n_bytes = bytes.len() as f64;
+            for (place, bit) in flips.into_iter().filter(|_| n_bytes > 0.0) {
+                bytes[(place * n_bytes) as usize] ^= 1 << bit;
+            }
+            std::fs::write(&path, bytes).unwrap();
+            for (number, entry) in journal.entries(&[30_000]).unwrap() {
+                prop_assert_eq!(written.get(&number), Some(&entry));
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a write is, written down so that a later one can tell whether it is the same.
+
+use lazy_core::{BlockGrid, BlockSizes, DType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Result;
+use crate::format::Format;
+use crate::layout::{Layout, LayoutSettings};
+
+/// What a write is: all that its bytes depend on, but for what the blocks are computed from, of which the
+/// user says in the job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Of this format.
+    version: u32,
+    pub(crate) job: String,
+    /// The sizes of the blocks along the cut axes, as runs `[how many, size]`.
+    block_rows: Vec<[usize; 2]>,
+    block_columns: Option<Vec<[usize; 2]>>,
+    pub(super) dtype: DType,
+    /// The array's shape without axis 0.
+    pub(super) row_shape: Vec<usize>,
+    /// What was asked for, of which the layout was made.
+    settings: LayoutSettings,
+    pub(super) layout: Layout,
+    /// The array's metadata.
+    array: Value,
+}
+
+const VERSION: u32 = 1;
+
+/// What two writes do not have in common.
+pub(super) struct Difference {
+    pub(super) what: &'static str,
+    pub(super) kept: String,
+    pub(super) now: String,
+}
+
+impl Record {
+    pub(super) fn new(
+        job: &str,
+        grid: &BlockGrid,
+        settings: &LayoutSettings,
+        format: &Format,
+        row_shape: &[usize],
+    ) -> Result<Record> {
+        let shape = [&[grid.rows().total()], row_shape].concat();
+        let metadata = format.metadata(&shape)?.to_string_pretty();
+        Ok(Record {
+            version: VERSION,
+            job: job.to_owned(),
+            block_rows: runs(grid.rows()),
+            block_columns: grid.columns().map(runs),
+            dtype: format.dtype,
+            row_shape: row_shape.to_vec(),
+            settings: settings.clone(),
+            layout: format.layout.clone(),
+            array: serde_json::from_str(&metadata).expect("metadata is JSON"),
+        })
+    }
+
+    /// How many chunks there are along each axis; or shards, where there are shards.
+    pub(super) fn n_chunks(&self) -> Vec<u64> {
+        let n_rows = self.block_rows.iter().map(|[n_blocks, size]| n_blocks * size).sum();
+        let shape = [&[n_rows], &self.row_shape[..]].concat();
+        let n_chunks = shape.iter().zip(self.layout.unit_shape());
+        n_chunks.map(|(size, chunk)| size.div_ceil(*chunk) as u64).collect()
+    }
+
+    /// The text, and a checksum of it on a line of its own.
+    pub(super) fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("a record is what JSON can hold");
+        let checksum = crc32c::crc32c(text.as_bytes());
+        format!("{text}\n{checksum:08x}\n")
+    }
+
+    /// The record of a text; what is wrong with it, when it has none.
+    pub(super) fn from_text(text: &[u8]) -> Result<Record, String> {
+        let text = std::str::from_utf8(text).map_err(|_| "it is no text")?;
+        let (json, checksum) =
+            text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n')).ok_or("it is torn")?;
+        if checksum != format!("{:08x}", crc32c::crc32c(json.as_bytes())) {
+            return Err("it does not have its checksum".to_owned());
+        }
+        let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if json["version"] != VERSION {
+            return Err(format!("its version is {}, but {VERSION} is known", json["version"]));
+        }
+        let record: Record = serde_json::from_value(json).map_err(|error| error.to_string())?;
+        match record.is_sound() {
+            true => Ok(record),
+            false => Err("its sizes make no array".to_owned()),
+        }
+    }
+
+    /// Whether the layout is one of the array.
+    fn is_sound(&self) -> bool {
+        let n_axes = 1 + self.row_shape.len();
+        let unit_shape = self.layout.unit_shape();
+        let n_rows = self
+            .block_rows
+            .iter()
+            .try_fold(0_usize, |rows, [n, size]| rows.checked_add(n.checked_mul(*size)?));
+        n_rows.is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
+    }
+
+    /// The first thing in which a write that goes on differs from this one.
+    pub(super) fn difference(&self, now: &Record) -> Option<Difference> {
+        fn differ<T: PartialEq>(
+            what: &'static str,
+            kept: &T,
+            now: &T,
+            show: impl Fn(&T) -> String,
+        ) -> Option<Difference> {
+            (kept != now).then(|| Difference { what, kept: show(kept), now: show(now) })
+        }
+        let json = |what: &'static str, kept: &Value, now: &Value| {
+            differ(what, kept, now, ToString::to_string)
+        };
+        let member = |what, name: &str| json(what, &self.array[name], &now.array[name]);
+        let no_columns = "not cut".to_owned();
+        differ("job", &self.job, &now.job, |job| format!("{job:?}"))
+            .or_else(|| {
+                differ("block sizes along axis 0", &self.block_rows, &now.block_rows, |runs| {
+                    shown(runs)
+                })
+            })
+            .or_else(|| {
+                differ(
+                    "block sizes along axis 1",
+                    &self.block_columns,
+                    &now.block_columns,
+                    |runs| runs.as_ref().map_or(no_columns.clone(), |runs| shown(runs)),
+                )
+            })
+            .or_else(|| differ("dtype", &self.dtype, &now.dtype, DType::to_string))
+            .or_else(|| {
+                differ("shape of a row", &self.row_shape, &now.row_shape, |shape| {
+                    format!("{shape:?}")
+                })
+            })
+            .or_else(|| {
+                differ(
+                    "chunk and shard settings",
+                    &self.settings,
+                    &now.settings,
+                    ToString::to_string,
+                )
+            })
+            .or_else(|| differ("layout", &self.layout, &now.layout, |layout| format!("{layout:?}")))
+            .or_else(|| member("codecs", "codecs"))
+            .or_else(|| member("fill value", "fill_value"))
+            .or_else(|| member("dimension names", "dimension_names"))
+            .or_else(|| member("attributes", "attributes"))
+            .or_else(|| json("metadata", &self.array, &now.array))
+    }
+
+    /// The same, of the row type that a sequence declares before its first block.
+    pub(super) fn row_difference(
+        &self,
+        declared: Option<(DType, &Vec<usize>)>,
+    ) -> Option<Difference> {
+        let (dtype, row_shape) = declared?;
+        let differs = dtype != self.dtype || *row_shape != self.row_shape;
+        differs.then(|| Difference {
+            what: "type of a row",
+            kept: format!("{} {:?}", self.dtype, self.row_shape),
+            now: format!("{dtype} {row_shape:?}"),
+        })
+    }
+}
+
+/// The sizes as runs of equal ones.
+fn runs(sizes: &BlockSizes) -> Vec<[usize; 2]> {
+    let mut runs: Vec<[usize; 2]> = Vec::new();
+    for size in (0..sizes.n_blocks()).map(|i| sizes.size(i)) {
+        match runs.last_mut() {
+            Some([n_blocks, last]) if *last == size => *n_blocks += 1,
+            _ => runs.push([1, size]),
+        }
+    }
+    runs
+}
+
+/// The first of the runs, as a person reads them.
+fn shown(runs: &[[usize; 2]]) -> String {
+    const MOST: usize = 8;
+    let first = runs.iter().take(MOST).map(|[n_blocks, size]| format!("{n_blocks} × {size}"));
+    let more = (runs.len() > MOST).then(|| "…".to_owned());
+    let text = first.chain(more).collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}
