@@ -103,7 +103,7 @@ impl Course {
         // Staging lies above the group, or beside the array.
         let directory = Path::new("/data/below");
         let staged = file_system.list(directory).unwrap_or_default().into_iter();
-        staged.filter(|name| name.to_string_lossy().contains(".staging-")).any(|name| {
+        staged.filter(|name| name.to_string_lossy().ends_with(".staging")).any(|name| {
             let old = Target::on(Arc::clone(file_system), directory.join(name).join("old"));
             StoredArray::open(old).is_ok_and(|stored| stored.read().unwrap() == array(1, 4))
         })

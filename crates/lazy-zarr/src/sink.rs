@@ -26,9 +26,11 @@ use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, T
 /// appears there when it is complete; a write that fails leaves the target as it was
 /// ([`Existing`] says where that cannot be had).
 ///
-/// Until then the array lies in a directory named `.NAME.staging-N`, beside the target or, when that is
-/// in a group, above the outermost group as far as can be written. A process that is killed leaves it
-/// there; it may then be deleted.
+/// Until then the array lies in a directory named `.NAME.staging`, beside the target or, when that is
+/// in a group, above the outermost group as far as can be written; and a lock beside it, `.NAME.lock`, keeps
+/// others from writing to the same target. A process that dies lets go of the lock, and leaves the directory
+/// behind: the next write of the target removes it, or [goes on](Self::with_resume) with it, and
+/// [`UnfinishedWrite`](crate::UnfinishedWrite) lists it.
 ///
 /// # Errors
 ///

@@ -20,32 +20,32 @@ pub use lock::FileLock;
 ///
 /// # Example
 ///
-/// The staging directories that killed processes left behind:
+/// What may be an array or a group in a directory:
 ///
 /// ```
+/// use std::ffi::OsString;
 /// use std::io;
-/// use std::path::{Path, PathBuf};
+/// use std::path::Path;
 ///
 /// use lazy_zarr::{EntryKind, FileSystem, LocalFileSystem};
 ///
-/// fn left_behind(directory: &Path) -> io::Result<Vec<PathBuf>> {
-///     let mut left = Vec::new();
+/// fn nodes(directory: &Path) -> io::Result<Vec<OsString>> {
+///     let mut nodes = Vec::new();
 ///     for name in LocalFileSystem.list(directory)? {
-///         let path = directory.join(&name);
-///         if name.to_string_lossy().contains(".staging-")
-///             && LocalFileSystem.kind(&path)? == Some(EntryKind::Directory)
-///         {
-///             left.push(path);
+///         let metadata = directory.join(&name).join("zarr.json");
+///         if LocalFileSystem.kind(&metadata)? == Some(EntryKind::File) {
+///             nodes.push(name);
 ///         }
 ///     }
-///     Ok(left)
+///     Ok(nodes)
 /// }
 ///
 /// # let directory = tempfile::tempdir()?;
-/// # let staging = directory.path().join(".values.zarr.staging-0");
-/// # std::fs::create_dir(&staging)?;
-/// # std::fs::write(directory.path().join("about.staging-0"), "a file")?;
-/// assert_eq!(left_behind(directory.path())?, [staging]);
+/// # for name in ["values.zarr", "pictures"] {
+/// #     std::fs::create_dir(directory.path().join(name))?;
+/// # }
+/// # std::fs::write(directory.path().join("values.zarr/zarr.json"), "{}")?;
+/// assert_eq!(nodes(directory.path())?, ["values.zarr"]);
 /// # Ok::<(), io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
