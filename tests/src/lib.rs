@@ -11,6 +11,6 @@ pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use faulty::{Fault, FaultyFileSystem, Outside};
 pub use simple::{
-    assert_not_stored, assert_target_refused, flat, names, nested, never_computed, zeros,
+    assert_not_stored, assert_target_refused, files, flat, names, nested, never_computed, zeros,
 };
 pub use volatile::VolatileFileSystem;

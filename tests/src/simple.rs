@@ -2,7 +2,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails the test that calls it")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
@@ -51,6 +51,26 @@ pub fn names(directory: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Every file below a directory, by its path.
+#[must_use]
+pub fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().to_owned();
+                files.push((name, std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Asserts that storing with a sink of these settings fails with this message wherever it goes, and that

@@ -8,7 +8,7 @@ use lazy_chunks::{
     ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
     MeanVariance, NestedLazyChunkSequence, TopK,
 };
-use lazy_tests::{Case, Chunks, Real, Shards, case, real_values};
+use lazy_tests::{Case, Chunks, Real, Shards, case, files, real_values};
 use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 
@@ -309,25 +309,6 @@ proptest! {
         let expected = lazy_tests::elements(case.dtype, case.seed, &shape, &start, &extent);
         prop_assert_eq!(stored.read_region(&region).unwrap(), expected);
     }
-}
-
-/// Every file below a directory, by its path.
-fn files(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    let mut directories = vec![directory.to_owned()];
-    while let Some(next) = directories.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else {
-                let name = path.strip_prefix(directory).unwrap().to_owned();
-                files.push((name, std::fs::read(path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub mod zarr {
         BloscCompressor, Checksum, Codec, DirectoryId, Durability, EntryKind, Error, Existing,
         FileLock, FileSystem, LocalFileSystem, MemoryStore, MissingChunks,
         ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target, ToZarr,
-        ZarrSink,
+        UnfinishedWrite, WriteState, ZarrSink,
     };
 }
 

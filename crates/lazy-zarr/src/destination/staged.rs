@@ -49,8 +49,8 @@ enum End {
     Unfinished,
     /// It is removed: it has done its service, or what is in it cannot be relied upon.
     Over,
-    /// It is kept: it holds what must not be lost.
-    Kept,
+    /// It is left as it is: it may hold what must not be lost.
+    Left,
 }
 
 impl Staged {
@@ -297,14 +297,8 @@ impl Staged {
         let Err(source) = directories.iter().try_for_each(flush) else { return Ok(()) };
         let target = self.target.to_string();
         match undo() {
-            Ok(()) => {
-                self.set_end(End::Over);
-                Err(Error::Flush { target, source })
-            }
-            Err(old) => {
-                self.set_end(if old.is_some() { End::Kept } else { End::Over });
-                Err(Error::Unflushed { target, old, source })
-            }
+            Ok(()) => Err(Error::Flush { target, source }),
+            Err(old) => Err(Error::Unflushed { target, old, source }),
         }
     }
 
@@ -313,7 +307,6 @@ impl Staged {
     }
 
     fn left_aside(&self, old: PathBuf, source: io::Error) -> Error {
-        self.set_end(End::Kept);
         Error::LeftAside { target: self.target.to_string(), old, source }
     }
 }
@@ -352,9 +345,19 @@ impl Destination for Staged {
 
     fn publish(&self) -> Result<()> {
         self.check_again()?;
-        if self.replaces { self.exchange_with_target() } else { self.move_to_target() }?;
-        self.set_end(End::Over);
-        Ok(())
+        // In a panic, what was at the target may be in the staging directory.
+        self.set_end(End::Left);
+        let published =
+            if self.replaces { self.exchange_with_target() } else { self.move_to_target() };
+        self.set_end(match &published {
+            Ok(()) | Err(Error::Flush { .. } | Error::Unflushed { old: None, .. }) => End::Over,
+            Err(Error::LeftAside { .. } | Error::Unflushed { .. }) => {
+                self.staging.keep();
+                End::Left
+            }
+            Err(_) => End::Unfinished,
+        });
+        published
     }
 
     fn reader(&self) -> (ReadableStorage, String) {
@@ -367,8 +370,7 @@ impl Destination for Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         let end = self.end.load(Ordering::Relaxed);
-        if end == End::Kept as u8 {
-            self.staging.keep();
+        if end == End::Left as u8 {
             return;
         }
         let can_go_on = self.journal.as_ref().is_some_and(|journal| journal.has_begun());

@@ -1,0 +1,272 @@
+//! Writes that end early, and later ones that go on: the result is as if nothing had happened, and no
+//! block is computed again whose chunks are all there.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use lazy_chunks::zarr::{
+    Durability, Error, Existing, Result, StoredArray, UnfinishedWrite, WriteState, ZarrSink,
+};
+use lazy_chunks::{
+    ArrayBlock, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence, Progress, Reducer,
+};
+use lazy_tests::{Case, case, files, names};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tempfile::TempDir;
+
+/// The blocks of a case, as an indexed sequence that notes which of them are computed.
+enum Blocks<'a> {
+    Flat(LazyChunkSequence<'a, ArrayBlock, Indexed>),
+    Nested(NestedLazyChunkSequence<'a, ArrayBlock, Indexed>),
+}
+
+type Log = Mutex<Vec<(usize, usize)>>;
+
+impl<'a> Blocks<'a> {
+    fn new(case: &'a Case, log: &'a Log) -> Blocks<'a> {
+        let block = move |i, j| {
+            log.lock().unwrap().push((i, j));
+            case.block(i, j)
+        };
+        match case.columns.clone() {
+            None => Blocks::Flat(LazyChunkSequence::from_local_fn(case.rows.clone(), move |i| {
+                block(i, 0)
+            })),
+            Some(columns) => Blocks::Nested(NestedLazyChunkSequence::from_local_fn(
+                case.rows.clone(),
+                columns,
+                block,
+            )),
+        }
+    }
+
+    fn compute<R: Reducer>(&self, reducer: R, case: &Case) -> Result<R::Output> {
+        let (dtype, row_shape) = (case.dtype, &case.shape()[1..]);
+        // What has no block has to be told what it is.
+        let output = match self {
+            Blocks::Flat(sequence) if case.rows.is_empty() => {
+                sequence.clone().with_row_type(dtype, row_shape).compute(reducer)
+            }
+            Blocks::Nested(sequence) if case.rows.is_empty() => {
+                sequence.clone().with_row_type(dtype, row_shape).compute(reducer)
+            }
+            Blocks::Flat(sequence) => sequence.compute(reducer),
+            Blocks::Nested(sequence) => sequence.compute(reducer),
+        };
+        output.map_err(Error::from)
+    }
+}
+
+/// Stops after so many blocks.
+fn stop_after(n_blocks: usize) -> impl Fn(&Progress) -> ControlFlow<()> {
+    move |progress: &Progress| match progress.blocks == n_blocks {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    }
+}
+
+/// The places of all blocks, in order.
+fn places(case: &Case) -> Vec<(usize, usize)> {
+    let n_columns = case.blocks_per_band();
+    (0..case.rows.len()).flat_map(|i| (0..n_columns).map(move |j| (i, j))).collect()
+}
+
+/// The keys of the chunks that a block touches, and whether each lies within the array with all its rows.
+fn touched(case: &Case, unit_shape: &[usize], (i, j): (usize, usize)) -> Vec<(String, bool)> {
+    let shape = case.shape();
+    let mut start = vec![0; shape.len()];
+    let mut extent = shape.clone();
+    start[0] = case.rows[..i].iter().sum();
+    extent[0] = case.rows[i];
+    if let Some(columns) = &case.columns {
+        start[1] = columns[..j].iter().sum();
+        extent[1] = columns[j];
+    }
+    if extent.contains(&0) {
+        return vec![];
+    }
+    let first: Vec<_> = start.iter().zip(unit_shape).map(|(start, unit)| start / unit).collect();
+    let n: Vec<_> = (0..shape.len())
+        .map(|axis| (start[axis] + extent[axis]).div_ceil(unit_shape[axis]) - first[axis])
+        .collect();
+    let indices = ndarray::indices(n).into_iter().map(|index| {
+        let index = ndarray::Dimension::slice(&index);
+        let index: Vec<_> = index.iter().zip(&first).map(|(i, first)| i + first).collect();
+        let words: Vec<_> = index.iter().map(ToString::to_string).collect();
+        (format!("c/{}", words.join("/")), (index[0] + 1) * unit_shape[0] <= shape[0])
+    });
+    indices.collect()
+}
+
+fn unit_shape(stored: &StoredArray) -> Vec<usize> {
+    stored.shard_shape().unwrap_or(stored.chunk_shape()).to_vec()
+}
+
+/// What happens to a chunk between two writes.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Flip(Index, u8),
+    Truncate(Index),
+    Extend,
+    Remove,
+    /// Its content is what it was.
+    Nothing,
+}
+
+impl Damage {
+    fn inflict(self, path: &Path) {
+        let mut bytes = std::fs::read(path).unwrap();
+        match self {
+            Damage::Flip(place, bit) => {
+                let place = place.index(bytes.len());
+                bytes[place] ^= 1 << bit;
+            }
+            Damage::Truncate(length) => bytes.truncate(length.index(bytes.len())),
+            Damage::Extend => bytes.push(0),
+            Damage::Nothing => {}
+            Damage::Remove => return std::fs::remove_file(path).unwrap(),
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (any::<Index>(), 0..8_u8).prop_map(|(place, bit)| Damage::Flip(place, bit)),
+        any::<Index>().prop_map(Damage::Truncate),
+        Just(Damage::Extend),
+        Just(Damage::Remove),
+        Just(Damage::Nothing),
+    ]
+}
+
+fn staging(directory: &Path) -> PathBuf {
+    directory.join(".a.zarr.staging")
+}
+
+/// The keys of the chunks in a staging directory.
+fn stored_keys(directory: &Path) -> BTreeSet<String> {
+    let array = staging(directory).join("array");
+    if !array.exists() {
+        return BTreeSet::new();
+    }
+    files(&array).into_iter().map(|(path, _)| path.display().to_string()).collect()
+}
+
+fn sink(case: &Case, directory: &TempDir) -> ZarrSink {
+    case.sink(directory.path().join("a.zarr"))
+        .with_resume("the case")
+        .with_durability(Durability::None)
+}
+
+/// Goes on with what is left after damage; checks what is computed, and the result.
+fn check_going_on(
+    case: &Case,
+    directory: &TempDir,
+    unit_shape: &[usize],
+    expected: &[(PathBuf, Vec<u8>)],
+) -> Result<(), TestCaseError> {
+    let complete = complete_keys(directory.path());
+    let log = Log::default();
+    let (joined, stored) =
+        Blocks::new(case, &log).compute((Concatenate, sink(case, directory)), case).unwrap();
+    let missing: Vec<_> = places(case)
+        .into_iter()
+        .filter(|place| match &complete {
+            None => true,
+            Some(keys) => {
+                touched(case, unit_shape, *place).iter().any(|(key, _)| !keys.contains(key))
+            }
+        })
+        .collect();
+    prop_assert_eq!(&*log.lock().unwrap(), &missing);
+    prop_assert_eq!(&joined, &case.array());
+    prop_assert_eq!(&stored.read().unwrap(), &joined);
+    prop_assert_eq!(&files(&directory.path().join("a.zarr")), expected);
+    prop_assert_eq!(names(directory.path()), ["a.zarr"]);
+    Ok(())
+}
+
+/// The keys of the chunks that are as the journal says; none when no write can go on.
+fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
+    if !staging(directory).join("record").exists() {
+        return None;
+    }
+    let journal = std::fs::read_to_string(staging(directory).join("journal")).unwrap_or_default();
+    let noted = journal.lines().map(|line| {
+        let words: Vec<_> = line.split(' ').collect();
+        (words[0].to_owned(), words[1].parse::<usize>().unwrap(), words[2].to_owned())
+    });
+    let is_whole = |key: &str, length: usize, checksum: &str| {
+        let bytes = std::fs::read(staging(directory).join("array").join(key)).unwrap_or_default();
+        bytes.len() == length && format!("{:08x}", crc32c::crc32c(&bytes)) == checksum
+    };
+    Some(
+        noted
+            .filter(|(key, length, checksum)| is_whole(key, *length, checksum))
+            .map(|(key, ..)| key)
+            .collect(),
+    )
+}
+
+fn check(case: &Case, stops: &[Index], damages: &[(Index, Damage)]) -> Result<(), TestCaseError> {
+    let log = Log::default();
+    let blocks = Blocks::new(case, &log);
+    let whole = TempDir::new().unwrap();
+    let stored = blocks.compute(sink(case, &whole), case).unwrap();
+    let expected = files(&whole.path().join("a.zarr"));
+    let unit_shape = unit_shape(&stored);
+    // A write that cannot be resumed stores the same.
+    let plain = TempDir::new().unwrap();
+    blocks.compute(case.sink(plain.path().join("a.zarr")), case).unwrap();
+    prop_assert_eq!(&files(&plain.path().join("a.zarr")), &expected);
+
+    let directory = TempDir::new().unwrap();
+    let n_blocks = places(case).len();
+    for (i, stop) in stops.iter().enumerate() {
+        let stop = stop.index(n_blocks + 1);
+        let stopped = blocks.compute(sink(case, &directory).with_observer(stop_after(stop)), case);
+        let is_cancelled = matches!(
+            stopped,
+            Err(Error::Sequence(lazy_chunks::Error::Cancelled { blocks })) if blocks == stop
+        );
+        prop_assert!(is_cancelled, "{stopped:?}");
+        // Every chunk that was whole is there, and none besides.
+        if i == 0 && staging(directory.path()).exists() {
+            let places = places(case);
+            let late: BTreeSet<_> = places[stop..]
+                .iter()
+                .flat_map(|place| touched(case, &unit_shape, *place))
+                .collect();
+            let whole: BTreeSet<_> = places[..stop]
+                .iter()
+                .flat_map(|place| touched(case, &unit_shape, *place))
+                .filter(|chunk| !late.contains(chunk) && chunk.1)
+                .map(|(key, _)| key)
+                .collect();
+            prop_assert_eq!(&stored_keys(directory.path()), &whole);
+        }
+    }
+    let keys: Vec<_> = stored_keys(directory.path()).into_iter().collect();
+    for (place, damage) in damages.iter().filter(|_| !keys.is_empty()) {
+        let path = staging(directory.path()).join("array").join(&keys[place.index(keys.len())]);
+        if path.exists() && std::fs::metadata(&path).unwrap().len() > 0 {
+            damage.inflict(&path);
+        }
+    }
+    check_going_on(case, &directory, &unit_shape, &expected)
+}
+
+proptest! {
+    #[test]
+    fn going_on_is_as_if_nothing_had_happened(
+        case in case(),
+        stops in prop::collection::vec(any::<Index>(), 0..4),
+        damages in prop::collection::vec((any::<Index>(), damage()), 0..4),
+    ) {
+        check(&case, &stops, &damages)?;
+    }
+}

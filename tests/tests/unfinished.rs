@@ -1,0 +1,521 @@
+//! What writes leave behind that did not end: who may touch it, and what becomes of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_chunks::zarr::{
+    Checksum, Codec, Error, Existing, LocalFileSystem, MemoryStore, StoredArray, Target, ToZarr,
+    UnfinishedWrite, WriteState, ZarrSink,
+};
+use lazy_chunks::{
+    ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence,
+    SharedIndexed, TopK,
+};
+use lazy_tests::{
+    Fault, FaultyFileSystem, assert_target_refused, elements, files, names, never_computed,
+};
+use proptest::prelude::*;
+use tempfile::{TempDir, tempdir};
+
+const JOB: &str = "the job";
+
+fn array(value: i32, n_rows: usize) -> ArrayBlock {
+    ArrayBlock::from_vec([n_rows, 5], vec![value; 5 * n_rows]).unwrap()
+}
+
+/// Four blocks of two rows, of which the first to fail is `fails_at`.
+fn failing(value: i32, fails_at: usize) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
+    LazyChunkSequence::try_from_fn([2; 4], move |i| match i < fails_at {
+        true => Ok(array(value, 2)),
+        false => Err("the accelerator is gone"),
+    })
+}
+
+fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
+    failing(value, 4)
+}
+
+fn sink(target: impl Into<Target>) -> ZarrSink {
+    ZarrSink::new(target).with_chunk_shape([2, 3]).with_resume(JOB)
+}
+
+/// A directory with a write of `a.zarr` that has stored two bands of chunks.
+fn left_unfinished() -> (TempDir, PathBuf) {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    failing(2, 2).to_zarr(sink(&path)).unwrap_err();
+    assert_eq!(names(directory.path()), [".a.zarr.staging"]);
+    (directory, path)
+}
+
+fn states(target: &Path) -> Vec<WriteState> {
+    UnfinishedWrite::list(target).unwrap().iter().map(|write| write.state().clone()).collect()
+}
+
+fn resumable(chunks: u64) -> impl Fn(&WriteState) -> bool {
+    move |state| matches!(state, WriteState::Resumable { job, chunks: n, .. } if job == JOB && *n == chunks)
+}
+
+#[test]
+fn what_cannot_leave_out_blocks_cannot_be_resumed() {
+    let directory = tempdir().unwrap();
+    assert_target_refused(
+        sink(directory.path().join("a.zarr")),
+        "a.zarr cannot be resumed: a streamed sequence computes its blocks one after the other",
+    );
+    assert_eq!(names(directory.path()), [""; 0]);
+    let store = sequence(1).to_zarr(sink(Arc::new(MemoryStore::new())));
+    let message = store.unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "a write of store:/ cannot be resumed: it lies in a store, where nothing can be kept aside"
+    );
+}
+
+#[test]
+fn statistics_beside_a_resumed_write_are_of_the_whole_array() {
+    let shape = [12, 14];
+    let block = |i: usize, j: usize| elements(DType::Float32, 3, &shape, &[4 * i, 7 * j], &[4, 7]);
+    let reducers = || (MeanVariance, ArgMax::per_row(), TopK::per_row(3));
+    let blocks = NestedLazyChunkSequence::from_fn([4; 3], [7; 2], block);
+    let expected = blocks.compute(reducers()).unwrap();
+    for panics in [false, true] {
+        let directory = tempdir().unwrap();
+        let sink = || {
+            ZarrSink::new(directory.path().join("a.zarr")).with_chunk_shape([3, 5]).with_resume(JOB)
+        };
+        let computed = AtomicUsize::new(0);
+        for fails_at in [(1, 0), (2, 1), (3, 0)] {
+            let blocks = NestedLazyChunkSequence::try_from_fn([4; 3], [7; 2], |i, j| {
+                if (i, j) == fails_at {
+                    assert!(!panics, "the producer panicked");
+                    return Err("the producer failed");
+                }
+                computed.fetch_add(1, Ordering::Relaxed);
+                Ok(block(i, j))
+            });
+            match blocks.compute((reducers(), sink())) {
+                Ok((statistics, stored)) => {
+                    assert_eq!(format!("{statistics:?}"), format!("{expected:?}"), "bit for bit");
+                    let whole = elements(DType::Float32, 3, &shape, &[0, 0], &shape);
+                    assert_eq!(stored.read().unwrap(), whole);
+                }
+                Err(_) => assert!(fails_at.0 < 3),
+            }
+        }
+        // After the first failure, the chunks of rows 0 to 2 are complete, and no band has those alone; after
+        // the second, those of rows 0 to 5, and one of rows 6 to 8.
+        assert_eq!(computed.into_inner(), 2 + (2 + 2 + 1) + (2 + 2));
+    }
+}
+
+#[test]
+fn another_job_is_told_what_differs() {
+    type Change = fn(ZarrSink) -> ZarrSink;
+    let changes: [(&str, Change); 9] = [
+        ("its job is \"the job\", but now it is \"another\"", |sink| sink.with_resume("another")),
+        ("its chunk and shard settings is chunks of shape [2, 3]", |sink| {
+            sink.with_chunk_shape([2, 5])
+        }),
+        ("but now it is chunks of at most 9 bytes", |sink| sink.with_chunk_bytes(9)),
+        ("but now it is chunks of shape [2, 3] in shards of shape [2, 6]", |sink| {
+            sink.with_shard_shape([2, 6])
+        }),
+        ("its codecs is [{", |sink| sink.with_codec(Codec::None)),
+        ("its codecs is [{", |sink| {
+            sink.with_checksum(Checksum::None).with_codec(Codec::Gzip { level: 1 })
+        }),
+        ("its fill value is 0, but now it is 7", |sink| sink.with_fill_value(7_i32)),
+        ("its dimension names is null, but now it is [\"a\",\"b\"]", |sink| {
+            sink.with_dimension_names(["a", "b"])
+        }),
+        ("its attributes is null, but now it is {\"l2\":0.5}", |sink| {
+            sink.with_attribute("l2", 0.5)
+        }),
+    ];
+    let (directory, path) = left_unfinished();
+    let before = files(directory.path());
+    let never =
+        LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
+    for (message, change) in changes {
+        let error = never.to_zarr(change(sink(&path))).unwrap_err().to_string();
+        assert!(error.contains(message) && error.contains(".a.zarr.staging"), "{error}");
+        assert_eq!(files(directory.path()), before);
+    }
+    let others = [
+        (vec![2, 2, 4], "its block sizes along axis 0 is 4 × 2, but now it is 2 × 2, 1 × 4"),
+        (vec![2; 5], "its block sizes along axis 0 is 4 × 2, but now it is 5 × 2"),
+    ];
+    for (rows, message) in others {
+        let blocks = LazyChunkSequence::from_fn(rows, |_| -> ArrayBlock { panic!("computed") });
+        let error = blocks.to_zarr(sink(&path)).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let nested = NestedLazyChunkSequence::from_fn([2; 4], [5], |_, _| -> ArrayBlock { panic!() });
+    let error = nested.to_zarr(sink(&path)).unwrap_err().to_string();
+    assert!(
+        error.contains("its block sizes along axis 1 is not cut, but now it is 1 × 5"),
+        "{error}"
+    );
+    let error =
+        never.with_row_type(DType::Int32, [6]).to_zarr(sink(&path)).unwrap_err().to_string();
+    assert!(error.contains("its type of a row is int32 [5], but now it is int32 [6]"), "{error}");
+    // What was declared of nothing is found out with the first block.
+    let floats = LazyChunkSequence::from_fn([2; 4], |i| match i {
+        2 => ArrayBlock::from_vec([2, 5], vec![0.5_f32; 10]).unwrap(),
+        _ => panic!("blocks 0 and 1 are there"),
+    });
+    let error = floats.to_zarr(sink(&path)).unwrap_err().to_string();
+    assert!(error.contains("block 2 has dtype float32, but it must be int32"), "{error}");
+    assert_eq!(files(directory.path()), before);
+    sequence(2).to_zarr(sink(&path)).unwrap();
+    assert_eq!(names(directory.path()), ["a.zarr"]);
+}
+
+#[test]
+fn a_write_that_does_not_go_on_leaves_what_can_be_gone_on_with() {
+    let (directory, path) = left_unfinished();
+    let before = files(directory.path());
+    assert_target_refused(ZarrSink::new(&path), "of the job \"the job\"; go on with it");
+    assert_eq!(files(directory.path()), before);
+    for write in UnfinishedWrite::list(&path).unwrap() {
+        write.remove().unwrap();
+    }
+    assert_eq!(names(directory.path()), [""; 0]);
+    sequence(3).to_zarr(&path).unwrap();
+}
+
+#[test]
+fn what_nobody_can_go_on_with_is_removed_by_the_next_write() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    for job in [None, Some(JOB)] {
+        // What a killed process leaves of a write without a job, or before its layout is settled.
+        std::fs::create_dir_all(directory.path().join(".a.zarr.staging/array/c/0")).unwrap();
+        std::fs::write(directory.path().join(".a.zarr.staging/array/c/0/0"), "half a chunk")
+            .unwrap();
+        std::fs::write(directory.path().join(".a.zarr.lock"), "process 1 on the moon").unwrap();
+        assert_eq!(states(&path), [WriteState::Abandoned]);
+        let sink = ZarrSink::new(&path).with_existing(Existing::Replace);
+        sequence(2)
+            .to_zarr(match job {
+                Some(job) => sink.with_resume(job),
+                None => sink,
+            })
+            .unwrap();
+        assert_eq!(names(directory.path()), ["a.zarr"]);
+        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+    }
+}
+
+#[test]
+fn there_is_one_writer_at_a_time() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let process = format!("is being written by process {}", std::process::id());
+    let blocks = LazyChunkSequence::from_fn([2; 4], |_| {
+        for second in [ZarrSink::new(&path), sink(&path).with_existing(Existing::Replace)] {
+            let blocks =
+                LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("computed") });
+            let error = blocks.to_zarr(second).unwrap_err();
+            assert!(matches!(error, Error::Locked { .. }), "{error}");
+            assert!(error.to_string().contains(&process), "{error}");
+        }
+        let [write] = &UnfinishedWrite::list(directory.path()).unwrap()[..] else { panic!() };
+        let WriteState::Running { holder } = write.state() else { panic!("{write:?}") };
+        assert!(process.ends_with(holder.split(" on ").next().unwrap()), "{holder}");
+        assert!(matches!(write.clone().remove(), Err(Error::Locked { .. })));
+        // Another target is another matter.
+        sequence(1)
+            .to_zarr(
+                ZarrSink::new(directory.path().join("b.zarr")).with_existing(Existing::Replace),
+            )
+            .unwrap();
+        array(2, 2)
+    });
+    blocks.to_zarr(sink(&path)).unwrap();
+    assert_eq!(names(directory.path()), ["a.zarr", "b.zarr"]);
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+}
+
+#[test]
+fn unfinished_writes_are_listed_by_what_they_lie_in() {
+    let directory = tempdir().unwrap();
+    let group = Target::from(directory.path().join("g.zarr"));
+    sequence(1).to_zarr(group.clone().member("whole")).unwrap();
+    for member in ["b", "a"] {
+        failing(1, 1).to_zarr(sink(group.clone().member(member))).unwrap_err();
+    }
+    let new = Target::from(directory.path().join("new.zarr")).member("inner").member("a");
+    failing(1, 2).to_zarr(sink(new.clone())).unwrap_err();
+    failing(1, 3).to_zarr(sink(directory.path().join("c%2F.zarr"))).unwrap_err();
+
+    let root = directory.path().canonicalize().unwrap();
+    let listed = |target: Target| -> Vec<(PathBuf, WriteState)> {
+        let writes = UnfinishedWrite::list(target).unwrap();
+        writes.iter().map(|write| (write.target(), write.state().clone())).collect()
+    };
+    let all = listed(directory.path().into());
+    let expected = [("c%2F.zarr", 6), ("g.zarr/a", 2), ("g.zarr/b", 2), ("new.zarr/inner/a", 4)];
+    assert_eq!(all.len(), expected.len());
+    for ((target, state), (path, chunks)) in all.iter().zip(expected) {
+        assert_eq!(*target, root.join(path));
+        assert!(resumable(chunks)(state), "{state:?}");
+    }
+    assert_eq!(listed(group.clone()), all[1..3]);
+    assert_eq!(listed(group.clone().member("b")), all[2..3]);
+    assert_eq!(listed(new.clone()), all[3..]);
+    assert_eq!(listed(group.clone().member("whole")), []);
+    assert_eq!(listed(directory.path().join("nothing").into()), []);
+    assert_eq!(UnfinishedWrite::list(Arc::new(MemoryStore::new())).unwrap(), []);
+
+    // One is gone on with; the others are removed, with the group that one of them would have made.
+    sequence(1).to_zarr(sink(group.clone().member("a"))).unwrap();
+    for write in UnfinishedWrite::list(directory.path()).unwrap() {
+        write.remove().unwrap();
+    }
+    assert_eq!(names(directory.path()), ["g.zarr"]);
+    assert_eq!(names(&directory.path().join("g.zarr")), ["a", "whole", "zarr.json"]);
+}
+
+#[test]
+fn a_write_is_found_when_directories_above_its_target_were_made_meanwhile() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("new/dir/a.zarr");
+    failing(1, 2).to_zarr(sink(&path)).unwrap_err();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(resumable(4)(&states(&path)[0]));
+    let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
+        assert!(i >= 2, "blocks 0 and 1 are there");
+        array(1, 2)
+    });
+    blocks.to_zarr(sink(&path)).unwrap();
+    assert_eq!((names(directory.path()).len(), names(path.parent().unwrap()).len()), (1, 1));
+}
+
+/// Replaces an array by two renames, between which the process dies: a panic takes its place.
+fn interrupted_between_renames(resumes: bool) -> (TempDir, PathBuf) {
+    for n in 0.. {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        sequence(1).to_zarr(&path).unwrap();
+        let fault = Fault { panic: Some(n), no_exchange: true, ..Fault::default() };
+        let file_system = Arc::new(FaultyFileSystem::new(fault));
+        let target = Target::on(file_system, &path);
+        let sink = match resumes {
+            true => sink(target),
+            false => ZarrSink::new(target),
+        };
+        let replaces = sink.with_existing(Existing::Replace).with_writer_threads(1);
+        let write = || sequence(2).to_zarr(replaces.clone());
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
+        if !path.exists() {
+            assert!(written.is_err());
+            return (directory, path);
+        }
+        assert!(!matches!(written, Ok(Ok(_))), "the panic of operation {n} is the last");
+    }
+    unreachable!("the second rename is one of the operations");
+}
+
+#[test]
+fn an_interrupted_replacement_is_undone() {
+    // By a write that does not replace,
+    let (directory, path) = interrupted_between_renames(false);
+    assert_target_refused(ZarrSink::new(&path), "exists already");
+    assert_eq!(names(directory.path()), ["a.zarr"]);
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
+    // by removing what was left,
+    let (directory, path) = interrupted_between_renames(false);
+    assert_eq!(states(&path), [WriteState::Abandoned]);
+    UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();
+    assert_eq!(names(directory.path()), ["a.zarr"]);
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
+    // and by a write that goes on, and replaces it after all.
+    let (directory, path) = interrupted_between_renames(true);
+    let never = LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("all is there") });
+    let stored = never.to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
+    assert_eq!(stored.read().unwrap(), array(2, 8));
+    assert_eq!(names(directory.path()), ["a.zarr"]);
+}
+
+#[test]
+fn what_is_not_ours_in_a_staging_directory_is_never_removed() {
+    let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
+    for precious in ["kept", "something", "array/notes.txt", "array/c.txt", "old/zarr.json"] {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        sequence(1).to_zarr(&path).unwrap();
+        let file = directory.path().join(".a.zarr.staging").join(precious);
+        std::fs::create_dir_all(directory.path().join(".a.zarr.staging/array")).unwrap();
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, metadata).unwrap();
+        let before = files(directory.path());
+        let write = ZarrSink::new(&path).with_existing(Existing::Replace);
+        let error = never_computed().to_zarr(write).unwrap_err();
+        assert!(matches!(error, Error::KeptAside { .. }), "{precious}: {error}");
+        let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!() };
+        let error = left.clone().remove().unwrap_err();
+        assert!(matches!(error, Error::KeptAside { .. }), "{precious}: {error}");
+        assert_eq!(files(directory.path()), before);
+    }
+}
+
+/// The number of the operation that flushes the whole tree of a write, or one after it.
+fn fault_at(target: &Path, n: usize) -> (Arc<FaultyFileSystem>, ZarrSink) {
+    let fault = Fault { change: Some(n), ..Fault::default() };
+    let file_system = Arc::new(FaultyFileSystem::new(fault));
+    let sink = sink(Target::on(Arc::clone(&file_system), target)).with_writer_threads(1);
+    (file_system, sink.with_existing(Existing::Replace))
+}
+
+/// A fault at any operation of a write that can be resumed: the next one ends it, and only a failed flush
+/// makes it begin anew.
+#[test]
+fn a_fault_at_any_operation_is_gone_on_from() {
+    let mut n_given_up = 0;
+    for replaces in [false, true] {
+        for n in 0.. {
+            let directory = tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            if replaces {
+                sequence(1).to_zarr(&path).unwrap();
+            }
+            let (file_system, faulty) = fault_at(&path, n);
+            let written = sequence(2).to_zarr(faulty);
+            let n_changes = file_system.n_changes();
+            if let Err(error) = &written {
+                assert!(error.to_string().contains("injected fault"), "{error}");
+                let found = StoredArray::open(&path).map(|found| found.read().unwrap()).ok();
+                assert_eq!(found, replaces.then(|| array(1, 8)), "fault {n}: {error}");
+            }
+            let is_flush = matches!(written, Err(Error::Flush { .. }));
+            let n_left = UnfinishedWrite::list(&path).unwrap().len();
+            if is_flush {
+                assert_eq!(n_left, 0, "what could not be flushed is given up");
+                n_given_up += 1;
+            }
+            let computed = AtomicUsize::new(0);
+            let blocks = LazyChunkSequence::from_fn([2; 4], |_| {
+                computed.fetch_add(1, Ordering::Relaxed);
+                array(2, 2)
+            });
+            let stored = blocks.to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
+            assert_eq!(stored.read().unwrap(), array(2, 8));
+            assert_eq!(names(directory.path()), ["a.zarr"]);
+            if written.is_ok() || is_flush {
+                // Removing the staging directory may have failed, of an array that was published.
+                assert_eq!(computed.load(Ordering::Relaxed), 4);
+            }
+            if n_changes <= n {
+                break;
+            }
+        }
+    }
+    // The tree and the parent directory, of a new array and of one that is replaced.
+    assert_eq!(n_given_up, 4);
+}
+
+/// The record or the journal of an unfinished write is damaged.
+fn check_damaged(name: &str, change: impl Fn(&mut Vec<u8>)) -> Result<(), TestCaseError> {
+    let (directory, path) = left_unfinished();
+    let file = directory.path().join(".a.zarr.staging").join(name);
+    let mut bytes = std::fs::read(&file).unwrap();
+    change(&mut bytes);
+    std::fs::write(&file, bytes).unwrap();
+    let computed = AtomicUsize::new(0);
+    let blocks = LazyChunkSequence::from_fn([2; 4], |_| {
+        computed.fetch_add(1, Ordering::Relaxed);
+        array(2, 2)
+    });
+    match blocks.to_zarr(sink(&path)) {
+        Ok(stored) => {
+            prop_assert_eq!(stored.read().unwrap(), array(2, 8));
+            prop_assert_eq!(names(directory.path()), ["a.zarr"]);
+        }
+        Err(error) => {
+            prop_assert!(matches!(error, Error::BrokenRecord { .. }), "{}", error);
+            prop_assert_eq!(name, "record");
+            prop_assert_eq!(computed.load(Ordering::Relaxed), 0);
+            prop_assert_eq!(states(&path), [WriteState::Abandoned]);
+            UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();
+            prop_assert_eq!(names(directory.path()), [""; 0]);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn damaged_records_and_journals_are_not_believed(
+        name in prop::sample::select(vec!["record", "journal"]),
+        kind in 0..4,
+        places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        check_damaged(name, |bytes| {
+            for (place, byte) in &places {
+                let place = place.index(bytes.len() + 1);
+                match kind {
+                    0 if place < bytes.len() => bytes[place] = *byte,
+                    1 => bytes.truncate(place),
+                    2 => bytes.insert(place, *byte),
+                    _ => bytes.extend(bytes.clone()),
+                }
+            }
+        })?;
+    }
+}
+
+#[test]
+fn a_record_that_was_not_written_whole_is_none() {
+    for record in ["", "{", "{}\n00000000\n"] {
+        let (directory, path) = left_unfinished();
+        std::fs::write(directory.path().join(".a.zarr.staging/record"), record).unwrap();
+        // Chunks come after it, so that there can be none;
+        std::fs::remove_file(directory.path().join(".a.zarr.staging/journal")).unwrap();
+        sequence(3).to_zarr(sink(&path)).unwrap();
+        assert_eq!(names(directory.path()), ["a.zarr"]);
+    }
+    // or it is lost, and nobody can say what they are of.
+    let (directory, path) = left_unfinished();
+    std::fs::remove_file(directory.path().join(".a.zarr.staging/record")).unwrap();
+    let error = sequence(3).to_zarr(sink(&path)).unwrap_err();
+    assert!(error.to_string().contains("cannot be understood: it is missing"), "{error}");
+}
+
+#[test]
+fn what_is_published_is_not_gone_on_with() {
+    // The last operation of each removes the staging directory.
+    for replaces in [false, true] {
+        let mut last = None;
+        for n in 0.. {
+            let directory = tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            if replaces {
+                // The metadata is the same.
+                sequence(1).to_zarr(sink(&path)).unwrap();
+            }
+            let (file_system, faulty) = fault_at(&path, n);
+            let written = sequence(2).to_zarr(faulty);
+            if written.is_ok() && UnfinishedWrite::list(&path).unwrap().len() == 1 {
+                assert_eq!(states(&path), [WriteState::Abandoned]);
+                last = Some((directory, path));
+            }
+            if file_system.n_changes() <= n {
+                break;
+            }
+        }
+        let (directory, path) = last.expect("the staging directory is removed");
+        let stored = sequence(3).to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
+        assert_eq!(stored.read().unwrap(), array(3, 8));
+        assert_eq!(names(directory.path()), ["a.zarr"]);
+    }
+}
+
+#[test]
+fn an_unfinished_write_of_a_file_system_of_ones_own_is_listed() {
+    let (_directory, path) = left_unfinished();
+    let writes = UnfinishedWrite::list(Target::on(LocalFileSystem, &path)).unwrap();
+    assert!(resumable(4)(writes[0].state()), "{writes:?}");
+}
