@@ -6,9 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use lazy_chunks::zarr::{
-    Durability, Error, Existing, Result, StoredArray, UnfinishedWrite, WriteState, ZarrSink,
-};
+use lazy_chunks::zarr::{Durability, Error, Result, StoredArray, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence, Progress, Reducer,
 };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::destination::{Route, Staging, StagingPlace, absolute};
+use crate::destination::{Staging, StagingPlace, absolute};
 use crate::resume::{Journal, Record};
 use crate::target::{Resolved, ResolvedPlace};
 use crate::{EntryKind, Error, FileSystem, Result, Target};
@@ -176,25 +176,10 @@ impl UnfinishedWrite {
             return Ok(());
         }
         if !staging.is_published(&target)? {
-            settle(&staging, &target)?;
+            staging.settle(&target, true)?;
         }
         staging.remove().map_err(examine)
     }
-}
-
-/// Makes sure that a directory holds nothing but what a write of the target put there. How many groups were
-/// staged with the array is not known.
-fn settle(staging: &Staging, target: &Path) -> Result<()> {
-    let mut route = Route { root: target.to_owned(), below_root: Vec::new() };
-    let mut settled = staging.settle(&route, true);
-    while matches!(settled, Err(Error::KeptAside { .. }))
-        && let Some(name) = route.root.file_name().and_then(|name| name.to_str())
-    {
-        route.below_root.insert(0, name.to_owned());
-        route.root.pop();
-        settled = staging.settle(&route, true);
-    }
-    settled
 }
 
 /// The staging directories in a directory, if it is one.
@@ -222,12 +207,12 @@ fn places(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<StagingP
 fn state(file_system: &Arc<dyn FileSystem>, place: &StagingPlace) -> Result<WriteState> {
     let directory = place.directory();
     let staging = Staging::take(Arc::clone(file_system), place)
-        .map_err(|source| Error::Examine { path: directory.clone(), source })?;
+        .map_err(|source| Error::Examine { path: directory, source })?;
     let staging = match staging {
         Ok(staging) => staging,
         Err(holder) => return Ok(WriteState::Running { holder }),
     };
-    let journal = Journal::new(Arc::clone(file_system), directory.clone(), directory);
+    let journal = staging.journal();
     let record = match journal.record() {
         Ok(record) => record,
         Err(Error::BrokenRecord { .. }) => None,

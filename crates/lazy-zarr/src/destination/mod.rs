@@ -19,7 +19,7 @@ use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target, ZarrSink};
 
 pub(crate) use place::absolute;
-pub(crate) use staging::{Route, Staging, StagingPlace};
+pub(crate) use staging::{ARRAY, Staging, StagingPlace};
 
 /// Takes the chunks of one array and makes them visible at once.
 ///

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use zarrs::storage::ReadableStorage;
 
 use super::place::{absolute, check_movable, staging_parent};
-use super::staging::{ARRAY, OLD, Route, Staging, StagingPlace};
+use super::staging::{ARRAY, OLD, Staging, StagingPlace};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::resume::{Journal, Record};
@@ -27,9 +27,13 @@ pub(crate) struct Staged {
     file_system: Arc<dyn FileSystem>,
     /// The target as the user named it.
     target: Target,
-    route: Route,
-    /// Whether the route's root is a member of a group that is there.
+    /// Where the outermost group is to be that is staged with the array; the array's own path when
+    /// none is.
+    root: PathBuf,
+    /// Whether the root is a member of a group that is there.
     is_member: bool,
+    /// The names that lead from that group to the array: of the groups within it, and of the array.
+    below_root: Vec<String>,
     staging: Staging,
     replaces: bool,
     durability: Durability,
@@ -98,19 +102,28 @@ impl Staged {
             source,
         })?;
         let parent = staging_parent(&*file_system, target, &ancestor)?;
-        let route = Route { root, below_root };
-        let array = route.array();
-        let place = match StagingPlace::begun(&*file_system, &array)? {
-            Some(begun) => begun,
-            None => StagingPlace::new(&parent, &array).ok_or_else(|| {
-                not_writable(&parent, io::Error::other("a target has a name; this one is a root"))
-            })?,
-        };
-        let staging = Staging::take(Arc::clone(&file_system), &place)
-            .map_err(|source| not_writable(&place.parent, source))?
-            .map_err(|holder| Error::Locked { target: target.to_string(), holder })?;
+        let array = array_below(root.clone(), &below_root);
+        let place = StagingPlace::new(&parent, &array).ok_or_else(|| {
+            not_writable(&parent, io::Error::other("it is a root; name a target below it"))
+        })?;
         let is_durable = sink.durability == Durability::Full;
-        let record = staging.take_over(&route, is_durable)?;
+        let take = |place: &StagingPlace| -> Result<(Staging, Option<Record>)> {
+            let staging = Staging::take(Arc::clone(&file_system), place)
+                .map_err(|source| not_writable(&place.parent, source))?
+                .map_err(|holder| Error::Locked { target: target.to_string(), holder })?;
+            let record = staging.take_over(&array, is_durable)?;
+            Ok((staging, record))
+        };
+        let (mut staging, mut record) = take(&place)?;
+        for other in place.others(&*file_system, &array)? {
+            // One of another job is no obstacle there, and is left for its owner.
+            let (other, Some(found)) = take(&other)? else { continue };
+            if record.is_none() && sink.job.as_ref() == Some(&found.job) {
+                (staging, record) = (other, Some(found));
+            } else if record.as_ref() == Some(&found) {
+                other.remove().map_err(|source| not_writable(other.directory(), source))?;
+            }
+        }
         if let (Some(record), None) = (&record, &sink.job) {
             return Err(Error::Unfinished {
                 target: target.to_string(),
@@ -119,20 +132,17 @@ impl Staged {
             });
         }
         // Since it was looked at, another write may have published; or one that was interrupted was undone.
-        let node = check(&route.root)?;
+        let node = check(&root)?;
         if record.is_none() {
             staging.create().map_err(|source| not_writable(&place.parent, source))?;
         }
-        let journal = sink.job.as_ref().map(|_| {
-            let array = route.array_below(staging.directory().join(ARRAY));
-            let directory = staging.directory().to_owned();
-            Arc::new(Journal::new(Arc::clone(&file_system), directory, array))
-        });
+        let journal = sink.job.as_ref().map(|_| Arc::new(staging.journal()));
         let staged = Staged {
             file_system,
             target: target.clone(),
-            route,
+            root,
             is_member,
+            below_root,
             staging,
             replaces: node != Node::Vacant,
             durability: sink.durability,
@@ -152,14 +162,22 @@ impl Staged {
         self.end.store(end as u8, Ordering::Relaxed);
     }
 
-    /// What takes the root's place: the outermost staged group, or the array.
-    fn staged_root(&self) -> PathBuf {
+    /// Where the array is until it is complete.
+    fn unfinished(&self) -> PathBuf {
         self.staging.directory().join(ARRAY)
     }
 
-    /// Where the array is until it is published.
+    /// What takes the root's place: the outermost staged group, or the array.
+    fn staged_root(&self) -> PathBuf {
+        match self.below_root.len() {
+            0 => self.unfinished(),
+            n_names => self.staging.groups(n_names),
+        }
+    }
+
+    /// Where the array is when it is complete, until it is published.
     fn unpublished(&self) -> PathBuf {
-        self.route.array_below(self.staged_root())
+        array_below(self.staged_root(), &self.below_root)
     }
 
     fn write(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
@@ -182,14 +200,14 @@ impl Staged {
     fn check_again(&self) -> Result<()> {
         let file_system = &*self.file_system;
         if self.is_member {
-            let group = self.route.root.parent().unwrap_or(&self.route.root);
+            let group = self.root.parent().unwrap_or(&self.root);
             let node = node_at_path(file_system, group)?;
             if is_missing_group(&self.target, node, &group.display())? {
                 let gone = io::Error::new(io::ErrorKind::NotFound, "its group is gone");
                 return Err(self.unmoved(gone));
             }
         }
-        self.route.root.ancestors().skip(1).try_for_each(|above| {
+        self.root.ancestors().skip(1).try_for_each(|above| {
             let node = zarr_node_at_path(file_system, above)?;
             check_ancestor(&self.target, node, &above.display())
         })
@@ -197,7 +215,7 @@ impl Staged {
 
     /// A new array appears, or the outermost of its groups that are not there yet.
     fn move_to_target(&self) -> Result<()> {
-        let (mut from, mut to) = (self.staged_root(), self.route.root.clone());
+        let (mut from, mut to) = (self.staged_root(), self.root.clone());
         let parent = to.parent().unwrap_or(&to).to_owned();
         let unmoved = |source| self.unmoved(source);
         // The directories whose entries change: that of the array, and where it is made.
@@ -210,7 +228,7 @@ impl Staged {
             changed.push(above.to_owned());
         }
         self.file_system.create_directories(&parent).map_err(unmoved)?;
-        for name in &self.route.below_root {
+        for name in &self.below_root {
             let Err(error) = self.file_system.rename_directory(&from, &to) else {
                 return self.flush_entries(&changed, || self.move_back(&from, &to));
             };
@@ -234,7 +252,7 @@ impl Staged {
     /// An array that is replaced is the root, since the groups that hold it are there.
     fn exchange_with_target(&self) -> Result<()> {
         let unpublished = self.unpublished();
-        let exchange = || self.file_system.exchange_directories(&unpublished, &self.route.root);
+        let exchange = || self.file_system.exchange_directories(&unpublished, &self.root);
         match exchange() {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 return self.replace_by_two_renames();
@@ -248,7 +266,7 @@ impl Staged {
                 Err(source) => Err(self.left_aside(unpublished, source)),
             };
         }
-        let parent = self.route.root.parent().unwrap_or(&self.route.root).to_owned();
+        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
         self.flush_entries(&[parent], || exchange().map_err(|_| Some(unpublished.clone())))
     }
 
@@ -256,7 +274,7 @@ impl Staged {
     fn replace_by_two_renames(&self) -> Result<()> {
         let (unpublished, old) = (self.unpublished(), self.staging.directory().join(OLD));
         let file_system = &*self.file_system;
-        match node_at_path(file_system, &self.route.root)? {
+        match node_at_path(file_system, &self.root)? {
             Node::Array => {}
             _ => return Err(self.unmoved(io::Error::other("it is no longer a Zarr array"))),
         }
@@ -264,20 +282,18 @@ impl Staged {
         let directory = self.staging.directory().to_owned();
         let above_staging = directory.parent().unwrap_or(&directory).to_owned();
         self.flush_entries(&[above_staging], || Ok(()))?;
-        file_system
-            .rename_directory(&self.route.root, &old)
-            .map_err(|source| self.unmoved(source))?;
-        let back = || file_system.rename_directory(&old, &self.route.root);
-        if let Err(error) = file_system.rename_directory(&unpublished, &self.route.root) {
+        file_system.rename_directory(&self.root, &old).map_err(|source| self.unmoved(source))?;
+        let back = || file_system.rename_directory(&old, &self.root);
+        if let Err(error) = file_system.rename_directory(&unpublished, &self.root) {
             return match back() {
                 Ok(()) => Err(self.unmoved(error)),
                 Err(source) => Err(self.left_aside(old, source)),
             };
         }
-        let parent = self.route.root.parent().unwrap_or(&self.route.root).to_owned();
+        let parent = self.root.parent().unwrap_or(&self.root).to_owned();
         self.flush_entries(&[parent, directory], || {
             file_system
-                .rename_directory(&self.route.root, &unpublished)
+                .rename_directory(&self.root, &unpublished)
                 .and_then(|()| back())
                 .map_err(|_| Some(old.clone()))
         })
@@ -313,7 +329,7 @@ impl Staged {
 
 impl Destination for Staged {
     fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        self.write(self.unpublished().join(key), &bytes)?;
+        self.write(self.unfinished().join(key), &bytes)?;
         match &self.journal {
             Some(journal) => journal.note(key, &bytes),
             None => Ok(()),
@@ -321,17 +337,19 @@ impl Destination for Staged {
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
-        let mut group = self.staged_root();
-        for name in &self.route.below_root {
-            self.write(group.join("zarr.json"), &group_metadata())?;
-            group.push(name);
-        }
-        let unpublished = self.unpublished();
-        self.write(unpublished.join("zarr.json"), metadata)?;
+        let unfinished = self.unfinished();
+        self.write(unfinished.join("zarr.json"), metadata)?;
+        let failed = |source| Error::Write { path: unfinished.clone(), source };
         if self.journal.is_some() {
-            self.staging
-                .seal(&unpublished)
-                .map_err(|source| Error::Write { path: unpublished, source })?;
+            self.staging.seal(&unfinished).map_err(failed)?;
+        }
+        if !self.below_root.is_empty() {
+            let mut group = self.staged_root();
+            for name in &self.below_root {
+                self.write(group.join("zarr.json"), &group_metadata())?;
+                group.push(name);
+            }
+            self.file_system.rename_directory(&unfinished, &group).map_err(failed)?;
         }
         if self.durability == Durability::None {
             return Ok(());
@@ -361,10 +379,15 @@ impl Destination for Staged {
     }
 
     fn reader(&self) -> (ReadableStorage, String) {
-        let path = self.route.array();
+        let path = array_below(self.root.clone(), &self.below_root);
         let store = DirectoryStore::new(Arc::clone(&self.file_system), path);
         (Arc::new(store), "/".to_owned())
     }
+}
+
+/// Where an array is, when the outermost of its groups, or it, is at `root`.
+fn array_below(root: PathBuf, below_root: &[String]) -> PathBuf {
+    below_root.iter().fold(root, |path, name| path.join(name))
 }
 
 impl Drop for Staged {

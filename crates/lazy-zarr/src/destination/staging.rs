@@ -7,11 +7,15 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::node::{Node, zarr_node_at_path};
 use crate::resume::{self, Journal, Record};
 use crate::{DirectoryId, EntryKind, Error, FileLock, FileSystem, Result};
 
-/// What takes the place of the target's outermost group that is not there, or of the array.
-pub(super) const ARRAY: &str = "array";
+/// The array, until it is complete; and in the end, when no group is made for it.
+pub(crate) const ARRAY: &str = "array";
+/// The outermost group that is made for the array, with all that is in it: its name goes on with how many
+/// names lead from there to the array.
+const GROUPS: &str = "groups-";
 /// What was at the target, between the two renames of a replacement.
 pub(super) const OLD: &str = "old";
 /// The identity of the array that is about to be published.
@@ -57,22 +61,25 @@ impl StagingPlace {
             .then(|| StagingPlace { parent: parent.to_owned(), name: name.to_owned() })
     }
 
-    /// Where a write of the array has begun, whatever has been made above the array since; nothing when
-    /// none has.
-    pub(super) fn begun(
+    /// Where else writes of the array have begun: where directories above it were made since, or came back
+    /// with the power.
+    pub(super) fn others(
+        &self,
         file_system: &dyn FileSystem,
         array: &Path,
-    ) -> Result<Option<StagingPlace>> {
-        for parent in array.ancestors().skip(1) {
-            if let Some(place) = StagingPlace::new(parent, array) {
-                let directory = place.directory();
-                let examine = |source| Error::Examine { path: directory.clone(), source };
-                if file_system.kind(&directory).map_err(examine)? == Some(EntryKind::Directory) {
-                    return Ok(Some(place));
-                }
+    ) -> Result<Vec<StagingPlace>> {
+        let mut others = Vec::new();
+        let places = array.ancestors().skip(1);
+        let places = places.filter_map(|parent| StagingPlace::new(parent, array));
+        for place in places.filter(|place| place != self) {
+            let directory = place.directory();
+            match file_system.kind(&directory) {
+                Ok(Some(EntryKind::Directory)) => others.push(place),
+                Ok(_) => {}
+                Err(source) => return Err(Error::Examine { path: directory, source }),
             }
         }
-        Ok(None)
+        Ok(others)
     }
 
     pub(crate) fn directory(&self) -> PathBuf {
@@ -145,18 +152,13 @@ impl Staging {
 
     /// What an earlier write had written down, once what it had begun to do to the target is brought to an
     /// end. What of it nobody can use is removed.
-    pub(super) fn take_over(&self, route: &Route, is_durable: bool) -> Result<Option<Record>> {
+    pub(super) fn take_over(&self, array: &Path, is_durable: bool) -> Result<Option<Record>> {
         if !self.is_there()? {
             return Ok(None);
         }
-        self.settle(route, is_durable)?;
-        let journal = Journal::new(
-            Arc::clone(&self.file_system),
-            self.directory.clone(),
-            route.array_below(self.directory.join(ARRAY)),
-        );
-        if !self.is_published(&route.array())?
-            && let Some(record) = journal.record()?
+        self.settle(array, is_durable)?;
+        if !self.is_published(array)?
+            && let Some(record) = self.journal().record()?
         {
             return Ok(Some(record));
         }
@@ -166,41 +168,65 @@ impl Staging {
 
     /// Undoes a replacement that was interrupted between its renames, and makes sure that what is left is
     /// an unfinished array, or one that was replaced, and nothing else.
-    pub(crate) fn settle(&self, route: &Route, is_durable: bool) -> Result<()> {
+    pub(crate) fn settle(&self, target: &Path, is_durable: bool) -> Result<()> {
         let file_system = &*self.file_system;
         let examine = |source| self.unexamined(source);
-        let exists = |path: &Path| file_system.kind(path).map(|kind| kind.is_some());
-        let (old, staged) = (self.directory.join(OLD), self.directory.join(ARRAY));
+        let exists =
+            |path: &Path| file_system.kind(path).map(|kind| kind.is_some()).map_err(examine);
         let names = file_system.list(&self.directory).map_err(examine)?;
-        let known = [ARRAY, OLD, SEALED].into_iter().chain(resume::NAMES);
-        if !names.iter().all(|name| known.clone().any(|known| name == known)) {
-            return Err(self.kept_aside(route));
+        for name in names {
+            if let Some(n_names) = name.to_str().and_then(number_of_names) {
+                self.take_out_of_groups(&self.groups(n_names), n_names, target).map_err(examine)?;
+            } else if !is_known(&name) {
+                return Err(self.kept_aside(target));
+            }
         }
-        if exists(&old).map_err(examine)? {
-            if !exists(&route.root).map_err(examine)? {
-                let parent = route.root.parent().unwrap_or(&route.root);
+        let (old, array) = (self.directory.join(OLD), self.directory.join(ARRAY));
+        if exists(&old)? {
+            if !exists(target)? {
+                let parent = target.parent().unwrap_or(target);
                 file_system
-                    .rename_directory(&old, &route.root)
+                    .rename_directory(&old, target)
                     .and_then(|()| match is_durable {
                         true => file_system.sync_directory(parent),
                         false => Ok(()),
                     })
                     .map_err(examine)?;
-            } else if exists(&staged).map_err(examine)? {
-                return Err(self.kept_aside(route));
+            } else if exists(&array)? {
+                return Err(self.kept_aside(target));
             } else {
                 file_system.remove_directory(&old).map_err(examine)?;
             }
         }
-        match route.is_array_or_part(file_system, &staged).map_err(examine)? {
-            true => Ok(()),
-            false => Err(self.kept_aside(route)),
+        if exists(&array)? && !is_array_or_part(file_system, &array)? {
+            return Err(self.kept_aside(target));
         }
+        Ok(())
     }
 
-    fn kept_aside(&self, route: &Route) -> Error {
-        let array = route.array();
-        Error::KeptAside { target: array.display().to_string(), directory: self.directory.clone() }
+    /// Puts an array that was complete back to where it was before groups were made for it, which are there
+    /// now, or will be others.
+    fn take_out_of_groups(&self, groups: &Path, n_names: usize, target: &Path) -> io::Result<()> {
+        let outside = target.ancestors().nth(n_names).unwrap_or(target);
+        let staged = groups.join(target.strip_prefix(outside).unwrap_or(target));
+        if self.file_system.kind(&staged)?.is_some() {
+            self.file_system.rename_directory(&staged, &self.directory.join(ARRAY))?;
+        }
+        self.file_system.remove_directory(groups)
+    }
+
+    /// Where the outermost group is staged from which so many names lead to the array.
+    pub(super) fn groups(&self, n_names: usize) -> PathBuf {
+        self.directory.join(format!("{GROUPS}{n_names}"))
+    }
+
+    /// What is written down of a write beside its chunks.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal::new(Arc::clone(&self.file_system), self.directory.clone())
+    }
+
+    fn kept_aside(&self, target: &Path) -> Error {
+        Error::KeptAside { target: target.display().to_string(), directory: self.directory.clone() }
     }
 
     /// Whether the array in this directory has become the one at its target.
@@ -246,48 +272,27 @@ impl Staging {
     }
 }
 
-/// Where an array goes.
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    /// Where the outermost group is to be that is staged with the array; the array's own path when none
-    /// is.
-    pub(crate) root: PathBuf,
-    /// The names that lead from that group to the array: of the groups within it, and of the array.
-    pub(crate) below_root: Vec<String>,
+/// Whether this is a name of what a write puts into its staging directory.
+fn is_known(name: &OsStr) -> bool {
+    [ARRAY, OLD, SEALED].into_iter().chain(resume::NAMES).any(|known| name == known)
 }
 
-impl Route {
-    /// Where the array is to be.
-    pub(crate) fn array(&self) -> PathBuf {
-        self.array_below(self.root.clone())
-    }
+/// How many names lead from a staged group of this name to the array.
+fn number_of_names(name: &str) -> Option<usize> {
+    name.strip_prefix(GROUPS)?.parse().ok()
+}
 
-    /// Where it is when the root, or what takes its place, is at `root`.
-    pub(crate) fn array_below(&self, root: PathBuf) -> PathBuf {
-        self.below_root.iter().fold(root, |path, name| path.join(name))
+/// Whether a directory holds nothing but what a write puts there, or an array that it replaced.
+fn is_array_or_part(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
+    match zarr_node_at_path(file_system, path) {
+        Ok(Some(node)) => return Ok(node == Node::Array),
+        // The metadata was being written.
+        Ok(None) | Err(Error::BrokenMetadata { .. }) => {}
+        Err(error) => return Err(error),
     }
-
-    /// Whether there lies nothing at `staged` but what a write puts there, or an array that it replaced.
-    fn is_array_or_part(&self, file_system: &dyn FileSystem, staged: &Path) -> io::Result<bool> {
-        let mut path = staged.to_owned();
-        let names = self.below_root.iter().map(String::as_str);
-        for below in names.chain(["c"]) {
-            if file_system.kind(&path)?.is_none() {
-                return Ok(true);
-            }
-            let has_array =
-                |name: &str| file_system.kind(&path.join(name)).map(|kind| kind.is_some());
-            if below == "c" && (has_array("zarr.json")? || has_array(".zarray")?) {
-                return Ok(true);
-            }
-            let names = file_system.list(&path)?;
-            if !names.iter().all(|name| name == below || name == "zarr.json") {
-                return Ok(false);
-            }
-            path.push(below);
-        }
-        Ok(true)
-    }
+    let names = file_system.list(path);
+    let names = names.map_err(|source| Error::Examine { path: path.to_owned(), source })?;
+    Ok(names.iter().all(|name| name == "c" || name == "zarr.json"))
 }
 
 /// What the lock says of this process.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::Record;
+use crate::destination::ARRAY;
 use crate::{Durability, EntryKind, Error, FileSystem, Result};
 
 /// The record and the journal in a staging directory.
@@ -17,8 +18,6 @@ pub(crate) struct Journal {
     file_system: Arc<dyn FileSystem>,
     /// The staging directory.
     directory: PathBuf,
-    /// Where the array lies below it.
-    array: PathBuf,
     /// One line is appended at a time.
     appending: Mutex<()>,
     /// Whether there is a record.
@@ -46,15 +45,10 @@ const LONGEST_LINE: usize = 1024;
 const PART: u64 = 1 << 20;
 
 impl Journal {
-    pub(crate) fn new(
-        file_system: Arc<dyn FileSystem>,
-        directory: PathBuf,
-        array: PathBuf,
-    ) -> Journal {
+    pub(crate) fn new(file_system: Arc<dyn FileSystem>, directory: PathBuf) -> Journal {
         Journal {
             file_system,
             directory,
-            array,
             appending: Mutex::new(()),
             has_begun: AtomicBool::new(false),
         }
@@ -78,13 +72,12 @@ impl Journal {
     pub(crate) fn record(&self) -> Result<Option<Record>> {
         let path = self.directory.join(RECORD);
         let examine = |source| Error::Examine { path: path.clone(), source };
-        let record = match self.file_system.kind(&path).map_err(examine)? {
-            Some(EntryKind::File) => {
-                Record::from_text(&self.file_system.read(&path, 0, None).map_err(examine)?)
-            }
-            _ => Err("it is missing".to_owned()),
-        };
-        match record {
+        // It is flushed before there is anything else, so that where it is missing, it was being removed.
+        if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
+            return Ok(None);
+        }
+        let text = self.file_system.read(&path, 0, None).map_err(examine)?;
+        match Record::from_text(&text) {
             Ok(record) => Ok(Some(record)),
             // It had yet to be written, and no chunk came after it.
             Err(_) if self.is_empty()? => Ok(None),
@@ -175,7 +168,7 @@ impl Journal {
 
     /// The bytes of a chunk, if they are what was noted of it.
     pub(super) fn read(&self, key: &str, entry: Entry) -> Option<Bytes> {
-        let path = self.array.join(key);
+        let path = self.directory.join(ARRAY).join(key);
         // What cannot be read is computed again.
         if self.file_system.size(&path).ok()? != entry.length {
             return None;
@@ -228,8 +221,7 @@ mod tests {
     use crate::LocalFileSystem;
 
     fn journal(directory: &Path) -> Journal {
-        let directory = directory.to_owned();
-        Journal::new(Arc::new(LocalFileSystem), directory.clone(), directory.join("array"))
+        Journal::new(Arc::new(LocalFileSystem), directory.to_owned())
     }
 
     #[test]
