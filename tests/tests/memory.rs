@@ -1,7 +1,11 @@
 //! A write's memory stays below its published bound, and does not grow with the array.
 
+use std::ops::ControlFlow;
+
 use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, BlockSizes, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence};
+use lazy_chunks::{
+    ArrayBlock, BlockSizes, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, Progress,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -130,8 +134,8 @@ impl Write {
         if self.block[1] == self.width { Cut::Rows } else { Cut::RowsAndColumns }
     }
 
-    /// The peak of memory above what there was before, for an array of so many rows.
-    fn peak(&self, n_rows: usize, sink: ZarrSink) -> usize {
+    /// The block sizes along both axes, of an array of so many rows.
+    fn sizes(&self, n_rows: usize) -> (BlockSizes, BlockSizes) {
         let rows = match self.block[0] {
             0 => BlockSizes::from(vec![0; n_rows]),
             size => BlockSizes::uniform(n_rows, size),
@@ -140,7 +144,12 @@ impl Write {
         let mut columns = vec![0; usize::from(self.cut() == Cut::RowsAndColumns)];
         let sizes = BlockSizes::uniform(self.width, self.block[1]);
         columns.extend((0..sizes.n_blocks()).map(|j| sizes.size(j)));
-        let columns = BlockSizes::from(columns);
+        (rows, BlockSizes::from(columns))
+    }
+
+    /// The peak of memory above what there was before, for an array of so many rows.
+    fn peak(&self, n_rows: usize, sink: ZarrSink) -> usize {
+        let (rows, columns) = self.sizes(n_rows);
         let block = &|i: usize, j: usize| {
             let shape = [rows.size(i), columns.size(j)];
             noise(shape, (i * columns.n_blocks() + j) as u32)
@@ -160,13 +169,35 @@ impl Write {
         };
         ALLOCATOR.peak_usage() - before
     }
+
+    /// The same, of a write that goes on with one that was stopped late, as if with a function of any block.
+    fn peak_of_going_on(&self, n_rows: usize, sink: &ZarrSink) -> usize {
+        let (rows, columns) = self.sizes(n_rows);
+        let n_blocks = rows.n_blocks() * columns.n_blocks();
+        let block = &|i: usize, j: usize| {
+            let shape = [rows.size(i), columns.size(j)];
+            noise(shape, (i * columns.n_blocks() + j) as u32)
+        };
+        let write = |sink: ZarrSink| match self.cut() {
+            Cut::Rows => LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0)).to_zarr(sink),
+            Cut::RowsAndColumns => {
+                NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), block).to_zarr(sink)
+            }
+        };
+        let stop = move |progress: &Progress| match progress.blocks > n_blocks * 9 / 10 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        write(sink.clone().with_observer(stop)).unwrap_err();
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        write(sink.clone()).unwrap();
+        ALLOCATOR.peak_usage() - before
+    }
 }
 
-fn bound_of(write: &Write, codec: Codec, checksum: Checksum) -> usize {
-    let sink = ZarrSink::new("unused").with_writer_threads(2);
-    (write.sink)(sink.with_codec(codec).with_checksum(checksum))
-        .memory_bound(write.cut(), DType::Float32, &[write.width], &write.block)
-        .unwrap()
+fn bound_of(write: &Write, sink: &ZarrSink) -> usize {
+    sink.memory_bound(write.cut(), DType::Float32, &[write.width], &write.block).unwrap()
 }
 
 // One test, since the allocator counts for the whole process.
@@ -175,17 +206,17 @@ fn memory_stays_below_its_bound() {
     let directory = tempfile::tempdir().unwrap();
     for write in &WRITES {
         for (codec, checksum) in CODECS {
-            let bound = bound_of(write, codec, checksum);
+            let sink = |name: &str| {
+                let sink = ZarrSink::new(directory.path().join(name)).with_writer_threads(2);
+                (write.sink)(sink.with_codec(codec).with_checksum(checksum))
+            };
+            let bound = bound_of(write, &sink("unused"));
             let producers_own = 4 * write.block[0] * write.block[1];
             let mut highest = 0;
             // Long enough for every chunk that can be open, and much longer.
             for n_rows in [1000, 8000] {
                 let name = format!("{} {codec:?} {checksum:?} {n_rows}", write.name);
-                let sink = ZarrSink::new(directory.path().join(&name))
-                    .with_writer_threads(2)
-                    .with_codec(codec)
-                    .with_checksum(checksum);
-                let peak = write.peak(n_rows, (write.sink)(sink));
+                let peak = write.peak(n_rows, sink(&name));
                 println!("{name}: {} KiB of {} KiB", peak >> 10, (bound + producers_own) >> 10);
                 assert!(
                     peak <= bound + producers_own,
@@ -198,6 +229,18 @@ fn memory_stays_below_its_bound() {
                 "{}: the bound of {bound} bytes is far from the peak of {highest}",
                 write.name
             );
+            if write.block[0] > 0 {
+                let name = format!("{} {codec:?} {checksum:?}, gone on", write.name);
+                let sink = sink(&name).with_resume("noise");
+                let bound = bound_of(write, &sink);
+                let peak = write.peak_of_going_on(8000, &sink);
+                println!("{name}: {} KiB of {} KiB", peak >> 10, (bound + producers_own) >> 10);
+                assert!(
+                    peak <= bound + producers_own,
+                    "{name}: {peak} bytes, but the bound is {bound}"
+                );
+                assert!(bound <= 10 * peak, "{name}: the bound of {bound} is far from {peak}");
+            }
         }
     }
 }

@@ -374,6 +374,10 @@ impl ZarrSink {
     /// more for gzip and checksums. Automatic chunks take two more and a block, until they are settled;
     /// where there are shards, they count instead of chunks. It does not depend on the number of rows.
     ///
+    /// A write that [goes on](Self::with_resume) with an earlier one takes as much again for the chunks that
+    /// are read back, and 256 KiB for the journal; above the bound come 50 bytes for each chunk that is
+    /// complete.
+    ///
     /// # Errors
     ///
     /// When the sink's settings make no sense, or do not fit the array: those of the settings' methods.
@@ -413,6 +417,7 @@ impl ZarrSink {
             dtype,
             row_shape,
             block_shape,
+            resumes: self.job.is_some(),
         }))
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) row_shape: &'a [usize],
     /// The shape of the first and the largest block.
     pub(crate) block_shape: &'a [usize],
+    /// Whether chunks of an earlier write may be read back.
+    pub(crate) resumes: bool,
 }
 
 /// What is allocated beside blocks and chunks, once and per thread.
@@ -24,6 +26,9 @@ const SLACK: usize = 64 << 10;
 
 /// What a block takes beside its elements while it is kept.
 pub(crate) const BLOCK_OVERHEAD: usize = 320;
+
+/// The part of the journal that is in memory while it is read, and what of it is taken apart.
+const JOURNAL: usize = 256 << 10;
 
 /// The bytes of a chunk in the index of its shard, while that is made and encoded.
 const INDEX_ENTRY: usize = 48;
@@ -76,12 +81,26 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
     // Per thread one that waits and one that is encoded; and one that is being padded.
     let in_flight = 2 * write.n_threads + 1;
-    let n_units = units_per_row.saturating_add(spanned).saturating_add(in_flight);
+    let open = units_per_row.saturating_add(spanned);
     let encoding = encoding(write, layout, unit).saturating_add(SLACK);
-    n_units
+    let writing = open
+        .saturating_add(in_flight)
         .saturating_mul(unit)
         .saturating_add(encoding.saturating_mul(write.n_threads))
-        .saturating_add(SLACK)
+        .saturating_add(SLACK);
+    if !write.resumes {
+        return writing;
+    }
+    // Chunks are kept for the blocks that touch them, as those that are open; one is read and decoded, which
+    // takes no more than encoding it; and a block is made of them.
+    let reading = open
+        .saturating_add(1)
+        .saturating_mul(unit)
+        .saturating_add(write.codec.encoded_bytes(unit))
+        .saturating_add(encoding)
+        .saturating_add(n_bytes(write.dtype, write.block_shape))
+        .saturating_add(JOURNAL);
+    writing.saturating_add(reading)
 }
 
 /// What a thread allocates to encode a chunk or a shard, beside it.

@@ -42,7 +42,7 @@ pub(super) struct Entry {
 /// More bytes than a line has; what is longer is no line.
 const LONGEST_LINE: usize = 1024;
 /// The bytes of the journal that are in memory at a time.
-const PART: u64 = 1 << 20;
+const PART: u64 = 64 << 10;
 
 impl Journal {
     pub(crate) fn new(file_system: Arc<dyn FileSystem>, directory: PathBuf) -> Journal {
