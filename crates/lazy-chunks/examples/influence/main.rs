@@ -13,6 +13,8 @@
 //!
 //! `cargo run --release --example influence [DIRECTORY] [--in-memory]`
 //!
+//! Ctrl-C stops it in order, and the same command goes on with what it stored.
+//!
 //! With `--in-memory` the values are aggregated in memory as well, and written to `values.f64` as
 //! they are there, to compare the stored array with.
 
@@ -21,21 +23,26 @@ mod logistic;
 mod shared;
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{
-    ArrayBlock, BlockSizes, LazyChunkSequence, NdarrayConverter, NestedLazyChunkSequence,
-    NestedSource, SharedIndexed,
+    ArrayBlock, LazyChunkSequence, NdarrayConverter, NestedLazyChunkSequence, SharedIndexed,
 };
 use ndarray::{Array2, Axis};
 
 use logistic::LogisticRegression;
 use shared::digits::Digits;
 use shared::experiment::{Experiment, batches};
+use shared::stop;
 
 const L2: f64 = 1e-3;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    stop::run(find_flipped_labels)
+}
+
+fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     let experiment = Experiment::from_arguments("target/influence", &[("l2", L2)])?;
     let Experiment { train, test, .. } = &experiment;
     let model = LogisticRegression::fit(train, L2)?;
@@ -62,38 +69,16 @@ fn influence_values<'a>(
     model: &'a LogisticRegression,
     train: &'a Digits,
     factors: &StoredArray,
-) -> Result<NestedLazyChunkSequence<'a, ArrayBlock>, Box<dyn Error>> {
-    let factors = factors.sequence(batches(factors.shape()[0]))?;
-    let factors = factors.to_tensors::<Array2<f64>, _>(NdarrayConverter);
-    let columns = batches(train.len());
-    let values = NestedLazyChunkSequence::from_source(Values { model, train, factors, columns });
+) -> Result<NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>, Box<dyn Error>> {
+    let (rows, columns) = (batches(factors.shape()[0]), batches(train.len()));
+    let factors = factors.sequence(rows.clone())?.to_tensors::<Array2<f64>, _>(NdarrayConverter);
+    // A batch of factors is read for every block of its band. So each block can be had by itself, and a
+    // run that goes on with an earlier one computes only those that are missing.
+    let values = NestedLazyChunkSequence::try_from_fn(rows, columns.clone(), move |i, j| {
+        let gradients = model.gradients(train, columns.range(j));
+        factors.block(i).map(|factors| factors.dot(&gradients.t()))
+    });
     Ok(values.convert(NdarrayConverter))
-}
-
-/// The bands of the values: each reads a batch of factors once.
-struct Values<'a> {
-    model: &'a LogisticRegression,
-    train: &'a Digits,
-    factors: LazyChunkSequence<'static, Array2<f64>, SharedIndexed>,
-    columns: BlockSizes,
-}
-
-impl NestedSource for Values<'_> {
-    type Block = Array2<f64>;
-    type Error = lazy_chunks::Error;
-
-    fn bands(
-        &self,
-    ) -> impl Iterator<Item = lazy_chunks::Result<impl Iterator<Item = lazy_chunks::Result<Array2<f64>>>>>
-    {
-        self.factors.blocks().map(move |factors| {
-            let factors = factors?;
-            Ok((0..self.columns.n_blocks()).map(move |j| {
-                let gradients = self.model.gradients(self.train, self.columns.range(j));
-                Ok(factors.dot(&gradients.t()))
-            }))
-        })
-    }
 }
 
 /// The influence of digits on their own loss.

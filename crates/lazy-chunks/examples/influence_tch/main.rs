@@ -14,6 +14,8 @@
 //! asks for it.
 //!
 //! `cargo run --release --example influence_tch --features tch [-- DIRECTORY --in-memory]`
+//!
+//! Ctrl-C stops it in order, and the same command goes on with what it stored.
 
 mod conjugate_gradients;
 mod gauss_newton;
@@ -27,6 +29,7 @@ mod shared;
 mod tests;
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use lazy_chunks::tch::TchConverter;
 use lazy_chunks::{LazyChunkSequence, NestedLazyChunkSequence};
@@ -36,6 +39,7 @@ use conjugate_gradients::solve;
 use gauss_newton::GaussNewton;
 use network::Network;
 use shared::experiment::{Experiment, SEED, batches};
+use shared::stop;
 
 const N_HIDDEN: usize = 12;
 const L2: f64 = 1e-3;
@@ -45,7 +49,11 @@ const DAMPING: f64 = 1e-2;
 /// Of each residual, as a part of the gradient.
 const TOLERANCE: f64 = 1e-5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    stop::run(find_flipped_labels)
+}
+
+fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     // More threads wait for each other at each of many small steps, for long where other programs run,
     // and the last bits depend on their number.
     tch::set_num_threads(1);
@@ -64,14 +72,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let stored = experiment.store_factors(&factors.convert(TchConverter::new()))?;
 
-    let factors = stored.sequence(rows)?.to_tensors::<Tensor, _>(TchConverter::new());
-    // The blocks of a band have their batch of factors in common, which is read once.
-    let band = |factors: lazy_chunks::Result<Tensor>| {
-        let factors = factors?;
-        let block = move |j| factors.matmul(&network.gradients(train, columns.range(j)).tr());
-        Ok::<_, lazy_chunks::Error>((0..columns.n_blocks()).map(block).map(Ok))
-    };
-    let values = NestedLazyChunkSequence::try_new(|| factors.blocks().map(band));
+    let factors = stored.sequence(rows.clone())?.to_tensors::<Tensor, _>(TchConverter::new());
+    // A batch of factors is read for every block of its band. So each block can be had by itself, and a
+    // run that goes on with an earlier one computes only those that are missing.
+    let values = NestedLazyChunkSequence::try_from_local_fn(rows, columns.clone(), |i, j| {
+        let gradients = network.gradients(train, columns.range(j));
+        factors.block(i).map(|factors| factors.matmul(&gradients.tr()))
+    });
     let stored = experiment.store_values(&values.convert(TchConverter::new()))?;
 
     let self_influence = LazyChunkSequence::try_from_local_fn(columns.clone(), |i| {

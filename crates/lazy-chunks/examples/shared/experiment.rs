@@ -11,7 +11,7 @@ use lazy_chunks::{
 use ndarray::Array1;
 
 use super::digits::Digits;
-use super::picture;
+use super::{picture, stop};
 
 const N_TRAIN: usize = 1400;
 /// 5 % of the training labels.
@@ -37,6 +37,8 @@ pub(crate) struct Experiment {
     directory: PathBuf,
     in_memory: bool,
     attributes: Vec<(&'static str, f64)>,
+    /// What the arrays depend on, but for their attributes.
+    job: String,
 }
 
 impl Experiment {
@@ -53,7 +55,11 @@ impl Experiment {
         std::fs::create_dir_all(&directory)?;
         let (mut train, test) = Digits::load(N_TRAIN, SEED)?;
         train.flip_labels(N_FLIPPED, SEED);
-        Ok(Experiment { train, test, directory, in_memory, attributes: attributes.to_vec() })
+        let job = format!(
+            "{default_directory} of version {}, {N_TRAIN} digits, {N_FLIPPED} labels flipped, seed {SEED}",
+            env!("CARGO_PKG_VERSION"),
+        );
+        Ok(Experiment { train, test, directory, in_memory, attributes: attributes.to_vec(), job })
     }
 
     /// Says what was fitted, given its predictions of the test digits.
@@ -76,9 +82,9 @@ impl Experiment {
     }
 
     /// Stores the influence values, test × train, and summarizes them in the same pass.
-    pub(crate) fn store_values(
+    pub(crate) fn store_values<K: Kind>(
         &self,
-        values: &NestedLazyChunkSequence<'_, ArrayBlock>,
+        values: &NestedLazyChunkSequence<'_, ArrayBlock, K>,
     ) -> Result<StoredArray, Box<dyn Error>> {
         let sink = self.sink("values", &["test", "train"]);
         let (moments, most_helpful, stored) =
@@ -134,13 +140,15 @@ impl Experiment {
         Ok(())
     }
 
-    /// What every array of the group has in common.
+    /// What every array of the group has in common. A write that was stopped is gone on with.
     fn sink(&self, name: &str, dimensions: &[&str]) -> ZarrSink {
         let group = Target::from(self.directory.join("influence.zarr"));
         let sink = ZarrSink::new(group.member(name))
             .with_existing(Existing::Replace)
             .with_dimension_names(dimensions.iter().copied())
-            .with_chunk_bytes(CHUNK_BYTES);
+            .with_chunk_bytes(CHUNK_BYTES)
+            .with_resume(&self.job)
+            .with_observer(stop::when_asked);
         self.attributes.iter().fold(sink, |sink, &(name, value)| sink.with_attribute(name, value))
     }
 }

@@ -3,3 +3,4 @@
 pub(crate) mod digits;
 pub(crate) mod experiment;
 mod picture;
+pub(crate) mod stop;
