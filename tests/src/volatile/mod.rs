@@ -1,13 +1,17 @@
 //! A file system in memory that loses power: of what was not flushed, anything may be gone.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem};
+
+use state::{Change, Entry, Inode, Node, State, names};
 
 /// A file system in memory. What was not flushed when [the power fails](Self::after_power_loss) is kept
 /// or lost change by change: the contents of a file, an entry of a directory, a rename.
@@ -18,93 +22,6 @@ use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem};
 pub struct VolatileFileSystem {
     state: Arc<Mutex<State>>,
     can_exchange: bool,
-}
-
-/// The number of a file or a directory, which it keeps wherever it is moved.
-type Inode = usize;
-
-/// The directory that all others lie in.
-const ROOT: Inode = 0;
-
-/// An entry of a directory.
-type Entry = (Inode, OsString);
-
-#[derive(Clone, Debug)]
-enum Node {
-    Directory(BTreeMap<OsString, Inode>),
-    File(Vec<u8>),
-}
-
-/// The files and directories, by number. They are never freed.
-type Nodes = Vec<Node>;
-
-#[derive(Debug)]
-struct State {
-    /// What programs see.
-    seen: Nodes,
-    /// What the device has.
-    flushed: Nodes,
-    /// What programs have changed since, in order.
-    pending: Vec<Change>,
-    /// How often something was changed or flushed, or was to be.
-    n_changes: usize,
-    /// From which of these on the power is off.
-    fails_at: Option<usize>,
-    /// The files that somebody holds.
-    locked: BTreeSet<Inode>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Link { entry: Entry, inode: Inode },
-    Unlink { entry: Entry },
-    Rename { from: Entry, to: Entry, inode: Inode },
-    Exchange { one: Entry, other: Entry, inodes: (Inode, Inode) },
-    Contents { file: Inode, bytes: Vec<u8> },
-}
-
-impl Change {
-    /// The entries that change.
-    fn entries(&self) -> Vec<&Entry> {
-        match self {
-            Change::Link { entry, .. } | Change::Unlink { entry } => vec![entry],
-            Change::Rename { from, to, .. } => vec![from, to],
-            Change::Exchange { one, other, .. } => vec![one, other],
-            Change::Contents { .. } => vec![],
-        }
-    }
-
-    fn is_within(&self, directories: &BTreeSet<Inode>) -> bool {
-        match self {
-            Change::Contents { file, .. } => directories.contains(file),
-            _ => self.entries().iter().any(|(directory, _)| directories.contains(directory)),
-        }
-    }
-
-    fn apply(&self, nodes: &mut Nodes) {
-        let mut set = |(directory, name): &Entry, inode: Option<Inode>| {
-            let Node::Directory(entries) = &mut nodes[*directory] else {
-                unreachable!("entries are those of directories");
-            };
-            match inode {
-                Some(inode) => entries.insert(name.clone(), inode),
-                None => entries.remove(name),
-            };
-        };
-        match self {
-            Change::Link { entry, inode } => set(entry, Some(*inode)),
-            Change::Unlink { entry } => set(entry, None),
-            Change::Rename { from, to, inode } => {
-                set(from, None);
-                set(to, Some(*inode));
-            }
-            Change::Exchange { one, other, inodes } => {
-                set(one, Some(inodes.1));
-                set(other, Some(inodes.0));
-            }
-            Change::Contents { file, bytes } => nodes[*file] = Node::File(bytes.clone()),
-        }
-    }
 }
 
 /// A file that is removed when it is dropped, and then unlocked.
@@ -124,153 +41,11 @@ impl Drop for LockedFile {
     }
 }
 
-impl State {
-    /// Counts an operation that changes or flushes something.
-    fn begin_change(&mut self) -> io::Result<()> {
-        let n = self.n_changes;
-        self.n_changes += 1;
-        match self.fails_at {
-            Some(fails_at) if fails_at <= n => Err(io::Error::other("the power has failed")),
-            _ => Ok(()),
-        }
-    }
-
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.seen);
-        self.pending.push(change);
-    }
-
-    /// A new file or directory, which lies nowhere yet.
-    fn add(&mut self, node: Node) -> Inode {
-        // The device has the file's number before it has what is in it.
-        self.flushed.push(match node {
-            Node::Directory(_) => Node::Directory(BTreeMap::new()),
-            Node::File(_) => Node::File(Vec::new()),
-        });
-        self.seen.push(node);
-        self.seen.len() - 1
-    }
-
-    fn find(&self, path: &Path) -> Option<Inode> {
-        names(path).iter().try_fold(ROOT, |inode, name| match &self.seen[inode] {
-            Node::Directory(entries) => entries.get(name).copied(),
-            Node::File(_) => None,
-        })
-    }
-
-    fn directory(&self, path: &Path) -> io::Result<(Inode, &BTreeMap<OsString, Inode>)> {
-        let inode = self.find(path).ok_or(io::ErrorKind::NotFound)?;
-        match &self.seen[inode] {
-            Node::Directory(entries) => Ok((inode, entries)),
-            Node::File(_) => Err(io::ErrorKind::NotADirectory.into()),
-        }
-    }
-
-    /// The entry that a path names, in a directory that is there.
-    fn entry(&self, path: &Path) -> io::Result<(Entry, Option<Inode>)> {
-        let names = names(path);
-        let name = names.last().ok_or(io::ErrorKind::InvalidInput)?;
-        let above: PathBuf = names[..names.len() - 1].iter().collect();
-        let (directory, entries) = match self.directory(&above) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            found => found?,
-        };
-        Ok(((directory, name.clone()), entries.get(name).copied()))
-    }
-
-    fn file(&self, path: &Path) -> io::Result<&Vec<u8>> {
-        match &self.seen[self.find(path).ok_or(io::ErrorKind::NotFound)?] {
-            Node::File(bytes) => Ok(bytes),
-            Node::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
-        }
-    }
-
-    /// The file at an entry, which is made where there is none.
-    fn file_at(&mut self, entry: Entry, there: Option<Inode>) -> io::Result<Inode> {
-        match there {
-            Some(inode) if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
-            Some(inode) => Ok(inode),
-            None => {
-                let inode = self.add(Node::File(Vec::new()));
-                self.change(Change::Link { entry, inode });
-                Ok(inode)
-            }
-        }
-    }
-
-    fn is_directory(&self, inode: Inode) -> bool {
-        matches!(self.seen[inode], Node::Directory(_))
-    }
-
-    /// A directory or file, and all below.
-    fn tree(&self, inode: Inode) -> BTreeSet<Inode> {
-        let mut tree = BTreeSet::from([inode]);
-        if let Node::Directory(entries) = &self.seen[inode] {
-            tree.extend(entries.values().flat_map(|below| self.tree(*below)));
-        }
-        tree
-    }
-
-    /// Unlinks all in a directory, from below.
-    fn empty(&mut self, directory: Inode) {
-        let Node::Directory(entries) = self.seen[directory].clone() else { return };
-        for (name, inode) in entries {
-            self.empty(inode);
-            self.change(Change::Unlink { entry: (directory, name) });
-        }
-    }
-
-    /// Makes the pending changes in these directories and files part of what the device has.
-    fn flush(&mut self, inodes: &BTreeSet<Inode>) {
-        let mut pending: Vec<Change> = Vec::new();
-        for change in std::mem::take(&mut self.pending) {
-            if change.is_within(inodes) {
-                change.apply(&mut self.flushed);
-                // An older change of the same entry is not to undo this one later.
-                let entries = change.entries();
-                pending
-                    .retain(|older| older.entries().iter().all(|entry| !entries.contains(entry)));
-            } else {
-                pending.push(change);
-            }
-        }
-        self.pending = pending;
-    }
-}
-
-/// The names that lead from the root to a path; relative paths begin there as well.
-fn names(path: &Path) -> Vec<OsString> {
-    let mut names = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => names.push(name.to_owned()),
-            Component::ParentDir => {
-                names.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
-        }
-    }
-    names
-}
-
 impl VolatileFileSystem {
     /// An empty file system.
     #[must_use]
     pub fn new() -> VolatileFileSystem {
-        VolatileFileSystem::of(vec![Node::Directory(BTreeMap::new())])
-    }
-
-    fn of(nodes: Nodes) -> VolatileFileSystem {
-        let state = State {
-            seen: nodes.clone(),
-            flushed: nodes,
-            pending: vec![],
-            n_changes: 0,
-            fails_at: None,
-            locked: BTreeSet::new(),
-        };
+        let state = State::of(vec![Node::Directory(BTreeMap::new())]);
         VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_exchange: true }
     }
 
@@ -296,29 +71,9 @@ impl VolatileFileSystem {
 
     /// The file system that is found when power is back. `choose` is asked for a number from 0 up to
     /// below its argument: of every change that was not flushed, whether it is there.
-    pub fn after_power_loss(&self, mut choose: impl FnMut(usize) -> usize) -> VolatileFileSystem {
-        let state = self.lock();
-        let mut nodes = state.flushed.clone();
-        for change in &state.pending {
-            match change {
-                Change::Contents { file, bytes } => {
-                    // A file's contents arrive in parts; what was reserved and not written reads as 0.
-                    let end = match choose(3) {
-                        0 => 0,
-                        1 => choose(bytes.len() + 1),
-                        _ => bytes.len(),
-                    };
-                    let mut kept = bytes[..end].to_vec();
-                    if choose(2) == 1 {
-                        kept.resize(bytes.len(), 0);
-                    }
-                    nodes[*file] = Node::File(kept);
-                }
-                change if choose(2) == 1 => change.apply(&mut nodes),
-                _ => {}
-            }
-        }
-        VolatileFileSystem { can_exchange: self.can_exchange, ..VolatileFileSystem::of(nodes) }
+    pub fn after_power_loss(&self, choose: impl FnMut(usize) -> usize) -> VolatileFileSystem {
+        let state = State::of(self.lock().after_power_loss(choose));
+        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_exchange: self.can_exchange }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

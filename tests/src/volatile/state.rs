@@ -1,0 +1,262 @@
+//! What programs see of files and directories, what the device has of it, and the changes in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// The number of a file or a directory, which it keeps wherever it is moved.
+pub(super) type Inode = usize;
+
+/// The directory that all others lie in.
+pub(super) const ROOT: Inode = 0;
+
+/// An entry of a directory.
+pub(super) type Entry = (Inode, OsString);
+
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Directory(BTreeMap<OsString, Inode>),
+    File(Vec<u8>),
+}
+
+/// The files and directories, by number. They are never freed.
+pub(super) type Nodes = Vec<Node>;
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// What programs see.
+    pub(super) seen: Nodes,
+    /// What the device has.
+    pub(super) flushed: Nodes,
+    /// What programs have changed since, in order.
+    pub(super) pending: Vec<Change>,
+    /// How often something was changed or flushed, or was to be.
+    pub(super) n_changes: usize,
+    /// From which of these on the power is off.
+    pub(super) fails_at: Option<usize>,
+    /// The files that somebody holds.
+    pub(super) locked: BTreeSet<Inode>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Link { entry: Entry, inode: Inode },
+    Unlink { entry: Entry },
+    Rename { from: Entry, to: Entry, inode: Inode },
+    Exchange { one: Entry, other: Entry, inodes: (Inode, Inode) },
+    Contents { file: Inode, bytes: Vec<u8> },
+}
+
+impl Change {
+    /// The entries that change.
+    pub(super) fn entries(&self) -> Vec<&Entry> {
+        match self {
+            Change::Link { entry, .. } | Change::Unlink { entry } => vec![entry],
+            Change::Rename { from, to, .. } => vec![from, to],
+            Change::Exchange { one, other, .. } => vec![one, other],
+            Change::Contents { .. } => vec![],
+        }
+    }
+
+    pub(super) fn is_within(&self, directories: &BTreeSet<Inode>) -> bool {
+        match self {
+            Change::Contents { file, .. } => directories.contains(file),
+            _ => self.entries().iter().any(|(directory, _)| directories.contains(directory)),
+        }
+    }
+
+    pub(super) fn apply(&self, nodes: &mut Nodes) {
+        let mut set = |(directory, name): &Entry, inode: Option<Inode>| {
+            let Node::Directory(entries) = &mut nodes[*directory] else {
+                unreachable!("entries are those of directories");
+            };
+            match inode {
+                Some(inode) => entries.insert(name.clone(), inode),
+                None => entries.remove(name),
+            };
+        };
+        match self {
+            Change::Link { entry, inode } => set(entry, Some(*inode)),
+            Change::Unlink { entry } => set(entry, None),
+            Change::Rename { from, to, inode } => {
+                set(from, None);
+                set(to, Some(*inode));
+            }
+            Change::Exchange { one, other, inodes } => {
+                set(one, Some(inodes.1));
+                set(other, Some(inodes.0));
+            }
+            Change::Contents { file, bytes } => nodes[*file] = Node::File(bytes.clone()),
+        }
+    }
+}
+
+impl State {
+    /// What is found when the power is back.
+    pub(super) fn of(nodes: Nodes) -> State {
+        State {
+            seen: nodes.clone(),
+            flushed: nodes,
+            pending: vec![],
+            n_changes: 0,
+            fails_at: None,
+            locked: BTreeSet::new(),
+        }
+    }
+
+    /// What the device has, and of every change that was not flushed what `choose` says: it is asked for a
+    /// number from 0 up to below its argument.
+    pub(super) fn after_power_loss(&self, mut choose: impl FnMut(usize) -> usize) -> Nodes {
+        let mut nodes = self.flushed.clone();
+        for change in &self.pending {
+            match change {
+                Change::Contents { file, bytes } => {
+                    // A file's contents arrive in parts; what was reserved and not written reads as 0.
+                    let end = match choose(3) {
+                        0 => 0,
+                        1 => choose(bytes.len() + 1),
+                        _ => bytes.len(),
+                    };
+                    let mut kept = bytes[..end].to_vec();
+                    if choose(2) == 1 {
+                        kept.resize(bytes.len(), 0);
+                    }
+                    nodes[*file] = Node::File(kept);
+                }
+                change if choose(2) == 1 => change.apply(&mut nodes),
+                _ => {}
+            }
+        }
+        nodes
+    }
+
+    /// Counts an operation that changes or flushes something.
+    pub(super) fn begin_change(&mut self) -> io::Result<()> {
+        let n = self.n_changes;
+        self.n_changes += 1;
+        match self.fails_at {
+            Some(fails_at) if fails_at <= n => Err(io::Error::other("the power has failed")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.seen);
+        self.pending.push(change);
+    }
+
+    /// A new file or directory, which lies nowhere yet.
+    pub(super) fn add(&mut self, node: Node) -> Inode {
+        // The device has the file's number before it has what is in it.
+        self.flushed.push(match node {
+            Node::Directory(_) => Node::Directory(BTreeMap::new()),
+            Node::File(_) => Node::File(Vec::new()),
+        });
+        self.seen.push(node);
+        self.seen.len() - 1
+    }
+
+    pub(super) fn find(&self, path: &Path) -> Option<Inode> {
+        names(path).iter().try_fold(ROOT, |inode, name| match &self.seen[inode] {
+            Node::Directory(entries) => entries.get(name).copied(),
+            Node::File(_) => None,
+        })
+    }
+
+    pub(super) fn directory(&self, path: &Path) -> io::Result<(Inode, &BTreeMap<OsString, Inode>)> {
+        let inode = self.find(path).ok_or(io::ErrorKind::NotFound)?;
+        match &self.seen[inode] {
+            Node::Directory(entries) => Ok((inode, entries)),
+            Node::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// The entry that a path names, in a directory that is there.
+    pub(super) fn entry(&self, path: &Path) -> io::Result<(Entry, Option<Inode>)> {
+        let names = names(path);
+        let name = names.last().ok_or(io::ErrorKind::InvalidInput)?;
+        let above: PathBuf = names[..names.len() - 1].iter().collect();
+        let (directory, entries) = match self.directory(&above) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            found => found?,
+        };
+        Ok(((directory, name.clone()), entries.get(name).copied()))
+    }
+
+    pub(super) fn file(&self, path: &Path) -> io::Result<&Vec<u8>> {
+        match &self.seen[self.find(path).ok_or(io::ErrorKind::NotFound)?] {
+            Node::File(bytes) => Ok(bytes),
+            Node::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    /// The file at an entry, which is made where there is none.
+    pub(super) fn file_at(&mut self, entry: Entry, there: Option<Inode>) -> io::Result<Inode> {
+        match there {
+            Some(inode) if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
+            Some(inode) => Ok(inode),
+            None => {
+                let inode = self.add(Node::File(Vec::new()));
+                self.change(Change::Link { entry, inode });
+                Ok(inode)
+            }
+        }
+    }
+
+    pub(super) fn is_directory(&self, inode: Inode) -> bool {
+        matches!(self.seen[inode], Node::Directory(_))
+    }
+
+    /// A directory or file, and all below.
+    pub(super) fn tree(&self, inode: Inode) -> BTreeSet<Inode> {
+        let mut tree = BTreeSet::from([inode]);
+        if let Node::Directory(entries) = &self.seen[inode] {
+            tree.extend(entries.values().flat_map(|below| self.tree(*below)));
+        }
+        tree
+    }
+
+    /// Unlinks all in a directory, from below.
+    pub(super) fn empty(&mut self, directory: Inode) {
+        let Node::Directory(entries) = self.seen[directory].clone() else { return };
+        for (name, inode) in entries {
+            self.empty(inode);
+            self.change(Change::Unlink { entry: (directory, name) });
+        }
+    }
+
+    /// Makes the pending changes in these directories and files part of what the device has.
+    pub(super) fn flush(&mut self, inodes: &BTreeSet<Inode>) {
+        let mut pending: Vec<Change> = Vec::new();
+        for change in std::mem::take(&mut self.pending) {
+            if change.is_within(inodes) {
+                change.apply(&mut self.flushed);
+                // An older change of the same entry is not to undo this one later.
+                let entries = change.entries();
+                pending
+                    .retain(|older| older.entries().iter().all(|entry| !entries.contains(entry)));
+            } else {
+                pending.push(change);
+            }
+        }
+        self.pending = pending;
+    }
+}
+
+/// The names that lead from the root to a path; relative paths begin there as well.
+pub(super) fn names(path: &Path) -> Vec<OsString> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_owned()),
+            Component::ParentDir => {
+                names.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    names
+}
