@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use zarrs::storage::ReadableStorage;
 
 use super::place::{absolute, check_movable, create_staging, staging_parent};
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::store::DirectoryStore;
+use crate::stored::{Origin, Source};
 use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
 
 /// An array that is written to a staging directory.
@@ -288,10 +288,12 @@ impl Destination for Staged {
         if self.replaces { self.exchange_with_target() } else { self.move_to_target() }
     }
 
-    fn reader(&self) -> (ReadableStorage, String) {
+    fn reader(&self) -> Result<Source> {
         let path = self.array_below(self.root.clone());
-        let store = DirectoryStore::new(Arc::clone(&self.file_system), path);
-        (Arc::new(store), "/".to_owned())
+        let store = DirectoryStore::new(Arc::clone(&self.file_system), path.clone());
+        let file_system = Arc::clone(&self.file_system);
+        let origin = Origin::of_directory(file_system, path, self.unpublished())?;
+        Ok(Source { store: Arc::new(store), path: "/".to_owned(), origin })
     }
 }
 
