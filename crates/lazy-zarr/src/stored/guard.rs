@@ -41,10 +41,15 @@ pub(super) fn guarded(
             Some(sharding) => Arc::new(guarded_shards(sharding, &shape, element_size)?),
             None => Arc::clone(codecs.array_to_bytes_codec()),
         };
-    let n_elements = shape.iter().fold(1_u64, |n, size| n.saturating_mul(size.get()));
-    // The elements, and what a shard has beside: a place in its index for each chunk, and what a codec
-    // adds to each.
-    let most = n_elements.saturating_mul(2 * element_size as u64 + 128).saturating_add(MARGIN);
+    let most = match array_to_bytes.as_any().is::<ShardingCodec>() {
+        // The elements, and what a shard has beside: a place in its index for each chunk, and what a
+        // codec adds to each. What zarrs estimates is more, by a factor of the number of chunks.
+        true => {
+            let n_elements = shape.iter().fold(1_u64, |n, size| n.saturating_mul(size.get()));
+            n_elements.saturating_mul(2 * element_size as u64 + 128).saturating_add(MARGIN)
+        }
+        false => u64::MAX,
+    };
     let guard = |codec: &Arc<_>| Guard::new(Arc::clone(codec), most).into_dyn();
     let bytes_to_bytes = codecs.bytes_to_bytes_codecs().iter().map(guard).collect();
     Ok(CodecChain::new(codecs.array_to_array_codecs().to_vec(), array_to_bytes, bytes_to_bytes))
@@ -98,7 +103,7 @@ const MARGIN: u64 = 64 << 10;
 struct Guard {
     codec: Arc<dyn BytesToBytesCodecTraits>,
     method: Method,
-    /// The bytes that a chunk has at most, before or after any of its codecs.
+    /// The bytes that come out at most, whatever is estimated.
     most: u64,
 }
 

@@ -37,10 +37,6 @@ pub(super) fn check_units(
             return refuse("shard", shard_shape, bytes);
         }
     }
-    let bytes = n_bytes(dtype, chunk_shape.iter().copied());
-    if !fits_memory(bytes) {
-        return refuse("chunk", chunk_shape, bytes);
-    }
     // The last chunk along an axis reaches beyond the array's end.
     let unit_shape = shard_shape.unwrap_or(chunk_shape);
     let is_counted = |(size, unit): (&usize, &usize)| {
@@ -50,7 +46,8 @@ pub(super) fn check_units(
         let source = format!("the shape {shape:?} is larger than indices can be");
         return Err(Error::Open { target: target.to_owned(), source: source.into() });
     }
-    Ok(())
+    let bytes = n_bytes(dtype, chunk_shape.iter().copied());
+    if fits_memory(bytes) { Ok(()) } else { refuse("chunk", chunk_shape, bytes) }
 }
 
 /// Calls what may panic, of another crate, on input that may be anybody's.

@@ -182,9 +182,9 @@ impl StoredArray {
             Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
             None => (unit_shape, None),
         };
-        check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
         let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
             .map_err(open)?;
+        check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
         let missing = match seal {
             MetadataSeal::Intact => MissingChunks::Error,
             MetadataSeal::Broken | MetadataSeal::Absent => MissingChunks::FillValue,
