@@ -10,10 +10,12 @@ use lazy_core::BoxError;
 use zarrs::array::codec::api::{
     ArrayToBytesCodecTraits, BytesToBytesCodecTraits, CodecMetadataOptions, CodecTraits,
 };
-use zarrs::array::codec::api::{PartialDecoderCapability, PartialEncoderCapability};
+use zarrs::array::codec::api::{
+    BytesPartialDecoderTraits, PartialDecoderCapability, PartialEncoderCapability,
+};
 use zarrs::array::codec::{
-    BloscCodec, Bz2Codec, GzipCodec, ShardingCodec, ShardingCodecConfiguration, ZlibCodec,
-    ZstdCodec,
+    BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ShardingCodecConfiguration,
+    ZlibCodec, ZstdCodec,
 };
 use zarrs::array::{
     ArrayBytesRaw, BytesRepresentation, CodecChain, CodecError, CodecOptions,
@@ -23,6 +25,7 @@ use zarrs::metadata::{Configuration, ConfigurationSerialize};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
 use super::decompress::{Format, decompress};
+use super::whole::WholeDecoder;
 
 /// The same codecs, for chunks of this shape, guarded; within shards too.
 ///
@@ -113,7 +116,9 @@ enum Method {
     Decompress(Format),
     /// The codec allocates what the header says, which can be looked at.
     Blosc,
-    /// What comes out is no larger than what goes in: a checksum, a shuffle.
+    /// CRC-32C at the end, which the codec takes away by copying all before it.
+    Checksum,
+    /// What comes out is no larger than what goes in: another checksum, a shuffle.
     Plain,
 }
 
@@ -130,6 +135,8 @@ impl Guard {
             Method::Decompress(Format::Bzip2)
         } else if any.is::<BloscCodec>() {
             Method::Blosc
+        } else if any.is::<Crc32cCodec>() && appends_checksum(&*codec) {
+            Method::Checksum
         } else {
             Method::Plain
         };
@@ -215,9 +222,44 @@ impl BytesToBytesCodecTraits for Guard {
                 ))),
                 None => Err(CodecError::Other("it is too short for a header of blosc".to_owned())),
             },
+            Method::Checksum => without_checksum(encoded),
             Method::Plain => self.codec.decode(encoded, decoded, options),
         }
     }
+
+    fn partial_decoder(
+        self: Arc<Self>,
+        input: Arc<dyn BytesPartialDecoderTraits>,
+        decoded: &BytesRepresentation,
+        _: &CodecOptions,
+    ) -> Result<Arc<dyn BytesPartialDecoderTraits>, CodecError> {
+        Ok(Arc::new(WholeDecoder { input, codec: self, decoded: *decoded }))
+    }
+}
+
+/// Whether a codec of CRC-32C puts it at the end, as that of Zarr v3 does; there is one that puts it first.
+fn appends_checksum(codec: &dyn BytesToBytesCodecTraits) -> bool {
+    let bytes = b"where does it go?";
+    let encoded = codec.encode(Cow::Borrowed(bytes), &CodecOptions::default());
+    encoded.is_ok_and(|encoded| encoded.starts_with(bytes))
+}
+
+/// What is before a checksum that fits it, in the same memory.
+fn without_checksum(encoded: ArrayBytesRaw<'_>) -> Result<ArrayBytesRaw<'_>, CodecError> {
+    let Some((bytes, checksum)) = encoded.split_last_chunk::<4>() else {
+        return Err(CodecError::Other("it is too short for a checksum".to_owned()));
+    };
+    if crc32c::crc32c(bytes).to_le_bytes() != *checksum {
+        return Err(CodecError::InvalidChecksum);
+    }
+    let n_bytes = bytes.len();
+    Ok(match encoded {
+        Cow::Borrowed(encoded) => Cow::Borrowed(&encoded[..n_bytes]),
+        Cow::Owned(mut encoded) => {
+            encoded.truncate(n_bytes);
+            Cow::Owned(encoded)
+        }
+    })
 }
 
 /// The bytes that a chunk has before Blosc, as its header says: the second of four words, little-endian.

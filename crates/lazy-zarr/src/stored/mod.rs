@@ -9,6 +9,7 @@ mod open;
 mod origin;
 mod read;
 mod verify;
+mod whole;
 
 use std::fmt;
 use std::num::NonZeroU64;
