@@ -29,18 +29,27 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The most bytes that are allocated at once by a function, with nothing beside it.
+fn peak(function: impl FnOnce()) -> usize {
+    let _alone = alone();
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    function();
+    ALLOCATOR.peak_usage().saturating_sub(before)
+}
+
 /// Opens an array and reads of it all that can be asked for, within the bound.
 fn examine(path: &Path) -> Result<(), Error> {
-    let _alone = alone();
     // A backtrace takes more memory than all that is tested here.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    ALLOCATOR.reset_peak_usage();
-    let before = ALLOCATOR.current_usage() as u128;
-    let examined = catch_unwind(AssertUnwindSafe(|| examine_all(path)));
-    let peak = (ALLOCATOR.peak_usage() as u128).saturating_sub(before);
+    let mut examined = None;
+    let peak = peak(|| {
+        examined = Some(catch_unwind(AssertUnwindSafe(|| examine_all(path))));
+    });
+    let examined = examined.expect("it was examined");
     let (result, declared) = examined.expect("no panic leaves the crate");
     assert!(
-        peak <= MOST_BYTES + 4 * declared,
+        peak as u128 <= MOST_BYTES + 4 * declared,
         "{peak} bytes, where the array declares {declared}: {result:?}"
     );
     result

@@ -1,9 +1,10 @@
 //! Shapes, documents and files that are absurd.
 
-use lazy_chunks::zarr::{Error, StoredArray};
+use lazy_chunks::zarr::{Checksum, Codec, Error, StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence};
 use serde_json::{Value, json};
 
-use super::{array, bytes, examine, metadata};
+use super::{array, bytes, examine, metadata, peak};
 
 /// What the array of `metadata` says when it is opened and read.
 fn message(change: impl FnOnce(&mut Value)) -> String {
@@ -130,6 +131,29 @@ fn a_chunk_that_is_longer_than_memory() {
         let array = StoredArray::open(&path).unwrap();
         let error = array.read().unwrap_err().to_string();
         assert!(error.contains("it has 8796093022208 bytes instead of 2"), "{error}");
+    }
+}
+
+#[test]
+fn verifying_holds_a_few_chunks() {
+    let directory = tempfile::tempdir().unwrap();
+    let chunk_bytes = 1 << 20;
+    for (name, sink) in [
+        ("none", (|sink| sink.with_codec(Codec::None)) as fn(ZarrSink) -> ZarrSink),
+        ("blosc", |sink| sink),
+        ("shards", |sink| sink.with_chunk_shape([1 << 16]).with_shard_shape([1 << 20])),
+    ] {
+        let path = directory.path().join(name);
+        let sink = sink(ZarrSink::new(&path).with_chunk_shape([chunk_bytes]));
+        LazyChunkSequence::from_fn(vec![chunk_bytes; 96], |i| {
+            ArrayBlock::from_vec([chunk_bytes], vec![i as u8; chunk_bytes]).unwrap()
+        })
+        .to_zarr(sink.with_checksum(Checksum::Crc32c))
+        .unwrap();
+        let array = StoredArray::open(&path).unwrap();
+        let peak = peak(|| assert_eq!(array.verify().count(), 0));
+        let n_threads = std::thread::available_parallelism().unwrap().get();
+        assert!(peak <= 4 * n_threads * chunk_bytes, "{name}: {peak} bytes");
     }
 }
 
