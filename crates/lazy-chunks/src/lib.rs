@@ -129,10 +129,10 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, Checksum, Codec, DirectoryId, Durability, EntryKind, Error, Existing,
-        FileLock, FileSystem, LocalFileSystem, MemoryStore, MissingChunks,
-        ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target, ToZarr,
-        UnfinishedWrite, WriteState, ZarrSink,
+        BloscCompressor, Checksum, Codec, Defect, DefectKind, DirectoryId, Durability, EntryKind,
+        Error, Existing, FileLock, FileSystem, LocalFileSystem, MemoryStore, MetadataSeal,
+        MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target,
+        ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
     };
 }
 

@@ -516,6 +516,45 @@ pub enum Error {
         /// What the store or the codec answered.
         source: BoxError,
     },
+    /// Another array took the place of the one that was opened.
+    #[error("{target} was replaced since it was opened; open it again")]
+    Replaced {
+        /// The target.
+        target: String,
+    },
+    /// The array that was opened is no longer there.
+    #[error("{target} was removed since it was opened")]
+    Removed {
+        /// The target.
+        target: String,
+    },
+    /// A chunk of the stored array, or a shard, is larger than memory can be.
+    #[error(
+        "{target} cannot be opened: its {unit} shape {shape:?} stands for {bytes} bytes, which memory \
+         cannot hold"
+    )]
+    UnitMemory {
+        /// The target.
+        target: String,
+        /// `chunk` or `shard`.
+        unit: &'static str,
+        /// The chunk or shard shape.
+        shape: Vec<usize>,
+        /// The bytes of a chunk or shard.
+        bytes: u128,
+    },
+    /// A region is larger than memory can be.
+    #[error(
+        "the region {region:?} of {target} has {bytes} bytes, which memory cannot hold; read it in parts"
+    )]
+    RegionMemory {
+        /// The target.
+        target: String,
+        /// The region: one range per axis.
+        region: Vec<std::ops::Range<usize>>,
+        /// Its bytes.
+        bytes: u128,
+    },
 }
 
 /// Restores this crate's own errors, which a reduction hands through as

@@ -36,6 +36,8 @@
 //! - [`UnfinishedWrite`]: what writes that ended early left behind, which
 //!   [`ZarrSink::with_resume`] goes on with.
 //! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
+//! - [`Verify`]: all its chunks, checked, and the [`Defect`]s that are found; [`MetadataSeal`] tells of its
+//!   metadata.
 //! - [`Error`], which names the target, the chunk or the setting.
 //! - `conformance`, behind the feature of this name: test cases for those who implement a
 //!   [`FileSystem`].
@@ -75,8 +77,9 @@ pub use durability::Durability;
 pub use error::{Error, Result};
 pub use existing::Existing;
 pub use filesystem::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+pub use provenance::MetadataSeal;
 pub use sink::ZarrSink;
-pub use stored::{MissingChunks, StoredArray};
+pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, Verify};
 pub use target::Target;
 pub use to_zarr::ToZarr;
 pub use unfinished::{UnfinishedWrite, WriteState};

@@ -7,6 +7,18 @@ use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefi
 
 use crate::{EntryKind, Error, FileSystem, Result};
 
+/// A longer document of metadata is not parsed, which takes many times its memory.
+const MOST_METADATA_BYTES: u64 = 64 << 20;
+
+/// Whether a document of metadata is one that is parsed.
+pub(crate) fn check_size(n_bytes: u64, place: impl Fn() -> String) -> Result<()> {
+    if n_bytes <= MOST_METADATA_BYTES {
+        return Ok(());
+    }
+    let source = format!("it has {n_bytes} bytes, but at most {MOST_METADATA_BYTES} are read");
+    Err(Error::BrokenMetadata { path: place(), source: source.into() })
+}
+
 /// What lies at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
@@ -34,6 +46,7 @@ fn zarr_node(
     place: impl Fn(&str) -> String,
 ) -> Result<Option<Node>> {
     if let Some(metadata) = get("zarr.json")? {
+        check_size(metadata.len() as u64, || place("zarr.json"))?;
         let json: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| {
             Error::BrokenMetadata { path: place("zarr.json"), source: error.into() }
         })?;
@@ -75,12 +88,14 @@ pub(crate) fn node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<
 pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
     let get = |name: &str| {
         let path = path.join(name);
-        let read = match file_system.kind(&path) {
-            Ok(Some(EntryKind::File)) => file_system.read(&path, 0, None).map(Some),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error),
-        };
-        read.map_err(|source| Error::Examine { path, source })
+        let examine = |source| Error::Examine { path: path.clone(), source };
+        if file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
+            return Ok(None);
+        }
+        // It is not read to see that it is too long.
+        let n_bytes = file_system.size(&path).map_err(examine)?;
+        check_size(n_bytes, || path.display().to_string())?;
+        file_system.read(&path, 0, None).map(Some).map_err(examine)
     };
     zarr_node(get, |name| path.join(name).display().to_string())
 }

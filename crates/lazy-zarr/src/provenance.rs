@@ -102,9 +102,58 @@ pub(crate) fn seal(metadata: &str) -> String {
     metadata.replacen(&checksum_line(NO_CHECKSUM), &checksum_line(&checksum), 1)
 }
 
+/// Whether an array's metadata is as this crate wrote it: what
+/// [`StoredArray::metadata_seal`](crate::StoredArray::metadata_seal) tells.
+///
+/// # Example
+///
+/// A bit of the metadata turns over, and the array is still one, with another fill value:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{MetadataSeal, StoredArray, ToZarr};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// LazyChunkSequence::new(|| [array![1, 2, 3]]).convert(NdarrayConverter).to_zarr(&path)?;
+/// assert_eq!(StoredArray::open(&path)?.metadata_seal(), MetadataSeal::Intact);
+///
+/// let metadata = std::fs::read_to_string(path.join("zarr.json"))?;
+/// let damaged = metadata.replace("\"fill_value\": 0", "\"fill_value\": 1");
+/// std::fs::write(path.join("zarr.json"), damaged)?;
+/// assert_eq!(StoredArray::open(&path)?.metadata_seal(), MetadataSeal::Broken);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataSeal {
+    /// This crate wrote it, as it is.
+    Intact,
+    /// This crate wrote it, and since then it was changed: by another program, which resized the array or
+    /// gave it attributes, or by damage.
+    Broken,
+    /// Another program wrote it.
+    Absent,
+}
+
+impl MetadataSeal {
+    /// The seal of the text of an array's metadata.
+    pub(crate) fn of(metadata: &[u8]) -> MetadataSeal {
+        let holds = |text: &str| metadata.windows(text.len()).any(|at| at == text.as_bytes());
+        // What was one of them by a bit is still the other.
+        let is_ours = || holds(CHECKSUM) || holds(&format!("\"{PROGRAM}\""));
+        match is_sealed(metadata) {
+            true => MetadataSeal::Intact,
+            false if is_ours() => MetadataSeal::Broken,
+            false => MetadataSeal::Absent,
+        }
+    }
+}
+
 /// Whether the text of an array's metadata is as this crate wrote it, when all chunks were stored. Whoever
 /// copies or changes the array by other means writes another text.
-pub(crate) fn is_sealed(metadata: &[u8]) -> bool {
+fn is_sealed(metadata: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(metadata) else { return false };
     let Ok(json) = serde_json::from_str::<Value>(text) else { return false };
     let checksum = json["attributes"][ATTRIBUTE][CHECKSUM].as_str();
@@ -181,16 +230,19 @@ mod tests {
         let attributes = json!({ ATTRIBUTE: noted(Cut::Rows, &[(2, &[3])]), "other": "00000000" });
         let metadata = json!({ "shape": [2, 3], "attributes": attributes });
         let text = serde_json::to_string_pretty(&metadata).unwrap();
-        assert!(!is_sealed(text.as_bytes()));
+        assert_eq!(MetadataSeal::of(text.as_bytes()), MetadataSeal::Broken);
         let sealed = seal(&text);
-        assert!(is_sealed(sealed.as_bytes()));
+        assert_eq!(MetadataSeal::of(sealed.as_bytes()), MetadataSeal::Intact);
         for i in 0..sealed.len() {
             let mut changed = sealed.clone().into_bytes();
-            changed[i] ^= 1;
-            assert!(!is_sealed(&changed), "{i}");
+            for bit in 0..8 {
+                changed[i] ^= 1 << bit;
+                assert_eq!(MetadataSeal::of(&changed), MetadataSeal::Broken, "{i}");
+                changed[i] ^= 1 << bit;
+            }
         }
         let rewritten: Value = serde_json::from_str(&sealed).unwrap();
-        assert!(!is_sealed(rewritten.to_string().as_bytes()));
-        assert!(!is_sealed(b"{}"));
+        assert_eq!(MetadataSeal::of(rewritten.to_string().as_bytes()), MetadataSeal::Broken);
+        assert_eq!(MetadataSeal::of(b"{}"), MetadataSeal::Absent);
     }
 }

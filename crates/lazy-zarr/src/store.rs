@@ -98,9 +98,10 @@ impl ReadableStorageTraits for CompleteStore {
 }
 
 fn missing() -> StorageError {
-    StorageError::Other(
-        "it is missing, though all chunks of this array were stored; if another program removed it as \
-         one of fill value, read with MissingChunks::FillValue"
-            .to_owned(),
-    )
+    StorageError::Other(MISSING.to_owned())
 }
+
+/// What is said of a key that is not there in a store of which nothing may be missing.
+pub(crate) const MISSING: &str = "it is missing, though all chunks of this array were stored; if another \
+                                  program removed it as one of fill value, read with \
+                                  MissingChunks::FillValue";

@@ -261,8 +261,8 @@ impl Write {
         let metadata = format.metadata(&shape)?;
         let text = provenance::seal(&metadata.to_string_pretty());
         self.destination.seal(text.as_bytes())?;
-        let (store, path) = self.destination.reader();
-        self.stored = Some(StoredArray::new(&sink.target, store, &path, metadata.into())?);
+        let source = self.destination.reader()?;
+        self.stored = Some(StoredArray::new(&sink.target, source, metadata.into())?);
         Ok(())
     }
 

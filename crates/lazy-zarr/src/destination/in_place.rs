@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use zarrs::storage::{
-    ReadableStorage, ReadableWritableListableStorage, ReadableWritableListableStorageTraits,
+    ReadableWritableListableStorage, ReadableWritableListableStorageTraits,
     ReadableWritableStorageTraits, StorageError, StoreKey, StorePrefix,
 };
 
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_in_store, zarr_node_in_store};
+use crate::stored::{Origin, Source};
 use crate::target::store_prefix;
 use crate::{Error, Existing, Result, Target};
 
@@ -157,9 +158,15 @@ impl Destination for InPlace {
         Ok(())
     }
 
-    fn reader(&self) -> (ReadableStorage, String) {
+    fn reader(&self) -> Result<Source> {
         let store = Arc::clone(&self.store).readable_writable();
-        (ReadableWritableStorageTraits::readable(store), self.path.clone())
+        let store = ReadableWritableStorageTraits::readable(store);
+        let key = format!("{}zarr.json", self.prefix.as_str());
+        let document = StoreKey::new(key.as_str())
+            .map_err(|error| Error::Store { key, source: error.into() })?;
+        let bytes = self.metadata.get().expect("an array is sealed before it is read").clone();
+        let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
+        Ok(Source { store, path: self.path.clone(), origin })
     }
 }
 

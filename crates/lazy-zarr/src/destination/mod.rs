@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazy_core::Declared;
 use zarrs::metadata::v3::GroupMetadataV3;
-use zarrs::storage::ReadableStorage;
 
 use crate::node::Node;
 use crate::resume::Resumption;
+use crate::stored::Source;
 use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target, ZarrSink};
 
@@ -34,8 +34,8 @@ pub(crate) trait Destination: Send + Sync {
     /// Makes the array visible at the target.
     fn publish(&self) -> Result<()>;
 
-    /// What the published array is read through, and its path therein.
-    fn reader(&self) -> (ReadableStorage, String);
+    /// Where the array is read from when it is published, after it is sealed.
+    fn reader(&self) -> Result<Source>;
 }
 
 /// Checks the target and prepares to write there, going on with what an earlier write left where that is

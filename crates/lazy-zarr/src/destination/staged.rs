@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use zarrs::storage::ReadableStorage;
 
 use super::place::{absolute, check_movable, staging_parent};
 use super::staging::{ARRAY, OLD, Staging, StagingPlace};
@@ -15,6 +14,7 @@ use super::{Destination, check_ancestor, check_existing, group_metadata, is_miss
 use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::resume::{Journal, Record};
 use crate::store::DirectoryStore;
+use crate::stored::{Origin, Source};
 use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
 
 /// An array that is written to a staging directory.
@@ -378,10 +378,12 @@ impl Destination for Staged {
         published
     }
 
-    fn reader(&self) -> (ReadableStorage, String) {
+    fn reader(&self) -> Result<Source> {
         let path = array_below(self.root.clone(), &self.below_root);
-        let store = DirectoryStore::new(Arc::clone(&self.file_system), path);
-        (Arc::new(store), "/".to_owned())
+        let store = DirectoryStore::new(Arc::clone(&self.file_system), path.clone());
+        let file_system = Arc::clone(&self.file_system);
+        let origin = Origin::of_directory(file_system, path, self.unpublished())?;
+        Ok(Source { store: Arc::new(store), path: "/".to_owned(), origin })
     }
 }
 

@@ -111,7 +111,9 @@ impl FileSystem for LocalFileSystem {
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        let mut bytes = Vec::new();
+        // A file can be longer than memory.
+        bytes.try_reserve_exact(usize::try_from(length).map_err(io::Error::other)?)?;
         file.take(length).read_to_end(&mut bytes)?;
         Ok(bytes.into())
     }

@@ -1,24 +1,48 @@
 //! A stored array, read back.
 
+mod chunk;
+mod decompress;
+mod defect;
+mod guard;
+mod memory;
 mod open;
+mod origin;
 mod read;
+mod verify;
+mod whole;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
-use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
+use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use crate::format::dtype_of;
 use crate::store::CompleteStore;
-use crate::{Error, Result, Target};
-use open::{is_sealed, locate};
+use crate::{Error, MetadataSeal, Result, Target};
+pub use defect::{Defect, DefectKind};
+use guard::guarded;
+use memory::{caught, check_units};
+use open::locate;
+pub(crate) use origin::{Origin, Source};
+pub use verify::Verify;
 
 /// A stored Zarr array: its metadata, and its elements when they are asked for.
 ///
 /// Arrays of Zarr v3 and v2 are read. Cloning shares the handle, which is `Send` and `Sync`.
+///
+/// A handle is one of the array that it was made for. When another takes its place, or it is removed, the
+/// next read is [`Error::Replaced`] or [`Error::Removed`], so that no block and no sequence has elements of
+/// both. What tells is the directory, which another program can replace as well; an array whose files
+/// somebody changes in their place, in the same directory, is the same array. A store instance has no
+/// directories: there it is the metadata, and so a replacement by an array of equal metadata goes
+/// unnoticed.
+///
+/// The array may be anybody's: whatever is wrong with it is an error, before memory is allocated that
+/// neither the array's own shapes nor the region ask for.
 ///
 /// # Example
 ///
@@ -47,6 +71,9 @@ use open::{is_sealed, locate};
 pub struct StoredArray {
     array: Arc<Array<dyn ReadableStorageTraits>>,
     store: ReadableStorage,
+    origin: Origin,
+    missing: MissingChunks,
+    seal: MetadataSeal,
     target: String,
     dtype: DType,
     shape: Vec<usize>,
@@ -106,16 +133,13 @@ impl StoredArray {
     ///   [`Error::BrokenMetadata`] when its `zarr.json` is no JSON.
     /// - [`Error::Open`] when its metadata cannot be understood: an unknown codec, for instance.
     /// - [`Error::UnsupportedDataType`] when its data type has no counterpart.
+    /// - [`Error::UnitMemory`] when memory cannot hold one of its chunks.
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
         let target = target.into();
-        let (store, path) = locate(&target)?;
-        let array = Array::open(Arc::clone(&store), &path)
-            .map_err(|error| Error::Open { target: target.to_string(), source: error.into() })?;
-        let missing = match is_sealed(&*store, &path) {
-            true => MissingChunks::Error,
-            false => MissingChunks::FillValue,
-        };
-        Ok(StoredArray::from_array(&target, store, array)?.with_missing_chunks(missing))
+        let (source, metadata) = locate(&target)?;
+        let array = caught(|| Array::open(Arc::clone(&source.store), &source.path))
+            .map_err(|source| Error::Open { target: target.to_string(), source })?;
+        StoredArray::from_array(&target, source, &array, MetadataSeal::of(&metadata))
     }
 
     /// The same array, with another meaning of chunks that are not there.
@@ -125,44 +149,61 @@ impl StoredArray {
             MissingChunks::FillValue => Arc::clone(&self.store),
             MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&self.store))),
         };
-        StoredArray { array: Arc::new(self.array.with_storage(store)), ..self }
+        StoredArray { array: Arc::new(self.array.with_storage(store)), missing, ..self }
     }
 
     /// The array of this metadata, which need not be there yet.
     pub(crate) fn new(
         target: &Target,
-        store: ReadableStorage,
-        path: &str,
+        source: Source,
         metadata: ArrayMetadata,
     ) -> Result<StoredArray> {
-        let array = Array::new_with_metadata(Arc::clone(&store), path, metadata)
+        let store = Arc::clone(&source.store);
+        let array = Array::new_with_metadata(store, &source.path, metadata)
             .map_err(|error| Error::Metadata { source: error.into() })?;
-        let stored = StoredArray::from_array(target, store, array)?;
-        Ok(stored.with_missing_chunks(MissingChunks::Error))
+        StoredArray::from_array(target, source, &array, MetadataSeal::Intact)
     }
 
     fn from_array(
         target: &Target,
-        store: ReadableStorage,
-        array: Array<dyn ReadableStorageTraits>,
+        source: Source,
+        array: &Array<dyn ReadableStorageTraits>,
+        seal: MetadataSeal,
     ) -> Result<StoredArray> {
+        let Source { store, path, origin } = source;
         let target = target.to_string();
         let dtype = dtype_of(array.data_type()).map_err(|data_type| {
             Error::UnsupportedDataType { target: target.clone(), data_type }
         })?;
         let open = |source: lazy_core::BoxError| Error::Open { target: target.clone(), source };
-        let shape = array.shape().iter().map(|&size| usize::try_from(size));
-        let shape = shape.collect::<Result<Vec<_>, _>>().map_err(|error| open(error.into()))?;
-        let unit_shape =
-            array.chunk_shape_usize(&vec![0; shape.len()]).map_err(|error| open(error.into()))?;
+        let shape = as_usize(array.shape()).map_err(open)?;
+        let unit = caught(|| array.chunk_shape(&vec![0; shape.len()])).map_err(open)?;
+        let unit_shape = as_usize(&sizes(&unit)).map_err(open)?;
         let (chunk_shape, shard_shape) = match array.subchunk_shape() {
-            Some(chunk_shape) => {
-                (chunk_shape.iter().map(|size| size.get() as usize).collect(), Some(unit_shape))
-            }
+            Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
             None => (unit_shape, None),
         };
+        let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
+            .map_err(open)?;
+        check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
+        let missing = match seal {
+            MetadataSeal::Intact => MissingChunks::Error,
+            MetadataSeal::Broken | MetadataSeal::Absent => MissingChunks::FillValue,
+        };
         let array = Arc::new(array);
-        Ok(StoredArray { array, store, target, dtype, shape, chunk_shape, shard_shape })
+        let stored = StoredArray {
+            array,
+            store,
+            origin,
+            missing,
+            seal,
+            target,
+            dtype,
+            shape,
+            chunk_shape,
+            shard_shape,
+        };
+        Ok(stored.with_missing_chunks(missing))
     }
 
     /// The element type.
@@ -189,6 +230,15 @@ impl StoredArray {
         self.shard_shape.as_deref()
     }
 
+    /// Whether the metadata was as this crate wrote it when the array was opened.
+    ///
+    /// No bit of it turns over unnoticed: the seal is then [`Broken`](MetadataSeal::Broken), where the
+    /// array can be opened at all. [`verify`](Self::verify) tells the same of the chunks.
+    #[must_use]
+    pub fn metadata_seal(&self) -> MetadataSeal {
+        self.seal
+    }
+
     /// The attributes: the user's, and `provenance`, which [`ZarrSink`](crate::ZarrSink) adds.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
@@ -210,6 +260,37 @@ impl StoredArray {
         let bytes = self.array.fill_value().as_ne_bytes().to_vec();
         Ok(ArrayBlock::new(self.dtype, [], bytes.into())?)
     }
+}
+
+/// The same array, whose codecs are guarded, for reading alone.
+fn guarded_array(
+    array: &Array<dyn ReadableStorageTraits>,
+    unit_shape: &[NonZeroU64],
+    dtype: DType,
+    store: ReadableStorage,
+    path: &str,
+) -> Result<Array<dyn ReadableStorageTraits>, lazy_core::BoxError> {
+    let codecs = guarded(&array.codecs(), unit_shape, dtype.size())?;
+    let mut builder = array.builder();
+    builder
+        .fill_value(array.fill_value().clone())
+        .array_to_bytes_codec(Arc::clone(codecs.array_to_bytes_codec()))
+        .bytes_to_bytes_codecs(codecs.bytes_to_bytes_codecs().to_vec());
+    Ok(builder.build(store, path)?)
+}
+
+/// One thread: blocks and chunks are what is spread over threads. Checksums are checked whatever the
+/// program's global settings for zarrs say.
+fn one_thread() -> CodecOptions {
+    CodecOptions::default().with_concurrent_target(1).with_validate_checksums(true)
+}
+
+fn sizes(shape: &[NonZeroU64]) -> Vec<u64> {
+    shape.iter().map(|size| size.get()).collect()
+}
+
+fn as_usize(shape: &[u64]) -> Result<Vec<usize>, lazy_core::BoxError> {
+    Ok(shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?)
 }
 
 impl fmt::Debug for StoredArray {

@@ -2,41 +2,75 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use zarrs::storage::{
-    ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits, StoreKey,
+    ReadableStorageTraits, ReadableWritableStorageTraits, StorageError, StoreKey,
 };
 
-use crate::node::{Node, members_at_path, members_in_store, node_at_path, node_in_store};
+use super::origin::{Origin, Source};
+use crate::node::{
+    Node, check_size, members_at_path, members_in_store, node_at_path, node_in_store,
+};
 use crate::store::DirectoryStore;
 use crate::target::{Resolved, ResolvedPlace, store_prefix};
-use crate::{Error, Result, Target, provenance};
+use crate::{Error, Result, Target};
 
-/// The store that holds the array at a target, and the array's path in it.
-pub(super) fn locate(target: &Target) -> Result<(ReadableStorage, String)> {
+/// Where the array at a target is read from, and the text of its metadata.
+///
+/// Whatever takes its place after that is another array.
+pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
     let Resolved { place, members } = target.resolve()?;
     match place {
         ResolvedPlace::Directory { file_system, mut path } => {
             path.extend(&members);
             let node = node_at_path(&*file_system, &path)?;
             check_array(target, node, || members_at_path(&*file_system, &path))?;
-            Ok((Arc::new(DirectoryStore::new(file_system, path)), "/".to_owned()))
+            let origin =
+                Origin::of_directory(Arc::clone(&file_system), path.clone(), path.clone())?;
+            let store = Arc::new(DirectoryStore::new(file_system, path));
+            let (_, metadata) = document(target, &*store, "")?;
+            Ok((Source { store, path: "/".to_owned(), origin }, metadata))
         }
         ResolvedPlace::Store { store, path } => {
             let prefix = store_prefix(&path, &members)?;
             let node = node_in_store(&*store, &prefix)?;
             check_array(target, node, || members_in_store(&*store, &prefix))?;
+            let store = ReadableWritableStorageTraits::readable(store.readable_writable());
+            let (document, bytes) = document(target, &*store, prefix.as_str())?;
+            let metadata = bytes.clone();
+            let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
             let path = format!("/{}", prefix.as_str().trim_end_matches('/'));
-            Ok((ReadableWritableStorageTraits::readable(store.readable_writable()), path))
+            Ok((Source { store, path, origin }, metadata))
         }
     }
 }
 
-/// Whether the metadata is as this crate wrote it.
-pub(super) fn is_sealed(store: &dyn ReadableStorageTraits, path: &str) -> bool {
-    let key = format!("{}/zarr.json", path.trim_matches('/'));
-    let key = StoreKey::new(key.trim_start_matches('/')).ok();
-    let metadata = key.and_then(|key| store.get(&key).ok().flatten());
-    metadata.is_some_and(|metadata| provenance::is_sealed(&metadata))
+/// The key and the text of an array's metadata, of Zarr v3 or v2.
+fn document(
+    target: &Target,
+    store: &dyn ReadableStorageTraits,
+    prefix: &str,
+) -> Result<(StoreKey, Bytes)> {
+    let failed = |key: &str, source: StorageError| Error::Store {
+        key: key.to_owned(),
+        source: source.into(),
+    };
+    let key = |name: &str| {
+        let key = format!("{prefix}{name}");
+        StoreKey::new(key.as_str()).map_err(|error| failed(&key, error.into()))
+    };
+    for (name, beside) in [("zarr.json", None), (".zarray", Some(".zattrs"))] {
+        let document = key(name)?;
+        let read = store.get(&document).map_err(|error| failed(document.as_str(), error))?;
+        let Some(bytes) = read else { continue };
+        if let Some(beside) = beside {
+            let key = key(beside)?;
+            let n_bytes = store.size_key(&key).map_err(|error| failed(key.as_str(), error))?;
+            check_size(n_bytes.unwrap_or(0), || format!("{target}/{beside}"))?;
+        }
+        return Ok((document, bytes));
+    }
+    Err(Error::NothingThere { target: target.to_string() })
 }
 
 /// Whether a node is an array; what it is, and what to do, when it is not.

@@ -6,9 +6,10 @@ use std::ops::Range;
 use lazy_core::{
     ArrayBlock, BlockSizes, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed,
 };
-use zarrs::array::{ArrayBytes, ArraySubset, CodecOptions};
+use zarrs::array::{ArrayBytes, ArraySubset};
 
-use super::StoredArray;
+use super::memory::{caught, fits_memory, n_bytes};
+use super::{Defect, StoredArray, one_thread};
 use crate::{Error, Result};
 
 impl StoredArray {
@@ -24,11 +25,18 @@ impl StoredArray {
 
     /// Reads a region: one range of indices for each axis.
     ///
+    /// All that is read of a chunk with a checksum was checked: the whole chunk is read, whatever part of
+    /// it lies in the region, as it is when it is compressed. In a shard that is each chunk by itself. Of
+    /// an uncompressed chunk without a checksum, the part alone is read: ten elements of a chunk of 8 MiB
+    /// took 0.01 ms without a checksum, and 0.8 ms with one, on one machine.
+    ///
     /// # Errors
     ///
     /// - [`Error::Region`] when the region does not lie within the array.
+    /// - [`Error::RegionMemory`] when memory cannot hold it.
     /// - [`Error::ReadChunk`] when a chunk is missing, or cannot be read or decoded.
     /// - [`Error::Read`] when it is not one chunk that fails.
+    /// - [`Error::Replaced`] and [`Error::Removed`] when the array is no longer the one that was opened.
     pub fn read_region(&self, region: &[Range<usize>]) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
@@ -47,13 +55,27 @@ impl StoredArray {
             region: region.to_vec(),
             source,
         };
+        let bytes = n_bytes(self.dtype, shape.iter().copied());
+        if !fits_memory(bytes) {
+            let (target, region) = (self.target.clone(), region.to_vec());
+            return Err(Error::RegionMemory { target, region, bytes });
+        }
         let ranges: Vec<_> =
             region.iter().map(|range| range.start as u64..range.end as u64).collect();
         let subset = ArraySubset::new_with_ranges(&ranges);
-        let bytes: ArrayBytes<'static> = self
-            .array
-            .retrieve_array_subset_opt(&subset, &one_thread())
-            .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error.into())))?;
+        let read = caught(|| {
+            self.array.retrieve_array_subset_opt::<ArrayBytes<'static>>(&subset, &one_thread())
+        })
+        .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error)));
+        // After all of it was read, so that whatever took the array's place before is noticed; and what
+        // fails because of that is not taken for a loss.
+        let bytes = match (read, self.origin.check(&self.target)) {
+            (Ok(bytes), Ok(())) => bytes,
+            (Err(error), Ok(()) | Err(Error::Examine { .. } | Error::Store { .. })) => {
+                return Err(error);
+            }
+            (_, Err(error)) => return Err(error),
+        };
         let bytes =
             bytes.into_fixed().map(Cow::into_owned).map_err(|error| failed(error.into()))?;
         ArrayBlock::new(self.dtype, shape, bytes.into()).map_err(|error| failed(error.into()))
@@ -61,15 +83,10 @@ impl StoredArray {
 
     /// The first chunk of a region that cannot be read, and why.
     fn broken_chunk(&self, subset: &ArraySubset) -> Option<Error> {
-        let chunks = self.array.chunks_in_array_subset(subset).ok().flatten()?;
-        chunks.indices().into_iter().find_map(|chunk| {
-            let read = self.array.retrieve_chunk_opt::<ArrayBytes<'static>>(&chunk, &one_thread());
-            read.err().map(|error| Error::ReadChunk {
-                target: self.target.clone(),
-                chunk: chunk.iter().map(|&index| index as usize).collect(),
-                key: self.array.chunk_key_encoding().encode(&chunk).to_string(),
-                source: error.into(),
-            })
+        let chunks = caught(|| self.array.chunks_in_array_subset(subset)).ok().flatten()?;
+        chunks.indices().into_iter().find_map(|index| {
+            let Defect { chunk, key, kind } = self.defect(&index)?;
+            Some(Error::ReadChunk { target: self.target.clone(), chunk, key, source: kind.into() })
         })
     }
 
@@ -148,9 +165,4 @@ impl StoredArray {
         }
         Err(Error::BlockSizes { axis, actual: sizes.total(), shape: self.shape.clone() })
     }
-}
-
-/// One thread: blocks are what is spread over threads.
-fn one_thread() -> CodecOptions {
-    CodecOptions::default().with_concurrent_target(1)
 }

@@ -1,0 +1,61 @@
+//! What is checked before memory is asked for, and what is caught when others did not check.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lazy_core::{BoxError, DType, panic_message};
+
+use crate::{Error, Result};
+
+/// The bytes of a dense array, saturating.
+pub(super) fn n_bytes(dtype: DType, shape: impl IntoIterator<Item = usize>) -> u128 {
+    let element = dtype.size() as u128;
+    shape.into_iter().fold(element, |bytes, size| bytes.saturating_mul(size as u128))
+}
+
+/// Whether memory can hold so many bytes: they are asked for and given back at once, so that a failed
+/// allocation does not end the process.
+pub(super) fn fits_memory(bytes: u128) -> bool {
+    usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
+}
+
+/// Checks the shapes of an array's chunks and shards: memory can hold a chunk, and numbers of elements and
+/// bytes the rest.
+pub(super) fn check_units(
+    target: &str,
+    dtype: DType,
+    shape: &[usize],
+    chunk_shape: &[usize],
+    shard_shape: Option<&[usize]>,
+) -> Result<()> {
+    let refuse = |unit, shape: &[usize], bytes| {
+        Err(Error::UnitMemory { target: target.to_owned(), unit, shape: shape.to_vec(), bytes })
+    };
+    // A shard need not be read whole.
+    if let Some(shard_shape) = shard_shape {
+        let bytes = n_bytes(dtype, shard_shape.iter().copied());
+        if bytes > isize::MAX as u128 {
+            return refuse("shard", shard_shape, bytes);
+        }
+    }
+    // The last chunk along an axis reaches beyond the array's end.
+    let unit_shape = shard_shape.unwrap_or(chunk_shape);
+    let is_counted = |(size, unit): (&usize, &usize)| {
+        size.checked_add(*unit).is_some_and(|end| isize::try_from(end).is_ok())
+    };
+    if !shape.iter().zip(unit_shape).all(is_counted) {
+        let source = format!("the shape {shape:?} is larger than indices can be");
+        return Err(Error::Open { target: target.to_owned(), source: source.into() });
+    }
+    let bytes = n_bytes(dtype, chunk_shape.iter().copied());
+    if fits_memory(bytes) { Ok(()) } else { refuse("chunk", chunk_shape, bytes) }
+}
+
+/// Calls what may panic, of another crate, on input that may be anybody's.
+pub(super) fn caught<T, E: Into<BoxError>>(
+    function: impl FnOnce() -> Result<T, E>,
+) -> Result<T, BoxError> {
+    match catch_unwind(AssertUnwindSafe(function)) {
+        Ok(result) => result.map_err(Into::into),
+        Err(payload) => Err(format!("by a panic: {}", panic_message(&*payload)).into()),
+    }
+}

@@ -1,0 +1,186 @@
+//! Every chunk of an array, checked.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::memory::n_bytes;
+use super::{Defect, StoredArray};
+use crate::Result;
+
+/// The defects of a stored array, in C order of its chunks: what [`StoredArray::verify`] gives.
+///
+/// Chunks are read as the iterator is advanced, some dozens of MiB of them at once by as many threads as
+/// the machine has cores. Each thread holds one chunk, encoded and decoded; or one shard, where there are
+/// shards.
+///
+/// # Example
+///
+/// How far it has come, for those who wait:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+/// use ndarray::Array1;
+///
+/// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([10]);
+/// let stored = LazyChunkSequence::new(|| [Array1::linspace(0.0, 1.0, 95)])
+///     .convert(NdarrayConverter)
+///     .to_zarr(sink)?;
+///
+/// let mut verify = stored.verify();
+/// assert_eq!((verify.n_checked(), verify.n_chunks()), (0, 10));
+/// for defect in &mut verify {
+///     println!("{}", defect?);
+/// }
+/// assert_eq!(verify.n_checked(), 10);
+/// # Ok::<(), lazy_zarr::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Verify<'s> {
+    stored: &'s StoredArray,
+    n_threads: u64,
+    /// The chunks that are checked at once.
+    window: u64,
+    n_chunks: u64,
+    n_checked: u64,
+    found: VecDeque<Defect>,
+}
+
+/// The bytes of the chunks that are checked before the next look whether the array is still there.
+const WINDOW_BYTES: u128 = 64 << 20;
+
+/// A thread takes a few dozens of microseconds to start, as long as a small chunk takes.
+const MOST_CHUNKS_PER_THREAD: u64 = 256;
+
+impl StoredArray {
+    /// Checks every chunk, or shard: the iterator yields those that are missing, torn or corrupt.
+    ///
+    /// Each is read and decoded whole, so that all checksums in it are checked. Without one
+    /// ([`Checksum::None`](crate::Checksum::None)), damage is seen where a codec cannot make sense of it,
+    /// or the length is wrong. A chunk that is not there is a defect only where reading it would be an
+    /// error: [`MissingChunks`](crate::MissingChunks). [`metadata_seal`](Self::metadata_seal) tells of the
+    /// metadata.
+    ///
+    /// # Errors
+    ///
+    /// An item is an error, and the last one, when the array is no longer the one that was opened:
+    /// [`Error::Replaced`](crate::Error::Replaced) or [`Error::Removed`](crate::Error::Removed).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::{Checksum, MetadataSeal, StoredArray, ToZarr, ZarrSink};
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// let sink = ZarrSink::new(&path).with_chunk_shape([2, 3]).with_checksum(Checksum::Crc32c);
+    /// LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((2, 3), i)))
+    ///     .convert(NdarrayConverter)
+    ///     .to_zarr(sink)?;
+    ///
+    /// let stored = StoredArray::open(&path)?;
+    /// assert_eq!(stored.metadata_seal(), MetadataSeal::Intact);
+    /// assert_eq!(stored.verify().count(), 0);
+    ///
+    /// // A bit of a chunk turns over.
+    /// let mut bytes = std::fs::read(path.join("c/3/0"))?;
+    /// bytes[0] ^= 1;
+    /// std::fs::write(path.join("c/3/0"), bytes)?;
+    /// let defects = stored.verify().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(defects.iter().map(|defect| &defect.key[..]).collect::<Vec<_>>(), ["c/3/0"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn verify(&self) -> Verify<'_> {
+        let n_threads = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
+        let unit_bytes = n_bytes(self.dtype, unit_shape.iter().copied()).max(1);
+        let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
+        let grid = self.array.chunk_grid_shape();
+        Verify {
+            stored: self,
+            n_threads,
+            window: window.clamp(n_threads, n_threads * MOST_CHUNKS_PER_THREAD),
+            n_chunks: grid.iter().fold(1, |n, &along| n.saturating_mul(along)),
+            n_checked: 0,
+            found: VecDeque::new(),
+        }
+    }
+}
+
+impl Verify<'_> {
+    /// The chunks, or shards, that have been checked so far, with a defect or without.
+    #[must_use]
+    pub fn n_checked(&self) -> u64 {
+        self.n_checked
+    }
+
+    /// The chunks, or shards, of the array.
+    #[must_use]
+    pub fn n_chunks(&self) -> u64 {
+        self.n_chunks
+    }
+
+    /// Checks the next chunks.
+    fn check_window(&mut self) {
+        let end = self.n_checked.saturating_add(self.window).min(self.n_chunks);
+        let n_threads = self.n_threads.min(end - self.n_checked);
+        let (next, found) = (AtomicU64::new(self.n_checked), Mutex::new(Vec::new()));
+        let check = || {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= end {
+                    break;
+                }
+                if let Some(defect) = self.stored.defect(&self.chunk(i)) {
+                    found.lock().unwrap_or_else(PoisonError::into_inner).push((i, defect));
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..n_threads {
+                // Where the system has no more threads, this one does what is left.
+                let _ = thread::Builder::new().spawn_scoped(scope, check);
+            }
+            check();
+        });
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.sort_by_key(|(i, _)| *i);
+        self.found.extend(found.into_iter().map(|(_, defect)| defect));
+        self.n_checked = end;
+    }
+
+    /// The index of a chunk, by its place in C order.
+    fn chunk(&self, mut place: u64) -> Vec<u64> {
+        let grid = self.stored.array.chunk_grid_shape();
+        let mut index = vec![0; grid.len()];
+        for (index, &along) in index.iter_mut().zip(grid).rev() {
+            (*index, place) = (place % along, place / along);
+        }
+        index
+    }
+}
+
+impl Iterator for Verify<'_> {
+    type Item = Result<Defect>;
+
+    fn next(&mut self) -> Option<Result<Defect>> {
+        while self.found.is_empty() && self.n_checked < self.n_chunks {
+            self.check_window();
+            // What another array's chunks are like says nothing of this one's.
+            if let Err(error) = self.stored.origin.check(&self.stored.target) {
+                self.found.clear();
+                self.n_checked = self.n_chunks;
+                return Some(Err(error));
+            }
+        }
+        self.found.pop_front().map(Ok)
+    }
+}

@@ -1,0 +1,151 @@
+//! A few bytes that stand for many, and shards that reach beyond themselves.
+
+use std::io::Write;
+
+use lazy_chunks::zarr::{Error, StoredArray};
+use serde_json::{Value, json};
+
+use super::{MOST_BYTES, array, bytes, examine, metadata};
+
+/// Bytes in the format of zlib.
+pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// How many zeros stand behind a few bytes of a bomb.
+const BOMB_BYTES: usize = 1 << 30;
+
+/// A frame of Zstandard of zeros, which says so or not.
+fn zstd_bomb(says_size: bool) -> Vec<u8> {
+    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd];
+    match says_size {
+        true => {
+            bomb.push(0xe0);
+            bomb.extend((BOMB_BYTES as u64).to_le_bytes());
+        }
+        // A window of 128 KiB.
+        false => bomb.extend([0x00, 0x38]),
+    }
+    let n_blocks = BOMB_BYTES >> 17;
+    for i in 1..=n_blocks {
+        // A byte to repeat, this often.
+        let header = u32::from(i == n_blocks) | (1 << 1) | ((1 << 17) << 3);
+        bomb.extend(&header.to_le_bytes()[..3]);
+        bomb.push(0);
+    }
+    bomb
+}
+
+/// Blocks of DEFLATE of zeros, without an end.
+fn deflate_bomb() -> Vec<u8> {
+    let zeros = vec![0; 1 << 20];
+    let mut block = Vec::with_capacity(1 << 16);
+    let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
+    compress.compress_vec(&zeros, &mut block, flate2::FlushCompress::Full).unwrap();
+    block.repeat(BOMB_BYTES >> 20)
+}
+
+fn gzip_bomb() -> Vec<u8> {
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff][..], &deflate_bomb()].concat()
+}
+
+fn zlib_bomb() -> Vec<u8> {
+    [&[0x78, 0x9c][..], &deflate_bomb()].concat()
+}
+
+fn bz2_bomb() -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    // Less than of the others, since it takes time to make; and more than is allowed.
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..2 * (MOST_BYTES >> 20) {
+        encoder.write_all(&zeros).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+fn blosc_bomb() -> Vec<u8> {
+    let mut bomb = vec![2, 1, 0x21, 4];
+    for word in [BOMB_BYTES as u32, 1 << 20, 4096] {
+        bomb.extend(word.to_le_bytes());
+    }
+    bomb.resize(4096, 0);
+    bomb
+}
+
+/// Codecs, and what decodes to far more bytes than a chunk has.
+fn bombs() -> [(Value, Vec<u8>); 6] {
+    let blosc = json!({
+        "cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0
+    });
+    [
+        (
+            json!({"name": "zstd", "configuration": {"level": 1, "checksum": false}}),
+            zstd_bomb(true),
+        ),
+        (
+            json!({"name": "zstd", "configuration": {"level": 1, "checksum": false}}),
+            zstd_bomb(false),
+        ),
+        (json!({"name": "gzip", "configuration": {"level": 1}}), gzip_bomb()),
+        (json!({"name": "numcodecs.zlib", "configuration": {"level": 1}}), zlib_bomb()),
+        (json!({"name": "numcodecs.bz2", "configuration": {"level": 1}}), bz2_bomb()),
+        (json!({"name": "blosc", "configuration": blosc}), blosc_bomb()),
+    ]
+}
+
+#[test]
+fn decompression_stops() {
+    let bytes = bytes();
+    for (codec, bomb) in bombs() {
+        let chain = json!([bytes, codec]);
+        let (_directory, path) = array(&metadata(&chain), &bomb);
+        examine(&path).unwrap_err();
+        let error = StoredArray::open(&path).unwrap().read().unwrap_err();
+        assert!(matches!(error, Error::ReadChunk { .. }), "{codec}: {error}");
+        let is_limit = error.to_string().contains("it must have at most 24");
+        assert!(is_limit, "{codec}: {error}");
+
+        // In a shard of one chunk, whose index has no checksum.
+        let shards = json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": [2, 3], "codecs": chain, "index_codecs": [bytes]
+        }}]);
+        let index = [0_u64.to_le_bytes(), (bomb.len() as u64).to_le_bytes()].concat();
+        let (_directory, path) = array(&metadata(&shards), &[&bomb[..], &index].concat());
+        let error = examine(&path).unwrap_err();
+        assert!(error.to_string().contains("it must have at most 24"), "{codec}: {error}");
+
+        // Behind another codec, the size before which is only known to be bounded.
+        let twice =
+            json!([bytes, codec, {"name": "numcodecs.zlib", "configuration": {"level": 1}}]);
+        for chunk in [zlib(&bomb), zlib_bomb()] {
+            let (_directory, path) = array(&metadata(&twice), &chunk);
+            examine(&path).unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn shards_that_reach_beyond_themselves() {
+    let bytes = bytes();
+    for inner in [json!([bytes]), json!([bytes, {"name": "crc32c"}])] {
+        let shards = json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": [2, 3], "codecs": inner, "index_codecs": [bytes]
+        }}]);
+        for (offset, length) in [
+            (0, 1 << 40),
+            (1 << 60, 24),
+            (u64::MAX, 24),
+            (u64::MAX - 8, 24),
+            (24, u64::MAX),
+            (u64::MAX, u64::MAX - 1),
+            (1 << 63, 1 << 63),
+            (0, 0),
+        ] {
+            let index = [u64::to_le_bytes(offset), u64::to_le_bytes(length)].concat();
+            let (_directory, path) = array(&metadata(&shards), &[&[1; 24][..], &index].concat());
+            examine(&path).unwrap_err();
+        }
+    }
+}

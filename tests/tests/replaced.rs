@@ -1,0 +1,226 @@
+//! A handle is one of the array that it was made for: what takes its place is an error, never a mixture.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_chunks::zarr::{
+    Codec, Durability, Error, Existing, MemoryStore, MissingChunks,
+    ReadableWritableListableStorageTraits, StoredArray, Target, ToZarr, ZarrSink,
+};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use lazy_tests::{Fault, FaultyFileSystem};
+
+/// Stores an array of shape (4, 3) of this element, in chunks of a row.
+fn store(target: impl Into<Target>, element: i32, existing: Existing) -> StoredArray {
+    let block = ArrayBlock::from_vec([4, 3], vec![element; 12]).unwrap();
+    LazyChunkSequence::new(|| [block.clone()])
+        .to_zarr(
+            ZarrSink::new(target)
+                .with_chunk_shape([1, 3])
+                .with_codec(Codec::None)
+                .with_existing(existing)
+                .with_durability(Durability::None),
+        )
+        .unwrap()
+}
+
+/// Every way to read fails with an error of this sort, that names the target.
+#[track_caller]
+fn assert_gone(array: &StoredArray, is_expected: fn(&Error) -> bool, message: &str) {
+    let lenient = array.clone().with_missing_chunks(MissingChunks::FillValue);
+    for array in [array, &lenient] {
+        let mut errors = vec![
+            array.read().unwrap_err(),
+            array.read_region(&[1..2, 0..1]).unwrap_err(),
+            array.verify().find_map(Result::err).expect("verifying fails"),
+        ];
+        let mut verify = array.verify();
+        errors.extend(verify.next().and_then(Result::err));
+        assert_eq!(errors.len(), 4, "the error is the first item");
+        assert!(verify.next().is_none(), "and the last");
+        for error in errors {
+            assert!(is_expected(&error), "{error}");
+            assert!(error.to_string().ends_with(message), "{error}");
+            assert!(error.to_string().contains("a.zarr") || error.to_string().contains("store:/"));
+        }
+        let sequence = array.sequence([2, 2]).unwrap();
+        let error = sequence.collect().unwrap_err().to_string();
+        assert!(error.contains("block 0") && error.ends_with(message), "{error}");
+    }
+}
+
+#[track_caller]
+fn assert_replaced(array: &StoredArray) {
+    let message = "was replaced since it was opened; open it again";
+    assert_gone(array, |error| matches!(error, Error::Replaced { .. }), message);
+}
+
+#[track_caller]
+fn assert_removed(array: &StoredArray) {
+    let message = "was removed since it was opened";
+    assert_gone(array, |error| matches!(error, Error::Removed { .. }), message);
+}
+
+/// The handle of a write and one that was opened.
+fn handles(path: &Path) -> [StoredArray; 2] {
+    let written = store(path, 1, Existing::Fail);
+    [written, StoredArray::open(path).unwrap()]
+}
+
+fn elements(array: &StoredArray) -> Vec<i32> {
+    array.read().unwrap().as_slice().unwrap().to_vec()
+}
+
+#[test]
+fn by_a_write_that_replaces() {
+    for no_exchange in [false, true] {
+        // With as many elements, and so the same metadata.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        let handles = handles(&path);
+        for handle in &handles {
+            assert_eq!(elements(handle), [1; 12]);
+        }
+        let metadata = std::fs::read(path.join("zarr.json")).unwrap();
+        let file_system = FaultyFileSystem::new(Fault { no_exchange, ..Fault::default() });
+        let new = store(Target::on(file_system, &path), 2, Existing::Replace);
+        assert_eq!(std::fs::read(path.join("zarr.json")).unwrap(), metadata);
+        for handle in &handles {
+            assert_replaced(handle);
+        }
+        assert_eq!(elements(&new), [2; 12]);
+        assert_eq!(elements(&StoredArray::open(&path).unwrap()), [2; 12]);
+        assert_eq!(new.verify().count(), 0);
+    }
+}
+
+#[test]
+fn by_removing_it_and_writing_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let handles = handles(&path);
+    std::fs::remove_dir_all(&path).unwrap();
+    for handle in &handles {
+        assert_removed(handle);
+    }
+    std::fs::write(&path, "a file").unwrap();
+    for handle in &handles {
+        assert_replaced(handle);
+    }
+    std::fs::remove_file(&path).unwrap();
+    // The same numbers may be given to the new directory.
+    let new = store(&path, 2, Existing::Fail);
+    for handle in &handles {
+        assert_replaced(handle);
+    }
+    assert_eq!(elements(&new), [2; 12]);
+}
+
+#[test]
+fn by_removing_its_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let group = Target::from(directory.path().join("group"));
+    let array = store(group.clone().member("inner").member("a.zarr"), 1, Existing::Fail);
+    assert_eq!(elements(&array), [1; 12]);
+    std::fs::remove_dir_all(directory.path().join("group")).unwrap();
+    assert_removed(&array);
+    store(group.member("inner").member("a.zarr"), 2, Existing::Fail);
+    assert_replaced(&array);
+}
+
+#[test]
+fn nothing_else_is_a_replacement() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("group/a.zarr");
+    let sibling = directory.path().join("group/b.zarr");
+    let handles = handles(&path);
+    store(&sibling, 2, Existing::Fail);
+    store(&sibling, 3, Existing::Replace);
+    std::fs::remove_dir_all(&sibling).unwrap();
+    // A write that fails leaves the array where it is.
+    let failing = LazyChunkSequence::new(|| -> [ArrayBlock; 1] { panic!("no block") });
+    failing.to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace)).unwrap_err();
+    // And what other programs add to the array does not make it another.
+    std::fs::write(path.join("notes.txt"), "a note").unwrap();
+    for handle in &handles {
+        assert_eq!(elements(handle), [1; 12]);
+        assert_eq!(handle.verify().count(), 0);
+    }
+}
+
+#[test]
+fn between_two_blocks_of_a_sequence() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let array = store(&path, 1, Existing::Fail);
+    let n_blocks = AtomicUsize::new(0);
+    let blocks = array.sequence([1; 4]).unwrap().map(|block| {
+        if n_blocks.fetch_add(1, Ordering::Relaxed) == 1 {
+            store(&path, 2, Existing::Replace);
+        }
+        block
+    });
+    let copy = directory.path().join("copy.zarr");
+    let error = blocks.to_zarr(&copy).unwrap_err().to_string();
+    assert!(error.contains("block 2") && error.contains("a.zarr was replaced since"), "{error}");
+    assert!(!copy.exists(), "no copy is a mixture");
+    assert_eq!(n_blocks.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_chunk_that_is_missing_since_is_no_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let handles = handles(&path);
+    // The new array has fewer chunks.
+    let block = ArrayBlock::from_vec([1, 3], vec![2_i32; 3]).unwrap();
+    LazyChunkSequence::new(|| [block.clone()])
+        .to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace))
+        .unwrap();
+    for handle in &handles {
+        assert_replaced(handle);
+    }
+}
+
+#[test]
+fn in_a_store_by_another_metadata() {
+    let store_instance = Arc::new(MemoryStore::new());
+    let keys: Arc<dyn ReadableWritableListableStorageTraits> = store_instance.clone();
+    let written = store(Arc::clone(&store_instance), 1, Existing::Fail);
+    let opened = StoredArray::open(Arc::clone(&store_instance)).unwrap();
+    let handles = [written, opened];
+    for handle in &handles {
+        assert_eq!(elements(handle), [1; 12]);
+    }
+    // As it is documented: nothing tells an array of equal metadata from the old one.
+    store(Arc::clone(&store_instance), 2, Existing::ReplaceInPlace);
+    for handle in &handles {
+        assert_eq!(elements(handle), [2; 12]);
+    }
+    let block = ArrayBlock::from_vec([4, 3], vec![3_i32; 12]).unwrap();
+    let sink = ZarrSink::new(Arc::clone(&store_instance)).with_existing(Existing::ReplaceInPlace);
+    LazyChunkSequence::new(|| [block.clone()]).to_zarr(sink).unwrap();
+    for handle in &handles {
+        assert_replaced(handle);
+    }
+    keys.erase_prefix(&"".try_into().unwrap()).unwrap();
+    for handle in &handles {
+        assert_removed(handle);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn by_turning_a_link_to_another_array() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    store(path("one"), 1, Existing::Fail);
+    store(path("other"), 2, Existing::Fail);
+    std::os::unix::fs::symlink(path("one"), path("a.zarr")).unwrap();
+    let array = StoredArray::open(path("a.zarr")).unwrap();
+    assert_eq!(elements(&array), [1; 12]);
+    std::fs::remove_file(path("a.zarr")).unwrap();
+    std::os::unix::fs::symlink(path("other"), path("a.zarr")).unwrap();
+    assert_replaced(&array);
+}
