@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use half::bf16;
 use lazy_core::{ArrayBlock, LazyChunkSequence};
 use lazy_zarr::{
-    BloscCompressor, Codec, MemoryStore, ReadableWritableListableStorageTraits, Shuffle, ToZarr,
-    ZarrSink,
+    BloscCompressor, Checksum, Codec, MemoryStore, ReadableWritableListableStorageTraits, Shuffle,
+    ToZarr, ZarrSink,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -78,6 +78,7 @@ fn measure(block: &ArrayBlock) -> Result<Vec<Measured>, lazy_zarr::Error> {
         for (i, (_, codec)) in codecs.iter().enumerate() {
             let store = Arc::new(MemoryStore::new());
             let sink = ZarrSink::new(Arc::clone(&store))
+                .with_checksum(Checksum::None)
                 .with_codec(*codec)
                 .with_chunk_shape(block.shape())
                 .with_writer_threads(1);

@@ -150,6 +150,14 @@ pub enum Shuffle {
 
 /// What is stored with each chunk to tell later whether its bytes are what was written.
 ///
+/// Where chunks are compressed, it is [`Crc32c`](Checksum::Crc32c) by default: it takes about as much time
+/// as the noise of a measurement, and a compressed chunk is read whole in any case. Of 8 MiB chunks on one
+/// thread and a file system in memory, medians aside and the best of 15 turns counted, in two runs, writing
+/// and reading took so many times as long with it: 0.99 to 1.04 and 0.94 to 1.15 (the default codec), 1.03
+/// to 1.05 and 1.04 to 1.06 (Zstandard 1), 1.25 to 1.35 and 1.15 to 1.26 (uncompressed). So where
+/// chunks are not compressed, there is none by default: then, what is read of a part of a chunk takes that
+/// part alone, while a checksum takes the whole.
+///
 /// # Example
 ///
 /// ```
@@ -170,11 +178,10 @@ pub enum Shuffle {
 /// assert!(matches!(stored.read(), Err(Error::ReadChunk { key, .. }) if key == "c/0"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Checksum {
     /// Nothing.
-    #[default]
     None,
     /// Four bytes of CRC-32C over the encoded chunk. Readers check it.
     Crc32c,
@@ -191,6 +198,14 @@ impl Default for Codec {
 const BLOSC_MAX_BYTES: usize = i32::MAX as usize - 16;
 
 impl Codec {
+    /// The checksum where none is asked for.
+    pub(crate) fn default_checksum(self) -> Checksum {
+        match self {
+            Codec::None => Checksum::None,
+            _ => Checksum::Crc32c,
+        }
+    }
+
     pub(crate) fn check(self) -> Result<()> {
         let (setting, level, range, is_valid) = match self {
             Codec::None => return Ok(()),

@@ -10,10 +10,12 @@ use lazy_core::{BoxError, DType, Element};
 use zarrs::array::codec::BytesCodec;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{
-    Array, ArrayBuilder, ArrayBytes, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type,
+    Array, ArrayBuilder, ArrayBytes, ArrayMetadataV3, CodecChain, CodecOptions, DataType,
+    FillValue, data_type,
 };
 use zarrs::plugin::ExtensionName;
 
+use crate::guard::guarded;
 use crate::layout::Layout;
 use crate::{Checksum, Codec, Error, Result};
 
@@ -106,7 +108,10 @@ impl Format {
             .map_err(|error| Error::Metadata { source: error.into() })?;
         let unit_shape = self.layout.unit_shape().iter();
         let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
-        Ok(ChunkCodec { array, unit_shape: Option::expect(unit_shape, "sizes are not 0") })
+        let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
+        let codecs = guarded(&array.codecs(), &unit_shape, self.dtype.size())
+            .map_err(|source| Error::Metadata { source })?;
+        Ok(ChunkCodec { array, codecs, unit_shape })
     }
 }
 
@@ -114,6 +119,7 @@ impl Format {
 #[derive(Debug)]
 pub(crate) struct ChunkCodec {
     array: Array<()>,
+    codecs: CodecChain,
     unit_shape: Vec<NonZeroU64>,
 }
 
@@ -125,7 +131,7 @@ impl ChunkCodec {
 
     /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
     pub(crate) fn encode(&self, chunk: &[usize], data: &Bytes) -> Result<Bytes> {
-        let encoded = self.array.codecs().encode(
+        let encoded = self.codecs.encode(
             ArrayBytes::new_flen(&**data),
             &self.unit_shape,
             self.array.data_type(),
@@ -142,7 +148,7 @@ impl ChunkCodec {
 
     /// A whole chunk's native-endian bytes in C order, of what was stored for it.
     pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
-        let decoded = self.array.codecs().decode(
+        let decoded = self.codecs.decode(
             Cow::Borrowed(&**stored),
             &self.unit_shape,
             self.array.data_type(),

@@ -57,6 +57,7 @@ mod error;
 mod existing;
 mod filesystem;
 mod format;
+mod guard;
 mod layout;
 mod node;
 mod overlap;

@@ -72,7 +72,7 @@ pub struct ZarrSink {
     pub(crate) durability: Durability,
     pub(crate) layout: LayoutSettings,
     codec: Codec,
-    checksum: Checksum,
+    checksum: Option<Checksum>,
     fill: Option<FillElement>,
     dimension_names: Option<Vec<String>>,
     /// Values by name; why one cannot be stored.
@@ -101,7 +101,7 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 
 impl ZarrSink {
     /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
-    /// [`Codec`], without a checksum; the fill value NaN for floats and complex numbers, 0 and false
+    /// [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers, 0 and false
     /// otherwise; no dimension names and no attributes but `provenance`; as many writer threads as
     /// there are cores; an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
@@ -111,7 +111,7 @@ impl ZarrSink {
             durability: Durability::default(),
             layout: LayoutSettings::default(),
             codec: Codec::default(),
-            checksum: Checksum::default(),
+            checksum: None,
             fill: None,
             dimension_names: None,
             attributes: BTreeMap::new(),
@@ -210,10 +210,15 @@ impl ZarrSink {
     }
 
     /// What is stored with each chunk to tell later whether its bytes are what was written: by default
-    /// nothing. The index of a shard always has a checksum.
+    /// CRC-32C where chunks are compressed, and nothing where they are not. The index of a shard always has
+    /// a checksum.
     #[must_use]
     pub fn with_checksum(self, checksum: Checksum) -> ZarrSink {
-        ZarrSink { checksum, ..self }
+        ZarrSink { checksum: Some(checksum), ..self }
+    }
+
+    fn checksum(&self) -> Checksum {
+        self.checksum.unwrap_or(self.codec.default_checksum())
     }
 
     /// The value of elements that are not stored, of the array's dtype. One of another dtype is
@@ -390,7 +395,7 @@ impl ZarrSink {
     ///
     /// let sink = ZarrSink::new("array.zarr").with_chunk_shape([256, 8192]).with_writer_threads(2);
     /// let bytes = sink.memory_bound(Cut::Rows, DType::Float32, &[8192], &[100, 8192])?;
-    /// assert_eq!(bytes >> 20, 80); // ten chunks of 8 MiB
+    /// assert_eq!(bytes >> 20, 96); // twelve chunks of 8 MiB
     /// # Ok::<(), lazy_zarr::Error>(())
     /// ```
     ///
@@ -412,7 +417,7 @@ impl ZarrSink {
             cut,
             layout: &self.layout,
             codec: self.codec,
-            checksum: self.checksum,
+            checksum: self.checksum(),
             n_threads: self.threads(),
             dtype,
             row_shape,
@@ -468,7 +473,7 @@ impl ZarrSink {
             dtype,
             layout,
             codec: self.codec,
-            checksum: self.checksum,
+            checksum: self.checksum(),
             fill: self.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
             dimension_names: self.dimension_names.clone(),
             attributes: self

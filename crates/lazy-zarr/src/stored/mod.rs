@@ -1,15 +1,12 @@
 //! A stored array, read back.
 
 mod chunk;
-mod decompress;
 mod defect;
-mod guard;
 mod memory;
 mod open;
 mod origin;
 mod read;
 mod verify;
-mod whole;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -21,10 +18,10 @@ use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use crate::format::dtype_of;
+use crate::guard::guarded;
 use crate::store::CompleteStore;
 use crate::{Error, MetadataSeal, Result, Target};
 pub use defect::{Defect, DefectKind};
-use guard::guarded;
 use memory::{caught, check_units};
 use open::locate;
 pub(crate) use origin::{Origin, Source};

@@ -1,5 +1,8 @@
-//! The codecs of an array that may be anybody's: what they allocate is bounded, and what they decode was
-//! checked.
+//! Codecs of arrays that may be anybody's: what they allocate is bounded, what they decode was checked,
+//! and checksums are added and taken away without a copy.
+
+mod decompress;
+mod whole;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -24,13 +27,13 @@ use zarrs::array::{
 use zarrs::metadata::{Configuration, ConfigurationSerialize};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
-use super::decompress::{Format, decompress};
-use super::whole::WholeDecoder;
+use decompress::{Format, decompress};
+use whole::WholeDecoder;
 
 /// The same codecs, for chunks of this shape, guarded; within shards too.
 ///
 /// An error says what is wrong with the shape of a shard's chunks.
-pub(super) fn guarded(
+pub(crate) fn guarded(
     codecs: &CodecChain,
     shape: &[NonZeroU64],
     element_size: usize,
@@ -116,7 +119,7 @@ enum Method {
     Decompress(Format),
     /// The codec allocates what the header says, which can be looked at.
     Blosc,
-    /// CRC-32C at the end, which the codec takes away by copying all before it.
+    /// CRC-32C at the end, which the codec adds, and takes away, by copying all before it.
     Checksum,
     /// What comes out is no larger than what goes in: another checksum, a shuffle.
     Plain,
@@ -168,7 +171,7 @@ impl CodecTraits for Guard {
         self
     }
 
-    // It has no metadata of its own: it is for reading alone.
+    // It has no metadata of its own: that is written with the codec itself.
     fn configuration(&self, _: ZarrVersion, _: &CodecMetadataOptions) -> Option<Configuration> {
         None
     }
@@ -203,7 +206,10 @@ impl BytesToBytesCodecTraits for Guard {
         decoded: ArrayBytesRaw<'a>,
         options: &CodecOptions,
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        self.codec.encode(decoded, options)
+        match self.method {
+            Method::Checksum => Ok(with_checksum(decoded)),
+            _ => self.codec.encode(decoded, options),
+        }
     }
 
     fn decode<'a>(
@@ -242,6 +248,21 @@ fn appends_checksum(codec: &dyn BytesToBytesCodecTraits) -> bool {
     let bytes = b"where does it go?";
     let encoded = codec.encode(Cow::Borrowed(bytes), &CodecOptions::default());
     encoded.is_ok_and(|encoded| encoded.starts_with(bytes))
+}
+
+/// Bytes and their checksum, in the same memory where there is room.
+fn with_checksum(decoded: ArrayBytesRaw<'_>) -> ArrayBytesRaw<'_> {
+    let checksum = crc32c::crc32c(&decoded).to_le_bytes();
+    let mut encoded = match decoded {
+        Cow::Owned(decoded) => decoded,
+        Cow::Borrowed(decoded) => {
+            let mut encoded = Vec::with_capacity(decoded.len() + checksum.len());
+            encoded.extend_from_slice(decoded);
+            encoded
+        }
+    };
+    encoded.extend_from_slice(&checksum);
+    Cow::Owned(encoded)
 }
 
 /// What is before a checksum that fits it, in the same memory.
