@@ -1,12 +1,15 @@
 //! A file system that fails when it is told to.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 /// What fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Fault {
     pub panic: Option<usize>,
     /// Whether directories can not be exchanged at all.
     pub no_exchange: bool,
+    /// Whether no directory can be removed; some of its files are, which follow from this seed.
+    pub no_removal: Option<u64>,
 }
 
 /// Why nothing can be made outside of a directory.
@@ -166,7 +171,13 @@ impl FileSystem for FaultyFileSystem {
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         self.change()?;
-        LocalFileSystem.remove_directory(path)
+        match self.fault.no_removal {
+            Some(seed) => {
+                remove_some(path, seed)?;
+                Err(io::Error::other("injected fault"))
+            }
+            None => LocalFileSystem.remove_directory(path),
+        }
     }
 
     fn sync_tree(&self, directory: &Path) -> io::Result<()> {
@@ -178,4 +189,25 @@ impl FileSystem for FaultyFileSystem {
         self.change()?;
         LocalFileSystem.sync_directory(directory)
     }
+}
+
+/// Removes some files below a directory, as may be gone when its removal is interrupted: in no order that
+/// is promised. Which follows from the seed.
+pub(crate) fn remove_some(directory: &Path, seed: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    files_below(directory, &mut files)?;
+    files.sort();
+    let mut random = SmallRng::seed_from_u64(seed);
+    files.iter().filter(|_| random.random()).try_for_each(fs::remove_file)
+}
+
+fn files_below(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files_below(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
 }

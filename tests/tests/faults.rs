@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{
+    Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
 use lazy_tests::{Fault, FaultyFileSystem, Outside};
 
@@ -90,6 +92,38 @@ fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
     // Two renames instead of the exchange; where staging lies and what it keeps are flushed as well.
     let fault = |n| Fault { change: Some(n), no_exchange: true, ..Fault::default() };
     assert!(with_every_fault(true, fault) >= 9 + 3 + 9);
+}
+
+/// Whatever files remain of a staging directory whose removal was interrupted, they are taken for nothing
+/// that they were a part of: not for a write that can be resumed, nor for somebody else's data.
+#[test]
+fn what_remains_of_a_removal_is_of_no_use() {
+    for (seed, resumes) in (0..32).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        // An array of Zarr v2, of which a part looks like anything.
+        std::fs::create_dir(&path).unwrap();
+        let metadata = r#"{"zarr_format":2,"shape":[4],"chunks":[2],"dtype":"|u1","compressor":null,
+            "fill_value":0,"order":"C","filters":null}"#;
+        std::fs::write(path.join(".zarray"), metadata).unwrap();
+        for chunk in ["0", "1"] {
+            std::fs::write(path.join(chunk), [1, 2]).unwrap();
+        }
+        let fault = Fault { no_removal: Some(seed), ..Fault::default() };
+        let sink = sink(&Arc::new(FaultyFileSystem::new(fault)), &path);
+        let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
+        blocks.to_zarr(if resumes { sink.with_resume("job") } else { sink }).unwrap();
+
+        let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!("seed {seed}") };
+        assert_eq!(*left.state(), WriteState::Abandoned, "seed {seed}");
+        match seed % 2 {
+            0 => left.clone().remove().unwrap(),
+            _ => drop(sequence(3).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace))),
+        }
+        let expected = array(if seed % 2 == 0 { 2 } else { 3 }, 8);
+        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), expected, "seed {seed}");
+        assert_eq!(n_entries(directory.path()), 1);
+    }
 }
 
 #[test]

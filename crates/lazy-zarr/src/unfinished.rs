@@ -219,7 +219,9 @@ fn state(file_system: &Arc<dyn FileSystem>, place: &StagingPlace) -> Result<Writ
         Err(error) => return Err(error),
     };
     match record {
-        Some(record) if !staging.is_published(&place.target())? => resumable(&journal, record),
+        Some(record) if !staging.is_over()? && !staging.is_published(&place.target())? => {
+            resumable(&journal, record)
+        }
         _ => Ok(WriteState::Abandoned),
     }
 }

@@ -22,6 +22,8 @@ pub(super) const OLD: &str = "old";
 const SEALED: &str = "sealed";
 /// Says that the directory holds what was at the target, which is not to be removed.
 const KEPT: &str = "kept";
+/// Says that the directory is being removed: what is left in it is of no use, whatever it looks like.
+const OVER: &str = "over";
 
 const STAGING_END: &str = ".staging";
 const LOCK_END: &str = ".lock";
@@ -157,7 +159,8 @@ impl Staging {
             return Ok(None);
         }
         self.settle(array, is_durable)?;
-        if !self.is_published(array)?
+        if !self.is_over()?
+            && !self.is_published(array)?
             && let Some(record) = self.journal().record()?
         {
             return Ok(Some(record));
@@ -173,8 +176,10 @@ impl Staging {
         let examine = |source| self.unexamined(source);
         let exists =
             |path: &Path| file_system.kind(path).map(|kind| kind.is_some()).map_err(examine);
-        let names = file_system.list(&self.directory).map_err(examine)?;
-        for name in names {
+        if self.is_over()? {
+            return Ok(());
+        }
+        for name in file_system.list(&self.directory).map_err(examine)? {
             if let Some(n_names) = name.to_str().and_then(number_of_names) {
                 self.take_out_of_groups(&self.groups(n_names), n_names, target).map_err(examine)?;
             } else if !is_known(&name) {
@@ -183,20 +188,20 @@ impl Staging {
         }
         let (old, array) = (self.directory.join(OLD), self.directory.join(ARRAY));
         if exists(&old)? {
-            let flush = |directory: &Path| match is_durable {
-                true => file_system.sync_directory(directory),
-                false => Ok(()),
-            };
-            let settled = if !exists(target)? {
+            if !exists(target)? {
                 let parent = target.parent().unwrap_or(target);
-                file_system.rename_directory(&old, target).and_then(|()| flush(parent))
+                file_system
+                    .rename_directory(&old, target)
+                    .and_then(|()| match is_durable {
+                        true => file_system.sync_directory(parent),
+                        false => Ok(()),
+                    })
+                    .map_err(examine)?;
             } else if exists(&array)? {
                 return Err(self.kept_aside(target));
             } else {
-                // So that it does not come back with the power when there is an array beside it again.
-                file_system.remove_directory(&old).and_then(|()| flush(&self.directory))
-            };
-            settled.map_err(examine)?;
+                file_system.remove_directory(&old).map_err(examine)?;
+            }
         }
         if exists(&array)? && !is_array_or_part(file_system, &array)? {
             return Err(self.kept_aside(target));
@@ -267,7 +272,25 @@ impl Staging {
         self.file_system.create_directory(&self.directory)
     }
 
+    /// Whether a removal of it has begun.
+    pub(crate) fn is_over(&self) -> Result<bool> {
+        let kind = self.file_system.kind(&self.directory.join(OVER));
+        Ok(kind.map_err(|source| self.unexamined(source))?.is_some())
+    }
+
+    /// Removes the directory. Where that is interrupted, what remains is not taken for what it was a part
+    /// of: an unfinished array that has lost its seal, or something else than the array that was replaced.
     pub(crate) fn remove(&self) -> io::Result<()> {
+        // Where nothing can be written, all may be removed nevertheless.
+        let _ = self.file_system.write(&self.directory.join(OVER), b"");
+        for name in self.file_system.list(&self.directory)? {
+            let path = self.directory.join(&name);
+            match self.file_system.kind(&path)? {
+                Some(EntryKind::Directory) => self.file_system.remove_directory(&path)?,
+                _ if name == OVER => {}
+                _ => self.file_system.remove_file(&path)?,
+            }
+        }
         self.file_system.remove_directory(&self.directory)
     }
 }
