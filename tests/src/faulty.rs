@@ -1,6 +1,7 @@
 //! A file system that fails when it is told to.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,13 +41,35 @@ pub struct FaultyFileSystem {
     n_changes: AtomicUsize,
     outside: Option<(PathBuf, Outside)>,
     unwritable: Option<PathBuf>,
+    rival: Option<Rival>,
+}
+
+/// What somebody else does, just before a lock is taken.
+struct Rival(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Rival {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Rival")
+    }
 }
 
 impl FaultyFileSystem {
     /// A file system with this fault.
     #[must_use]
     pub fn new(fault: Fault) -> FaultyFileSystem {
-        FaultyFileSystem { fault, n_changes: AtomicUsize::new(0), outside: None, unwritable: None }
+        FaultyFileSystem {
+            fault,
+            n_changes: AtomicUsize::new(0),
+            outside: None,
+            unwritable: None,
+            rival: None,
+        }
+    }
+
+    /// A file system on which somebody else does something just before a lock is taken.
+    pub fn with_rival(rival: impl Fn() + Send + Sync + 'static) -> FaultyFileSystem {
+        let rival = Some(Rival(Box::new(rival)));
+        FaultyFileSystem { rival, ..FaultyFileSystem::new(Fault::default()) }
     }
 
     /// A file system on which nothing can be made outside of `directory`, for this reason.
@@ -153,6 +176,9 @@ impl FileSystem for FaultyFileSystem {
 
     fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
         self.change()?;
+        if let Some(Rival(act)) = &self.rival {
+            act();
+        }
         LocalFileSystem.lock(path, holder)
     }
 

@@ -224,6 +224,36 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
     assert_eq!(n_entries(directory.path()), 1);
 }
 
+/// Between the first look at the target and the lock, another write makes the group, or the array in it.
+#[test]
+fn a_group_that_appears_before_the_lock_is_taken_is_entered() {
+    for (rival, existing, error) in [
+        ("other", Existing::Fail, ""),
+        ("values", Existing::Replace, ""),
+        ("values", Existing::Fail, "exists already"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("group.zarr");
+        let group = Target::from(&path).member("inner");
+        let other = group.clone().member(rival);
+        let file_system = FaultyFileSystem::with_rival(move || {
+            let sink = ZarrSink::new(other.clone()).with_existing(Existing::Replace);
+            sequence(1).to_zarr(sink).unwrap();
+        });
+        let target = Target::on(file_system, &path).member("inner").member("values");
+        let written = sequence(2).to_zarr(ZarrSink::new(target).with_existing(existing));
+        let message = written.err().map_or(String::new(), |error| error.to_string());
+        assert!(message.contains(error) && error.is_empty() == message.is_empty(), "{message}");
+        let read = |name| StoredArray::open(group.clone().member(name)).unwrap().read().unwrap();
+        assert_eq!(read("values"), array(if error.is_empty() { 2 } else { 1 }, 8));
+        assert_eq!(
+            read(rival),
+            array(if rival == "other" || !error.is_empty() { 1 } else { 2 }, 8)
+        );
+        assert_eq!((n_entries(directory.path()), n_entries(&path)), (1, 2));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_to_an_array_stays_a_link() {

@@ -15,7 +15,7 @@ use crate::node::{Node, node_at_path, zarr_node_at_path};
 use crate::resume::{Journal, Record};
 use crate::store::DirectoryStore;
 use crate::stored::{Origin, Source};
-use crate::{Durability, Error, FileSystem, Result, Target, ZarrSink};
+use crate::{Durability, Error, Existing, FileSystem, Result, Target, ZarrSink};
 
 /// An array that is written to a staging directory.
 ///
@@ -67,27 +67,16 @@ impl Staged {
         members: &[String],
     ) -> Result<(Staged, Option<Record>)> {
         let target = &sink.target;
-        // The groups that are there, and the first that is not.
-        let mut root = path.to_owned();
-        let mut below_root = members.iter();
-        let mut makes_group = false;
-        while !makes_group && let Some(name) = below_root.as_slice().first() {
-            let node = node_at_path(&*file_system, &root)?;
-            makes_group = is_missing_group(target, node, &root.display())?;
-            if !makes_group {
-                root.push(name);
-                below_root.next();
-            }
-        }
-        let is_member = below_root.len() < members.len();
-        let below_root = below_root.as_slice().to_vec();
+        let (mut root, mut below_root) = (path.to_owned(), members.to_vec());
+        enter_groups(&*file_system, target, &mut root, &mut below_root)?;
         // As it was named, where a link can lead nowhere; and what that is.
         let check = |root: &Path| {
             let node = node_at_path(&*file_system, root)?;
-            check_existing(target, node, sink.existing).map(|()| node)
+            check_root(target, node, root, &below_root, sink.existing)
         };
         check(&root)?;
-        let (root, ancestor) = absolute(&*file_system, &root)?;
+        let (absolute_root, ancestor) = absolute(&*file_system, &root)?;
+        root = absolute_root;
         check(&root)?;
         let not_writable = |directory: &Path, source| Error::NotWritable {
             target: target.to_string(),
@@ -131,8 +120,10 @@ impl Staged {
                 job: record.job.clone(),
             });
         }
-        // Since it was looked at, another write may have published; or one that was interrupted was undone.
-        let node = check(&root)?;
+        // Since it was looked at, another write may have published, this array or another one of its groups;
+        // or one that was interrupted was undone.
+        let node = enter_groups(&*file_system, target, &mut root, &mut below_root)?;
+        check_root(target, node, &root, &below_root, sink.existing)?;
         if record.is_none() {
             staging.create().map_err(|source| not_writable(&place.parent, source))?;
         }
@@ -141,7 +132,7 @@ impl Staged {
             file_system,
             target: target.clone(),
             root,
-            is_member,
+            is_member: below_root.len() < members.len(),
             below_root,
             staging,
             replaces: node != Node::Vacant,
@@ -384,6 +375,37 @@ impl Destination for Staged {
         let file_system = Arc::clone(&self.file_system);
         let origin = Origin::of_directory(file_system, path, self.unpublished())?;
         Ok(Source { store: Arc::new(store), path: "/".to_owned(), origin })
+    }
+}
+
+/// Goes from a root to the first group that is not there, or to the array, and says what lies there.
+fn enter_groups(
+    file_system: &dyn FileSystem,
+    target: &Target,
+    root: &mut PathBuf,
+    below_root: &mut Vec<String>,
+) -> Result<Node> {
+    loop {
+        let node = node_at_path(file_system, root)?;
+        if below_root.is_empty() || is_missing_group(target, node, &root.display())? {
+            return Ok(node);
+        }
+        root.push(below_root.remove(0));
+    }
+}
+
+/// Whether the array may go to a root, or, when there are names below it, a group that holds it.
+fn check_root(
+    target: &Target,
+    node: Node,
+    root: &Path,
+    below_root: &[String],
+    existing: Existing,
+) -> Result<()> {
+    match below_root.is_empty() {
+        true => check_existing(target, node, existing),
+        // One that somebody else has made meanwhile will do.
+        false => is_missing_group(target, node, &root.display()).map(|_| ()),
     }
 }
 
