@@ -1,15 +1,19 @@
 //! What the tests across crates share: arrays with known elements, cut into blocks in every way, and
-//! file systems that fail.
+//! file systems that fail, lose what was not flushed, or kill.
 
 mod array;
 mod case;
 mod faulty;
+#[cfg(unix)]
+mod killing;
 mod simple;
 mod volatile;
 
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use faulty::{Fault, FaultyFileSystem, Outside};
+#[cfg(unix)]
+pub use killing::{Failpoint, KillingFileSystem, Operation, Progress};
 pub use simple::{
     assert_not_stored, assert_target_refused, files, flat, names, nested, never_computed, zeros,
 };

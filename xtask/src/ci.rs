@@ -5,11 +5,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{example, features, interop, layering, libtorch, outside, properties, tidy};
+use crate::{crash, example, features, interop, layering, libtorch, outside, properties, tidy};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -42,6 +42,7 @@ const STEPS: [Step; 12] = [
     }),
     ("example", example::run),
     ("interop", interop::run),
+    ("crash", |shell| crash::run(shell, None, None)),
     ("properties", |shell| properties::run(shell, None)),
     ("outside", outside::run),
 ];

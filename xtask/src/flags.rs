@@ -30,5 +30,15 @@ xflags::xflags! {
         /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
         /// is read here, bit for bit.
         cmd interop {}
+        /// Writes that are killed at every operation and at random moments, that fail and race: the
+        /// target is the old array or the new one, for us and for zarr-python, and a run that goes on
+        /// computes what is missing and nothing else.
+        cmd crash {
+            /// How many rounds there are of random kills, and a third of that of races; 100 without. With
+            /// more, every combination of settings is killed at every operation.
+            optional --rounds rounds: u32
+            /// What is drawn follows from it. The seed of a failure is in its message.
+            optional --seed seed: u64
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod apt;
 mod ci;
+mod crash;
 mod example;
 mod features;
 mod flags;
@@ -38,5 +39,6 @@ fn main() -> Result<()> {
         XtaskCmd::Outside(_) => outside::run(&shell),
         XtaskCmd::Example(_) => example::run(&shell),
         XtaskCmd::Interop(_) => interop::run(&shell),
+        XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }
 }

@@ -1,0 +1,83 @@
+//! The arrays that are written, block by block.
+
+use lazy_chunks::ArrayBlock;
+
+/// The version of the array that is at the target before, where one is.
+pub(crate) const OLD: u64 = 1;
+/// The version that is written.
+pub(crate) const NEW: u64 = 2;
+
+/// How an array is cut, into blocks and into chunks or shards that do not fit each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Grid {
+    pub(crate) rows: Vec<usize>,
+    pub(crate) columns: Vec<usize>,
+}
+
+/// The shape of a chunk, or of a shard where there are shards: of what is a file.
+pub(crate) const FILE_SHAPE: [usize; 2] = [4, 4];
+/// The shape of a chunk in a shard.
+pub(crate) const INNER_SHAPE: [usize; 2] = [2, 4];
+
+impl Grid {
+    pub(crate) fn small() -> Grid {
+        Grid { rows: vec![3, 4, 3], columns: vec![4, 3] }
+    }
+
+    pub(crate) fn large() -> Grid {
+        Grid { rows: vec![3; 15], columns: vec![4, 3, 5] }
+    }
+
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.rows.iter().sum(), self.columns.iter().sum()]
+    }
+
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let n_columns = self.columns.len();
+        (0..self.rows.len()).flat_map(move |i| (0..n_columns).map(move |j| (i, j)))
+    }
+
+    /// Where a block begins, and its shape.
+    fn place(&self, i: usize, j: usize) -> ([usize; 2], [usize; 2]) {
+        let start = [self.rows[..i].iter().sum(), self.columns[..j].iter().sum()];
+        (start, [self.rows[i], self.columns[j]])
+    }
+
+    pub(crate) fn block(&self, version: u64, i: usize, j: usize) -> ArrayBlock {
+        let (start, shape) = self.place(i, j);
+        block(version, start, shape)
+    }
+
+    /// The whole array.
+    pub(crate) fn array(&self, version: u64) -> ArrayBlock {
+        block(version, [0, 0], self.shape())
+    }
+
+    /// The chunks that a block touches, as the keys that they are stored with.
+    pub(crate) fn keys(&self, i: usize, j: usize) -> Vec<String> {
+        let (start, shape) = self.place(i, j);
+        let range = |axis: usize| {
+            let size = FILE_SHAPE[axis];
+            start[axis] / size..(start[axis] + shape[axis]).div_ceil(size)
+        };
+        range(0).flat_map(|row| range(1).map(move |column| format!("c/{row}/{column}"))).collect()
+    }
+}
+
+fn block(version: u64, start: [usize; 2], shape: [usize; 2]) -> ArrayBlock {
+    let elements = (0..shape[0]).flat_map(|row| {
+        (0..shape[1]).map(move |column| element(version, start[0] + row, start[1] + column))
+    });
+    ArrayBlock::from_vec(shape, elements.collect()).expect("as many elements as the shape says")
+}
+
+/// A chunk of nothing but zeros, the fill value, is among them.
+fn element(version: u64, row: usize, column: usize) -> f64 {
+    if row / FILE_SHAPE[0] == 1 && column / FILE_SHAPE[1] == 1 {
+        return 0.0;
+    }
+    let mixed =
+        (version << 40 | (row as u64) << 20 | column as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // Sums of these depend on the order of the terms.
+    (mixed >> 11) as f64 / 3e9
+}

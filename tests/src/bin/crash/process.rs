@@ -1,0 +1,83 @@
+//! Processes of the program.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::program::{Report, Task};
+
+const SIGKILL: i32 = 9;
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Killed,
+    Reported(Report),
+}
+
+impl Task {
+    /// Runs a process until it ends.
+    pub(crate) fn run(&self) -> Result<Ending> {
+        ending(self.start()?)
+    }
+
+    /// Runs a process, and kills it after some time.
+    pub(crate) fn run_for(&self, time: Duration) -> Result<Ending> {
+        let mut child = self.start()?;
+        std::thread::sleep(time);
+        child.kill()?;
+        ending(child)
+    }
+
+    /// Runs a process that is not killed.
+    pub(crate) fn report(&self) -> Result<Report> {
+        match self.run()? {
+            Ending::Reported(report) => Ok(report),
+            Ending::Killed => bail!("the process was killed by somebody else"),
+        }
+    }
+
+    /// Runs a process that is to write the array; returns its statistics.
+    pub(crate) fn succeed(&self) -> Result<Report> {
+        let report = self.report()?;
+        if let Err(failure) = &report.outcome {
+            bail!("the write failed with {}: {}", failure.kind, failure.message);
+        }
+        Ok(report)
+    }
+
+    /// Starts a process.
+    pub(crate) fn start(&self) -> Result<Child> {
+        Ok(self.command()?.spawn()?)
+    }
+
+    /// Starts a process of another user.
+    pub(crate) fn start_as(&self, user: u32) -> Result<Child> {
+        Ok(self.command()?.uid(user).gid(user).spawn()?)
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["program", &serde_json::to_string(self)?])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(command)
+    }
+}
+
+/// Ends a process's input, and waits for its end.
+pub(crate) fn ending(child: Child) -> Result<Ending> {
+    let Output { status, stdout, stderr } = child.wait_with_output()?;
+    if status.signal() == Some(SIGKILL) {
+        return Ok(Ending::Killed);
+    }
+    let stderr = String::from_utf8_lossy(&stderr);
+    ensure!(status.success(), "the program ended with {status}: {stderr}");
+    let report = serde_json::from_slice(&stdout)
+        .with_context(|| format!("the program did not report: {stderr}"))?;
+    Ok(Ending::Reported(report))
+}

@@ -1,0 +1,48 @@
+//! Producers that fail, panic, or are stopped.
+
+use anyhow::{Result, ensure};
+
+use crate::bench::{Bench, Reference};
+use crate::found::Found;
+use crate::program::Trouble;
+use crate::trial::Trial;
+
+/// Lets a course's producer come into trouble at every block; returns how often.
+pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
+    let n_blocks = reference.course.grid().blocks().count();
+    let mut n_troubles = 0;
+    for at in 0..n_blocks {
+        let troubles = [
+            (Trouble::Error, "injected error"),
+            (Trouble::Panic, "injected panic"),
+            (Trouble::Cancellation, "stopped"),
+        ];
+        for (trouble, message) in troubles {
+            let name = format!("{trouble:?} at block {at}");
+            Trial::run(bench, reference, &name, |trial| {
+                let mut task = trial.next_task();
+                task.trouble = Some((trouble, at));
+                let report = task.report()?;
+                let failure = report.outcome.err();
+                let is_said = failure.as_ref().is_some_and(|said| said.message.contains(message));
+                ensure!(is_said, "the error is {failure:?}");
+                let before = trial.found_before();
+                let (found, left) = trial.end_early(&task)?;
+                ensure!(found == before, "{found:?} is at the target");
+                // There is a record as soon as one block has come.
+                let is_begun = trial.course().is_resumable && (at > 0 || message == "stopped");
+                ensure!(left.complete.is_some() == is_begun, "{left:?}");
+                trial.finish()
+            })?;
+            n_troubles += 1;
+        }
+    }
+    Ok(n_troubles)
+}
+
+impl Trial<'_> {
+    /// What is at the target before anything runs.
+    pub(crate) fn found_before(&self) -> Found {
+        self.course().before().map_or(Found::Nothing, Found::Version)
+    }
+}

@@ -1,0 +1,192 @@
+//! The program that is killed: a write, with statistics beside it.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lazy_chunks::zarr::{Durability, Error, Existing, Target, ZarrSink};
+use lazy_chunks::{ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, TopK};
+use lazy_tests::{Failpoint, KillingFileSystem, Operation};
+use serde::{Deserialize, Serialize};
+
+use crate::array::{FILE_SHAPE, INNER_SHAPE};
+use crate::course::{Course, Start};
+
+/// What a process of the program is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) course: Course,
+    /// Where the target lies.
+    pub(crate) directory: PathBuf,
+    /// The file that each block is noted in which is computed.
+    pub(crate) log: PathBuf,
+    /// Which array is written.
+    pub(crate) version: u64,
+    pub(crate) n_threads: usize,
+    pub(crate) failpoint: Option<Failpoint>,
+    /// How long each block takes.
+    pub(crate) block_time: Duration,
+    /// What befalls the producer, and at which of the blocks that are computed.
+    pub(crate) trouble: Option<(Trouble, usize)>,
+}
+
+/// What befalls a producer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Trouble {
+    /// It fails.
+    Error,
+    /// It panics.
+    Panic,
+    /// It waits until the program's input ends, upon which the observer stops the evaluation.
+    Cancellation,
+    /// It waits until the process is killed.
+    Wait,
+    /// Nothing can be made in a directory any more.
+    Withdrawal(PathBuf),
+}
+
+/// What the program says when it is not killed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) operations: Vec<Operation>,
+    /// The statistics, or the error.
+    pub(crate) outcome: Result<String, Failure>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// The name of the variant.
+    pub(crate) kind: String,
+    pub(crate) message: String,
+}
+
+static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Runs the program; its task is in JSON.
+pub(crate) fn run(task: &str) -> Result<()> {
+    let task: Task = serde_json::from_str(task).context("no task")?;
+    let file_system = KillingFileSystem::new(task.failpoint);
+    let file_system = Arc::new(match task.course.start {
+        Start::RenamedTwice => file_system.without_exchange(),
+        _ => file_system,
+    });
+    let outcome = task.write(&file_system);
+    let mut operations = file_system.operations();
+    for operation in &mut operations {
+        // So that those of equal writes are equal, wherever they take place.
+        if let Ok(below) = operation.path.strip_prefix(&task.directory) {
+            operation.path = below.to_owned();
+        }
+    }
+    let report = Report { operations, outcome };
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(())
+}
+
+/// What the blocks of a version depend on.
+pub(crate) fn job(version: u64) -> String {
+    format!("version {version}")
+}
+
+impl Task {
+    fn write(&self, file_system: &Arc<KillingFileSystem>) -> Result<String, Failure> {
+        let target = self.course.target(|outermost| {
+            Target::on(Arc::clone(file_system), self.directory.join(outermost))
+        });
+        let reducers = ((MeanVariance, ArgMax::per_row(), TopK::per_row(2)), self.sink(target));
+        let grid = self.course.grid();
+        let (rows, columns) = (grid.rows.clone(), grid.columns.clone());
+        let computed = match self.course.is_resumable {
+            true => NestedLazyChunkSequence::try_from_fn(rows, columns, |i, j| self.block(i, j))
+                .compute(reducers),
+            false => {
+                let band = |i| (0..columns.len()).map(move |j| self.block(i, j));
+                NestedLazyChunkSequence::try_new(|| (0..rows.len()).map(|i| Ok(band(i))))
+                    .compute(reducers)
+            }
+        };
+        match computed {
+            Ok((statistics, _)) => Ok(format!("{statistics:?}")),
+            Err(error) => {
+                let error = Error::from(error);
+                let kind = format!("{error:?}");
+                let name = kind.split(|letter: char| !letter.is_alphanumeric()).next();
+                Err(Failure { kind: name.unwrap_or("").to_owned(), message: error.to_string() })
+            }
+        }
+    }
+
+    fn sink(&self, target: Target) -> ZarrSink {
+        let sink = ZarrSink::new(target)
+            .with_existing(Existing::Replace)
+            .with_writer_threads(self.n_threads)
+            .with_attribute("version", self.version)
+            .with_dimension_names(["row", "column"])
+            .with_durability(match self.course.is_durable {
+                true => Durability::Full,
+                false => Durability::None,
+            })
+            .with_observer(|_: &Progress| match IS_STOPPED.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            });
+        let sink = match self.course.is_sharded {
+            true => sink.with_chunk_shape(INNER_SHAPE).with_shard_shape(FILE_SHAPE),
+            false => sink.with_chunk_shape(FILE_SHAPE),
+        };
+        if self.course.is_resumable { sink.with_resume(job(self.version)) } else { sink }
+    }
+
+    fn block(&self, i: usize, j: usize) -> Result<ArrayBlock, String> {
+        let mut log = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
+        let n_computed = log.metadata().unwrap().len() / LINE;
+        // In one call, so that no line is torn when the process is killed.
+        log.write_all(format!("{i:3} {j:3}\n").as_bytes()).unwrap();
+        thread::sleep(self.block_time);
+        match &self.trouble {
+            Some((trouble, at)) if *at as u64 == n_computed => befall(trouble)?,
+            _ => {}
+        }
+        Ok(self.course.grid().block(self.version, i, j))
+    }
+}
+
+/// The bytes of a line of the log.
+const LINE: u64 = 8;
+
+/// The blocks that were computed, in order.
+pub(crate) fn computed(log: &Path) -> Vec<(usize, usize)> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse);
+            Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+        })
+        .collect()
+}
+
+fn befall(trouble: &Trouble) -> Result<(), String> {
+    match trouble {
+        Trouble::Error => return Err("injected error".to_owned()),
+        Trouble::Panic => panic!("injected panic"),
+        Trouble::Cancellation => {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            IS_STOPPED.store(true, Ordering::Relaxed);
+        }
+        Trouble::Wait => loop {
+            thread::park();
+        },
+        Trouble::Withdrawal(directory) => {
+            let permissions = std::fs::Permissions::from_mode(0o555);
+            std::fs::set_permissions(directory, permissions).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}

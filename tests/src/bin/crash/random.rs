@@ -1,0 +1,40 @@
+//! Processes that are killed at random moments, by somebody else.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::bench::{Bench, Reference};
+use crate::course::Course;
+use crate::process::Ending;
+use crate::trial::Trial;
+
+/// The courses of which some process is killed in each round: all, of larger arrays.
+pub(crate) fn courses() -> Vec<Course> {
+    Course::all().into_iter().map(|course| Course { is_large: true, ..course }).collect()
+}
+
+/// Kills processes of a course in one round, until one comes to its end; returns how many.
+pub(crate) fn run(bench: &Bench, reference: &Reference, round: usize) -> Result<usize> {
+    let mut random = SmallRng::seed_from_u64(bench.seed.wrapping_add(round as u64));
+    Trial::run(bench, reference, &format!("random kills, round {round}"), |trial| {
+        let mut n_kills = 0;
+        // How long a process has before it is killed only chooses where it is then.
+        let mut longest = Duration::from_millis(80);
+        for _ in 0..random.random_range(1..4) {
+            let mut task = trial.next_task();
+            task.n_threads = random.random_range(1..4);
+            task.block_time = Duration::from_micros(500);
+            let start = Instant::now();
+            match task.run_for(longest.mul_f64(random.random()))? {
+                Ending::Killed => n_kills += 1,
+                Ending::Reported(_) => longest = start.elapsed(),
+            }
+            trial.end_early(&task)?;
+        }
+        trial.finish()?;
+        Ok(n_kills)
+    })
+}

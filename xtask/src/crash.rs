@@ -1,0 +1,26 @@
+//! Writes that are killed, fail and race, and what zarr-python finds afterwards.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::python;
+
+const DEFAULT_ROUNDS: u32 = 100;
+
+pub(crate) fn run(shell: &Shell, rounds: Option<u32>, seed: Option<u64>) -> Result<()> {
+    let python = python::with_peers(shell)?;
+    let rounds = rounds.unwrap_or(DEFAULT_ROUNDS).to_string();
+    let seed = match seed {
+        Some(seed) => seed,
+        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    let seed = seed.to_string();
+    cmd!(shell, "cargo build --quiet --package lazy-tests --bin crash").run()?;
+    // Errors say what was done; where they arose says nothing more.
+    let _backtrace = shell.push_env("RUST_BACKTRACE", "0");
+    Ok(cmd!(shell, "cargo run --quiet --package lazy-tests --bin crash check")
+        .args([python.as_os_str(), rounds.as_ref(), seed.as_ref()])
+        .run()?)
+}
