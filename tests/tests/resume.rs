@@ -14,6 +14,7 @@ use lazy_tests::{Case, case, files, names};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The blocks of a case, as an indexed sequence that notes which of them are computed.
 enum Blocks<'a> {
@@ -198,13 +199,13 @@ fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
         let words: Vec<_> = line.split(' ').collect();
         (words[0].to_owned(), words[1].parse::<usize>().unwrap(), words[2].to_owned())
     });
-    let is_whole = |key: &str, length: usize, checksum: &str| {
+    let is_whole = |key: &str, length: usize, hash: &str| {
         let bytes = std::fs::read(staging(directory).join("array").join(key)).unwrap_or_default();
-        bytes.len() == length && format!("{:08x}", crc32c::crc32c(&bytes)) == checksum
+        bytes.len() == length && format!("{:016x}", xxh3_64(&bytes)) == hash
     };
     Some(
         noted
-            .filter(|(key, length, checksum)| is_whole(key, *length, checksum))
+            .filter(|(key, length, hash)| is_whole(key, *length, hash))
             .map(|(key, ..)| key)
             .collect(),
     )

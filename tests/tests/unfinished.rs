@@ -467,6 +467,37 @@ proptest! {
     }
 }
 
+/// Whole chunks, each with a checksum that fits it, in the places of others.
+#[test]
+fn exchanged_chunks_are_not_believed() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let blocks = |fails_at| {
+        LazyChunkSequence::try_from_fn([2; 4], move |i| match i < fails_at {
+            true => Ok(array(i as i32, 2)),
+            false => Err("the accelerator is gone"),
+        })
+    };
+    for codec in [Codec::None, Codec::default()] {
+        let sink = || {
+            ZarrSink::new(&path)
+                .with_chunk_shape([2, 5])
+                .with_codec(codec)
+                .with_checksum(Checksum::Crc32c)
+                .with_existing(Existing::Replace)
+                .with_resume(JOB)
+        };
+        blocks(2).to_zarr(sink()).unwrap_err();
+        let chunks = directory.path().join(".a.zarr.staging/array/c");
+        std::fs::rename(chunks.join("0"), chunks.join("aside")).unwrap();
+        std::fs::rename(chunks.join("1"), chunks.join("0")).unwrap();
+        std::fs::rename(chunks.join("aside"), chunks.join("1")).unwrap();
+        let stored = blocks(4).to_zarr(sink()).unwrap();
+        let expected: Vec<i32> = (0..4).flat_map(|i| [i; 10]).collect();
+        assert_eq!(stored.read().unwrap().as_slice::<i32>().unwrap(), expected);
+    }
+}
+
 #[test]
 fn a_record_that_was_not_written_whole_is_none() {
     for record in ["", "{", "{}\n00000000\n"] {

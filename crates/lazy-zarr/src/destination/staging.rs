@@ -188,20 +188,20 @@ impl Staging {
         }
         let (old, array) = (self.directory.join(OLD), self.directory.join(ARRAY));
         if exists(&old)? {
-            if !exists(target)? {
+            let flush = |directory: &Path| match is_durable {
+                true => file_system.sync_directory(directory),
+                false => Ok(()),
+            };
+            let settled = if !exists(target)? {
                 let parent = target.parent().unwrap_or(target);
-                file_system
-                    .rename_directory(&old, target)
-                    .and_then(|()| match is_durable {
-                        true => file_system.sync_directory(parent),
-                        false => Ok(()),
-                    })
-                    .map_err(examine)?;
+                file_system.rename_directory(&old, target).and_then(|()| flush(parent))
             } else if exists(&array)? {
                 return Err(self.kept_aside(target));
             } else {
-                file_system.remove_directory(&old).map_err(examine)?;
-            }
+                // So that it does not come back with the power when there is an array beside it again.
+                file_system.remove_directory(&old).and_then(|()| flush(&self.directory))
+            };
+            settled.map_err(examine)?;
         }
         if exists(&array)? && !is_array_or_part(file_system, &array)? {
             return Err(self.kept_aside(target));

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Record;
 use crate::destination::ARRAY;
@@ -36,7 +37,14 @@ pub(crate) const NAMES: [&str; 2] = [RECORD, JOURNAL];
 pub(super) struct Entry {
     /// In bytes.
     pub(super) length: u64,
-    pub(super) crc32c: u32,
+    /// By XXH3. A CRC would not tell chunks apart: of any bytes with their own CRC at the end it is the same.
+    pub(super) hash: u64,
+}
+
+impl Entry {
+    fn of(bytes: &[u8]) -> Entry {
+        Entry { length: bytes.len() as u64, hash: xxh3_64(bytes) }
+    }
 }
 
 /// More bytes than a line has; what is longer is no line.
@@ -116,8 +124,7 @@ impl Journal {
 
     /// Notes that a chunk is complete.
     pub(crate) fn note(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        let entry = Entry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
-        let line = line(key, entry);
+        let line = line(key, Entry::of(bytes));
         let path = self.directory.join(JOURNAL);
         let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         self.file_system
@@ -174,8 +181,7 @@ impl Journal {
             return None;
         }
         let bytes = self.file_system.read(&path, 0, None).ok()?;
-        let is_whole = bytes.len() as u64 == entry.length && crc32c::crc32c(&bytes) == entry.crc32c;
-        is_whole.then_some(bytes)
+        (Entry::of(&bytes) == entry).then_some(bytes)
     }
 }
 
@@ -193,9 +199,9 @@ fn number_of_key(key: &str, n_chunks: &[u64]) -> Option<u64> {
     indices.next().is_none().then_some(number)
 }
 
-/// A line: the key, the length in bytes and the checksum of a chunk, and the checksum of all that.
+/// A line: the key, the length in bytes and the hash of a chunk, and the CRC-32C of all that.
 fn line(key: &str, entry: Entry) -> String {
-    let noted = format!("{key} {} {:08x}", entry.length, entry.crc32c);
+    let noted = format!("{key} {} {:016x}", entry.length, entry.hash);
     format!("{noted} {:08x}\n", crc32c::crc32c(noted.as_bytes()))
 }
 
@@ -208,9 +214,9 @@ fn parse(line: &[u8]) -> Option<(&str, Entry)> {
         return None;
     }
     let mut words = noted.rsplitn(3, ' ');
-    let crc32c = u32::from_str_radix(words.next()?, 16).ok()?;
+    let hash = u64::from_str_radix(words.next()?, 16).ok()?;
     let length = words.next()?.parse().ok()?;
-    Some((words.next()?, Entry { length, crc32c }))
+    Some((words.next()?, Entry { length, hash }))
 }
 
 #[cfg(test)]
@@ -236,13 +242,21 @@ mod tests {
         }
         // A line is cut by the end of a part, and the last one of each chunk counts.
         assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
-        let entry =
-            |bytes: &[u8]| Entry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
         let expected = chunks
             .iter()
-            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), entry(bytes)))
+            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), Entry::of(bytes)))
             .collect();
         assert_eq!(journal.entries(&[30_000]).unwrap(), expected);
+    }
+
+    #[test]
+    fn chunks_with_checksums_of_their_own_are_told_apart() {
+        let chunk = |byte: u8| {
+            let data = [byte; 100];
+            [&data[..], &crc32c::crc32c(&data).to_le_bytes()].concat()
+        };
+        assert_eq!(crc32c::crc32c(&chunk(1)), crc32c::crc32c(&chunk(2)), "whatever the data is");
+        assert_ne!(Entry::of(&chunk(1)), Entry::of(&chunk(2)));
     }
 
     #[test]
@@ -259,8 +273,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_is_read_as_it_was_written(length: u64, crc32c: u32) {
-            let entry = Entry { length, crc32c };
+        fn a_line_is_read_as_it_was_written(length: u64, hash: u64) {
+            let entry = Entry { length, hash };
             let line = line("c/1/2 3", entry);
             prop_assert_eq!(parse(line.trim_end().as_bytes()), Some(("c/1/2 3", entry)));
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::array::NEW;
 use crate::course::Course;
@@ -89,8 +90,8 @@ pub(crate) fn staging(directory: &Path) -> Result<Option<PathBuf>> {
     Ok(staging)
 }
 
-/// The lengths and checksums that are noted, by the keys of their chunks.
-fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u32)>> {
+/// The lengths and hashes that are noted, by the keys of their chunks.
+fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     let path = staging.join("journal");
     if !path.exists() {
         return Ok(BTreeMap::new());
@@ -101,10 +102,10 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u32)>> {
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for line in whole.lines() {
         let words: Vec<_> = line.split(' ').collect();
-        if let [key, length, checksum, of_line] = words[..] {
+        if let [key, length, hash, of_line] = words[..] {
             let end = line.len() - of_line.len() - 1;
             if of_line == format!("{:08x}", crc32c::crc32c(&line.as_bytes()[..end])) {
-                noted.insert(key.to_owned(), (length.parse()?, u32::from_str_radix(checksum, 16)?));
+                noted.insert(key.to_owned(), (length.parse()?, u64::from_str_radix(hash, 16)?));
             }
         }
     }
@@ -113,13 +114,13 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u32)>> {
 
 /// The keys of the chunks that are as they were noted. A write that goes on writes a chunk again when it
 /// computes it again, and may be killed meanwhile.
-fn complete(staging: &Path, journal: &BTreeMap<String, (u64, u32)>) -> BTreeSet<String> {
+fn complete(staging: &Path, journal: &BTreeMap<String, (u64, u64)>) -> BTreeSet<String> {
     // Once it is complete, it lies in the groups that are made for it.
     let in_groups = staging.join("groups-2/inner/values");
     let array = if in_groups.exists() { in_groups } else { staging.join("array") };
-    let is_complete = |(key, (length, checksum)): &(&String, &(u64, u32))| {
+    let is_complete = |(key, (length, hash)): &(&String, &(u64, u64))| {
         fs::read(array.join(key))
-            .is_ok_and(|bytes| bytes.len() as u64 == *length && crc32c::crc32c(&bytes) == *checksum)
+            .is_ok_and(|bytes| bytes.len() as u64 == *length && xxh3_64(&bytes) == *hash)
     };
     journal.iter().filter(is_complete).map(|(key, _)| key.clone()).collect()
 }
