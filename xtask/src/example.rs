@@ -1,6 +1,11 @@
-//! The examples, and what zarr-python says of what they stored.
+//! The examples, what zarr-python says of what they stored, and what Ctrl-C does to them.
 
-use anyhow::Result;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{libtorch, python};
@@ -20,5 +25,55 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         let python = python::with_peers(shell)?;
         cmd!(shell, "{python} tests/python/read_influence.py {directory}").run()?;
     }
+    stop_and_go_on(shell)
+}
+
+/// Stops the first example as soon as it stores something, until it gets to its end; then it has stored what
+/// it stores when nobody stops it.
+fn stop_and_go_on(shell: &Shell) -> Result<()> {
+    const MOST_STOPS: usize = 20;
+    let root = shell.current_dir();
+    let directory = root.join("target/influence_stopped");
+    shell.remove_path(&directory)?;
+    shell.create_dir(&directory)?;
+    let mut n_stops = 0;
+    while n_stops < MOST_STOPS && is_stopped(shell, &root, &directory, n_stops)? {
+        n_stops += 1;
+    }
+    if n_stops == MOST_STOPS {
+        cmd!(shell, "target/release/examples/influence {directory}").ignore_stdout().run()?;
+    }
+    println!("stopped {n_stops} times");
+    ensure!(n_stops > 0, "the example was never stopped");
+    let of_one_run = "target/influence/influence.zarr";
+    let gone_on = directory.join("influence.zarr");
+    cmd!(shell, "diff --recursive {of_one_run} {gone_on}").run()?;
+    let names = shell.read_dir(&directory)?;
+    ensure!(names.len() == 2, "beside the group and the picture, there is something in {names:?}");
     Ok(())
+}
+
+/// Runs the example and interrupts it, a little later each time; whether it was stopped.
+fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> Result<bool> {
+    const STOPPED: i32 = 130;
+    let mut example = Command::new(root.join("target/release/examples/influence"))
+        .arg(directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let is_storing = || -> Result<bool> {
+        let mut entries = shell.read_dir(directory)?.into_iter();
+        Ok(entries.any(|path| path.extension().is_some_and(|extension| extension == "lock")))
+    };
+    while example.try_wait()?.is_none() && !is_storing()? {
+        sleep(Duration::from_millis(1));
+    }
+    sleep(Duration::from_millis(2 * n_stops as u64));
+    let process = example.id().to_string();
+    // It may have ended meanwhile.
+    cmd!(shell, "kill -INT {process}").quiet().ignore_status().ignore_stderr().run()?;
+    let status = example.wait()?;
+    let code = status.code().context("a signal ended the example, instead of its handler")?;
+    ensure!(code == 0 || code == STOPPED, "the example ended with code {code}");
+    Ok(code == STOPPED)
 }

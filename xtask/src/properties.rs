@@ -11,8 +11,17 @@ pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     libtorch::provide(shell)?;
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
     let _cases = shell.push_env("PROPTEST_CASES", cases);
-    let tests = ["properties", "statistics", "memory", "power_loss", "hostile", "tensors"]
-        .map(|test| ["--test", test]);
+    let tests = [
+        "properties",
+        "statistics",
+        "memory",
+        "resume",
+        "unfinished",
+        "power_loss",
+        "hostile",
+        "tensors",
+    ];
+    let tests = tests.map(|test| ["--test", test]);
     let test = cmd!(shell, "cargo test --release --package lazy-tests --features tch");
     Ok(test.args(tests.as_flattened()).run()?)
 }
