@@ -40,8 +40,10 @@
 //!    of your own, several of them in a tuple. [`Watch`] tells an [`Observer`] how far it has come.
 //! 4. **Store** in the same pass by `zarr::ZarrSink`, or alone by `zarr::ToZarr`: chunks and shards,
 //!    codecs, attributes. `zarr::Target` is a path, a URL or a store, and by `member` an array in a
-//!    group.
-//! 5. **Read back** by `zarr::StoredArray`: whole, by region, or as a sequence again, for step 3.
+//!    group. With `with_resume`, a write that ended early is gone on with when the program is started again;
+//!    `zarr::UnfinishedWrite` lists what was left behind.
+//! 5. **Read back** by `zarr::StoredArray`: whole, by region, or as a sequence again, for step 3; and
+//!    `verify` what is stored.
 //!
 //! The features:
 //!
@@ -99,6 +101,7 @@ pub mod conformance {
 /// The parts in reading order: [`ToZarr`](zarr::ToZarr) stores a sequence, at a [`Target`](zarr::Target);
 /// [`ZarrSink`](zarr::ZarrSink) has the settings, [`Existing`](zarr::Existing) and
 /// [`Codec`](zarr::Codec) among them, and goes beside statistics into one pass;
+/// [`UnfinishedWrite`](zarr::UnfinishedWrite) is what a write that ended early left behind;
 /// [`StoredArray`](zarr::StoredArray) is the array read back. [`FileSystem`](zarr::FileSystem) is what is
 /// below.
 ///
