@@ -4,6 +4,8 @@
 mod array;
 mod case;
 mod faulty;
+mod hooked;
+pub mod interrupted;
 #[cfg(unix)]
 mod killing;
 mod simple;
@@ -12,6 +14,7 @@ mod volatile;
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use faulty::{Fault, FaultyFileSystem, Outside};
+pub use hooked::HookedFileSystem;
 #[cfg(unix)]
 pub use killing::{Failpoint, KillingFileSystem, Operation, Progress};
 pub use simple::{

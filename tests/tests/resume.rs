@@ -195,7 +195,7 @@ fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
         return None;
     }
     let journal = std::fs::read_to_string(staging(directory).join("journal")).unwrap_or_default();
-    let noted = journal.lines().map(|line| {
+    let noted = journal.lines().filter(|line| !line.is_empty()).map(|line| {
         let words: Vec<_> = line.split(' ').collect();
         (words[0].to_owned(), words[1].parse::<usize>().unwrap(), words[2].to_owned())
     });

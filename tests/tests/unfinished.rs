@@ -9,45 +9,16 @@ use lazy_chunks::zarr::{
     UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
-    ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence,
-    SharedIndexed, TopK,
+    ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, TopK,
+};
+use lazy_tests::interrupted::{
+    JOB, array, failing, interrupted_between_renames, left_unfinished, sequence, sink,
 };
 use lazy_tests::{
     Fault, FaultyFileSystem, assert_target_refused, elements, files, names, never_computed,
 };
 use proptest::prelude::*;
-use tempfile::{TempDir, tempdir};
-
-const JOB: &str = "the job";
-
-fn array(value: i32, n_rows: usize) -> ArrayBlock {
-    ArrayBlock::from_vec([n_rows, 5], vec![value; 5 * n_rows]).unwrap()
-}
-
-/// Four blocks of two rows, of which the first to fail is `fails_at`.
-fn failing(value: i32, fails_at: usize) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
-    LazyChunkSequence::try_from_fn([2; 4], move |i| match i < fails_at {
-        true => Ok(array(value, 2)),
-        false => Err("the accelerator is gone"),
-    })
-}
-
-fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
-    failing(value, 4)
-}
-
-fn sink(target: impl Into<Target>) -> ZarrSink {
-    ZarrSink::new(target).with_chunk_shape([2, 3]).with_resume(JOB)
-}
-
-/// A directory with a write of `a.zarr` that has stored two bands of chunks.
-fn left_unfinished() -> (TempDir, PathBuf) {
-    let directory = tempdir().unwrap();
-    let path = directory.path().join("a.zarr");
-    failing(2, 2).to_zarr(sink(&path)).unwrap_err();
-    assert_eq!(names(directory.path()), [".a.zarr.staging"]);
-    (directory, path)
-}
+use tempfile::tempdir;
 
 fn states(target: &Path) -> Vec<WriteState> {
     UnfinishedWrite::list(target).unwrap().iter().map(|write| write.state().clone()).collect()
@@ -294,46 +265,21 @@ fn a_write_is_found_when_directories_above_its_target_were_made_meanwhile() {
     assert_eq!((names(directory.path()).len(), names(path.parent().unwrap()).len()), (1, 1));
 }
 
-/// Replaces an array by two renames, between which the process dies: a panic takes its place.
-fn interrupted_between_renames(resumes: bool) -> (TempDir, PathBuf) {
-    for n in 0.. {
-        let directory = tempdir().unwrap();
-        let path = directory.path().join("a.zarr");
-        sequence(1).to_zarr(&path).unwrap();
-        let fault = Fault { panic: Some(n), no_exchange: true, ..Fault::default() };
-        let file_system = Arc::new(FaultyFileSystem::new(fault));
-        let target = Target::on(file_system, &path);
-        let sink = match resumes {
-            true => sink(target),
-            false => ZarrSink::new(target),
-        };
-        let replaces = sink.with_existing(Existing::Replace).with_writer_threads(1);
-        let write = || sequence(2).to_zarr(replaces.clone());
-        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
-        if !path.exists() {
-            assert!(written.is_err());
-            return (directory, path);
-        }
-        assert!(!matches!(written, Ok(Ok(_))), "the panic of operation {n} is the last");
-    }
-    unreachable!("the second rename is one of the operations");
-}
-
 #[test]
 fn an_interrupted_replacement_is_undone() {
     // By a write that does not replace,
-    let (directory, path) = interrupted_between_renames(false);
+    let (directory, path) = interrupted_between_renames("a.zarr", false);
     assert_target_refused(ZarrSink::new(&path), "exists already");
     assert_eq!(names(directory.path()), ["a.zarr"]);
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
     // by removing what was left,
-    let (directory, path) = interrupted_between_renames(false);
+    let (directory, path) = interrupted_between_renames("a.zarr", false);
     assert_eq!(states(&path), [WriteState::Abandoned]);
     UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();
     assert_eq!(names(directory.path()), ["a.zarr"]);
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
     // and by a write that goes on, and replaces it after all.
-    let (directory, path) = interrupted_between_renames(true);
+    let (directory, path) = interrupted_between_renames("a.zarr", true);
     let never = LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("all is there") });
     let stored = never.to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
     assert_eq!(stored.read().unwrap(), array(2, 8));
@@ -435,8 +381,7 @@ fn check_damaged(name: &str, change: impl Fn(&mut Vec<u8>)) -> Result<(), TestCa
             prop_assert_eq!(names(directory.path()), ["a.zarr"]);
         }
         Err(error) => {
-            prop_assert!(matches!(error, Error::BrokenRecord { .. }), "{}", error);
-            prop_assert_eq!(name, "record");
+            prop_assert!(false, "{name}: {error}");
             prop_assert_eq!(computed.load(Ordering::Relaxed), 0);
             prop_assert_eq!(states(&path), [WriteState::Abandoned]);
             UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::destination::{Staging, StagingPlace, absolute};
-use crate::resume::{Journal, Record};
+use crate::resume::Record;
 use crate::target::{Resolved, ResolvedPlace};
 use crate::{EntryKind, Error, FileSystem, Result, Target};
 
@@ -50,6 +50,8 @@ use crate::{EntryKind, Error, FileSystem, Result, Target};
 pub struct UnfinishedWrite {
     file_system: Arc<dyn FileSystem>,
     place: StagingPlace,
+    /// None when only its beginning is known.
+    target: Option<PathBuf>,
     state: WriteState,
 }
 
@@ -122,15 +124,12 @@ impl UnfinishedWrite {
         let mut writes = Vec::new();
         for directory in path.ancestors() {
             for place in places(&*file_system, directory)? {
-                let is_below = place.target().starts_with(&path)
-                    || StagingPlace::new(directory, &path).as_ref() == Some(&place);
-                if is_below {
-                    let state = state(&file_system, &place)?;
-                    writes.push(UnfinishedWrite {
-                        file_system: Arc::clone(&file_system),
-                        place,
-                        state,
-                    });
+                let is_it = StagingPlace::new(directory, &path).as_ref() == Some(&place);
+                if is_it || place.beginning_of_target().starts_with(&path) {
+                    let target = if is_it { Some(path.clone()) } else { place.target() };
+                    let state = state(&file_system, &place, target.as_deref())?;
+                    let file_system = Arc::clone(&file_system);
+                    writes.push(UnfinishedWrite { file_system, place, target, state });
                 }
             }
         }
@@ -138,10 +137,10 @@ impl UnfinishedWrite {
         Ok(writes)
     }
 
-    /// The path of the array; of a very long one only the beginning.
+    /// The path of the array; of a very long one only the beginning, unless it was asked for.
     #[must_use]
     pub fn target(&self) -> PathBuf {
-        self.place.target()
+        self.target.clone().unwrap_or_else(|| self.place.beginning_of_target())
     }
 
     /// The staging directory.
@@ -162,23 +161,29 @@ impl UnfinishedWrite {
     /// # Errors
     ///
     /// - [`Error::Locked`] when a process is at work.
-    /// - [`Error::KeptAside`] when it holds what must not be lost.
+    /// - [`Error::Unfinished`] when a write can be resumed that could not when it was listed, or was another
+    ///   one then: list again.
+    /// - [`Error::KeptAside`] when it holds what must not be lost, or may, and of a very long target only the
+    ///   beginning is known: list that target by itself.
     /// - [`Error::Examine`] when it cannot be removed.
     pub fn remove(self) -> Result<()> {
-        let target = self.target();
-        let directory = self.directory();
+        let (target, directory) = (self.target().display().to_string(), self.directory());
         let examine = |source| Error::Examine { path: directory.clone(), source };
-        let staging =
-            Staging::take(Arc::clone(&self.file_system), &self.place)
-                .map_err(examine)?
-                .map_err(|holder| Error::Locked { target: target.display().to_string(), holder })?;
+        let staging = Staging::take(Arc::clone(&self.file_system), &self.place)
+            .map_err(examine)?
+            .map_err(|holder| Error::Locked { target: target.clone(), holder })?;
         if !staging.is_there()? {
             return Ok(());
         }
-        if !staging.is_published(&target)? {
-            staging.settle(&target, true)?;
+        if let Some(Record { job, .. }) = record(&staging, self.target.as_deref())? {
+            let was_listed =
+                matches!(&self.state, WriteState::Resumable { job: of, .. } if *of == job);
+            if !was_listed {
+                return Err(Error::Unfinished { target, directory, job });
+            }
         }
-        staging.remove().map_err(examine)
+        staging.settle(self.target.as_deref(), true)?;
+        staging.discard(&self.target(), true).map_err(examine)
     }
 }
 
@@ -204,31 +209,38 @@ fn places(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<StagingP
     Ok(places)
 }
 
-fn state(file_system: &Arc<dyn FileSystem>, place: &StagingPlace) -> Result<WriteState> {
-    let directory = place.directory();
-    let staging = Staging::take(Arc::clone(file_system), place)
-        .map_err(|source| Error::Examine { path: directory, source })?;
-    let staging = match staging {
+fn state(
+    file_system: &Arc<dyn FileSystem>,
+    place: &StagingPlace,
+    target: Option<&Path>,
+) -> Result<WriteState> {
+    let taken = Staging::take(Arc::clone(file_system), place)
+        .map_err(|source| Error::Examine { path: place.directory(), source })?;
+    let staging = match taken {
         Ok(staging) => staging,
         Err(holder) => return Ok(WriteState::Running { holder }),
     };
+    let Some(record) = record(&staging, target)? else { return Ok(WriteState::Abandoned) };
     let journal = staging.journal();
-    let record = match journal.record() {
-        Ok(record) => record,
-        Err(Error::BrokenRecord { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    match record {
-        Some(record) if !staging.is_over()? && !staging.is_published(&place.target())? => {
-            resumable(&journal, record)
-        }
-        _ => Ok(WriteState::Abandoned),
-    }
-}
-
-fn resumable(journal: &Journal, record: Record) -> Result<WriteState> {
+    // Whoever wants to write need not wait until the journal is read.
+    drop(staging);
     let (chunks, stored_bytes) = journal.completed(&record)?;
     Ok(WriteState::Resumable { job: record.job, chunks, stored_bytes })
+}
+
+/// What was written down of a write that another one can go on with.
+fn record(staging: &Staging, target: Option<&Path>) -> Result<Option<Record>> {
+    let is_published = match target {
+        Some(target) => staging.is_published(target)?,
+        None => false,
+    };
+    if is_published || staging.is_over()? {
+        return Ok(None);
+    }
+    match staging.journal().record() {
+        Err(Error::BrokenRecord { .. }) => Ok(None),
+        record => record,
+    }
 }
 
 /// Two are equal when they are of the same directory and in the same state.

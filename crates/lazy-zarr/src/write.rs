@@ -154,6 +154,9 @@ impl Write {
     ) -> Result<()> {
         let n_bytes = block.data().len();
         self.n_bytes += n_bytes;
+        if let Some(resumption) = &mut self.resumption {
+            resumption.forget(at, block.shape());
+        }
         self.store(sink, at, block)?;
         let (n_chunks, stored_bytes) = self.written();
         if let Some(watching) = &mut self.watching {

@@ -52,8 +52,8 @@ pub struct Progress {
     pub n_bands: Option<usize>,
     /// The bytes of the blocks so far, before any encoding.
     pub bytes: u64,
-    /// Of the blocks so far, those that were not computed, since an earlier evaluation had stored them. As
-    /// `chunks`, known to a sink alone.
+    /// Of the blocks so far, those that this sink had from an earlier evaluation, so that they were not
+    /// computed. As `chunks`, known to a sink alone.
     pub recalled: usize,
     /// The chunks, or shards of chunks, that have been stored so far. A sink counts them for the
     /// observer of its own; [`Watch`] knows of none, and leaves them at 0.

@@ -107,7 +107,7 @@ impl Staged {
         for other in place.others(&*file_system, &array)? {
             // One of another job is no obstacle there, and is left for its owner.
             let (other, Some(found)) = take(&other)? else { continue };
-            if record.is_none() && sink.job.as_ref() == Some(&found.job) {
+            if record.is_none() && (sink.job.is_none() || sink.job.as_ref() == Some(&found.job)) {
                 (staging, record) = (other, Some(found));
             } else if record.as_ref() == Some(&found) {
                 other.remove().map_err(|source| not_writable(other.directory(), source))?;
@@ -275,7 +275,12 @@ impl Staged {
         self.flush_entries(&[above_staging], || Ok(()))?;
         file_system.rename_directory(&self.root, &old).map_err(|source| self.unmoved(source))?;
         let back = || file_system.rename_directory(&old, &self.root);
-        if let Err(error) = file_system.rename_directory(&unpublished, &self.root) {
+        // What was moved away is what was there in that instant.
+        let renamed = match node_at_path(file_system, &old) {
+            Ok(Node::Array) => file_system.rename_directory(&unpublished, &self.root),
+            _ => Err(io::Error::other("it is no longer a Zarr array")),
+        };
+        if let Err(error) = renamed {
             return match back() {
                 Ok(()) => Err(self.unmoved(error)),
                 Err(source) => Err(self.left_aside(old, source)),

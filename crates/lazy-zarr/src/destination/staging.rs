@@ -25,11 +25,17 @@ const KEPT: &str = "kept";
 /// Says that the directory is being removed: what is left in it is of no use, whatever it looks like.
 const OVER: &str = "over";
 
+/// How often a lock is asked for, and how long is waited in between.
+const MOST_TRIES: usize = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
 const STAGING_END: &str = ".staging";
 const LOCK_END: &str = ".lock";
 
 /// The longest part of the target's path that names have in their own, in bytes.
 const LONGEST_NAME: usize = 180;
+/// What follows the part of a path of which a name does not have all. No path has it when it is one word.
+const CUT: &str = "%~";
 
 /// Where the unfinished array of a target goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +56,8 @@ impl StagingPlace {
             true => text,
             false => {
                 let checksum = crc32c::crc32c(below.as_os_str().as_encoded_bytes());
-                format!("{}~{checksum:08x}", &text[..text.floor_char_boundary(LONGEST_NAME)])
+                let beginning = &text[..text.floor_char_boundary(LONGEST_NAME)];
+                format!("{beginning}{CUT}{checksum:08x}")
             }
         };
         (!name.is_empty()).then(|| StagingPlace { parent: parent.to_owned(), name })
@@ -92,9 +99,15 @@ impl StagingPlace {
         self.parent.join(format!(".{}{LOCK_END}", self.name))
     }
 
+    /// The array's path; none when the name does not have all of it.
+    pub(crate) fn target(&self) -> Option<PathBuf> {
+        (!self.name.contains(CUT)).then(|| self.beginning_of_target())
+    }
+
     /// The array's path, as far as the name has it.
-    pub(crate) fn target(&self) -> PathBuf {
-        self.parent.join(self.name.replace("%2F", MAIN_SEPARATOR_STR).replace("%25", "%"))
+    pub(crate) fn beginning_of_target(&self) -> PathBuf {
+        let name = self.name.split(CUT).next().unwrap_or_default();
+        self.parent.join(name.replace("%2F", MAIN_SEPARATOR_STR).replace("%25", "%"))
     }
 }
 
@@ -118,6 +131,7 @@ impl Staging {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         let path = place.lock_file();
+        check_is_lock(&*file_system, &path)?;
         let mut n_tries = 0;
         loop {
             match file_system.lock(&path, holder().as_bytes()) {
@@ -126,9 +140,9 @@ impl Staging {
                     return Ok(Ok(Staging { file_system, directory, _lock }));
                 }
                 // Who lists unfinished writes has the lock for an instant.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && n_tries < 5 => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && n_tries < MOST_TRIES => {
                     n_tries += 1;
-                    sleep(Duration::from_millis(5));
+                    sleep(BETWEEN_TRIES);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Err(said_by_holder(&*file_system, &path)));
@@ -158,20 +172,33 @@ impl Staging {
         if !self.is_there()? {
             return Ok(None);
         }
-        self.settle(array, is_durable)?;
+        self.settle(Some(array), is_durable)?;
         if !self.is_over()?
             && !self.is_published(array)?
             && let Some(record) = self.journal().record()?
         {
             return Ok(Some(record));
         }
-        self.remove().map_err(|source| self.unexamined(source))?;
+        self.discard(array, is_durable).map_err(|source| self.unexamined(source))?;
         Ok(None)
+    }
+
+    /// Removes the directory, once what its write may have done to the target is on the device: else a power
+    /// failure could bring back what was there before, of which parts were removed with the directory.
+    pub(crate) fn discard(&self, target: &Path, is_durable: bool) -> io::Result<()> {
+        let above = self.directory.parent().unwrap_or(&self.directory);
+        let changed = target.ancestors().skip(1).take_while(|changed| changed.starts_with(above));
+        for directory in changed.filter(|_| is_durable) {
+            if self.file_system.kind(directory)? == Some(EntryKind::Directory) {
+                self.file_system.sync_directory(directory)?;
+            }
+        }
+        self.remove()
     }
 
     /// Undoes a replacement that was interrupted between its renames, and makes sure that what is left is
     /// an unfinished array, or one that was replaced, and nothing else.
-    pub(crate) fn settle(&self, target: &Path, is_durable: bool) -> Result<()> {
+    pub(crate) fn settle(&self, target: Option<&Path>, is_durable: bool) -> Result<()> {
         let file_system = &*self.file_system;
         let examine = |source| self.unexamined(source);
         let exists =
@@ -181,7 +208,9 @@ impl Staging {
         }
         for name in file_system.list(&self.directory).map_err(examine)? {
             if let Some(n_names) = name.to_str().and_then(number_of_names) {
-                self.take_out_of_groups(&self.groups(n_names), n_names, target).map_err(examine)?;
+                if let Some(target) = target {
+                    self.take_out_of_groups(n_names, target).map_err(examine)?;
+                }
             } else if !is_known(&name) {
                 return Err(self.kept_aside(target));
             }
@@ -192,11 +221,12 @@ impl Staging {
                 true => file_system.sync_directory(directory),
                 false => Ok(()),
             };
+            let Some(target) = target else { return Err(self.kept_aside(target)) };
             let settled = if !exists(target)? {
                 let parent = target.parent().unwrap_or(target);
                 file_system.rename_directory(&old, target).and_then(|()| flush(parent))
             } else if exists(&array)? {
-                return Err(self.kept_aside(target));
+                return Err(self.kept_aside(Some(target)));
             } else {
                 // So that it does not come back with the power when there is an array beside it again.
                 file_system.remove_directory(&old).and_then(|()| flush(&self.directory))
@@ -211,13 +241,13 @@ impl Staging {
 
     /// Puts an array that was complete back to where it was before groups were made for it, which are there
     /// now, or will be others.
-    fn take_out_of_groups(&self, groups: &Path, n_names: usize, target: &Path) -> io::Result<()> {
-        let outside = target.ancestors().nth(n_names).unwrap_or(target);
-        let staged = groups.join(target.strip_prefix(outside).unwrap_or(target));
+    fn take_out_of_groups(&self, n_names: usize, target: &Path) -> io::Result<()> {
+        let groups = self.groups(n_names);
+        let staged = below_groups(&groups, n_names, target);
         if self.file_system.kind(&staged)?.is_some() {
             self.file_system.rename_directory(&staged, &self.directory.join(ARRAY))?;
         }
-        self.file_system.remove_directory(groups)
+        self.file_system.remove_directory(&groups)
     }
 
     /// Where the outermost group is staged from which so many names lead to the array.
@@ -230,8 +260,9 @@ impl Staging {
         Journal::new(Arc::clone(&self.file_system), self.directory.clone())
     }
 
-    fn kept_aside(&self, target: &Path) -> Error {
-        Error::KeptAside { target: target.display().to_string(), directory: self.directory.clone() }
+    fn kept_aside(&self, target: Option<&Path>) -> Error {
+        let target = target.map_or("its target".to_owned(), |target| target.display().to_string());
+        Error::KeptAside { target, directory: self.directory.clone() }
     }
 
     /// Whether the array in this directory has become the one at its target.
@@ -295,6 +326,12 @@ impl Staging {
     }
 }
 
+/// Where the array of a target is in groups that are staged with it.
+fn below_groups(groups: &Path, n_names: usize, target: &Path) -> PathBuf {
+    let outside = target.ancestors().nth(n_names).unwrap_or(target);
+    groups.join(target.strip_prefix(outside).unwrap_or(target))
+}
+
 /// Whether this is a name of what a write puts into its staging directory.
 fn is_known(name: &OsStr) -> bool {
     [ARRAY, OLD, SEALED].into_iter().chain(resume::NAMES).any(|known| name == known)
@@ -318,13 +355,34 @@ fn is_array_or_part(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
     Ok(names.iter().all(|name| name == "c" || name == "zarr.json"))
 }
 
+/// How locks begin to say who holds them.
+const HOLDER: &str = "process ";
+
 /// What the lock says of this process.
 fn holder() -> String {
     let process = std::process::id();
     match host() {
-        Some(host) => format!("process {process} on {host}"),
-        None => format!("process {process}"),
+        Some(host) => format!("{HOLDER}{process} on {host}"),
+        None => format!("{HOLDER}{process}"),
     }
+}
+
+/// Makes sure that a file which has a lock's name is one: taking hold of it overwrites it.
+fn check_is_lock(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    if file_system.kind(path)? != Some(EntryKind::File) {
+        return Ok(());
+    }
+    let said = match file_system.read(path, 0, Some(HOLDER.len() as u64)) {
+        // It was released just now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        said => said?,
+    };
+    // What a power failure left of one may be shorter, or end with zeros.
+    let n_bytes = said.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if HOLDER.as_bytes().starts_with(&said[..n_bytes]) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{} is in the way, a file that is no lock", path.display())))
 }
 
 #[cfg(target_os = "linux")]
@@ -360,15 +418,19 @@ mod tests {
             let directory = place.directory();
             let again = StagingPlace::of_name(parent, directory.file_name().unwrap());
             assert_eq!(again.as_ref(), Some(&place));
-            (place.target(), directory)
+            (place.beginning_of_target(), place.target(), directory)
         };
         let long = "x".repeat(250);
         let arrays =
             ["a", "a.zarr", "g/a", "g%2Fa", "g%252Fa", "Ærø/数", &long, &format!("{long}y")];
         let mut directories = Vec::new();
         for array in arrays {
-            let (target, directory) = name(array);
-            assert!(target == parent.join(array) || array.len() > LONGEST_NAME, "{target:?}");
+            let (beginning, target, directory) = name(array);
+            let is_long = array.len() > LONGEST_NAME;
+            assert_eq!(target, (!is_long).then(|| parent.join(array)));
+            assert!(
+                parent.join(array).to_string_lossy().starts_with(&*beginning.to_string_lossy())
+            );
             assert!(!directories.contains(&directory), "{directory:?}");
             directories.push(directory);
         }

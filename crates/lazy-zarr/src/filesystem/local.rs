@@ -144,8 +144,10 @@ impl FileSystem for LocalFileSystem {
 
     fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
         loop {
-            let mut file =
-                File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(false);
+            not_through_links(&mut options);
+            let mut file = options.open(path)?;
             file.try_lock().map_err(|error| match error {
                 TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
                 TryLockError::Error(error) => error,
@@ -232,6 +234,17 @@ impl Drop for LockedFile {
         let _ = fs::remove_file(&self.path);
     }
 }
+
+/// Makes opening a symbolic link an error, so that nobody leads a write to another file.
+#[cfg(target_os = "linux")]
+fn not_through_links(options: &mut fs::OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+}
+
+#[cfg(not(target_os = "linux"))]
+fn not_through_links(_: &mut fs::OpenOptions) {}
 
 /// Whether an open file is the one that lies at a path.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {

@@ -30,6 +30,12 @@ pub(crate) const BLOCK_OVERHEAD: usize = 320;
 /// The part of the journal that is in memory while it is read, and what of it is taken apart.
 const JOURNAL: usize = 256 << 10;
 
+/// What a chunk takes beside its elements while it is open.
+const CHUNK_OVERHEAD: usize = 320;
+
+/// What a chunk takes beside its elements while it is read back.
+const READING_OVERHEAD: usize = 512;
+
 /// The bytes of a chunk in the index of its shard, while that is made and encoded.
 const INDEX_ENTRY: usize = 48;
 
@@ -85,17 +91,22 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     let encoding = encoding(write, layout, unit).saturating_add(SLACK);
     let writing = open
         .saturating_add(in_flight)
-        .saturating_mul(unit)
+        .saturating_mul(unit.saturating_add(CHUNK_OVERHEAD))
         .saturating_add(encoding.saturating_mul(write.n_threads))
         .saturating_add(SLACK);
     if !write.resumes {
         return writing;
     }
-    // Chunks are kept for the blocks that touch them, as those that are open; one is read and decoded, which
-    // takes no more than encoding it; and a block is made of them.
+    // Chunks are kept for the blocks that touch them, as those that are open, and all that one block touches;
+    // one is read and decoded, which takes no more than encoding it; and a block is made of them.
+    let touched = (0..unit_shape.len()).fold(1_usize, |n, axis| {
+        let touched = write.block_shape[axis].div_ceil(unit_shape[axis]).saturating_add(1);
+        let all = if axis == 0 { touched } else { n_units_along(axis - 1..axis) };
+        n.saturating_mul(touched.min(all))
+    });
     let reading = open
-        .saturating_add(1)
-        .saturating_mul(unit)
+        .saturating_add(touched)
+        .saturating_mul(unit.saturating_add(READING_OVERHEAD))
         .saturating_add(write.codec.encoded_bytes(unit))
         .saturating_add(encoding)
         .saturating_add(n_bytes(write.dtype, write.block_shape))

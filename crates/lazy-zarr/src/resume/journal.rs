@@ -23,6 +23,8 @@ pub(crate) struct Journal {
     appending: Mutex<()>,
     /// Whether there is a record.
     has_begun: AtomicBool,
+    /// Whether the last line may be a part of one, which an earlier write left.
+    may_be_torn: AtomicBool,
 }
 
 /// The name of the file that says what the write is.
@@ -59,6 +61,7 @@ impl Journal {
             directory,
             appending: Mutex::new(()),
             has_begun: AtomicBool::new(false),
+            may_be_torn: AtomicBool::new(false),
         }
     }
 
@@ -67,9 +70,10 @@ impl Journal {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Says that there is a record.
-    pub(super) fn set_begun(&self) {
+    /// Says that there is a record, of an earlier write.
+    pub(super) fn go_on(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
+        self.may_be_torn.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -80,26 +84,47 @@ impl Journal {
     pub(crate) fn record(&self) -> Result<Option<Record>> {
         let path = self.directory.join(RECORD);
         let examine = |source| Error::Examine { path: path.clone(), source };
-        // It is flushed before there is anything else, so that where it is missing, it was being removed.
+        // It is flushed before there is anything else. So where it is missing or torn, it was being written
+        // or removed, or nothing was to be flushed; and what else there is is nobody's.
         if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
             return Ok(None);
         }
         let text = self.file_system.read(&path, 0, None).map_err(examine)?;
-        match Record::from_text(&text) {
-            Ok(record) => Ok(Some(record)),
-            // It had yet to be written, and no chunk came after it.
-            Err(_) if self.is_empty()? => Ok(None),
-            Err(reason) => Err(Error::BrokenRecord { path, reason }),
-        }
+        Record::from_text(&text).map_err(|reason| Error::BrokenRecord { path, reason })
     }
 
-    fn is_empty(&self) -> Result<bool> {
-        let path = self.directory.join(JOURNAL);
-        match self.file_system.size(&path) {
-            Ok(size) => Ok(size == 0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(source) => Err(Error::Examine { path, source }),
+    /// Removes what lies in the array of an earlier write and is no chunk of an array of `n_chunks` along each
+    /// axis: its metadata, which is written anew; and what an array had that it replaced.
+    pub(super) fn remove_strays(&self, n_chunks: &[u64]) -> Result<()> {
+        let array = self.directory.join(ARRAY);
+        let mut open = vec![(array.clone(), 0)];
+        while let Some((directory, depth)) = open.pop() {
+            let examine = |source| Error::Examine { path: directory.clone(), source };
+            if self.file_system.kind(&directory).map_err(examine)? != Some(EntryKind::Directory) {
+                continue;
+            }
+            for name in self.file_system.list(&directory).map_err(examine)? {
+                let path = directory.join(&name);
+                let kind = self.file_system.kind(&path).map_err(examine)?;
+                let is_place = match depth {
+                    0 => name == "c",
+                    _ => name.to_str().is_some_and(|name| is_index(name, n_chunks[depth - 1])),
+                };
+                match kind {
+                    Some(EntryKind::Directory) if is_place && depth < n_chunks.len() => {
+                        open.push((path, depth + 1));
+                    }
+                    Some(EntryKind::Directory) => {
+                        self.file_system.remove_directory(&path).map_err(examine)?;
+                    }
+                    Some(EntryKind::File) if !is_place || depth < n_chunks.len() => {
+                        self.file_system.remove_file(&path).map_err(examine)?;
+                    }
+                    _ => {}
+                }
+            }
         }
+        Ok(())
     }
 
     /// Writes down what the write is. It is flushed at once, since all that comes after is worth nothing
@@ -111,7 +136,7 @@ impl Journal {
             self.file_system.remove_file(&path).map_err(failed)?;
         }
         self.file_system.write(&path, record.to_text().as_bytes()).map_err(failed)?;
-        self.set_begun();
+        self.has_begun.store(true, Ordering::Relaxed);
         match (durability, self.directory.parent()) {
             (Durability::Full, Some(above)) => self
                 .file_system
@@ -124,9 +149,12 @@ impl Journal {
 
     /// Notes that a chunk is complete.
     pub(crate) fn note(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        let line = line(key, Entry::of(bytes));
+        let mut line = line(key, Entry::of(bytes));
         let path = self.directory.join(JOURNAL);
         let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.may_be_torn.swap(false, Ordering::Relaxed) {
+            line.insert(0, '\n');
+        }
         self.file_system
             .append(&path, line.as_bytes())
             .map_err(|source| Error::Write { path, source })
@@ -183,6 +211,11 @@ impl Journal {
         let bytes = self.file_system.read(&path, 0, None).ok()?;
         (Entry::of(&bytes) == entry).then_some(bytes)
     }
+}
+
+/// Whether this is the word of a key for one of `n` indices.
+fn is_index(word: &str, n: u64) -> bool {
+    word.parse::<u64>().is_ok_and(|index| index < n && word == index.to_string())
 }
 
 /// The number in C order of the chunk with a key; none when there can be no such chunk.

@@ -43,7 +43,7 @@ impl Resumption {
         let grid = declared.grid().ok_or_else(|| not_resumable(sink))?.clone();
         let mut resumption = Resumption { job: job.to_owned(), grid, journal, kept: None };
         let Some(record) = record else { return Ok(resumption) };
-        resumption.journal.set_begun();
+        resumption.journal.go_on();
         let format = sink.format(record.dtype, record.layout.clone());
         let now = resumption.record(sink, &format, &record.row_shape)?;
         let declared_rows = declared.row_type().map(|row_type| (row_type.dtype, &row_type.shape));
@@ -93,6 +93,13 @@ impl Resumption {
     pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
         let (recall, _) = self.kept.as_mut()?;
         recall.block(at)
+    }
+
+    /// Lets go of what is not needed after a block.
+    pub(crate) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
+        if let Some((recall, _)) = &mut self.kept {
+            recall.forget(at, shape);
+        }
     }
 
     /// The stored bytes of a chunk that is there already and need not be written; asked once for each.

@@ -42,6 +42,7 @@ impl Recall {
     ) -> Result<Recall> {
         let chunk_shape = format.layout.unit_shape().to_vec();
         let n_chunks = record.n_chunks();
+        journal.remove_strays(&n_chunks)?;
         let entries = journal.entries(&n_chunks)?;
         Ok(Recall {
             grid: grid.clone(),
@@ -66,7 +67,7 @@ impl Recall {
         }
         let origin = origin(at, shape.len());
         let block = self.assemble(&origin, &shape);
-        self.forget(&origin, &shape);
+        self.forget(at, &shape);
         ArrayBlock::new(self.dtype, shape, block?).ok()
     }
 
@@ -134,8 +135,13 @@ impl Recall {
         Some(())
     }
 
-    /// Frees the chunks of which a block was the last.
-    fn forget(&mut self, origin: &[usize], shape: &[usize]) {
+    /// Frees the chunks of which a block was the last. It may not have been asked for: another reducer of the
+    /// same pass may have recalled it.
+    pub(super) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
+        if self.loaded.is_empty() || shape.contains(&0) {
+            return;
+        }
+        let origin = &origin(at, shape.len());
         let n_rows = self.grid.rows().total();
         for chunk in chunks(origin, shape, &self.chunk_shape) {
             let is_last = |axis: usize, size: usize| {

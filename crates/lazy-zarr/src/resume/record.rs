@@ -75,21 +75,16 @@ impl Record {
         format!("{text}\n{checksum:08x}\n")
     }
 
-    /// The record of a text; what is wrong with it, when it has none.
-    pub(super) fn from_text(text: &[u8]) -> Result<Record, String> {
-        let text = std::str::from_utf8(text).map_err(|_| "it is no text")?;
-        let (json, checksum) =
-            text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n')).ok_or("it is torn")?;
-        if checksum != format!("{:08x}", crc32c::crc32c(json.as_bytes())) {
-            return Err("it does not have its checksum".to_owned());
-        }
+    /// The record of a text: none when it is torn or damaged, and why not when it cannot be understood.
+    pub(super) fn from_text(text: &[u8]) -> Result<Option<Record>, String> {
+        let Some(json) = whole(text) else { return Ok(None) };
         let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
         if json["version"] != VERSION {
             return Err(format!("its version is {}, but {VERSION} is known", json["version"]));
         }
         let record: Record = serde_json::from_value(json).map_err(|error| error.to_string())?;
         match record.is_sound() {
-            true => Ok(record),
+            true => Ok(Some(record)),
             false => Err("its sizes make no array".to_owned()),
         }
     }
@@ -169,6 +164,12 @@ impl Record {
             now: format!("{dtype} {row_shape:?}"),
         })
     }
+}
+
+/// What is before the checksum of a text, if that fits it.
+fn whole(text: &[u8]) -> Option<&str> {
+    let (json, checksum) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
+    (checksum == format!("{:08x}", crc32c::crc32c(json.as_bytes()))).then_some(json)
 }
 
 /// The sizes as runs of equal ones.

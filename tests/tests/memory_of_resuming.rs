@@ -1,0 +1,100 @@
+//! The memory of writes that go on with several sinks, and with chunks that are small.
+
+use std::sync::{Mutex, PoisonError};
+
+use lazy_chunks::zarr::{Checksum, Codec, Durability, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, Cut, DType, LazyChunkSequence};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// The allocator counts for the whole process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Of two sinks in one pass, the first has stored every second block; the second lets go of its chunks, in which
+/// the other blocks lie, all the same.
+#[test]
+fn a_sink_that_is_not_asked_for_a_block_lets_go_of_its_chunks() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    const ROW: usize = 4 << 10;
+    let directory = tempfile::tempdir().unwrap();
+    let peak = |n_blocks: usize| {
+        let sink = |name: String, height: usize| {
+            ZarrSink::new(directory.path().join(name))
+                .with_chunk_shape([height, ROW])
+                .with_codec(Codec::None)
+                .with_checksum(Checksum::None)
+                .with_durability(Durability::None)
+                .with_writer_threads(1)
+                .with_resume("the job")
+        };
+        let (one, other) = (format!("one{n_blocks}"), format!("other{n_blocks}"));
+        let sinks = || (sink(one.clone(), 1), sink(other.clone(), 2));
+        let block = |i: usize| ArrayBlock::from_vec([1, ROW], vec![i as f32; ROW]).unwrap();
+        let failing =
+            LazyChunkSequence::try_from_fn(vec![1; n_blocks + 1], |i| match i < n_blocks {
+                true => Ok(block(i)),
+                false => Err("the accelerator is gone"),
+            });
+        failing.compute(sinks()).unwrap_err();
+        // What a power failure may do.
+        for i in (0..n_blocks).step_by(2) {
+            let key = format!(".{one}.staging/array/c/{i}/0");
+            std::fs::remove_file(directory.path().join(key)).unwrap();
+        }
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        LazyChunkSequence::from_fn(vec![1; n_blocks + 1], block).compute(sinks()).unwrap();
+        let bound = |sink: ZarrSink| {
+            sink.memory_bound(Cut::Rows, DType::Float32, &[ROW], &[1, ROW]).unwrap()
+        };
+        let (one, other) = sinks();
+        let bound = bound(one) + bound(other) + 4 * ROW + 2 * 50 * n_blocks;
+        (ALLOCATOR.peak_usage() - before, bound)
+    };
+    for n_blocks in [100, 400] {
+        let (peak, bound) = peak(n_blocks);
+        println!("{n_blocks} blocks: {} KiB of {} KiB", peak >> 10, bound >> 10);
+        assert!(peak <= bound, "{peak} bytes, but the bound is {bound}");
+    }
+}
+
+#[test]
+fn small_chunks_of_large_blocks_stay_below_the_bound() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let (n_blocks, height, width) = (3, 128, 128);
+    for resumes in [false, true] {
+        let sink = || {
+            let sink = ZarrSink::new(directory.path().join(format!("a{resumes}")))
+                .with_chunk_shape([1, 8])
+                .with_codec(Codec::None)
+                .with_checksum(Checksum::None)
+                .with_durability(Durability::None)
+                .with_writer_threads(1);
+            if resumes { sink.with_resume("the job") } else { sink }
+        };
+        let block = |i: usize| {
+            ArrayBlock::from_vec([height, width], vec![i as f32; height * width]).unwrap()
+        };
+        let failing =
+            LazyChunkSequence::try_from_fn(vec![height; n_blocks], |i| match i + 1 < n_blocks {
+                true => Ok(block(i)),
+                false => Err("the accelerator is gone"),
+            });
+        if resumes {
+            failing.to_zarr(sink()).unwrap_err();
+        }
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        LazyChunkSequence::from_fn(vec![height; n_blocks], block).to_zarr(sink()).unwrap();
+        let peak = ALLOCATOR.peak_usage() - before;
+        let n_chunks = n_blocks * height * width / 8;
+        let bound =
+            sink().memory_bound(Cut::Rows, DType::Float32, &[width], &[height, width]).unwrap();
+        let bound = bound + 4 * height * width + 50 * n_chunks;
+        println!("resumes {resumes}: {} KiB of {} KiB", peak >> 10, bound >> 10);
+        assert!(peak <= bound, "resumes {resumes}: {peak} bytes, but the bound is {bound}");
+    }
+}
