@@ -1,9 +1,11 @@
 //! Where a write puts its chunks, and how the whole becomes visible.
 
+mod holder;
 mod in_place;
 mod place;
 mod staged;
 mod staging;
+mod staging_place;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target, ZarrSink};
 
 pub(crate) use place::absolute;
-pub(crate) use staging::{ARRAY, Staging, StagingPlace};
+pub(crate) use staging::{ARRAY, Staging};
+pub(crate) use staging_place::StagingPlace;
 
 /// Takes the chunks of one array and makes them visible at once.
 ///

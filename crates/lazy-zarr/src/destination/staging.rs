@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::StagingPlace;
+use super::holder::{check_is_lock, holder, said_by_holder};
 use crate::node::{Node, zarr_node_at_path};
 use crate::resume::{self, Journal, Record};
 use crate::{DirectoryId, EntryKind, Error, FileLock, FileSystem, Result};
@@ -28,88 +30,6 @@ const OVER: &str = "over";
 /// How often a lock is asked for, and how long is waited in between.
 const MOST_TRIES: usize = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
-
-const STAGING_END: &str = ".staging";
-const LOCK_END: &str = ".lock";
-
-/// The longest part of the target's path that names have in their own, in bytes.
-const LONGEST_NAME: usize = 180;
-/// What follows the part of a path of which a name does not have all. No path has it when it is one word.
-const CUT: &str = "%~";
-
-/// Where the unfinished array of a target goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StagingPlace {
-    /// The directory that it lies in.
-    pub(crate) parent: PathBuf,
-    /// The target's path from there, as one word.
-    name: String,
-}
-
-impl StagingPlace {
-    /// In a directory above the array.
-    pub(crate) fn new(parent: &Path, array: &Path) -> Option<StagingPlace> {
-        let below = array.strip_prefix(parent).ok()?;
-        let text = below.to_string_lossy().replace('%', "%25").replace(MAIN_SEPARATOR_STR, "%2F");
-        let is_whole = below.to_str().is_some() && text.len() <= LONGEST_NAME;
-        let name = match is_whole {
-            true => text,
-            false => {
-                let checksum = crc32c::crc32c(below.as_os_str().as_encoded_bytes());
-                let beginning = &text[..text.floor_char_boundary(LONGEST_NAME)];
-                format!("{beginning}{CUT}{checksum:08x}")
-            }
-        };
-        (!name.is_empty()).then(|| StagingPlace { parent: parent.to_owned(), name })
-    }
-
-    /// The one that a name in a directory stands for.
-    pub(crate) fn of_name(parent: &Path, name: &OsStr) -> Option<StagingPlace> {
-        let name = name.to_str()?.strip_prefix('.')?.strip_suffix(STAGING_END)?;
-        (!name.is_empty())
-            .then(|| StagingPlace { parent: parent.to_owned(), name: name.to_owned() })
-    }
-
-    /// Where else writes of the array have begun: where directories above it were made since, or came back
-    /// with the power.
-    pub(super) fn others(
-        &self,
-        file_system: &dyn FileSystem,
-        array: &Path,
-    ) -> Result<Vec<StagingPlace>> {
-        let mut others = Vec::new();
-        let places = array.ancestors().skip(1);
-        let places = places.filter_map(|parent| StagingPlace::new(parent, array));
-        for place in places.filter(|place| place != self) {
-            let directory = place.directory();
-            match file_system.kind(&directory) {
-                Ok(Some(EntryKind::Directory)) => others.push(place),
-                Ok(_) => {}
-                Err(source) => return Err(Error::Examine { path: directory, source }),
-            }
-        }
-        Ok(others)
-    }
-
-    pub(crate) fn directory(&self) -> PathBuf {
-        self.parent.join(format!(".{}{STAGING_END}", self.name))
-    }
-
-    fn lock_file(&self) -> PathBuf {
-        self.parent.join(format!(".{}{LOCK_END}", self.name))
-    }
-
-    /// The array's path; none when the name does not have all of it.
-    pub(crate) fn target(&self) -> Option<PathBuf> {
-        (!self.name.contains(CUT)).then(|| self.beginning_of_target())
-    }
-
-    /// The array's path, as far as the name has it.
-    pub(crate) fn beginning_of_target(&self) -> PathBuf {
-        let name = self.name.split(CUT).next().unwrap_or_default();
-        self.parent.join(name.replace("%2F", MAIN_SEPARATOR_STR).replace("%25", "%"))
-    }
-}
 
 /// A staging directory that nobody else touches as long as this lives.
 #[derive(Debug)]
@@ -353,91 +273,4 @@ fn is_array_or_part(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
     let names = file_system.list(path);
     let names = names.map_err(|source| Error::Examine { path: path.to_owned(), source })?;
     Ok(names.iter().all(|name| name == "c" || name == "zarr.json"))
-}
-
-/// How locks begin to say who holds them.
-const HOLDER: &str = "process ";
-
-/// What the lock says of this process.
-fn holder() -> String {
-    let process = std::process::id();
-    match host() {
-        Some(host) => format!("{HOLDER}{process} on {host}"),
-        None => format!("{HOLDER}{process}"),
-    }
-}
-
-/// Makes sure that a file which has a lock's name is one: taking hold of it overwrites it.
-fn check_is_lock(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    if file_system.kind(path)? != Some(EntryKind::File) {
-        return Ok(());
-    }
-    let said = match file_system.read(path, 0, Some(HOLDER.len() as u64)) {
-        // It was released just now.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        said => said?,
-    };
-    // What a power failure left of one may be shorter, or end with zeros.
-    let n_bytes = said.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    if HOLDER.as_bytes().starts_with(&said[..n_bytes]) {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("{} is in the way, a file that is no lock", path.display())))
-}
-
-#[cfg(target_os = "linux")]
-fn host() -> Option<String> {
-    Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn host() -> Option<String> {
-    None
-}
-
-/// What the lock says of who holds it.
-fn said_by_holder(file_system: &dyn FileSystem, path: &Path) -> String {
-    const MOST: u64 = 300;
-    let said = file_system.read(path, 0, Some(MOST)).unwrap_or_default();
-    match String::from_utf8_lossy(&said).trim() {
-        "" => "another process".to_owned(),
-        said => said.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_targets_apart() {
-        let parent = Path::new("/data");
-        let name = |array: &str| {
-            let place = StagingPlace::new(parent, &parent.join(array)).unwrap();
-            assert!(place.directory().file_name().unwrap().len() <= 255);
-            let directory = place.directory();
-            let again = StagingPlace::of_name(parent, directory.file_name().unwrap());
-            assert_eq!(again.as_ref(), Some(&place));
-            (place.beginning_of_target(), place.target(), directory)
-        };
-        let long = "x".repeat(250);
-        let arrays =
-            ["a", "a.zarr", "g/a", "g%2Fa", "g%252Fa", "Ærø/数", &long, &format!("{long}y")];
-        let mut directories = Vec::new();
-        for array in arrays {
-            let (beginning, target, directory) = name(array);
-            let is_long = array.len() > LONGEST_NAME;
-            assert_eq!(target, (!is_long).then(|| parent.join(array)));
-            assert!(
-                parent.join(array).to_string_lossy().starts_with(&*beginning.to_string_lossy())
-            );
-            assert!(!directories.contains(&directory), "{directory:?}");
-            directories.push(directory);
-        }
-        assert_eq!(StagingPlace::new(parent, Path::new("/other/a")), None);
-        assert_eq!(StagingPlace::new(parent, parent), None);
-        for name in ["a.staging", ".staging", ".a.lock", ".a.staging-0"] {
-            assert_eq!(StagingPlace::of_name(parent, OsStr::new(name)), None, "{name}");
-        }
-    }
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 
 use super::place::{absolute, check_movable, staging_parent};
-use super::staging::{ARRAY, Staging, StagingPlace};
+use super::staging::{ARRAY, Staging};
+use super::staging_place::StagingPlace;
 use super::{Destination, check_existing, group_metadata, is_missing_group};
 use crate::node::{Node, node_at_path};
 use crate::resume::{Journal, Record};
