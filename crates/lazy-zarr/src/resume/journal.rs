@@ -96,8 +96,7 @@ impl Journal {
     /// Removes what lies in the array of an earlier write and is no chunk of an array of `n_chunks` along each
     /// axis: its metadata, which is written anew; and what an array had that it replaced.
     pub(super) fn remove_strays(&self, n_chunks: &[u64]) -> Result<()> {
-        let array = self.directory.join(ARRAY);
-        let mut open = vec![(array.clone(), 0)];
+        let mut open = vec![(self.directory.join(ARRAY), 0)];
         while let Some((directory, depth)) = open.pop() {
             let examine = |source| Error::Examine { path: directory.clone(), source };
             if self.file_system.kind(&directory).map_err(examine)? != Some(EntryKind::Directory) {
