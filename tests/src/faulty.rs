@@ -1,14 +1,14 @@
 //! A file system that fails when it is told to.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
+
+use crate::forward::forward_to_local;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -109,13 +109,7 @@ impl FaultyFileSystem {
 }
 
 impl FileSystem for FaultyFileSystem {
-    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
-        LocalFileSystem.kind(path)
-    }
-
-    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        LocalFileSystem.canonicalize(path)
-    }
+    forward_to_local!(kind canonicalize identity list read size);
 
     fn check_writable(&self, directory: &Path) -> io::Result<()> {
         if self.is_outside(directory, Outside::Unwritable)
@@ -129,22 +123,6 @@ impl FileSystem for FaultyFileSystem {
     fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
         let outside = |path| self.is_outside(path, Outside::OtherDevice);
         Ok(outside(one) == outside(other) && LocalFileSystem.is_same_device(one, other)?)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        LocalFileSystem.identity(directory)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        LocalFileSystem.list(directory)
-    }
-
-    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
-        LocalFileSystem.read(path, offset, length)
-    }
-
-    fn size(&self, path: &Path) -> io::Result<u64> {
-        LocalFileSystem.size(path)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

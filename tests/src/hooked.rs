@@ -1,12 +1,12 @@
 //! A file system in which something happens meanwhile.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bytes::Bytes;
-use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileSystem, LocalFileSystem};
+
+use crate::forward::forward_to_local;
 
 /// The local file system, where something happens just before some operations, or they fail.
 pub struct HookedFileSystem(Box<Hook>);
@@ -30,61 +30,7 @@ impl fmt::Debug for HookedFileSystem {
 }
 
 impl FileSystem for HookedFileSystem {
-    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
-        LocalFileSystem.kind(path)
-    }
-
-    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        LocalFileSystem.canonicalize(path)
-    }
-
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        LocalFileSystem.check_writable(directory)
-    }
-
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        LocalFileSystem.is_same_device(one, other)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        LocalFileSystem.identity(directory)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        LocalFileSystem.list(directory)
-    }
-
-    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
-        LocalFileSystem.read(path, offset, length)
-    }
-
-    fn size(&self, path: &Path) -> io::Result<u64> {
-        LocalFileSystem.size(path)
-    }
-
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        LocalFileSystem.create_directory(path)
-    }
-
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        LocalFileSystem.create_directories(path)
-    }
-
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        LocalFileSystem.write(path, bytes)
-    }
-
-    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        LocalFileSystem.append(path, bytes)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        LocalFileSystem.remove_file(path)
-    }
-
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
-        LocalFileSystem.lock(path, holder)
-    }
+    forward_to_local!(kind canonicalize check_writable is_same_device identity list read size create_directory create_directories write append remove_file lock remove_directory sync_tree);
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
         (self.0)("rename", from)?;
@@ -94,14 +40,6 @@ impl FileSystem for HookedFileSystem {
     fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
         (self.0)("exchange", one)?;
         LocalFileSystem.exchange_directories(one, other)
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        LocalFileSystem.remove_directory(path)
-    }
-
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-        LocalFileSystem.sync_tree(directory)
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {

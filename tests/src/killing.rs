@@ -1,13 +1,13 @@
 //! A file system that kills its own process.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
-use bytes::Bytes;
-use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
+
+use crate::forward::forward_to_local;
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -141,37 +141,7 @@ fn kill() {
 }
 
 impl FileSystem for KillingFileSystem {
-    fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
-        LocalFileSystem.kind(path)
-    }
-
-    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        LocalFileSystem.canonicalize(path)
-    }
-
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        LocalFileSystem.check_writable(directory)
-    }
-
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        LocalFileSystem.is_same_device(one, other)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        LocalFileSystem.identity(directory)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        LocalFileSystem.list(directory)
-    }
-
-    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
-        LocalFileSystem.read(path, offset, length)
-    }
-
-    fn size(&self, path: &Path) -> io::Result<u64> {
-        LocalFileSystem.size(path)
-    }
+    forward_to_local!(kind canonicalize check_writable is_same_device identity list read size);
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         self.step("create directory", path, || LocalFileSystem.create_directory(path))

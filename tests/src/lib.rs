@@ -4,6 +4,7 @@
 mod array;
 mod case;
 mod faulty;
+mod forward;
 mod hooked;
 pub mod interrupted;
 #[cfg(unix)]

@@ -150,13 +150,18 @@ pub enum Shuffle {
 
 /// What is stored with each chunk to tell later whether its bytes are what was written.
 ///
-/// Where chunks are compressed, it is [`Crc32c`](Checksum::Crc32c) by default: it takes about as much time
-/// as the noise of a measurement, and a compressed chunk is read whole in any case. Of 8 MiB chunks on one
-/// thread and a file system in memory, medians aside and the best of 15 turns counted, in two runs, writing
-/// and reading took so many times as long with it: 0.99 to 1.04 and 0.94 to 1.15 (the default codec), 1.03
-/// to 1.05 and 1.04 to 1.06 (Zstandard 1), 1.25 to 1.35 and 1.15 to 1.26 (uncompressed). So where
-/// chunks are not compressed, there is none by default: then, what is read of a part of a chunk takes that
-/// part alone, while a checksum takes the whole.
+/// Where chunks are compressed, it is [`Crc32c`](Checksum::Crc32c) by default: it takes hardly any time, and a
+/// compressed chunk is read whole in any case. Where they are not, there is none by default: reading a part
+/// of a chunk takes that part alone then, and with a checksum the whole.
+///
+/// Writing and reading take so many times as long with it, for chunks of 8 MiB, on one thread and a file
+/// system in memory; the best of 15 turns, in two runs:
+///
+/// | codec | writing | reading |
+/// |---|---|---|
+/// | the default | 0.99, 1.04 | 0.94, 1.15 |
+/// | Zstandard 1 | 1.03, 1.05 | 1.04, 1.06 |
+/// | none | 1.25, 1.35 | 1.15, 1.26 |
 ///
 /// # Example
 ///

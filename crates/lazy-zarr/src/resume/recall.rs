@@ -65,10 +65,8 @@ impl Recall {
         if shape.contains(&0) {
             return ArrayBlock::new(self.dtype, shape, Bytes::new()).ok();
         }
-        let origin = origin(at, shape.len());
-        let block = self.assemble(&origin, &shape);
-        self.forget(at, &shape);
-        ArrayBlock::new(self.dtype, shape, block?).ok()
+        let block = self.assemble(&origin(at, shape.len()), &shape)?;
+        ArrayBlock::new(self.dtype, shape, block).ok()
     }
 
     /// The stored bytes of a chunk that was found to be complete.
@@ -135,8 +133,8 @@ impl Recall {
         Some(())
     }
 
-    /// Frees the chunks of which a block was the last. It may not have been asked for: another reducer of the
-    /// same pass may have recalled it.
+    /// Frees the chunks of which a block was the last. It is told of every block, whether it was recalled
+    /// here, by another reducer of the same pass, or computed.
     pub(super) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
         if self.loaded.is_empty() || shape.contains(&0) {
             return;
