@@ -67,12 +67,12 @@
 pub mod progress;
 
 pub use lazy_core::{
-    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockCheck, BlockGrid, BlockPosition,
-    BlockSizes, Blocks, BoxError, Concatenate, Converter, Cut, DType, Declared, DynArrayView,
-    Element, Error, Indexed, IndexedKind, Kind, LazyChunkSequence, Location, MeanVariance, Moments,
-    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Observer,
-    Progress, Reducer, Reference, Result, RowType, SequenceAggregator, SharedIndexed, Source,
-    Stage, Statistic, Streamed, TopK, TopKPerRow, Watch, Watching,
+    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid, BlockPool,
+    BlockPosition, BlockSizes, Blocks, BoxError, Concatenate, Converter, Cut, DType, Declared,
+    DynArrayView, Element, Error, Indexed, IndexedKind, Kind, LazyChunkSequence, Location,
+    MeanVariance, Moments, NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator,
+    NestedSource, Observer, Progress, Reducer, Reference, Result, RowType, SequenceAggregator,
+    SharedIndexed, Source, Stage, Statistic, Streamed, TopK, TopKPerRow, Watch, Watching,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system

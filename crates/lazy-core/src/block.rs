@@ -81,6 +81,12 @@ impl ArrayBlock {
         Ok(ArrayBlock { dtype: A::DTYPE, shape, data: Bytes::from_owner(Elements(elements)) })
     }
 
+    /// Makes a block of what lends elements of this dtype as bytes, as many as the shape asks for.
+    pub(crate) fn of_elements(dtype: DType, shape: Vec<usize>, data: Bytes) -> ArrayBlock {
+        debug_assert_eq!(size_in_bytes(dtype, &shape), Some(data.len()));
+        ArrayBlock { dtype, shape, data }
+    }
+
     /// Makes a block of an ndarray: without a copy when it is in C order, else with one.
     pub fn from_array<A: Element, D: Dimension>(array: Array<A, D>) -> ArrayBlock {
         let shape = array.shape().to_vec();

@@ -31,7 +31,8 @@
 //!   [`BlockSizes`] along each cut axis and a function. [`Declared`] is what each says of itself
 //!   before it runs.
 //! - [`ArrayBlock`], a dense array of dynamic [`DType`], and [`Converter`], which turns a tensor
-//!   type into blocks and back; [`NdarrayConverter`] is ndarray's.
+//!   type into blocks and back; [`NdarrayConverter`] is ndarray's. [`BlockPool`] is memory for blocks
+//!   that is used again.
 //! - [`SequenceAggregator`] and [`NestedSequenceAggregator`], to be implemented for any tensor type
 //!   and any result; [`BlockCheck`], which tells them whether blocks fit together; [`Concatenate`].
 //! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
@@ -61,6 +62,7 @@ mod dtype;
 mod error;
 mod grid;
 mod panic;
+mod pool;
 mod progress;
 mod reduce;
 mod region;
@@ -79,6 +81,7 @@ pub use dtype::{DType, Element};
 pub use error::{BoxError, Error, Reference, Result};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
 pub use panic::panic_message;
+pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
 pub use reduce::{Reducer, Statistic};
 pub use region::copy_region;

@@ -16,7 +16,8 @@ use zarrs::array::{
 use zarrs::plugin::ExtensionName;
 
 use crate::guard::guarded;
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
+use crate::shard::ShardEncoder;
 use crate::{Checksum, Codec, Error, Result};
 
 /// One element, for the elements of a chunk that lie outside of the array.
@@ -46,16 +47,6 @@ impl FillElement {
             }
             _ => parts(&[0]),
         }
-    }
-
-    /// Whether every bit is 0.
-    pub(crate) fn is_zero(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0)
-    }
-
-    /// A dense array of this element.
-    pub(crate) fn array(&self, n_bytes: usize) -> Vec<u8> {
-        self.bytes.repeat(n_bytes / self.bytes.len())
     }
 }
 
@@ -111,7 +102,11 @@ impl Format {
         let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
         let codecs = guarded(&array.codecs(), &unit_shape, self.dtype.size())
             .map_err(|source| Error::Metadata { source })?;
-        Ok(ChunkCodec { array, codecs, unit_shape })
+        let chunk_bytes = layout::n_bytes(self.dtype, &self.layout.chunk_shape);
+        let encoded_bytes = self.codec.encoded_bytes(chunk_bytes);
+        let shards = ShardEncoder::new(&array.codecs(), &unit_shape, &self.fill, encoded_bytes)
+            .map_err(|source| Error::Metadata { source })?;
+        Ok(ChunkCodec { array, codecs, unit_shape, shards })
     }
 }
 
@@ -121,6 +116,8 @@ pub(crate) struct ChunkCodec {
     array: Array<()>,
     codecs: CodecChain,
     unit_shape: Vec<NonZeroU64>,
+    /// What encodes, where there are shards.
+    shards: Option<ShardEncoder>,
 }
 
 impl ChunkCodec {
@@ -129,8 +126,13 @@ impl ChunkCodec {
         self.array.chunk_key(&as_u64(chunk)).to_string()
     }
 
-    /// The bytes to be stored for a whole chunk's native-endian bytes in C order.
+    /// The bytes to be stored for a whole chunk's native-endian bytes in C order, or for a whole shard's:
+    /// chunk after chunk.
     pub(crate) fn encode(&self, chunk: &[usize], data: &Bytes) -> Result<Bytes> {
+        let failed = |source| Error::Encode { chunk: chunk.to_vec(), source };
+        if let Some(shards) = &self.shards {
+            return shards.encode(data).map_err(failed);
+        }
         let encoded = self.codecs.encode(
             ArrayBytes::new_flen(&**data),
             &self.unit_shape,
@@ -142,8 +144,18 @@ impl ChunkCodec {
             Ok(Cow::Owned(bytes)) => Ok(bytes.into()),
             // What is stored as it is is shared.
             Ok(Cow::Borrowed(bytes)) => Ok(data.slice_ref(bytes)),
-            Err(error) => Err(Error::Encode { chunk: chunk.to_vec(), source: error.into() }),
+            Err(error) => Err(failed(error.into())),
         }
+    }
+
+    /// As zarrs does it by itself.
+    #[cfg(test)]
+    pub(crate) fn encode_by_zarrs(&self, data: &[u8]) -> Vec<u8> {
+        let (data_type, fill_value) = (self.array.data_type(), self.array.fill_value());
+        let data = ArrayBytes::new_flen(data);
+        let codecs = self.array.codecs();
+        let encoded = codecs.encode(data, &self.unit_shape, data_type, fill_value, &one_thread());
+        encoded.expect("zarrs encodes everything").into_owned()
     }
 
     /// A whole chunk's native-endian bytes in C order, of what was stored for it.
@@ -164,11 +176,11 @@ impl ChunkCodec {
 
 /// One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow each
 /// other in C order, and its bytes are always the same.
-fn one_thread() -> CodecOptions {
+pub(crate) fn one_thread() -> CodecOptions {
     CodecOptions::default().with_concurrent_target(1)
 }
 
-fn zarr_data_type(dtype: DType) -> DataType {
+pub(crate) fn zarr_data_type(dtype: DType) -> DataType {
     match dtype {
         DType::Bool => data_type::bool(),
         DType::Int8 => data_type::int8(),

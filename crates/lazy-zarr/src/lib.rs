@@ -63,6 +63,7 @@ mod node;
 mod overlap;
 mod provenance;
 mod resume;
+mod shard;
 mod sink;
 mod store;
 mod stored;

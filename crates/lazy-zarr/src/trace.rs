@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{Level, Span, debug, debug_span, enabled, trace};
 
 use crate::Target;
-use crate::assembler::Chunk;
+use crate::assembler::Unit;
 use crate::layout::Layout;
 
 /// The record of one write. No clock is read when no subscriber is interested.
@@ -57,7 +57,7 @@ impl ChunkClock<'_> {
         self.encoding = self.start.map_or(Duration::ZERO, |start| start.elapsed());
     }
 
-    pub(crate) fn written(self, chunk: &Chunk, stored_bytes: usize) {
+    pub(crate) fn written(self, chunk: &Unit, stored_bytes: usize) {
         let Some(start) = self.start else { return };
         trace!(
             parent: &self.trace.span,

@@ -7,7 +7,7 @@ use lazy_core::{
     ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType, Watching,
 };
 
-use crate::assembler::{Assembler, Chunk};
+use crate::assembler::{Assembler, Unit};
 use crate::destination::{self, Destination};
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
@@ -185,7 +185,7 @@ impl Write {
                 }
             }
             Stage::Writing { assembler, writer, .. } => {
-                let mut put = |chunk: Chunk| put(writer, &mut self.resumption, chunk);
+                let mut put = |unit| put(writer, &mut self.resumption, unit);
                 if let Some(width) = self.seen.width {
                     assembler.set_width(width, &mut put)?;
                 }
@@ -226,11 +226,8 @@ impl Write {
             }
             resumption.settle(sink, &format, &row_shape)?;
         }
-        let mut assembler = Assembler::new(
-            format.layout.unit_shape().to_vec(),
-            row_shape(seen.width),
-            format.fill.clone(),
-        );
+        let mut assembler =
+            Assembler::new(&format.layout, row_shape(seen.width), format.fill.clone());
         let mut writer = Writer::start(
             sink.threads(),
             format.chunk_codec()?,
@@ -239,7 +236,7 @@ impl Write {
             self.resumption.is_some(),
         )?;
         for (at, block) in kept {
-            let mut put = |chunk| put(&mut writer, &mut self.resumption, chunk);
+            let mut put = |unit| put(&mut writer, &mut self.resumption, unit);
             assembler.push(at, &block, &mut put)?;
         }
         self.stage = Stage::Writing { format, assembler, writer };
@@ -254,7 +251,7 @@ impl Write {
         let Stage::Writing { format, assembler, writer } = &mut self.stage else {
             unreachable!("a settled layout is written");
         };
-        let mut put = |chunk: Chunk| put(writer, &mut self.resumption, chunk);
+        let mut put = |unit| put(writer, &mut self.resumption, unit);
         if self.seen.cut == Cut::RowsAndColumns {
             assembler.set_width(shape[1], &mut put)?;
         }
@@ -283,13 +280,13 @@ impl Write {
     }
 }
 
-/// Hands a chunk over to be written, unless it is there already.
-fn put(writer: &mut Writer, resumption: &mut Option<Resumption>, chunk: Chunk) -> Result<()> {
-    match resumption.as_mut().and_then(|resumption| resumption.take_kept(&chunk.index)) {
+/// Hands a unit over to be written, unless it is there already.
+fn put(writer: &mut Writer, resumption: &mut Option<Resumption>, unit: Unit) -> Result<()> {
+    match resumption.as_mut().and_then(|resumption| resumption.take_kept(&unit.index)) {
         Some(stored_bytes) => {
             writer.count_kept(stored_bytes);
             Ok(())
         }
-        None => writer.put(chunk),
+        None => writer.put(unit),
     }
 }

@@ -10,7 +10,7 @@ use lazy_core::panic_message;
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 
-use crate::assembler::Chunk;
+use crate::assembler::Unit;
 use crate::destination::Destination;
 use crate::format::ChunkCodec;
 use crate::trace::Trace;
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 /// [`finish`](Self::finish) returns. The threads have ended when the writer is dropped.
 pub(crate) struct Writer {
     /// None once no more chunks come.
-    queue: Option<SyncSender<Chunk>>,
+    queue: Option<SyncSender<Unit>>,
     threads: Vec<JoinHandle<()>>,
     outcome: Arc<Outcome>,
     /// Whether chunks that wait are worth writing when the write ends early.
@@ -111,7 +111,7 @@ impl Writer {
     }
 
     /// Hands over a chunk, waiting while the queue is full.
-    pub(crate) fn put(&mut self, chunk: Chunk) -> Result<()> {
+    pub(crate) fn put(&mut self, chunk: Unit) -> Result<()> {
         let queue = self.queue.as_ref().expect("no chunk comes after the last one");
         if !self.outcome.stopped() && queue.send(chunk).is_ok() {
             return Ok(());
@@ -143,7 +143,7 @@ impl Drop for Writer {
 }
 
 fn work(
-    chunks: &Mutex<Receiver<Chunk>>,
+    chunks: &Mutex<Receiver<Unit>>,
     codec: &ChunkCodec,
     destination: &dyn Destination,
     outcome: &Outcome,

@@ -11,6 +11,8 @@ struct Cutting {
     columns: Option<Vec<usize>>,
     trailing: Vec<usize>,
     chunk_shape: Vec<usize>,
+    /// The chunks along each axis of a shard; one each where there are no shards.
+    chunks_along: Vec<usize>,
     width_is_declared: bool,
 }
 
@@ -19,16 +21,25 @@ const FILL: u16 = 0xabcd;
 fn cuttings() -> impl Strategy<Value = Cutting> {
     let sizes = || prop::collection::vec(0..6usize, 1..6);
     let trailing = prop::collection::vec(1..4usize, 0..2);
-    let chunk_shape = prop::collection::vec(1..8usize, 3);
-    (sizes(), prop::option::of(sizes()), trailing, chunk_shape, any::<bool>()).prop_map(
-        |(rows, columns, trailing, mut chunk_shape, width_is_declared)| {
-            chunk_shape.truncate(1 + usize::from(columns.is_some()) + trailing.len());
-            Cutting { rows, columns, trailing, chunk_shape, width_is_declared }
+    // A chunk's size along an axis, and how many of them a shard has.
+    let unit = prop::collection::vec((1..8usize, 1..4usize), 3);
+    (sizes(), prop::option::of(sizes()), trailing, unit, any::<bool>(), any::<bool>()).prop_map(
+        |(rows, columns, trailing, mut unit, is_sharded, width_is_declared)| {
+            unit.truncate(1 + usize::from(columns.is_some()) + trailing.len());
+            let (chunk_shape, mut chunks_along): (Vec<_>, Vec<_>) = unit.into_iter().unzip();
+            if !is_sharded {
+                chunks_along.fill(1);
+            }
+            Cutting { rows, columns, trailing, chunk_shape, chunks_along, width_is_declared }
         },
     )
 }
 
 impl Cutting {
+    fn unit_shape(&self) -> Vec<usize> {
+        self.chunk_shape.iter().zip(&self.chunks_along).map(|(size, n)| size * n).collect()
+    }
+
     fn array(&self) -> ArrayD<u16> {
         let mut shape = vec![self.rows.iter().sum()];
         shape.extend(self.columns.as_ref().map(|columns| columns.iter().sum::<usize>()));
@@ -37,20 +48,21 @@ impl Cutting {
         ArrayD::from_shape_vec(shape, (0..n_elements as u16).collect()).unwrap()
     }
 
-    /// The chunks that are emitted, and the most that were open after any block.
-    fn assembled(&self) -> (Vec<Chunk>, usize) {
+    /// The units that are emitted, and the most that were open after any block.
+    fn assembled(&self) -> (Vec<Unit>, usize) {
         let array = self.array();
         let width = self.columns.as_ref().map(|columns| columns.iter().sum::<usize>());
         let mut row_shape: Vec<_> = array.shape()[1..].iter().copied().map(Some).collect();
         if width.is_some() && !self.width_is_declared {
             row_shape[0] = None;
         }
-        let chunk_shape = self.chunk_shape.clone();
-        let mut assembler = Assembler::new(chunk_shape, row_shape, FillElement::new(FILL));
-        let mut chunks = Vec::new();
+        let layout =
+            Layout { chunk_shape: self.chunk_shape.clone(), shard_shape: Some(self.unit_shape()) };
+        let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
+        let mut units = Vec::new();
         let mut most_open = 0;
-        let mut emit = |chunk| {
-            chunks.push(chunk);
+        let mut emit = |unit| {
+            units.push(unit);
             Ok(())
         };
         let mut row = 0;
@@ -77,7 +89,7 @@ impl Cutting {
         }
         assembler.finish(row, &mut emit).unwrap();
         assert!(assembler.open.is_empty());
-        (chunks, most_open)
+        (units, most_open)
     }
 }
 
@@ -85,8 +97,8 @@ impl Cutting {
 fn expected_chunk(array: &ArrayD<u16>, chunk_shape: &[usize], index: &[usize]) -> Vec<u16> {
     let mut expected = ArrayD::from_elem(chunk_shape, FILL);
     let range = |axis: usize| {
-        let start = index[axis] * chunk_shape[axis];
-        start..array.shape()[axis].min(start + chunk_shape[axis])
+        let (start, end) = (index[axis] * chunk_shape[axis], array.shape()[axis]);
+        start.min(end)..end.min(start + chunk_shape[axis])
     };
     let valid = array.slice_each_axis(|axis| Slice::from(range(axis.axis.index())));
     expected
@@ -97,36 +109,62 @@ fn expected_chunk(array: &ArrayD<u16>, chunk_shape: &[usize], index: &[usize]) -
 
 proptest! {
     #[test]
-    fn every_chunk_is_emitted_once_and_whole(cutting in cuttings()) {
+    fn every_unit_is_emitted_once_and_whole(cutting in cuttings()) {
         let array = cutting.array();
-        let (mut chunks, most_open) = cutting.assembled();
-        chunks.sort_by(|a, b| a.index.cmp(&b.index));
+        let (mut units, most_open) = cutting.assembled();
+        units.sort_by(|a, b| a.index.cmp(&b.index));
 
-        let grid: Vec<_> = array
-            .shape()
-            .iter()
-            .zip(&cutting.chunk_shape)
-            .map(|(size, chunk_size)| size.div_ceil(*chunk_size))
-            .collect();
-        let indices: Vec<_> = ndarray::indices(grid.clone())
-            .into_iter()
-            .map(|index| ndarray::Dimension::slice(&index).to_vec())
-            .collect();
-        let emitted: Vec<_> = chunks.iter().map(|chunk| chunk.index.clone()).collect();
-        prop_assert_eq!(emitted, indices);
-        for chunk in chunks {
-            let shape = cutting.chunk_shape.clone();
-            let block = ArrayBlock::new(DType::UInt16, shape, chunk.data).unwrap();
-            prop_assert_eq!(
-                block.as_slice::<u16>().unwrap(),
-                expected_chunk(&array, &cutting.chunk_shape, &chunk.index)
-            );
+        let unit_shape = cutting.unit_shape();
+        let grid: Vec<_> =
+            array.shape().iter().zip(&unit_shape).map(|(size, unit)| size.div_ceil(*unit)).collect();
+        let indices = |grid: &[usize]| -> Vec<Vec<usize>> {
+            let indices = ndarray::indices(grid).into_iter();
+            indices.map(|index| ndarray::Dimension::slice(&index).to_vec()).collect()
+        };
+        let emitted: Vec<_> = units.iter().map(|unit| unit.index.clone()).collect();
+        prop_assert_eq!(emitted, indices(&grid));
+        for unit in units {
+            let n_elements = unit_shape.iter().product::<usize>();
+            let block = ArrayBlock::new(DType::UInt16, [n_elements], unit.data).unwrap();
+            let expected: Vec<_> = indices(&cutting.chunks_along)
+                .into_iter()
+                .flat_map(|in_unit| {
+                    let along = unit.index.iter().zip(&cutting.chunks_along).zip(&in_unit);
+                    let chunk: Vec<_> = along.map(|((unit, n), i)| unit * n + i).collect();
+                    expected_chunk(&array, &cutting.chunk_shape, &chunk)
+                })
+                .collect();
+            prop_assert_eq!(block.as_slice::<u16>().unwrap(), expected);
         }
 
         // What the memory bound counts on.
-        let chunks_per_row: usize = grid[1..].iter().product();
-        let highest = cutting.rows.iter().max().unwrap().div_ceil(cutting.chunk_shape[0]);
+        let units_per_row: usize = grid[1..].iter().product();
+        let highest = cutting.rows.iter().max().unwrap().div_ceil(unit_shape[0]);
         let per_column = grid.get(2..).map_or(1, |grid| grid.iter().product::<usize>());
-        prop_assert!(most_open <= chunks_per_row + (highest + 1) * per_column);
+        prop_assert!(most_open <= units_per_row + (highest + 1) * per_column);
+    }
+
+    #[test]
+    fn a_block_that_is_a_unit_is_not_copied(
+        chunk_shape in prop::collection::vec(1..4usize, 1..4),
+        chunks_along in prop::collection::vec(1..4usize, 3),
+    ) {
+        let unit_shape: Vec<_> = chunk_shape.iter().zip(&chunks_along).map(|(c, n)| c * n).collect();
+        let n_elements = unit_shape.iter().product::<usize>();
+        let elements: Vec<_> = (0..n_elements as u16).collect();
+        let block = ArrayBlock::from_vec(unit_shape.clone(), elements.clone()).unwrap();
+        let row_shape = unit_shape[1..].iter().copied().map(Some).collect();
+        let layout = Layout { chunk_shape, shard_shape: Some(unit_shape) };
+        let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
+        let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
+        let mut units = Vec::new();
+        let mut emit = |unit: Unit| {
+            units.push(unit.data);
+            Ok(())
+        };
+        assembler.push(at, &block, &mut emit).unwrap();
+        // Where its chunks, one after the other, are what it is.
+        let is_shared = units[0].as_ptr() == block.data().as_ptr();
+        prop_assert_eq!(is_shared, units[0] == block.data());
     }
 }

@@ -1,6 +1,7 @@
 //! Codecs of arrays that may be anybody's: what they allocate is bounded, what they decode was checked,
 //! and checksums are added and taken away without a copy.
 
+mod compress;
 mod decompress;
 mod whole;
 
@@ -18,7 +19,7 @@ use zarrs::array::codec::api::{
 };
 use zarrs::array::codec::{
     BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ShardingCodecConfiguration,
-    ZlibCodec, ZstdCodec,
+    ShardingIndexLocation, ZlibCodec, ZstdCodec,
 };
 use zarrs::array::{
     ArrayBytesRaw, BytesRepresentation, CodecChain, CodecError, CodecOptions,
@@ -27,6 +28,7 @@ use zarrs::array::{
 use zarrs::metadata::{Configuration, ConfigurationSerialize};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
+use compress::ZstdEncoder;
 use decompress::{Format, decompress};
 use whole::WholeDecoder;
 
@@ -44,7 +46,9 @@ pub(crate) fn guarded(
     }
     let array_to_bytes: Arc<dyn ArrayToBytesCodecTraits> =
         match codecs.array_to_bytes_codec().as_any().downcast_ref::<ShardingCodec>() {
-            Some(sharding) => Arc::new(guarded_shards(sharding, &shape, element_size)?),
+            Some(sharding) => {
+                Arc::new(ShardCodecs::guarded(sharding, &shape, element_size)?.into_codec())
+            }
             None => Arc::clone(codecs.array_to_bytes_codec()),
         };
     let most = match array_to_bytes.as_any().is::<ShardingCodec>() {
@@ -61,43 +65,66 @@ pub(crate) fn guarded(
     Ok(CodecChain::new(codecs.array_to_array_codecs().to_vec(), array_to_bytes, bytes_to_bytes))
 }
 
-fn guarded_shards(
-    sharding: &ShardingCodec,
-    shard_shape: &[NonZeroU64],
-    element_size: usize,
-) -> Result<ShardingCodec, BoxError> {
-    let configuration = sharding
-        .configuration_v3(&CodecMetadataOptions::default())
-        .ok_or("the shards have no configuration")?;
-    let ShardingCodecConfiguration::V1(configuration) =
-        ShardingCodecConfiguration::try_from_configuration(configuration)?
-    else {
-        return Err("the configuration of the shards is unknown".into());
-    };
-    let chunk_shape = configuration.chunk_shape;
-    let divides =
-        |(shard, chunk): (&NonZeroU64, &NonZeroU64)| shard.get().is_multiple_of(chunk.get());
-    if chunk_shape.len() != shard_shape.len() || !shard_shape.iter().zip(&chunk_shape).all(divides)
-    {
-        return Err(format!(
-            "the shard shape {shard_shape:?} is not a whole number of chunks of shape {chunk_shape:?} \
-             along each axis"
-        )
-        .into());
+/// What a codec of shards is made of.
+#[derive(Debug)]
+pub(crate) struct ShardCodecs {
+    pub(crate) chunk_shape: Vec<NonZeroU64>,
+    /// Of the chunks.
+    pub(crate) chunks: CodecChain,
+    /// Of the index: two numbers for each chunk.
+    pub(crate) index: CodecChain,
+    /// The shape of the index.
+    pub(crate) index_shape: Vec<NonZeroU64>,
+    pub(crate) index_location: ShardingIndexLocation,
+}
+
+impl ShardCodecs {
+    /// Those of a codec, guarded.
+    pub(crate) fn guarded(
+        sharding: &ShardingCodec,
+        shard_shape: &[NonZeroU64],
+        element_size: usize,
+    ) -> Result<ShardCodecs, BoxError> {
+        let configuration = sharding
+            .configuration_v3(&CodecMetadataOptions::default())
+            .ok_or("the shards have no configuration")?;
+        let ShardingCodecConfiguration::V1(configuration) =
+            ShardingCodecConfiguration::try_from_configuration(configuration)?
+        else {
+            return Err("the configuration of the shards is unknown".into());
+        };
+        let chunk_shape = configuration.chunk_shape;
+        let divides =
+            |(shard, chunk): (&NonZeroU64, &NonZeroU64)| shard.get().is_multiple_of(chunk.get());
+        if chunk_shape.len() != shard_shape.len()
+            || !shard_shape.iter().zip(&chunk_shape).all(divides)
+        {
+            return Err(format!(
+                "the shard shape {shard_shape:?} is not a whole number of chunks of shape \
+                 {chunk_shape:?} along each axis"
+            )
+            .into());
+        }
+        let chunks = CodecChain::from_metadata(&configuration.codecs)?;
+        let index = CodecChain::from_metadata(&configuration.index_codecs)?;
+        let per_axis = shard_shape.iter().zip(&chunk_shape);
+        let mut index_shape: Vec<_> = per_axis
+            .filter_map(|(shard, chunk)| NonZeroU64::new(shard.get() / chunk.get()))
+            .collect();
+        index_shape.extend(NonZeroU64::new(2));
+        Ok(ShardCodecs {
+            chunks: guarded(&chunks, &chunk_shape, element_size)?,
+            index: guarded(&index, &index_shape, size_of::<u64>())?,
+            index_location: configuration.index_location,
+            chunk_shape,
+            index_shape,
+        })
     }
-    let chunks = CodecChain::from_metadata(&configuration.codecs)?;
-    let index = CodecChain::from_metadata(&configuration.index_codecs)?;
-    // Two numbers for each chunk.
-    let per_axis = shard_shape.iter().zip(&chunk_shape);
-    let mut index_shape: Vec<_> =
-        per_axis.filter_map(|(shard, chunk)| NonZeroU64::new(shard.get() / chunk.get())).collect();
-    index_shape.extend(NonZeroU64::new(2));
-    Ok(ShardingCodec::new(
-        chunk_shape.clone(),
-        Arc::new(guarded(&chunks, &chunk_shape, element_size)?),
-        Arc::new(guarded(&index, &index_shape, size_of::<u64>())?),
-        configuration.index_location,
-    ))
+
+    fn into_codec(self) -> ShardingCodec {
+        let (chunks, index) = (Arc::new(self.chunks), Arc::new(self.index));
+        ShardingCodec::new(self.chunk_shape, chunks, index, self.index_location)
+    }
 }
 
 /// What others need to add to a chunk at most, however small it is.
@@ -109,6 +136,8 @@ const MARGIN: u64 = 64 << 10;
 struct Guard {
     codec: Arc<dyn BytesToBytesCodecTraits>,
     method: Method,
+    /// What encodes in the codec's place.
+    zstd: Option<ZstdEncoder>,
     /// The bytes that come out at most, whatever is estimated.
     most: u64,
 }
@@ -143,7 +172,8 @@ impl Guard {
         } else {
             Method::Plain
         };
-        Arc::new(Guard { codec, method, most })
+        let zstd = codec.as_any().downcast_ref::<ZstdCodec>().and_then(ZstdEncoder::of);
+        Arc::new(Guard { codec, method, zstd, most })
     }
 
     /// The bytes that the decoded chunk has at most.
@@ -206,8 +236,9 @@ impl BytesToBytesCodecTraits for Guard {
         decoded: ArrayBytesRaw<'a>,
         options: &CodecOptions,
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        match self.method {
-            Method::Checksum => Ok(with_checksum(decoded)),
+        match (self.method, &self.zstd) {
+            (Method::Checksum, _) => Ok(with_checksum(decoded)),
+            (_, Some(zstd)) => Ok(Cow::Owned(zstd.encode(&decoded)?)),
             _ => self.codec.encode(decoded, options),
         }
     }
