@@ -91,6 +91,29 @@ macro_rules! forward_to_local {
             lazy_chunks::zarr::LocalFileSystem.lock(path, holder)
         }
     };
+    (@ rename_directory) => {
+        fn rename_directory(
+            &self,
+            from: &std::path::Path,
+            to: &std::path::Path,
+        ) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.rename_directory(from, to)
+        }
+    };
+    (@ exchange_directories) => {
+        fn exchange_directories(
+            &self,
+            one: &std::path::Path,
+            other: &std::path::Path,
+        ) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.exchange_directories(one, other)
+        }
+    };
+    (@ sync_directory) => {
+        fn sync_directory(&self, directory: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.sync_directory(directory)
+        }
+    };
     (@ remove_directory) => {
         fn remove_directory(&self, path: &std::path::Path) -> std::io::Result<()> {
             lazy_chunks::zarr::LocalFileSystem.remove_directory(path)

@@ -3,6 +3,7 @@
 
 mod array;
 mod case;
+mod discarding;
 mod faulty;
 mod forward;
 mod hooked;
@@ -14,6 +15,7 @@ mod volatile;
 
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
+pub use discarding::DiscardingFileSystem;
 pub use faulty::{Fault, FaultyFileSystem, Outside};
 pub use hooked::HookedFileSystem;
 #[cfg(unix)]

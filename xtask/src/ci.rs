@@ -5,11 +5,13 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{crash, example, features, interop, layering, libtorch, outside, properties, tidy};
+use crate::{
+    bench, crash, example, features, interop, layering, libtorch, outside, properties, tidy,
+};
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -45,6 +47,7 @@ const STEPS: [Step; 13] = [
     ("crash", |shell| crash::run(shell, None, None)),
     ("properties", |shell| properties::run(shell, None)),
     ("outside", outside::run),
+    ("benchmark", bench::try_out),
 ];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {

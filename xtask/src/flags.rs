@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "the macro writes items without documentation")]
 
+use std::path::PathBuf;
+
 xflags::xflags! {
     /// The workspace's own tasks.
     cmd xtask {
@@ -39,6 +41,26 @@ xflags::xflags! {
             optional --rounds rounds: u32
             /// What is drawn follows from it. The seed of a failure is in its message.
             optional --seed seed: u64
+        }
+        /// How fast arrays are stored and read: by this workspace, by pyDVL, zarr-python, tensorstore, dask
+        /// and numpy.memmap, and by bare loops, in turns. Tables of medians; about an hour for all of it.
+        cmd bench {
+            /// Only those workloads and encodings that have one of these words, with commas between them, in
+            /// their name, such as `factors` or `factors/zstd`. The names are factors, ragged, values,
+            /// misaligned, tiny, tinyrows, sharded and smooth; none, zstd and default; factors/flushed; and
+            /// `memory` and `blocks`, which is how both grow.
+            optional --only words: String
+            /// Only these, with commas between them, beside ours: limit, pydvl, zarr, zarrs, tensorstore,
+            /// dask, memmap.
+            optional --parties names: String
+            /// One round over an eighth of the rows: whether it runs, and not how fast.
+            optional --quick
+            /// How often each has its turn; 5 without.
+            optional --rounds rounds: usize
+            /// Where arrays are stored: in /dev/shm without, where there is one, since disks are noisy.
+            optional --directory directory: PathBuf
+            /// All that was measured, for machines, in place of the tables.
+            optional --json
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask --help` lists them; each has a file.
 
 mod apt;
+mod bench;
 mod ci;
 mod crash;
 mod example;
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
         XtaskCmd::Outside(_) => outside::run(&shell),
         XtaskCmd::Example(_) => example::run(&shell),
         XtaskCmd::Interop(_) => interop::run(&shell),
+        XtaskCmd::Bench(flags) => bench::run(&shell, &flags),
         XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }
 }

@@ -9,19 +9,23 @@ use crate::apt;
 
 const DIRECTORY: &str = "target/python";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
+/// Packages that are installed without what they ask for.
+const WITHOUT_DEPENDENCIES: &str = "tests/python/requirements-no-deps.txt";
 
 /// An interpreter that has the peers. The environment is made anew when the requirements change.
 pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     let directory = directory(shell);
     let installed = directory.join("requirements.txt");
-    let requirements = shell.read_file(REQUIREMENTS)?;
+    let requirements = shell.read_file(REQUIREMENTS)? + &shell.read_file(WITHOUT_DEPENDENCIES)?;
     if shell.read_file(&installed).is_ok_and(|installed| installed == requirements) {
         return Ok(interpreter(&directory));
     }
     shell.remove_path(&directory)?;
     let python = with_pip(shell)?;
-    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check -r {REQUIREMENTS}")
-        .run()?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    cmd!(shell, "{python} {install...} -r {REQUIREMENTS}").run()?;
+    // Last, since pip would name what it lacks as an error of each installation that follows.
+    cmd!(shell, "{python} {install...} --no-deps -r {WITHOUT_DEPENDENCIES}").run()?;
     shell.write_file(installed, requirements)?;
     Ok(python)
 }

@@ -1,0 +1,54 @@
+"""tensorstore."""
+
+from collections import deque
+
+import tensorstore
+
+from gather import gathered_rows
+
+# Below so many bytes a write takes longer than copying its block does.
+SMALL = 1 << 16
+
+
+def store(job):
+    array = tensorstore.open({
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": job.path, "file_io_sync": job.flush},
+        "metadata": {
+            "data_type": "float32",
+            "shape": job.shape,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": job.unit}},
+            "codecs": codecs(job),
+        },
+        # It need not look for chunks that have only fill values then.
+        "store_data_equal_to_fill_value": True,
+    }, create=True).result()
+    is_small = 4 * max(job.rows) * max(job.widths) < SMALL
+    if job.has_blocks_of_units and not is_small:
+        parts, n_in_flight = job.blocks(), 8
+    else:
+        parts, n_in_flight = gathered_rows(job), 4
+    writes = deque()
+    for place, elements in parts:
+        # Nothing writes to the elements any more, so that they need not be copied.
+        writes.append(array[place].write(elements, can_reference_source_data_indefinitely=True))
+        if len(writes) == n_in_flight:
+            writes.popleft().result()
+    for write in writes:
+        write.result()
+
+
+def codecs(job):
+    of_chunks = [{"name": "bytes", "configuration": {"endian": "little"}}, *job.codecs]
+    if not job.shards:
+        return of_chunks
+    configuration = {"chunk_shape": job.chunks, "codecs": of_chunks}
+    return [{"name": "sharding_indexed", "configuration": configuration}]
+
+
+def reader(job):
+    array = tensorstore.open({
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": job.path, "file_io_mode": {"mode": "memmap"}},
+    }, read=True).result()
+    return lambda start, stop: array[start:stop].read().result()

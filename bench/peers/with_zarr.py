@@ -1,0 +1,32 @@
+"""zarr-python."""
+
+import zarr
+
+from gather import gathered_rows
+from job import DTYPE, Unsupported
+
+
+def store(job):
+    if job.flush:
+        raise Unsupported("zarr-python does not flush")
+    array = create(job)
+    # One call for many chunks, which it then stores beside one another.
+    for place, rows in gathered_rows(job):
+        array[place] = rows
+
+
+def create(job):
+    return zarr.create_array(
+        job.path,
+        shape=job.shape,
+        dtype=DTYPE,
+        chunks=tuple(job.chunks),
+        shards=tuple(job.shards) if job.shards else None,
+        compressors=job.codecs,
+        # Its advice where hardly a chunk has only fill values, since it need not look for them then.
+        config={"write_empty_chunks": True})
+
+
+def reader(job):
+    array = zarr.open_array(job.path, mode="r")
+    return lambda start, stop: array[start:stop]

@@ -1,0 +1,104 @@
+//! A job of this workspace's, as a user would have it done.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use lazy_chunks::zarr::{Durability, StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, BlockPool, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence};
+
+use crate::job::{Job, Outcome, Task};
+use crate::memory::Peak;
+use crate::pool::Pool;
+
+pub(crate) fn run(job: &Job) -> Result<Outcome> {
+    match job.task {
+        Task::Store => store(job),
+        Task::Read => read(job),
+        Task::ReadBlocks => read_blocks(job),
+    }
+}
+
+fn store(job: &Job) -> Result<Outcome> {
+    let pool = Pool::load(&job.pool)?;
+    let sink = sink(job)?;
+    let largest = |sizes: &[usize]| sizes.iter().copied().max().unwrap_or_default();
+    let cut = if job.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
+    let block_shape = [largest(&job.rows), job.columns.as_deref().map_or(job.width, largest)];
+    let bound = sink.memory_bound(cut, DType::Float32, &[job.width], &block_shape)?;
+    let memory = BlockPool::new();
+    let block = |number, shape: [usize; 2]| -> Result<ArrayBlock, lazy_chunks::Error> {
+        let mut buffer = memory.buffer(shape)?;
+        buffer.copy_from_slice(pool.block(number, shape[0] * shape[1]));
+        Ok(buffer.into_block())
+    };
+
+    let peak = Peak::begin();
+    let start = Instant::now();
+    match &job.columns {
+        None => {
+            let shape = |i: usize| [job.rows[i], job.width];
+            LazyChunkSequence::try_from_fn(&job.rows, |i| block(i, shape(i))).to_zarr(sink)?;
+        }
+        Some(columns) => {
+            let number = |i: usize, j: usize| i * columns.len() + j;
+            let shape = |i: usize, j: usize| [job.rows[i], columns[j]];
+            NestedLazyChunkSequence::try_from_fn(&job.rows, columns, |i, j| {
+                block(number(i, j), shape(i, j))
+            })
+            .to_zarr(sink)?;
+        }
+    }
+    Ok(Outcome {
+        seconds: start.elapsed().as_secs_f64(),
+        peak_bytes: peak.bytes(),
+        bound_bytes: Some(bound as u64),
+        ..Outcome::default()
+    })
+}
+
+fn sink(job: &Job) -> Result<ZarrSink> {
+    let durability = if job.flush { Durability::Full } else { Durability::None };
+    let mut sink =
+        ZarrSink::new(&job.path).with_codec(job.encoding()?.codec()).with_durability(durability);
+    if !job.encoding()?.has_checksum() {
+        // The peers' Zstandard has none either.
+        sink = sink.with_checksum(lazy_chunks::zarr::Checksum::None);
+    }
+    if let Some(chunks) = job.chunks {
+        sink = sink.with_chunk_shape(chunks);
+    }
+    if let Some(shards) = job.shards {
+        sink = sink.with_shard_shape(shards);
+    }
+    Ok(sink)
+}
+
+fn read(job: &Job) -> Result<Outcome> {
+    let peak = Peak::begin();
+    let start = Instant::now();
+    let block = StoredArray::open(&job.path)?.read()?;
+    Ok(Outcome {
+        seconds: start.elapsed().as_secs_f64(),
+        peak_bytes: peak.bytes(),
+        crc32: job.check.then(|| crc32fast::hash(block.data())),
+        ..Outcome::default()
+    })
+}
+
+fn read_blocks(job: &Job) -> Result<Outcome> {
+    let mut crc = crc32fast::Hasher::new();
+    let peak = Peak::begin();
+    let start = Instant::now();
+    for block in StoredArray::open(&job.path)?.sequence(&job.rows)?.blocks() {
+        let block = block?;
+        if job.check {
+            crc.update(block.data());
+        }
+    }
+    Ok(Outcome {
+        seconds: start.elapsed().as_secs_f64(),
+        peak_bytes: peak.bytes(),
+        crc32: job.check.then(|| crc.finalize()),
+        ..Outcome::default()
+    })
+}

@@ -1,0 +1,137 @@
+//! Who does a job.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::job::{Job, Outcome, Task};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Party {
+    /// The same work as a bare loop, with recycled buffers, on as many threads as there are cores, of files
+    /// that are no Zarr.
+    Limit,
+    Ours,
+    Pydvl,
+    Zarr,
+    Zarrs,
+    Tensorstore,
+    Dask,
+    Memmap,
+}
+
+impl Party {
+    pub(crate) const ALL: [Party; 8] = [
+        Party::Limit,
+        Party::Ours,
+        Party::Pydvl,
+        Party::Zarr,
+        Party::Zarrs,
+        Party::Tensorstore,
+        Party::Dask,
+        Party::Memmap,
+    ];
+
+    /// As it is called in the tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Party::Limit => "limit",
+            Party::Ours => "lazy-chunks",
+            Party::Pydvl => "pyDVL",
+            Party::Zarr => "zarr-python",
+            Party::Zarrs => "with zarrs",
+            Party::Tensorstore => "tensorstore",
+            Party::Dask => "dask",
+            Party::Memmap => "memmap",
+        }
+    }
+
+    /// As it is called on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Party::Limit => "limit",
+            Party::Ours => "ours",
+            Party::Pydvl => "pydvl",
+            Party::Zarr => "zarr",
+            Party::Zarrs => "zarrs",
+            Party::Tensorstore => "tensorstore",
+            Party::Dask => "dask",
+            Party::Memmap => "memmap",
+        }
+    }
+
+    /// Whether it has a job of this kind at all.
+    pub(crate) fn takes(self, task: Task) -> bool {
+        !(self == Party::Pydvl && task != Task::Store)
+    }
+}
+
+/// The processes that do the jobs.
+pub(crate) struct Processes {
+    python: PathBuf,
+    /// Those of the peers, each of which has a process for each of its jobs.
+    peers: BTreeMap<Party, Peer>,
+}
+
+struct Peer {
+    process: Child,
+    jobs: ChildStdin,
+    results: BufReader<ChildStdout>,
+}
+
+impl Processes {
+    pub(crate) fn new(python: PathBuf) -> Processes {
+        Processes { python, peers: BTreeMap::new() }
+    }
+
+    /// Does a job in a process of its own.
+    pub(crate) fn run(&mut self, party: Party, job: &Job) -> Result<Outcome> {
+        let peer = match party {
+            // They start in no time.
+            Party::Limit | Party::Ours => {
+                &mut Peer::start(&std::env::current_exe()?, party.name())?
+            }
+            _ => match self.peers.entry(party) {
+                Entry::Occupied(peer) => peer.into_mut(),
+                Entry::Vacant(place) => place.insert(Peer::start(&self.python, party.name())?),
+            },
+        };
+        let line = peer.ask(&serde_json::to_string(job)?);
+        let line = line.with_context(|| format!("{} failed at {job:?}", party.title()))?;
+        serde_json::from_str(&line).with_context(|| format!("{} answered {line:?}", party.title()))
+    }
+}
+
+impl Peer {
+    fn start(program: &Path, name: &str) -> Result<Peer> {
+        let mut command = Command::new(program);
+        if program != std::env::current_exe()? {
+            command.arg("bench/peers");
+        }
+        let mut process = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let jobs = process.stdin.take().context("it has an input")?;
+        let results = BufReader::new(process.stdout.take().context("it has an output")?);
+        Ok(Peer { process, jobs, results })
+    }
+
+    fn ask(&mut self, job: &str) -> Result<String> {
+        writeln!(self.jobs, "{job}")?;
+        let mut line = String::new();
+        ensure!(self.results.read_line(&mut line)? > 0, "it ended without an answer");
+        Ok(line)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself. It has no job, so that nothing is lost.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

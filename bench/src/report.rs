@@ -1,0 +1,147 @@
+//! What was measured, as tables and as JSON.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::growth::{Growth, median};
+use crate::job::Task;
+use crate::party::Party;
+use crate::run::Record;
+use crate::table::Table;
+
+pub(crate) fn json(records: &[Record], growth: &Growth) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&json!({"records": records, "growth": growth}))?)
+}
+
+pub(crate) fn tables(records: &[Record], growth: &Growth) -> String {
+    let mut text = String::new();
+    let mut section = |title: &str, table: Option<Table>| {
+        if let Some(table) = table {
+            writeln!(text, "\n{title}\n\n{table}").expect("a string takes everything");
+        }
+    };
+    for (task, what) in [
+        (Task::Store, "Storing"),
+        (Task::Read, "Reading whole"),
+        (Task::ReadBlocks, "Reading as a sequence of chunks' rows"),
+    ] {
+        let of_task = |record: &&Record| record.task == task;
+        let records: Vec<_> = records.iter().filter(of_task).collect();
+        let note = "ours in seconds; the others in multiples of it, so that less than 1 is faster";
+        section(&format!("**{what}**: {note}"), table(&records, times));
+        let peak = |record: &Record, _: f64| peak_mebibytes(record);
+        section(&format!("**{what}**: peak memory in MiB"), table(&records, peak));
+        if task == Task::Store {
+            let files = |record: &Record, _: f64| {
+                format!("{} / {:.0}", record.n_files, record.stored_bytes as f64 / MEBIBYTE)
+            };
+            section(&format!("**{what}**: files / MiB in them"), table(&records, files));
+        }
+    }
+    section("**Memory** of a write in MiB, and its bound", memory(growth));
+    section("**Blocks** of one element", blocks(growth));
+    let reasons: BTreeSet<_> = records
+        .iter()
+        .filter_map(|record| Some((record.party, record.outcomes.last()?.unsupported.as_ref()?)))
+        .collect();
+    for (party, reason) in reasons {
+        writeln!(text, "{}: {reason}", party.title()).expect("a string takes everything");
+    }
+    text
+}
+
+const MEBIBYTE: f64 = (1 << 20) as f64;
+
+/// A row for each workload and encoding, a column for each party. A cell is made of a record and of the
+/// seconds that ours took.
+fn table(records: &[&Record], cell: impl Fn(&Record, f64) -> String) -> Option<Table> {
+    let parties: Vec<_> = Party::ALL
+        .into_iter()
+        .filter(|party| records.iter().any(|record| record.party == *party && is_done(record)))
+        .collect();
+    let mut table = Table::new(
+        ["workload", "encoding"].into_iter().chain(parties.iter().map(|party| party.title())),
+    );
+    let mut rows: Vec<_> = records
+        .iter()
+        .map(|record| (record.workload, record.encoding, record.is_flushed))
+        .collect();
+    rows.dedup();
+    for row in
+        rows.iter().enumerate().filter(|(i, row)| !rows[..*i].contains(row)).map(|(_, row)| row)
+    {
+        let of_party = |party: Party| {
+            records.iter().find(|record| {
+                record.party == party
+                    && (record.workload, record.encoding, record.is_flushed) == *row
+            })
+        };
+        let ours = of_party(Party::Ours).map_or(f64::NAN, |record| seconds(record));
+        let cells = parties.iter().map(|&party| match of_party(party) {
+            Some(record) if is_done(record) => cell(record, ours),
+            _ => "–".to_owned(),
+        });
+        let (workload, encoding, is_flushed) = *row;
+        let encoding =
+            if is_flushed { format!("{encoding}, flushed") } else { encoding.to_owned() };
+        table.push([workload.to_owned(), encoding].into_iter().chain(cells).collect());
+    }
+    (!rows.is_empty()).then_some(table)
+}
+
+fn is_done(record: &Record) -> bool {
+    record.outcomes.iter().any(|outcome| outcome.unsupported.is_none())
+}
+
+fn seconds(record: &Record) -> f64 {
+    median(record.outcomes.iter().map(|outcome| outcome.seconds).collect())
+}
+
+fn times(record: &Record, ours: f64) -> String {
+    match record.party {
+        Party::Ours => format!("{:.3} s", seconds(record)),
+        _ => {
+            let times = seconds(record) / ours;
+            // Three digits, as far as they go.
+            let decimals = if times < 10.0 { 2 } else { usize::from(times < 100.0) };
+            format!("{times:.decimals$}")
+        }
+    }
+}
+
+fn peak_mebibytes(record: &Record) -> String {
+    let peaks: Vec<_> = record.outcomes.iter().filter_map(|outcome| outcome.peak_bytes).collect();
+    if peaks.is_empty() {
+        return "–".to_owned();
+    }
+    format!("{:.0}", median(peaks) as f64 / MEBIBYTE)
+}
+
+fn memory(growth: &Growth) -> Option<Table> {
+    let mut table =
+        Table::new(["workload", "encoding", "bound", "peak", "peak at four times the length"]);
+    let mebibytes = |bytes: u64| format!("{:.1}", bytes as f64 / MEBIBYTE);
+    for memory in &growth.memory {
+        let [peak, longer] = memory.peak_bytes.map(mebibytes);
+        let bound = mebibytes(memory.bound_bytes);
+        table.push(vec![memory.workload.into(), memory.encoding.into(), bound, peak, longer]);
+    }
+    (!growth.memory.is_empty()).then_some(table)
+}
+
+fn blocks(growth: &Growth) -> Option<Table> {
+    let mut table = Table::new(["blocks", "seconds", "microseconds per block"]);
+    for blocks in &growth.blocks {
+        let seconds = median(blocks.seconds.clone());
+        let each = 1e6 * seconds / blocks.n_blocks as f64;
+        table.push(vec![
+            blocks.n_blocks.to_string(),
+            format!("{seconds:.3}"),
+            format!("{each:.2}"),
+        ]);
+    }
+    (!growth.blocks.is_empty()).then_some(table)
+}

@@ -1,0 +1,40 @@
+//! How fast arrays are stored and read, by this workspace, by its peers and by bare loops.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::flags::Bench;
+use crate::python;
+
+pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
+    let python = python::with_peers(shell)?;
+    // Of the tables alone, what builds says nothing.
+    cmd!(shell, "cargo build --quiet --release --package lazy-bench").run()?;
+    let mut arguments = Vec::new();
+    let options = [
+        ("--only", flags.only.clone()),
+        ("--parties", flags.parties.clone()),
+        ("--rounds", flags.rounds.map(|rounds| rounds.to_string())),
+        ("--directory", flags.directory.as_ref().map(|path| path.display().to_string())),
+    ];
+    for (option, value) in options {
+        arguments.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
+    }
+    arguments.extend(flags.quick.then(|| "--quick".to_owned()));
+    arguments.extend(flags.json.then(|| "--json".to_owned()));
+    Ok(cmd!(shell, "target/release/lazy-bench run {python} {arguments...}").quiet().run()?)
+}
+
+/// Whether it runs, with all parties, on little.
+pub(crate) fn try_out(shell: &Shell) -> Result<()> {
+    let words = "tiny/none,sharded/default";
+    let flags = Bench {
+        only: Some(words.to_owned()),
+        parties: None,
+        quick: true,
+        rounds: None,
+        directory: None,
+        json: false,
+    };
+    run(shell, &flags)
+}
