@@ -3,6 +3,7 @@
 use lazy_core::{BlockPosition, copy_region};
 
 /// A box of array elements that one block and one chunk have in common.
+#[derive(Debug)]
 pub(crate) struct Overlap {
     /// The chunk's index along each axis.
     pub(crate) chunk: Vec<usize>,

@@ -382,8 +382,9 @@ impl ZarrSink {
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
     /// any axis, and the first block has that shape. For a matrix in blocks no higher than chunks, it is
-    /// about a row of chunks, three chunks, and three per writer thread: two where nothing is compressed,
-    /// more for gzip and checksums. Automatic chunks take two more and a block, until they are settled;
+    /// about a row of chunks, three chunks, and for each writer thread three chunks and one and a half blocks:
+    /// two chunks where nothing is compressed, more for gzip and checksums. Automatic chunks take two more and
+    /// a block, until they are settled;
     /// where there are shards, they count instead of chunks. It does not depend on the number of rows.
     ///
     /// A write that [goes on](Self::with_resume) with an earlier one takes as much again for the chunks that
@@ -402,7 +403,7 @@ impl ZarrSink {
     ///
     /// let sink = ZarrSink::new("array.zarr").with_chunk_shape([256, 8192]).with_writer_threads(2);
     /// let bytes = sink.memory_bound(Cut::Rows, DType::Float32, &[8192], &[100, 8192])?;
-    /// assert_eq!(bytes >> 20, 96); // twelve chunks of 8 MiB
+    /// assert_eq!(bytes >> 20, 100); // eleven chunks of 8 MiB, and four blocks of 3 MiB
     /// # Ok::<(), lazy_zarr::Error>(())
     /// ```
     ///

@@ -7,7 +7,7 @@ use lazy_core::{
     ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType, Watching,
 };
 
-use crate::assembler::{Assembler, Unit};
+use crate::assembler::{Assembler, Output, Task};
 use crate::destination::{self, Destination};
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
@@ -185,11 +185,11 @@ impl Write {
                 }
             }
             Stage::Writing { assembler, writer, .. } => {
-                let mut put = |unit| put(writer, &mut self.resumption, unit);
+                let output = &mut Units { writer, resumption: &mut self.resumption };
                 if let Some(width) = self.seen.width {
-                    assembler.set_width(width, &mut put)?;
+                    assembler.set_width(width, output)?;
                 }
-                assembler.push(at, &block, &mut put)
+                assembler.push(at, &block, output)
             }
         }
     }
@@ -236,8 +236,8 @@ impl Write {
             self.resumption.is_some(),
         )?;
         for (at, block) in kept {
-            let mut put = |unit| put(&mut writer, &mut self.resumption, unit);
-            assembler.push(at, &block, &mut put)?;
+            let output = &mut Units { writer: &mut writer, resumption: &mut self.resumption };
+            assembler.push(at, &block, output)?;
         }
         self.stage = Stage::Writing { format, assembler, writer };
         Ok(())
@@ -251,11 +251,11 @@ impl Write {
         let Stage::Writing { format, assembler, writer } = &mut self.stage else {
             unreachable!("a settled layout is written");
         };
-        let mut put = |unit| put(writer, &mut self.resumption, unit);
+        let output = &mut Units { writer, resumption: &mut self.resumption };
         if self.seen.cut == Cut::RowsAndColumns {
-            assembler.set_width(shape[1], &mut put)?;
+            assembler.set_width(shape[1], output)?;
         }
-        assembler.finish(shape[0], &mut put)?;
+        assembler.finish(shape[0], output)?;
         writer.finish()?;
         format.attributes.insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute());
         let metadata = format.metadata(&shape)?;
@@ -280,13 +280,22 @@ impl Write {
     }
 }
 
-/// Hands a unit over to be written, unless it is there already.
-fn put(writer: &mut Writer, resumption: &mut Option<Resumption>, unit: Unit) -> Result<()> {
-    match resumption.as_mut().and_then(|resumption| resumption.take_kept(&unit.index)) {
-        Some(stored_bytes) => {
-            writer.count_kept(stored_bytes);
-            Ok(())
+/// Where units go: to the writer, unless an earlier write has stored them.
+struct Units<'w> {
+    writer: &'w mut Writer,
+    resumption: &'w mut Option<Resumption>,
+}
+
+impl Output for Units<'_> {
+    fn take(&mut self, task: Task) -> Result<()> {
+        self.writer.put(task)
+    }
+
+    fn is_stored(&mut self, unit: &[usize]) -> bool {
+        let kept = self.resumption.as_mut().and_then(|resumption| resumption.take_kept(unit));
+        if let Some(stored_bytes) = kept {
+            self.writer.count_kept(stored_bytes);
         }
-        None => writer.put(unit),
+        kept.is_some()
     }
 }

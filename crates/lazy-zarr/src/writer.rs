@@ -1,4 +1,4 @@
-//! Threads that encode chunks and put them where they belong.
+//! Threads that put chunks together, encode them, and put them where they belong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +10,20 @@ use lazy_core::panic_message;
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 
-use crate::assembler::Unit;
+use crate::assembler::Task;
 use crate::destination::Destination;
 use crate::format::ChunkCodec;
+use crate::layout::n_waiting;
 use crate::trace::Trace;
 use crate::{Error, Result};
 
-/// Encodes and writes chunks on several threads behind one bounded queue.
+/// Assembles, encodes and writes chunks on several threads behind one bounded queue.
 ///
 /// After a failure nothing more is written; the first error is what [`put`](Self::put) or
 /// [`finish`](Self::finish) returns. The threads have ended when the writer is dropped.
 pub(crate) struct Writer {
     /// None once no more chunks come.
-    queue: Option<SyncSender<Unit>>,
+    queue: Option<SyncSender<Task>>,
     threads: Vec<JoinHandle<()>>,
     outcome: Arc<Outcome>,
     /// Whether chunks that wait are worth writing when the write ends early.
@@ -75,13 +76,13 @@ impl Writer {
         trace: &Trace,
         keeps_chunks: bool,
     ) -> Result<Writer> {
-        let (queue, chunks) = sync_channel(n_threads);
-        let chunks = Arc::new(Mutex::new(chunks));
+        let (queue, tasks) = sync_channel(n_waiting(n_threads));
+        let tasks = Arc::new(Mutex::new(tasks));
         let codec = Arc::new(codec);
         let outcome = Arc::new(Outcome::default());
         let mut writer = Writer { queue: Some(queue), threads: Vec::new(), outcome, keeps_chunks };
         for _ in 0..n_threads {
-            let (chunks, codec) = (Arc::clone(&chunks), Arc::clone(&codec));
+            let (tasks, codec) = (Arc::clone(&tasks), Arc::clone(&codec));
             let (outcome, destination) = (Arc::clone(&writer.outcome), Arc::clone(destination));
             let (trace, dispatch) = (trace.clone(), get_default(Dispatch::clone));
             let thread = thread::Builder::new()
@@ -89,7 +90,7 @@ impl Writer {
                 .spawn(move || {
                     // A subscriber of the evaluating thread alone hears of the chunks as well.
                     with_default(&dispatch, || {
-                        work(&chunks, &codec, &*destination, &outcome, &trace);
+                        work(&tasks, &codec, &*destination, &outcome, &trace);
                     });
                 })
                 .map_err(|source| Error::Thread { source })?;
@@ -110,10 +111,10 @@ impl Writer {
         self.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hands over a chunk, waiting while the queue is full.
-    pub(crate) fn put(&mut self, chunk: Unit) -> Result<()> {
+    /// Hands over a chunk, or a part of one, waiting while the queue is full.
+    pub(crate) fn put(&mut self, task: Task) -> Result<()> {
         let queue = self.queue.as_ref().expect("no chunk comes after the last one");
-        if !self.outcome.stopped() && queue.send(chunk).is_ok() {
+        if !self.outcome.stopped() && queue.send(task).is_ok() {
             return Ok(());
         }
         self.finish()
@@ -143,26 +144,30 @@ impl Drop for Writer {
 }
 
 fn work(
-    chunks: &Mutex<Receiver<Unit>>,
+    tasks: &Mutex<Receiver<Task>>,
     codec: &ChunkCodec,
     destination: &dyn Destination,
     outcome: &Outcome,
     trace: &Trace,
 ) {
     loop {
-        let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(chunk) = chunk else { return };
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(task) = task else { return };
         if outcome.stopped() {
             // The queue is emptied, so that nobody waits for room in it.
             continue;
         }
+        // Where a panic comes up, the chunk is not known before its parts are together.
+        let mut chunk = Vec::new();
         let written = catch_unwind(AssertUnwindSafe(|| {
+            let Some(unit) = task.unit() else { return Ok(()) };
+            chunk.clone_from(&unit.index);
             let mut clock = trace.chunk();
-            let bytes = codec.encode(&chunk.index, &chunk.data)?;
+            let bytes = codec.encode(&unit.index, &unit.data)?;
             clock.encoded();
             let n_bytes = bytes.len();
-            destination.put(&codec.key(&chunk.index), bytes)?;
-            clock.written(&chunk, n_bytes);
+            destination.put(&codec.key(&unit.index), bytes)?;
+            clock.written(&unit, n_bytes);
             outcome.n_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
             outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -171,7 +176,7 @@ fn work(
             Ok(Ok(())) => {}
             Ok(Err(error)) => outcome.stop(Some(error)),
             Err(payload) => outcome.stop(Some(Error::WriterPanicked {
-                chunk: chunk.index,
+                chunk,
                 message: panic_message(&*payload).to_owned(),
             })),
         }

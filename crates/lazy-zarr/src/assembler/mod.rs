@@ -1,38 +1,30 @@
 //! Cutting blocks of any sizes into whole chunks, and whole shards where there are shards.
 
+mod frame;
+mod unit;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use lazy_core::{ArrayBlock, BlockBuffer, BlockPool, BlockPosition};
+use lazy_core::{ArrayBlock, BlockPool, BlockPosition};
 
 use crate::Result;
 use crate::format::FillElement;
 use crate::layout::Layout;
-use crate::overlap::{Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin};
+use crate::overlap::{Overlap, chunk_after, first_chunk, n_elements, origin};
+use frame::Frame;
+use unit::SharedUnit;
+pub(crate) use unit::{Task, Unit};
 
-/// A whole unit of what is written: a chunk, or a shard where there are shards; padded with the fill value
-/// where it lies outside of the array.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    /// The index along each axis, among units.
-    pub(crate) index: Vec<usize>,
-    /// The elements' native-endian bytes: chunk after chunk, each in C order.
-    pub(crate) data: Bytes,
-}
-
-/// Takes blocks in order and emits each unit once, as soon as it is whole.
+/// Takes blocks in order and hands each unit out once, as soon as all its parts are on their way.
 #[derive(Debug)]
 pub(crate) struct Assembler {
-    unit_shape: Vec<usize>,
-    chunk_shape: Vec<usize>,
-    /// The chunks along each axis of a unit.
-    chunks_along: Vec<usize>,
+    frame: Arc<Frame>,
     /// The array's shape without axis 0; its first entry is unknown while the first band of a
     /// nested sequence lasts.
     row_shape: Vec<Option<usize>>,
-    fill: FillElement,
-    /// Units that are not whole yet, by index.
+    /// Units that wait for parts, by index.
     open: BTreeMap<Vec<usize>, OpenUnit>,
     /// The memory of units, which comes back when they have been written.
     memory: BlockPool<u8>,
@@ -40,9 +32,23 @@ pub(crate) struct Assembler {
 
 #[derive(Debug)]
 struct OpenUnit {
-    data: BlockBuffer<u8>,
+    unit: Arc<SharedUnit>,
+    /// The elements that are there or on their way.
     n_filled: usize,
 }
+
+/// Where units go.
+pub(crate) trait Output {
+    /// Takes a task over, waiting while there is no room for it.
+    fn take(&mut self, task: Task) -> Result<()>;
+
+    /// Whether a unit is stored already. It is asked for once, when all its parts are on their way.
+    fn is_stored(&mut self, unit: &[usize]) -> bool;
+}
+
+/// Parts of fewer bytes are copied where they come up: handing them over would take longer. The arrays of this
+/// module's tests are small.
+const LEAST_PIECE: usize = if cfg!(test) { 16 } else { 32 << 10 };
 
 impl Assembler {
     /// `row_shape` is the array's shape without axis 0, as far as it is known.
@@ -51,19 +57,13 @@ impl Assembler {
         row_shape: Vec<Option<usize>>,
         fill: FillElement,
     ) -> Assembler {
-        let (unit_shape, chunk_shape) = (layout.unit_shape().to_vec(), layout.chunk_shape.clone());
-        let chunks_along = unit_shape.iter().zip(&chunk_shape).map(|(u, c)| u / c).collect();
-        let (open, memory) = (BTreeMap::new(), BlockPool::new());
-        Assembler { unit_shape, chunk_shape, chunks_along, row_shape, fill, open, memory }
+        let frame = Arc::new(Frame::new(layout, fill));
+        Assembler { frame, row_shape, open: BTreeMap::new(), memory: BlockPool::new() }
     }
 
     /// Tells the array's size along axis 1, from the end of a nested sequence's first band on. Only
     /// the first time matters.
-    pub(crate) fn set_width(
-        &mut self,
-        width: usize,
-        emit: &mut dyn FnMut(Unit) -> Result<()>,
-    ) -> Result<()> {
+    pub(crate) fn set_width(&mut self, width: usize, output: &mut dyn Output) -> Result<()> {
         if self.row_shape[0].replace(width).is_some() {
             return Ok(());
         }
@@ -77,141 +77,107 @@ impl Assembler {
         whole.into_iter().try_for_each(|index| {
             let unit = self.open.remove(&index).expect("the index was found there");
             let extent = self.valid_extent(&index);
-            emit(self.padded(index, unit.data, &extent))
+            close(&index, &unit, extent, output)
         })
     }
 
-    /// Copies a block into the chunks it overlaps, and emits the units that it makes whole.
+    /// Hands out the parts of a block, and the units of which it has the last.
     pub(crate) fn push(
         &mut self,
         at: BlockPosition,
         block: &ArrayBlock,
-        emit: &mut dyn FnMut(Unit) -> Result<()>,
+        output: &mut dyn Output,
     ) -> Result<()> {
         if block.n_elements() == 0 {
             return Ok(());
         }
         let (origin, shape) = (origin(at, block.shape().len()), block.shape());
-        if shape == self.unit_shape
-            && self.chunks_are_in_order()
+        let unit_shape = &self.frame.unit_shape;
+        if shape == unit_shape
+            && self.frame.chunks_are_in_order()
             && origin.iter().zip(shape).all(|(start, size)| start.is_multiple_of(*size))
         {
             // The block is the unit.
-            let index = first_chunk(&origin, &self.unit_shape);
-            return emit(Unit { index, data: block.data().clone() });
+            let index = first_chunk(&origin, unit_shape);
+            return match output.is_stored(&index) {
+                true => Ok(()),
+                false => output.take(Task::Put(Unit { index, data: block.data().clone() })),
+            };
         }
-        let mut next = Some(first_chunk(&origin, &self.chunk_shape));
+        let frame = Arc::clone(&self.frame);
+        let mut next = Some(first_chunk(&origin, &frame.chunk_shape));
         while let Some(chunk) = next {
-            next = chunk_after(&chunk, &origin, shape, &self.chunk_shape);
-            let overlap = Overlap::new(chunk, &origin, shape, &self.chunk_shape);
-            self.add(overlap, block, emit)?;
+            next = chunk_after(&chunk, &origin, shape, &frame.chunk_shape);
+            let overlap = Overlap::new(chunk, &origin, shape, &frame.chunk_shape);
+            self.add(overlap, block, output)?;
         }
         Ok(())
     }
 
-    /// Emits the units of the last row of them, which the array's end leaves incomplete.
-    pub(crate) fn finish(
-        &mut self,
-        n_rows: usize,
-        emit: &mut dyn FnMut(Unit) -> Result<()>,
-    ) -> Result<()> {
+    /// Hands out the units of the last row of them, which the array's end leaves incomplete.
+    pub(crate) fn finish(&mut self, n_rows: usize, output: &mut dyn Output) -> Result<()> {
         while let Some((index, unit)) = self.open.pop_first() {
             let mut extent = self.valid_extent(&index);
-            extent[0] = extent[0].min(n_rows - index[0] * self.unit_shape[0]);
+            extent[0] = extent[0].min(n_rows - index[0] * self.frame.unit_shape[0]);
             debug_assert_eq!(unit.n_filled, n_elements(&extent));
-            emit(self.padded(index, unit.data, &extent))?;
+            close(&index, &unit, extent, output)?;
         }
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        overlap: Overlap,
-        block: &ArrayBlock,
-        emit: &mut dyn FnMut(Unit) -> Result<()>,
-    ) -> Result<()> {
-        let Overlap { chunk, in_block, in_chunk, extent } = overlap;
-        let along = || chunk.iter().zip(&self.chunks_along);
-        let index: Vec<_> = along().map(|(i, n)| i / n).collect();
-        let place = along().fold(0, |place, (i, n)| place * n + i % n);
-        let item_size = block.dtype().size();
-        let chunk_bytes = n_elements(&self.chunk_shape) * item_size;
-        let unit_bytes = n_elements(&self.unit_shape) * item_size;
+    fn add(&mut self, overlap: Overlap, block: &ArrayBlock, output: &mut dyn Output) -> Result<()> {
+        let index = self.frame.unit_of(&overlap.chunk);
         let valid = self.valid_extent(&index);
-        let OpenUnit { data, n_filled } = match self.open.entry(index.clone()) {
-            Entry::Occupied(unit) => unit.into_mut(),
+        let open = match self.open.entry(index.clone()) {
+            Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {
-                place.insert(OpenUnit { data: self.memory.buffer([unit_bytes])?, n_filled: 0 })
+                let data = self.memory.buffer([self.frame.unit_bytes()])?;
+                let unit = SharedUnit::new(index.clone(), &self.frame, data);
+                place.insert(OpenUnit { unit, n_filled: 0 })
             }
         };
-        copy_bytes(
-            item_size,
-            (block.data(), block.shape(), &in_block),
-            (&mut data[place * chunk_bytes..][..chunk_bytes], &self.chunk_shape, &in_chunk),
-            &extent,
-        );
-        *n_filled += n_elements(&extent);
-        if *n_filled < n_elements(&valid) {
+        let n_elements_of_piece = n_elements(&overlap.extent);
+        open.n_filled += n_elements_of_piece;
+        if n_elements_of_piece * block.dtype().size() < LEAST_PIECE {
+            open.unit.add(block, &overlap);
+        } else {
+            output.take(Task::Copy(open.unit.piece(block, overlap)))?;
+        }
+        if open.n_filled < n_elements(&valid) {
             return Ok(());
         }
-        let unit = self.open.remove(&index).expect("the unit was just filled");
-        emit(self.padded(index, unit.data, &valid))
-    }
-
-    /// Whether the chunks of a unit, one after the other, are its elements in C order.
-    fn chunks_are_in_order(&self) -> bool {
-        // Up to some axis a chunk has one index, and from the next one on all that the unit has.
-        let n_single = self.chunk_shape.iter().take_while(|size| **size == 1).count();
-        let whole = (n_single + 1).min(self.chunk_shape.len());
-        self.chunk_shape[whole..] == self.unit_shape[whole..]
+        let open = self.open.remove(&index).expect("the unit was just filled");
+        close(&index, &open, valid, output)
     }
 
     /// The box of a unit that lies within the array, as far as its end is known: all rows, and all
     /// columns while the width is unknown.
     fn valid_extent(&self, index: &[usize]) -> Vec<usize> {
-        let mut extent = self.unit_shape.clone();
+        let mut extent = self.frame.unit_shape.clone();
         for (axis, size) in self.row_shape.iter().enumerate() {
             let axis = axis + 1;
             if let Some(size) = size {
-                extent[axis] = extent[axis].min(size - index[axis] * self.unit_shape[axis]);
+                extent[axis] = extent[axis].min(size - index[axis] * self.frame.unit_shape[axis]);
             }
         }
         extent
     }
-
-    /// A unit whose elements outside of `extent` are the fill value.
-    fn padded(&self, index: Vec<usize>, mut data: BlockBuffer<u8>, extent: &[usize]) -> Unit {
-        if extent != self.unit_shape {
-            let zero = vec![0; extent.len()];
-            let mut next = Some(zero.clone());
-            for chunk in
-                data.chunks_exact_mut(n_elements(&self.chunk_shape) * self.fill.bytes.len())
-            {
-                let place = next.expect("a place for each chunk");
-                let in_chunk: Vec<_> = (0..extent.len())
-                    .map(|axis| {
-                        let size = self.chunk_shape[axis];
-                        extent[axis].saturating_sub(place[axis] * size).min(size)
-                    })
-                    .collect();
-                fill_outside(&self.fill.bytes, chunk, &self.chunk_shape, &in_chunk);
-                next = chunk_after(&place, &zero, &self.unit_shape, &self.chunk_shape);
-            }
-        }
-        Unit { index, data: data.into_block().data().clone() }
-    }
 }
 
-/// Gives the elements of an array that lie outside of the box of this extent at its beginning one value.
-fn fill_outside(element: &[u8], array: &mut [u8], shape: &[usize], extent: &[usize]) {
-    if shape == extent {
-        return;
+/// Hands a unit out for which no more parts come, unless it is stored already.
+fn close(
+    index: &[usize],
+    open: &OpenUnit,
+    extent: Vec<usize>,
+    output: &mut dyn Output,
+) -> Result<()> {
+    if output.is_stored(index) {
+        return Ok(());
     }
-    let row_bytes = n_elements(&shape[1..]) * element.len();
-    let (inside, outside) = array.split_at_mut(extent[0] * row_bytes);
-    outside.chunks_exact_mut(element.len()).for_each(|bytes| bytes.copy_from_slice(element));
-    for row in inside.chunks_exact_mut(row_bytes) {
-        fill_outside(element, row, &shape[1..], &extent[1..]);
+    match open.unit.close(extent) {
+        Some(unit) => output.take(Task::Put(unit)),
+        // The thread that copies its last piece goes on with it.
+        None => Ok(()),
     }
 }
 

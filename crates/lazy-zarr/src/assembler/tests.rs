@@ -59,12 +59,8 @@ impl Cutting {
         let layout =
             Layout { chunk_shape: self.chunk_shape.clone(), shard_shape: Some(self.unit_shape()) };
         let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
-        let mut units = Vec::new();
         let mut most_open = 0;
-        let mut emit = |unit| {
-            units.push(unit);
-            Ok(())
-        };
+        let mut output = Collected { units: Vec::new(), late: Vec::new() };
         let mut row = 0;
         for (i, &n_rows) in self.rows.iter().enumerate() {
             let mut column = 0;
@@ -78,18 +74,47 @@ impl Cutting {
                 }
                 let at = BlockPosition { location: Location::NestedBlock(i, j), row, column };
                 let block = ArrayBlock::from_array(block.to_owned());
-                assembler.push(at, &block, &mut emit).unwrap();
+                assembler.push(at, &block, &mut output).unwrap();
                 most_open = most_open.max(assembler.open.len());
                 column += n_columns;
             }
             if let Some(width) = width {
-                assembler.set_width(width, &mut emit).unwrap();
+                assembler.set_width(width, &mut output).unwrap();
             }
             row += n_rows;
         }
-        assembler.finish(row, &mut emit).unwrap();
+        assembler.finish(row, &mut output).unwrap();
         assert!(assembler.open.is_empty());
-        (units, most_open)
+        output.copy_late();
+        (output.units, most_open)
+    }
+}
+
+/// The units; tasks are done when they come or, every other one, in the end.
+struct Collected {
+    units: Vec<Unit>,
+    late: Vec<Task>,
+}
+
+impl Collected {
+    fn copy_late(&mut self) {
+        // In another order than they came in.
+        self.units.extend(self.late.drain(..).rev().filter_map(Task::unit));
+    }
+}
+
+impl Output for Collected {
+    fn take(&mut self, task: Task) -> Result<()> {
+        if (self.units.len() + self.late.len()).is_multiple_of(2) {
+            self.units.extend(task.unit());
+        } else {
+            self.late.push(task);
+        }
+        Ok(())
+    }
+
+    fn is_stored(&mut self, _: &[usize]) -> bool {
+        false
     }
 }
 
@@ -157,14 +182,10 @@ proptest! {
         let layout = Layout { chunk_shape, shard_shape: Some(unit_shape) };
         let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
         let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-        let mut units = Vec::new();
-        let mut emit = |unit: Unit| {
-            units.push(unit.data);
-            Ok(())
-        };
-        assembler.push(at, &block, &mut emit).unwrap();
+        let mut output = Collected { units: Vec::new(), late: Vec::new() };
+        assembler.push(at, &block, &mut output).unwrap();
         // Where its chunks, one after the other, are what it is.
-        let is_shared = units[0].as_ptr() == block.data().as_ptr();
-        prop_assert_eq!(is_shared, units[0] == block.data());
+        let unit = &output.units[0].data;
+        prop_assert_eq!(unit.as_ptr() == block.data().as_ptr(), unit == block.data());
     }
 }

@@ -39,6 +39,11 @@ const READING_OVERHEAD: usize = 512;
 /// The bytes of a chunk in the index of its shard, while that is made and encoded.
 const INDEX_ENTRY: usize = 48;
 
+/// How many units, or parts of blocks, wait for a thread at most.
+pub(crate) fn n_waiting(n_threads: usize) -> usize {
+    n_threads.div_ceil(2)
+}
+
 /// The bytes of blocks, with their overhead, that are kept before an automatic layout is settled with
 /// what has been seen.
 pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
@@ -85,14 +90,17 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     // A band can span several rows of units, in each of which its last block cuts a column of them.
     let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
-    // Per thread one that waits and one that is encoded; and one that is being padded.
-    let in_flight = 2 * write.n_threads + 1;
+    // One that is encoded per thread, those that wait, and one that waits for room to wait; each of them a
+    // unit, or a part of a block on its way into one.
+    let in_flight = write.n_threads + n_waiting(write.n_threads) + 1;
+    let lent = in_flight.saturating_mul(n_bytes(write.dtype, write.block_shape));
     let open = units_per_row.saturating_add(spanned);
     let encoding = encoding(write, layout, unit).saturating_add(SLACK);
     let writing = open
         .saturating_add(in_flight)
         .saturating_mul(unit.saturating_add(CHUNK_OVERHEAD))
         .saturating_add(encoding.saturating_mul(write.n_threads))
+        .saturating_add(lent)
         .saturating_add(SLACK);
     if !write.resumes {
         return writing;

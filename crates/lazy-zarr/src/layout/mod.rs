@@ -6,7 +6,7 @@ mod memory;
 
 use std::fmt;
 
-pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound};
+pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound, n_waiting};
 
 use automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
 use lazy_core::{Cut, DType};
