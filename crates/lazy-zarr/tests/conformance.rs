@@ -1,7 +1,7 @@
 //! The suite for file systems, on this crate's own one and on broken ones.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -37,6 +37,16 @@ enum Broken {
     ReadsExactly,
     /// A missing file is an error of another kind.
     LosesTheKind,
+    /// Only one buffer is filled.
+    FillsOneBuffer,
+    /// Buffers are filled from the beginning of the file.
+    FillsFromTheBeginning,
+    /// Buffers have to be filled.
+    FillsExactly,
+    /// A missing file is an error of another kind, where buffers are to be filled.
+    FillsWithoutKind,
+    /// There is nothing in a directory to fill buffers with.
+    FillsFromDirectories,
     /// Directories have a size.
     SizesDirectories,
     /// A directory that exists is made again.
@@ -156,6 +166,29 @@ impl FileSystem for Broken {
                 .read(path, offset, length)
                 .map_err(|e| io::Error::other(e.to_string())),
             _ => LocalFileSystem.read(path, offset, length),
+        }
+    }
+
+    fn read_into(
+        &self,
+        path: &Path,
+        offset: u64,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        let n_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let read = |offset, buffers| LocalFileSystem.read_into(path, offset, buffers);
+        match self {
+            FillsOneBuffer => read(offset, &mut buffers[..1]),
+            FillsFromTheBeginning => read(0, buffers),
+            FillsExactly => match read(offset, buffers)? {
+                n if n == n_bytes => Ok(n),
+                _ => Err(io::ErrorKind::UnexpectedEof.into()),
+            },
+            FillsWithoutKind => {
+                read(offset, buffers).map_err(|error| io::Error::other(error.to_string()))
+            }
+            FillsFromDirectories if path.is_dir() => Ok(0),
+            _ => read(offset, buffers),
         }
     }
 
@@ -295,6 +328,17 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     assert_eq!(failing(ReadsExactly), ["read::of_an_empty_file", "read::ends_with_the_file"]);
     let not_found = ["read::of_nothing_is_not_found", "read::below_a_file_is_not_found"];
     assert_eq!(failing(LosesTheKind), not_found);
+    let filling = [
+        "read_into::fills_one_buffer_after_the_other",
+        "read_into::from_an_offset",
+        "read_into::ends_with_the_file",
+    ];
+    assert_eq!(failing(FillsOneBuffer), filling);
+    assert_eq!(failing(FillsFromTheBeginning), filling[1..]);
+    assert_eq!(failing(FillsExactly), filling[2..]);
+    let not_found = ["read_into::of_nothing_is_not_found", "read_into::below_a_file_is_not_found"];
+    assert_eq!(failing(FillsWithoutKind), not_found);
+    assert_eq!(failing(FillsFromDirectories), ["read_into::of_a_directory_fails"]);
     assert_eq!(failing(SizesDirectories), ["size::of_a_directory_fails"]);
     let exists = ["create_directory::where_something_lies_already_exists"];
     assert_eq!(failing(MakesAgain), exists);

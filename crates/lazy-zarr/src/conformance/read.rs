@@ -1,7 +1,8 @@
 //! Cases of the operations that read directories and files.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::check::{CaseResult, NamedCheck, expect_equal, expect_error, expect_error_kind};
@@ -20,6 +21,12 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("read::of_nothing_is_not_found", read_nothing),
     ("read::below_a_file_is_not_found", read_below_a_file),
     ("read::of_a_directory_fails", read_directory),
+    ("read_into::fills_one_buffer_after_the_other", read_into_buffers),
+    ("read_into::from_an_offset", read_into_offset),
+    ("read_into::ends_with_the_file", read_into_past_the_end),
+    ("read_into::of_nothing_is_not_found", read_into_nothing),
+    ("read_into::below_a_file_is_not_found", read_into_below_a_file),
+    ("read_into::of_a_directory_fails", read_into_directory),
     ("size::of_a_file", size_of_a_file),
     ("size::of_nothing_is_not_found", size_of_nothing),
     ("size::below_a_file_is_not_found", size_below_a_file),
@@ -115,6 +122,76 @@ fn read_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult 
         expect_error(&format!("length {length:?}"), file_system.read(directory, 0, length))?;
     }
     Ok(())
+}
+
+fn read_into_buffers(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = directory.join("file");
+    // More buffers than a system takes at once, and none of the same size as the next.
+    let sizes = || (0..2500_usize).map(|i| i % 7 * (i % 41));
+    let bytes: Vec<u8> = (0..sizes().sum()).map(|i: usize| (i % 251) as u8).collect();
+    file_system.write(&path, &bytes)?;
+    let mut read = vec![0; bytes.len()];
+    let mut rest = &mut read[..];
+    let mut buffers = Vec::new();
+    for size in sizes() {
+        let (buffer, later) = mem::take(&mut rest).split_at_mut(size);
+        buffers.push(IoSliceMut::new(buffer));
+        rest = later;
+    }
+    let n_bytes = file_system.read_into(&path, 0, &mut buffers)?;
+    expect_equal("the number of bytes", n_bytes, bytes.len())?;
+    expect_equal(
+        "the first byte that differs",
+        read.iter().zip(&bytes).position(|(a, b)| a != b),
+        None,
+    )
+}
+
+/// What is read into two buffers of these sizes that hold dots.
+fn read_into_dots(
+    file_system: &dyn FileSystem,
+    path: &Path,
+    offset: u64,
+    sizes: [usize; 2],
+) -> io::Result<(usize, String)> {
+    let (mut one, mut other) = (vec![b'.'; sizes[0]], vec![b'.'; sizes[1]]);
+    let mut buffers = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+    let n_bytes = file_system.read_into(path, offset, &mut buffers)?;
+    Ok((n_bytes, String::from_utf8_lossy(&[one, other].concat()).into_owned()))
+}
+
+fn read_into_offset(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = ten_digits(file_system, directory)?;
+    let read = |offset, sizes| read_into_dots(file_system, &path, offset, sizes);
+    expect_equal("from byte 4 on", read(4, [1, 3])?, (4, "4567".to_owned()))?;
+    expect_equal("from byte 9 on", read(9, [0, 1])?, (1, "9".to_owned()))
+}
+
+fn read_into_past_the_end(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = ten_digits(file_system, directory)?;
+    let read = |offset, sizes| read_into_dots(file_system, &path, offset, sizes);
+    expect_equal("11 bytes", read(0, [10, 1])?, (10, "0123456789.".to_owned()))?;
+    expect_equal("6 bytes from byte 7 on", read(7, [2, 4])?, (3, "789...".to_owned()))?;
+    expect_equal("from the end on", read(10, [1, 1])?, (0, "..".to_owned()))?;
+    expect_equal("from behind the end on", read(4096, [1, 1])?, (0, "..".to_owned()))
+}
+
+fn read_into_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    for path in ["nothing", "nothing/inner"] {
+        let read = read_into_dots(file_system, &directory.join(path), 0, [1, 1]);
+        expect_error_kind(path, read, ErrorKind::NotFound)?;
+    }
+    Ok(())
+}
+
+fn read_into_below_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = ten_digits(file_system, directory)?.join("inner");
+    let read = read_into_dots(file_system, &path, 0, [1, 1]);
+    expect_error_kind("below a file", read, ErrorKind::NotFound)
+}
+
+fn read_into_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    expect_error("a directory", read_into_dots(file_system, directory, 0, [1, 1]))
 }
 
 fn size_of_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -116,6 +116,33 @@ impl FileSystem for LocalFileSystem {
         bytes.try_reserve_exact(usize::try_from(length).map_err(io::Error::other)?)?;
         file.take(length).read_to_end(&mut bytes)?;
         Ok(bytes.into())
+    }
+
+    fn read_into(
+        &self,
+        path: &Path,
+        offset: u64,
+        mut buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        let mut file = File::open(path).map_err(absent_below_files)?;
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset))?;
+        }
+        let mut n_bytes = 0;
+        // Those that are empty are left out.
+        IoSliceMut::advance_slices(&mut buffers, 0);
+        while !buffers.is_empty() {
+            match file.read_vectored(buffers) {
+                Ok(0) => break,
+                Ok(n) => {
+                    IoSliceMut::advance_slices(&mut buffers, n);
+                    n_bytes += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(n_bytes)
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {

@@ -7,7 +7,7 @@ mod shared;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -207,6 +207,32 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
     /// - Of any kind when it is a directory or cannot be read.
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes>;
+
+    /// Fills buffers, one after the other, with the bytes of a file from `offset` on, and says how many there
+    /// were: fewer than the buffers take when the file ends before. What the slices are afterwards is not
+    /// said; the memory that they were is filled.
+    ///
+    /// Unless it is implemented, it is what [`read`](Self::read) gives, copied.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read), with some of the buffers filled or none.
+    fn read_into(
+        &self,
+        path: &Path,
+        offset: u64,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        let n_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let bytes = self.read(path, offset, Some(n_bytes as u64))?;
+        let mut rest = &bytes[..];
+        for buffer in buffers {
+            let (now, later) = rest.split_at(buffer.len().min(rest.len()));
+            buffer[..now.len()].copy_from_slice(now);
+            rest = later;
+        }
+        Ok(bytes.len() - rest.len())
+    }
 
     /// The size of a file in bytes.
     ///

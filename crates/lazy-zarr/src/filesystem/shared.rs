@@ -1,7 +1,7 @@
 //! A file system that somebody else holds as well.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +36,15 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
 
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
         (**self).read(path, offset, length)
+    }
+
+    fn read_into(
+        &self,
+        path: &Path,
+        offset: u64,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        (**self).read_into(path, offset, buffers)
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {

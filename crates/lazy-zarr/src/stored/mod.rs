@@ -2,9 +2,11 @@
 
 mod chunk;
 mod defect;
+mod gather;
 mod memory;
 mod open;
 mod origin;
+mod output;
 mod read;
 mod verify;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
-use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
+use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, ChunkGrid, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use crate::format::dtype_of;
@@ -22,6 +24,7 @@ use crate::guard::guarded;
 use crate::store::CompleteStore;
 use crate::{Error, MetadataSeal, Result, Target};
 pub use defect::{Defect, DefectKind};
+use gather::{Direct, chunks_in_shards};
 use memory::{caught, check_units};
 use open::locate;
 pub(crate) use origin::{Origin, Source};
@@ -69,6 +72,11 @@ pub struct StoredArray {
     array: Arc<Array<dyn ReadableStorageTraits>>,
     store: ReadableStorage,
     origin: Origin,
+    /// Where chunks can be read past the codecs.
+    direct: Option<Direct>,
+    /// The chunks of shards, where each is read by itself.
+    chunks_in_shards: Option<ChunkGrid>,
+    n_threads: Option<usize>,
     missing: MissingChunks,
     seal: MetadataSeal,
     target: String,
@@ -149,6 +157,15 @@ impl StoredArray {
         StoredArray { array: Arc::new(self.array.with_storage(store)), missing, ..self }
     }
 
+    /// The number of threads that read and decode the chunks of a region, or the shards: from 1 to 1024, and
+    /// by default as many as there are cores. A region of one chunk is read by one thread, and so are the
+    /// fewer the smaller a region is. What is read does not depend on it. Another number is
+    /// [`Error::Setting`] when the array is read.
+    #[must_use]
+    pub fn with_reader_threads(self, n_threads: usize) -> StoredArray {
+        StoredArray { n_threads: Some(n_threads), ..self }
+    }
+
     /// The array of this metadata, which need not be there yet.
     pub(crate) fn new(
         target: &Target,
@@ -187,11 +204,16 @@ impl StoredArray {
             MetadataSeal::Intact => MissingChunks::Error,
             MetadataSeal::Broken | MetadataSeal::Absent => MissingChunks::FillValue,
         };
+        let direct = Direct::of(&array, dtype, &origin);
+        let chunks_in_shards = chunks_in_shards(&array, dtype, &chunk_shape);
         let array = Arc::new(array);
         let stored = StoredArray {
             array,
             store,
             origin,
+            direct,
+            chunks_in_shards,
+            n_threads: None,
             missing,
             seal,
             target,

@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::io::Result;
+use std::io::{IoSliceMut, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +36,17 @@ impl<F: FileSystem> FileSystem for Metered<F> {
         let bytes = self.file_system.read(path, offset, length)?;
         self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
+    }
+
+    fn read_into(
+        &self,
+        path: &Path,
+        offset: u64,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Result<usize> {
+        let n_bytes = self.file_system.read_into(path, offset, buffers)?;
+        self.read.fetch_add(n_bytes as u64, Ordering::Relaxed);
+        Ok(n_bytes)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {

@@ -1,0 +1,155 @@
+//! Chunks whose files are their elements, as they are in memory: read to where they go.
+
+use std::io::{self, IoSliceMut};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::{BoxError, DType};
+use zarrs::array::codec::api::{ArrayToBytesCodecTraits, CodecMetadataOptions, CodecTraits};
+use zarrs::array::codec::{BytesCodec, BytesCodecConfiguration};
+use zarrs::array::{Array, Endianness};
+use zarrs::metadata::ConfigurationSerialize;
+use zarrs::storage::ReadableStorageTraits;
+
+use super::part::Part;
+use super::places::Pieces;
+use crate::FileSystem;
+use crate::store::MISSING;
+use crate::stored::output::LARGE_BYTES;
+use crate::stored::{MissingChunks, Origin, StoredArray};
+
+/// The bytes between two runs that are read with them, since reading them takes no longer than opening the
+/// file once more.
+const GAP: usize = 32 << 10;
+
+/// The bytes that are read at once, where that are several runs.
+const MOST_AT_ONCE: usize = 8 << 20;
+
+/// Where the files lie.
+#[derive(Clone)]
+pub(in crate::stored) struct Direct {
+    file_system: Arc<dyn FileSystem>,
+    directory: PathBuf,
+}
+
+impl Direct {
+    /// Where the files of an array's chunks lie, when they are the elements.
+    pub(in crate::stored) fn of(
+        array: &Array<dyn ReadableStorageTraits>,
+        dtype: DType,
+        origin: &Origin,
+    ) -> Option<Direct> {
+        let Origin::Directory { file_system, path, .. } = origin else { return None };
+        let codecs = array.codecs();
+        let is_alone =
+            codecs.array_to_array_codecs().is_empty() && codecs.bytes_to_bytes_codecs().is_empty();
+        (is_alone && is_native(&**codecs.array_to_bytes_codec(), dtype))
+            .then(|| Direct { file_system: Arc::clone(file_system), directory: path.clone() })
+    }
+
+    /// A part of a chunk by itself, where it is one run of the file; none where it is better read to where
+    /// it goes.
+    pub(super) fn read(
+        &self,
+        stored: &StoredArray,
+        part: &Part,
+        n_bytes: usize,
+    ) -> Result<Option<Bytes>, BoxError> {
+        let mut runs = part.runs(stored.dtype);
+        let offset = runs.next().filter(|_| runs.length == n_bytes && n_bytes < LARGE_BYTES);
+        let Some(offset) = offset else { return Ok(None) };
+        let length = n_bytes as u64 + u64::from(part.is_whole());
+        match self.file_system.read(&self.path(stored, part), offset as u64, Some(length)) {
+            Ok(bytes) => check_length(bytes.len(), n_bytes).map(|()| Some(bytes)),
+            Err(error) => {
+                let fill = fill_instead(stored, error.into())?;
+                Ok(Some(fill.repeat(n_bytes / fill.len()).into()))
+            }
+        }
+    }
+
+    /// Reads a part of a chunk to where it goes.
+    pub(super) fn fill(
+        &self,
+        stored: &StoredArray,
+        part: &Part,
+        pieces: &mut Pieces<'_>,
+    ) -> Result<(), BoxError> {
+        match self.fill_from(&self.path(stored, part), part, stored.dtype, pieces) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                pieces.repeat(&fill_instead(stored, error)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn fill_from(
+        &self,
+        path: &Path,
+        part: &Part,
+        dtype: DType,
+        pieces: &mut Pieces<'_>,
+    ) -> Result<(), BoxError> {
+        let mut runs = part.runs(dtype);
+        let length = runs.length;
+        while let Some(start) = runs.next() {
+            let (mut end, mut n_more) = (start + length, 0);
+            for next in runs.clone() {
+                if next - end > GAP || next + length - start > MOST_AT_ONCE {
+                    break;
+                }
+                (end, n_more) = (next + length, n_more + 1);
+            }
+            if n_more == 0 {
+                let mut slices = pieces.slices(length);
+                let mut more = [0];
+                if part.is_whole() {
+                    slices.push(IoSliceMut::new(&mut more));
+                }
+                check_length(self.file_system.read_into(path, start as u64, &mut slices)?, length)?;
+                pieces.advance(length);
+                continue;
+            }
+            let bytes = self.file_system.read(path, start as u64, Some((end - start) as u64))?;
+            check_length(bytes.len(), end - start)?;
+            for run in std::iter::once(start).chain(runs.by_ref().take(n_more)) {
+                pieces.copy(&bytes[run - start..run - start + length]);
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, stored: &StoredArray, part: &Part) -> PathBuf {
+        self.directory.join(stored.array.chunk_key(&part.index).as_str())
+    }
+}
+
+/// Whether a codec leaves elements as they are in memory.
+fn is_native(codec: &dyn ArrayToBytesCodecTraits, dtype: DType) -> bool {
+    let Some(codec) = codec.as_any().downcast_ref::<BytesCodec>() else { return false };
+    let configuration = codec.configuration_v3(&CodecMetadataOptions::default());
+    let configuration = configuration.map(BytesCodecConfiguration::try_from_configuration);
+    let Some(Ok(BytesCodecConfiguration::V1(configuration))) = configuration else { return false };
+    dtype.size() == 1 || configuration.endian.is_some_and(Endianness::is_native)
+}
+
+/// The fill value, where it stands for a chunk that is not there.
+fn fill_instead(stored: &StoredArray, error: BoxError) -> Result<Vec<u8>, BoxError> {
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match (error.downcast_ref().is_some_and(is_missing), stored.missing) {
+        (false, _) => Err(error),
+        (true, MissingChunks::Error) => Err(MISSING.into()),
+        (true, MissingChunks::FillValue) => Ok(stored.array.fill_value().as_ne_bytes().to_vec()),
+    }
+}
+
+/// Of a whole chunk, one byte more is asked for than it is to have, so that what is too long is seen.
+fn check_length(actual: usize, expected: usize) -> Result<(), BoxError> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(format!("it has another length than {expected} bytes").into())
+    }
+}

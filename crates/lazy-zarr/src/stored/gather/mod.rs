@@ -1,0 +1,191 @@
+//! A region, gathered from the chunks that it overlaps, or the shards, by several threads.
+
+mod direct;
+mod part;
+mod places;
+mod runs;
+mod shards;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use lazy_core::BoxError;
+use zarrs::array::ArraySubset;
+
+use super::StoredArray;
+use super::memory::{announce, caught, n_bytes};
+use super::output::Output;
+use crate::overlap::{copy_bytes, n_elements};
+pub(super) use direct::Direct;
+use part::{Decoded, Part};
+use places::{NO_GRID, Pieces, Place, Places};
+use runs::Runs;
+use shards::Shards;
+pub(super) use shards::chunks_in_shards;
+
+/// The bytes of which reading takes about as long as starting a thread that shares the work.
+const BYTES_PER_THREAD: usize = 512 << 10;
+
+/// The bytes of which reading takes about as long as opening a file.
+const BYTES_PER_FILE: usize = 32 << 10;
+
+impl StoredArray {
+    /// The elements of a region that lies within the array and has any.
+    pub(super) fn gather(&self, region: &ArraySubset) -> Result<Bytes, BoxError> {
+        let chunks = caught(|| self.grid().chunks_in_array_subset(region))?;
+        let chunks = chunks.ok_or("it has no chunks")?;
+        let n_units = usize::try_from(chunks.num_elements())?;
+        let shape = region.shape_usize();
+        let n_bytes = usize::try_from(n_bytes(self.dtype, shape.iter().copied()))?;
+        if n_bytes >= BYTES_PER_THREAD {
+            announce(self.unit_bytes().saturating_mul(4));
+        }
+        if n_units == 1 {
+            let part = self.part(region, chunks.start())?;
+            let bytes = match &self.direct {
+                Some(direct) => direct.read(self, &part, n_bytes)?,
+                None => Some(self.decoded_part(&part, &Shards::default())?),
+            };
+            if let Some(bytes) = bytes {
+                return Ok(bytes);
+            }
+        }
+        let gathering = Gathering {
+            stored: self,
+            region,
+            chunks: &chunks,
+            shape: &shape,
+            shards: Shards::default(),
+        };
+        let mut output = Output::zeroed(n_bytes)?;
+        gathering.fill(&mut output, self.threads_for(n_units, n_bytes))?;
+        Ok(output.into_bytes())
+    }
+
+    /// The bytes of what is decoded at once: a chunk or a shard.
+    fn unit_bytes(&self) -> u128 {
+        let shards = self.shard_shape.as_ref().filter(|_| self.chunks_in_shards.is_none());
+        n_bytes(self.dtype, shards.unwrap_or(&self.chunk_shape).iter().copied())
+    }
+
+    fn threads_for(&self, n_units: usize, n_bytes: usize) -> usize {
+        let work = n_units.saturating_mul(BYTES_PER_FILE).saturating_add(n_bytes);
+        match n_units.min(work / BYTES_PER_THREAD) {
+            0 | 1 => 1,
+            // How many cores there are is not asked for unless it matters, which takes a while by itself.
+            most => most.min(self.n_threads.unwrap_or_else(cores)),
+        }
+    }
+}
+
+/// The region that is gathered.
+struct Gathering<'s> {
+    stored: &'s StoredArray,
+    region: &'s ArraySubset,
+    /// The indices of the units that it overlaps.
+    chunks: &'s ArraySubset,
+    shape: &'s [usize],
+    shards: Shards,
+}
+
+impl Gathering<'_> {
+    /// Fills the memory of the region. Of the units that cannot be read, the error is that of the first
+    /// one that was found.
+    fn fill(&self, output: &mut [u8], n_threads: usize) -> Result<(), BoxError> {
+        let counts = self.chunks.shape_usize();
+        let size = |axis: usize, i: usize| {
+            let mut index = self.chunks.start().to_vec();
+            index[axis] += i as u64;
+            Ok(self.stored.part(self.region, &index)?.extent[axis])
+        };
+        let item_size = self.stored.dtype.size();
+        let places = Mutex::new(Places::new(item_size, self.shape, counts, size, output));
+        let (is_failed, failure) = (AtomicBool::new(false), Mutex::new(None));
+        let work = || {
+            while !is_failed.load(Ordering::Relaxed) {
+                let place = places.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let filled = match place {
+                    Ok(Some(place)) => self.fill_place(place),
+                    Ok(None) => return,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = filled {
+                    is_failed.store(true, Ordering::Relaxed);
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..n_threads {
+                // Where the system has no more threads, this one does what is left.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn fill_place(&self, place: Place<'_>) -> Result<(), BoxError> {
+        match place {
+            Place::Unit(unit, pieces) => self.fill_unit(unit, pieces),
+            Place::Band(first, n_units, band) => {
+                let copies = (first..first + n_units).map(|unit| self.copy_unit(unit, band));
+                let n_bytes = copies.sum::<Result<usize, _>>()?;
+                if n_bytes == band.len() { Ok(()) } else { Err(NO_GRID.into()) }
+            }
+        }
+    }
+
+    fn fill_unit(&self, unit: usize, mut pieces: Pieces<'_>) -> Result<(), BoxError> {
+        let part = self.unit(unit)?;
+        match &self.stored.direct {
+            Some(direct) => direct.fill(self.stored, &part, &mut pieces)?,
+            None => {
+                let Decoded { bytes, shape, start } = self.stored.decoded(&part, &self.shards)?;
+                let runs = Runs::new(self.stored.dtype.size(), &shape, &start, &part.extent);
+                let length = runs.length;
+                for offset in runs {
+                    pieces.copy(&bytes[offset..offset + length]);
+                }
+            }
+        }
+        if pieces.are_filled() { Ok(()) } else { Err(NO_GRID.into()) }
+    }
+
+    /// Copies a unit into the memory of its band, and says how many bytes that are.
+    fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
+        let part = self.unit(unit)?;
+        let Decoded { bytes, shape, start } = self.stored.decoded(&part, &self.shards)?;
+        let mut band_shape = self.shape.to_vec();
+        band_shape[0] = part.extent[0];
+        let mut in_band = part.in_region.clone();
+        in_band[0] = 0;
+        let item_size = self.stored.dtype.size();
+        copy_bytes(
+            item_size,
+            (&bytes, &shape, &start),
+            (band, &band_shape, &in_band),
+            &part.extent,
+        );
+        Ok(item_size * n_elements(&part.extent))
+    }
+
+    /// A unit, by its number in C order of those that the region overlaps.
+    fn unit(&self, mut number: usize) -> Result<Part, BoxError> {
+        let mut index = self.chunks.start().to_vec();
+        for (index, count) in index.iter_mut().zip(self.chunks.shape()).rev() {
+            *index += number as u64 % count;
+            number /= *count as usize;
+        }
+        self.stored.part(self.region, &index)
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,66 @@
+//! Memory that a region is read into.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+
+use bytes::Bytes;
+
+/// The bytes from which on memory is asked of the system for itself, in large pages: 32 MiB, from which on
+/// allocators ask for it anyway.
+pub(super) const LARGE_BYTES: usize = 32 << 20;
+
+/// Memory that begins as zeros.
+pub(super) enum Output {
+    Small(Vec<u8>),
+    /// Small pages take longer to be handed out, one by one, than it takes to fill them.
+    #[cfg(target_os = "linux")]
+    Large(memmap2::MmapMut),
+}
+
+impl Output {
+    #[cfg(target_os = "linux")]
+    pub(super) fn zeroed(n_bytes: usize) -> io::Result<Output> {
+        if n_bytes < LARGE_BYTES {
+            return Ok(Output::Small(vec![0; n_bytes]));
+        }
+        let map = memmap2::MmapMut::map_anon(n_bytes)?;
+        // Where there are no large pages, small ones do.
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Ok(Output::Large(map))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn zeroed(n_bytes: usize) -> io::Result<Output> {
+        Ok(Output::Small(vec![0; n_bytes]))
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Output::Small(bytes) => bytes.into(),
+            #[cfg(target_os = "linux")]
+            Output::Large(map) => Bytes::from_owner(map),
+        }
+    }
+}
+
+impl Deref for Output {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Output::Small(bytes) => bytes,
+            #[cfg(target_os = "linux")]
+            Output::Large(map) => map,
+        }
+    }
+}
+
+impl DerefMut for Output {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Output::Small(bytes) => bytes,
+            #[cfg(target_os = "linux")]
+            Output::Large(map) => map,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What reading holds beside the result: what each thread decodes, and no more with more chunks.
+
+use lazy_chunks::zarr::{Checksum, Codec, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What threads and lists take beside chunks.
+const SLACK: usize = 256 << 10;
+
+// One test, since the allocator counts for the whole process.
+#[test]
+fn each_thread_holds_a_chunk() {
+    let chunk_bytes = 4 * 128 * 256;
+    let directory = tempfile::tempdir().unwrap();
+    let sinks = [
+        ("uncompressed", (|sink| sink.with_codec(Codec::None)) as fn(ZarrSink) -> ZarrSink),
+        ("checksummed", |sink| sink.with_codec(Codec::None).with_checksum(Checksum::Crc32c)),
+        ("compressed", |sink| sink),
+        ("in shards", |sink| sink.with_shard_shape([512, 512])),
+    ];
+    for (name, sink) in sinks {
+        for n_rows in [1024, 4096] {
+            let block = |i: usize| {
+                let elements = (0..128 * 1024).map(|j| ((i + 1) as f32 * j as f32).sin());
+                ArrayBlock::from_vec([128, 1024], elements.collect()).unwrap()
+            };
+            let target = ZarrSink::new(directory.path().join(format!("{name} {n_rows}")));
+            let stored = LazyChunkSequence::from_fn(vec![128; n_rows / 128], block)
+                .to_zarr(sink(target.with_chunk_shape([128, 256])))
+                .unwrap();
+            for n_threads in [1, 4] {
+                let stored = stored.clone().with_reader_threads(n_threads);
+                let before = ALLOCATOR.current_usage();
+                ALLOCATOR.reset_peak_usage();
+                let read = stored.read().unwrap();
+                let beside = ALLOCATOR.peak_usage() - before - read.data().len();
+                // Encoded and decoded, and once more on the way out of a shard.
+                let bound = n_threads * 3 * chunk_bytes + SLACK;
+                println!("{name}, {n_rows} rows, {n_threads} threads: {} KiB", beside >> 10);
+                assert!(beside <= bound, "{name}, {n_threads} threads: {beside} bytes of {bound}");
+            }
+        }
+    }
+}

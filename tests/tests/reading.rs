@@ -1,0 +1,297 @@
+//! What a region reads as depends on the elements alone: not on chunks, shards, codecs or threads, nor on
+//! where the files lie.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use lazy_chunks::zarr::{
+    BloscCompressor, Checksum, Codec, Error, MemoryStore, MissingChunks, Shuffle, StoredArray,
+    Target, ToZarr, ZarrSink,
+};
+use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence};
+use lazy_tests::{Fault, FaultyFileSystem, case, elements};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const N_THREADS: [usize; 3] = [1, 2, 5];
+
+/// What is read of a region, by any number of threads.
+#[track_caller]
+fn assert_reads(stored: &StoredArray, region: &[Range<usize>], expected: &ArrayBlock) {
+    for n_threads in N_THREADS {
+        let read = stored.clone().with_reader_threads(n_threads).read_region(region).unwrap();
+        assert!(read == *expected, "{stored:?}, {region:?}, {n_threads} threads");
+    }
+}
+
+/// A region between bounds that are parts of the sizes.
+fn region(shape: &[usize], bounds: &[(f64, f64)]) -> Vec<Range<usize>> {
+    let bound = |size: usize, x: f64| (x * size as f64) as usize;
+    let axes = shape.iter().zip(bounds);
+    axes.map(|(&size, &(a, b))| bound(size, a.min(b))..bound(size, a.max(b))).collect()
+}
+
+fn bounds() -> impl Strategy<Value = Vec<(f64, f64)>> {
+    // Whole along an axis more often than not.
+    prop::collection::vec(prop_oneof![2 => Just((0.0, 1.0)), 1 => (0.0..=1.0, 0.0..=1.0)], 5)
+}
+
+proptest! {
+    #[test]
+    fn any_region_of_any_array(case in case(), bounds in bounds()) {
+        let directory = tempfile::tempdir().unwrap();
+        let shape = case.shape();
+        let region = region(&shape, &bounds);
+        let start: Vec<_> = region.iter().map(|range| range.start).collect();
+        let extent: Vec<_> = region.iter().map(ExactSizeIterator::len).collect();
+        let expected = elements(case.dtype, case.seed, &shape, &start, &extent);
+        // One with buffers of its own, and a store.
+        let other = Target::on(FaultyFileSystem::new(Fault::default()), directory.path().join("b"));
+        let targets =
+            [directory.path().join("a").into(), other, Arc::new(MemoryStore::new()).into()];
+        for target in targets {
+            let computed = AtomicUsize::new(0);
+            let sink = case.sink(target);
+            let stored = match &case.columns {
+                None => case.sequences(&computed).shared[0].to_zarr(sink),
+                Some(_) => case.nested_sequences(&computed).shared[0].to_zarr(sink),
+            };
+            assert_reads(&stored.unwrap(), &region, &expected);
+        }
+    }
+}
+
+/// Shape, chunk shape and shard shape.
+type Layout = (&'static [usize], &'static [usize], Option<&'static [usize]>);
+
+/// Arrays of which several threads read a region, or runs are short, or
+/// far from each other.
+const LAYOUTS: [Layout; 13] = [
+    (&[120, 280], &[16, 40], None),
+    (&[120, 280], &[120, 1], None),
+    (&[120, 280], &[1, 280], None),
+    (&[120, 280], &[3, 200], None),
+    (&[120, 280], &[8, 20], Some(&[16, 40])),
+    (&[120, 280], &[50, 50], Some(&[50, 300])),
+    (&[20, 30, 40], &[3, 8, 9], None),
+    (&[20, 30, 40], &[3, 4, 40], None),
+    (&[20, 30, 40], &[20, 5, 25], None),
+    (&[1, 5000], &[1, 50], None),
+    (&[6, 12_000], &[3, 12_000], None),
+    (&[200, 350], &[90, 100], Some(&[180, 200])),
+    (&[6, 20_000], &[6, 15_000], Some(&[6, 30_000])),
+];
+
+const CODECS: [(Codec, Checksum); 4] = [
+    (Codec::None, Checksum::None),
+    (Codec::None, Checksum::Crc32c),
+    (Codec::Zstd { level: 1 }, Checksum::None),
+    (
+        Codec::Blosc { compressor: BloscCompressor::Lz4, level: 5, shuffle: Shuffle::Bit },
+        Checksum::Crc32c,
+    ),
+];
+
+/// Stores an array of these elements.
+fn store(path: &Path, block: &ArrayBlock, sink: impl Fn(ZarrSink) -> ZarrSink) -> StoredArray {
+    LazyChunkSequence::new(|| [block.clone()]).to_zarr(sink(ZarrSink::new(path))).unwrap()
+}
+
+#[test]
+fn regions_of_larger_arrays() {
+    let mut n_cases = 0;
+    for (shape, chunk_shape, shard_shape) in LAYOUTS {
+        let start = vec![0; shape.len()];
+        let block = elements(DType::Float32, 3, shape, &start, shape);
+        for (codec, checksum) in CODECS {
+            let directory = tempfile::tempdir().unwrap();
+            let stored = store(directory.path(), &block, |sink| {
+                let sink = sink.with_chunk_shape(chunk_shape).with_codec(codec);
+                let sink = sink.with_checksum(checksum);
+                shard_shape.map_or(sink.clone(), |shape| sink.with_shard_shape(shape))
+            });
+            let (all, most, few) = ((0.0, 1.0), (0.05, 0.95), (0.4, 0.42));
+            for bounds in [
+                [all; 3],
+                [most; 3],
+                [all, most, all],
+                [all, few, all],
+                [few, all, all],
+                [few, most, few],
+                [all, (0.999, 1.0), all],
+            ] {
+                let region = region(shape, &bounds);
+                let start: Vec<_> = region.iter().map(|range| range.start).collect();
+                let extent: Vec<_> = region.iter().map(ExactSizeIterator::len).collect();
+                let expected = elements(DType::Float32, 3, shape, &start, &extent);
+                assert_reads(&stored, &region, &expected);
+                n_cases += 1;
+            }
+        }
+    }
+    assert_eq!(n_cases, 13 * 4 * 7);
+}
+
+/// Whichever thread comes first to a chunk that cannot be read, the error is that of the first one.
+#[test]
+fn the_error_is_that_of_the_first_broken_chunk() {
+    // Chunks alone, in shards that are read whole, and in shards of which each is read by itself.
+    let units = [([16, 40], None), ([8, 20], Some([16, 40])), ([100, 90], Some([100, 90]))];
+    for (codec, checksum) in CODECS {
+        for (chunk_shape, shard_shape) in units {
+            let unit_shape = shard_shape.unwrap_or(chunk_shape);
+            let shape = [5 * unit_shape[0], 7 * unit_shape[1]];
+            let block = elements(DType::Float32, 3, &shape, &[0, 0], &shape);
+            let directory = tempfile::tempdir().unwrap();
+            let stored = store(directory.path(), &block, |sink| {
+                let sink = sink.with_codec(codec).with_checksum(checksum);
+                let sink = sink.with_chunk_shape(chunk_shape);
+                shard_shape.map_or(sink.clone(), |shape| sink.with_shard_shape(shape))
+            });
+            for (key, chunk) in [("c/4/1", [4, 1]), ("c/3/6", [3, 6]), ("c/0/2", [0, 2])] {
+                let path = directory.path().join(key);
+                match key {
+                    "c/3/6" => std::fs::remove_file(path).unwrap(),
+                    _ => std::fs::write(path, [0; 7]).unwrap(),
+                }
+                let messages: Vec<_> = (0..4)
+                    .flat_map(|_| N_THREADS)
+                    .map(|n_threads| {
+                        let stored = stored.clone().with_reader_threads(n_threads);
+                        let error = stored.read().unwrap_err();
+                        assert!(
+                            matches!(&error, Error::ReadChunk { chunk: index, .. } if *index == chunk),
+                            "{error}"
+                        );
+                        error.to_string()
+                    })
+                    .collect();
+                assert!(messages.iter().all(|message| *message == messages[0]), "{messages:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_that_are_missing_stand_for_the_fill_value() {
+    let block = elements(DType::Float32, 3, &[120, 280], &[0, 0], &[120, 280]);
+    for (codec, checksum) in CODECS {
+        for shape in [[16, 40], [120, 1], [12, 280]] {
+            let directory = tempfile::tempdir().unwrap();
+            let stored = store(directory.path(), &block, |sink| {
+                let sink = sink.with_chunk_shape(shape).with_fill_value(-1_f32);
+                sink.with_codec(codec).with_checksum(checksum)
+            });
+            std::fs::remove_file(directory.path().join("c/0/0")).unwrap();
+            let stored = stored.with_missing_chunks(MissingChunks::FillValue);
+            for region in [[0..120, 0..280], [0..9, 0..1], [3..32, 0..280]] {
+                let expected = block.as_array::<f32>().unwrap();
+                let expected = expected.indexed_iter().filter_map(|(index, value)| {
+                    let is_inside = region[0].contains(&index[0]) && region[1].contains(&index[1]);
+                    let is_missing = index[0] < shape[0] && index[1] < shape[1];
+                    is_inside.then_some(if is_missing { -1.0 } else { *value })
+                });
+                let shape: Vec<_> = region.iter().map(ExactSizeIterator::len).collect();
+                let expected = ArrayBlock::from_vec(shape, expected.collect()).unwrap();
+                assert_reads(&stored, &region, &expected);
+            }
+        }
+    }
+}
+
+/// A chunk that is longer than it can be is broken, wherever it is read to.
+#[test]
+fn a_chunk_with_more_bytes_is_an_error() {
+    let block = elements(DType::Float32, 3, &[6, 9], &[0, 0], &[6, 9]);
+    let directory = tempfile::tempdir().unwrap();
+    let stored = store(directory.path(), &block, |sink| {
+        sink.with_chunk_shape([2, 3]).with_codec(Codec::None)
+    });
+    let path = directory.path().join("c/1/2");
+    std::fs::write(&path, [&std::fs::read(&path).unwrap()[..], b"x"].concat()).unwrap();
+    for region in [[0..6, 0..9], [2..4, 6..9]] {
+        let error = stored.read_region(&region).unwrap_err().to_string();
+        assert!(error.contains("at c/1/2") && error.contains("25 bytes instead of 24"), "{error}");
+    }
+}
+
+/// Stores metadata and chunks of one byte for each element.
+fn by_hand(metadata: &Value, chunks: &[(&str, &[u8])]) -> (tempfile::TempDir, StoredArray) {
+    let directory = tempfile::tempdir().unwrap();
+    let name = if metadata["zarr_format"] == 3 { "zarr.json" } else { ".zarray" };
+    std::fs::write(directory.path().join(name), metadata.to_string()).unwrap();
+    for (key, bytes) in chunks {
+        let path = directory.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let stored = StoredArray::open(directory.path()).unwrap();
+    (directory, stored)
+}
+
+#[test]
+fn chunks_of_other_sizes_and_orders() {
+    let block = ArrayBlock::from_vec([4, 6], (0..24).collect::<Vec<u8>>()).unwrap();
+    // Those of one row of chunks have another height than those of the other.
+    let rectilinear = json!({
+        "zarr_format": 3, "node_type": "array", "shape": [4, 6], "data_type": "uint8",
+        "chunk_grid": {"name": "rectangular", "configuration": {"chunk_shape": [[1, 3], 4]}},
+        "chunk_key_encoding": {"name": "default"}, "fill_value": 0,
+        "codecs": [{"name": "bytes"}]
+    });
+    let (_directory, stored) = by_hand(
+        &rectilinear,
+        &[
+            ("c/0/0", &[0, 1, 2, 3]),
+            ("c/0/1", &[4, 5, 99, 99]),
+            ("c/1/0", &[6, 7, 8, 9, 12, 13, 14, 15, 18, 19, 20, 21]),
+            ("c/1/1", &[10, 11, 99, 99, 16, 17, 99, 99, 22, 23, 99, 99]),
+        ],
+    );
+    assert_reads(&stored, &[0..4, 0..6], &block);
+    let part = ArrayBlock::from_vec([3, 2], vec![3_u8, 4, 9, 10, 15, 16]).unwrap();
+    assert_reads(&stored, &[0..3, 3..5], &part);
+
+    let columns_first = json!({
+        "zarr_format": 2, "shape": [4, 6], "chunks": [2, 6], "dtype": "|u1", "order": "F",
+        "compressor": null, "fill_value": 0, "filters": null
+    });
+    let column = |first: u8| (first..first + 6).flat_map(|i| [i, i + 6]).collect::<Vec<u8>>();
+    let (_directory, stored) =
+        by_hand(&columns_first, &[("0.0", &column(0)), ("1.0", &column(12))]);
+    assert_reads(&stored, &[0..4, 0..6], &block);
+    assert_reads(&stored, &[0..3, 3..5], &part);
+
+    let big_endian = json!({
+        "zarr_format": 2, "shape": [2, 2], "chunks": [1, 2], "dtype": ">u2", "order": "C",
+        "compressor": null, "fill_value": 0, "filters": null
+    });
+    let (_directory, stored) =
+        by_hand(&big_endian, &[("0.0", &[0, 1, 0, 2]), ("1.0", &[0, 3, 0, 4])]);
+    let expected = ArrayBlock::from_vec([2, 2], vec![1_u16, 2, 3, 4]).unwrap();
+    assert_reads(&stored, &[0..2, 0..2], &expected);
+
+    let no_axes = json!({
+        "zarr_format": 2, "shape": [], "chunks": [], "dtype": "|u1", "order": "C",
+        "compressor": null, "fill_value": 0, "filters": null
+    });
+    let (_directory, stored) = by_hand(&no_axes, &[("0", &[7])]);
+    assert_reads(&stored, &[], &ArrayBlock::from_vec([], vec![7_u8]).unwrap());
+}
+
+#[test]
+fn threads_are_counted_from_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let stored = store(directory.path(), &lazy_tests::zeros(&[2, 3]), |sink| sink);
+    for n_threads in [0, 1025] {
+        let error = stored.clone().with_reader_threads(n_threads).read().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the number of reader threads is {n_threads}, but it must be between 1 and 1024"
+            )
+        );
+    }
+}
