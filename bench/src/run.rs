@@ -150,8 +150,8 @@ impl Course {
         let mut turns = self.turns(workload, encoding, &self.parties);
         let crc32 = self.store_what_is_read(workload, encoding, &pool, &mut turns)?;
         for round in 0..self.n_rounds {
-            for turn in &mut turns {
-                turn.take(self, round, &pool, crc32)?;
+            for i in shuffled(turns.len(), round) {
+                turns[i].take(self, round, &pool, crc32)?;
             }
         }
         for turn in &turns {
@@ -178,8 +178,8 @@ impl Course {
             turn.record.is_flushed = true;
         }
         for round in 0..self.n_rounds {
-            for turn in &mut turns {
-                turn.take(self, round, &pool, 0)?;
+            for i in shuffled(turns.len(), round) {
+                turns[i].take(self, round, &pool, 0)?;
             }
         }
         Ok(turns.into_iter().map(|turn| turn.record).collect())
@@ -294,6 +294,19 @@ impl Turn {
         self.record.outcomes.push(outcome);
         Ok(())
     }
+}
+
+/// An order of turns, another one in each round: what one leaves behind, such as free memory in large pieces,
+/// is not always the same other's gain.
+fn shuffled(n_turns: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..n_turns).collect();
+    let mut state = round as u32;
+    for i in (1..n_turns).rev() {
+        // The generator of Numerical Recipes; its high bits are the better ones.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        order.swap(i, (state >> 16) as usize % (i + 1));
+    }
+    order
 }
 
 fn uniform(total: usize, size: usize) -> Vec<usize> {
