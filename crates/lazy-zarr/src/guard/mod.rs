@@ -2,6 +2,7 @@
 //! and checksums are added and taken away without a copy.
 
 mod decompress;
+mod shards;
 mod whole;
 
 use std::any::Any;
@@ -17,17 +18,17 @@ use zarrs::array::codec::api::{
     BytesPartialDecoderTraits, PartialDecoderCapability, PartialEncoderCapability,
 };
 use zarrs::array::codec::{
-    BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ShardingCodecConfiguration,
-    ZlibCodec, ZstdCodec,
+    BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ZlibCodec, ZstdCodec,
 };
 use zarrs::array::{
     ArrayBytesRaw, BytesRepresentation, CodecChain, CodecError, CodecOptions,
     RecommendedConcurrency,
 };
-use zarrs::metadata::{Configuration, ConfigurationSerialize};
+use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
 use decompress::{Format, decompress};
+pub(crate) use shards::ShardCodecs;
 use whole::WholeDecoder;
 
 /// The same codecs, for chunks of this shape, guarded; within shards too.
@@ -44,7 +45,9 @@ pub(crate) fn guarded(
     }
     let array_to_bytes: Arc<dyn ArrayToBytesCodecTraits> =
         match codecs.array_to_bytes_codec().as_any().downcast_ref::<ShardingCodec>() {
-            Some(sharding) => Arc::new(guarded_shards(sharding, &shape, element_size)?),
+            Some(sharding) => {
+                Arc::new(ShardCodecs::guarded(sharding, &shape, element_size)?.into_codec())
+            }
             None => Arc::clone(codecs.array_to_bytes_codec()),
         };
     let most = match array_to_bytes.as_any().is::<ShardingCodec>() {
@@ -59,45 +62,6 @@ pub(crate) fn guarded(
     let guard = |codec: &Arc<_>| Guard::new(Arc::clone(codec), most).into_dyn();
     let bytes_to_bytes = codecs.bytes_to_bytes_codecs().iter().map(guard).collect();
     Ok(CodecChain::new(codecs.array_to_array_codecs().to_vec(), array_to_bytes, bytes_to_bytes))
-}
-
-fn guarded_shards(
-    sharding: &ShardingCodec,
-    shard_shape: &[NonZeroU64],
-    element_size: usize,
-) -> Result<ShardingCodec, BoxError> {
-    let configuration = sharding
-        .configuration_v3(&CodecMetadataOptions::default())
-        .ok_or("the shards have no configuration")?;
-    let ShardingCodecConfiguration::V1(configuration) =
-        ShardingCodecConfiguration::try_from_configuration(configuration)?
-    else {
-        return Err("the configuration of the shards is unknown".into());
-    };
-    let chunk_shape = configuration.chunk_shape;
-    let divides =
-        |(shard, chunk): (&NonZeroU64, &NonZeroU64)| shard.get().is_multiple_of(chunk.get());
-    if chunk_shape.len() != shard_shape.len() || !shard_shape.iter().zip(&chunk_shape).all(divides)
-    {
-        return Err(format!(
-            "the shard shape {shard_shape:?} is not a whole number of chunks of shape {chunk_shape:?} \
-             along each axis"
-        )
-        .into());
-    }
-    let chunks = CodecChain::from_metadata(&configuration.codecs)?;
-    let index = CodecChain::from_metadata(&configuration.index_codecs)?;
-    // Two numbers for each chunk.
-    let per_axis = shard_shape.iter().zip(&chunk_shape);
-    let mut index_shape: Vec<_> =
-        per_axis.filter_map(|(shard, chunk)| NonZeroU64::new(shard.get() / chunk.get())).collect();
-    index_shape.extend(NonZeroU64::new(2));
-    Ok(ShardingCodec::new(
-        chunk_shape.clone(),
-        Arc::new(guarded(&chunks, &chunk_shape, element_size)?),
-        Arc::new(guarded(&index, &index_shape, size_of::<u64>())?),
-        configuration.index_location,
-    ))
 }
 
 /// What others need to add to a chunk at most, however small it is.
