@@ -281,6 +281,45 @@ fn chunks_of_other_sizes_and_orders() {
     assert_reads(&stored, &[], &ArrayBlock::from_vec([], vec![7_u8]).unwrap());
 }
 
+/// With the index first, the second chunk's elements before the first one's, and no third one.
+#[test]
+fn shards_of_another_order() {
+    let (n, height, width) = (100 * 200, 100, 200);
+    for endian in ["little", "big"] {
+        let shards = json!({
+            "zarr_format": 3, "node_type": "array", "shape": [3 * height, width], "data_type": "uint16",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [3 * height, width]}},
+            "chunk_key_encoding": {"name": "default"}, "fill_value": 7,
+            "codecs": [{"name": "sharding_indexed", "configuration": {
+                "chunk_shape": [height, width], "index_location": "start",
+                "codecs": [{"name": "bytes", "configuration": {"endian": endian}}],
+                "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]
+            }}]
+        });
+        let (length, index_bytes) = (2 * n as u64, 48_u64);
+        let index = [index_bytes + length, length, index_bytes, length, u64::MAX, u64::MAX];
+        let mut shard: Vec<u8> = index.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let elements: Vec<_> = (0..2 * n).map(|i| i as u16).collect();
+        for element in elements[n..].iter().chain(&elements[..n]) {
+            let bytes = element.to_le_bytes();
+            shard.extend(if endian == "big" { [bytes[1], bytes[0]] } else { bytes });
+        }
+        let (_directory, stored) = by_hand(&shards, &[("c/0/0", &shard)]);
+        let elements = [elements, vec![7; n]].concat();
+        for (rows, columns) in
+            [(0..300, 0..200), (90..210, 0..200), (20..21, 3..9), (99..201, 5..6)]
+        {
+            let region = [rows.clone(), columns.clone()];
+            let expected = rows.flat_map(|row| {
+                columns.clone().map(|column| elements[row * width + column]).collect::<Vec<_>>()
+            });
+            let shape: Vec<_> = region.iter().map(ExactSizeIterator::len).collect();
+            let expected = ArrayBlock::from_vec(shape, expected.collect::<Vec<u16>>()).unwrap();
+            assert_reads(&stored, &region, &expected);
+        }
+    }
+}
+
 #[test]
 fn threads_are_counted_from_one() {
     let directory = tempfile::tempdir().unwrap();

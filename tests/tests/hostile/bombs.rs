@@ -149,3 +149,49 @@ fn shards_that_reach_beyond_themselves() {
         }
     }
 }
+
+/// Of larger chunks, each is read by itself.
+#[test]
+fn shards_that_lead_beyond_themselves_to_large_chunks() {
+    let bytes = bytes();
+    let large = |codecs: Value| {
+        let mut metadata = metadata(&json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": [100, 100], "codecs": codecs, "index_codecs": [bytes]
+        }}]));
+        metadata["shape"] = json!([100, 100]);
+        metadata["chunk_grid"]["configuration"]["chunk_shape"] = json!([100, 100]);
+        metadata
+    };
+    let n_bytes = 40_000;
+    let chunk = vec![1; n_bytes + 4];
+    for codecs in [json!([bytes]), json!([bytes, {"name": "crc32c"}])] {
+        for (offset, length) in [
+            (0, 1 << 40),
+            (0, 16),
+            (24, 40_000),
+            (1 << 60, 40_000),
+            (u64::MAX, 40_000),
+            (u64::MAX - 8, 40_000),
+            (24, u64::MAX),
+            (u64::MAX, u64::MAX - 1),
+            (1 << 63, 1 << 63),
+            (0, 0),
+        ] {
+            let index = [u64::to_le_bytes(offset), u64::to_le_bytes(length)].concat();
+            let stored = [&chunk[..n_bytes - 16], &index].concat();
+            let (_directory, path) = array(&large(codecs.clone()), &stored);
+            examine(&path).unwrap_err();
+        }
+        for length in [0, 1, 15] {
+            let (_directory, path) = array(&large(codecs.clone()), &chunk[..length]);
+            examine(&path).unwrap_err();
+        }
+    }
+    for (codec, bomb) in bombs() {
+        let index = [0_u64.to_le_bytes(), (bomb.len() as u64).to_le_bytes()].concat();
+        let metadata = large(json!([bytes, codec]));
+        let (_directory, path) = array(&metadata, &[&bomb[..], &index].concat());
+        let error = examine(&path).unwrap_err().to_string();
+        assert!(error.contains("it must have at most 40000"), "{codec}: {error}");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod compress;
 mod decompress;
+mod shards;
 mod whole;
 
 use std::any::Any;
@@ -18,18 +19,18 @@ use zarrs::array::codec::api::{
     BytesPartialDecoderTraits, PartialDecoderCapability, PartialEncoderCapability,
 };
 use zarrs::array::codec::{
-    BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ShardingCodecConfiguration,
-    ShardingIndexLocation, ZlibCodec, ZstdCodec,
+    BloscCodec, Bz2Codec, Crc32cCodec, GzipCodec, ShardingCodec, ZlibCodec, ZstdCodec,
 };
 use zarrs::array::{
     ArrayBytesRaw, BytesRepresentation, CodecChain, CodecError, CodecOptions,
     RecommendedConcurrency,
 };
-use zarrs::metadata::{Configuration, ConfigurationSerialize};
+use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
 use compress::ZstdEncoder;
 use decompress::{Format, decompress};
+pub(crate) use shards::ShardCodecs;
 use whole::WholeDecoder;
 
 /// The same codecs, for chunks of this shape, guarded; within shards too.
@@ -63,68 +64,6 @@ pub(crate) fn guarded(
     let guard = |codec: &Arc<_>| Guard::new(Arc::clone(codec), most).into_dyn();
     let bytes_to_bytes = codecs.bytes_to_bytes_codecs().iter().map(guard).collect();
     Ok(CodecChain::new(codecs.array_to_array_codecs().to_vec(), array_to_bytes, bytes_to_bytes))
-}
-
-/// What a codec of shards is made of.
-#[derive(Debug)]
-pub(crate) struct ShardCodecs {
-    pub(crate) chunk_shape: Vec<NonZeroU64>,
-    /// Of the chunks.
-    pub(crate) chunks: CodecChain,
-    /// Of the index: two numbers for each chunk.
-    pub(crate) index: CodecChain,
-    /// The shape of the index.
-    pub(crate) index_shape: Vec<NonZeroU64>,
-    pub(crate) index_location: ShardingIndexLocation,
-}
-
-impl ShardCodecs {
-    /// Those of a codec, guarded.
-    pub(crate) fn guarded(
-        sharding: &ShardingCodec,
-        shard_shape: &[NonZeroU64],
-        element_size: usize,
-    ) -> Result<ShardCodecs, BoxError> {
-        let configuration = sharding
-            .configuration_v3(&CodecMetadataOptions::default())
-            .ok_or("the shards have no configuration")?;
-        let ShardingCodecConfiguration::V1(configuration) =
-            ShardingCodecConfiguration::try_from_configuration(configuration)?
-        else {
-            return Err("the configuration of the shards is unknown".into());
-        };
-        let chunk_shape = configuration.chunk_shape;
-        let divides =
-            |(shard, chunk): (&NonZeroU64, &NonZeroU64)| shard.get().is_multiple_of(chunk.get());
-        if chunk_shape.len() != shard_shape.len()
-            || !shard_shape.iter().zip(&chunk_shape).all(divides)
-        {
-            return Err(format!(
-                "the shard shape {shard_shape:?} is not a whole number of chunks of shape \
-                 {chunk_shape:?} along each axis"
-            )
-            .into());
-        }
-        let chunks = CodecChain::from_metadata(&configuration.codecs)?;
-        let index = CodecChain::from_metadata(&configuration.index_codecs)?;
-        let per_axis = shard_shape.iter().zip(&chunk_shape);
-        let mut index_shape: Vec<_> = per_axis
-            .filter_map(|(shard, chunk)| NonZeroU64::new(shard.get() / chunk.get()))
-            .collect();
-        index_shape.extend(NonZeroU64::new(2));
-        Ok(ShardCodecs {
-            chunks: guarded(&chunks, &chunk_shape, element_size)?,
-            index: guarded(&index, &index_shape, size_of::<u64>())?,
-            index_location: configuration.index_location,
-            chunk_shape,
-            index_shape,
-        })
-    }
-
-    fn into_codec(self) -> ShardingCodec {
-        let (chunks, index) = (Arc::new(self.chunks), Arc::new(self.index));
-        ShardingCodec::new(self.chunk_shape, chunks, index, self.index_location)
-    }
 }
 
 /// What others need to add to a chunk at most, however small it is.

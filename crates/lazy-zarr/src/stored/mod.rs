@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
-use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, ChunkGrid, CodecOptions};
+use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use crate::format::dtype_of;
@@ -24,7 +24,7 @@ use crate::guard::guarded;
 use crate::store::CompleteStore;
 use crate::{Error, MetadataSeal, Result, Target};
 pub use defect::{Defect, DefectKind};
-use gather::{Direct, chunks_in_shards};
+use gather::{Direct, InShards};
 use memory::{caught, check_units};
 use open::locate;
 pub(crate) use origin::{Origin, Source};
@@ -74,8 +74,8 @@ pub struct StoredArray {
     origin: Origin,
     /// Where chunks can be read past the codecs.
     direct: Option<Direct>,
-    /// The chunks of shards, where each is read by itself.
-    chunks_in_shards: Option<ChunkGrid>,
+    /// The shards, where each of their chunks is read by itself.
+    in_shards: Option<InShards>,
     n_threads: Option<usize>,
     missing: MissingChunks,
     seal: MetadataSeal,
@@ -197,6 +197,10 @@ impl StoredArray {
             Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
             None => (unit_shape, None),
         };
+        // Of shapes that are too strange, nothing is known.
+        let in_shards = caught(|| Ok::<_, lazy_core::BoxError>(InShards::of(array, dtype, &unit)))
+            .ok()
+            .flatten();
         let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
             .map_err(open)?;
         check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
@@ -204,15 +208,16 @@ impl StoredArray {
             MetadataSeal::Intact => MissingChunks::Error,
             MetadataSeal::Broken | MetadataSeal::Absent => MissingChunks::FillValue,
         };
-        let direct = Direct::of(&array, dtype, &origin);
-        let chunks_in_shards = chunks_in_shards(&array, dtype, &chunk_shape);
+        let codecs = array.codecs();
+        let chunk_codecs = in_shards.as_ref().map_or(&*codecs, InShards::chunk_codecs);
+        let direct = Direct::of(chunk_codecs, dtype, &origin);
         let array = Arc::new(array);
         let stored = StoredArray {
             array,
             store,
             origin,
             direct,
-            chunks_in_shards,
+            in_shards,
             n_threads: None,
             missing,
             seal,

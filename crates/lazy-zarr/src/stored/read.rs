@@ -27,12 +27,12 @@ impl StoredArray {
     /// All that is read of a chunk with a checksum was checked: the whole chunk is read, whatever part of
     /// it lies in the region, as it is when it is compressed. In a shard that is each chunk by itself. Of
     /// an uncompressed chunk without a checksum, the part alone is read, and what lies between its runs of
-    /// bytes where that is less than 32 KiB: ten elements of a chunk of 8 MiB took 0.01 ms without a checksum,
+    /// bytes where that is no more than 16 KiB: ten elements of a chunk of 8 MiB took 0.01 ms without a checksum,
     /// and 0.8 ms with one, on one machine.
     ///
     /// Several [threads](Self::with_reader_threads) do so. Beside the result, each holds one chunk, encoded and
-    /// decoded; or a whole shard, where its chunks have less than 32 KiB. Uncompressed chunks in directories
-    /// are read to where they go, so that at most 8 MiB of one are held.
+    /// decoded; or a whole shard, where its chunks have less than 32 KiB, and else 16 bytes for each chunk of a
+    /// shard. Of uncompressed chunks in directories, which are read to where they go, at most 8 MiB are held.
     ///
     /// # Errors
     ///

@@ -38,12 +38,7 @@ impl<F: FileSystem> FileSystem for Metered<F> {
         Ok(bytes)
     }
 
-    fn read_into(
-        &self,
-        path: &Path,
-        offset: u64,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Result<usize> {
+    fn read_into(&self, path: &Path, offset: u64, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let n_bytes = self.file_system.read_into(path, offset, buffers)?;
         self.read.fetch_add(n_bytes as u64, Ordering::Relaxed);
         Ok(n_bytes)

@@ -1,27 +1,28 @@
 //! Chunks whose files are their elements, as they are in memory: read to where they go.
 
 use std::io::{self, IoSliceMut};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
 use zarrs::array::codec::api::{ArrayToBytesCodecTraits, CodecMetadataOptions, CodecTraits};
 use zarrs::array::codec::{BytesCodec, BytesCodecConfiguration};
-use zarrs::array::{Array, Endianness};
+use zarrs::array::{CodecChain, Endianness};
 use zarrs::metadata::ConfigurationSerialize;
-use zarrs::storage::ReadableStorageTraits;
 
-use super::part::Part;
+use super::part::{Part, Span};
 use super::places::Pieces;
 use crate::FileSystem;
+use crate::overlap::n_elements;
 use crate::store::MISSING;
+use crate::stored::memory::n_bytes;
 use crate::stored::output::LARGE_BYTES;
 use crate::stored::{MissingChunks, Origin, StoredArray};
 
 /// The bytes between two runs that are read with them, since reading them takes no longer than opening the
 /// file once more.
-const GAP: usize = 32 << 10;
+const GAP: usize = 16 << 10;
 
 /// The bytes that are read at once, where that are several runs.
 const MOST_AT_ONCE: usize = 8 << 20;
@@ -34,14 +35,13 @@ pub(in crate::stored) struct Direct {
 }
 
 impl Direct {
-    /// Where the files of an array's chunks lie, when they are the elements.
+    /// Where the files of chunks lie, when what is stored of a chunk are the elements.
     pub(in crate::stored) fn of(
-        array: &Array<dyn ReadableStorageTraits>,
+        codecs: &CodecChain,
         dtype: DType,
         origin: &Origin,
     ) -> Option<Direct> {
         let Origin::Directory { file_system, path, .. } = origin else { return None };
-        let codecs = array.codecs();
         let is_alone =
             codecs.array_to_array_codecs().is_empty() && codecs.bytes_to_bytes_codecs().is_empty();
         (is_alone && is_native(&**codecs.array_to_bytes_codec(), dtype))
@@ -54,13 +54,15 @@ impl Direct {
         &self,
         stored: &StoredArray,
         part: &Part,
-        n_bytes: usize,
+        span: &Span,
     ) -> Result<Option<Bytes>, BoxError> {
         let mut runs = part.runs(stored.dtype);
-        let offset = runs.next().filter(|_| runs.length == n_bytes && n_bytes < LARGE_BYTES);
-        let Some(offset) = offset else { return Ok(None) };
-        let length = n_bytes as u64 + u64::from(part.is_whole());
-        match self.file_system.read(&self.path(stored, part), offset as u64, Some(length)) {
+        let n_bytes = stored.dtype.size() * n_elements(&part.extent);
+        let start = runs.next().filter(|_| runs.length == n_bytes && n_bytes < LARGE_BYTES);
+        let Some(start) = start else { return Ok(None) };
+        check_span(stored, part, span)?;
+        let length = n_bytes + usize::from(is_all(part, span));
+        match self.read_bytes(span, start, length) {
             Ok(bytes) => check_length(bytes.len(), n_bytes).map(|()| Some(bytes)),
             Err(error) => {
                 let fill = fill_instead(stored, error.into())?;
@@ -74,20 +76,19 @@ impl Direct {
         &self,
         stored: &StoredArray,
         part: &Part,
+        span: &Span,
         pieces: &mut Pieces<'_>,
     ) -> Result<(), BoxError> {
-        match self.fill_from(&self.path(stored, part), part, stored.dtype, pieces) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                pieces.repeat(&fill_instead(stored, error)?);
-                Ok(())
-            }
+        check_span(stored, part, span)?;
+        if let Err(error) = self.fill_from(span, part, stored.dtype, pieces) {
+            pieces.repeat(&fill_instead(stored, error)?);
         }
+        Ok(())
     }
 
     fn fill_from(
         &self,
-        path: &Path,
+        span: &Span,
         part: &Part,
         dtype: DType,
         pieces: &mut Pieces<'_>,
@@ -105,14 +106,15 @@ impl Direct {
             if n_more == 0 {
                 let mut slices = pieces.slices(length);
                 let mut more = [0];
-                if part.is_whole() {
+                if is_all(part, span) {
                     slices.push(IoSliceMut::new(&mut more));
                 }
-                check_length(self.file_system.read_into(path, start as u64, &mut slices)?, length)?;
+                let (path, offset) = (self.path(span), span.offset + start as u64);
+                check_length(self.file_system.read_into(&path, offset, &mut slices)?, length)?;
                 pieces.advance(length);
                 continue;
             }
-            let bytes = self.file_system.read(path, start as u64, Some((end - start) as u64))?;
+            let bytes = self.read_bytes(span, start, end - start)?;
             check_length(bytes.len(), end - start)?;
             for run in std::iter::once(start).chain(runs.by_ref().take(n_more)) {
                 pieces.copy(&bytes[run - start..run - start + length]);
@@ -121,8 +123,28 @@ impl Direct {
         Ok(())
     }
 
-    fn path(&self, stored: &StoredArray, part: &Part) -> PathBuf {
-        self.directory.join(stored.array.chunk_key(&part.index).as_str())
+    fn read_bytes(&self, span: &Span, start: usize, length: usize) -> io::Result<Bytes> {
+        self.file_system.read(&self.path(span), span.offset + start as u64, Some(length as u64))
+    }
+
+    fn path(&self, span: &Span) -> PathBuf {
+        self.directory.join(span.key.as_str())
+    }
+}
+
+/// Whether a file has nothing but a part.
+fn is_all(part: &Part, span: &Span) -> bool {
+    part.is_whole() && span.length.is_none()
+}
+
+/// Whether a chunk of a shard has as many bytes as its elements.
+fn check_span(stored: &StoredArray, part: &Part, span: &Span) -> Result<(), BoxError> {
+    let expected = n_bytes(stored.dtype, part.shape.iter().copied());
+    match span.length {
+        Some(actual) if u128::from(actual) != expected => {
+            Err(format!("a chunk of the shard has {actual} bytes instead of {expected}").into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -141,7 +163,7 @@ fn fill_instead(stored: &StoredArray, error: BoxError) -> Result<Vec<u8>, BoxErr
     match (error.downcast_ref().is_some_and(is_missing), stored.missing) {
         (false, _) => Err(error),
         (true, MissingChunks::Error) => Err(MISSING.into()),
-        (true, MissingChunks::FillValue) => Ok(stored.array.fill_value().as_ne_bytes().to_vec()),
+        (true, MissingChunks::FillValue) => Ok(stored.fill_element().to_vec()),
     }
 }
 

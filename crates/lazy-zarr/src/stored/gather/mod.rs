@@ -19,11 +19,11 @@ use super::memory::{announce, caught, n_bytes};
 use super::output::Output;
 use crate::overlap::{copy_bytes, n_elements};
 pub(super) use direct::Direct;
-use part::{Decoded, Part};
+use part::{Decoded, Part, Span};
 use places::{NO_GRID, Pieces, Place, Places};
 use runs::Runs;
+pub(super) use shards::InShards;
 use shards::Shards;
-pub(super) use shards::chunks_in_shards;
 
 /// The bytes of which reading takes about as long as starting a thread that shares the work.
 const BYTES_PER_THREAD: usize = 512 << 10;
@@ -42,31 +42,38 @@ impl StoredArray {
         if n_bytes >= BYTES_PER_THREAD {
             announce(self.unit_bytes().saturating_mul(4));
         }
-        if n_units == 1 {
-            let part = self.part(region, chunks.start())?;
-            let bytes = match &self.direct {
-                Some(direct) => direct.read(self, &part, n_bytes)?,
-                None => Some(self.decoded_part(&part, &Shards::default())?),
-            };
-            if let Some(bytes) = bytes {
-                return Ok(bytes);
-            }
+        let shards = Shards::default();
+        if n_units == 1
+            && let Some(bytes) = self.one_part(&self.part(region, chunks.start())?, &shards)?
+        {
+            return Ok(bytes);
         }
-        let gathering = Gathering {
-            stored: self,
-            region,
-            chunks: &chunks,
-            shape: &shape,
-            shards: Shards::default(),
-        };
+        let gathering = Gathering { stored: self, region, chunks: &chunks, shape: &shape, shards };
         let mut output = Output::zeroed(n_bytes)?;
         gathering.fill(&mut output, self.threads_for(n_units, n_bytes))?;
         Ok(output.into_bytes())
     }
 
+    /// A part by itself, where its bytes are had without a copy.
+    fn one_part(&self, part: &Part, shards: &Shards) -> Result<Option<Bytes>, BoxError> {
+        let Some(span) = self.span(part, shards)? else { return Ok(None) };
+        if let Some(direct) = &self.direct {
+            return direct.read(self, part, &span);
+        }
+        match (part.is_whole(), &self.in_shards) {
+            (true, _) => Ok(self.decoded(part, &span)?.map(|decoded| decoded.bytes)),
+            (false, None) => self.part_of_chunk(part).map(Some),
+            (false, Some(_)) => Ok(None),
+        }
+    }
+
+    fn fill_element(&self) -> &[u8] {
+        self.array.fill_value().as_ne_bytes()
+    }
+
     /// The bytes of what is decoded at once: a chunk or a shard.
     fn unit_bytes(&self) -> u128 {
-        let shards = self.shard_shape.as_ref().filter(|_| self.chunks_in_shards.is_none());
+        let shards = self.shard_shape.as_ref().filter(|_| self.in_shards.is_none());
         n_bytes(self.dtype, shards.unwrap_or(&self.chunk_shape).iter().copied())
     }
 
@@ -143,16 +150,20 @@ impl Gathering<'_> {
 
     fn fill_unit(&self, unit: usize, mut pieces: Pieces<'_>) -> Result<(), BoxError> {
         let part = self.unit(unit)?;
-        match &self.stored.direct {
-            Some(direct) => direct.fill(self.stored, &part, &mut pieces)?,
-            None => {
-                let Decoded { bytes, shape, start } = self.stored.decoded(&part, &self.shards)?;
-                let runs = Runs::new(self.stored.dtype.size(), &shape, &start, &part.extent);
-                let length = runs.length;
-                for offset in runs {
-                    pieces.copy(&bytes[offset..offset + length]);
+        let span = self.stored.span(&part, &self.shards)?;
+        match (&self.stored.direct, &span) {
+            (Some(direct), Some(span)) => direct.fill(self.stored, &part, span, &mut pieces)?,
+            _ => match self.decoded(&part, span)? {
+                None => pieces.repeat(self.stored.fill_element()),
+                Some(Decoded { bytes, shape, start }) => {
+                    let item_size = self.stored.dtype.size();
+                    let runs = Runs::new(item_size, &shape, &start, &part.extent);
+                    let length = runs.length;
+                    for offset in runs {
+                        pieces.copy(&bytes[offset..offset + length]);
+                    }
                 }
-            }
+            },
         }
         if pieces.are_filled() { Ok(()) } else { Err(NO_GRID.into()) }
     }
@@ -160,12 +171,20 @@ impl Gathering<'_> {
     /// Copies a unit into the memory of its band, and says how many bytes that are.
     fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
         let part = self.unit(unit)?;
-        let Decoded { bytes, shape, start } = self.stored.decoded(&part, &self.shards)?;
+        let span = self.stored.span(&part, &self.shards)?;
+        let item_size = self.stored.dtype.size();
+        let Decoded { bytes, shape, start } = match self.decoded(&part, span)? {
+            Some(decoded) => decoded,
+            None => {
+                let bytes = self.stored.fill_element().repeat(n_elements(&part.extent)).into();
+                let start = vec![0; part.extent.len()];
+                Decoded { bytes, shape: part.extent.clone(), start }
+            }
+        };
         let mut band_shape = self.shape.to_vec();
         band_shape[0] = part.extent[0];
         let mut in_band = part.in_region.clone();
         in_band[0] = 0;
-        let item_size = self.stored.dtype.size();
         copy_bytes(
             item_size,
             (&bytes, &shape, &start),
@@ -173,6 +192,10 @@ impl Gathering<'_> {
             &part.extent,
         );
         Ok(item_size * n_elements(&part.extent))
+    }
+
+    fn decoded(&self, part: &Part, span: Option<Span>) -> Result<Option<Decoded>, BoxError> {
+        span.map_or(Ok(None), |span| self.stored.decoded(part, &span))
     }
 
     /// A unit, by its number in C order of those that the region overlaps.

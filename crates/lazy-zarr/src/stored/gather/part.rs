@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
 use zarrs::array::{ArrayBytes, ArraySubset, ChunkGrid};
+use zarrs::storage::byte_range::ByteRange;
+use zarrs::storage::{ReadableStorageTraits, StoreKey};
 
 use super::runs::Runs;
 use super::shards::Shards;
@@ -15,9 +17,7 @@ pub(super) struct Part {
     pub(super) index: Vec<u64>,
     /// The chunk's size along each axis.
     pub(super) shape: Vec<usize>,
-    /// Where the common box begins in the array.
-    pub(super) start: Vec<u64>,
-    /// Where it begins in the chunk.
+    /// Where the common box begins in the chunk.
     pub(super) in_chunk: Vec<usize>,
     /// Where it begins in the region.
     pub(super) in_region: Vec<usize>,
@@ -37,6 +37,14 @@ impl Part {
     pub(super) fn runs(&self, dtype: DType) -> Runs {
         Runs::new(dtype.size(), &self.shape, &self.in_chunk, &self.extent)
     }
+}
+
+/// The bytes that a chunk lies in.
+pub(super) struct Span {
+    pub(super) key: StoreKey,
+    pub(super) offset: u64,
+    /// How many there are, where they are not all of a file.
+    pub(super) length: Option<u64>,
 }
 
 /// Elements of a chunk.
@@ -72,44 +80,56 @@ impl StoredArray {
             shape: as_usize(chunk.shape())?,
             in_chunk: from(chunk.start())?,
             in_region: from(region.start())?,
-            start,
             extent: as_usize(&extent)?,
             is_all,
         })
     }
 
-    /// The elements of a part, out of the whole chunk where most of it is asked for.
+    /// Where a chunk lies; none where a shard says that it is not stored.
+    pub(super) fn span(&self, part: &Part, shards: &Shards) -> Result<Option<Span>, BoxError> {
+        match &self.in_shards {
+            Some(in_shards) => caught(|| shards.span(self, in_shards, part)),
+            None => {
+                let key = self.array.chunk_key(&part.index);
+                Ok(Some(Span { key, offset: 0, length: None }))
+            }
+        }
+    }
+
+    /// The elements of a part, out of the whole chunk where most of it is asked for; none where they are of
+    /// the fill value.
     ///
     /// A shard is decoded whole only where all of it is asked for that lies in the array: damage of its
     /// other chunks is no matter.
-    pub(super) fn decoded(&self, part: &Part, shards: &Shards) -> Result<Decoded, BoxError> {
+    pub(super) fn decoded(&self, part: &Part, span: &Span) -> Result<Option<Decoded>, BoxError> {
         let n_bytes = |sizes: &[usize]| n_bytes(self.dtype, sizes.iter().copied());
         let bytes = n_bytes(&part.shape);
+        let whole =
+            |bytes| Decoded { bytes, shape: part.shape.clone(), start: part.in_chunk.clone() };
+        if let (Some(in_shards), Some(length)) = (&self.in_shards, span.length) {
+            let range = ByteRange::FromStart(span.offset, Some(length));
+            return caught(|| -> Result<_, BoxError> {
+                let encoded = self.array.storage().get_partial(&span.key, range)?;
+                let decoded =
+                    encoded.map(|encoded| in_shards.decode(self, &encoded)).transpose()?;
+                Ok(decoded.map(whole))
+            });
+        }
         let is_most = bytes <= 2 * n_bytes(&part.extent);
         let is_whole = part.is_whole() || (is_most && (part.is_all || self.shard_shape.is_none()));
-        if self.chunks_in_shards.is_some() || !is_whole {
-            let (bytes, shape) = (self.decoded_part(part, shards)?, part.extent.clone());
-            return Ok(Decoded { bytes, start: vec![0; shape.len()], shape });
+        if !is_whole {
+            let (bytes, shape) = (self.part_of_chunk(part)?, part.extent.clone());
+            return Ok(Some(Decoded { bytes, start: vec![0; shape.len()], shape }));
         }
         if !part.is_whole() && !fits_memory(bytes) {
             return Err(format!("it has {bytes} bytes, which memory cannot hold").into());
         }
-        let (shape, start) = (part.shape.clone(), part.in_chunk.clone());
-        Ok(Decoded { bytes: self.whole_chunk(part)?, shape, start })
-    }
-
-    /// A part by itself.
-    pub(super) fn decoded_part(&self, part: &Part, shards: &Shards) -> Result<Bytes, BoxError> {
-        match (&self.chunks_in_shards, part.is_whole()) {
-            (Some(_), _) => shards.read(self, part),
-            (None, true) => self.whole_chunk(part),
-            (None, false) => self.part_of_chunk(part),
-        }
+        self.whole_chunk(part).map(|bytes| Some(whole(bytes)))
     }
 
     /// The grid of the chunks that are read by themselves, or of the shards.
     pub(super) fn grid(&self) -> &ChunkGrid {
-        self.chunks_in_shards.as_ref().unwrap_or(self.array.chunk_grid())
+        self.in_shards.as_ref().map_or(self.array.chunk_grid(), |in_shards| &in_shards.grid)
     }
 
     fn whole_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
@@ -123,7 +143,7 @@ impl StoredArray {
 
     /// What zarrs' partial decoders read: of a shard the chunks that are touched, and of an uncompressed chunk
     /// without a checksum the elements alone.
-    fn part_of_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
+    pub(super) fn part_of_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
         let start = part.in_chunk.iter().map(|&start| start as u64).collect();
         let shape = part.extent.iter().map(|&size| size as u64).collect();
         caught(|| -> Result<_, BoxError> {

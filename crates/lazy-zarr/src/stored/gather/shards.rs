@@ -1,64 +1,149 @@
 //! The chunks of shards, each read by itself.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
-use zarrs::array::codec::api::ArrayPartialDecoderTraits;
-use zarrs::array::{Array, ArrayShardedExt, ArraySubset, ChunkGrid};
+use zarrs::array::codec::ShardingIndexLocation;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::{
+    Array, ArrayShardedExt, BytesRepresentation, ChunkGrid, CodecChain, FillValue, data_type,
+};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 use zarrs::storage::ReadableStorageTraits;
+use zarrs::storage::byte_range::ByteRange;
 
 use super::BYTES_PER_FILE;
-use super::part::Part;
-use crate::stored::memory::{caught, n_bytes};
+use super::part::{Part, Span};
+use crate::guard::ShardCodecs;
+use crate::stored::memory::n_bytes;
 use crate::stored::{StoredArray, one_thread};
 
-/// The grid of the chunks in shards, where they are so large that each is worth a read of its own, and a
-/// shard is nothing but chunks.
-pub(in crate::stored) fn chunks_in_shards(
-    array: &Array<dyn ReadableStorageTraits>,
-    dtype: DType,
-    chunk_shape: &[usize],
-) -> Option<ChunkGrid> {
-    let is_regular = array.chunk_grid().name(ZarrVersion::V3).is_some_and(|name| name == "regular");
-    let is_large = n_bytes(dtype, chunk_shape.iter().copied()) >= BYTES_PER_FILE as u128;
-    (array.is_exclusively_sharded() && is_regular && is_large).then(|| array.subchunk_grid())
+/// What is known of shards whose chunks are read one by one.
+#[derive(Clone, Debug)]
+pub(in crate::stored) struct InShards {
+    /// That of the chunks.
+    pub(super) grid: ChunkGrid,
+    codecs: ShardCodecs,
+    index_bytes: u64,
 }
 
-/// The shards that were begun, whose indices are read once.
-#[derive(Default)]
-pub(super) struct Shards(Mutex<HashMap<Vec<u64>, Arc<dyn ArrayPartialDecoderTraits>>>);
-
-impl Shards {
-    /// The elements of a part of a chunk.
-    pub(super) fn read(&self, stored: &StoredArray, part: &Part) -> Result<Bytes, BoxError> {
-        let array = &stored.array;
-        caught(|| -> Result<_, BoxError> {
-            let shard =
-                array.chunk_grid().chunk_indices(&part.start)?.ok_or("it is in no shard")?;
-            let origin = array.chunk_origin(&shard)?;
-            let start = part.start.iter().zip(&origin).map(|(start, origin)| start - origin);
-            let extent = part.extent.iter().map(|&size| size as u64).collect();
-            let subset = ArraySubset::new_with_start_shape(start.collect(), extent)?;
-            let decoder = self.decoder(array, &shard)?;
-            let decoded = decoder.partial_decode(&subset, &one_thread())?;
-            Ok(decoded.into_owned().into_fixed()?.into_owned().into())
-        })
+impl InShards {
+    /// Of an array whose codecs are not guarded yet, where chunks are so large that each is worth a read of
+    /// its own, and a shard is nothing but chunks.
+    pub(in crate::stored) fn of(
+        array: &Array<dyn ReadableStorageTraits>,
+        dtype: DType,
+        shard_shape: &[NonZeroU64],
+    ) -> Option<InShards> {
+        let grid = array.chunk_grid().name(ZarrVersion::V3);
+        if !array.is_exclusively_sharded() || grid.is_none_or(|name| name != "regular") {
+            return None;
+        }
+        let codecs = array.codecs();
+        let sharding = codecs.array_to_bytes_codec().as_any().downcast_ref()?;
+        let codecs = ShardCodecs::guarded(sharding, shard_shape, dtype.size()).ok()?;
+        let chunk_sizes = codecs.chunk_shape.iter().map(|size| size.get() as usize);
+        if n_bytes(dtype, chunk_sizes) < BYTES_PER_FILE as u128 {
+            return None;
+        }
+        let index = codecs.index.encoded_representation(
+            &codecs.index_shape,
+            &data_type::uint64(),
+            &FillValue::from(u64::MAX),
+        );
+        let Ok(BytesRepresentation::FixedSize(index_bytes)) = index else { return None };
+        Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes })
     }
 
-    fn decoder(
+    /// What chunks are encoded by.
+    pub(in crate::stored) fn chunk_codecs(&self) -> &CodecChain {
+        &self.codecs.chunks
+    }
+
+    /// A whole chunk.
+    pub(super) fn decode(&self, stored: &StoredArray, encoded: &Bytes) -> Result<Bytes, BoxError> {
+        let decoded = self.codecs.chunks.decode(
+            Cow::Borrowed(&**encoded),
+            &self.codecs.chunk_shape,
+            stored.array.data_type(),
+            stored.array.fill_value(),
+            &one_thread(),
+        )?;
+        Ok(match decoded.into_fixed()? {
+            Cow::Owned(bytes) => bytes.into(),
+            Cow::Borrowed(bytes) => encoded.slice_ref(bytes),
+        })
+    }
+}
+
+/// Where the chunks of a shard lie: offset and length of each.
+type Index = Arc<[u8]>;
+
+/// The shards that were begun, whose indices are read once; none of one that is not there.
+#[derive(Default)]
+pub(super) struct Shards(Mutex<HashMap<Vec<u64>, Option<Index>>>);
+
+impl Shards {
+    /// Where a chunk lies; none where it stands for the fill value.
+    pub(super) fn span(
         &self,
-        array: &Array<dyn ReadableStorageTraits>,
-        shard: &[u64],
-    ) -> Result<Arc<dyn ArrayPartialDecoderTraits>, BoxError> {
-        let mut decoders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(decoder) = decoders.get(shard) {
-            return Ok(Arc::clone(decoder));
+        stored: &StoredArray,
+        in_shards: &InShards,
+        part: &Part,
+    ) -> Result<Option<Span>, BoxError> {
+        let chunks_per_shard = in_shards.codecs.index_shape.iter().map(|n| n.get());
+        let (mut shard, mut number) = (Vec::new(), 0);
+        for (index, n) in part.index.iter().zip(chunks_per_shard) {
+            shard.push(index / n);
+            number = number * n as usize + (index % n) as usize;
         }
-        let decoder = array.partial_decoder_opt(shard, &one_thread())?;
-        decoders.insert(shard.to_vec(), Arc::clone(&decoder));
-        Ok(decoder)
+        let Some(index) = self.index(stored, in_shards, &shard)? else { return Ok(None) };
+        let (numbers, _) = index.as_chunks::<8>();
+        let at = |i: usize| numbers.get(i).map(|number| u64::from_ne_bytes(*number));
+        let (Some(offset), Some(length)) = (at(2 * number), at(2 * number + 1)) else {
+            return Err("the index of the shard is too short".into());
+        };
+        if (offset, length) == (u64::MAX, u64::MAX) {
+            return Ok(None);
+        }
+        if offset.checked_add(length).is_none() {
+            return Err("the index of the shard leads beyond it".into());
+        }
+        let key = stored.array.chunk_key(&shard);
+        Ok(Some(Span { key, offset, length: Some(length) }))
+    }
+
+    fn index(
+        &self,
+        stored: &StoredArray,
+        in_shards: &InShards,
+        shard: &[u64],
+    ) -> Result<Option<Index>, BoxError> {
+        let mut indices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = indices.get(shard) {
+            return Ok(index.clone());
+        }
+        let range = match in_shards.codecs.index_location {
+            ShardingIndexLocation::Start => ByteRange::FromStart(0, Some(in_shards.index_bytes)),
+            ShardingIndexLocation::End => ByteRange::Suffix(in_shards.index_bytes),
+        };
+        let key = stored.array.chunk_key(shard);
+        let decode = |encoded: Bytes| -> Result<Index, BoxError> {
+            let decoded = in_shards.codecs.index.decode(
+                Cow::Borrowed(&*encoded),
+                &in_shards.codecs.index_shape,
+                &data_type::uint64(),
+                &FillValue::from(u64::MAX),
+                &one_thread(),
+            )?;
+            Ok(decoded.into_fixed()?.as_ref().into())
+        };
+        let index = stored.array.storage().get_partial(&key, range)?.map(decode).transpose()?;
+        indices.insert(shard.to_vec(), index.clone());
+        Ok(index)
     }
 }
