@@ -225,7 +225,7 @@ fn memory_stays_below_its_bound() {
                 highest = highest.max(peak);
             }
             assert!(
-                bound <= 12 * highest || write.block[0] == 0,
+                bound <= 10 * highest || write.block[0] == 0,
                 "{}: the bound of {bound} bytes is far from the peak of {highest}",
                 write.name
             );
@@ -239,7 +239,7 @@ fn memory_stays_below_its_bound() {
                     peak <= bound + producers_own,
                     "{name}: {peak} bytes, but the bound is {bound}"
                 );
-                assert!(bound <= 12 * peak, "{name}: the bound of {bound} is far from {peak}");
+                assert!(bound <= 10 * peak, "{name}: the bound of {bound} is far from {peak}");
             }
         }
     }

@@ -43,7 +43,7 @@ xflags::xflags! {
             optional --seed seed: u64
         }
         /// How fast arrays are stored and read: by this workspace, by pyDVL, zarr-python, tensorstore, dask
-        /// and numpy.memmap, and by bare loops, in turns. Tables of medians; about an hour for all of it.
+        /// and numpy.memmap, and by bare loops, in turns. Tables of medians; all of it takes long.
         cmd bench {
             /// Only those workloads and encodings that have one of these words, with commas between them, in
             /// their name, such as `factors` or `factors/zstd`. The names are factors, ragged, values,

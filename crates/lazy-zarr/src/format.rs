@@ -140,12 +140,7 @@ impl ChunkCodec {
             self.array.fill_value(),
             &one_thread(),
         );
-        match encoded {
-            Ok(Cow::Owned(bytes)) => Ok(bytes.into()),
-            // What is stored as it is is shared.
-            Ok(Cow::Borrowed(bytes)) => Ok(data.slice_ref(bytes)),
-            Err(error) => Err(failed(error.into())),
-        }
+        encoded.map(|bytes| shared(bytes, data)).map_err(|error| failed(error.into()))
     }
 
     /// As zarrs does it by itself.
@@ -167,10 +162,15 @@ impl ChunkCodec {
             self.array.fill_value(),
             &one_thread(),
         )?;
-        match decoded.into_fixed()? {
-            Cow::Owned(bytes) => Ok(bytes.into()),
-            Cow::Borrowed(bytes) => Ok(stored.slice_ref(bytes)),
-        }
+        Ok(shared(decoded.into_fixed()?, stored))
+    }
+}
+
+/// What became of bytes, in their own memory where it is a part of them.
+pub(crate) fn shared(became: Cow<'_, [u8]>, bytes: &Bytes) -> Bytes {
+    match became {
+        Cow::Owned(became) => became.into(),
+        Cow::Borrowed(became) => bytes.slice_ref(became),
     }
 }
 

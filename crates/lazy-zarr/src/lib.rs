@@ -68,6 +68,7 @@ mod sink;
 mod store;
 mod stored;
 mod target;
+mod threads;
 mod to_zarr;
 mod trace;
 mod unfinished;

@@ -1,7 +1,6 @@
 //! Codecs of arrays that may be anybody's: what they allocate is bounded, what they decode was checked,
 //! and checksums are added and taken away without a copy.
 
-mod compress;
 mod decompress;
 mod shards;
 mod whole;
@@ -28,7 +27,6 @@ use zarrs::array::{
 use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
-use compress::ZstdEncoder;
 use decompress::{Format, decompress};
 pub(crate) use shards::ShardCodecs;
 use whole::WholeDecoder;
@@ -75,8 +73,6 @@ const MARGIN: u64 = 64 << 10;
 struct Guard {
     codec: Arc<dyn BytesToBytesCodecTraits>,
     method: Method,
-    /// What encodes in the codec's place.
-    zstd: Option<ZstdEncoder>,
     /// The bytes that come out at most, whatever is estimated.
     most: u64,
 }
@@ -111,8 +107,7 @@ impl Guard {
         } else {
             Method::Plain
         };
-        let zstd = codec.as_any().downcast_ref::<ZstdCodec>().and_then(ZstdEncoder::of);
-        Arc::new(Guard { codec, method, zstd, most })
+        Arc::new(Guard { codec, method, most })
     }
 
     /// The bytes that the decoded chunk has at most.
@@ -175,9 +170,8 @@ impl BytesToBytesCodecTraits for Guard {
         decoded: ArrayBytesRaw<'a>,
         options: &CodecOptions,
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        match (self.method, &self.zstd) {
-            (Method::Checksum, _) => Ok(with_checksum(decoded)),
-            (_, Some(zstd)) => Ok(Cow::Owned(zstd.encode(&decoded)?)),
+        match self.method {
+            Method::Checksum => Ok(with_checksum(decoded)),
             _ => self.codec.encode(decoded, options),
         }
     }

@@ -90,14 +90,14 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     // A band can span several rows of units, in each of which its last block cuts a column of them.
     let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
-    // One that is encoded per thread, those that wait, and one that waits for room to wait; each of them a
-    // unit, or a part of a block on its way into one.
-    let in_flight = write.n_threads + n_waiting(write.n_threads) + 1;
-    let lent = in_flight.saturating_mul(n_bytes(write.dtype, write.block_shape));
+    // One that is encoded per thread, and those that wait, are units, or parts of blocks on their way into
+    // one. Beside them one waits for room to wait: a unit, or a part of the block that was just made.
+    let handed_over = write.n_threads + n_waiting(write.n_threads);
+    let lent = handed_over.saturating_mul(n_bytes(write.dtype, write.block_shape));
     let open = units_per_row.saturating_add(spanned);
     let encoding = encoding(write, layout, unit).saturating_add(SLACK);
     let writing = open
-        .saturating_add(in_flight)
+        .saturating_add(handed_over + 1)
         .saturating_mul(unit.saturating_add(CHUNK_OVERHEAD))
         .saturating_add(encoding.saturating_mul(write.n_threads))
         .saturating_add(lent)

@@ -9,7 +9,7 @@ use zarrs::array::ArraySubset;
 
 use super::memory::{caught, fits_memory, n_bytes};
 use super::{Defect, StoredArray};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 impl StoredArray {
     /// Reads the whole array.
@@ -50,7 +50,7 @@ impl StoredArray {
         if !fits {
             return Err(Error::Region { region: region.to_vec(), shape: self.shape.clone() });
         }
-        self.check_threads()?;
+        threads::check("the number of reader threads", self.n_threads)?;
         let shape: Vec<_> = region.iter().map(Range::len).collect();
         if shape.contains(&0) {
             return Ok(ArrayBlock::new(self.dtype, shape, bytes::Bytes::new())?);
@@ -81,17 +81,6 @@ impl StoredArray {
             (_, Err(error)) => return Err(error),
         };
         ArrayBlock::new(self.dtype, shape, bytes).map_err(|error| failed(error.into()))
-    }
-
-    fn check_threads(&self) -> Result<()> {
-        match self.n_threads {
-            Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
-                setting: "the number of reader threads",
-                value: i64::try_from(n_threads).unwrap_or(i64::MAX),
-                range: "between 1 and 1024",
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// The first chunk of a region that cannot be read, and why.

@@ -1,7 +1,6 @@
 //! Every chunk of an array, checked.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -9,6 +8,7 @@ use std::thread;
 use super::memory::n_bytes;
 use super::{Defect, StoredArray};
 use crate::Result;
+use crate::threads::cores;
 
 /// The defects of a stored array, in C order of its chunks: what [`StoredArray::verify`] gives.
 ///
@@ -99,7 +99,7 @@ impl StoredArray {
     /// ```
     #[must_use]
     pub fn verify(&self) -> Verify<'_> {
-        let n_threads = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let n_threads = cores() as u64;
         let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
         let unit_bytes = n_bytes(self.dtype, unit_shape.iter().copied()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);

@@ -18,6 +18,7 @@ use super::StoredArray;
 use super::memory::{announce, caught, n_bytes};
 use super::output::Output;
 use crate::overlap::{copy_bytes, n_elements};
+use crate::threads;
 pub(super) use direct::Direct;
 use part::{Decoded, Part, Span};
 use places::{NO_GRID, Pieces, Place, Places};
@@ -82,7 +83,7 @@ impl StoredArray {
         match n_units.min(work / BYTES_PER_THREAD) {
             0 | 1 => 1,
             // How many cores there are is not asked for unless it matters, which takes a while by itself.
-            most => most.min(self.n_threads.unwrap_or_else(cores)),
+            most => most.min(self.n_threads.unwrap_or_else(threads::cores)),
         }
     }
 }
@@ -207,8 +208,4 @@ impl Gathering<'_> {
         }
         self.stored.part(self.region, &index)
     }
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }

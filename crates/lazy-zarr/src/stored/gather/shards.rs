@@ -18,6 +18,7 @@ use zarrs::storage::byte_range::ByteRange;
 
 use super::BYTES_PER_FILE;
 use super::part::{Part, Span};
+use crate::format::shared;
 use crate::guard::ShardCodecs;
 use crate::stored::memory::n_bytes;
 use crate::stored::{StoredArray, one_thread};
@@ -73,10 +74,7 @@ impl InShards {
             stored.array.fill_value(),
             &one_thread(),
         )?;
-        Ok(match decoded.into_fixed()? {
-            Cow::Owned(bytes) => bytes.into(),
-            Cow::Borrowed(bytes) => encoded.slice_ref(bytes),
-        })
+        Ok(shared(decoded.into_fixed()?, encoded))
     }
 }
 
