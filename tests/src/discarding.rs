@@ -1,6 +1,6 @@
 //! A file system that keeps no chunks.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 
 use lazy_chunks::zarr::{FileSystem, LocalFileSystem};
@@ -18,6 +18,13 @@ impl FileSystem for DiscardingFileSystem {
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         match path.file_name().is_some_and(|name| name == "zarr.json") {
             true => LocalFileSystem.write(path, bytes),
+            false => Ok(()),
+        }
+    }
+
+    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        match path.file_name().is_some_and(|name| name == "zarr.json") {
+            true => LocalFileSystem.write_slices(path, slices),
             false => Ok(()),
         }
     }

@@ -14,95 +14,133 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// How an array of float32 is cut, and a sink for it.
 struct Write {
     name: &'static str,
+    /// Of the first block, and of no larger ones.
     block: [usize; 2],
+    /// Whether there are smaller ones among them.
+    is_ragged: bool,
     width: usize,
     sink: fn(ZarrSink) -> ZarrSink,
 }
 
-const WRITES: [Write; 14] = [
+const WRITES: [Write; 17] = [
     Write {
         name: "blocks as chunks",
         block: [64, 512],
+        is_ragged: false,
         width: 512,
         sink: |sink| sink.with_chunk_shape([64, 512]),
     },
     Write {
         name: "blocks across chunks",
         block: [50, 512],
+        is_ragged: false,
         width: 512,
         sink: |sink| sink.with_chunk_shape([64, 200]),
     },
     Write {
         name: "large blocks",
         block: [512, 512],
+        is_ragged: false,
         width: 512,
         sink: |sink| sink.with_chunk_shape([16, 512]),
     },
     Write {
         name: "tiny blocks",
         block: [4, 8],
+        is_ragged: false,
         width: 512,
         sink: |sink| sink.with_chunk_shape([64, 512]),
     },
     Write {
         name: "nested, misaligned",
         block: [50, 30],
+        is_ragged: false,
         width: 600,
         sink: |sink| sink.with_chunk_shape([64, 128]),
     },
     Write {
         name: "nested, high bands",
         block: [300, 30],
+        is_ragged: false,
         width: 600,
         sink: |sink| sink.with_chunk_shape([64, 128]),
     },
     Write {
         name: "one wide chunk",
         block: [50, 30],
+        is_ragged: false,
         width: 600,
         sink: |sink| sink.with_chunk_shape([64, 1000]),
     },
     Write {
         name: "single elements",
         block: [1, 1],
+        is_ragged: false,
         width: 10,
         sink: |sink| sink.with_chunk_bytes(100_000),
     },
     Write {
         name: "no rows, mostly",
         block: [0, 10],
+        is_ragged: false,
         width: 10,
         sink: |sink| sink.with_chunk_bytes(100_000),
     },
     Write {
         name: "automatic",
         block: [10, 10],
+        is_ragged: false,
         width: 1000,
         sink: |sink| sink.with_chunk_bytes(100_000),
     },
     Write {
         name: "sharded",
         block: [50, 512],
+        is_ragged: false,
         width: 512,
         sink: |sink| sink.with_chunk_shape([16, 64]).with_shard_shape([64, 256]),
     },
     Write {
         name: "sharded, one chunk each",
         block: [50, 30],
+        is_ragged: false,
         width: 600,
         sink: |sink| sink.with_chunk_shape([64, 128]).with_shard_bytes(1),
     },
     Write {
         name: "sharded, automatic",
         block: [10, 10],
+        is_ragged: false,
         width: 1000,
         sink: |sink| sink.with_chunk_bytes(10_000).with_shard_bytes(200_000),
     },
     Write {
         name: "automatic, large",
         block: [300, 500],
+        is_ragged: false,
         width: 500,
         sink: |sink| sink.with_chunk_bytes(100_000),
+    },
+    Write {
+        name: "ragged, across chunks",
+        block: [90, 512],
+        is_ragged: true,
+        width: 512,
+        sink: |sink| sink.with_chunk_shape([64, 512]),
+    },
+    Write {
+        name: "ragged, across narrow chunks",
+        block: [100, 512],
+        is_ragged: true,
+        width: 512,
+        sink: |sink| sink.with_chunk_shape([64, 200]),
+    },
+    Write {
+        name: "nested, ragged",
+        block: [60, 140],
+        is_ragged: true,
+        width: 600,
+        sink: |sink| sink.with_chunk_shape([64, 128]),
     },
 ];
 
@@ -138,13 +176,31 @@ impl Write {
     fn sizes(&self, n_rows: usize) -> (BlockSizes, BlockSizes) {
         let rows = match self.block[0] {
             0 => BlockSizes::from(vec![0; n_rows]),
-            size => BlockSizes::uniform(n_rows, size),
+            size => self.cut_up(n_rows, size),
         };
         // A nested band begins with a block that has no columns.
         let mut columns = vec![0; usize::from(self.cut() == Cut::RowsAndColumns)];
-        let sizes = BlockSizes::uniform(self.width, self.block[1]);
+        let sizes = match self.cut() {
+            Cut::Rows => BlockSizes::uniform(self.width, self.width),
+            Cut::RowsAndColumns => self.cut_up(self.width, self.block[1]),
+        };
         columns.extend((0..sizes.n_blocks()).map(|j| sizes.size(j)));
         (rows, BlockSizes::from(columns))
+    }
+
+    /// An axis cut into blocks of this size, or of smaller ones among them.
+    fn cut_up(&self, total: usize, size: usize) -> BlockSizes {
+        if !self.is_ragged {
+            return BlockSizes::uniform(total, size);
+        }
+        let mut left = total;
+        let sizes = [size, size - 1, 1, size, 2, size / 2, size].into_iter().cycle();
+        let sizes = sizes.map_while(|size| {
+            let size = size.min(left);
+            left -= size;
+            (size > 0).then_some(size)
+        });
+        BlockSizes::from(sizes.collect::<Vec<_>>())
     }
 
     /// The peak of memory above what there was before, for an array of so many rows.

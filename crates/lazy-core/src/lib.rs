@@ -84,7 +84,7 @@ pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
 pub use reduce::{Reducer, Statistic};
-pub use region::copy_region;
+pub use region::{CommonRuns, copy_region};
 pub use sequence::{
     Indexed, IndexedKind, Kind, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed, Streamed,
 };

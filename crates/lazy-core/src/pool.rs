@@ -62,7 +62,7 @@ impl<A: Element> BlockPool<A> {
             return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected: None, actual: 0 });
         };
         let n_elements = n_bytes / size_of::<A>();
-        let mut elements = lock(&self.free).pop().unwrap_or_default();
+        let mut elements = take(&mut lock(&self.free), n_elements);
         if elements.len() < n_elements {
             // What is there is of no use; and zeros come from the system, which clears pages anyway.
             drop(elements);
@@ -76,6 +76,17 @@ impl<A: Element> BlockPool<A> {
     pub fn n_free(&self) -> usize {
         lock(&self.free).len()
     }
+}
+
+/// The smallest memory that so many elements fit into, else the largest of what is too small; of equals the one
+/// that was used last, which a cache may still have.
+fn take<A>(free: &mut Vec<Vec<A>>, n_elements: usize) -> Vec<A> {
+    let rank = |elements: &Vec<A>| match elements.len() {
+        len if len >= n_elements => (0, len),
+        len => (1, usize::MAX - len),
+    };
+    let best = (0..free.len()).rev().min_by_key(|&i| rank(&free[i]));
+    best.map(|best| free.remove(best)).unwrap_or_default()
 }
 
 fn lock<A>(free: &Free<A>) -> std::sync::MutexGuard<'_, Vec<Vec<A>>> {

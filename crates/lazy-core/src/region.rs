@@ -30,72 +30,114 @@ pub fn copy_region<E: Copy>(
     target_start: &[usize],
     extent: &[usize],
 ) {
-    let n_axes = extent.len();
-    assert!(
-        [source_shape, source_start, target_shape, target_start]
-            .iter()
-            .all(|slice| slice.len() == n_axes)
-    );
-    for axis in 0..n_axes {
-        assert!(source_start[axis] + extent[axis] <= source_shape[axis]);
-        assert!(target_start[axis] + extent[axis] <= target_shape[axis]);
-    }
-    if extent.contains(&0) {
-        return;
-    }
+    let runs = CommonRuns::new((source_shape, source_start), (target_shape, target_start), extent);
     assert_eq!(source.len(), source_shape.iter().product::<usize>());
     assert_eq!(target.len(), target_shape.iter().product::<usize>());
-
-    // Axes from `run_axis` on are copied as one run: all but the first of them are whole in both.
-    let whole =
-        |axis: usize| extent[axis] == source_shape[axis] && extent[axis] == target_shape[axis];
-    let mut run_axis = n_axes;
-    let mut run = 1;
-    while run_axis > 0 {
-        run_axis -= 1;
-        run *= extent[run_axis];
-        if !whole(run_axis) {
-            break;
-        }
-    }
-
-    let source_strides = strides(source_shape);
-    let target_strides = strides(target_shape);
-    let dot = |start: &[usize], strides: &[usize]| -> usize {
-        start.iter().zip(strides).map(|(i, stride)| i * stride).sum()
-    };
-    let mut from = dot(source_start, &source_strides);
-    let mut to = dot(target_start, &target_strides);
-    let mut index = vec![0; run_axis];
-    loop {
-        target[to..to + run].copy_from_slice(&source[from..from + run]);
-        // Counts up the outer axes like an odometer.
-        let mut axis = run_axis;
-        loop {
-            if axis == 0 {
-                return;
-            }
-            axis -= 1;
-            index[axis] += 1;
-            from += source_strides[axis];
-            to += target_strides[axis];
-            if index[axis] < extent[axis] {
-                break;
-            }
-            index[axis] = 0;
-            from -= extent[axis] * source_strides[axis];
-            to -= extent[axis] * target_strides[axis];
-        }
+    let length = runs.length();
+    for (from, to) in runs {
+        target[to..to + length].copy_from_slice(&source[from..from + length]);
     }
 }
 
-/// The distance in elements between neighbours along each axis of a dense C-order array.
-fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
+/// The runs of a box of elements that lies in two dense C-order arrays: stretches without a gap in either, as
+/// long as can be, and all of one length.
+///
+/// The iterator gives where each run begins, in elements from the beginning of the one array and of the
+/// other; in C order. An empty box has no runs.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::CommonRuns;
+///
+/// // Two rows of two elements, in a 2 × 3 array and in a 2 × 4 array.
+/// let runs = CommonRuns::new((&[2, 3], &[0, 1]), (&[2, 4], &[0, 2]), &[2, 2]);
+/// assert_eq!(runs.length(), 2);
+/// assert_eq!(runs.collect::<Vec<_>>(), [(1, 2), (4, 6)]);
+///
+/// // Whole rows of both are one run.
+/// let runs = CommonRuns::new((&[5, 3], &[1, 0]), (&[2, 3], &[0, 0]), &[2, 3]);
+/// assert_eq!(runs.length(), 6);
+/// assert_eq!(runs.collect::<Vec<_>>(), [(3, 0)]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct CommonRuns {
+    length: usize,
+    next: Option<(usize, usize)>,
+    /// The axes outside of the runs, the last one first.
+    outer: Vec<OuterAxis>,
+}
+
+#[derive(Clone, Debug)]
+struct OuterAxis {
+    /// The size of the box.
+    extent: usize,
+    /// The elements from one index to the next, in both arrays.
+    strides: (usize, usize),
+    /// The index of the next run.
+    at: usize,
+}
+
+impl CommonRuns {
+    /// Of a box of `extent` elements per axis. Each array is given by its shape, and where the box begins
+    /// in it.
+    ///
+    /// # Panics
+    ///
+    /// When the box does not lie within both arrays, or one of the slices has another length.
+    #[must_use]
+    pub fn new(one: (&[usize], &[usize]), other: (&[usize], &[usize]), extent: &[usize]) -> Self {
+        let n_axes = extent.len();
+        for (shape, start) in [one, other] {
+            assert!(shape.len() == n_axes && start.len() == n_axes);
+            for axis in 0..n_axes {
+                assert!(start[axis] + extent[axis] <= shape[axis]);
+            }
+        }
+        let is_empty = extent.contains(&0);
+        let (mut length, mut strides, mut first) = (1, (1, 1), (0, 0));
+        let mut outer = Vec::new();
+        for axis in (0..n_axes).rev() {
+            // All that lies within is one run, as long as the box is whole there, in both.
+            match length == strides.0 && length == strides.1 {
+                true => length *= extent[axis],
+                false => outer.push(OuterAxis { extent: extent[axis], strides, at: 0 }),
+            }
+            first.0 += one.1[axis] * strides.0;
+            first.1 += other.1[axis] * strides.1;
+            strides = (strides.0 * one.0[axis], strides.1 * other.0[axis]);
+        }
+        CommonRuns { length, next: (!is_empty).then_some(first), outer }
     }
-    strides
+
+    /// The elements of each run.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Iterator for CommonRuns {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let current = self.next?;
+        // Counts up like an odometer.
+        let mut next = current;
+        for axis in &mut self.outer {
+            axis.at += 1;
+            next = (next.0 + axis.strides.0, next.1 + axis.strides.1);
+            if axis.at < axis.extent {
+                self.next = Some(next);
+                return Some(current);
+            }
+            next.0 -= axis.extent * axis.strides.0;
+            next.1 -= axis.extent * axis.strides.1;
+            axis.at = 0;
+        }
+        self.next = None;
+        Some(current)
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +182,24 @@ mod tests {
                 &mut target, &target_shape, &target_start, &extent,
             );
             prop_assert_eq!(target, expected.into_raw_vec_and_offset().0);
+        }
+
+        #[test]
+        fn runs_are_as_long_as_can_be(axes in boxes()) {
+            let column = |i: usize| axes.iter().map(|axis| axis[i]).collect::<Vec<_>>();
+            let (source_shape, target_shape, extent) = (column(0), column(1), column(2));
+            let runs = CommonRuns::new(
+                (&source_shape, &column(3)), (&target_shape, &column(4)), &extent,
+            );
+            let length = runs.length();
+            let places: Vec<_> = runs.collect();
+            let n_elements = extent.iter().product::<usize>();
+            prop_assert_eq!(places.len() * length, n_elements);
+            let is_longest = places.windows(2).all(|pair| {
+                let distance = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
+                distance.0 >= length && distance.1 >= length && distance != (length, length)
+            });
+            prop_assert!(is_longest, "{:?} of {} elements", places, length);
         }
     }
 

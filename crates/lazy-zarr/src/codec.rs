@@ -287,11 +287,13 @@ impl Codec {
         n_bytes.saturating_add(growth).saturating_add(256)
     }
 
-    /// What a thread allocates to encode a chunk, beside the chunk.
+    /// What a thread allocates to encode a chunk, beside its elements.
     pub(crate) fn encoding_bytes(self, n_bytes: usize, checksum: Checksum) -> usize {
         let encoded = self.encoded_bytes(n_bytes);
         let compressing = match self {
-            Codec::None => 0,
+            // They are stored as they are, where that is what little-endian is.
+            Codec::None if cfg!(target_endian = "little") => return 0,
+            Codec::None => encoded,
             Codec::Zstd { .. } | Codec::Blosc { .. } => encoded,
             // The buffer doubles as it fills, which moves it; and the compressor's own state.
             Codec::Gzip { .. } => encoded.saturating_mul(3).saturating_add(512 << 10),

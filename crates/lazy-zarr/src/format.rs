@@ -1,23 +1,16 @@
 //! Zarr's words for ours: data types, fill values and metadata.
 
 use std::borrow::Cow;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use half::{bf16, f16};
-use lazy_core::{BoxError, DType, Element};
+use lazy_core::{DType, Element};
 use zarrs::array::codec::BytesCodec;
-use zarrs::array::codec::api::ArrayToBytesCodecTraits;
-use zarrs::array::{
-    Array, ArrayBuilder, ArrayBytes, ArrayMetadataV3, CodecChain, CodecOptions, DataType,
-    FillValue, data_type,
-};
+use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type};
 use zarrs::plugin::ExtensionName;
 
-use crate::guard::guarded;
-use crate::layout::{self, Layout};
-use crate::shard::ShardEncoder;
+use crate::layout::Layout;
 use crate::{Checksum, Codec, Error, Result};
 
 /// One element, for the elements of a chunk that lie outside of the array.
@@ -63,7 +56,7 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {
+    pub(crate) fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {
         let mut builder = ArrayBuilder::new(
             as_u64(shape),
             as_u64(self.layout.unit_shape()),
@@ -89,80 +82,6 @@ impl Format {
         self.builder(shape)?
             .build_metadata()
             .map_err(|error| Error::Metadata { source: error.into() })
-    }
-
-    pub(crate) fn chunk_codec(&self) -> Result<ChunkCodec> {
-        // Keys and encoding do not depend on the shape, which need not be known yet.
-        let array = self
-            .builder(&vec![0; self.layout.chunk_shape.len()])?
-            .build(Arc::new(()), "/")
-            .map_err(|error| Error::Metadata { source: error.into() })?;
-        let unit_shape = self.layout.unit_shape().iter();
-        let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
-        let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
-        let codecs = guarded(&array.codecs(), &unit_shape, self.dtype.size())
-            .map_err(|source| Error::Metadata { source })?;
-        let chunk_bytes = layout::n_bytes(self.dtype, &self.layout.chunk_shape);
-        let encoded_bytes = self.codec.encoded_bytes(chunk_bytes);
-        let shards = ShardEncoder::new(&array.codecs(), &unit_shape, &self.fill, encoded_bytes)
-            .map_err(|source| Error::Metadata { source })?;
-        Ok(ChunkCodec { array, codecs, unit_shape, shards })
-    }
-}
-
-/// Names, encodes and decodes the chunks of an array.
-#[derive(Debug)]
-pub(crate) struct ChunkCodec {
-    array: Array<()>,
-    codecs: CodecChain,
-    unit_shape: Vec<NonZeroU64>,
-    /// What encodes, where there are shards.
-    shards: Option<ShardEncoder>,
-}
-
-impl ChunkCodec {
-    /// The key of a chunk, relative to the array.
-    pub(crate) fn key(&self, chunk: &[usize]) -> String {
-        self.array.chunk_key(&as_u64(chunk)).to_string()
-    }
-
-    /// The bytes to be stored for a whole chunk's native-endian bytes in C order, or for a whole shard's:
-    /// chunk after chunk.
-    pub(crate) fn encode(&self, chunk: &[usize], data: &Bytes) -> Result<Bytes> {
-        let failed = |source| Error::Encode { chunk: chunk.to_vec(), source };
-        if let Some(shards) = &self.shards {
-            return shards.encode(data).map_err(failed);
-        }
-        let encoded = self.codecs.encode(
-            ArrayBytes::new_flen(&**data),
-            &self.unit_shape,
-            self.array.data_type(),
-            self.array.fill_value(),
-            &one_thread(),
-        );
-        encoded.map(|bytes| shared(bytes, data)).map_err(|error| failed(error.into()))
-    }
-
-    /// As zarrs does it by itself.
-    #[cfg(test)]
-    pub(crate) fn encode_by_zarrs(&self, data: &[u8]) -> Vec<u8> {
-        let (data_type, fill_value) = (self.array.data_type(), self.array.fill_value());
-        let data = ArrayBytes::new_flen(data);
-        let codecs = self.array.codecs();
-        let encoded = codecs.encode(data, &self.unit_shape, data_type, fill_value, &one_thread());
-        encoded.expect("zarrs encodes everything").into_owned()
-    }
-
-    /// A whole chunk's native-endian bytes in C order, of what was stored for it.
-    pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
-        let decoded = self.codecs.decode(
-            Cow::Borrowed(&**stored),
-            &self.unit_shape,
-            self.array.data_type(),
-            self.array.fill_value(),
-            &one_thread(),
-        )?;
-        Ok(shared(decoded.into_fixed()?, stored))
     }
 }
 

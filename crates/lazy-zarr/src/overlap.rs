@@ -1,12 +1,10 @@
 //! What blocks and chunks have in common.
 
-use lazy_core::{BlockPosition, copy_region};
+use lazy_core::{BlockPosition, CommonRuns, copy_region};
 
 /// A box of array elements that one block and one chunk have in common.
 #[derive(Debug)]
 pub(crate) struct Overlap {
-    /// The chunk's index along each axis.
-    pub(crate) chunk: Vec<usize>,
     /// Where the box begins in the block.
     pub(crate) in_block: Vec<usize>,
     /// Where it begins in the chunk.
@@ -16,29 +14,37 @@ pub(crate) struct Overlap {
 }
 
 impl Overlap {
-    /// Of a chunk, and a block of this shape at `origin`.
+    /// Of the chunk with this index, and a block of this shape at `origin`, which overlaps it.
     pub(crate) fn new(
-        chunk: Vec<usize>,
+        chunk: &[usize],
         origin: &[usize],
         shape: &[usize],
         chunk_shape: &[usize],
     ) -> Overlap {
-        let n_axes = shape.len();
+        let start: Vec<_> = chunk.iter().zip(chunk_shape).map(|(i, size)| i * size).collect();
+        let overlap = Overlap::of_boxes((origin, shape), (&start, chunk_shape));
+        overlap.expect("the chunk is one of the block's")
+    }
+
+    /// Of two boxes, each given by where it begins and by its shape; none when they have nothing in common.
+    pub(crate) fn of_boxes(
+        block: (&[usize], &[usize]),
+        chunk: (&[usize], &[usize]),
+    ) -> Option<Overlap> {
+        let n_axes = block.0.len();
         let mut overlap = Overlap {
-            chunk,
             in_block: vec![0; n_axes],
             in_chunk: vec![0; n_axes],
             extent: vec![0; n_axes],
         };
         for axis in 0..n_axes {
-            let chunk_start = overlap.chunk[axis] * chunk_shape[axis];
-            let start = chunk_start.max(origin[axis]);
-            let end = (chunk_start + chunk_shape[axis]).min(origin[axis] + shape[axis]);
-            overlap.in_block[axis] = start - origin[axis];
-            overlap.in_chunk[axis] = start - chunk_start;
-            overlap.extent[axis] = end - start;
+            let start = block.0[axis].max(chunk.0[axis]);
+            let end = (block.0[axis] + block.1[axis]).min(chunk.0[axis] + chunk.1[axis]);
+            overlap.in_block[axis] = start - block.0[axis];
+            overlap.in_chunk[axis] = start - chunk.0[axis];
+            overlap.extent[axis] = end.checked_sub(start).filter(|size| *size > 0)?;
         }
-        overlap
+        Some(overlap)
     }
 }
 
@@ -87,8 +93,6 @@ pub(crate) fn copy_bytes(
     (target, target_shape, target_start): (&mut [u8], &[usize], &[usize]),
     extent: &[usize],
 ) {
-    // The bytes of an element are the elements of one more axis.
-    let with = |sizes: &[usize], last: usize| [sizes, &[last]].concat();
     copy_region(
         source,
         &with(source_shape, item_size),
@@ -98,4 +102,23 @@ pub(crate) fn copy_bytes(
         &with(target_start, 0),
         &with(extent, item_size),
     );
+}
+
+/// The runs of a box as [`CommonRuns`] has them, in bytes.
+pub(crate) fn runs_of_bytes(
+    item_size: usize,
+    (one_shape, one_start): (&[usize], &[usize]),
+    (other_shape, other_start): (&[usize], &[usize]),
+    extent: &[usize],
+) -> CommonRuns {
+    CommonRuns::new(
+        (&with(one_shape, item_size), &with(one_start, 0)),
+        (&with(other_shape, item_size), &with(other_start, 0)),
+        &with(extent, item_size),
+    )
+}
+
+/// The bytes of an element are the elements of one more axis.
+fn with(sizes: &[usize], last: usize) -> Vec<usize> {
+    [sizes, &[last]].concat()
 }

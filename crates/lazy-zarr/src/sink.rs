@@ -20,8 +20,10 @@ use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, T
 /// pass; [`ToZarr::to_zarr`](crate::ToZarr::to_zarr) computes it alone. Its result is the array it
 /// stored.
 ///
-/// Blocks of any sizes become whole chunks of one shape, each encoded and written once, on threads
-/// beside the producer's. The target is checked before the first block is computed, and the array
+/// Blocks of any sizes become whole chunks of one shape, each encoded and written once, on
+/// [several threads](Self::with_writer_threads). A chunk that has parts of several blocks holds on to these until it
+/// is written, so that they are copied once at most, and not at all where nothing is compressed and their rows are
+/// long. The target is checked before the first block is computed, and the array
 /// appears there when it is complete; a write that fails leaves the target as it was
 /// ([`Existing`] says where that cannot be had).
 ///
@@ -102,7 +104,7 @@ impl ZarrSink {
     /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
     /// [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers, 0 and false
     /// otherwise; no dimension names and no attributes but `provenance`; as many writer threads as
-    /// there are cores; an error when there is an array at the target.
+    /// there are cores, but at least two; an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink {
             target: target.into(),
@@ -262,9 +264,13 @@ impl ZarrSink {
         self
     }
 
-    /// The number of threads that assemble, encode and write chunks: from 1 to 1024, and by default as many
-    /// as there are cores. The bytes that are stored do not depend on it. Another number is
+    /// The number of threads that encode and write chunks: from 1 to 1024, and by default as many as there
+    /// are cores, but at least 2. The bytes that are stored do not depend on it. Another number is
     /// [`Error::Setting`] when the sink is used.
+    ///
+    /// The thread that evaluates the sequence is one of them: it writes a chunk itself when the others have
+    /// enough to do. With 1, it writes all chunks; a producer that waits for a device keeps a second thread
+    /// busy.
     #[must_use]
     pub fn with_writer_threads(self, n_threads: usize) -> ZarrSink {
         ZarrSink { n_threads: Some(n_threads), ..self }
@@ -380,11 +386,15 @@ impl ZarrSink {
     /// made and what the compressor allocates for itself.
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
-    /// any axis, and the first block has that shape. For a matrix in blocks no higher than chunks, it is
-    /// about a row of chunks, three chunks, and for each writer thread three chunks and one and a half blocks:
-    /// two chunks where nothing is compressed, more for gzip and checksums. Automatic chunks take two more and
-    /// a block, until they are settled;
-    /// where there are shards, they count instead of chunks. It does not depend on the number of rows.
+    /// any axis, and the first block has that shape. For a matrix it is about
+    ///
+    /// - the blocks that a row of chunks has parts of, and the row of chunks where there are several;
+    /// - the blocks that a chunk has parts of, for each writer thread, and for half as many chunks that wait;
+    /// - and a chunk for each writer thread, three where it is compressed, more with gzip.
+    ///
+    /// Blocks count whole, and as if they reached beyond the chunk at both ends. Automatic chunks take two more
+    /// chunks and a block, until they are settled; where there are shards, they count instead of chunks. It
+    /// does not depend on the number of rows.
     ///
     /// A write that [goes on](Self::with_resume) with an earlier one takes as much again for the chunks that
     /// are read back, and 256 KiB for the journal; above the bound come 50 bytes for each chunk that is
@@ -402,7 +412,7 @@ impl ZarrSink {
     ///
     /// let sink = ZarrSink::new("array.zarr").with_chunk_shape([256, 8192]).with_writer_threads(2);
     /// let bytes = sink.memory_bound(Cut::Rows, DType::Float32, &[8192], &[100, 8192])?;
-    /// assert_eq!(bytes >> 20, 97); // eleven chunks of 8 MiB, and three blocks of 3 MiB
+    /// assert_eq!(bytes >> 20, 109); // thirteen chunks of 8 MiB; 77 MiB where nothing is compressed
     /// # Ok::<(), lazy_zarr::Error>(())
     /// ```
     ///
@@ -434,7 +444,7 @@ impl ZarrSink {
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.n_threads.unwrap_or_else(threads::cores)
+        self.n_threads.unwrap_or_else(|| threads::cores().max(2))
     }
 
     /// Checks what can be said without an array.

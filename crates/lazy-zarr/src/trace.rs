@@ -62,7 +62,7 @@ impl ChunkClock<'_> {
         trace!(
             parent: &self.trace.span,
             chunk = ?chunk.index,
-            bytes = chunk.data.len(),
+            bytes = chunk.n_bytes(),
             stored_bytes,
             encode_seconds = self.encoding.as_secs_f64(),
             write_seconds = (start.elapsed() - self.encoding).as_secs_f64(),

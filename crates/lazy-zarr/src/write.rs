@@ -7,10 +7,12 @@ use lazy_core::{
     ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType, Watching,
 };
 
-use crate::assembler::{Assembler, Output, Task};
+use crate::assembler::{Assembler, Output, Unit};
 use crate::destination::{self, Destination};
+use crate::encode::UnitCodec;
 use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
+use crate::memory::announce;
 use crate::provenance::{self, Provenance};
 use crate::resume::{self, Resumption};
 use crate::trace::Trace;
@@ -218,6 +220,8 @@ impl Write {
             n_rows,
         })?;
         self.trace.settled(&layout);
+        let unit_bytes = layout::n_bytes(row_type.dtype, layout.unit_shape());
+        announce((unit_bytes as u128).saturating_mul(4));
         let format = Box::new(sink.format(row_type.dtype, layout));
         if let Some(resumption) = &self.resumption {
             let mut row_shape = row_type.shape.clone();
@@ -230,7 +234,7 @@ impl Write {
             Assembler::new(&format.layout, row_shape(seen.width), format.fill.clone());
         let mut writer = Writer::start(
             sink.threads(),
-            format.chunk_codec()?,
+            UnitCodec::new(&format)?,
             &self.destination,
             &self.trace,
             self.resumption.is_some(),
@@ -287,8 +291,8 @@ struct Units<'w> {
 }
 
 impl Output for Units<'_> {
-    fn take(&mut self, task: Task) -> Result<()> {
-        self.writer.put(task)
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.writer.put(unit)
     }
 
     fn is_stored(&mut self, unit: &[usize]) -> bool {

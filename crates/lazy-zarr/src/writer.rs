@@ -1,8 +1,8 @@
-//! Threads that put chunks together, encode them, and put them where they belong.
+//! Threads that encode chunks and put them where they belong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -10,24 +10,34 @@ use lazy_core::panic_message;
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 
-use crate::assembler::Task;
+use crate::assembler::Unit;
 use crate::destination::Destination;
-use crate::format::ChunkCodec;
+use crate::encode::UnitCodec;
 use crate::layout::n_waiting;
 use crate::trace::Trace;
 use crate::{Error, Result};
 
-/// Assembles, encodes and writes chunks on several threads behind one bounded queue.
+/// Encodes and writes chunks on several threads: those behind a bounded queue and, while that is full, the one
+/// that hands the chunks over. So nobody waits as long as there is something to do, and a chunk is written by
+/// the thread that has just made its last block, if no other is free.
 ///
 /// After a failure nothing more is written; the first error is what [`put`](Self::put) or
 /// [`finish`](Self::finish) returns. The threads have ended when the writer is dropped.
 pub(crate) struct Writer {
     /// None once no more chunks come.
-    queue: Option<SyncSender<Task>>,
+    queue: Option<SyncSender<Unit>>,
     threads: Vec<JoinHandle<()>>,
-    outcome: Arc<Outcome>,
+    work: Arc<Work>,
     /// Whether chunks that wait are worth writing when the write ends early.
     keeps_chunks: bool,
+}
+
+/// What is done with each chunk, on any thread.
+struct Work {
+    codec: UnitCodec,
+    destination: Arc<dyn Destination>,
+    trace: Trace,
+    outcome: Outcome,
 }
 
 /// What has been written, and the first error until it is taken.
@@ -69,29 +79,31 @@ impl Outcome {
 }
 
 impl Writer {
+    /// With so many threads, that of the caller among them.
     pub(crate) fn start(
         n_threads: usize,
-        codec: ChunkCodec,
+        codec: UnitCodec,
         destination: &Arc<dyn Destination>,
         trace: &Trace,
         keeps_chunks: bool,
     ) -> Result<Writer> {
-        let (queue, tasks) = sync_channel(n_waiting(n_threads));
-        let tasks = Arc::new(Mutex::new(tasks));
-        let codec = Arc::new(codec);
-        let outcome = Arc::new(Outcome::default());
-        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), outcome, keeps_chunks };
-        for _ in 0..n_threads {
-            let (tasks, codec) = (Arc::clone(&tasks), Arc::clone(&codec));
-            let (outcome, destination) = (Arc::clone(&writer.outcome), Arc::clone(destination));
-            let (trace, dispatch) = (trace.clone(), get_default(Dispatch::clone));
+        let (queue, units) = sync_channel(n_waiting(n_threads));
+        let units = Arc::new(Mutex::new(units));
+        let work = Arc::new(Work {
+            codec,
+            destination: Arc::clone(destination),
+            trace: trace.clone(),
+            outcome: Outcome::default(),
+        });
+        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), work, keeps_chunks };
+        for _ in 1..n_threads {
+            let (units, work) = (Arc::clone(&units), Arc::clone(&writer.work));
+            let dispatch = get_default(Dispatch::clone);
             let thread = thread::Builder::new()
                 .name("lazy-zarr writer".to_owned())
                 .spawn(move || {
                     // A subscriber of the evaluating thread alone hears of the chunks as well.
-                    with_default(&dispatch, || {
-                        work(&tasks, &codec, &*destination, &outcome, &trace);
-                    });
+                    with_default(&dispatch, || work.work_off(&units));
                 })
                 .map_err(|source| Error::Thread { source })?;
             writer.threads.push(thread);
@@ -102,22 +114,25 @@ impl Writer {
     /// The chunks and the bytes that have been written so far.
     pub(crate) fn written(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (load(&self.outcome.n_chunks), load(&self.outcome.n_bytes))
+        (load(&self.work.outcome.n_chunks), load(&self.work.outcome.n_bytes))
     }
 
     /// Counts a chunk that was there already.
     pub(crate) fn count_kept(&self, stored_bytes: u64) {
-        self.outcome.n_bytes.fetch_add(stored_bytes, Ordering::Relaxed);
-        self.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
+        self.work.outcome.n_bytes.fetch_add(stored_bytes, Ordering::Relaxed);
+        self.work.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hands over a chunk, or a part of one, waiting while the queue is full.
-    pub(crate) fn put(&mut self, task: Task) -> Result<()> {
+    /// Takes a chunk, and returns when it waits for another thread, or is written.
+    pub(crate) fn put(&mut self, unit: Unit) -> Result<()> {
         let queue = self.queue.as_ref().expect("no chunk comes after the last one");
-        if !self.outcome.stopped() && queue.send(task).is_ok() {
-            return Ok(());
+        if !self.work.outcome.stopped()
+            && let Err(TrySendError::Full(unit) | TrySendError::Disconnected(unit)) =
+                queue.try_send(unit)
+        {
+            self.work.write(&unit);
         }
-        self.finish()
+        if self.work.outcome.stopped() { self.finish() } else { Ok(()) }
     }
 
     /// Waits until all chunks are written.
@@ -126,7 +141,7 @@ impl Writer {
         for thread in self.threads.drain(..) {
             thread.join().expect("a writer's thread catches its panics");
         }
-        match self.outcome.take_error() {
+        match self.work.outcome.take_error() {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -136,49 +151,46 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.keeps_chunks {
-            self.outcome.stop(None);
+            self.work.outcome.stop(None);
         }
         // An error here would hide the one that ended the write.
         let _ = self.finish();
     }
 }
 
-fn work(
-    tasks: &Mutex<Receiver<Task>>,
-    codec: &ChunkCodec,
-    destination: &dyn Destination,
-    outcome: &Outcome,
-    trace: &Trace,
-) {
-    loop {
-        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(task) = task else { return };
-        if outcome.stopped() {
-            // The queue is emptied, so that nobody waits for room in it.
-            continue;
+impl Work {
+    /// Writes what comes out of a queue until no more does.
+    fn work_off(&self, units: &Mutex<Receiver<Unit>>) {
+        loop {
+            let unit = units.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(unit) = unit else { return };
+            // Once it is over the queue is emptied, so that nobody waits for room in it.
+            if !self.outcome.stopped() {
+                self.write(&unit);
+            }
         }
-        // Where a panic comes up, the chunk is not known before its parts are together.
-        let mut chunk = Vec::new();
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            let Some(unit) = task.unit() else { return Ok(()) };
-            chunk.clone_from(&unit.index);
-            let mut clock = trace.chunk();
-            let bytes = codec.encode(&unit.index, &unit.data)?;
-            clock.encoded();
-            let n_bytes = bytes.len();
-            destination.put(&codec.key(&unit.index), bytes)?;
-            clock.written(&unit, n_bytes);
-            outcome.n_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
-            outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        }));
-        match written {
+    }
+
+    fn write(&self, unit: &Unit) {
+        match catch_unwind(AssertUnwindSafe(|| self.try_to_write(unit))) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => outcome.stop(Some(error)),
-            Err(payload) => outcome.stop(Some(Error::WriterPanicked {
-                chunk,
+            Ok(Err(error)) => self.outcome.stop(Some(error)),
+            Err(payload) => self.outcome.stop(Some(Error::WriterPanicked {
+                chunk: unit.index.clone(),
                 message: panic_message(&*payload).to_owned(),
             })),
         }
+    }
+
+    fn try_to_write(&self, unit: &Unit) -> Result<()> {
+        let mut clock = self.trace.chunk();
+        let encoded = self.codec.encode(unit)?;
+        clock.encoded();
+        let n_bytes = encoded.n_bytes();
+        self.destination.put(&self.codec.key(&unit.index), encoded)?;
+        clock.written(unit, n_bytes);
+        self.outcome.n_bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
+        self.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }

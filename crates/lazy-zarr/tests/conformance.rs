@@ -1,7 +1,7 @@
 //! The suite for file systems, on this crate's own one and on broken ones.
 
 use std::ffi::OsString;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -61,6 +61,12 @@ enum Broken {
     MakesParents,
     /// The last byte is lost.
     WritesShort,
+    /// Of several slices, the first is written.
+    WritesOneSlice,
+    /// Directories are made for files of slices.
+    MakesParentsOfSlices,
+    /// A file that exists is overwritten by slices.
+    OverwritesWithSlices,
     /// Directories are told apart by their paths.
     IdentifiesPaths,
     /// A file is written anew instead of being added to.
@@ -230,6 +236,18 @@ impl FileSystem for Broken {
         }
     }
 
+    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        match self {
+            WritesOneSlice => LocalFileSystem.write_slices(path, &slices[..slices.len().min(1)]),
+            MakesParentsOfSlices => {
+                LocalFileSystem.create_directories(path.parent().unwrap())?;
+                LocalFileSystem.write_slices(path, slices)
+            }
+            OverwritesWithSlices if path.is_file() => std::fs::write(path, b""),
+            _ => LocalFileSystem.write_slices(path, slices),
+        }
+    }
+
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         match self {
             Truncates => std::fs::write(path, bytes),
@@ -339,6 +357,14 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     let not_found = ["read_into::of_nothing_is_not_found", "read_into::below_a_file_is_not_found"];
     assert_eq!(failing(FillsWithoutKind), not_found);
     assert_eq!(failing(FillsFromDirectories), ["read_into::of_a_directory_fails"]);
+    let slices = [
+        "write_slices::one_after_the_other",
+        "write_slices::without_a_directory_is_not_found",
+        "write_slices::leaves_what_is_there_as_it_was",
+    ];
+    assert_eq!(failing(WritesOneSlice), slices[..1]);
+    assert_eq!(failing(MakesParentsOfSlices), slices[1..2]);
+    assert_eq!(failing(OverwritesWithSlices), slices[2..]);
     assert_eq!(failing(SizesDirectories), ["size::of_a_directory_fails"]);
     let exists = ["create_directory::where_something_lies_already_exists"];
     assert_eq!(failing(MakesAgain), exists);

@@ -1,6 +1,6 @@
 //! Cutting blocks of any sizes into whole chunks, and whole shards where there are shards.
 
-mod frame;
+mod chunk;
 mod unit;
 
 use std::collections::BTreeMap;
@@ -11,13 +11,16 @@ use lazy_core::{ArrayBlock, BlockPool, BlockPosition};
 
 use crate::Result;
 use crate::format::FillElement;
-use crate::layout::Layout;
+use crate::layout::{LEAST_LENT, Layout, most_waiting_rows};
 use crate::overlap::{Overlap, chunk_after, first_chunk, n_elements, origin};
-use frame::Frame;
-use unit::SharedUnit;
-pub(crate) use unit::{Task, Unit};
+pub(crate) use chunk::Chunk;
+pub(crate) use unit::Unit;
+use unit::{Contents, Frame, Part};
 
-/// Takes blocks in order and hands each unit out once, as soon as all its parts are on their way.
+/// Takes blocks in order and hands each unit out once, as soon as it has its last part.
+///
+/// A unit does not copy its parts: it holds on to the blocks, and whoever encodes it takes the elements from
+/// there. Small parts, and those that would keep much more memory than their unit, are copied.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     frame: Arc<Frame>,
@@ -26,29 +29,24 @@ pub(crate) struct Assembler {
     row_shape: Vec<Option<usize>>,
     /// Units that wait for parts, by index.
     open: BTreeMap<Vec<usize>, OpenUnit>,
-    /// The memory of units, which comes back when they have been written.
+    /// The memory of units of which parts are copied, which comes back when they have been written.
     memory: BlockPool<u8>,
 }
 
 #[derive(Debug)]
 struct OpenUnit {
-    unit: Arc<SharedUnit>,
-    /// The elements that are there or on their way.
+    contents: Contents,
     n_filled: usize,
 }
 
 /// Where units go.
 pub(crate) trait Output {
-    /// Takes a task over, waiting while there is no room for it.
-    fn take(&mut self, task: Task) -> Result<()>;
+    /// Takes a unit over, waiting while there is no room for it.
+    fn take(&mut self, unit: Unit) -> Result<()>;
 
-    /// Whether a unit is stored already. It is asked for once, when all its parts are on their way.
+    /// Whether a unit is stored already. It is asked for once, when all its parts are there.
     fn is_stored(&mut self, unit: &[usize]) -> bool;
 }
-
-/// Parts of fewer bytes are copied where they come up: handing them over would take longer. The arrays of this
-/// module's tests are small.
-const LEAST_PIECE: usize = if cfg!(test) { 16 } else { 32 << 10 };
 
 impl Assembler {
     /// `row_shape` is the array's shape without axis 0, as far as it is known.
@@ -77,11 +75,11 @@ impl Assembler {
         whole.into_iter().try_for_each(|index| {
             let unit = self.open.remove(&index).expect("the index was found there");
             let extent = self.valid_extent(&index);
-            close(&index, &unit, extent, output)
+            self.hand_out(index, unit.contents, extent, output)
         })
     }
 
-    /// Hands out the parts of a block, and the units of which it has the last.
+    /// Takes the parts of a block, and hands out the units of which it has the last.
     pub(crate) fn push(
         &mut self,
         at: BlockPosition,
@@ -91,25 +89,13 @@ impl Assembler {
         if block.n_elements() == 0 {
             return Ok(());
         }
-        let (origin, shape) = (origin(at, block.shape().len()), block.shape());
-        let unit_shape = &self.frame.unit_shape;
-        if shape == unit_shape
-            && self.frame.chunks_are_in_order()
-            && origin.iter().zip(shape).all(|(start, size)| start.is_multiple_of(*size))
-        {
-            // The block is the unit.
-            let index = first_chunk(&origin, unit_shape);
-            return match output.is_stored(&index) {
-                true => Ok(()),
-                false => output.take(Task::Put(Unit { index, data: block.data().clone() })),
-            };
-        }
         let frame = Arc::clone(&self.frame);
-        let mut next = Some(first_chunk(&origin, &frame.chunk_shape));
-        while let Some(chunk) = next {
-            next = chunk_after(&chunk, &origin, shape, &frame.chunk_shape);
-            let overlap = Overlap::new(chunk, &origin, shape, &frame.chunk_shape);
-            self.add(overlap, block, output)?;
+        let (origin, shape) = (origin(at, block.shape().len()), block.shape());
+        let mut next = Some(first_chunk(&origin, &frame.unit_shape));
+        while let Some(unit) = next {
+            next = chunk_after(&unit, &origin, shape, &frame.unit_shape);
+            let overlap = Overlap::new(&unit, &origin, shape, &frame.unit_shape);
+            self.add(unit, overlap, block, output)?;
         }
         Ok(())
     }
@@ -120,34 +106,73 @@ impl Assembler {
             let mut extent = self.valid_extent(&index);
             extent[0] = extent[0].min(n_rows - index[0] * self.frame.unit_shape[0]);
             debug_assert_eq!(unit.n_filled, n_elements(&extent));
-            close(&index, &unit, extent, output)?;
+            self.hand_out(index, unit.contents, extent, output)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, overlap: Overlap, block: &ArrayBlock, output: &mut dyn Output) -> Result<()> {
-        let index = self.frame.unit_of(&overlap.chunk);
+    fn add(
+        &mut self,
+        index: Vec<usize>,
+        overlap: Overlap,
+        block: &ArrayBlock,
+        output: &mut dyn Output,
+    ) -> Result<()> {
         let valid = self.valid_extent(&index);
-        let open = match self.open.entry(index.clone()) {
-            Entry::Occupied(open) => open.into_mut(),
+        let n_valid = n_elements(&valid);
+        let n_new = n_elements(&overlap.extent);
+        let is_lent = self.is_lent(block, &overlap);
+        if is_lent && self.memory.n_free() > 0 {
+            // What is held on to takes its place.
+            self.memory = BlockPool::new();
+        }
+        let part = Part::new(block, overlap);
+        let add = |contents: &mut Contents| contents.add(part, is_lent, &self.frame, &self.memory);
+        let (index, contents) = match self.open.entry(index) {
             Entry::Vacant(place) => {
-                let data = self.memory.buffer([self.frame.unit_bytes()])?;
-                let unit = SharedUnit::new(index.clone(), &self.frame, data);
-                place.insert(OpenUnit { unit, n_filled: 0 })
+                let mut contents = Contents::Lent(Vec::new());
+                add(&mut contents)?;
+                if n_new < n_valid {
+                    place.insert(OpenUnit { contents, n_filled: n_new });
+                    return Ok(());
+                }
+                (place.into_key(), contents)
+            }
+            Entry::Occupied(mut open) => {
+                let unit = open.get_mut();
+                add(&mut unit.contents)?;
+                unit.n_filled += n_new;
+                if unit.n_filled < n_valid {
+                    return Ok(());
+                }
+                let (index, unit) = open.remove_entry();
+                (index, unit.contents)
             }
         };
-        let n_elements_of_piece = n_elements(&overlap.extent);
-        open.n_filled += n_elements_of_piece;
-        if n_elements_of_piece * block.dtype().size() < LEAST_PIECE {
-            open.unit.add(block, &overlap);
-        } else {
-            output.take(Task::Copy(open.unit.piece(block, overlap)))?;
+        self.hand_out(index, contents, valid, output)
+    }
+
+    /// Whether a unit holds on to a block for a part of it.
+    fn is_lent(&self, block: &ArrayBlock, overlap: &Overlap) -> bool {
+        let unit_rows = self.frame.unit_shape[0];
+        let waits_for_rows = overlap.in_chunk[0] + overlap.extent[0] < unit_rows;
+        let is_band = self.row_shape.first().is_none_or(|width| *width == Some(block.shape()[1]));
+        n_elements(&overlap.extent) * block.dtype().size() >= LEAST_LENT
+            && (!waits_for_rows || block.shape()[0] <= most_waiting_rows(unit_rows, is_band))
+    }
+
+    /// Hands a unit out of which all parts are there, unless it is stored already.
+    fn hand_out(
+        &self,
+        index: Vec<usize>,
+        contents: Contents,
+        extent: Vec<usize>,
+        output: &mut dyn Output,
+    ) -> Result<()> {
+        match output.is_stored(&index) {
+            true => Ok(()),
+            false => output.take(Unit::new(index, &self.frame, extent, contents)),
         }
-        if open.n_filled < n_elements(&valid) {
-            return Ok(());
-        }
-        let open = self.open.remove(&index).expect("the unit was just filled");
-        close(&index, &open, valid, output)
     }
 
     /// The box of a unit that lies within the array, as far as its end is known: all rows, and all
@@ -161,23 +186,6 @@ impl Assembler {
             }
         }
         extent
-    }
-}
-
-/// Hands a unit out for which no more parts come, unless it is stored already.
-fn close(
-    index: &[usize],
-    open: &OpenUnit,
-    extent: Vec<usize>,
-    output: &mut dyn Output,
-) -> Result<()> {
-    if output.is_stored(index) {
-        return Ok(());
-    }
-    match open.unit.close(extent) {
-        Some(unit) => output.take(Task::Put(unit)),
-        // The thread that copies its last piece goes on with it.
-        None => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-use lazy_core::{DType, Location};
+use lazy_core::Location;
 use ndarray::{ArrayD, Slice};
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ impl Cutting {
             Layout { chunk_shape: self.chunk_shape.clone(), shard_shape: Some(self.unit_shape()) };
         let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
         let mut most_open = 0;
-        let mut output = Collected { units: Vec::new(), late: Vec::new() };
+        let mut output = Collected(Vec::new());
         let mut row = 0;
         for (i, &n_rows) in self.rows.iter().enumerate() {
             let mut column = 0;
@@ -85,37 +85,31 @@ impl Cutting {
         }
         assembler.finish(row, &mut output).unwrap();
         assert!(assembler.open.is_empty());
-        output.copy_late();
-        (output.units, most_open)
+        (output.0, most_open)
     }
 }
 
-/// The units; tasks are done when they come or, every other one, in the end.
-struct Collected {
-    units: Vec<Unit>,
-    late: Vec<Task>,
-}
-
-impl Collected {
-    fn copy_late(&mut self) {
-        // In another order than they came in.
-        self.units.extend(self.late.drain(..).rev().filter_map(Task::unit));
-    }
-}
+struct Collected(Vec<Unit>);
 
 impl Output for Collected {
-    fn take(&mut self, task: Task) -> Result<()> {
-        if (self.units.len() + self.late.len()).is_multiple_of(2) {
-            self.units.extend(task.unit());
-        } else {
-            self.late.push(task);
-        }
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.0.push(unit);
         Ok(())
     }
 
     fn is_stored(&mut self, _: &[usize]) -> bool {
         false
     }
+}
+
+/// The elements of a chunk, copied together; and checked against its slices, where it has them.
+fn elements(chunk: &Chunk<'_>) -> Vec<u16> {
+    let mut bytes = vec![1; chunk.n_bytes()];
+    chunk.gather(&mut bytes);
+    if let Some(slices) = chunk.slices(0) {
+        assert_eq!(slices.concat(), bytes);
+    }
+    bytes.as_chunks::<2>().0.iter().map(|element| u16::from_ne_bytes(*element)).collect()
 }
 
 /// The elements of a chunk, cut out of the array by ndarray and padded.
@@ -149,17 +143,17 @@ proptest! {
         let emitted: Vec<_> = units.iter().map(|unit| unit.index.clone()).collect();
         prop_assert_eq!(emitted, indices(&grid));
         for unit in units {
-            let n_elements = unit_shape.iter().product::<usize>();
-            let block = ArrayBlock::new(DType::UInt16, [n_elements], unit.data).unwrap();
-            let expected: Vec<_> = indices(&cutting.chunks_along)
-                .into_iter()
-                .flat_map(|in_unit| {
-                    let along = unit.index.iter().zip(&cutting.chunks_along).zip(&in_unit);
-                    let chunk: Vec<_> = along.map(|((unit, n), i)| unit * n + i).collect();
-                    expected_chunk(&array, &cutting.chunk_shape, &chunk)
-                })
-                .collect();
-            prop_assert_eq!(block.as_slice::<u16>().unwrap(), expected);
+            let of_unit = unit.chunks().zip(indices(&cutting.chunks_along));
+            for (chunk, in_unit) in of_unit {
+                let along = unit.index.iter().zip(&cutting.chunks_along).zip(&in_unit);
+                let index: Vec<_> = along.map(|((unit, n), i)| unit * n + i).collect();
+                let expected = expected_chunk(&array, &cutting.chunk_shape, &index);
+                prop_assert_eq!(elements(&chunk), expected);
+                let starts = index.iter().zip(&cutting.chunk_shape).map(|(i, size)| i * size);
+                let is_outside = starts.zip(array.shape()).any(|(start, size)| start >= *size);
+                prop_assert_eq!(chunk.is_outside(), is_outside);
+            }
+            prop_assert_eq!(unit.chunks().count(), cutting.chunks_along.iter().product::<usize>());
         }
 
         // What the memory bound counts on.
@@ -170,22 +164,34 @@ proptest! {
     }
 
     #[test]
-    fn a_block_that_is_a_unit_is_not_copied(
-        chunk_shape in prop::collection::vec(1..4usize, 1..4),
-        chunks_along in prop::collection::vec(1..4usize, 3),
+    fn large_parts_are_not_copied(
+        chunk_shape in prop::collection::vec(4..7usize, 2..4),
+        rows in prop::collection::vec(2..5usize, 1..4),
     ) {
-        let unit_shape: Vec<_> = chunk_shape.iter().zip(&chunks_along).map(|(c, n)| c * n).collect();
-        let n_elements = unit_shape.iter().product::<usize>();
-        let elements: Vec<_> = (0..n_elements as u16).collect();
-        let block = ArrayBlock::from_vec(unit_shape.clone(), elements.clone()).unwrap();
-        let row_shape = unit_shape[1..].iter().copied().map(Some).collect();
-        let layout = Layout { chunk_shape, shard_shape: Some(unit_shape) };
+        let mut shape = chunk_shape.clone();
+        shape[0] = rows.iter().sum();
+        let row_shape = shape[1..].iter().copied().map(Some).collect();
+        let layout = Layout { chunk_shape: shape.clone(), shard_shape: None };
         let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
-        let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-        let mut output = Collected { units: Vec::new(), late: Vec::new() };
-        assembler.push(at, &block, &mut output).unwrap();
-        // Where its chunks, one after the other, are what it is.
-        let unit = &output.units[0].data;
-        prop_assert_eq!(unit.as_ptr() == block.data().as_ptr(), unit == block.data());
+        let mut output = Collected(Vec::new());
+        let (mut row, mut expected) = (0, Vec::new());
+        let blocks: Vec<_> = rows.iter().enumerate().map(|(i, &n_rows)| {
+            shape[0] = n_rows;
+            let elements = vec![i as u16; shape.iter().product()];
+            ArrayBlock::from_vec(shape.clone(), elements).unwrap()
+        }).collect();
+        for (i, block) in blocks.iter().enumerate() {
+            let at = BlockPosition { location: Location::Block(i), row, column: 0 };
+            assembler.push(at, block, &mut output).unwrap();
+            row += block.shape()[0];
+            expected.push((block.data().as_ptr(), block.data().len()));
+        }
+        prop_assert_eq!(output.0.len(), 1);
+        let chunk = output.0[0].chunks().next().unwrap();
+        let slices = chunk.slices(LEAST_LENT).unwrap();
+        let slices: Vec<_> = slices.iter().map(|slice| (slice.as_ptr(), slice.len())).collect();
+        prop_assert_eq!(slices, expected);
+        // Shorter ones are not worth it.
+        prop_assert_eq!(chunk.slices(chunk.n_bytes()).is_some(), rows.len() == 1);
     }
 }

@@ -1,130 +1,142 @@
-//! A unit of what is written, whose parts several threads copy into it.
+//! A whole unit of what is written, and the chunks in it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use lazy_core::{ArrayBlock, BlockBuffer};
+use lazy_core::{ArrayBlock, BlockBuffer, BlockPool};
 
-use super::frame::Frame;
-use crate::overlap::{Overlap, copy_bytes};
+use super::chunk::Chunk;
+use crate::format::FillElement;
+use crate::layout::Layout;
+use crate::overlap::{Overlap, chunk_after, copy_bytes, n_elements};
 
-/// A whole unit of what is written: a chunk, or a shard where there are shards; padded with the fill value
-/// where it lies outside of the array.
+/// What all units of an array have in common.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) unit_shape: Vec<usize>,
+    pub(super) chunk_shape: Vec<usize>,
+    pub(super) fill: FillElement,
+}
+
+impl Frame {
+    pub(super) fn new(layout: &Layout, fill: FillElement) -> Frame {
+        let (unit_shape, chunk_shape) = (layout.unit_shape().to_vec(), layout.chunk_shape.clone());
+        Frame { unit_shape, chunk_shape, fill }
+    }
+
+    pub(super) fn item_size(&self) -> usize {
+        self.fill.bytes.len()
+    }
+
+    pub(super) fn unit_bytes(&self) -> usize {
+        n_elements(&self.unit_shape) * self.item_size()
+    }
+}
+
+/// A box of elements of a unit, and where they are.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The native-endian bytes of an array in C order, such as a block.
+    pub(super) data: Bytes,
+    pub(super) shape: Vec<usize>,
+    /// Where the box is in that array, and in the unit.
+    pub(super) overlap: Overlap,
+}
+
+/// What there is of a unit so far.
+#[derive(Debug)]
+pub(super) enum Contents {
+    /// The blocks themselves, which live as long as the unit does.
+    Lent(Vec<Part>),
+    /// The unit's own memory, to which its parts are copied.
+    Copied(BlockBuffer<u8>),
+}
+
+impl Contents {
+    /// Takes a part, which is copied unless it is lent, and unless others were.
+    pub(super) fn add(
+        &mut self,
+        part: Part,
+        is_lent: bool,
+        frame: &Frame,
+        memory: &BlockPool<u8>,
+    ) -> lazy_core::Result<()> {
+        if let Contents::Lent(parts) = self {
+            if is_lent {
+                parts.push(part);
+                return Ok(());
+            }
+            let mut data = memory.buffer([frame.unit_bytes()])?;
+            parts.iter().for_each(|part| part.copy(&mut data, frame));
+            *self = Contents::Copied(data);
+        }
+        if let Contents::Copied(data) = self {
+            part.copy(data, frame);
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    pub(super) fn new(block: &ArrayBlock, overlap: Overlap) -> Part {
+        Part { data: block.data().clone(), shape: block.shape().to_vec(), overlap }
+    }
+
+    /// Copies it to where it is in its unit.
+    fn copy(&self, unit: &mut [u8], frame: &Frame) {
+        copy_bytes(
+            frame.item_size(),
+            (&self.data, &self.shape, &self.overlap.in_block),
+            (unit, &frame.unit_shape, &self.overlap.in_chunk),
+            &self.overlap.extent,
+        );
+    }
+}
+
+/// A whole unit of what is written: a chunk, or a shard where there are shards. What of it lies outside of
+/// the array is the fill value.
 #[derive(Debug)]
 pub(crate) struct Unit {
     /// The index along each axis, among units.
     pub(crate) index: Vec<usize>,
-    /// The elements' native-endian bytes: chunk after chunk, each in C order.
-    pub(crate) data: Bytes,
-}
-
-/// What is left to do for a unit, on any thread.
-#[derive(Debug)]
-pub(crate) enum Task {
-    /// It is whole.
-    Put(Unit),
-    /// A part of a block goes into it.
-    Copy(Piece),
-}
-
-impl Task {
-    /// Does what there is to be done before a unit can be encoded; the unit, where it is whole now.
-    pub(crate) fn unit(self) -> Option<Unit> {
-        match self {
-            Task::Put(unit) => Some(unit),
-            Task::Copy(piece) => piece.copy(),
-        }
-    }
-}
-
-/// A part of a block on its way into a unit.
-#[derive(Debug)]
-pub(crate) struct Piece {
-    unit: Arc<SharedUnit>,
-    block: ArrayBlock,
-    overlap: Overlap,
-}
-
-impl Piece {
-    fn copy(self) -> Option<Unit> {
-        let mut state = self.unit.lock();
-        self.unit.copy(&mut state, &self.block, &self.overlap);
-        state.n_pending -= 1;
-        self.unit.take_if_whole(&mut state)
-    }
-}
-
-/// A unit that is not whole yet.
-#[derive(Debug)]
-pub(super) struct SharedUnit {
-    index: Vec<usize>,
     frame: Arc<Frame>,
-    state: Mutex<State>,
+    /// The size along each axis of what lies within the array.
+    extent: Vec<usize>,
+    /// They fill that.
+    parts: Vec<Part>,
 }
 
-#[derive(Debug)]
-struct State {
-    /// None once it has become a unit.
-    data: Option<BlockBuffer<u8>>,
-    /// The pieces that were handed out and are not copied yet.
-    n_pending: usize,
-    /// The box that lies within the array, once no more pieces come.
-    extent: Option<Vec<usize>>,
-}
-
-impl SharedUnit {
+impl Unit {
     pub(super) fn new(
         index: Vec<usize>,
         frame: &Arc<Frame>,
-        data: BlockBuffer<u8>,
-    ) -> Arc<SharedUnit> {
-        let state = State { data: Some(data), n_pending: 0, extent: None };
-        Arc::new(SharedUnit { index, frame: Arc::clone(frame), state: Mutex::new(state) })
+        extent: Vec<usize>,
+        contents: Contents,
+    ) -> Unit {
+        let parts = match contents {
+            Contents::Lent(parts) => parts,
+            Contents::Copied(data) => {
+                let start = vec![0; extent.len()];
+                let overlap =
+                    Overlap { in_block: start.clone(), in_chunk: start, extent: extent.clone() };
+                let data = data.into_block().data().clone();
+                vec![Part { data, shape: frame.unit_shape.clone(), overlap }]
+            }
+        };
+        Unit { index, frame: Arc::clone(frame), extent, parts }
     }
 
-    /// Copies a part of a block at once.
-    pub(super) fn add(&self, block: &ArrayBlock, overlap: &Overlap) {
-        self.copy(&mut self.lock(), block, overlap);
+    /// The bytes of all elements, before they are encoded.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.frame.unit_bytes()
     }
 
-    /// Promises a part of a block, which some other thread is to copy.
-    pub(super) fn piece(self: &Arc<Self>, block: &ArrayBlock, overlap: Overlap) -> Piece {
-        self.lock().n_pending += 1;
-        Piece { unit: Arc::clone(self), block: block.clone(), overlap }
-    }
-
-    /// Says that no more parts come, and how much of it lies within the array. The unit, unless a piece is
-    /// on its way, which makes it whole.
-    pub(super) fn close(&self, extent: Vec<usize>) -> Option<Unit> {
-        let mut state = self.lock();
-        state.extent = Some(extent);
-        self.take_if_whole(&mut state)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while it is held ends the write.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn copy(&self, state: &mut State, block: &ArrayBlock, overlap: &Overlap) {
-        let data = state.data.as_mut().expect("a unit is whole after its last part");
-        let item_size = block.dtype().size();
-        copy_bytes(
-            item_size,
-            (block.data(), block.shape(), &overlap.in_block),
-            (
-                self.frame.chunk_mut(data, &overlap.chunk),
-                &self.frame.chunk_shape,
-                &overlap.in_chunk,
-            ),
-            &overlap.extent,
-        );
-    }
-
-    fn take_if_whole(&self, state: &mut State) -> Option<Unit> {
-        let extent = state.extent.as_ref().filter(|_| state.n_pending == 0)?;
-        let mut data = state.data.take()?;
-        self.frame.pad(&mut data, extent);
-        Some(Unit { index: self.index.clone(), data: data.into_block().data().clone() })
+    /// The chunks in C order: all of a shard, or the one that the unit is.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
+        let (unit_shape, chunk_shape) = (&self.frame.unit_shape, &self.frame.chunk_shape);
+        let zero = vec![0; unit_shape.len()];
+        let after = move |chunk: &Vec<usize>| chunk_after(chunk, &zero, unit_shape, chunk_shape);
+        std::iter::successors(Some(vec![0; unit_shape.len()]), after)
+            .map(|index| Chunk::new(&self.frame, &index, &self.extent, &self.parts))
     }
 }

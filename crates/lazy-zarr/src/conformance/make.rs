@@ -1,6 +1,6 @@
 //! Cases of the operations that make directories and files.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 
 use super::check::{
@@ -25,7 +25,13 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("write::leaves_an_existing_directory_as_it_was", write_over_a_directory),
     ("write::from_several_threads", write_from_threads),
     ("write::takes_names_of_all_kinds", write_names),
+    ("write_slices::one_after_the_other", write_slices),
+    ("write_slices::without_a_directory_is_not_found", write_slices_without_directory),
+    ("write_slices::leaves_what_is_there_as_it_was", write_slices_over_something),
 ];
+
+/// More slices than an operating system writes at once.
+const MANY_SLICES: usize = 3000;
 
 fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let child = directory.join("child");
@@ -176,6 +182,47 @@ fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseRes
     let wrong = |path: &&PathBuf| actual.get(*path) != expected.get(*path);
     expect_equal("a file that was not written whole", expected.keys().find(wrong), None)?;
     expect_equal("the number of entries", actual.len(), expected.len())
+}
+
+fn write_slices(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let numbers: Vec<_> = (0..MANY_SLICES).map(|i| i.to_string()).collect();
+    let many: Vec<_> = numbers.iter().map(String::as_bytes).collect();
+    let files: [(&str, &[&[u8]]); 5] = [
+        ("none", &[]),
+        ("empty", &[b"", b""]),
+        ("one", &[b"bytes"]),
+        ("with empty ones", &[b"", b"one ", b"", b"", b"after ", b"the other", b""]),
+        ("many", &many),
+    ];
+    let mut expected = Tree::new();
+    for (name, slices) in files {
+        let to_write: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        file_system.write_slices(&directory.join(name), &to_write)?;
+        expected.insert(name.into(), Some(slices.concat().into()));
+    }
+    expect_equal("what lies there", tree(file_system, directory)?, expected)
+}
+
+/// Two slices that are to be written.
+fn two_slices() -> [IoSlice<'static>; 2] {
+    [IoSlice::new(b"new "), IoSlice::new(b"bytes")]
+}
+
+fn write_slices_without_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    expect_unchanged(file_system, directory, || {
+        let written = file_system.write_slices(&directory.join("a/file"), &two_slices());
+        expect_error_kind("below nothing", written, ErrorKind::NotFound)
+    })
+}
+
+fn write_slices_over_something(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    file_system.write(&directory.join("file"), b"old bytes")?;
+    fill(file_system, &directory.join("full"), "")?;
+    expect_unchanged(file_system, directory, || {
+        ["file", "full", "file/inner"].iter().try_for_each(|name| {
+            expect_error(name, file_system.write_slices(&directory.join(name), &two_slices()))
+        })
+    })
 }
 
 fn write_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {

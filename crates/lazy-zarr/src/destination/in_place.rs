@@ -10,6 +10,7 @@ use zarrs::storage::{
 };
 
 use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
+use crate::encode::Encoded;
 use crate::node::{Node, node_in_store, zarr_node_in_store};
 use crate::stored::{Origin, Source};
 use crate::target::store_prefix;
@@ -137,8 +138,8 @@ fn check_ancestors(
 }
 
 impl Destination for InPlace {
-    fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        self.set(key, bytes)
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
+        self.set(key, chunk.into_bytes())
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {

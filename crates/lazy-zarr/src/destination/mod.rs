@@ -10,10 +10,10 @@ mod staging_place;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use lazy_core::Declared;
 use zarrs::metadata::v3::GroupMetadataV3;
 
+use crate::encode::Encoded;
 use crate::node::Node;
 use crate::resume::Resumption;
 use crate::stored::Source;
@@ -29,7 +29,7 @@ pub(crate) use staging_place::StagingPlace;
 /// Dropped before it is published, it leaves the target as it was.
 pub(crate) trait Destination: Send + Sync {
     /// Keeps an encoded chunk. Called from several threads, once for each key.
-    fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()>;
 
     /// Keeps the metadata, after the last chunk, and flushes all to the device where that is asked for.
     fn seal(&self, metadata: &[u8]) -> Result<()>;

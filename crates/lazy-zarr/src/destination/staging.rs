@@ -202,15 +202,17 @@ impl Staging {
     pub(super) fn seal(&self, array: &Path) -> io::Result<()> {
         let identity = self.file_system.identity(array)?;
         let text = serde_json::to_vec(&identity).map_err(io::Error::other)?;
-        self.write_anew(&self.directory.join(SEALED), &text)
+        let path = self.directory.join(SEALED);
+        self.make_room(&path)?;
+        self.file_system.write(&path, &text)
     }
 
-    /// Writes a file that an earlier write may have left.
-    pub(super) fn write_anew(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        if self.file_system.kind(path)? == Some(EntryKind::File) {
-            self.file_system.remove_file(path)?;
+    /// Removes a file that an earlier write may have left where one is to be written.
+    pub(super) fn make_room(&self, path: &Path) -> io::Result<()> {
+        match self.file_system.kind(path)? {
+            Some(EntryKind::File) => self.file_system.remove_file(path),
+            _ => Ok(()),
         }
-        self.file_system.write(path, bytes)
     }
 
     /// Notes that the directory is not to be removed.

@@ -7,7 +7,7 @@ mod shared;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -268,6 +268,22 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// - Of any kind when something lies there, which is left as it was; or when the bytes cannot be
     ///   written, where a part of the file may be left.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes a new file whole, of slices that follow each other in it.
+    ///
+    /// Unless it is implemented, it is [`write`](Self::write), of a copy where there are several.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write).
+    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        match slices {
+            [slice] => self.write(path, slice),
+            _ => {
+                self.write(path, &slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat())
+            }
+        }
+    }
 
     /// Adds bytes at the end of a file, which is made where there is none. One thread at a time appends to
     /// a file.

@@ -1,7 +1,7 @@
 //! A file system that somebody else holds as well.
 
 use std::ffi::OsString;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +57,10 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
 
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         (**self).create_directories(path)
+    }
+
+    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        (**self).write_slices(path, slices)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -21,6 +21,13 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) resumes: bool,
 }
 
+impl MemoryBound<'_> {
+    /// Whether a band is one block.
+    fn is_band(&self) -> bool {
+        self.cut == Cut::Rows || self.block_shape[1] >= self.row_shape[0]
+    }
+}
+
 /// What is allocated beside blocks and chunks, once and per thread.
 const SLACK: usize = 64 << 10;
 
@@ -39,7 +46,17 @@ const READING_OVERHEAD: usize = 512;
 /// The bytes of a chunk in the index of its shard, while that is made and encoded.
 const INDEX_ENTRY: usize = 48;
 
-/// How many units, or parts of blocks, wait for a thread at most.
+/// Parts of blocks with fewer bytes are copied to their units: to note where they are would take as long, and
+/// memory that counts. The arrays of unit tests are small.
+pub(crate) const LEAST_LENT: usize = if cfg!(test) { 16 } else { 4 << 10 };
+
+/// A unit that is so many rows high waits for the rows below a block, and holds on to the block meanwhile, if
+/// that is not higher than this. Where a band is one block, a single one waits at a time.
+pub(crate) fn most_waiting_rows(unit_rows: usize, is_band: bool) -> usize {
+    if is_band { unit_rows.saturating_mul(2) } else { unit_rows }
+}
+
+/// How many units wait for a thread at most.
 pub(crate) fn n_waiting(n_threads: usize) -> usize {
     n_threads.div_ceil(2)
 }
@@ -87,20 +104,24 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     };
     let n_row_axes = write.row_shape.len();
     let units_per_row = n_units_along(0..n_row_axes);
-    // A band can span several rows of units, in each of which its last block cuts a column of them.
+    // A nested band can span several rows of units, in each of which its last block cuts a column of them.
     let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
-    // One that is encoded per thread, and those that wait, are units, or parts of blocks on their way into
-    // one. Beside them one waits for room to wait: a unit, or a part of the block that was just made.
+    let open = units_per_row.saturating_add(if write.is_band() { 0 } else { spanned });
+    // One is encoded on each thread, and others wait. Each is a copy, or holds on to blocks.
     let handed_over = write.n_threads + n_waiting(write.n_threads);
-    let lent = handed_over.saturating_mul(n_bytes(write.dtype, write.block_shape));
-    let open = units_per_row.saturating_add(spanned);
+    let copied = unit.saturating_add(CHUNK_OVERHEAD);
+    let Lent { waiting, by_unit } = lent(write, unit_shape);
+    let waiting = match open {
+        1 => copied.max(waiting),
+        _ => copied.saturating_mul(open).saturating_add(waiting),
+    };
     let encoding = encoding(write, layout, unit).saturating_add(SLACK);
-    let writing = open
-        .saturating_add(handed_over + 1)
-        .saturating_mul(unit.saturating_add(CHUNK_OVERHEAD))
+    let writing = copied
+        .max(by_unit)
+        .saturating_mul(handed_over)
+        .saturating_add(waiting)
         .saturating_add(encoding.saturating_mul(write.n_threads))
-        .saturating_add(lent)
         .saturating_add(SLACK);
     if !write.resumes {
         return writing;
@@ -122,10 +143,50 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     writing.saturating_add(reading)
 }
 
+/// The bytes of the blocks that are held on to, and what is noted of their parts.
+struct Lent {
+    /// By the units that wait for more blocks.
+    waiting: usize,
+    /// By one that has been handed over.
+    by_unit: usize,
+}
+
+fn lent(write: &MemoryBound<'_>, unit_shape: &[usize]) -> Lent {
+    if n_bytes(write.dtype, write.block_shape) < LEAST_LENT {
+        return Lent { waiting: 0, by_unit: 0 };
+    }
+    let (unit_rows, block_rows) = (unit_shape[0], write.block_shape[0]);
+    let most_waiting = block_rows.min(most_waiting_rows(unit_rows, write.is_band()));
+    // Those of so many rows and columns.
+    let blocks = |n_rows: usize, n_columns: usize| {
+        let row = write.row_shape.iter().enumerate().map(|(axis, &size)| match axis {
+            0 => size.min(n_columns),
+            _ => size,
+        });
+        let shape: Vec<_> = std::iter::once(n_rows).chain(row).collect();
+        let n_bytes = n_bytes(write.dtype, &shape);
+        n_bytes.saturating_add(n_bytes / 8)
+    };
+    // A row of units waits for the next band; the first of its blocks reached into the row above.
+    let mut waiting = blocks(unit_rows.saturating_add(most_waiting), usize::MAX);
+    // Along axis 1, blocks reach beyond both ends of a unit.
+    let n_columns = match (unit_shape.get(1), write.block_shape.get(1)) {
+        (Some(unit), Some(block)) => block.saturating_mul(2).saturating_add(*unit),
+        _ => 1,
+    };
+    if block_rows > most_waiting {
+        // Higher ones are held on to until the next block comes.
+        waiting = waiting.saturating_add(blocks(block_rows, n_columns));
+    }
+    let n_rows = unit_rows.saturating_add(most_waiting).saturating_add(block_rows);
+    Lent { waiting, by_unit: blocks(n_rows, n_columns) }
+}
+
 /// What a thread allocates to encode a chunk or a shard, beside it.
 fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
     let chunk = n_bytes(write.dtype, &layout.chunk_shape);
-    let encoding = write.codec.encoding_bytes(chunk, write.checksum);
+    // Its elements where they lie in several blocks, or else where each slice of them does.
+    let encoding = write.codec.encoding_bytes(chunk, write.checksum).saturating_add(chunk);
     if layout.shard_shape.is_none() {
         return encoding;
     }
@@ -133,5 +194,5 @@ fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
     let n_chunks = unit / chunk.max(1);
     let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
     let encoded_shard = n_chunks.saturating_mul(encoded_chunk);
-    encoded_shard.saturating_add(encoding).saturating_add(chunk.saturating_mul(2))
+    encoded_shard.saturating_add(encoding).saturating_add(chunk)
 }

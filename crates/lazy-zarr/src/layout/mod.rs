@@ -6,12 +6,15 @@ mod memory;
 
 use std::fmt;
 
-pub(crate) use memory::{BLOCK_OVERHEAD, MemoryBound, kept_bytes, memory_bound, n_waiting};
+pub(crate) use memory::{
+    BLOCK_OVERHEAD, LEAST_LENT, MemoryBound, kept_bytes, memory_bound, most_waiting_rows, n_waiting,
+};
 
 use automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
 use lazy_core::{Cut, DType};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::fits_memory;
 use crate::{Error, Result};
 
 /// How an array is cut.
@@ -103,10 +106,9 @@ impl LayoutSettings {
     /// The layout, once as much was seen as can be; an error when memory cannot hold a chunk of it.
     pub(crate) fn settle_in_memory(&self, seen: &Seen<'_>) -> Result<Layout> {
         let layout = self.settle(seen);
-        // It is asked for and given back at once, so that no chunk ends the process.
-        match Vec::<u8>::new().try_reserve_exact(n_bytes(seen.dtype, layout.unit_shape())) {
-            Ok(()) => Ok(layout),
-            Err(_) => Err(Error::ChunkShape {
+        match fits_memory(n_bytes(seen.dtype, layout.unit_shape()) as u128) {
+            true => Ok(layout),
+            false => Err(Error::ChunkShape {
                 unit: if layout.shard_shape.is_some() { "shard" } else { "chunk" },
                 shape: layout.unit_shape().to_vec(),
                 reason: "there is no memory for it",

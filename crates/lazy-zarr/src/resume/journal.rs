@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Record;
 use crate::destination::ARRAY;
@@ -44,8 +44,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn of(bytes: &[u8]) -> Entry {
-        Entry { length: bytes.len() as u64, hash: xxh3_64(bytes) }
+    /// Of bytes in pieces that follow each other.
+    fn of<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Entry {
+        let (mut length, mut hash) = (0, Xxh3Default::new());
+        for piece in pieces {
+            length += piece.len() as u64;
+            hash.update(piece);
+        }
+        Entry { length, hash: hash.digest() }
     }
 }
 
@@ -146,9 +152,13 @@ impl Journal {
         }
     }
 
-    /// Notes that a chunk is complete.
-    pub(crate) fn note(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        let mut line = line(key, Entry::of(bytes));
+    /// Notes that a chunk is complete, which was stored in these pieces.
+    pub(crate) fn note<'p>(
+        &self,
+        key: &str,
+        pieces: impl IntoIterator<Item = &'p [u8]>,
+    ) -> Result<()> {
+        let mut line = line(key, Entry::of(pieces));
         let path = self.directory.join(JOURNAL);
         let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         if self.may_be_torn.swap(false, Ordering::Relaxed) {
@@ -208,7 +218,7 @@ impl Journal {
             return None;
         }
         let bytes = self.file_system.read(&path, 0, None).ok()?;
-        (Entry::of(&bytes) == entry).then_some(bytes)
+        (Entry::of([&*bytes]) == entry).then_some(bytes)
     }
 }
 
@@ -270,13 +280,13 @@ mod tests {
         let chunks: Vec<_> =
             (0..40_000).map(|i| (format!("c/{}", i % 30_000), vec![7; i % 90])).collect();
         for (key, bytes) in &chunks {
-            journal.note(key, bytes).unwrap();
+            journal.note(key, [&bytes[..]]).unwrap();
         }
         // A line is cut by the end of a part, and the last one of each chunk counts.
         assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
         let expected = chunks
             .iter()
-            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), Entry::of(bytes)))
+            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), Entry::of([&bytes[..]])))
             .collect();
         assert_eq!(journal.entries(&[30_000]).unwrap(), expected);
     }
@@ -288,7 +298,7 @@ mod tests {
             [&data[..], &crc32c::crc32c(&data).to_le_bytes()].concat()
         };
         assert_eq!(crc32c::crc32c(&chunk(1)), crc32c::crc32c(&chunk(2)), "whatever the data is");
-        assert_ne!(Entry::of(&chunk(1)), Entry::of(&chunk(2)));
+        assert_ne!(Entry::of([&*chunk(1)]), Entry::of([&*chunk(2)]));
     }
 
     #[test]
@@ -321,7 +331,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let journal = journal(directory.path());
             for i in 0..20_u8 {
-                journal.note(&format!("c/{i}"), &vec![i; usize::from(i)]).unwrap();
+                journal.note(&format!("c/{i}"), [&*vec![i; usize::from(i)]]).unwrap();
             }
             let written = journal.entries(&[30_000]).unwrap();
             let path = directory.path().join(JOURNAL);

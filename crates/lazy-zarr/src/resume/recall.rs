@@ -9,7 +9,8 @@ use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, DType, Location};
 use super::journal::{Entry, Journal};
 use super::record::Record;
 use crate::Result;
-use crate::format::{ChunkCodec, Format};
+use crate::encode::UnitCodec;
+use crate::format::Format;
 use crate::overlap::{Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin};
 
 /// Cuts blocks, in order, out of chunks that were verified.
@@ -22,7 +23,7 @@ pub(super) struct Recall {
     chunk_shape: Vec<usize>,
     /// How many chunks there are along each axis.
     n_chunks: Vec<u64>,
-    codec: ChunkCodec,
+    codec: UnitCodec,
     journal: Arc<Journal>,
     /// The chunks that were complete, by their number in C order, as far as they are not found to be
     /// otherwise.
@@ -50,7 +51,7 @@ impl Recall {
             row_shape: record.row_shape.clone(),
             chunk_shape,
             n_chunks,
-            codec: format.chunk_codec()?,
+            codec: UnitCodec::new(format)?,
             journal: Arc::clone(journal),
             entries,
             loaded: BTreeMap::new(),
@@ -104,8 +105,8 @@ impl Recall {
         let item_size = self.dtype.size();
         let mut block = vec![0; n_elements(shape) * item_size];
         for chunk in chunks {
-            let Overlap { chunk, in_block, in_chunk, extent } =
-                Overlap::new(chunk, origin, shape, &self.chunk_shape);
+            let Overlap { in_block, in_chunk, extent } =
+                Overlap::new(&chunk, origin, shape, &self.chunk_shape);
             copy_bytes(
                 item_size,
                 (&self.loaded[&chunk], &self.chunk_shape, &in_chunk),

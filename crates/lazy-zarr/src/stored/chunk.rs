@@ -7,8 +7,9 @@ use lazy_core::BoxError;
 use zarrs::array::BytesRepresentation;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 
-use super::memory::{caught, fits_memory, n_bytes};
+use super::memory::{caught, n_bytes};
 use super::{Defect, DefectKind, MissingChunks, StoredArray, as_usize, one_thread, sizes};
+use crate::memory::fits_memory;
 
 impl StoredArray {
     /// What is wrong with a chunk, if anything is.

@@ -7,8 +7,9 @@ use lazy_core::{
 };
 use zarrs::array::ArraySubset;
 
-use super::memory::{caught, fits_memory, n_bytes};
+use super::memory::{caught, n_bytes};
 use super::{Defect, StoredArray};
+use crate::memory::fits_memory;
 use crate::{Error, Result, threads};
 
 impl StoredArray {

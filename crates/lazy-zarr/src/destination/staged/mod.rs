@@ -3,17 +3,16 @@
 
 mod publish;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-
-use bytes::Bytes;
 
 use super::place::{absolute, check_movable, staging_parent};
 use super::staging::{ARRAY, Staging};
 use super::staging_place::StagingPlace;
 use super::{Destination, check_existing, group_metadata, is_missing_group};
+use crate::encode::Encoded;
 use crate::node::{Node, node_at_path};
 use crate::resume::{Journal, Record};
 use crate::store::DirectoryStore;
@@ -174,10 +173,12 @@ impl Staged {
         array_below(self.staged_root(), &self.below_root)
     }
 
-    fn write(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
-        let write = || match self.goes_on {
-            true => self.staging.write_anew(&path, bytes),
-            false => self.file_system.write(&path, bytes),
+    fn write(&self, path: PathBuf, slices: &[IoSlice<'_>]) -> Result<()> {
+        let write = || {
+            if self.goes_on {
+                self.staging.make_room(&path)?;
+            }
+            self.file_system.write_slices(&path, slices)
         };
         let written = match write() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -192,17 +193,17 @@ impl Staged {
 }
 
 impl Destination for Staged {
-    fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        self.write(self.unfinished().join(key), &bytes)?;
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
+        self.write(self.unfinished().join(key), &chunk.slices())?;
         match &self.journal {
-            Some(journal) => journal.note(key, &bytes),
+            Some(journal) => journal.note(key, chunk.pieces()),
             None => Ok(()),
         }
     }
 
     fn seal(&self, metadata: &[u8]) -> Result<()> {
         let unfinished = self.unfinished();
-        self.write(unfinished.join("zarr.json"), metadata)?;
+        self.write(unfinished.join("zarr.json"), &[IoSlice::new(metadata)])?;
         let failed = |source| Error::Write { path: unfinished.clone(), source };
         if self.journal.is_some() {
             self.staging.seal(&unfinished).map_err(failed)?;
@@ -210,7 +211,7 @@ impl Destination for Staged {
         if !self.below_root.is_empty() {
             let mut group = self.staged_root();
             for name in &self.below_root {
-                self.write(group.join("zarr.json"), &group_metadata())?;
+                self.write(group.join("zarr.json"), &[IoSlice::new(&group_metadata())])?;
                 group.push(name);
             }
             self.file_system.rename_directory(&unfinished, &group).map_err(failed)?;

@@ -58,8 +58,8 @@ impl Direct {
     ) -> Result<Option<Bytes>, BoxError> {
         let mut runs = part.runs(stored.dtype);
         let n_bytes = stored.dtype.size() * n_elements(&part.extent);
-        let start = runs.next().filter(|_| runs.length == n_bytes && n_bytes < LARGE_BYTES);
-        let Some(start) = start else { return Ok(None) };
+        let first = runs.next().filter(|_| runs.length() == n_bytes && n_bytes < LARGE_BYTES);
+        let Some((start, _)) = first else { return Ok(None) };
         check_span(stored, part, span)?;
         let length = n_bytes + usize::from(is_all(part, span));
         match self.read_bytes(span, start, length) {
@@ -93,8 +93,9 @@ impl Direct {
         dtype: DType,
         pieces: &mut Pieces<'_>,
     ) -> Result<(), BoxError> {
-        let mut runs = part.runs(dtype);
-        let length = runs.length;
+        let runs = part.runs(dtype);
+        let length = runs.length();
+        let mut runs = runs.map(|(start, _)| start);
         while let Some(start) = runs.next() {
             let (mut end, mut n_more) = (start + length, 0);
             for next in runs.clone() {

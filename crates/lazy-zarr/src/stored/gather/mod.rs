@@ -3,7 +3,6 @@
 mod direct;
 mod part;
 mod places;
-mod runs;
 mod shards;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +14,14 @@ use lazy_core::BoxError;
 use zarrs::array::ArraySubset;
 
 use super::StoredArray;
-use super::memory::{announce, caught, n_bytes};
+use super::memory::{caught, n_bytes};
 use super::output::Output;
-use crate::overlap::{copy_bytes, n_elements};
+use crate::memory::announce;
+use crate::overlap::{copy_bytes, n_elements, runs_of_bytes};
 use crate::threads;
 pub(super) use direct::Direct;
 use part::{Decoded, Part, Span};
 use places::{NO_GRID, Pieces, Place, Places};
-use runs::Runs;
 pub(super) use shards::InShards;
 use shards::Shards;
 
@@ -158,9 +157,10 @@ impl Gathering<'_> {
                 None => pieces.repeat(self.stored.fill_element()),
                 Some(Decoded { bytes, shape, start }) => {
                     let item_size = self.stored.dtype.size();
-                    let runs = Runs::new(item_size, &shape, &start, &part.extent);
-                    let length = runs.length;
-                    for offset in runs {
+                    let decoded = (&shape[..], &start[..]);
+                    let runs = runs_of_bytes(item_size, decoded, decoded, &part.extent);
+                    let length = runs.length();
+                    for (offset, _) in runs {
                         pieces.copy(&bytes[offset..offset + length]);
                     }
                 }

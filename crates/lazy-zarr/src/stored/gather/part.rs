@@ -1,14 +1,15 @@
 //! What a region has of one chunk, or of one shard.
 
 use bytes::Bytes;
-use lazy_core::{BoxError, DType};
+use lazy_core::{BoxError, CommonRuns, DType};
 use zarrs::array::{ArrayBytes, ArraySubset, ChunkGrid};
 use zarrs::storage::byte_range::ByteRange;
 use zarrs::storage::{ReadableStorageTraits, StoreKey};
 
-use super::runs::Runs;
 use super::shards::Shards;
-use crate::stored::memory::{caught, fits_memory, n_bytes};
+use crate::memory::fits_memory;
+use crate::overlap::runs_of_bytes;
+use crate::stored::memory::{caught, n_bytes};
 use crate::stored::{StoredArray, as_usize, one_thread};
 
 /// What a region and a chunk, or a shard, have in common.
@@ -34,8 +35,9 @@ impl Part {
     }
 
     /// The runs of its bytes in the chunk.
-    pub(super) fn runs(&self, dtype: DType) -> Runs {
-        Runs::new(dtype.size(), &self.shape, &self.in_chunk, &self.extent)
+    pub(super) fn runs(&self, dtype: DType) -> CommonRuns {
+        let chunk = (&self.shape[..], &self.in_chunk[..]);
+        runs_of_bytes(dtype.size(), chunk, chunk, &self.extent)
     }
 }
 
