@@ -1,7 +1,8 @@
 //! The course of the benchmark: workload after workload, in each of which all parties take turns.
 
 use std::cell::{Cell, RefCell};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -143,6 +144,18 @@ impl Course {
         Ok(outcome)
     }
 
+    /// Takes as much memory as an array has, and gives it back. A virtual machine returns memory that
+    /// is free to its host; who is the next to need it waits for it, whoever that is.
+    fn warm_up(&self, n_bytes: usize) -> Result<()> {
+        let path = self.path("warm");
+        let mut file = File::create_new(&path)?;
+        let zeros = vec![0; 4 << 20];
+        for _ in 0..n_bytes / zeros.len() {
+            file.write_all(&zeros)?;
+        }
+        remove(&path)
+    }
+
     /// All parties store and read a workload, in turns.
     fn take_turns(&self, workload: &Workload, encoding: Encoding) -> Result<Vec<Record>> {
         eprintln!("{}/{}", workload.name, encoding.name());
@@ -282,6 +295,9 @@ impl Turn {
                 "{} read other elements than were stored",
                 context()
             );
+        }
+        if self.job.task != Task::ReadBlocks {
+            course.warm_up(self.record.n_bytes)?;
         }
         let outcome = course.run(self.party, &self.job).with_context(context)?;
         if !is_reading && !is_unsupported(&outcome) {

@@ -1,8 +1,9 @@
 //! Memory of blocks that is used again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ndarray::ArrayViewMutD;
@@ -40,8 +41,8 @@ pub struct BlockPool<A> {
     free: Free<A>,
 }
 
-/// The memory that no block has at the moment.
-type Free<A> = Arc<Mutex<Vec<Vec<A>>>>;
+/// The memory that no block has at the moment, by the number of elements.
+type Free<A> = Arc<Mutex<BTreeMap<usize, Vec<Vec<A>>>>>;
 
 impl<A: Element> BlockPool<A> {
     /// An empty pool: the first buffers are allocated.
@@ -74,23 +75,25 @@ impl<A: Element> BlockPool<A> {
     /// The pieces of memory that no block has at the moment.
     #[must_use]
     pub fn n_free(&self) -> usize {
-        lock(&self.free).len()
+        lock(&self.free).values().map(Vec::len).sum()
     }
 }
 
 /// The smallest memory that so many elements fit into, else the largest of what is too small; of equals the one
 /// that was used last, which a cache may still have.
-fn take<A>(free: &mut Vec<Vec<A>>, n_elements: usize) -> Vec<A> {
-    let rank = |elements: &Vec<A>| match elements.len() {
-        len if len >= n_elements => (0, len),
-        len => (1, usize::MAX - len),
-    };
-    let best = (0..free.len()).rev().min_by_key(|&i| rank(&free[i]));
-    best.map(|best| free.remove(best)).unwrap_or_default()
+fn take<A>(free: &mut BTreeMap<usize, Vec<Vec<A>>>, n_elements: usize) -> Vec<A> {
+    let sizes = [free.range(n_elements..).next(), free.last_key_value()];
+    let Some((&size, _)) = sizes.into_iter().flatten().next() else { return Vec::new() };
+    let equals = free.get_mut(&size).expect("the size was found there");
+    let elements = equals.pop().expect("sizes without memory are removed");
+    if equals.is_empty() {
+        free.remove(&size);
+    }
+    elements
 }
 
-fn lock<A>(free: &Free<A>) -> std::sync::MutexGuard<'_, Vec<Vec<A>>> {
-    // It is held for a push or a pop alone, so what it guards is whole.
+fn lock<A>(free: &Free<A>) -> MutexGuard<'_, BTreeMap<usize, Vec<Vec<A>>>> {
+    // Nothing panics while it is held, so what it guards is whole.
     free.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -185,7 +188,8 @@ impl<A: Element> AsRef<[u8]> for BlockBuffer<A> {
 
 impl<A: Element> Drop for BlockBuffer<A> {
     fn drop(&mut self) {
-        lock(&self.free).push(std::mem::take(&mut self.elements));
+        let elements = std::mem::take(&mut self.elements);
+        lock(&self.free).entry(elements.len()).or_default().push(elements);
     }
 }
 
