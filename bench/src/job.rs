@@ -21,6 +21,17 @@ pub(crate) enum Task {
     ReadBlocks,
 }
 
+impl Task {
+    /// As it is called on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Task::Store => "store",
+            Task::Read => "read",
+            Task::ReadBlocks => "read-blocks",
+        }
+    }
+}
+
 /// A job, as it is written to a process' standard input. Python has the other half, in `bench/peers`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {

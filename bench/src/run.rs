@@ -6,6 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::MmapOptions;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -51,9 +54,7 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     let mut records = Vec::new();
     for workload in &workloads {
         for encoding in Encoding::ALL {
-            if course.is_chosen(&format!("{}/{}", workload.name, encoding.name())) {
-                records.extend(course.take_turns(workload, encoding)?);
-            }
+            records.extend(course.take_turns(workload, encoding)?);
         }
     }
     if course.is_chosen("factors/flushed") {
@@ -144,24 +145,49 @@ impl Course {
         Ok(outcome)
     }
 
-    /// Takes as much memory as an array has, and gives it back. A virtual machine returns memory that
-    /// is free to its host; who is the next to need it waits for it, whoever that is.
-    fn warm_up(&self, n_bytes: usize) -> Result<()> {
-        let path = self.path("warm");
-        let mut file = File::create_new(&path)?;
-        let zeros = vec![0; 4 << 20];
-        for _ in 0..n_bytes / zeros.len() {
-            file.write_all(&zeros)?;
+    /// Takes as much memory as a job is going to take, in the same way, and gives it back. A virtual machine
+    /// returns memory that is free to its host; who is the next to need it waits for it, whoever that is.
+    fn warm_up(&self, task: Task, n_bytes: usize) -> Result<()> {
+        const PAGE: usize = 4 << 10;
+        match task {
+            Task::Store => {
+                let path = self.path("warm");
+                let mut file = File::create_new(&path)?;
+                let zeros = vec![0; 4 << 20];
+                for _ in 0..n_bytes / zeros.len() {
+                    file.write_all(&zeros)?;
+                }
+                remove(&path)
+            }
+            Task::Read => {
+                let mut memory = MmapOptions::new().len(n_bytes).map_anon()?;
+                // As NumPy has it, and this workspace.
+                #[cfg(target_os = "linux")]
+                memory.advise(Advice::HugePage)?;
+                memory.chunks_mut(PAGE).for_each(|page| page[0] = 1);
+                Ok(())
+            }
+            Task::ReadBlocks => Ok(()),
         }
-        remove(&path)
     }
 
     /// All parties store and read a workload, in turns.
     fn take_turns(&self, workload: &Workload, encoding: Encoding) -> Result<Vec<Record>> {
-        eprintln!("{}/{}", workload.name, encoding.name());
+        let name = format!("{}/{}", workload.name, encoding.name());
+        let tasks = [Task::Store, Task::Read, Task::ReadBlocks];
+        let tasks =
+            tasks.into_iter().filter(|task| self.is_chosen(&format!("{name}/{}", task.name())));
+        let tasks: Vec<_> = tasks.collect();
+        if tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        eprintln!("{name}");
         let pool = Pool::load(&self.pool(workload.data))?;
-        let mut turns = self.turns(workload, encoding, &self.parties);
-        let crc32 = self.store_what_is_read(workload, encoding, &pool, &mut turns)?;
+        let mut turns = self.turns(workload, encoding, &tasks, &self.parties);
+        let crc32 = match tasks[..] {
+            [Task::Store] => 0,
+            _ => self.store_what_is_read(workload, encoding, &pool, &mut turns)?,
+        };
         for round in 0..self.n_rounds {
             for i in shuffled(turns.len(), round) {
                 turns[i].take(self, round, &pool, crc32)?;
@@ -183,8 +209,7 @@ impl Course {
             matches!(party, Party::Limit | Party::Ours | Party::Tensorstore | Party::Memmap)
         };
         let parties: Vec<_> = self.parties.iter().copied().filter(flushes).collect();
-        let mut turns = self.turns(workload, Encoding::None, &parties);
-        turns.retain(|turn| turn.job.task == Task::Store);
+        let mut turns = self.turns(workload, Encoding::None, &[Task::Store], &parties);
         for turn in &mut turns {
             turn.job.flush = true;
             turn.job.path = disk.path().join("stored");
@@ -198,9 +223,15 @@ impl Course {
         Ok(turns.into_iter().map(|turn| turn.record).collect())
     }
 
-    fn turns(&self, workload: &Workload, encoding: Encoding, parties: &[Party]) -> Vec<Turn> {
+    fn turns(
+        &self,
+        workload: &Workload,
+        encoding: Encoding,
+        tasks: &[Task],
+        parties: &[Party],
+    ) -> Vec<Turn> {
         let mut turns = Vec::new();
-        for task in [Task::Store, Task::Read, Task::ReadBlocks] {
+        for &task in tasks {
             for &party in parties.iter().filter(|party| party.takes(task)) {
                 let path = self.path("stored");
                 let mut job = Job::store(workload, encoding, self.pool(workload.data), path);
@@ -296,9 +327,7 @@ impl Turn {
                 context()
             );
         }
-        if self.job.task != Task::ReadBlocks {
-            course.warm_up(self.record.n_bytes)?;
-        }
+        course.warm_up(self.job.task, self.record.n_bytes)?;
         let outcome = course.run(self.party, &self.job).with_context(context)?;
         if !is_reading && !is_unsupported(&outcome) {
             if round == 0 && self.party != Party::Limit {

@@ -45,10 +45,11 @@ xflags::xflags! {
         /// How fast arrays are stored and read: by this workspace, by pyDVL, zarr-python, tensorstore, dask
         /// and numpy.memmap, and by bare loops, in turns. Tables of medians; all of it takes long.
         cmd bench {
-            /// Only those workloads and encodings that have one of these words, with commas between them, in
-            /// their name, such as `factors` or `factors/zstd`. The names are factors, ragged, values,
-            /// misaligned, tiny, tinyrows, sharded and smooth; none, zstd and default; factors/flushed; and
-            /// `memory` and `blocks`, which is how both grow.
+            /// Only what has one of these words, with commas between them, in its name, such as `factors`,
+            /// `factors/zstd` or `/none/read`. The names are made of a workload (factors, ragged, values,
+            /// misaligned, tiny, tinyrows, sharded, smooth), an encoding (none, zstd, default) and a task
+            /// (store, read, read-blocks); and there are factors/flushed, and `memory` and `blocks`, which is how
+            /// both grow.
             optional --only words: String
             /// Only these, with commas between them, beside ours: limit, pydvl, zarr, zarrs, tensorstore,
             /// dask, memmap.

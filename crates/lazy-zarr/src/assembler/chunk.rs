@@ -61,21 +61,15 @@ impl<'u> Chunk<'u> {
         if self.extent.as_ref() != Some(shape) {
             return None;
         }
-        let runs = |part: &ChunkPart<'_>| {
+        let item_size = self.frame.item_size();
+        let mut n_slices = 0_usize;
+        let lists = self.parts.iter().map(|part| {
             let Overlap { in_block, in_chunk, extent } = &part.overlap;
-            let item_size = self.frame.item_size();
-            runs_of_bytes(item_size, (part.shape, in_block), (shape, in_chunk), extent)
-        };
-        let lists: Vec<_> = self.parts.iter().map(|part| (part.data, runs(part))).collect();
-        let n_slices = |part: &ChunkPart<'_>, length: usize| {
-            n_elements(&part.overlap.extent) * self.frame.item_size() / length
-        };
-        let n_slices: usize = self
-            .parts
-            .iter()
-            .zip(&lists)
-            .map(|(part, (_, runs))| n_slices(part, runs.length()))
-            .sum();
+            let runs = runs_of_bytes(item_size, (part.shape, in_block), (shape, in_chunk), extent);
+            n_slices += n_elements(extent) * item_size / runs.length();
+            (part.data, runs)
+        });
+        let lists: Vec<_> = lists.collect();
         if n_slices.saturating_mul(least_bytes) > self.n_bytes() {
             return None;
         }

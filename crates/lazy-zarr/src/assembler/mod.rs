@@ -41,7 +41,7 @@ struct OpenUnit {
 
 /// Where units go.
 pub(crate) trait Output {
-    /// Takes a unit over, waiting while there is no room for it.
+    /// Takes a unit over.
     fn take(&mut self, unit: Unit) -> Result<()>;
 
     /// Whether a unit is stored already. It is asked for once, when all its parts are there.

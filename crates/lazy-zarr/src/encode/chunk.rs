@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use bytes::Bytes;
 use lazy_core::{BlockPool, BoxError};
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue};
@@ -54,15 +55,15 @@ impl ChunkEncoder {
     }
 
     /// What is to be stored for a chunk of these elements.
-    pub(super) fn encode<'u>(&self, elements: Vec<Piece<'u>>) -> Result<Vec<Piece<'u>>, BoxError> {
-        let mut elements = elements;
+    pub(super) fn encode<'u>(
+        &self,
+        mut elements: Vec<Piece<'u>>,
+    ) -> Result<Vec<Piece<'u>>, BoxError> {
         match self.plain {
             Some(Checksum::None) => return Ok(elements),
             Some(Checksum::Crc32c) => {
-                let checksum =
-                    elements.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
-                let checksum = checksum.to_le_bytes();
-                elements.push(Piece::Own(bytes::Bytes::copy_from_slice(&checksum)));
+                let crc = elements.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
+                elements.push(Piece::Own(Bytes::copy_from_slice(&crc.to_le_bytes())));
                 return Ok(elements);
             }
             None => {}

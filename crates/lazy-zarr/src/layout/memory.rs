@@ -107,7 +107,10 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     // A nested band can span several rows of units, in each of which its last block cuts a column of them.
     let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
-    let open = units_per_row.saturating_add(if write.is_band() { 0 } else { spanned });
+    let open = units_per_row.saturating_add(match write.cut {
+        Cut::Rows => 0,
+        Cut::RowsAndColumns => spanned,
+    });
     // One is encoded on each thread, and others wait. Each is a copy, or holds on to blocks.
     let handed_over = write.n_threads + n_waiting(write.n_threads);
     let copied = unit.saturating_add(CHUNK_OVERHEAD);
