@@ -63,6 +63,12 @@ pub(crate) fn first_chunk(origin: &[usize], chunk_shape: &[usize]) -> Vec<usize>
     origin.iter().zip(chunk_shape).map(|(start, size)| start / size).collect()
 }
 
+/// How many chunks a block of this shape at `origin` overlaps; it is not empty.
+pub(crate) fn n_chunks(origin: &[usize], shape: &[usize], chunk_shape: &[usize]) -> usize {
+    let axes = origin.iter().zip(shape).zip(chunk_shape);
+    axes.map(|((start, size), chunk)| (start + size - 1) / chunk - start / chunk + 1).product()
+}
+
 /// The next chunk in C order that a block of this shape at `origin` overlaps.
 pub(crate) fn chunk_after(
     chunk: &[usize],

@@ -21,11 +21,13 @@ use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, T
 /// stored.
 ///
 /// Blocks of any sizes become whole chunks of one shape, each encoded and written once, on
-/// [several threads](Self::with_writer_threads). A chunk that has parts of several blocks holds on to these until it
-/// is written, so that they are copied once at most, and not at all where nothing is compressed and their rows are
-/// long. The target is checked before the first block is computed, and the array
-/// appears there when it is complete; a write that fails leaves the target as it was
-/// ([`Existing`] says where that cannot be had).
+/// [several threads](Self::with_writer_threads). A chunk that has parts of several blocks holds on to these
+/// until it is written, so that they are copied once at most, and not at all where nothing is compressed and
+/// their rows are long. So a producer with a fixed number of buffers must not wait for one of them to come
+/// back: it copies what it hands out, or has a [`BlockPool`](lazy_core::BlockPool), which grows as needed.
+///
+/// The target is checked before the first block is computed, and the array appears there when it is
+/// complete; a write that fails leaves the target as it was ([`Existing`] says where that cannot be had).
 ///
 /// Until then the array lies in a directory named `.NAME.staging`, beside the target or, when that is
 /// in a group, above the outermost group as far as can be written; and a lock beside it, `.NAME.lock`, keeps

@@ -11,8 +11,8 @@ use lazy_core::{ArrayBlock, BlockPool, BlockPosition};
 
 use crate::Result;
 use crate::format::FillElement;
-use crate::layout::{LEAST_LENT, Layout, most_waiting_rows};
-use crate::overlap::{Overlap, chunk_after, first_chunk, n_elements, origin};
+use crate::layout::{LEAST_PART, Layout, most_waiting_rows};
+use crate::overlap::{Overlap, chunk_after, first_chunk, n_chunks, n_elements, origin};
 pub(crate) use chunk::Chunk;
 pub(crate) use unit::Unit;
 use unit::{Contents, Frame, Part};
@@ -20,7 +20,8 @@ use unit::{Contents, Frame, Part};
 /// Takes blocks in order and hands each unit out once, as soon as it has its last part.
 ///
 /// A unit does not copy its parts: it holds on to the blocks, and whoever encodes it takes the elements from
-/// there. Small parts, and those that would keep much more memory than their unit, are copied.
+/// there. Copied are parts so small that a list of them would take long, and those that would keep much more
+/// memory than they have, for long.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     frame: Arc<Frame>,
@@ -91,11 +92,21 @@ impl Assembler {
         }
         let frame = Arc::clone(&self.frame);
         let (origin, shape) = (origin(at, block.shape().len()), block.shape());
+        let are_small =
+            block.data().len() / n_chunks(&origin, shape, &frame.unit_shape) < LEAST_PART;
+        if !are_small && self.memory.n_free() > 0 {
+            // What is held on to takes its place.
+            self.memory = BlockPool::new();
+        }
         let mut next = Some(first_chunk(&origin, &frame.unit_shape));
         while let Some(unit) = next {
             next = chunk_after(&unit, &origin, shape, &frame.unit_shape);
             let overlap = Overlap::new(&unit, &origin, shape, &frame.unit_shape);
-            self.add(unit, overlap, block, output)?;
+            let part = match are_small || !self.is_wasteful(block, &overlap) {
+                true => Part::of_block(block, overlap),
+                false => Part::copied(block, overlap),
+            };
+            self.add(unit, part, are_small, output)?;
         }
         Ok(())
     }
@@ -114,23 +125,17 @@ impl Assembler {
     fn add(
         &mut self,
         index: Vec<usize>,
-        overlap: Overlap,
-        block: &ArrayBlock,
+        part: Part,
+        is_small: bool,
         output: &mut dyn Output,
     ) -> Result<()> {
         let valid = self.valid_extent(&index);
         let n_valid = n_elements(&valid);
-        let n_new = n_elements(&overlap.extent);
-        let is_lent = self.is_lent(block, &overlap);
-        if is_lent && self.memory.n_free() > 0 {
-            // What is held on to takes its place.
-            self.memory = BlockPool::new();
-        }
-        let part = Part::new(block, overlap);
-        let add = |contents: &mut Contents| contents.add(part, is_lent, &self.frame, &self.memory);
+        let n_new = n_elements(&part.overlap.extent);
+        let add = |contents: &mut Contents| contents.add(part, is_small, &self.frame, &self.memory);
         let (index, contents) = match self.open.entry(index) {
             Entry::Vacant(place) => {
-                let mut contents = Contents::Lent(Vec::new());
+                let mut contents = Contents::Parts(Vec::new());
                 add(&mut contents)?;
                 if n_new < n_valid {
                     place.insert(OpenUnit { contents, n_filled: n_new });
@@ -152,13 +157,16 @@ impl Assembler {
         self.hand_out(index, contents, valid, output)
     }
 
-    /// Whether a unit holds on to a block for a part of it.
-    fn is_lent(&self, block: &ArrayBlock, overlap: &Overlap) -> bool {
-        let unit_rows = self.frame.unit_shape[0];
-        let waits_for_rows = overlap.in_chunk[0] + overlap.extent[0] < unit_rows;
+    /// Whether a unit that held on to a block for a part of it would keep too much memory for too long.
+    fn is_wasteful(&self, block: &ArrayBlock, overlap: &Overlap) -> bool {
+        let (unit_rows, block_rows) = (self.frame.unit_shape[0], block.shape()[0]);
         let is_band = self.row_shape.first().is_none_or(|width| *width == Some(block.shape()[1]));
-        n_elements(&overlap.extent) * block.dtype().size() >= LEAST_LENT
-            && (!waits_for_rows || block.shape()[0] <= most_waiting_rows(unit_rows, is_band))
+        let n_missing = unit_rows - (overlap.in_chunk[0] + overlap.extent[0]);
+        let n_beyond = block_rows - overlap.extent[0];
+        // Once the next band is there, if that is as high, the unit is whole.
+        let is_for_long = n_missing > block_rows;
+        let is_high = block_rows > most_waiting_rows(unit_rows, is_band);
+        n_missing > 0 && n_beyond > unit_rows / 4 && (is_for_long || is_high)
     }
 
     /// Hands a unit out of which all parts are there, unless it is stored already.

@@ -188,10 +188,44 @@ proptest! {
         }
         prop_assert_eq!(output.0.len(), 1);
         let chunk = output.0[0].chunks().next().unwrap();
-        let slices = chunk.slices(LEAST_LENT).unwrap();
+        let slices = chunk.slices(LEAST_PART).unwrap();
         let slices: Vec<_> = slices.iter().map(|slice| (slice.as_ptr(), slice.len())).collect();
         prop_assert_eq!(slices, expected);
         // Shorter ones are not worth it.
         prop_assert_eq!(chunk.slices(chunk.n_bytes()).is_some(), rows.len() == 1);
     }
+}
+
+/// Bands of 10 rows go into chunks of 13: of some, a chunk has a row or two, and then waits for a whole band and
+/// a part of the next.
+#[test]
+fn one_band_is_held_on_to_at_a_time() {
+    const N_BANDS: usize = 13;
+    const N_COLUMNS: usize = 4;
+    let layout = Layout { chunk_shape: vec![13, 8], shard_shape: None };
+    let row_shape = vec![Some(8 * N_COLUMNS)];
+    let mut assembler = Assembler::new(&layout, row_shape, FillElement::new(FILL));
+    let pool = BlockPool::<u16>::new();
+    let mut n_units = 0;
+    for i in 0..N_BANDS {
+        for j in 0..N_COLUMNS {
+            let mut block = pool.buffer([10, 8]).unwrap();
+            block.fill(i as u16);
+            let location = Location::NestedBlock(i, j);
+            let at = BlockPosition { location, row: 10 * i, column: 8 * j };
+            let mut output = Collected(Vec::new());
+            assembler.push(at, &block.into_block(), &mut output).unwrap();
+            for unit in output.0 {
+                let chunk = unit.chunks().next().unwrap();
+                let rows = 13 * unit.index[0]..;
+                let expected: Vec<_> =
+                    rows.take(13).flat_map(|row| [(row / 10) as u16; 8]).collect();
+                assert_eq!(elements(&chunk), expected);
+                n_units += 1;
+            }
+        }
+    }
+    assert_eq!(n_units, 10 * N_COLUMNS);
+    // So many were alive at once: a band, and the block that has just come.
+    assert_eq!(pool.n_free(), N_COLUMNS + 1);
 }

@@ -36,7 +36,7 @@ impl Frame {
 /// A box of elements of a unit, and where they are.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// The native-endian bytes of an array in C order, such as a block.
+    /// The native-endian bytes of an array in C order: a block, or a part of one.
     pub(super) data: Bytes,
     pub(super) shape: Vec<usize>,
     /// Where the box is in that array, and in the unit.
@@ -46,23 +46,23 @@ pub(super) struct Part {
 /// What there is of a unit so far.
 #[derive(Debug)]
 pub(super) enum Contents {
-    /// The blocks themselves, which live as long as the unit does.
-    Lent(Vec<Part>),
+    /// Parts, most of which are in blocks, which live as long as the unit does.
+    Parts(Vec<Part>),
     /// The unit's own memory, to which its parts are copied.
     Copied(BlockBuffer<u8>),
 }
 
 impl Contents {
-    /// Takes a part, which is copied unless it is lent, and unless others were.
+    /// Takes a part, which goes into the unit's own memory if it is small or others have gone there.
     pub(super) fn add(
         &mut self,
         part: Part,
-        is_lent: bool,
+        is_small: bool,
         frame: &Frame,
         memory: &BlockPool<u8>,
     ) -> lazy_core::Result<()> {
-        if let Contents::Lent(parts) = self {
-            if is_lent {
+        if let Contents::Parts(parts) = self {
+            if !is_small {
                 parts.push(part);
                 return Ok(());
             }
@@ -78,8 +78,22 @@ impl Contents {
 }
 
 impl Part {
-    pub(super) fn new(block: &ArrayBlock, overlap: Overlap) -> Part {
+    pub(super) fn of_block(block: &ArrayBlock, overlap: Overlap) -> Part {
         Part { data: block.data().clone(), shape: block.shape().to_vec(), overlap }
+    }
+
+    /// In memory of its own, so that the block can go.
+    pub(super) fn copied(block: &ArrayBlock, overlap: Overlap) -> Part {
+        let (shape, start) = (overlap.extent.clone(), vec![0; overlap.extent.len()]);
+        let item_size = block.dtype().size();
+        let mut data = vec![0; n_elements(&shape) * item_size];
+        copy_bytes(
+            item_size,
+            (block.data(), block.shape(), &overlap.in_block),
+            (&mut data, &shape, &start),
+            &shape,
+        );
+        Part { data: data.into(), shape, overlap: Overlap { in_block: start, ..overlap } }
     }
 
     /// Copies it to where it is in its unit.
@@ -114,7 +128,7 @@ impl Unit {
         contents: Contents,
     ) -> Unit {
         let parts = match contents {
-            Contents::Lent(parts) => parts,
+            Contents::Parts(parts) => parts,
             Contents::Copied(data) => {
                 let start = vec![0; extent.len()];
                 let overlap =

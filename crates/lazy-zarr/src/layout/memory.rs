@@ -46,12 +46,12 @@ const READING_OVERHEAD: usize = 512;
 /// The bytes of a chunk in the index of its shard, while that is made and encoded.
 const INDEX_ENTRY: usize = 48;
 
-/// Parts of blocks with fewer bytes are copied to their units: to note where they are would take as long, and
-/// memory that counts. The arrays of unit tests are small.
-pub(crate) const LEAST_LENT: usize = if cfg!(test) { 16 } else { 4 << 10 };
+/// Blocks whose parts have fewer bytes, on average, are copied into memory of the units: to note where they are
+/// would take as long, and memory that counts. The arrays of unit tests are small.
+pub(crate) const LEAST_PART: usize = if cfg!(test) { 16 } else { 4 << 10 };
 
-/// A unit that is so many rows high waits for the rows below a block, and holds on to the block meanwhile, if
-/// that is not higher than this. Where a band is one block, a single one waits at a time.
+/// The rows of the highest blocks that a unit of so many rows holds on to while it waits for the rows below them.
+/// Of higher ones it copies its parts. Where a band is one block, a single one is held on to at a time.
 pub(crate) fn most_waiting_rows(unit_rows: usize, is_band: bool) -> usize {
     if is_band { unit_rows.saturating_mul(2) } else { unit_rows }
 }
@@ -155,7 +155,7 @@ struct Lent {
 }
 
 fn lent(write: &MemoryBound<'_>, unit_shape: &[usize]) -> Lent {
-    if n_bytes(write.dtype, write.block_shape) < LEAST_LENT {
+    if n_bytes(write.dtype, write.block_shape) < LEAST_PART {
         return Lent { waiting: 0, by_unit: 0 };
     }
     let (unit_rows, block_rows) = (unit_shape[0], write.block_shape[0]);

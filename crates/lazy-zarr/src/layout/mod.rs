@@ -7,7 +7,7 @@ mod memory;
 use std::fmt;
 
 pub(crate) use memory::{
-    BLOCK_OVERHEAD, LEAST_LENT, MemoryBound, kept_bytes, memory_bound, most_waiting_rows, n_waiting,
+    BLOCK_OVERHEAD, LEAST_PART, MemoryBound, kept_bytes, memory_bound, most_waiting_rows, n_waiting,
 };
 
 use automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
