@@ -1,4 +1,4 @@
-//! Blocks so large that their parts are copied by several threads, each part of a chunk by another.
+//! Blocks so large that chunks hold on to them, until any of several threads puts their parts together.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ fn parts_of_large_blocks_go_where_they_belong() {
                     let path = directory.path().join(format!("{i} {codec:?} {n_threads} {round}"));
                     let sink = ZarrSink::new(&path).with_codec(codec);
                     store(&path, &rows, &columns, layout(sink.with_writer_threads(n_threads)));
-                    // The bytes on disk do not depend on who copied what when.
+                    // The bytes on disk do not depend on who wrote what when.
                     let files = files(&path);
                     assert_eq!(of_one_thread.get_or_insert(files.clone()), &files, "{path:?}");
                 }

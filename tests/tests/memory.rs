@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, Progress,
 };
+use lazy_tests::HookedFileSystem;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -262,10 +263,11 @@ fn memory_stays_below_its_bound() {
     let directory = tempfile::tempdir().unwrap();
     for write in &WRITES {
         for (codec, checksum) in CODECS {
-            let sink = |name: &str| {
-                let sink = ZarrSink::new(directory.path().join(name)).with_writer_threads(2);
+            let sink_to = |target: Target| {
+                let sink = ZarrSink::new(target).with_writer_threads(2);
                 (write.sink)(sink.with_codec(codec).with_checksum(checksum))
             };
+            let sink = |name: &str| sink_to(directory.path().join(name).into());
             let bound = bound_of(write, &sink("unused"));
             let producers_own = 4 * write.block[0] * write.block[1];
             let mut highest = 0;
@@ -280,6 +282,12 @@ fn memory_stays_below_its_bound() {
                 );
                 highest = highest.max(peak);
             }
+            // A file system that does not take the pieces of a chunk has them copied together.
+            let name = format!("{} {codec:?} {checksum:?}, in one piece", write.name);
+            let file_system = HookedFileSystem::new(|_, _| Ok(()));
+            let target = Target::on(file_system, directory.path().join(&name));
+            let peak = write.peak(1000, sink_to(target));
+            assert!(peak <= bound + producers_own, "{name}: {peak} bytes of {bound}");
             assert!(
                 bound <= 10 * highest || write.block[0] == 0,
                 "{}: the bound of {bound} bytes is far from the peak of {highest}",

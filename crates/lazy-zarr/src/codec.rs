@@ -292,7 +292,7 @@ impl Codec {
         let encoded = self.encoded_bytes(n_bytes);
         let compressing = match self {
             // They are stored as they are, where that is what little-endian is.
-            Codec::None if cfg!(target_endian = "little") => return 0,
+            Codec::None if cfg!(target_endian = "little") => 0,
             Codec::None => encoded,
             Codec::Zstd { .. } | Codec::Blosc { .. } => encoded,
             // The buffer doubles as it fills, which moves it; and the compressor's own state.

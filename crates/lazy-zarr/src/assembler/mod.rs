@@ -198,4 +198,4 @@ impl Assembler {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -89,7 +89,8 @@ impl Cutting {
     }
 }
 
-struct Collected(Vec<Unit>);
+/// The units that were handed out.
+pub(crate) struct Collected(pub(crate) Vec<Unit>);
 
 impl Output for Collected {
     fn take(&mut self, unit: Unit) -> Result<()> {

@@ -12,7 +12,7 @@ pub(crate) struct Encoded<'u> {
 }
 
 /// Some bytes, and whose they are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Piece<'u> {
     /// A part of a block.
     Lent(&'u [u8]),

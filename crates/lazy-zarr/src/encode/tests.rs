@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use zarrs::array::{ArrayBytes, FillValue};
 
 use super::*;
-use crate::assembler::{Assembler, Output};
+use crate::assembler::Assembler;
+use crate::assembler::tests::Collected;
 use crate::format::{FillElement, zarr_data_type};
 use crate::layout::Layout;
 use crate::{Checksum, Codec};
@@ -16,20 +17,6 @@ fn codecs() -> impl Strategy<Value = (Codec, Checksum)> {
         Just(Codec::Gzip { level: 1 }),
     ];
     (codec, prop_oneof![Just(Checksum::None), Just(Checksum::Crc32c)])
-}
-
-#[derive(Default)]
-struct Units(Vec<Unit>);
-
-impl Output for Units {
-    fn take(&mut self, unit: Unit) -> Result<()> {
-        self.0.push(unit);
-        Ok(())
-    }
-
-    fn is_stored(&mut self, _: &[usize]) -> bool {
-        false
-    }
 }
 
 proptest! {
@@ -62,7 +49,7 @@ proptest! {
 
         let row_shape = shard_shape[1..].iter().copied().map(Some).collect();
         let mut assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
-        let mut units = Units::default();
+        let mut units = Collected(Vec::new());
         let row_bytes = n_bytes / shard_shape[0];
         for (i, rows) in shard.chunks(block_rows * row_bytes).enumerate() {
             let mut shape = shard_shape.clone();

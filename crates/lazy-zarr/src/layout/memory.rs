@@ -193,9 +193,10 @@ fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
     if layout.shard_shape.is_none() {
         return encoding;
     }
-    // The encoded shard, as large as it can become, its index, and a chunk on its way into it.
+    // The encoded shard, as large as it can become, its index, and a chunk on its way into it; and the whole once
+    // more in one piece, where a store or a file system does not take the pieces.
     let n_chunks = unit / chunk.max(1);
     let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
     let encoded_shard = n_chunks.saturating_mul(encoded_chunk);
-    encoded_shard.saturating_add(encoding).saturating_add(chunk)
+    encoded_shard.saturating_mul(2).saturating_add(encoding).saturating_add(chunk)
 }
