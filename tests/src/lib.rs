@@ -11,6 +11,7 @@ pub mod interrupted;
 #[cfg(unix)]
 mod killing;
 mod simple;
+mod statistics;
 mod volatile;
 
 pub use array::{Real, element_bytes, elements, real_values};
@@ -23,4 +24,5 @@ pub use killing::{Failpoint, KillingFileSystem, Operation, Progress};
 pub use simple::{
     assert_not_stored, assert_target_refused, files, flat, names, nested, never_computed, zeros,
 };
+pub use statistics::{Visitor, every_statistic, every_statistic_of_rows};
 pub use volatile::VolatileFileSystem;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use lazy_chunks::zarr::{MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, Concatenate, DType, LazyChunkSequence, MeanVariance, NdarrayConverter,
-    NestedLazyChunkSequence, TopK,
+    ArrayBlock, BottomK, Concatenate, Covariance, DType, Histogram, LazyChunkSequence,
+    MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Quantiles, Statistic, Sum, Summary,
+    TopK,
 };
 use lazy_tests::{assert_not_stored, flat, nested, zeros};
 use ndarray::{Array1, Array2, Array3};
@@ -281,10 +282,10 @@ fn a_converters_error_names_its_block() {
 #[test]
 fn a_failing_statistic_leaves_the_target_untouched() {
     let store = Arc::new(MemoryStore::new());
-    let reducers = (ZarrSink::new(Arc::clone(&store)), TopK::per_row(4));
+    let reducers = (ZarrSink::new(Arc::clone(&store)), TopK::new(4).per_row());
     assert_eq!(
         flat(&[&[2, 3]]).compute(reducers).unwrap_err().to_string(),
-        "block 0 could not be reduced: the top k per row: k is 4, but a row has 3 elements"
+        "block 0 could not be reduced: the 4 largest: there are 3 elements to choose from"
     );
     assert!(StoredArray::open(store).is_err());
 }
@@ -305,9 +306,49 @@ fn statistics_refuse_what_they_cannot_take() {
         [zeros(&[1, 3])]
     })
     .with_row_type(DType::Float32, [3]);
-    assert!(declared.compute(TopK::per_row(4)).is_err());
-    assert!(declared.compute(TopK::per_row(0)).is_err());
+    assert!(declared.compute(TopK::new(4).per_row()).is_err());
+    assert!(declared.compute(TopK::new(0).per_row()).is_err());
     assert!(!computed.get(), "what is known beforehand is checked beforehand");
+
+    // What makes no sense is told of every sequence, whatever is declared.
+    fn refused<S: Statistic>(statistic: S, message: &str) {
+        let sequence =
+            LazyChunkSequence::new(|| -> [ArrayBlock; 0] { unreachable!("nothing is computed") });
+        let Err(error) = sequence.compute(statistic) else { panic!("{message}") };
+        assert_eq!(error.to_string(), message);
+    }
+    refused(TopK::new(0), "the 0 largest: ask for one element at least");
+    refused(BottomK::new(0).per_column(), "the 0 smallest: ask for one element at least");
+    refused(Histogram::new([]), "a histogram: 0 edges have no bin between them; give two at least");
+    refused(
+        Histogram::new([0.0, 1.0, 1.0]).per_row(),
+        "a histogram: the edges must increase, but edge 2 is 1 and edge 1 is 1",
+    );
+    refused(
+        Histogram::new([0.0, f64::NAN]),
+        "a histogram: the edges must increase, but edge 1 is NaN and edge 0 is 0",
+    );
+    refused(
+        Quantiles::new([0.5, 1.5]),
+        "the quantiles [0.5, 1.5] within 0.01: a quantile is from 0 to 1, and not 1.5",
+    );
+    refused(Quantiles::new([]), "the quantiles [] within 0.01: ask for one quantile at least");
+    refused(
+        Quantiles::new([0.5]).with_relative_error(0.0).ignoring_nan(),
+        "the quantiles [0.5] within 0: the relative error must be from 0.0001 to 0.5",
+    );
+    let never = || -> [[ArrayBlock; 1]; 1] { unreachable!("nothing is computed") };
+    let nested = NestedLazyChunkSequence::new(never);
+    assert_eq!(
+        nested.compute(Covariance).unwrap_err().to_string(),
+        "the covariance: it needs whole rows, which the blocks of a nested sequence do not have; join them \
+         along the rows"
+    );
+    let complex = nested.with_row_type(DType::Complex64, [3]);
+    assert_eq!(
+        complex.compute(Sum.per_column()).unwrap_err().to_string(),
+        "the sum of each column cannot take dtype complex64; it takes bool, integers and real floats"
+    );
 
     let computed = Cell::new(0);
     let undeclared = LazyChunkSequence::new(|| {
@@ -316,7 +357,7 @@ fn statistics_refuse_what_they_cannot_take() {
             zeros(&[1, 3])
         })
     });
-    assert!(undeclared.compute(TopK::per_row(4)).is_err());
+    assert!(undeclared.compute(TopK::new(4).per_row()).is_err());
     assert_eq!(computed.get(), 1, "the first block tells the length of a row");
 }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lazy_chunks::zarr::{Checksum, Codec, MemoryStore, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
-    MeanVariance, NestedLazyChunkSequence, TopK,
+    MeanVariance, NestedLazyChunkSequence, Summary, TopK,
 };
 use lazy_tests::{Case, Chunks, Real, Shards, case, files, real_values};
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, Ix1, Ix2};
 use proptest::prelude::*;
 
 /// Joins blocks along an axis, by ndarray and as bytes.
@@ -126,17 +126,17 @@ trait Summarized {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries>;
 }
 
-type Summaries = (lazy_chunks::Moments, lazy_chunks::ArgMaxPerRow, lazy_chunks::TopKPerRow);
+type Summaries = (lazy_chunks::Moments, lazy_chunks::Extrema<Ix1>, lazy_chunks::Extrema<Ix2>);
 
 impl<K: Kind> Summarized for LazyChunkSequence<'_, ArrayBlock, K> {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
-        self.compute((MeanVariance, ArgMax::per_row(), TopK::per_row(k)))
+        self.compute((MeanVariance, ArgMax.per_row(), TopK::new(k).per_row()))
     }
 }
 
 impl<K: Kind> Summarized for NestedLazyChunkSequence<'_, ArrayBlock, K> {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
-        self.compute((MeanVariance, ArgMax::per_row(), TopK::per_row(k)))
+        self.compute((MeanVariance, ArgMax.per_row(), TopK::new(k).per_row()))
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Mutex;
 
 use lazy_chunks::zarr::{Durability, Error, Result, StoredArray, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence, Progress, Reducer,
+    ArrayBlock, Concatenate, LazyChunkSequence, NestedLazyChunkSequence, Progress, Reducer,
+    SharedIndexed,
 };
 use lazy_tests::{Case, case, files, names};
 use proptest::prelude::*;
@@ -18,27 +19,27 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The blocks of a case, as an indexed sequence that notes which of them are computed.
 enum Blocks<'a> {
-    Flat(LazyChunkSequence<'a, ArrayBlock, Indexed>),
-    Nested(NestedLazyChunkSequence<'a, ArrayBlock, Indexed>),
+    Flat(LazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
+    Nested(NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
 }
 
 type Log = Mutex<Vec<(usize, usize)>>;
 
 impl<'a> Blocks<'a> {
-    fn new(case: &'a Case, log: &'a Log) -> Blocks<'a> {
+    fn new(case: &'a Case, log: &'a Log, n_threads: usize) -> Blocks<'a> {
         let block = move |i, j| {
             log.lock().unwrap().push((i, j));
             case.block(i, j)
         };
         match case.columns.clone() {
-            None => Blocks::Flat(LazyChunkSequence::from_local_fn(case.rows.clone(), move |i| {
-                block(i, 0)
-            })),
-            Some(columns) => Blocks::Nested(NestedLazyChunkSequence::from_local_fn(
-                case.rows.clone(),
-                columns,
-                block,
-            )),
+            None => {
+                let sequence = LazyChunkSequence::from_fn(case.rows.clone(), move |i| block(i, 0));
+                Blocks::Flat(sequence.with_threads(n_threads))
+            }
+            Some(columns) => {
+                let sequence = NestedLazyChunkSequence::from_fn(case.rows.clone(), columns, block);
+                Blocks::Nested(sequence.with_threads(n_threads))
+            }
         }
     }
 
@@ -167,11 +168,12 @@ fn check_going_on(
     directory: &TempDir,
     unit_shape: &[usize],
     expected: &[(PathBuf, Vec<u8>)],
+    n_threads: usize,
 ) -> Result<(), TestCaseError> {
     let complete = complete_keys(directory.path());
     let log = Log::default();
-    let (joined, stored) =
-        Blocks::new(case, &log).compute((Concatenate, sink(case, directory)), case).unwrap();
+    let blocks = Blocks::new(case, &log, n_threads);
+    let (joined, stored) = blocks.compute((Concatenate, sink(case, directory)), case).unwrap();
     let missing: Vec<_> = places(case)
         .into_iter()
         .filter(|place| match &complete {
@@ -181,6 +183,7 @@ fn check_going_on(
             }
         })
         .collect();
+    log.lock().unwrap().sort_unstable();
     prop_assert_eq!(&*log.lock().unwrap(), &missing);
     prop_assert_eq!(&joined, &case.array());
     prop_assert_eq!(&stored.read().unwrap(), &joined);
@@ -211,9 +214,14 @@ fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
     )
 }
 
-fn check(case: &Case, stops: &[Index], damages: &[(Index, Damage)]) -> Result<(), TestCaseError> {
+fn check(
+    case: &Case,
+    stops: &[Index],
+    damages: &[(Index, Damage)],
+    n_threads: usize,
+) -> Result<(), TestCaseError> {
     let log = Log::default();
-    let blocks = Blocks::new(case, &log);
+    let blocks = Blocks::new(case, &log, n_threads);
     let whole = TempDir::new().unwrap();
     let stored = blocks.compute(sink(case, &whole), case).unwrap();
     let expected = files(&whole.path().join("a.zarr"));
@@ -256,7 +264,7 @@ fn check(case: &Case, stops: &[Index], damages: &[(Index, Damage)]) -> Result<()
             damage.inflict(&path);
         }
     }
-    check_going_on(case, &directory, &unit_shape, &expected)
+    check_going_on(case, &directory, &unit_shape, &expected, n_threads)
 }
 
 proptest! {
@@ -265,7 +273,8 @@ proptest! {
         case in case(),
         stops in prop::collection::vec(any::<Index>(), 0..4),
         damages in prop::collection::vec((any::<Index>(), damage()), 0..4),
+        n_threads in 1..4_usize,
     ) {
-        check(&case, &stops, &damages)?;
+        check(&case, &stops, &damages, n_threads)?;
     }
 }

@@ -1,10 +1,237 @@
-//! States of statistics: they can be made anywhere, saved, and merged in the order of their blocks.
+//! States of statistics: they can be made anywhere, saved, and merged in the order of their blocks; and
+//! threads make no difference.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_chunks::zarr::{MemoryStore, StoredArray};
 use lazy_chunks::{
-    ArgMax, ArrayBlock, BlockPosition, LazyChunkSequence, Location, MeanVariance,
-    NestedLazyChunkSequence, SharedIndexed, Statistic, TopK,
+    ArgMax, ArrayBlock, BlockPosition, DType, Error, LazyChunkSequence, Location, MeanVariance,
+    NestedLazyChunkSequence, Reducer, SavedState, SharedIndexed, StateOf, Statistic, Summary, TopK,
 };
+use lazy_tests::{Case, Visitor, case, every_statistic, every_statistic_of_rows, files};
 use proptest::prelude::*;
+
+/// A result as text, which differs where a bit does.
+fn text(result: impl Debug) -> String {
+    format!("{result:?}")
+}
+
+/// A sequence of either type.
+enum Sequence<'a> {
+    Flat(LazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
+    Nested(NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
+}
+
+impl<'a> Sequence<'a> {
+    fn of(case: &'a Case, computed: &'a AtomicUsize) -> Sequence<'a> {
+        match case.columns {
+            None => Sequence::Flat(case.sequences(computed).shared.remove(1)),
+            Some(_) => Sequence::Nested(case.nested_sequences(computed).shared.remove(1)),
+        }
+    }
+
+    fn with_threads(&self, n_threads: usize, window: Option<usize>) -> Sequence<'a> {
+        macro_rules! with {
+            ($Type:ident, $sequence:expr) => {{
+                let sequence = $sequence.clone().with_threads(n_threads);
+                Sequence::$Type(match window {
+                    Some(window) => sequence.with_window(window),
+                    None => sequence,
+                })
+            }};
+        }
+        match self {
+            Sequence::Flat(sequence) => with!(Flat, sequence),
+            Sequence::Nested(sequence) => with!(Nested, sequence),
+        }
+    }
+
+    fn compute<R: Reducer>(&self, reducer: R) -> lazy_chunks::Result<R::Output> {
+        match self {
+            Sequence::Flat(sequence) => sequence.compute(reducer),
+            Sequence::Nested(sequence) => sequence.compute(reducer),
+        }
+    }
+}
+
+fn check_all(
+    case: &Case,
+    visitor: &mut impl Visitor<Error = TestCaseError>,
+) -> Result<(), TestCaseError> {
+    every_statistic(visitor, 2)?;
+    if case.columns.is_none() { every_statistic_of_rows(visitor) } else { Ok(()) }
+}
+
+/// Any number of threads, and any window, give the same bits, or the same error.
+struct SameOnThreads<'s, 'a> {
+    sequence: &'s Sequence<'a>,
+    threads: &'s [(usize, Option<usize>)],
+}
+
+impl Visitor for SameOnThreads<'_, '_> {
+    type Error = TestCaseError;
+
+    fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), TestCaseError>
+    where
+        S: Statistic,
+        S::Output: Debug,
+    {
+        let result = |sequence: &Sequence<'_>| {
+            text(sequence.compute(&statistic).map_err(|error| error.to_string()))
+        };
+        let expected = result(self.sequence);
+        for (n_threads, window) in self.threads {
+            let threaded = self.sequence.with_threads(*n_threads, *window);
+            prop_assert_eq!(result(&threaded), &expected[..], "{}", statistic.name());
+        }
+        Ok(())
+    }
+}
+
+/// Parts that begin at any block are saved, loaded, and merged to what one process finds.
+struct SameInParts<'s, 'a> {
+    case: &'s Case,
+    sequence: &'s Sequence<'a>,
+    starts: &'s [usize],
+}
+
+impl SameInParts<'_, '_> {
+    fn state_of_part<S: Statistic>(
+        &self,
+        statistic: &S,
+        blocks: std::ops::Range<usize>,
+    ) -> lazy_chunks::Result<S::State> {
+        let mut state = statistic.empty();
+        for index in blocks {
+            let (i, j) = (index / self.case.blocks_per_band(), index % self.case.blocks_per_band());
+            let block = self.case.block(i, j);
+            let row_shape = (self.case.columns.is_none()).then(|| block.shape()[1..].to_vec());
+            statistic.check(Some(block.dtype()), row_shape.as_deref())?;
+            let row = self.case.rows[..i].iter().sum();
+            let column = self.case.columns.iter().flat_map(|columns| &columns[..j]).sum();
+            let location = Location::NestedBlock(i, j);
+            statistic.push(&mut state, BlockPosition { location, row, column }, &block)?;
+        }
+        Ok(state)
+    }
+
+    fn in_parts<S: Statistic>(&self, statistic: &S) -> lazy_chunks::Result<S::Output> {
+        let n_blocks = self.case.rows.len() * self.case.blocks_per_band();
+        let ends = self.starts.iter().skip(1).map(|start| *start.min(&n_blocks)).chain([n_blocks]);
+        let mut states = Vec::new();
+        for (start, end) in self.starts.iter().zip(ends) {
+            let part = self.state_of_part(statistic, *start.min(&end)..end)?;
+            let mut saved = Vec::new();
+            ciborium::into_writer(&statistic.save(part), &mut saved).unwrap();
+            let loaded: SavedState<S::State> = ciborium::from_reader(&saved[..]).unwrap();
+            states.push(loaded);
+        }
+        statistic.finish_saved(states)
+    }
+}
+
+impl Visitor for SameInParts<'_, '_> {
+    type Error = TestCaseError;
+
+    fn visit<S>(&mut self, statistic: S, is_exact: bool) -> Result<(), TestCaseError>
+    where
+        S: Statistic,
+        S::Output: Debug,
+    {
+        if self.case.shape()[0] == 0 {
+            // What is declared has a say: on what is refused, and on the shape of a result.
+            return Ok(());
+        }
+        let whole = self.sequence.compute(&statistic);
+        let parts = self.in_parts(&statistic);
+        prop_assert_eq!(whole.is_ok(), parts.is_ok(), "{} {:?}", statistic.name(), parts.err());
+        if let (Ok(whole), Ok(parts), true) = (whole, parts, is_exact) {
+            prop_assert_eq!(text(whole), text(parts), "{}", statistic.name());
+        }
+        Ok(())
+    }
+}
+
+fn n_cases(n_cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: ProptestConfig::default().cases.min(n_cases).max(1),
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(n_cases(256))]
+
+    #[test]
+    fn threads_make_no_difference_to_a_statistic(
+        case in case(),
+        window in prop::option::of(0..9_usize),
+    ) {
+        let computed = AtomicUsize::new(0);
+        let sequence = Sequence::of(&case, &computed);
+        let threads = [(2, None), (2, window), (16, window), (0, None)];
+        let mut visitor = SameOnThreads { sequence: &sequence, threads: &threads };
+        check_all(&case, &mut visitor)?;
+    }
+
+    #[test]
+    fn threads_make_no_difference_to_what_is_stored(
+        case in case(),
+        window in prop::option::of(0..9_usize),
+    ) {
+        let computed = AtomicUsize::new(0);
+        let sequence = Sequence::of(&case, &computed);
+        let stored = |sequence: &Sequence<'_>| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("array.zarr");
+            sequence.compute(case.sink(&path)).unwrap();
+            files(&path)
+        };
+        let expected = stored(&sequence);
+        for n_threads in [2, 3, 16] {
+            prop_assert_eq!(&stored(&sequence.with_threads(n_threads, window)), &expected);
+        }
+    }
+
+    #[test]
+    fn parts_merge_to_the_whole(
+        case in case(),
+        starts in prop::collection::vec(0..70_usize, 0..4),
+    ) {
+        let computed = AtomicUsize::new(0);
+        let sequence = Sequence::of(&case, &computed);
+        let mut starts = [&[0], &starts[..]].concat();
+        starts.sort_unstable();
+        let mut visitor = SameInParts { case: &case, sequence: &sequence, starts: &starts };
+        check_all(&case, &mut visitor)?;
+    }
+}
+
+/// Threads and a store, in one pass: each block is computed once.
+#[test]
+fn a_pass_on_threads_computes_each_block_once() {
+    let computed = AtomicUsize::new(0);
+    let case = Case {
+        dtype: DType::Float32,
+        seed: 5,
+        rows: vec![3; 40],
+        columns: Some(vec![4, 5]),
+        trailing: vec![],
+        chunks: lazy_tests::Chunks::Automatic(500),
+        shards: None,
+        codec: lazy_chunks::zarr::Codec::None,
+        checksum: lazy_chunks::zarr::Checksum::None,
+        n_threads: 2,
+    };
+    let sequence = case.nested_sequences(&computed).shared.remove(0).with_threads(3);
+    let store = Arc::new(MemoryStore::new());
+    let statistics = (MeanVariance, TopK::new(2).per_row(), ArgMax.per_column());
+    sequence.compute((statistics, case.sink(Arc::clone(&store)))).unwrap();
+    assert_eq!(computed.load(Ordering::Relaxed), 80);
+    assert_eq!(StoredArray::open(store).unwrap().read().unwrap(), case.array());
+}
 
 /// An array of 12 × 10 small integers, some of them equal, cut into blocks of 3 × 5.
 fn block(seed: u32, i: usize, j: usize) -> ArrayBlock {
@@ -16,53 +243,9 @@ fn block(seed: u32, i: usize, j: usize) -> ArrayBlock {
     ArrayBlock::from_vec([3, 5], elements).unwrap()
 }
 
-/// Computes a statistic in parts, which begin at these blocks: each pushes its blocks into a state of
-/// its own, which is saved, loaded and merged.
-fn in_parts<S: Statistic>(statistic: &S, seed: u32, starts: &[usize]) -> S::Output {
-    let ends = starts.iter().skip(1).copied().chain([8]);
-    let mut merged = statistic.empty();
-    for (start, end) in starts.iter().zip(ends) {
-        let mut part = statistic.empty();
-        for index in *start..end {
-            let (i, j) = (index / 2, index % 2);
-            let location = Location::NestedBlock(i, j);
-            let at = BlockPosition { location, row: 3 * i, column: 5 * j };
-            statistic.push(&mut part, at, &block(seed, i, j)).unwrap();
-        }
-        if *start < end {
-            let saved = serde_json::to_string(&part).unwrap();
-            part = serde_json::from_str(&saved).unwrap();
-        }
-        statistic.merge(&mut merged, part).unwrap();
-    }
-    statistic.finish(merged).unwrap()
-}
-
-proptest! {
-    #[test]
-    fn parts_merge_to_the_whole(
-        seed in any::<u32>(),
-        starts in prop::collection::vec(0..=8_usize, 0..4),
-    ) {
-        let mut starts = [&[0], &starts[..]].concat();
-        starts.sort_unstable();
-        let sequence =
-            NestedLazyChunkSequence::from_fn([3; 4], [5; 2], |i, j| block(seed, i, j));
-        let statistics = (MeanVariance, ArgMax::per_row(), TopK::per_row(4));
-        let (moments, largest, top) = sequence.compute(statistics).unwrap();
-
-        let parts = in_parts(&MeanVariance, seed, &starts);
-        prop_assert_eq!(parts.count, moments.count);
-        prop_assert!((parts.mean - moments.mean).abs() < 1e-12);
-        prop_assert!((parts.variance(1) - moments.variance(1)).abs() < 1e-10);
-        prop_assert_eq!(in_parts(&ArgMax::per_row(), seed, &starts), largest);
-        prop_assert_eq!(in_parts(&TopK::per_row(4), seed, &starts), top);
-    }
-}
-
 #[test]
 fn states_out_of_order_are_refused() {
-    let statistic = ArgMax::per_row();
+    let statistic = ArgMax.per_row();
     let state = |i: usize| {
         let mut state = statistic.empty();
         let at = BlockPosition { location: Location::Block(i), row: 3 * i, column: 0 };
@@ -72,31 +255,40 @@ fn states_out_of_order_are_refused() {
     let mut merged = state(1);
     assert_eq!(
         statistic.merge(&mut merged, state(0)).unwrap_err().to_string(),
-        "states per row: rows 3..6 cannot be followed by rows from 0; merge states in the order \
-         of their blocks"
+        "the arg-max of each row: rows 3..6 cannot be followed by rows from 0; merge states in the \
+         order of their blocks"
     );
     assert!(statistic.merge(&mut merged, state(3)).is_err(), "rows 6..9 are missing");
     assert!(statistic.merge(&mut merged, state(2)).is_ok());
 }
 
 #[test]
-fn a_vector_of_reducers_is_a_reducer() {
-    let sequence = LazyChunkSequence::from_fn([3; 4], |i| block(1, i, 0));
-    let top = sequence.compute((1..4).map(TopK::per_row).collect::<Vec<_>>()).unwrap();
-    assert_eq!(top.len(), 3);
-    for (k, top) in (1..4).zip(&top) {
-        assert_eq!(top.indices.dim(), (12, k));
-        assert_eq!(top.indices.column(0), sequence.compute(ArgMax::per_row()).unwrap().indices);
-    }
+fn states_of_others_are_refused() {
+    let part = |k: usize| {
+        LazyChunkSequence::from_fn([3; 4], |i| block(1, i, 0)).compute(StateOf::new(TopK::new(k)))
+    };
+    let error = TopK::new(3).finish_saved([part(3).unwrap(), part(2).unwrap()]).unwrap_err();
+    assert!(
+        matches!(&error, Error::StateMismatch { expected, actual }
+        if expected == "the 3 largest" && actual == "the 2 largest"),
+        "{error}"
+    );
+
+    let text = serde_json::to_string(&part(3).unwrap()).unwrap();
+    let older = text.replacen("\"version\":1", "\"version\":0", 1);
+    assert_ne!(text, older);
+    let older: SavedState<_> = serde_json::from_str(&older).unwrap();
+    let error = TopK::new(3).finish_saved([older]).unwrap_err();
+    assert!(matches!(error, Error::StateVersion { expected: 1, actual: 0 }), "{error}");
 }
 
 #[test]
-fn shared_sequences_go_to_any_thread() {
-    fn shared<T: Send + Sync>(value: T) -> T {
-        value
+fn a_vector_of_reducers_is_a_reducer() {
+    let sequence = LazyChunkSequence::from_fn([3; 4], |i| block(1, i, 0));
+    let top = sequence.compute((1..4).map(|k| TopK::new(k).per_row()).collect::<Vec<_>>()).unwrap();
+    assert_eq!(top.len(), 3);
+    for (k, top) in (1..4).zip(&top) {
+        assert_eq!(top.indices.dim(), (12, k));
+        assert_eq!(top.indices.column(0), sequence.compute(ArgMax.per_row()).unwrap().indices);
     }
-    let sequence: LazyChunkSequence<'_, _, SharedIndexed> =
-        shared(LazyChunkSequence::from_fn([3; 4], |i| block(2, i, 0)));
-    let last = std::thread::scope(|scope| scope.spawn(|| sequence.block(3)).join().unwrap());
-    assert_eq!(last.unwrap(), block(2, 3, 0));
 }

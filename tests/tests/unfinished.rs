@@ -9,7 +9,8 @@ use lazy_chunks::zarr::{
     UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
-    ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, TopK,
+    ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, Summary,
+    TopK,
 };
 use lazy_tests::interrupted::{
     JOB, array, failing, interrupted_between_renames, left_unfinished, sequence, sink,
@@ -48,7 +49,7 @@ fn what_cannot_leave_out_blocks_cannot_be_resumed() {
 fn statistics_beside_a_resumed_write_are_of_the_whole_array() {
     let shape = [12, 14];
     let block = |i: usize, j: usize| elements(DType::Float32, 3, &shape, &[4 * i, 7 * j], &[4, 7]);
-    let reducers = || (MeanVariance, ArgMax::per_row(), TopK::per_row(3));
+    let reducers = || (MeanVariance, ArgMax.per_row(), TopK::new(3).per_row());
     let blocks = NestedLazyChunkSequence::from_fn([4; 3], [7; 2], block);
     let expected = blocks.compute(reducers()).unwrap();
     for panics in [false, true] {

@@ -6,7 +6,7 @@
 //! in the memory of a few blocks.
 //!
 //! ```
-//! use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter};
+//! use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter, Summary};
 //! # #[cfg(feature = "zarr")] {
 //! use lazy_chunks::zarr::{StoredArray, ZarrSink};
 //! use ndarray::Array2;
@@ -19,7 +19,7 @@
 //! })
 //! .convert(NdarrayConverter);
 //!
-//! let (largest, stored) = sequence.compute((ArgMax::per_row(), ZarrSink::new(&path)))?;
+//! let (largest, stored) = sequence.compute((ArgMax.per_row(), ZarrSink::new(&path)))?;
 //! assert_eq!((largest.indices[1], stored.shape()), (19, &[800, 20][..]));
 //!
 //! // Later, or in Python: zarr.open("values.zarr")[99, 19]
@@ -67,12 +67,15 @@
 pub mod progress;
 
 pub use lazy_core::{
-    ArgMax, ArgMaxPerRow, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid, BlockPool,
-    BlockPosition, BlockSizes, Blocks, BoxError, Concatenate, Converter, Cut, DType, Declared,
-    DynArrayView, Element, Error, Indexed, IndexedKind, Kind, LazyChunkSequence, Location,
-    MeanVariance, Moments, NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator,
-    NestedSource, Observer, Progress, Reducer, Reference, Result, RowType, SequenceAggregator,
-    SharedIndexed, Source, Stage, Statistic, Streamed, TopK, TopKPerRow, Watch, Watching,
+    ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid, BlockPool,
+    BlockPosition, BlockSizes, Blocks, BottomK, BoxError, Concatenate, Converter, Count,
+    Covariance, Covariances, Cut, DType, Declared, DynArrayView, Element, Error, Extrema, Extremum,
+    Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind, LazyChunkSequence,
+    Location, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays, NdarrayConverter,
+    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm, Observer, PerColumn,
+    PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType, SavedState,
+    SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed, Sum, Summary,
+    TopK, Watch, Watching,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system
@@ -134,8 +137,8 @@ pub mod zarr {
     pub use lazy_zarr::{
         BloscCompressor, Checksum, Codec, Defect, DefectKind, DirectoryId, Durability, EntryKind,
         Error, Existing, FileLock, FileSystem, LocalFileSystem, MemoryStore, MetadataSeal,
-        MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle, StoredArray, Target,
-        ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
+        MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle, StoreResult,
+        StoredArray, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
     };
 }
 

@@ -1,6 +1,6 @@
 //! Whether blocks fit together into one array, and where each lies in it.
 
-use crate::{BlockPosition, Cut, DType, Declared, Error, Location, Reference, Result};
+use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Reference, Result};
 
 /// Checks blocks in order against the declaration and against each other: do they make one array?
 ///
@@ -122,6 +122,23 @@ impl<'d> BlockCheck<'d> {
             row: grid.rows().start(band),
             column: grid.columns().map_or(0, |columns| columns.start(column)),
         })
+    }
+
+    /// Goes to a block of the grid, as if all before it had been checked.
+    pub(crate) fn seek(&mut self, grid: &BlockGrid, band: usize, column: usize) {
+        self.band = band;
+        self.row = grid.rows().start(band);
+        self.open = (column > 0).then(|| OpenBand {
+            n_rows: grid.rows().size(band),
+            n_blocks: column,
+            n_columns: grid.columns().map_or(0, |columns| columns.start(column)),
+        });
+    }
+
+    /// The dtype and the shape behind the cut axes, once they are known.
+    pub(crate) fn element_type(&self) -> Option<(DType, &[usize])> {
+        let ((dtype, _), (trailing, _)) = self.dtype.zip(self.trailing.as_ref())?;
+        Some((dtype, trailing))
     }
 
     /// Checks the next block of the open band and says where it lies.

@@ -229,9 +229,28 @@ pub enum Error {
     #[error("{statistic}: {problem}")]
     Statistic {
         /// The statistic.
-        statistic: &'static str,
+        statistic: String,
         /// What is wrong, and what to do.
         problem: String,
+    },
+    /// A state was saved by another statistic than the one that is to go on with it.
+    #[error("a state of `{actual}` is none of `{expected}`; merge states of equal statistics")]
+    StateMismatch {
+        /// The statistic that was to go on.
+        expected: String,
+        /// The statistic whose state it is.
+        actual: String,
+    },
+    /// A state was saved by a version of this library that keeps other states.
+    #[error(
+        "a state of version {actual} cannot be read, but one of version {expected} can; make all states with \
+         one version of the library"
+    )]
+    StateVersion {
+        /// The version of states here.
+        expected: u32,
+        /// The version of the state.
+        actual: u32,
     },
     /// An [`Observer`](crate::Observer) asked to stop.
     #[error("the evaluation was stopped by its observer after {blocks} blocks")]

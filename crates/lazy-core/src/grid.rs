@@ -196,6 +196,16 @@ impl BlockGrid {
         self.columns.as_ref().map_or(1, BlockSizes::n_blocks)
     }
 
+    /// Where a block lies, which is counted through all bands.
+    pub(crate) fn position(&self, index: usize) -> BlockPosition {
+        let (band, column) = (index / self.blocks_per_band(), index % self.blocks_per_band());
+        BlockPosition {
+            location: Location::of_block(self.cut(), band, column),
+            row: self.rows.start(band),
+            column: self.columns.as_ref().map_or(0, |columns| columns.start(column)),
+        }
+    }
+
     /// The number of blocks in the whole grid.
     #[must_use]
     pub fn n_blocks(&self) -> usize {

@@ -3,10 +3,11 @@
 //! An expensive computation yields a huge array one block at a time. A [`LazyChunkSequence`] wraps
 //! it as an array that is cut along axis 0, a [`NestedLazyChunkSequence`] as one that is cut along
 //! axes 0 and 1. Nothing is computed until the sequence is evaluated, and then each block once:
-//! collected, handed to an aggregator, or reduced by any number of [`Reducer`]s in one pass.
+//! collected, handed to an aggregator, or reduced by any number of [`Reducer`]s in one pass, on
+//! [as many threads](LazyChunkSequence::with_threads) as are wanted.
 //!
 //! ```
-//! use lazy_core::{ArgMax, Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter};
+//! use lazy_core::{ArgMax, Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
 //! use ndarray::Array2;
 //!
 //! // Four blocks of an array of shape (8, 3), computed one after the other.
@@ -18,7 +19,7 @@
 //! assert_eq!(array.dim(), (8, 3));
 //!
 //! let blocks = sequence.convert(NdarrayConverter);
-//! let (moments, largest) = blocks.compute((MeanVariance, ArgMax::per_row()))?;
+//! let (moments, largest) = blocks.compute((MeanVariance, ArgMax.per_row()))?;
 //! assert_eq!(moments.count, 24);
 //! assert_eq!(largest.indices.to_vec(), [0, 2, 0, 2, 0, 2, 0, 2]);
 //! # Ok::<(), lazy_core::Error>(())
@@ -35,8 +36,12 @@
 //!   that is used again.
 //! - [`SequenceAggregator`] and [`NestedSequenceAggregator`], to be implemented for any tensor type
 //!   and any result; [`BlockCheck`], which tells them whether blocks fit together; [`Concatenate`].
-//! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass: [`MeanVariance`],
-//!   [`ArgMax`], [`TopK`].
+//! - [`Reducer`] and [`Statistic`], aggregators of blocks that share a pass. What comes with the crate is a
+//!   [`Summary`]: [`Count`], [`Sum`], [`MeanVariance`], [`Min`], [`Max`], [`ArgMin`], [`ArgMax`], [`TopK`],
+//!   [`BottomK`], [`Norm`], [`Histogram`], [`Quantiles`], of the whole array, [per row](Summary::per_row) and
+//!   [per column](Summary::per_column); [`Covariance`]; and [`Fold`], made of closures. [`NamedArrays`] are
+//!   their results as they are stored; [`StateOf`] and [`SavedState`] are for those whose blocks are in several
+//!   processes.
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass, which it may stop.
 //! - [`Error`], which names the block that it concerns by its [`Location`].
 //! - `conformance`, behind the feature of this name: suites of test cases for those who implement
@@ -83,10 +88,14 @@ pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
 pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
-pub use reduce::{Reducer, Statistic};
+pub use reduce::{Reducer, SavedState, StateOf, Statistic};
 pub use region::{CommonRuns, copy_region};
 pub use sequence::{
     Indexed, IndexedKind, Kind, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed, Streamed,
 };
-pub use statistics::{ArgMax, ArgMaxPerRow, MeanVariance, Moments, TopK, TopKPerRow};
+pub use statistics::{
+    ArgMax, ArgMin, BottomK, Count, Covariance, Covariances, Extrema, Extremum, Fold, Histogram,
+    HistogramCounts, IgnoringNan, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays,
+    Norm, PerColumn, PerRow, Quantiles, Sum, Summary, TopK,
+};
 pub use stream::{NestedSource, Source};

@@ -30,6 +30,7 @@
 //! - [`ZarrSink`]: the settings. Blocks and chunks are independent; blocks of any sizes become whole
 //!   chunks, and chunks whole shards where those are asked for. [`Existing`] says what becomes of an
 //!   array that is there already.
+//! - [`StoreResult`]: a statistic whose result is stored beside the blocks.
 //! - [`Codec`] and [`Checksum`]: how chunks are encoded.
 //! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
 //!   one rename.
@@ -67,6 +68,7 @@ mod provenance;
 mod resume;
 mod sink;
 mod store;
+mod store_result;
 mod stored;
 mod target;
 mod threads;
@@ -83,6 +85,7 @@ pub use existing::Existing;
 pub use filesystem::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
 pub use provenance::MetadataSeal;
 pub use sink::ZarrSink;
+pub use store_result::StoreResult;
 pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, Verify};
 pub use target::Target;
 pub use to_zarr::ToZarr;

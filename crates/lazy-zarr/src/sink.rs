@@ -124,6 +124,10 @@ impl ZarrSink {
         }
     }
 
+    pub(crate) fn with_target(self, target: Target) -> ZarrSink {
+        ZarrSink { target, ..self }
+    }
+
     /// What happens when there is an array at the target already: by default [`Error::TargetExists`].
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> ZarrSink {

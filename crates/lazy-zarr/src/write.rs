@@ -1,5 +1,6 @@
 //! The course of a write: from the first block to the published array.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Write {
     provenance: Provenance,
     /// What a write that can be resumed has beside.
     resumption: Option<Resumption>,
+    /// The blocks that were recalled, and have not come yet.
+    recalled: VecDeque<BlockPosition>,
     /// Dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
     trace: Trace,
@@ -119,6 +122,7 @@ impl Write {
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
             resumption,
+            recalled: VecDeque::new(),
             destination,
             trace: Trace::new(&sink.target),
             watching: sink
@@ -141,9 +145,7 @@ impl Write {
     /// The block that comes next, when an earlier write has stored all of it.
     pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
         let block = self.resumption.as_mut()?.recall(at)?;
-        if let Some(watching) = &mut self.watching {
-            watching.recall();
-        }
+        self.recalled.push_back(at);
         Some(block)
     }
 
@@ -161,7 +163,14 @@ impl Write {
         }
         self.store(sink, at, block)?;
         let (n_chunks, stored_bytes) = self.written();
+        let is_recalled = self.recalled.front() == Some(&at);
+        if is_recalled {
+            self.recalled.pop_front();
+        }
         if let Some(watching) = &mut self.watching {
+            if is_recalled {
+                watching.recall();
+            }
             watching.set_stored(n_chunks, stored_bytes);
             watching.block(at, n_bytes as u64)?;
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, Concatenate, Kind, LazyChunkSequence, MeanVariance,
-    NestedLazyChunkSequence, TopK,
+    NestedLazyChunkSequence, Summary, TopK,
 };
 use ndarray::Array1;
 
@@ -88,7 +88,7 @@ impl Experiment {
     ) -> Result<StoredArray, Box<dyn Error>> {
         let sink = self.sink("values", &["test", "train"]);
         let (moments, most_helpful, stored) =
-            values.compute((MeanVariance, TopK::per_row(3), sink))?;
+            values.compute((MeanVariance, TopK::new(3).per_row(), sink))?;
         println!(
             "stored the values: {:?} {}, mean {:.3}, standard deviation {:.3}; most helpful to test \
              digit 0: training digits {}",

@@ -1,6 +1,6 @@
-//! The one loop that evaluates blocks, checks them and feeds them to a reducer.
+//! Evaluates blocks, checks them and feeds them to a reducer: one after the other here, or on several threads.
 
-use super::Reducer;
+use super::{Reducer, parallel};
 use crate::stream::{BlockStream, Step};
 use crate::{ArrayBlock, BlockCheck, Result};
 
@@ -16,6 +16,19 @@ pub(crate) fn reduce<R: Reducer>(
 /// Runs a reduction of anything that becomes blocks until it is sealed. Every block is checked
 /// before the reducer sees it.
 pub(crate) fn accumulate<R: Reducer, T>(
+    reducer: &R,
+    stream: &mut BlockStream<'_, T>,
+    into_block: impl Fn(T) -> ArrayBlock + Sync,
+) -> Result<R::State> {
+    let mut state = match stream.parallel() {
+        Some(blocks) => parallel::accumulate(reducer, stream, blocks, into_block)?,
+        None => accumulate_in_order(reducer, stream, into_block)?,
+    };
+    reducer.seal(&mut state)?;
+    Ok(state)
+}
+
+fn accumulate_in_order<R: Reducer, T>(
     reducer: &R,
     stream: &mut BlockStream<'_, T>,
     into_block: impl Fn(T) -> ArrayBlock,
@@ -51,6 +64,5 @@ pub(crate) fn accumulate<R: Reducer, T>(
             Step::EndBand => check.end_band()?,
         }
     }
-    reducer.seal(&mut state)?;
     Ok(state)
 }

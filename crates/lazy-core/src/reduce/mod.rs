@@ -1,9 +1,12 @@
 //! Reducers: aggregators of array blocks that share one pass.
 
 pub(crate) mod drive;
+mod parallel;
+mod state;
 mod statistic;
 mod tuples;
 
+pub use state::{SavedState, StateOf};
 pub use statistic::Statistic;
 
 use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
@@ -21,7 +24,7 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// [converted](crate::LazyChunkSequence::convert) first. An error of `partial` or `absorb` that names no
 /// block becomes an [`Error::Reduction`](crate::Error::Reduction), which does; one made by
 /// [`Error::other`](crate::Error::other) is handed on as it is. A reducer's own panic is not caught: the
-/// reduction is aborted, as by an error.
+/// reduction is aborted, as by an error, and the panic goes on when all threads have ended.
 ///
 /// A tuple of up to eight reducers is a reducer, and so is a vector of reducers of one type; tuples may
 /// hold tuples. All of its members are sealed before the first one is finished, so that a sink publishes
@@ -30,12 +33,12 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, TopK};
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary, TopK};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[1.0, 5.0, 2.0]], array![[9.0, 3.0, 4.0]]])
 ///     .convert(NdarrayConverter);
-/// let (moments, top) = sequence.compute((MeanVariance, TopK::per_row(2)))?;
+/// let (moments, top) = sequence.compute((MeanVariance, TopK::new(2).per_row()))?;
 /// assert_eq!(moments.mean, 4.0);
 /// assert_eq!(top.indices, array![[1, 2], [0, 2]]);
 /// # Ok::<(), lazy_core::Error>(())
@@ -60,11 +63,11 @@ pub trait Reducer: Sync {
     /// When it is already clear that the reduction cannot succeed.
     fn start(&self, declared: &Declared) -> Result<Self::State>;
 
-    /// The block that comes next, where it need not be computed, since an earlier evaluation left it
+    /// A block that need not be computed, since an earlier evaluation left it
     /// behind: a sink that resumes reads it back. All reducers of the pass are then handed that one.
     ///
-    /// It is asked of indexed sequences alone, whose blocks have known places; and by default there is
-    /// none.
+    /// It is asked of indexed sequences alone, whose blocks have known places; in their order, and by several
+    /// threads' evaluation before the blocks in front of it have been absorbed. By default there is none.
     ///
     /// # Errors
     ///

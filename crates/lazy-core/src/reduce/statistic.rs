@@ -4,16 +4,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Reducer;
-use crate::{ArrayBlock, BlockPosition, DType, Declared, Location, Result};
+use super::state::{STATE_VERSION, SavedState};
+use crate::{ArrayBlock, BlockPosition, Cut, DType, Declared, Error, Location, Result};
 
 /// A summary of an array whose states merge, so that it can be computed piece by piece.
 ///
 /// Every statistic is a [`Reducer`]: each block makes a state of its own, and the states are merged
 /// in the blocks' order. So the result has the same bits whichever thread made the states.
 ///
-/// A reference to a statistic is one as well, so that it can be computed more than once. To drive one by
-/// hand, on states that travel between processes, import this trait and not [`Reducer`], which has a
-/// `finish` too.
+/// A reference to a statistic is one as well, so that it can be computed more than once. Where a computation is
+/// spread over processes, each has a [state of its part](crate::StateOf), and one merges them.
+/// To call the methods here by hand, import this trait and not [`Reducer`], which has a `finish` too.
 ///
 /// # Example
 ///
@@ -59,6 +60,17 @@ pub trait Statistic: Sync {
     /// The result.
     type Output;
 
+    /// What it is called in messages, with all that it is configured by: `the 10 largest of each row`. States of
+    /// statistics with different names are not merged.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+
+    /// Whether a block must have whole rows, so that there is none of a nested sequence.
+    fn needs_whole_rows(&self) -> bool {
+        false
+    }
+
     /// Checks, before anything is computed where that is possible, that the statistic is configured
     /// in a way that makes sense and can take the dtype and the shape of a row.
     ///
@@ -78,6 +90,13 @@ pub trait Statistic: Sync {
 
     /// The state of no block at all.
     fn empty(&self) -> Self::State;
+
+    /// The state to which those of all blocks are added. Where the shape of a row is declared, an array
+    /// without a block has its columns.
+    fn begin(&self, row_shape: Option<&[usize]>) -> Self::State {
+        let _ = row_shape;
+        self.empty()
+    }
 
     /// Adds a block to a state. [`check`](Self::check) has accepted it.
     ///
@@ -99,6 +118,32 @@ pub trait Statistic: Sync {
     ///
     /// When the blocks have no such result.
     fn finish(&self, state: Self::State) -> Result<Self::Output>;
+
+    /// A state that can be stored or sent.
+    fn save(&self, state: Self::State) -> SavedState<Self::State> {
+        SavedState { version: STATE_VERSION, statistic: self.name(), state }
+    }
+
+    /// The result for all blocks of several parts, whose states are given in the order of the parts.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::StateVersion`] and [`Error::StateMismatch`] when a state was saved by another version of this
+    ///   library, or by another statistic than this one.
+    /// - When the states do not belong together, or the blocks have no such result.
+    fn finish_saved(
+        &self,
+        states: impl IntoIterator<Item = SavedState<Self::State>>,
+    ) -> Result<Self::Output>
+    where
+        Self: Sized,
+    {
+        let mut all = self.empty();
+        for saved in states {
+            self.merge(&mut all, saved.restore(self)?)?;
+        }
+        self.finish(all)
+    }
 }
 
 /// The state of a [`Statistic`] as a [`Reducer`].
@@ -110,13 +155,37 @@ pub struct Reduction<S, O> {
     output: Option<O>,
 }
 
+impl<S, O> Reduction<S, O> {
+    /// The result, once it is sealed.
+    pub fn output(&self) -> Option<&O> {
+        self.output.as_ref()
+    }
+
+    /// What has been accumulated, of one that is not sealed.
+    pub(super) fn into_accumulated(self) -> S {
+        self.state.expect("its state is taken when it is sealed")
+    }
+}
+
 /// A statistic is inert configuration, and may be used for several passes.
 impl<S: Statistic> Statistic for &S {
     type State = S::State;
     type Output = S::Output;
 
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn needs_whole_rows(&self) -> bool {
+        (**self).needs_whole_rows()
+    }
+
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
         (**self).check(dtype, row_shape)
+    }
+
+    fn begin(&self, row_shape: Option<&[usize]>) -> S::State {
+        (**self).begin(row_shape)
     }
 
     fn empty(&self) -> S::State {
@@ -142,12 +211,18 @@ impl<S: Statistic> Reducer for S {
     type Output = S::Output;
 
     fn start(&self, declared: &Declared) -> Result<Self::State> {
+        if self.needs_whole_rows() && declared.cut() == Cut::RowsAndColumns {
+            return Err(Error::Statistic {
+                statistic: self.name(),
+                problem: "it needs whole rows, which the blocks of a nested sequence do not have; join them \
+                          along the rows"
+                    .to_owned(),
+            });
+        }
         let row_type = declared.row_type();
-        self.check(
-            row_type.map(|row_type| row_type.dtype),
-            row_type.map(|row_type| row_type.shape.as_slice()),
-        )?;
-        Ok(Reduction { state: Some(self.empty()), output: None })
+        let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
+        self.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
+        Ok(Reduction { state: Some(self.begin(row_shape)), output: None })
     }
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<S::State> {

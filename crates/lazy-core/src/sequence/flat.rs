@@ -7,7 +7,8 @@ use super::kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
 use super::shared_methods;
 use crate::aggregate::{Blocks, SequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, StreamedBlocks, TryFnSource, guarded,
+    BlockStream, Failure, FnBlocks, FnSource, Parallel, StreamedBlocks, Threads, TryFnSource,
+    guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockSizes, BoxError, Converter, Cut, DType, Declared, Location, Result,
@@ -41,6 +42,7 @@ use crate::{
 pub struct LazyChunkSequence<'a, T: 'a, K: Kind = Streamed> {
     producer: Arc<K::Producer<'a, T>>,
     declared: Declared,
+    threads: Threads,
 }
 
 shared_methods!(LazyChunkSequence);
@@ -82,6 +84,7 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
         LazyChunkSequence {
             producer: Arc::new(StreamedBlocks(source)),
             declared: Declared::streamed(Cut::Rows, None),
+            threads: Threads::default(),
         }
     }
 
@@ -137,7 +140,11 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
         F: Fn(usize, usize) -> Result<T, Failure> + Send + Sync + 'a,
     {
         let producer = FnBlocks::new(&grid, block);
-        Self { producer: Arc::new(producer), declared: Declared::indexed(grid) }
+        Self {
+            producer: Arc::new(producer),
+            declared: Declared::indexed(grid),
+            threads: Threads::default(),
+        }
     }
 }
 
@@ -166,7 +173,11 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Indexed> {
         F: Fn(usize, usize) -> Result<T, Failure> + 'a,
     {
         let producer = FnBlocks::new(&grid, block);
-        Self { producer: Arc::new(producer), declared: Declared::indexed(grid) }
+        Self {
+            producer: Arc::new(producer),
+            declared: Declared::indexed(grid),
+            threads: Threads::default(),
+        }
     }
 }
 

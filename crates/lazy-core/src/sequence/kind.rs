@@ -152,6 +152,11 @@ mod sealed {
             producer: &'s Self::Producer<'a, T>,
         ) -> &'s (dyn Produce<T> + 's);
 
+        /// The producer, where any thread may call it.
+        fn shared<'s, 'a: 's, T: 'a>(
+            producer: &'s Self::Producer<'a, T>,
+        ) -> Option<&'s (dyn ProduceIndexed<T> + Send + Sync + 's)>;
+
         fn mapped<'a: 'b, 'b, T: 'a, U: 'b, F>(
             producer: Arc<Self::Producer<'a, T>>,
             function: F,
@@ -168,7 +173,7 @@ mod sealed {
 }
 
 macro_rules! kind {
-    ($Kind:ident, $($bounds:tt)+) => {
+    ($Kind:ident, $shared:expr, $($bounds:tt)+) => {
         impl sealed::KindOfProducer for $Kind {
             type Producer<'a, T: 'a> = dyn $($bounds)+ + 'a;
 
@@ -176,6 +181,12 @@ macro_rules! kind {
                 producer: &'s Self::Producer<'a, T>,
             ) -> &'s (dyn Produce<T> + 's) {
                 producer
+            }
+
+            fn shared<'s, 'a: 's, T: 'a>(
+                producer: &'s Self::Producer<'a, T>,
+            ) -> Option<&'s (dyn ProduceIndexed<T> + Send + Sync + 's)> {
+                ($shared)(producer)
             }
 
             fn mapped<'a: 'b, 'b, T: 'a, U: 'b, F>(
@@ -203,8 +214,8 @@ macro_rules! indexed_kind {
     };
 }
 
-kind!(Streamed, Produce<T>);
-kind!(Indexed, ProduceIndexed<T>);
-kind!(SharedIndexed, ProduceIndexed<T> + Send + Sync);
+kind!(Streamed, |_| None, Produce<T>);
+kind!(Indexed, |_| None, ProduceIndexed<T>);
+kind!(SharedIndexed, Some, ProduceIndexed<T> + Send + Sync);
 indexed_kind!(Indexed);
 indexed_kind!(SharedIndexed);

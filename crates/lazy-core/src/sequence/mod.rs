@@ -109,11 +109,59 @@ macro_rules! shared_methods {
                 $Sequence {
                     producer: K::mapped(self.producer, function),
                     declared: self.declared.with_row_type(row_type),
+                    threads: self.threads,
                 }
             }
 
             fn stream(&self) -> BlockStream<'_, T> {
-                BlockStream::new(K::producer(&self.producer), &self.declared)
+                let stream = BlockStream::new(K::producer(&self.producer), &self.declared);
+                match K::shared(&self.producer) {
+                    Some(producer) => stream.with_parallel(Parallel::new(producer, self.threads)),
+                    None => stream,
+                }
+            }
+        }
+
+        impl<'a, T: 'a> $Sequence<'a, T, SharedIndexed> {
+            /// Evaluates blocks on so many threads, that of the caller among them, where they are reduced
+            /// or concatenated; 0 stands for as many as there are cores.
+            ///
+            /// On each, blocks are computed and [what they contribute](crate::Reducer::partial) to the reducers.
+            /// That is absorbed in the order of the blocks, so results have the same bits on any number of
+            /// threads. It is also the first block in that order whose error is reported. Blocks so small that
+            /// it takes longer to deal them are dealt several at a time.
+            ///
+            /// The threads are none of a pool, so that a producer may use a pool of its own, and an
+            /// evaluation may be started within one. Without this, and for all that is not reduced or
+            /// concatenated, blocks are computed by the caller's thread, one after the other.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+            /// use ndarray::Array2;
+            ///
+            /// let sequence = LazyChunkSequence::from_fn([100; 50], |i| {
+            ///     Array2::from_shape_fn((100, 20), |(row, column)| (100 * i + row * column) as f64)
+            /// })
+            /// .convert(NdarrayConverter);
+            /// let moments = sequence.compute(MeanVariance)?;
+            /// assert_eq!(sequence.with_threads(0).compute(MeanVariance)?, moments);
+            /// # Ok::<(), lazy_core::Error>(())
+            /// ```
+            #[must_use]
+            pub fn with_threads(self, n_threads: usize) -> Self {
+                Self { threads: self.threads.with_number(n_threads), ..self }
+            }
+
+            /// How many blocks may be alive at once, beside those that a reducer keeps, when they are
+            /// evaluated on several threads: twice as many as there are threads, without this, and more of blocks
+            /// that are dealt several at a time.
+            ///
+            /// With fewer than there are threads, some of them have nothing to do; 0 counts as 1.
+            #[must_use]
+            pub fn with_window(self, n_blocks: usize) -> Self {
+                Self { threads: self.threads.with_window(n_blocks), ..self }
             }
         }
 
@@ -144,7 +192,11 @@ macro_rules! shared_methods {
         /// Clones share the producer.
         impl<'a, T: 'a, K: Kind> Clone for $Sequence<'a, T, K> {
             fn clone(&self) -> Self {
-                Self { producer: Arc::clone(&self.producer), declared: self.declared.clone() }
+                Self {
+                    producer: Arc::clone(&self.producer),
+                    declared: self.declared.clone(),
+                    threads: self.threads,
+                }
             }
         }
 

@@ -7,7 +7,8 @@ use super::kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
 use super::shared_methods;
 use crate::aggregate::{Bands, NestedSequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, StreamedBands, TryFnSource, guarded,
+    BlockStream, Failure, FnBlocks, FnSource, Parallel, StreamedBands, Threads, TryFnSource,
+    guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockSizes, BoxError, Converter, Cut, DType, Declared, Location,
@@ -36,6 +37,7 @@ use crate::{
 pub struct NestedLazyChunkSequence<'a, T: 'a, K: Kind = Streamed> {
     producer: Arc<K::Producer<'a, T>>,
     declared: Declared,
+    threads: Threads,
 }
 
 shared_methods!(NestedLazyChunkSequence);
@@ -83,6 +85,7 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
         NestedLazyChunkSequence {
             producer: Arc::new(StreamedBands(source)),
             declared: Declared::streamed(Cut::RowsAndColumns, None),
+            threads: Threads::default(),
         }
     }
 
@@ -141,7 +144,11 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, SharedIndexed> {
         F: Fn(usize, usize) -> Result<T, Failure> + Send + Sync + 'a,
     {
         let producer = FnBlocks::new(&grid, block);
-        Self { producer: Arc::new(producer), declared: Declared::indexed(grid) }
+        Self {
+            producer: Arc::new(producer),
+            declared: Declared::indexed(grid),
+            threads: Threads::default(),
+        }
     }
 }
 
@@ -179,7 +186,11 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Indexed> {
         F: Fn(usize, usize) -> Result<T, Failure> + 'a,
     {
         let producer = FnBlocks::new(&grid, block);
-        Self { producer: Arc::new(producer), declared: Declared::indexed(grid) }
+        Self {
+            producer: Arc::new(producer),
+            declared: Declared::indexed(grid),
+            threads: Threads::default(),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! Count, mean and variance of the whole array.
+//! Count, mean and variance.
 
+use ndarray::{Array, Dimension, Zip};
 use serde::{Deserialize, Serialize};
 
-use super::{Real, check_real, not_real};
-use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
+use super::Real;
+use super::cell::{Along, Cell, Run, arrange};
+use super::float::{RUN, middle, pairwise_sum, sums_of_deviations};
+use crate::Result;
 
-/// Count, mean and variance over the whole array, accumulated in `f64`.
+/// Count, mean and variance, accumulated in `f64`.
 ///
 /// Blocks are summed pairwise and joined by the update of Chan, Golub and LeVeque, *Updating
 /// formulae and a pairwise algorithm for computing sample variances* (1979). The bound on the error
@@ -31,7 +33,7 @@ use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeanVariance;
 
-/// The result of [`MeanVariance`].
+/// The result of [`MeanVariance`] of the whole array.
 ///
 /// # Example
 ///
@@ -66,10 +68,7 @@ impl Moments {
     /// NaN when there are too few elements.
     #[must_use]
     pub fn variance(&self, ddof: u64) -> f64 {
-        match self.count.checked_sub(ddof) {
-            None | Some(0) => f64::NAN,
-            Some(divisor) => self.sum_of_squares / divisor as f64,
-        }
+        variance(self.count, self.sum_of_squares, ddof)
     }
 
     /// The square root of the [`variance`](Self::variance).
@@ -101,66 +100,125 @@ impl Moments {
     }
 
     fn of<A: Real>(elements: &[A]) -> Moments {
-        /// Elements whose moments are computed in two passes, without merging.
-        const RUN: usize = 128;
+        Moments::of_runs(elements, &mut [0.0; RUN])
+    }
+
+    fn of_runs<A: Real>(elements: &[A], deviations: &mut [f64; RUN]) -> Moments {
         if elements.is_empty() {
             return Moments::EMPTY;
         }
         if elements.len() > RUN {
-            let (left, right) = elements.split_at(elements.len() / 2);
-            return Moments::of(left).merge(Moments::of(right));
+            let (left, right) = elements.split_at(middle(elements.len()));
+            let left = Moments::of_runs(left, deviations);
+            return left.merge(Moments::of_runs(right, deviations));
         }
         let count = elements.len() as u64;
         let n = count as f64;
-        // Two passes; the second also corrects the rounding of the first one's mean.
-        let mean = elements.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+        // One pass, of deviations from an element: two bits are lost at most where that is near enough to the mean.
+        let shift = elements[0].to_f64();
+        let (sum, squares) = sums_of_deviations(elements, shift, deviations);
+        let of_shift = sum * sum / n;
+        if squares.is_finite() && of_shift <= 0.75 * squares {
+            return Moments { count, mean: shift + sum / n, sum_of_squares: squares - of_shift };
+        }
+        // Else another, of deviations from the mean, which also corrects the mean's rounding.
+        let mean = pairwise_sum(elements, &|x| x) / n;
         if !mean.is_finite() {
             return Moments { count, mean, sum_of_squares: f64::NAN };
         }
-        let (mut deviations, mut squares) = (0.0, 0.0);
-        for element in elements {
-            let deviation = element.to_f64() - mean;
-            deviations += deviation;
-            squares += deviation * deviation;
-        }
-        Moments {
-            count,
-            mean: mean + deviations / n,
-            sum_of_squares: squares - deviations * deviations / n,
-        }
+        let (rest, squares) = sums_of_deviations(elements, mean, deviations);
+        Moments { count, mean: mean + rest / n, sum_of_squares: squares - rest * rest / n }
     }
 }
 
-impl Statistic for MeanVariance {
-    type State = Moments;
-    type Output = Moments;
+/// The results of [`MeanVariance`] of each row or each column.
+///
+/// # Example
+///
+/// Columns that do not vary are of no use:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
+/// use ndarray::array;
+///
+/// let features = LazyChunkSequence::new(|| [array![[1.0, 7.0]], array![[3.0, 7.0]]]);
+/// let moments = features.convert(NdarrayConverter).compute(MeanVariance.per_column())?;
+/// assert_eq!(moments.mean, array![2.0, 7.0].into_dyn());
+/// assert_eq!(moments.variance(0).iter().filter(|variance| **variance == 0.0).count(), 1);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct MomentsOfMany<D: Dimension> {
+    /// The numbers of elements.
+    pub count: Array<u64, D>,
+    /// The means; NaN where there are no elements.
+    pub mean: Array<f64, D>,
+    /// The sums of the squared deviations from the means.
+    pub sum_of_squares: Array<f64, D>,
+}
 
-    fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
-        check_real("the mean and variance", dtype)
+impl<D: Dimension> MomentsOfMany<D> {
+    /// The variances, as of [`Moments::variance`].
+    #[must_use]
+    pub fn variance(&self, ddof: u64) -> Array<f64, D> {
+        Zip::from(&self.count)
+            .and(&self.sum_of_squares)
+            .map_collect(|count, sum_of_squares| variance(*count, *sum_of_squares, ddof))
+    }
+
+    /// The square roots of the [`variance`](Self::variance)s.
+    #[must_use]
+    pub fn standard_deviation(&self, ddof: u64) -> Array<f64, D> {
+        self.variance(ddof).mapv_into(f64::sqrt)
+    }
+}
+
+fn variance(count: u64, sum_of_squares: f64, ddof: u64) -> f64 {
+    match count.checked_sub(ddof) {
+        None | Some(0) => f64::NAN,
+        Some(divisor) => sum_of_squares / divisor as f64,
+    }
+}
+
+impl Cell for MeanVariance {
+    type State = Moments;
+    type Value = Moments;
+    type Values<D: Dimension> = MomentsOfMany<D>;
+
+    fn name(&self) -> String {
+        "the mean and variance".to_owned()
     }
 
     fn empty(&self) -> Moments {
         Moments::EMPTY
     }
 
-    fn push(&self, state: &mut Moments, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        let dtype = block.dtype();
-        let moments = with_element!(
-            dtype,
-            real A => Moments::of(block.as_slice::<A>()?),
-            _ => return Err(not_real("the mean and variance", dtype))
-        );
-        *state = state.merge(moments);
-        Ok(())
+    fn push<A: Real>(&self, state: &mut Moments, run: Run<'_, A>) {
+        *state = state.merge(Moments::of(run.elements));
     }
 
-    fn merge(&self, state: &mut Moments, next: Moments) -> Result<()> {
+    fn merge(&self, state: &mut Moments, next: Moments) {
         *state = state.merge(next);
-        Ok(())
     }
 
-    fn finish(&self, state: Moments) -> Result<Moments> {
+    fn value(&self, state: Moments) -> Result<Moments> {
         Ok(state)
+    }
+
+    fn values<D: Dimension>(
+        &self,
+        states: Vec<Moments>,
+        shape: D,
+        _: Along,
+    ) -> Result<MomentsOfMany<D>> {
+        Ok(MomentsOfMany {
+            count: arrange(shape.clone(), states.iter().map(|moments| moments.count).collect()),
+            mean: arrange(shape.clone(), states.iter().map(|moments| moments.mean).collect()),
+            sum_of_squares: arrange(
+                shape,
+                states.iter().map(|moments| moments.sum_of_squares).collect(),
+            ),
+        })
     }
 }
 

@@ -1,11 +1,11 @@
-//! The order of elements: exact for every dtype, and NumPy's for NaN and ties.
+//! Orders of elements: exact for every dtype, and NumPy's for NaN and ties.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 /// One element of a real dtype, without loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Value {
     /// An element of a signed integer dtype.
     Signed(i64),
@@ -25,32 +25,86 @@ impl Value {
             Value::Float(value) => value,
         }
     }
-
-    /// Orders values of one dtype; NaN is larger than every number, and equal to itself.
-    fn compare(self, other: Value) -> Ordering {
-        match (self, other) {
-            (Value::Signed(a), Value::Signed(b)) => a.cmp(&b),
-            (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(&b),
-            _ => {
-                let (a, b) = (self.to_f64(), other.to_f64());
-                a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-            }
-        }
-    }
 }
 
-/// An element and its index within its row.
+/// Where an element lies: its row, and its index within the row, in C order over all of the row's axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The row.
+    pub row: u64,
+    /// The index within the row.
+    pub index: u64,
+}
+
+/// An element and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The element.
     pub value: Value,
-    /// The index within the row, in C order over all its axes.
-    pub index: u64,
+    /// Where it lies.
+    pub place: Place,
 }
 
-impl Candidate {
-    /// Orders candidates from the largest value to the smallest, equal values by index.
-    pub(crate) fn descending(&self, other: &Candidate) -> Ordering {
-        other.value.compare(self.value).then(self.index.cmp(&other.index))
+/// What has an order, but for NaN.
+pub trait Ordered: Copy + PartialOrd {
+    /// Whether it is a float that is no number.
+    fn is_nan(self) -> bool;
+}
+
+impl Ordered for Value {
+    fn is_nan(self) -> bool {
+        matches!(self, Value::Float(value) if value.is_nan())
+    }
+}
+
+/// Which elements come first: the largest or the smallest, and NaN before or behind all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ranking {
+    pub(crate) largest: bool,
+    pub(crate) nan_first: bool,
+}
+
+impl Ranking {
+    /// The same order of numbers, and NaN behind them.
+    pub(crate) fn of_numbers(self) -> Ranking {
+        Ranking { nan_first: false, ..self }
+    }
+
+    /// Whether `a` comes before `b`.
+    pub(crate) fn is_before<A: Ordered>(self, a: A, b: A) -> bool {
+        match (a.is_nan(), b.is_nan()) {
+            (false, false) if self.largest => a > b,
+            (false, false) => a < b,
+            (true, false) => self.nan_first,
+            (false, true) => !self.nan_first,
+            (true, true) => false,
+        }
+    }
+
+    /// Whether one of the elements comes before `best`: without a branch for each of them.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN compares as false, and comes before")]
+    pub(crate) fn any_before<A: Ordered>(self, elements: &[A], best: A) -> bool {
+        fn any<A: Copy>(elements: &[A], is_before: impl Fn(A) -> bool) -> bool {
+            elements.iter().fold(false, |any, element| any | is_before(*element))
+        }
+        match (best.is_nan(), self.largest, self.nan_first) {
+            (true, _, true) => false,
+            (true, _, false) => any(elements, |a| !a.is_nan()),
+            (false, true, true) => any(elements, |a| !(a <= best)),
+            (false, true, false) => any(elements, |a| a > best),
+            (false, false, true) => any(elements, |a| !(a >= best)),
+            (false, false, false) => any(elements, |a| a < best),
+        }
+    }
+
+    /// Orders candidates from the first to the last; those of equal values by their places.
+    pub(crate) fn compare(self, a: &Candidate, b: &Candidate) -> Ordering {
+        if self.is_before(a.value, b.value) {
+            Ordering::Less
+        } else if self.is_before(b.value, a.value) {
+            Ordering::Greater
+        } else {
+            a.place.cmp(&b.place)
+        }
     }
 }

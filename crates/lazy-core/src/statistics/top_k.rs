@@ -1,162 +1,245 @@
-//! The k largest elements of each row.
+//! The k largest and the k smallest elements.
 
-use ndarray::Array2;
+use ndarray::Dimension;
+use serde::{Deserialize, Serialize};
 
-use super::{Candidate, PerRow, Real, check_real, not_real};
-use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+use super::cell::{Along, Cell, Run, arrange_many};
+use super::order::{Candidate, Ranking};
+use super::{Extrema, Extremum, Real};
+use crate::Result;
 
-const NAME: &str = "the top k per row";
+/// Elements that come first in an order, and whether there may be more than are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    candidates: Vec<Candidate>,
+    /// How many of them, at the front, are the first in their order.
+    n_settled: usize,
+}
 
-/// The `k` largest elements of each row in descending order, and their indices.
-///
-/// NaN counts as the largest value, and equal elements come in the order of their indices. The
-/// order is exact for every dtype. The state is 24 · (`k` + 1) bytes per row; 24 bytes per
-/// element of one row come on top while a block is taken.
-///
-/// # Errors
-///
-/// - [`Error::UnsupportedDType`] for complex dtypes.
-/// - [`Error::Statistic`] when `k` is 0 or larger than a row.
-///
-/// # Example
-///
-/// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, TopK};
-/// use ndarray::array;
-///
-/// let sequence = LazyChunkSequence::new(|| [array![[1, 7, 2, 7]], array![[4, 0, 9, 8]]]);
-/// let top = sequence.convert(NdarrayConverter).compute(TopK::per_row(2))?;
-/// assert_eq!(top.indices, array![[1, 3], [2, 3]]);
-/// assert_eq!(top.values, array![[7.0, 7.0], [9.0, 8.0]]);
-/// # Ok::<(), lazy_core::Error>(())
-/// ```
+/// How the first `k` are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct TopK {
+struct Selection {
     k: usize,
+    ranking: Ranking,
 }
 
-/// The result of [`TopK::per_row`]: one row of `k` entries per row of the array.
-///
-/// # Example
-///
-/// Which training samples influence each test sample most, and all of them together:
-///
-/// ```
-/// use std::collections::BTreeSet;
-///
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, TopK};
-/// use ndarray::array;
-///
-/// // A row per test sample, a column per training sample.
-/// let influence =
-///     LazyChunkSequence::new(|| [array![[0.1, 5.0, 0.2, 3.0]], array![[0.3, 4.0, 0.9, 0.1]]]);
-/// let top = influence.convert(NdarrayConverter).compute(TopK::per_row(2))?;
-/// for (indices, values) in top.indices.rows().into_iter().zip(top.values.rows()) {
-///     println!("most influential are {indices}, with {values}");
-/// }
-/// assert_eq!(top.indices.iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2, 3]));
-/// # Ok::<(), lazy_core::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct TopKPerRow {
-    /// The elements' indices within their row, in C order over all the row's axes.
-    pub indices: Array2<u64>,
-    /// The elements, as the nearest `f64`.
-    pub values: Array2<f64>,
-}
-
-impl TopK {
-    /// The `k` largest elements of each row. That there are so many is checked in the pass: before
-    /// the first block where the row type is declared.
-    #[must_use]
-    pub fn per_row(k: usize) -> TopK {
-        TopK { k }
-    }
-
-    /// Keeps the first `k` candidates in descending order.
-    fn select(&self, candidates: &mut Vec<Candidate>) {
+impl Selection {
+    /// Keeps the first `k`, in order.
+    fn settle(self, ranked: &mut Ranked) {
+        let Ranked { candidates, n_settled } = ranked;
+        if *n_settled == candidates.len() {
+            return;
+        }
+        let order = |a: &Candidate, b: &Candidate| self.ranking.compare(a, b);
         if candidates.len() > self.k {
-            candidates.select_nth_unstable_by(self.k, Candidate::descending);
+            candidates.select_nth_unstable_by(self.k, order);
             candidates.truncate(self.k);
         }
-        candidates.sort_unstable_by(Candidate::descending);
+        candidates.sort_unstable_by(order);
+        *n_settled = candidates.len();
     }
 
-    fn of_row<A: Real>(&self, elements: &[A], first_index: u64) -> Vec<Candidate> {
-        let mut candidates: Vec<Candidate> = elements
-            .iter()
-            .zip(first_index..)
-            .map(|(element, index)| Candidate { value: element.to_value(), index })
-            .collect();
-        self.select(&mut candidates);
-        candidates.shrink_to_fit();
-        candidates
-    }
-
-    fn too_large(&self, row_length: usize) -> Error {
-        Error::Statistic {
-            statistic: NAME,
-            problem: format!("k is {}, but a row has {row_length} elements", self.k),
-        }
-    }
-}
-
-impl Statistic for TopK {
-    type State = PerRow<Vec<Candidate>>;
-    type Output = TopKPerRow;
-
-    fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
-        if self.k == 0 {
-            return Err(Error::Statistic {
-                statistic: NAME,
-                problem: "k is 0; ask for one element at least".to_owned(),
-            });
-        }
-        if let Some(shape) = row_shape {
-            let row_length = shape.iter().product();
-            if self.k > row_length {
-                return Err(self.too_large(row_length));
+    /// Adds elements that come behind all others: those that come before the last of `k`.
+    fn push<A: Real>(self, ranked: &mut Ranked, run: Run<'_, A>) {
+        /// Elements that are looked at together.
+        const PIECE: usize = 64;
+        /// Candidates that wait until they are worth being selected from.
+        const N_WAITING: usize = 32;
+        let last = |ranked: &Ranked| {
+            let last = ranked.n_settled == self.k;
+            last.then(|| A::of_value(ranked.candidates[self.k - 1].value))
+        };
+        let mut bound = last(ranked);
+        for (i, piece) in run.elements.chunks(PIECE).enumerate() {
+            if bound.is_some_and(|bound| !self.ranking.any_before(piece, bound)) {
+                continue;
+            }
+            for (j, element) in piece.iter().enumerate() {
+                if bound.is_none_or(|bound| self.ranking.is_before(*element, bound)) {
+                    let place = run.place(i * PIECE + j);
+                    ranked.candidates.push(Candidate { value: element.to_value(), place });
+                }
+            }
+            if ranked.candidates.len() >= self.k + self.k.max(N_WAITING) {
+                self.settle(ranked);
+                bound = last(ranked);
             }
         }
-        check_real(NAME, dtype)
     }
 
-    fn empty(&self) -> Self::State {
-        PerRow::empty()
-    }
-
-    fn push(&self, state: &mut Self::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        let dtype = block.dtype();
-        let rows = with_element!(
-            dtype,
-            real A => PerRow::of_block(at, block, |row, index| self.of_row::<A>(row, index))?,
-            _ => return Err(not_real(NAME, dtype))
-        );
-        self.merge(state, rows)
-    }
-
-    fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()> {
-        state.merge(next, |row, next| {
-            row.extend(next);
-            self.select(row);
-            Ok(())
-        })
-    }
-
-    fn finish(&self, state: Self::State) -> Result<TopKPerRow> {
-        let rows = state.into_rows();
-        if let Some(row) = rows.iter().find(|row| row.len() < self.k) {
-            return Err(self.too_large(row.len()));
+    fn merge(self, ranked: &mut Ranked, next: Ranked) {
+        if ranked.candidates.is_empty() {
+            *ranked = next;
+        } else {
+            ranked.candidates.extend(next.candidates);
         }
-        let shape = (rows.len(), self.k);
-        let candidates = || rows.iter().flatten();
-        let array = "every row has k entries";
-        Ok(TopKPerRow {
-            indices: Array2::from_shape_vec(shape, candidates().map(|c| c.index).collect())
-                .expect(array),
-            values: Array2::from_shape_vec(shape, candidates().map(|c| c.value.to_f64()).collect())
-                .expect(array),
-        })
+        ranked.n_settled = ranked.n_settled.min(ranked.candidates.len());
+        if ranked.candidates.len() > ranked.n_settled {
+            self.settle(ranked);
+        }
     }
 }
+
+macro_rules! top_k {
+    (
+        $(#[$attribute:meta])* $Name:ident, $adjective:literal, $ranking:expr, $(#[$new:meta])*
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $Name {
+            k: usize,
+        }
+
+        impl $Name {
+            $(#[$new])*
+            #[must_use]
+            pub fn new(k: usize) -> $Name {
+                $Name { k }
+            }
+
+            fn selection(self) -> Selection {
+                Selection { k: self.k, ranking: $ranking }
+            }
+
+            fn selection_of_numbers(self) -> Selection {
+                let ranking: Ranking = $ranking;
+                Selection { k: self.k, ranking: ranking.of_numbers() }
+            }
+
+            fn check_number(&self, n_elements: usize) -> Result<()> {
+                if self.k > n_elements {
+                    let problem = format!("there are {n_elements} elements to choose from");
+                    return Err(self.problem(problem));
+                }
+                Ok(())
+            }
+        }
+
+        impl Cell for $Name {
+            type State = Ranked;
+            type Value = Vec<Extremum>;
+            type Values<D: Dimension> = Extrema<D::Larger>;
+
+            fn name(&self) -> String {
+                format!(concat!("the {} ", $adjective), self.k)
+            }
+
+            fn check(&self, n_elements: Option<usize>) -> Result<()> {
+                if self.k == 0 {
+                    return Err(self.problem("ask for one element at least"));
+                }
+                n_elements.map_or(Ok(()), |n_elements| self.check_number(n_elements))
+            }
+
+            fn empty(&self) -> Ranked {
+                Ranked::default()
+            }
+
+            fn push<A: Real>(&self, state: &mut Ranked, run: Run<'_, A>) {
+                self.selection().push(state, run);
+            }
+
+            fn push_numbers<A: Real>(&self, state: &mut Ranked, run: Run<'_, A>) {
+                self.selection_of_numbers().push(state, run);
+            }
+
+            fn settle(&self, state: &mut Ranked) {
+                self.selection().settle(state);
+                state.candidates.shrink_to_fit();
+            }
+
+            fn settle_numbers(&self, state: &mut Ranked) {
+                self.selection_of_numbers().settle(state);
+                state.candidates.shrink_to_fit();
+            }
+
+            fn merge(&self, state: &mut Ranked, next: Ranked) {
+                self.selection().merge(state, next);
+            }
+
+            fn merge_numbers(&self, state: &mut Ranked, next: Ranked) {
+                self.selection_of_numbers().merge(state, next);
+            }
+
+            fn value(&self, state: Ranked) -> Result<Vec<Extremum>> {
+                self.check_number(state.candidates.len())?;
+                Ok(state.candidates.into_iter().map(Extremum::from).collect())
+            }
+
+            fn values<D: Dimension>(
+                &self,
+                states: Vec<Ranked>,
+                shape: D,
+                along: Along,
+            ) -> Result<Extrema<D::Larger>> {
+                for state in &states {
+                    self.check_number(state.candidates.len())?;
+                }
+                let candidates = || states.iter().flat_map(|state| &state.candidates);
+                let indices = candidates().map(|candidate| along.index(candidate.place)).collect();
+                let values = candidates().map(|candidate| candidate.value.to_f64()).collect();
+                Ok(Extrema {
+                    indices: arrange_many(&shape, self.k, indices),
+                    values: arrange_many(&shape, self.k, values),
+                })
+            }
+        }
+    };
+}
+
+top_k!(
+    /// The `k` largest elements in descending order, and where they are.
+    ///
+    /// NaN counts as the largest; [ignored](super::Summary::ignoring_nan), it comes last, where there are fewer
+    /// than `k` numbers. Equal elements come in the order of their indices. The order is exact for every dtype.
+    /// The state is 32 · `k` bytes and 32 more.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+    /// - [`Error::Statistic`](crate::Error::Statistic) when `k` is 0, or more than there are elements: before the
+    ///   first block is computed where a row type is declared.
+    ///
+    /// # Example
+    ///
+    /// Which training samples influence each test sample most, and which test samples each training sample:
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter, Summary, TopK};
+    /// use ndarray::array;
+    ///
+    /// // A row per test sample, a column per training sample.
+    /// let influence =
+    ///     LazyChunkSequence::new(|| [array![[0.1, 5.0, 0.2, 3.0]], array![[0.3, 4.0, 0.9, 0.1]]])
+    ///         .convert(NdarrayConverter);
+    /// let statistics = (TopK::new(2).per_row(), TopK::new(1).per_column(), TopK::new(2));
+    /// let (of_tests, of_training, of_all) = influence.compute(statistics)?;
+    /// assert_eq!(of_tests.indices, array![[1, 3], [1, 2]]);
+    /// assert_eq!(of_tests.values, array![[5.0, 3.0], [4.0, 0.9]]);
+    /// assert_eq!(of_training.indices, array![[1], [0], [1], [0]].into_dyn());
+    /// assert_eq!((of_all[1].value, of_all[1].row, of_all[1].index), (4.0, 1, 1));
+    /// # Ok::<(), lazy_core::Error>(())
+    /// ```
+    TopK, "largest", Ranking { largest: true, nan_first: true },
+    /// The `k` largest. That there are so many is checked in the pass.
+);
+
+top_k!(
+    /// The `k` smallest elements in ascending order, and where they are.
+    ///
+    /// NaN comes last, as where NumPy sorts. In all else as [`TopK`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{BottomK, LazyChunkSequence, NdarrayConverter, Summary};
+    /// use ndarray::array;
+    ///
+    /// let sequence = LazyChunkSequence::new(|| [array![[3.0, f64::NAN, -1.0, 3.0]]]);
+    /// let smallest = sequence.convert(NdarrayConverter).compute(BottomK::new(3).per_row())?;
+    /// assert_eq!(smallest.indices, array![[2, 0, 3]]);
+    /// # Ok::<(), lazy_core::Error>(())
+    /// ```
+    BottomK, "smallest", Ranking { largest: false, nan_first: false },
+    /// The `k` smallest. That there are so many is checked in the pass.
+);

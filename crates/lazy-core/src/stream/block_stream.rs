@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Failure, Produce, Step, Steps, Trace};
+use super::{Failure, Parallel, Produce, Step, Steps, Trace};
 use crate::{Cut, Declared, Error, Location, Result, panic_message};
 
 /// A running evaluation that names the block a failure belongs to, checks the declared number of
@@ -12,6 +12,8 @@ pub(crate) struct BlockStream<'s, T> {
     state: State<'s, T>,
     declared: &'s Declared,
     trace: Trace,
+    /// How other threads compute blocks too, where they may.
+    parallel: Option<Parallel<'s, T>>,
     /// Bands that have ended.
     band: usize,
     /// Blocks of the open band.
@@ -32,10 +34,26 @@ impl<'s, T> BlockStream<'s, T> {
             state: State::NotStarted(producer),
             declared,
             trace: Trace::new(declared),
+            parallel: None,
             band: 0,
             column: 0,
             in_band: false,
         }
+    }
+
+    pub(crate) fn with_parallel(self, parallel: Parallel<'s, T>) -> BlockStream<'s, T> {
+        BlockStream { parallel: Some(parallel), ..self }
+    }
+
+    /// How the blocks are to be computed by several threads, if they are.
+    pub(crate) fn parallel(&self) -> Option<Parallel<'s, T>> {
+        self.parallel.filter(|parallel| parallel.n_threads() > 1)
+    }
+
+    /// Ends the evaluation: its blocks were computed by several threads.
+    pub(crate) fn complete(&mut self) {
+        self.trace.completed();
+        self.state = State::Over;
     }
 
     pub(crate) fn declared(&self) -> &'s Declared {

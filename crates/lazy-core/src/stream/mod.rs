@@ -3,17 +3,19 @@
 mod block_stream;
 mod indexed;
 mod mapped;
+mod parallel;
 mod streamed;
 mod trace;
 
 pub(crate) use block_stream::{BlockStream, guarded};
 pub(crate) use indexed::FnBlocks;
 pub(crate) use mapped::Mapped;
+pub(crate) use parallel::{Parallel, Threads};
 pub(crate) use streamed::{
     Bands as StreamedBands, Blocks as StreamedBlocks, FnSource, TryFnSource,
 };
 pub use streamed::{NestedSource, Source};
-pub(crate) use trace::Trace;
+pub(crate) use trace::{Trace, TraceOfThreads};
 
 use crate::{BoxError, Error};
 

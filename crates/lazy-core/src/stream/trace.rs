@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tracing::dispatcher::{get_default, with_default};
 use tracing::span::Entered;
-use tracing::{Level, Span, debug, debug_span};
+use tracing::{Dispatch, Level, Span, debug, debug_span};
 
 use crate::{Cut, Declared, Error, Result};
 
@@ -70,6 +71,22 @@ impl Trace {
         })
     }
 
+    /// What threads that compute blocks are given of it, if anybody is told.
+    pub(crate) fn for_threads(&self) -> TraceOfThreads {
+        TraceOfThreads(
+            self.0
+                .as_ref()
+                .map(|evaluation| (evaluation.span.clone(), get_default(Dispatch::clone))),
+        )
+    }
+
+    /// Adds what another thread's producer took.
+    pub(crate) fn add_in_producer(&self, duration: Duration) {
+        if let Some(evaluation) = &self.0 {
+            evaluation.in_producer.set(evaluation.in_producer.get() + duration);
+        }
+    }
+
     /// Consumes the blocks: within the span, and a failure is the evaluation's.
     pub(crate) fn consuming<T>(&self, consume: impl FnOnce() -> Result<T>) -> Result<T> {
         let Some(evaluation) = &self.0 else { return consume() };
@@ -115,6 +132,33 @@ impl Trace {
         if let Some(evaluation) = &self.0 {
             evaluation.outcome.set(Outcome::Failed);
             evaluation.error.replace(Some(error.to_string()));
+        }
+    }
+}
+
+/// The span of an evaluation, and who is told, for other threads.
+#[derive(Clone)]
+pub(crate) struct TraceOfThreads(Option<(Span, Dispatch)>);
+
+impl TraceOfThreads {
+    /// Does what another thread does for the evaluation: its subscriber hears of it, if it is one of the evaluating
+    /// thread alone.
+    pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some((_, dispatch)) => with_default(dispatch, work),
+            None => work(),
+        }
+    }
+
+    /// Calls the producer within the span, and says how long that took.
+    pub(crate) fn in_producer<T>(&self, produce: impl FnOnce() -> T) -> (T, Duration) {
+        match &self.0 {
+            Some((span, _)) => {
+                let start = Instant::now();
+                let produced = span.in_scope(produce);
+                (produced, start.elapsed())
+            }
+            None => (produce(), Duration::ZERO),
         }
     }
 }

@@ -42,7 +42,7 @@ impl Statistic for Histogram {
         if self.edges.len() < 2 || !ascending {
             let problem =
                 format!("the edges are {:?}, but must be two or more, ascending", self.edges);
-            return Err(Error::Statistic { statistic: "Histogram", problem });
+            return Err(Error::Statistic { statistic: "Histogram".to_owned(), problem });
         }
         match dtype {
             Some(dtype @ (DType::Complex64 | DType::Complex128)) => Err(Error::UnsupportedDType {
@@ -68,7 +68,7 @@ impl Statistic for Histogram {
             let problem = format!(
                 "counts of {theirs} bins cannot be added to those of {ours}; the edges must be the same"
             );
-            return Err(Error::Statistic { statistic: "Histogram", problem });
+            return Err(Error::Statistic { statistic: "Histogram".to_owned(), problem });
         }
         for (n, more) in counts.bins.iter_mut().zip(next.bins) {
             *n += more;

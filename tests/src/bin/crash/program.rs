@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lazy_chunks::zarr::{Durability, Error, Existing, Target, ZarrSink};
-use lazy_chunks::{ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, TopK};
+use lazy_chunks::{
+    ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, Summary, TopK,
+};
 use lazy_tests::{Failpoint, KillingFileSystem, Operation};
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +102,8 @@ impl Task {
         let target = self.course.target(|outermost| {
             Target::on(Arc::clone(file_system), self.directory.join(outermost))
         });
-        let reducers = ((MeanVariance, ArgMax::per_row(), TopK::per_row(2)), self.sink(target));
+        let reducers =
+            ((MeanVariance, ArgMax.per_row(), TopK::new(2).per_row()), self.sink(target));
         let grid = self.course.grid();
         let (rows, columns) = (grid.rows.clone(), grid.columns.clone());
         let computed = match self.course.is_resumable {

@@ -1,0 +1,61 @@
+//! The number of elements.
+
+use ndarray::{Array, Dimension};
+
+use super::Real;
+use super::cell::{Along, Cell, Run, arrange};
+use crate::Result;
+
+/// The number of elements; [ignoring NaN](super::Summary::ignoring_nan), of numbers.
+///
+/// The state is 8 bytes.
+///
+/// # Errors
+///
+/// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Count, LazyChunkSequence, NdarrayConverter, Summary};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![[1.0, f64::NAN], [3.0, 4.0]]]);
+/// let statistics = (Count, Count.ignoring_nan().per_column());
+/// let (n_elements, n_numbers) = sequence.convert(NdarrayConverter).compute(statistics)?;
+/// assert_eq!(n_elements, 4);
+/// assert_eq!(n_numbers, array![2, 1].into_dyn());
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Count;
+
+impl Cell for Count {
+    type State = u64;
+    type Value = u64;
+    type Values<D: Dimension> = Array<u64, D>;
+
+    fn name(&self) -> String {
+        "the count".to_owned()
+    }
+
+    fn empty(&self) -> u64 {
+        0
+    }
+
+    fn push<A: Real>(&self, state: &mut u64, run: Run<'_, A>) {
+        *state += run.elements.len() as u64;
+    }
+
+    fn merge(&self, state: &mut u64, next: u64) {
+        *state += next;
+    }
+
+    fn value(&self, state: u64) -> Result<u64> {
+        Ok(state)
+    }
+
+    fn values<D: Dimension>(&self, states: Vec<u64>, shape: D, _: Along) -> Result<Array<u64, D>> {
+        Ok(arrange(shape, states))
+    }
+}

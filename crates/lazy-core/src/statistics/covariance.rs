@@ -1,0 +1,216 @@
+//! Covariances and products of columns.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use serde::{Deserialize, Serialize};
+
+use super::{Real, check_real, not_real};
+use crate::dtype::with_element;
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+
+const NAME: &str = "the covariance";
+
+/// Covariances of the columns, and their Gram matrix: of each pair of the `d` elements of a row.
+///
+/// A row is an observation, and an element of it a variable, as in NumPy's `cov(rowvar=False)`; axes behind axis 1 are
+/// taken together. All is accumulated as `f64`: the products of the deviations from the means of a block, whose
+/// columns are summed row by row; and blocks are joined by the update of Chan, Golub and LeVeque. NaN and
+/// infinities make NaN of all that they have a part in. The state is 8 · `d`² + 8 · `d` bytes, and each block that is
+/// being added takes as much, and 8 bytes for each of its elements.
+///
+/// # Errors
+///
+/// - [`Error::UnsupportedDType`] for complex dtypes.
+/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Covariance, LazyChunkSequence, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let samples = LazyChunkSequence::new(|| [array![[1.0, 2.0], [2.0, 4.0]], array![[3.0, 6.0]]]);
+/// let covariances = samples.convert(NdarrayConverter).compute(Covariance)?;
+/// assert_eq!(covariances.covariance(1), array![[1.0, 2.0], [2.0, 4.0]]);
+/// assert_eq!(covariances.gram(), array![[14.0, 28.0], [28.0, 56.0]]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Covariance;
+
+/// The result of [`Covariance`], and its state.
+///
+/// # Example
+///
+/// Which columns go together:
+///
+/// ```
+/// use lazy_core::{Covariance, LazyChunkSequence, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let samples = LazyChunkSequence::new(|| [array![[1, 0, 3], [2, 5, 2]], array![[3, 0, 1]]]);
+/// let correlation = samples.convert(NdarrayConverter).compute(Covariance)?.correlation();
+/// assert_eq!(correlation[[0, 1]], 0.0);
+/// assert!((correlation[[0, 2]] + 1.0).abs() < 1e-15);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Covariances {
+    /// The number of rows.
+    pub count: u64,
+    /// The mean of each column.
+    pub mean: Array1<f64>,
+    /// The sums of the products of two columns' deviations from their means.
+    pub sum_of_products: Array2<f64>,
+}
+
+impl Covariances {
+    /// The covariances with `ddof` degrees of freedom less than rows, as NumPy's `cov(ddof=…)`: NaN when there are
+    /// too few rows.
+    #[must_use]
+    pub fn covariance(&self, ddof: u64) -> Array2<f64> {
+        let divisor = match self.count.checked_sub(ddof) {
+            None | Some(0) => f64::NAN,
+            Some(divisor) => divisor as f64,
+        };
+        self.sum_of_products.mapv(|sum| sum / divisor)
+    }
+
+    /// The coefficients of correlation, as NumPy's `corrcoef`: NaN for columns that are constant.
+    #[must_use]
+    pub fn correlation(&self) -> Array2<f64> {
+        let deviations = self.sum_of_products.diag().mapv(f64::sqrt);
+        let mut correlation = self.sum_of_products.clone();
+        for ((i, j), entry) in correlation.indexed_iter_mut() {
+            *entry /= deviations[i];
+            *entry /= deviations[j];
+            *entry = entry.clamp(-1.0, 1.0);
+        }
+        correlation
+    }
+
+    /// The Gram matrix of the columns, `arrayᵀ · array`.
+    #[must_use]
+    pub fn gram(&self) -> Array2<f64> {
+        let mut gram = self.sum_of_products.clone();
+        for ((i, j), entry) in gram.indexed_iter_mut() {
+            *entry += self.count as f64 * self.mean[i] * self.mean[j];
+        }
+        gram
+    }
+
+    /// Of the rows of one block.
+    fn of(rows: &ArrayView2<'_, f64>) -> Covariances {
+        let n_columns = rows.ncols();
+        let n = rows.nrows() as f64;
+        let mean = rows.sum_axis(Axis(0)) / n;
+        let deviations = rows - &mean;
+        // Of the rounding of the mean a trace is left, which is corrected; of an infinite one, NaN.
+        let rest = deviations.sum_axis(Axis(0)) / n;
+        let rest = Zip::from(&rest).and(&mean).map_collect(|rest, mean| match mean.is_finite() {
+            true => *rest,
+            false => 0.0,
+        });
+        let mut sum_of_products = Array2::zeros((n_columns, n_columns));
+        general_mat_mul(1.0, &deviations.t(), &deviations, 0.0, &mut sum_of_products);
+        for ((i, j), sum) in sum_of_products.indexed_iter_mut() {
+            *sum -= n * rest[i] * rest[j];
+        }
+        Covariances { count: rows.nrows() as u64, mean: mean + rest, sum_of_products }
+    }
+
+    fn merge(&mut self, next: &Covariances) {
+        let count = self.count + next.count;
+        let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
+        let delta = &next.mean - &self.mean;
+        self.sum_of_products += &next.sum_of_products;
+        for ((i, j), sum) in self.sum_of_products.indexed_iter_mut() {
+            *sum += delta[i] * delta[j] * (n * n_next / n_total);
+        }
+        Zip::from(&mut self.mean).and(&next.mean).and(&delta).for_each(|mean, next, delta| {
+            *mean += if delta.is_finite() { delta * (n_next / n_total) } else { *next };
+        });
+        self.count = count;
+    }
+}
+
+impl Statistic for Covariance {
+    type State = Option<Covariances>;
+    type Output = Covariances;
+
+    fn name(&self) -> String {
+        NAME.to_owned()
+    }
+
+    fn needs_whole_rows(&self) -> bool {
+        true
+    }
+
+    fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
+        check_real(|| NAME.to_owned(), dtype)
+    }
+
+    fn empty(&self) -> Option<Covariances> {
+        None
+    }
+
+    fn begin(&self, row_shape: Option<&[usize]>) -> Option<Covariances> {
+        row_shape.map(|shape| Covariances::of_nothing(shape.iter().product()))
+    }
+
+    fn push(
+        &self,
+        state: &mut Option<Covariances>,
+        _: BlockPosition,
+        block: &ArrayBlock,
+    ) -> Result<()> {
+        let dtype = block.dtype();
+        let elements: Vec<f64> = with_element!(
+            dtype,
+            real A => block.as_slice::<A>()?.iter().map(|x| x.to_f64()).collect(),
+            _ => return Err(not_real(NAME, dtype))
+        );
+        let shape = (block.shape()[0], block.shape()[1..].iter().product());
+        let rows = ArrayView2::from_shape(shape, &elements).expect("a block has all its elements");
+        let next =
+            if shape.0 == 0 { Covariances::of_nothing(shape.1) } else { Covariances::of(&rows) };
+        self.merge(state, Some(next))
+    }
+
+    fn merge(&self, state: &mut Option<Covariances>, next: Option<Covariances>) -> Result<()> {
+        match (state.as_mut(), next) {
+            (Some(state), Some(next)) if state.mean.len() != next.mean.len() => {
+                return Err(Error::Statistic {
+                    statistic: NAME.to_owned(),
+                    problem: format!(
+                        "rows of {} elements cannot be joined with rows of {}",
+                        state.mean.len(),
+                        next.mean.len()
+                    ),
+                });
+            }
+            (Some(state), Some(next)) if state.count > 0 => {
+                if next.count > 0 {
+                    state.merge(&next);
+                }
+            }
+            (_, Some(next)) => *state = Some(next),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&self, state: Option<Covariances>) -> Result<Covariances> {
+        Ok(state.unwrap_or_else(|| Covariances::of_nothing(0)))
+    }
+}
+
+impl Covariances {
+    fn of_nothing(n_columns: usize) -> Covariances {
+        Covariances {
+            count: 0,
+            mean: Array1::from_elem(n_columns, f64::NAN),
+            sum_of_products: Array2::zeros((n_columns, n_columns)),
+        }
+    }
+}

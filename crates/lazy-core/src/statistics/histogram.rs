@@ -1,0 +1,161 @@
+//! Histograms.
+
+use std::cmp::Ordering;
+
+use ndarray::{Array, Array1, Dimension};
+use serde::{Deserialize, Serialize};
+
+use super::Real;
+use super::cell::{Along, Cell, Run, arrange, arrange_many};
+use crate::Result;
+
+/// How many elements lie between given edges.
+///
+/// As in NumPy's `histogram`, a bin has its lower edge and not its upper one, but for the last, which has both;
+/// and what lies outside is in none of them, nor is NaN: these are counted apart. Edges may be infinite. Elements
+/// are compared as `f64`, for which integers beyond 2⁵³ are rounded. The state is 8 bytes per bin and 48 more.
+///
+/// # Errors
+///
+/// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+/// - [`Error::Statistic`](crate::Error::Statistic) when there are fewer than two edges, or they do not increase.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Histogram, LazyChunkSequence, NdarrayConverter, Summary};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![[0.5, 1.0, 7.0], [1.5, 2.0, f64::NAN]]]);
+/// let histogram = Histogram::new([0.0, 1.0, 2.0]);
+/// let statistics = (&histogram, histogram.clone().per_row());
+/// let (counts, of_rows) = sequence.convert(NdarrayConverter).compute(statistics)?;
+/// assert_eq!(counts.bins, array![1, 3]);
+/// assert_eq!((counts.below, counts.above, counts.nan), (0, 1, 1));
+/// assert_eq!(of_rows, array![[1, 1], [0, 2]]);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    edges: Vec<f64>,
+}
+
+/// The result of a [`Histogram`] of the whole array. Of rows and columns, there are the bins alone.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{Histogram, LazyChunkSequence, NdarrayConverter};
+/// use ndarray::array;
+///
+/// let scores = LazyChunkSequence::new(|| [array![-3.0, 0.1], array![0.2, 0.9]]).convert(NdarrayConverter);
+/// let counts = scores.compute(Histogram::new([0.0, 0.5, 1.0]))?;
+/// let n_outside = counts.below + counts.above;
+/// assert_eq!(counts.bins.sum() + n_outside, 4);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistogramCounts {
+    /// The elements of each bin.
+    pub bins: Array1<u64>,
+    /// The elements below the first edge.
+    pub below: u64,
+    /// The elements above the last edge.
+    pub above: u64,
+    /// The elements that are NaN.
+    pub nan: u64,
+}
+
+impl Histogram {
+    /// One bin less than edges, from each edge to the next. The edges are checked when the histogram is used.
+    pub fn new(edges: impl Into<Vec<f64>>) -> Histogram {
+        Histogram { edges: edges.into() }
+    }
+}
+
+impl Cell for Histogram {
+    type State = Counts;
+    type Value = HistogramCounts;
+    type Values<D: Dimension> = Array<u64, D::Larger>;
+
+    fn name(&self) -> String {
+        format!("the histogram between the edges {:?}", self.edges)
+    }
+
+    fn check(&self, _: Option<usize>) -> Result<()> {
+        let problem = |what: String| crate::Error::Statistic {
+            statistic: "a histogram".to_owned(),
+            problem: what,
+        };
+        if self.edges.len() < 2 {
+            return Err(problem(format!(
+                "{} edges have no bin between them; give two at least",
+                self.edges.len()
+            )));
+        }
+        for (i, pair) in self.edges.windows(2).enumerate() {
+            // NaN is neither below nor above.
+            if pair[0].partial_cmp(&pair[1]).is_none_or(Ordering::is_ge) {
+                return Err(problem(format!(
+                    "the edges must increase, but edge {} is {} and edge {i} is {}",
+                    i + 1,
+                    pair[1],
+                    pair[0]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn empty(&self) -> Counts {
+        Counts { bins: vec![0; self.edges.len() - 1], below: 0, above: 0, nan: 0 }
+    }
+
+    fn push<A: Real>(&self, state: &mut Counts, run: Run<'_, A>) {
+        let last = self.edges.len() - 1;
+        for x in run.elements.iter().map(|x| x.to_f64()) {
+            if x.is_nan() {
+                state.nan += 1;
+                continue;
+            }
+            match self.edges.partition_point(|edge| *edge <= x) {
+                0 => state.below += 1,
+                i if i <= last => state.bins[i - 1] += 1,
+                _ if x == self.edges[last] => state.bins[last - 1] += 1,
+                _ => state.above += 1,
+            }
+        }
+    }
+
+    fn merge(&self, state: &mut Counts, next: Counts) {
+        state.bins.iter_mut().zip(next.bins).for_each(|(count, next)| *count += next);
+        state.below += next.below;
+        state.above += next.above;
+        state.nan += next.nan;
+    }
+
+    fn value(&self, state: Counts) -> Result<HistogramCounts> {
+        let Counts { bins, below, above, nan } = state;
+        let n_bins = ndarray::Ix1(bins.len());
+        Ok(HistogramCounts { bins: arrange(n_bins, bins), below, above, nan })
+    }
+
+    fn values<D: Dimension>(
+        &self,
+        states: Vec<Counts>,
+        shape: D,
+        _: Along,
+    ) -> Result<Array<u64, D::Larger>> {
+        let counts = states.into_iter().flat_map(|state| state.bins).collect();
+        Ok(arrange_many(&shape, self.edges.len() - 1, counts))
+    }
+}
+
+/// The elements of each bin, and of none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    bins: Vec<u64>,
+    below: u64,
+    above: u64,
+    nan: u64,
+}

@@ -1,0 +1,155 @@
+//! Statistics of each column, which join across blocks and bands.
+
+use ndarray::IxDyn;
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Along, Cell, Run};
+use super::{Real, check_real, not_real};
+use crate::dtype::with_element;
+use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
+
+/// A statistic of each column; see [`Summary::per_column`](super::Summary::per_column). The result has the array's
+/// axes but the first; of an array without a block it has one axis, of nothing, unless the shape of a row is declared.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
+/// use ndarray::Array3;
+///
+/// // 8 images of 2 × 3 pixels: means and deviations of each pixel.
+/// let images = LazyChunkSequence::new(|| (0..4).map(|i| Array3::from_elem((2, 2, 3), f64::from(i))))
+///     .convert(NdarrayConverter);
+/// let moments = images.compute(MeanVariance.per_column())?;
+/// assert_eq!((moments.mean.shape(), moments.mean[[1, 2]]), (&[2, 3][..], 1.5));
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PerColumn<S>(pub(super) S);
+
+/// One state for each element that a row has, from one column of the array to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Columns<C> {
+    /// The first column of the array that there is.
+    first: usize,
+    /// The shape of what there is of a row; none before the first block.
+    shape: Option<Vec<usize>>,
+    cells: Vec<C>,
+}
+
+/// The columns of what there is of a row, and the elements that a row has of each.
+fn columns(row_shape: &[usize]) -> (usize, usize) {
+    match row_shape {
+        [] => (1, 1),
+        [n_columns, trailing @ ..] => (*n_columns, trailing.iter().product()),
+    }
+}
+
+/// Adds the columns of a block to cells, which are as many.
+///
+/// Columns are copied together a few at a time, so that lines of the cache are used whole.
+fn push_columns<S: Cell, A: Real>(summary: &S, cells: &mut [S::State], run: Run<'_, A>) {
+    const N_COLUMNS: usize = 16;
+    const N_ROWS: usize = 256;
+    let row_length = cells.len();
+    let mut columns = vec![A::default(); N_COLUMNS * N_ROWS.min(run.elements.len() / row_length)];
+    for (i, rows) in run.elements.chunks(N_ROWS * row_length).enumerate() {
+        let n_rows = rows.len() / row_length;
+        for (j, cells) in cells.chunks_mut(N_COLUMNS).enumerate() {
+            let first_column = j * N_COLUMNS;
+            for (row, elements) in rows.chunks_exact(row_length).enumerate() {
+                let elements = &elements[first_column..][..cells.len()];
+                for (column, element) in elements.iter().enumerate() {
+                    columns[column * n_rows + row] = *element;
+                }
+            }
+            for (column, cell) in cells.iter_mut().enumerate() {
+                let elements = &columns[column * n_rows..][..n_rows];
+                summary.push(cell, run.column(i * N_ROWS, first_column + column, elements));
+            }
+        }
+    }
+}
+
+impl<S: Cell> Statistic for PerColumn<S> {
+    type State = Columns<S::State>;
+    type Output = S::Values<IxDyn>;
+
+    fn name(&self) -> String {
+        format!("{} of each column", self.0.name())
+    }
+
+    fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
+        self.0.check(None)?;
+        check_real(|| self.name(), dtype)
+    }
+
+    fn empty(&self) -> Columns<S::State> {
+        Columns { first: 0, shape: None, cells: Vec::new() }
+    }
+
+    fn begin(&self, row_shape: Option<&[usize]>) -> Columns<S::State> {
+        row_shape.map_or_else(
+            || self.empty(),
+            |shape| Columns {
+                first: 0,
+                shape: Some(shape.to_vec()),
+                cells: vec![self.0.empty(); shape.iter().product()],
+            },
+        )
+    }
+
+    fn push(
+        &self,
+        state: &mut Columns<S::State>,
+        at: BlockPosition,
+        block: &ArrayBlock,
+    ) -> Result<()> {
+        let shape = block.shape()[1..].to_vec();
+        let n_cells: usize = shape.iter().product();
+        let mut cells = vec![self.0.empty(); n_cells];
+        let dtype = block.dtype();
+        with_element!(
+            dtype,
+            real A => {
+                let run = Run::<A>::of_block(at, block)?;
+                if !run.elements.is_empty() {
+                    push_columns(&self.0, &mut cells, run);
+                }
+            },
+            _ => return Err(not_real(&self.name(), dtype))
+        );
+        cells.iter_mut().for_each(|cell| self.0.settle(cell));
+        self.merge(state, Columns { first: at.column, shape: Some(shape), cells })
+    }
+
+    fn merge(&self, state: &mut Columns<S::State>, next: Columns<S::State>) -> Result<()> {
+        let Some(next_shape) = &next.shape else { return Ok(()) };
+        let Some(shape) = &mut state.shape else {
+            *state = next;
+            return Ok(());
+        };
+        let (n_columns, n_trailing) = columns(shape);
+        let (n_next, _) = columns(next_shape);
+        let first = state.first.min(next.first);
+        let end = (state.first + n_columns).max(next.first + n_next);
+        // What comes before, and what comes behind; a part of a band may leave a gap, for others to fill.
+        let n_before = (state.first - first) * n_trailing;
+        state.cells.splice(..0, vec![self.0.empty(); n_before]);
+        state.cells.resize((end - first) * n_trailing, self.0.empty());
+        state.first = first;
+        if let Some(n_columns) = shape.first_mut() {
+            *n_columns = end - first;
+        }
+        let cells = &mut state.cells[(next.first - first) * n_trailing..];
+        for (cell, next) in cells.iter_mut().zip(next.cells) {
+            self.0.merge(cell, next);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, state: Columns<S::State>) -> Result<S::Values<IxDyn>> {
+        let shape = state.shape.unwrap_or(vec![0]);
+        self.0.values(state.cells, IxDyn(&shape), Along::Column)
+    }
+}

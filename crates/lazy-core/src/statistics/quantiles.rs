@@ -1,0 +1,182 @@
+//! Quantiles, by a sketch.
+
+use std::fmt;
+
+use ndarray::{Array, Array1, Dimension};
+use serde::{Deserialize, Serialize};
+use sketches_ddsketch::{Config, DDSketch};
+
+use super::Real;
+use super::cell::{Along, Cell, Run, arrange_many};
+use crate::Result;
+
+/// Quantiles, each within a relative error of an element of that rank: by default, of 1 %.
+///
+/// Elements are counted in bins that grow with their magnitude: Masson, Rim and Lee, *`DDSketch`: a fast
+/// and fully-mergeable quantile sketch with relative-error guarantees* (2019). What is told for the quantile `q` of
+/// `n` elements is within the error of the one that has ⌊`q` · (`n` − 1)⌋ others below it, as NumPy's `quantile`
+/// with the method `lower` is exactly; for 0 and 1 it is the smallest and the largest. Counts of bins add
+/// up, so it makes no difference how the array is cut.
+///
+/// As in NumPy, NaN among the elements makes all quantiles NaN; of no elements they are NaN. Infinities have their
+/// ranks. Magnitudes up to 2.3 · 10⁻³⁰⁸ count as 0.
+///
+/// The state is 8 bytes per bin, and as many bins as the elements' magnitudes ask for, of either sign: with an
+/// error of 1 %, 115 for a factor of ten, and 71,000 for all that an `f64` can be. Per row and per column, there
+/// are as many sketches.
+///
+/// # Errors
+///
+/// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+/// - [`Error::Statistic`](crate::Error::Statistic) when a quantile is not within 0 and 1, there is none, or the error
+///   is not within 0.0001 and 0.5.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Quantiles};
+/// use ndarray::Array1;
+///
+/// let sequence = LazyChunkSequence::new(|| (0..100).map(|i| Array1::from_iter((0..100).map(|j| i * 100 + j))));
+/// let quantiles = sequence.convert(NdarrayConverter).compute(Quantiles::new([0.5, 0.99]))?;
+/// assert!((quantiles[0] - 4999.0).abs() <= 0.01 * 4999.0);
+/// assert!((quantiles[1] - 9899.0).abs() <= 0.01 * 9899.0);
+/// # Ok::<(), lazy_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Quantiles {
+    quantiles: Vec<f64>,
+    relative_error: f64,
+}
+
+impl Quantiles {
+    /// These quantiles, from 0, the smallest element, to 1, the largest. They are checked when they are used.
+    pub fn new(quantiles: impl Into<Vec<f64>>) -> Quantiles {
+        Quantiles { quantiles: quantiles.into(), relative_error: 0.01 }
+    }
+
+    /// How far from an element of the quantile's rank the result may be, relative to it: from 0.0001 to 0.5.
+    #[must_use]
+    pub fn with_relative_error(self, relative_error: f64) -> Quantiles {
+        Quantiles { relative_error, ..self }
+    }
+
+    fn of(&self, sketch: &Sketch) -> Vec<f64> {
+        self.quantiles.iter().map(|quantile| sketch.quantile(*quantile)).collect()
+    }
+}
+
+/// Counts of elements by their magnitude, and of those that have none.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Sketch {
+    finite: DDSketch,
+    n_negative_infinite: u64,
+    n_infinite: u64,
+    n_nan: u64,
+}
+
+impl Sketch {
+    /// The element whose rank is that of the quantile.
+    fn quantile(&self, quantile: f64) -> f64 {
+        let n_finite = self.finite.count() as u64;
+        let n_elements = self.n_negative_infinite + n_finite + self.n_infinite;
+        if self.n_nan > 0 || n_elements == 0 {
+            return f64::NAN;
+        }
+        let rank = (quantile * (n_elements - 1) as f64) as u64;
+        let Some(rank) = rank.checked_sub(self.n_negative_infinite) else {
+            return f64::NEG_INFINITY;
+        };
+        if rank >= n_finite {
+            return f64::INFINITY;
+        }
+        let extreme = |extreme: Option<f64>| extreme.expect("there is a finite element");
+        let (min, max) = (extreme(self.finite.min()), extreme(self.finite.max()));
+        if rank == 0 {
+            return min;
+        }
+        if rank == n_finite - 1 {
+            return max;
+        }
+        // The sketch takes quantiles and makes ranks of them, rounding down.
+        let quantile = (rank as f64 + 0.5) / (n_finite - 1) as f64;
+        let value = self.finite.quantile(quantile).expect("ranks are within 0 and 1");
+        extreme(value).clamp(min, max)
+    }
+}
+
+impl fmt::Debug for Sketch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sketch")
+            .field("n_finite", &self.finite.count())
+            .field("n_bins", &self.finite.length())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cell for Quantiles {
+    type State = Sketch;
+    type Value = Array1<f64>;
+    type Values<D: Dimension> = Array<f64, D::Larger>;
+
+    fn name(&self) -> String {
+        format!("the quantiles {:?} within {}", self.quantiles, self.relative_error)
+    }
+
+    fn check(&self, _: Option<usize>) -> Result<()> {
+        if self.quantiles.is_empty() {
+            return Err(self.problem("ask for one quantile at least"));
+        }
+        if let Some(quantile) = self.quantiles.iter().find(|q| !(0.0..=1.0).contains(*q)) {
+            return Err(self.problem(format!("a quantile is from 0 to 1, and not {quantile}")));
+        }
+        if !(1e-4..=0.5).contains(&self.relative_error) {
+            return Err(self.problem("the relative error must be from 0.0001 to 0.5"));
+        }
+        Ok(())
+    }
+
+    fn empty(&self) -> Sketch {
+        let gamma = (1.0 + self.relative_error) / (1.0 - self.relative_error);
+        // As many as there can be, so that none are ever joined and the bound on the error holds.
+        let n_bins = (f64::MAX.ln() - f64::MIN_POSITIVE.ln()) / gamma.ln() + 2.0;
+        let config = Config::new(self.relative_error, n_bins as u32, f64::MIN_POSITIVE);
+        Sketch { finite: DDSketch::new(config), n_negative_infinite: 0, n_infinite: 0, n_nan: 0 }
+    }
+
+    fn push<A: Real>(&self, state: &mut Sketch, run: Run<'_, A>) {
+        for x in run.elements.iter().map(|x| x.to_f64()) {
+            if x.is_finite() {
+                state.finite.add(x);
+            } else if x.is_nan() {
+                state.n_nan += 1;
+            } else if x > 0.0 {
+                state.n_infinite += 1;
+            } else {
+                state.n_negative_infinite += 1;
+            }
+        }
+    }
+
+    fn merge(&self, state: &mut Sketch, next: Sketch) {
+        state.finite.merge(&next.finite).expect("all sketches of a statistic have its error");
+        state.n_negative_infinite += next.n_negative_infinite;
+        state.n_infinite += next.n_infinite;
+        state.n_nan += next.n_nan;
+    }
+
+    fn value(&self, state: Sketch) -> Result<Array1<f64>> {
+        Ok(self.of(&state).into())
+    }
+
+    fn values<D: Dimension>(
+        &self,
+        states: Vec<Sketch>,
+        shape: D,
+        _: Along,
+    ) -> Result<Array<f64, D::Larger>> {
+        let values = states.iter().flat_map(|state| self.of(state)).collect();
+        Ok(arrange_many(&shape, self.quantiles.len(), values))
+    }
+}

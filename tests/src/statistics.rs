@@ -1,0 +1,89 @@
+//! Every statistic, for laws that hold for all of them.
+
+use std::fmt::Debug;
+
+use lazy_chunks::{
+    ArgMax, ArgMin, ArrayBlock, BlockPosition, BottomK, Count, Covariance, Fold, Histogram, Max,
+    MeanVariance, Min, Norm, Quantiles, Statistic, Sum, Summary, TopK,
+};
+
+/// What is to be done with each statistic.
+pub trait Visitor {
+    /// Why one of them did not do.
+    type Error;
+
+    /// Is shown one statistic. Whether its results have the same bits, however the blocks are cut, `is_exact` says.
+    ///
+    /// # Errors
+    ///
+    /// When the statistic breaks a law.
+    fn visit<S>(&mut self, statistic: S, is_exact: bool) -> Result<(), Self::Error>
+    where
+        S: Statistic,
+        S::Output: Debug;
+}
+
+/// Shows a summary in all its forms.
+macro_rules! forms {
+    ($visitor:expr, $summary:expr, $is_exact:expr) => {{
+        let (visitor, summary) = (&mut *$visitor, $summary);
+        visitor.visit(summary.clone(), $is_exact)?;
+        visitor.visit(summary.clone().per_row(), $is_exact)?;
+        visitor.visit(summary.clone().per_column(), $is_exact)?;
+        visitor.visit(summary.clone().ignoring_nan(), $is_exact)?;
+        visitor.visit(summary.clone().ignoring_nan().per_row(), $is_exact)?;
+        visitor.visit(summary.ignoring_nan().per_column(), $is_exact)?;
+    }};
+}
+
+/// Shows every statistic that there is, of nested sequences too, of as few as `k` elements.
+///
+/// # Errors
+///
+/// The first of the visitor's.
+pub fn every_statistic<V: Visitor>(visitor: &mut V, k: usize) -> Result<(), V::Error> {
+    forms!(visitor, Count, true);
+    forms!(visitor, Sum, false);
+    forms!(visitor, MeanVariance, false);
+    forms!(visitor, Min, true);
+    forms!(visitor, Max, true);
+    forms!(visitor, ArgMin, true);
+    forms!(visitor, ArgMax, true);
+    forms!(visitor, TopK::new(k), true);
+    forms!(visitor, BottomK::new(k), true);
+    forms!(visitor, Norm::L1, false);
+    forms!(visitor, Norm::L2, false);
+    forms!(visitor, Norm::LInf, true);
+    forms!(visitor, Histogram::new([f64::NEG_INFINITY, -1.0, 0.0, 0.5, 1e9]), true);
+    forms!(visitor, Quantiles::new([0.0, 0.3, 0.5, 1.0]), true);
+    visitor.visit(non_zero(), true)
+}
+
+/// Shows those that need whole rows.
+///
+/// # Errors
+///
+/// The first of the visitor's.
+pub fn every_statistic_of_rows<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
+    visitor.visit(Covariance, false)
+}
+
+/// How many elements are not zero, and of which blocks.
+fn non_zero() -> impl Statistic<State = (u64, Vec<usize>), Output = (u64, Vec<usize>)> {
+    Fold::new(
+        "elements that are not zero",
+        |state: &mut (u64, Vec<usize>), at: BlockPosition, block: &ArrayBlock| {
+            block.for_each_f64(|value| state.0 += u64::from(value != 0.0))?;
+            if block.n_elements() > 0 {
+                state.1.push(at.row);
+                state.1.dedup();
+            }
+            Ok(())
+        },
+        |state, next| {
+            state.0 += next.0;
+            state.1.extend(next.1);
+            state.1.dedup();
+        },
+    )
+}

@@ -1,0 +1,282 @@
+//! Evaluation on several threads: what is alive, what fails and who ends it.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use lazy_chunks::zarr::{MemoryStore, ToZarr};
+use lazy_chunks::{
+    ArrayBlock, BlockPosition, Concatenate, DType, Error, Fold, LazyChunkSequence, Location,
+    MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Progress, SharedIndexed, Sum, Watch,
+};
+use ndarray::Array2;
+use proptest::prelude::*;
+use rayon::prelude::*;
+
+const N_BLOCKS: usize = 200;
+
+fn squares<'a>(
+    block: impl Fn(usize) + Send + Sync + 'a,
+) -> LazyChunkSequence<'a, ArrayBlock, SharedIndexed> {
+    LazyChunkSequence::from_fn([2; N_BLOCKS], move |i| {
+        block(i);
+        ArrayBlock::from_vec([2, 1], vec![(i * i) as u64; 2]).unwrap()
+    })
+}
+
+fn sum_of_squares() -> f64 {
+    (0..N_BLOCKS).map(|i| 2 * i * i).sum::<usize>() as f64
+}
+
+#[test]
+fn all_threads_compute_blocks() {
+    // No thread goes on until all of them have a block.
+    let n_threads = 4;
+    let barrier = Barrier::new(n_threads);
+    let threads = Mutex::new(Vec::new());
+    let sequence = LazyChunkSequence::from_fn([1; 4], |i| {
+        barrier.wait();
+        threads.lock().unwrap().push(thread::current().id());
+        ArrayBlock::from_vec([1], vec![i as u64]).unwrap()
+    });
+    assert_eq!(sequence.with_threads(n_threads).compute(Sum).unwrap(), 6.0);
+    let mut threads = threads.into_inner().unwrap();
+    assert!(threads.contains(&thread::current().id()));
+    threads.dedup();
+    assert_eq!(threads.len(), n_threads);
+}
+
+/// A block that counts those that are alive.
+struct Alive<'a> {
+    n_alive: &'a AtomicUsize,
+    data: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Alive<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.n_alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Keeps each block until it is absorbed, as a sink does.
+struct KeepUntilAbsorbed;
+
+impl lazy_chunks::Reducer for KeepUntilAbsorbed {
+    type Partial = ArrayBlock;
+    type State = usize;
+    type Output = usize;
+
+    fn start(&self, _: &lazy_chunks::Declared) -> lazy_chunks::Result<usize> {
+        Ok(0)
+    }
+
+    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_chunks::Result<ArrayBlock> {
+        Ok(block.clone())
+    }
+
+    fn absorb(
+        &self,
+        n_rows: &mut usize,
+        at: BlockPosition,
+        block: ArrayBlock,
+    ) -> lazy_chunks::Result<()> {
+        assert_eq!(at.row, *n_rows, "blocks are absorbed in order");
+        *n_rows += block.shape()[0];
+        Ok(())
+    }
+
+    fn seal(&self, _: &mut usize) -> lazy_chunks::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, n_rows: usize) -> lazy_chunks::Result<usize> {
+        Ok(n_rows)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_more_blocks_are_alive_than_the_window_has(
+        n_threads in 2..5_usize,
+        window in 1..9_usize,
+        slow in prop::collection::vec(0..N_BLOCKS, 0..5),
+    ) {
+        static N_ALIVE: AtomicUsize = AtomicUsize::new(0);
+        let most = AtomicUsize::new(0);
+        let sequence = LazyChunkSequence::from_fn([1; N_BLOCKS], |i| {
+            let alive = N_ALIVE.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(alive, Ordering::SeqCst);
+            if slow.contains(&i) {
+                thread::sleep(std::time::Duration::from_millis(2));
+            }
+            let block = Alive { n_alive: &N_ALIVE, data: vec![0; 4] };
+            ArrayBlock::new(DType::UInt8, [1, 4], bytes::Bytes::from_owner(block)).unwrap()
+        });
+        let sequence = sequence.with_threads(n_threads).with_window(window);
+        prop_assert_eq!(sequence.compute(KeepUntilAbsorbed).unwrap(), N_BLOCKS);
+        prop_assert!(most.load(Ordering::SeqCst) <= window);
+        prop_assert_eq!(N_ALIVE.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_first_block(
+        mut failing in prop::collection::vec((0..N_BLOCKS, any::<bool>()), 1..6),
+        n_threads in 2..9_usize,
+    ) {
+        let n_computed = AtomicUsize::new(0);
+        let sequence = LazyChunkSequence::try_from_fn([1; N_BLOCKS], |i| {
+            n_computed.fetch_add(1, Ordering::Relaxed);
+            match failing.iter().find(|(block, _)| *block == i) {
+                Some((_, true)) => panic!("a panic"),
+                Some((_, false)) => Err("an error"),
+                None => Ok(ArrayBlock::from_vec([1], vec![i as u64]).unwrap()),
+            }
+        });
+        let serial = sequence.compute(Sum).unwrap_err().to_string();
+        let error = sequence.clone().with_threads(n_threads).compute(Sum).unwrap_err();
+        prop_assert_eq!(error.to_string(), serial);
+        drop(sequence);
+        failing.sort_unstable();
+        let first = failing[0].0;
+        // What was under way is done with, and nothing is begun: the serial pass, and a window.
+        prop_assert!(n_computed.into_inner() <= (first + 1) + (first + 1 + 2 * 64 * n_threads));
+    }
+}
+
+#[test]
+fn blocks_that_do_not_fit_are_named_as_ever() {
+    let n_columns = |i: usize| if i == 70 { 3 } else { 2 };
+    let sequence =
+        LazyChunkSequence::from_fn([1; N_BLOCKS], |i| Array2::<f32>::zeros((1, n_columns(i))))
+            .convert(NdarrayConverter);
+    let message =
+        "block 70 has shape [1, 3], but its axes from 1 on must be [2] like the first block's";
+    assert_eq!(sequence.compute(MeanVariance).unwrap_err().to_string(), message);
+    let threaded = sequence.with_threads(4);
+    assert_eq!(threaded.compute(MeanVariance).unwrap_err().to_string(), message);
+
+    // The first block is the one that the others are held against, whoever comes first.
+    let sequence = NestedLazyChunkSequence::from_fn([1; 10], [1; 10], |i, j| {
+        if (i, j) == (0, 0) {
+            thread::sleep(std::time::Duration::from_millis(20));
+            return ArrayBlock::from_vec([1, 1], vec![1_u8]).unwrap();
+        }
+        ArrayBlock::from_vec([1, 1], vec![1.0]).unwrap()
+    });
+    assert_eq!(
+        sequence.with_threads(3).compute(MeanVariance).unwrap_err().to_string(),
+        "block (0, 1) has dtype float64, but it must be uint8 like the first block's"
+    );
+}
+
+#[test]
+fn an_error_of_the_first_block_lets_nobody_wait() {
+    for n_threads in 2..5 {
+        let sequence = LazyChunkSequence::try_from_fn([1; 10], |i| match i {
+            0 => {
+                thread::sleep(std::time::Duration::from_millis(5));
+                Err("no first block")
+            }
+            _ => Ok(ArrayBlock::from_vec([1], vec![0_u8]).unwrap()),
+        });
+        let error = sequence.with_threads(n_threads).compute(Sum).unwrap_err();
+        assert!(matches!(error, Error::Producer { at: Location::Block(0), .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_observer_stops_all_threads() {
+    let n_computed = AtomicUsize::new(0);
+    let sequence = squares(|_| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+    });
+    let watch = Watch::new(|progress: &Progress| match progress.blocks {
+        10 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let error = sequence.with_threads(3).with_window(6).compute((Sum, watch)).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { blocks: 10 }), "{error}");
+    assert!(n_computed.into_inner() <= 16);
+}
+
+#[test]
+fn a_panic_of_a_reducer_goes_on_when_all_threads_have_ended() {
+    static IS_ONE_AT_WORK: AtomicBool = AtomicBool::new(false);
+    let reducer = |bad: usize| {
+        Fold::new(
+            "a panic",
+            move |n: &mut u64, at: BlockPosition, _: &ArrayBlock| {
+                assert_ne!(at.row, bad, "that row");
+                IS_ONE_AT_WORK.store(true, Ordering::SeqCst);
+                thread::sleep(std::time::Duration::from_micros(100));
+                IS_ONE_AT_WORK.store(false, Ordering::SeqCst);
+                *n += 1;
+                Ok(())
+            },
+            |n, next| *n += next,
+        )
+    };
+    let sequence = squares(|_| {}).with_threads(2);
+    for bad in [0, 2, 100, 398] {
+        let panic = catch_unwind(AssertUnwindSafe(|| sequence.compute(reducer(bad)))).unwrap_err();
+        assert!(!IS_ONE_AT_WORK.load(Ordering::SeqCst));
+        let message = panic.downcast::<String>().unwrap();
+        assert!(message.contains("that row"), "{message}");
+    }
+    assert_eq!(sequence.compute(reducer(usize::MAX)).unwrap(), N_BLOCKS as u64);
+}
+
+#[test]
+fn nothing_waits_for_ever_in_a_pool_of_threads() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let sums = pool.install(|| {
+        (0..8)
+            .into_par_iter()
+            .map(|_| {
+                // The producer goes into the pool as well.
+                let sequence = squares(|_| {
+                    let sum: u64 = (0..100_u64).into_par_iter().sum();
+                    assert_eq!(sum, 4950);
+                });
+                let store = Arc::new(MemoryStore::new());
+                let sequence = sequence.with_threads(4);
+                sequence.to_zarr(store).unwrap();
+                sequence.compute(Sum).unwrap()
+            })
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(sums, [sum_of_squares(); 8]);
+}
+
+#[test]
+fn there_may_be_more_threads_than_blocks_and_no_blocks() {
+    let nothing =
+        LazyChunkSequence::from_fn([0; 0], |_| ArrayBlock::from_vec([0], vec![0_u8]).unwrap());
+    assert_eq!(nothing.with_threads(4).compute(Sum).unwrap(), 0.0);
+    let one = LazyChunkSequence::from_fn([2], |_| ndarray::array![1.0, 2.0]).with_threads(64);
+    assert_eq!(one.compute(Concatenate).unwrap().to_vec(), [1.0, 2.0]);
+    let no_columns = NestedLazyChunkSequence::from_fn([1, 1], [0; 0], |_, _| {
+        ArrayBlock::from_vec([1, 0], Vec::<f32>::new()).unwrap()
+    });
+    let serial = no_columns.compute(Sum).unwrap_err().to_string();
+    assert_eq!(no_columns.with_threads(2).compute(Sum).unwrap_err().to_string(), serial);
+}
+
+#[test]
+fn what_is_not_reduced_is_computed_in_order() {
+    let order = Mutex::new(Vec::new());
+    let sequence = squares(|i| order.lock().unwrap().push(i)).with_threads(4);
+    assert_eq!(sequence.collect().unwrap().len(), N_BLOCKS);
+    drop(sequence);
+    assert_eq!(order.into_inner().unwrap(), (0..N_BLOCKS).collect::<Vec<_>>());
+}
