@@ -21,5 +21,8 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     // The peers have consolidated a group meanwhile.
     rust("read", ours)?;
     peers("write", theirs)?;
-    Ok(rust("read", theirs)?)
+    rust("read", theirs)?;
+    let statistics = "target/interop/statistics";
+    rust("statistics", statistics)?;
+    Ok(peers("statistics", statistics)?)
 }

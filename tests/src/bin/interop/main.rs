@@ -2,12 +2,13 @@
 //!
 //! `interop write DIRECTORY` stores arrays of every sort and says in `manifest.json` what they are;
 //! `interop read DIRECTORY` compares what is there with such a manifest, whoever wrote it. The peers'
-//! half is `tests/python/interop`.
+//! half is `tests/python/interop`. `interop statistics DIRECTORY` stores statistics, for NumPy to compute again.
 
 mod fill;
 mod manifest;
 mod matrix;
 mod read;
+mod statistics;
 mod write;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ fn main() -> Result<()> {
     match &arguments[..] {
         [task, directory] if task == "write" => write::run(Path::new(directory)),
         [task, directory] if task == "read" => read::run(Path::new(directory)),
-        _ => bail!("usage: interop write|read DIRECTORY"),
+        [task, directory] if task == "statistics" => statistics::run(Path::new(directory)),
+        _ => bail!("usage: interop write|read|statistics DIRECTORY"),
     }
 }

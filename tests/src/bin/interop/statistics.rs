@@ -1,0 +1,181 @@
+//! Writes arrays that are hard to summarize, and all statistics of them, for NumPy to compute again.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use half::f16;
+use lazy_chunks::zarr::{StoreResult, Target, ToZarr, ZarrSink};
+use lazy_chunks::{
+    ArgMax, ArgMin, ArrayBlock, BlockSizes, BottomK, Count, Covariance, Histogram,
+    LazyChunkSequence, Max, MeanVariance, Min, NamedArrays, NestedLazyChunkSequence, Norm,
+    Quantiles, SharedIndexed, Statistic, Sum, Summary, TopK,
+};
+use ndarray::{Array2, s};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// The edges and quantiles, which `statistics.py` has too.
+const EDGES: [f64; 5] = [-1e300, -1.0, 0.0, 0.5, 1e9];
+const QUANTILES: [f64; 5] = [0.0, 0.1, 0.5, 0.999, 1.0];
+
+pub(crate) fn run(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::create_dir_all(directory)?;
+    let arrays = arrays();
+    for (name, array) in &arrays {
+        write(&directory.join(name), array)?;
+    }
+    println!("wrote the statistics of {} arrays", arrays.len());
+    Ok(())
+}
+
+/// Arrays of two axes, by name.
+fn arrays() -> Vec<(&'static str, ArrayBlock)> {
+    let mut rng = SmallRng::seed_from_u64(12);
+    let mut noise =
+        |shape: (usize, usize)| Array2::from_shape_simple_fn(shape, || rng.random::<f64>());
+    let block = |array: Array2<f64>| ArrayBlock::from_array(array);
+    let shape = (300, 23);
+
+    let mut with_nan = noise(shape);
+    with_nan.slice_mut(s![17, ..]).fill(f64::NAN);
+    with_nan.slice_mut(s![.., 3]).fill(f64::NAN);
+    with_nan.slice_mut(s![40..90;7, 5..9]).fill(f64::NAN);
+    let mut infinite = noise(shape) - 0.5;
+    infinite[[10, 2]] = f64::INFINITY;
+    infinite[[200, 2]] = f64::INFINITY;
+    infinite[[30, 4]] = f64::NEG_INFINITY;
+    infinite[[250, 6]] = f64::INFINITY;
+    infinite[[250, 7]] = f64::NEG_INFINITY;
+    let ties = noise(shape).mapv(|x| (4.0 * x) as i32);
+    let magnitudes = noise(shape).mapv(|x| 10.0_f64.powf(80.0 * (x - 0.5)) * (x - 0.4).signum());
+    let integers = noise(shape).mapv(|x| ((x - 0.5) * 1.8e19) as i64);
+    vec![
+        ("noise", block(noise(shape) - 0.5)),
+        ("large-offset", block(noise(shape) + 1e9)),
+        ("larger-offset", block(noise(shape).mapv(|x| 1e15 + (8.0 * x).floor()))),
+        ("offset-float32", ArrayBlock::from_array(noise(shape).mapv(|x| (1e6 + x) as f32))),
+        ("tiny-variance", block(noise(shape) * 1e-150)),
+        ("constant", block(Array2::from_elem(shape, 0.1))),
+        ("magnitudes", block(magnitudes)),
+        ("nan", block(with_nan)),
+        ("infinite", block(infinite)),
+        ("ties", ArrayBlock::from_array(ties)),
+        ("int64", ArrayBlock::from_array(integers)),
+        ("uint8", ArrayBlock::from_array(noise(shape).mapv(|x| (256.0 * x) as u8))),
+        ("bool", ArrayBlock::from_array(noise(shape).mapv(|x| x < 0.3))),
+        // Their sum is more than a float16 can be.
+        ("float16", ArrayBlock::from_array(noise(shape).mapv(|x| f16::from_f64(60_000.0 * x)))),
+        ("one-row", block(noise((1, 40)))),
+        ("one-column", block(noise((700, 1)))),
+        ("no-rows", block(noise((0, 5)))),
+        ("empty-rows", block(noise((6, 0)))),
+    ]
+}
+
+/// Stores an array and its statistics, of blocks of both sorts and on several threads.
+fn write(directory: &Path, array: &ArrayBlock) -> Result<()> {
+    let [n_rows, n_columns] = array.shape()[..] else { unreachable!("there are two axes") };
+    let group = Target::from(directory);
+    let part = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
+        let size = array.dtype().size();
+        let bytes = array.data();
+        let rows_of = rows.clone().flat_map(|row| {
+            let start = (row * n_columns + columns.start) * size;
+            bytes[start..start + columns.len() * size].iter().copied()
+        });
+        let data: Vec<u8> = rows_of.collect();
+        ArrayBlock::new(array.dtype(), [rows.len(), columns.len()], data.into())
+    };
+    let rows = BlockSizes::uniform(n_rows, 37);
+    let columns = BlockSizes::uniform(n_columns, 10);
+    let flat = LazyChunkSequence::try_from_fn(rows.clone(), |i| part(rows.range(i), 0..n_columns))
+        .with_row_type(array.dtype(), [n_columns])
+        .with_threads(3);
+    let nested = NestedLazyChunkSequence::try_from_fn(rows.clone(), columns.clone(), |i, j| {
+        part(rows.range(i), columns.range(j))
+    })
+    .with_row_type(array.dtype(), [n_columns])
+    .with_threads(2);
+    flat.to_zarr(ZarrSink::new(group.clone().member("data")))?;
+    let store = Store { group, flat, nested, shape: [n_rows, n_columns] };
+    store.all()
+}
+
+struct Store<'a> {
+    group: Target,
+    flat: LazyChunkSequence<'a, ArrayBlock, SharedIndexed>,
+    nested: NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>,
+    shape: [usize; 2],
+}
+
+impl Store<'_> {
+    fn all(&self) -> Result<()> {
+        self.every_form("count", Count, true)?;
+        self.every_form("sum", Sum, true)?;
+        self.every_form("moments", MeanVariance, true)?;
+        self.every_form("l1", Norm::L1, true)?;
+        self.every_form("l2", Norm::L2, true)?;
+        self.every_form("linf", Norm::LInf, true)?;
+        self.every_form("histogram", Histogram::new(EDGES), true)?;
+        self.every_form("quantiles", Quantiles::new(QUANTILES), true)?;
+        self.every_form("min", Min, false)?;
+        self.every_form("max", Max, false)?;
+        self.every_form("argmin", ArgMin, false)?;
+        self.every_form("argmax", ArgMax, false)?;
+        self.every_form("top", TopK::new(1), false)?;
+        self.every_form("bottom", BottomK::new(1), false)?;
+        self.of_rows("covariance", Covariance)
+    }
+
+    /// A summary of the whole array, of rows and columns, and of numbers alone.
+    fn every_form<S>(&self, name: &str, summary: S, has_value_of_nothing: bool) -> Result<()>
+    where
+        S: Summary + Clone,
+        S: Statistic<Output: NamedArrays>,
+        lazy_chunks::PerRow<S>: Statistic<Output: NamedArrays>,
+        lazy_chunks::PerColumn<S>: Statistic<Output: NamedArrays>,
+        lazy_chunks::IgnoringNan<S>: Summary + Statistic<Output: NamedArrays>,
+        lazy_chunks::PerRow<lazy_chunks::IgnoringNan<S>>: Statistic<Output: NamedArrays>,
+        lazy_chunks::PerColumn<lazy_chunks::IgnoringNan<S>>: Statistic<Output: NamedArrays>,
+    {
+        let [n_rows, n_columns] = self.shape;
+        if has_value_of_nothing || n_rows * n_columns > 0 {
+            self.both(&format!("{name}-all"), &summary)?;
+            self.both(&format!("{name}-all-numbers"), &summary.clone().ignoring_nan())?;
+        }
+        if has_value_of_nothing || n_rows == 0 || n_columns > 0 {
+            self.both(&format!("{name}-rows"), &summary.clone().per_row())?;
+            self.both(&format!("{name}-rows-numbers"), &summary.clone().ignoring_nan().per_row())?;
+        }
+        if has_value_of_nothing || n_columns == 0 || n_rows > 0 {
+            self.both(&format!("{name}-columns"), &summary.clone().per_column())?;
+            let of_numbers = summary.ignoring_nan().per_column();
+            self.both(&format!("{name}-columns-numbers"), &of_numbers)?;
+        }
+        Ok(())
+    }
+
+    fn both<S: Statistic<Output: NamedArrays>>(&self, name: &str, statistic: &S) -> Result<()> {
+        self.of_rows(name, statistic)?;
+        let target = self.group.clone().member("nested").member(name);
+        // A nested sequence of no columns has no blocks in its bands, which is an error.
+        if self.shape[1] > 0 {
+            self.nested.compute(StoreResult::new(statistic, target))?;
+        }
+        Ok(())
+    }
+
+    fn of_rows<S: Statistic<Output: NamedArrays>>(&self, name: &str, statistic: S) -> Result<()> {
+        let target = self.group.clone().member("flat").member(name);
+        // No row of a declared type that is too short is refused before there is one.
+        if self.shape == [0, 0] {
+            return Ok(());
+        }
+        self.flat.compute(StoreResult::new(statistic, target))?;
+        Ok(())
+    }
+}
