@@ -15,6 +15,7 @@ mod memory;
 mod ours;
 mod party;
 mod pool;
+mod reductions;
 mod report;
 mod run;
 mod table;

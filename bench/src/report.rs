@@ -9,14 +9,16 @@ use serde_json::json;
 use crate::growth::{Growth, median};
 use crate::job::Task;
 use crate::party::Party;
+use crate::reductions::Reductions;
 use crate::run::Record;
 use crate::table::Table;
 
-pub(crate) fn json(records: &[Record], growth: &Growth) -> Result<String> {
-    Ok(serde_json::to_string_pretty(&json!({"records": records, "growth": growth}))?)
+pub(crate) fn json(records: &[Record], growth: &Growth, reductions: &Reductions) -> Result<String> {
+    let all = json!({"records": records, "growth": growth, "reductions": reductions.rows});
+    Ok(serde_json::to_string_pretty(&all)?)
 }
 
-pub(crate) fn tables(records: &[Record], growth: &Growth) -> String {
+pub(crate) fn tables(records: &[Record], growth: &Growth, reductions: &Reductions) -> String {
     let mut text = String::new();
     let mut section = |title: &str, table: Option<Table>| {
         if let Some(table) = table {
@@ -43,6 +45,7 @@ pub(crate) fn tables(records: &[Record], growth: &Growth) -> String {
     }
     section("**Memory** of a write in MiB, and its bound", memory(growth));
     section("**Blocks** of one element", blocks(growth));
+    section("**Reductions** on all cores: limits as multiples of ours", reduced(reductions));
     let reasons: BTreeSet<_> = records
         .iter()
         .filter_map(|record| Some((record.party, record.outcomes.last()?.unsupported.as_ref()?)))
@@ -130,6 +133,22 @@ fn memory(growth: &Growth) -> Option<Table> {
         table.push(vec![memory.workload.into(), memory.encoding.into(), bound, peak, longer]);
     }
     (!growth.memory.is_empty()).then_some(table)
+}
+
+fn reduced(reductions: &Reductions) -> Option<Table> {
+    let mut table =
+        Table::new(["reduction", "threads", "seconds", "speed to one thread's", "limit"]);
+    for reduction in &reductions.rows {
+        let (seconds, speed, limit) = reduction.summary();
+        table.push(vec![
+            reduction.name.into(),
+            reduction.n_threads.to_string(),
+            format!("{seconds:.3}"),
+            format!("{speed:.2}"),
+            format!("{limit:.2}"),
+        ]);
+    }
+    (!reductions.is_empty()).then_some(table)
 }
 
 fn blocks(growth: &Growth) -> Option<Table> {

@@ -18,7 +18,7 @@ use crate::job::{Job, Outcome, Task};
 use crate::party::{Party, Processes};
 use crate::pool::{self, Pool};
 use crate::workload::{Chunks, Data, Workload};
-use crate::{check, growth, report};
+use crate::{check, growth, reductions, report};
 
 /// What one party took for one kind of job.
 #[derive(Clone, Debug, Serialize)]
@@ -61,15 +61,16 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
         records.extend(course.flushed(&workloads[0])?);
     }
     let growth = growth::measure(&course, &workloads)?;
+    let reductions = reductions::measure(&course, flags.quick)?;
     ensure!(
-        !records.is_empty() || !growth.is_empty(),
+        !records.is_empty() || !growth.is_empty() || !reductions.is_empty(),
         "no workload has one of the words {:?}",
         course.words
     );
     if flags.json {
-        println!("{}", report::json(&records, &growth)?);
+        println!("{}", report::json(&records, &growth, &reductions)?);
     } else {
-        print!("{}", report::tables(&records, &growth));
+        print!("{}", report::tables(&records, &growth, &reductions));
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
 
 /// Whether it runs, with all parties, on little.
 pub(crate) fn try_out(shell: &Shell) -> Result<()> {
-    let words = "tiny/none,sharded/default";
+    let words = "tiny/none,sharded/default,threads,statistics";
     let flags = Bench {
         only: Some(words.to_owned()),
         parties: None,

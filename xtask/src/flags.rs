@@ -49,7 +49,7 @@ xflags::xflags! {
             /// `factors/zstd` or `/none/read`. The names are made of a workload (factors, ragged, values,
             /// misaligned, tiny, tinyrows, sharded, smooth), an encoding (none, zstd, default) and a task
             /// (store, read, read-blocks); and there are factors/flushed, and `memory` and `blocks`, which is how
-            /// both grow.
+            /// both grow; and `threads` and `statistics`, which is what reductions take.
             optional --only words: String
             /// Only these, with commas between them, beside ours: limit, pydvl, zarr, zarrs, tensorstore,
             /// dask, memmap.
