@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use lazy_chunks::zarr::{Durability, StoredArray, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, BlockPool, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence};
+use lazy_chunks::{
+    ArrayBlock, BlockPool, BlockPosition, Cut, DType, Declared, LazyChunkSequence,
+    NestedLazyChunkSequence, Reducer,
+};
 
 use crate::job::{Job, Outcome, Task};
 use crate::memory::Peak;
@@ -85,20 +88,56 @@ fn read(job: &Job) -> Result<Outcome> {
     })
 }
 
+/// By a reducer, as whoever reads blocks to make something of them: on all cores, a block on each.
 fn read_blocks(job: &Job) -> Result<Outcome> {
-    let mut crc = crc32fast::Hasher::new();
     let peak = Peak::begin();
     let start = Instant::now();
-    for block in StoredArray::open(&job.path)?.sequence(&job.rows)?.blocks() {
-        let block = block?;
-        if job.check {
-            crc.update(block.data());
-        }
-    }
+    let stored = StoredArray::open(&job.path)?.with_reader_threads(1);
+    let crc32 =
+        stored.sequence(&job.rows)?.with_threads(0).compute(Consume { check: job.check })?;
     Ok(Outcome {
         seconds: start.elapsed().as_secs_f64(),
         peak_bytes: peak.bytes(),
-        crc32: job.check.then(|| crc.finalize()),
+        crc32,
         ..Outcome::default()
     })
+}
+
+/// Is handed the blocks, and finds their checksum where that is asked for.
+struct Consume {
+    check: bool,
+}
+
+impl Reducer for Consume {
+    type Partial = ArrayBlock;
+    type State = crc32fast::Hasher;
+    type Output = Option<u32>;
+
+    fn start(&self, _: &Declared) -> lazy_chunks::Result<crc32fast::Hasher> {
+        Ok(crc32fast::Hasher::new())
+    }
+
+    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_chunks::Result<ArrayBlock> {
+        Ok(block.clone())
+    }
+
+    fn absorb(
+        &self,
+        crc: &mut crc32fast::Hasher,
+        _: BlockPosition,
+        block: ArrayBlock,
+    ) -> lazy_chunks::Result<()> {
+        if self.check {
+            crc.update(block.data());
+        }
+        Ok(())
+    }
+
+    fn seal(&self, _: &mut crc32fast::Hasher) -> lazy_chunks::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, crc: crc32fast::Hasher) -> lazy_chunks::Result<Option<u32>> {
+        Ok(self.check.then(|| crc.finalize()))
+    }
 }

@@ -227,6 +227,32 @@ impl Write {
         ALLOCATOR.peak_usage() - before
     }
 
+    /// The same, of blocks that several threads make, of which a window is alive.
+    fn peak_on_threads(&self, n_rows: usize, window: usize, sink: ZarrSink) -> usize {
+        let (rows, columns) = self.sizes(n_rows);
+        let block = &|i: usize, j: usize| {
+            let shape = [rows.size(i), columns.size(j)];
+            noise(shape, (i * columns.n_blocks() + j) as u32)
+        };
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        match self.cut() {
+            Cut::Rows => LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0))
+                .with_threads(3)
+                .with_window(window)
+                .to_zarr(sink)
+                .unwrap(),
+            Cut::RowsAndColumns => {
+                NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), block)
+                    .with_threads(3)
+                    .with_window(window)
+                    .to_zarr(sink)
+                    .unwrap()
+            }
+        };
+        ALLOCATOR.peak_usage() - before
+    }
+
     /// The same, of a write that goes on with one that was stopped late, as if with a function of any block.
     fn peak_of_going_on(&self, n_rows: usize, sink: &ZarrSink) -> usize {
         let (rows, columns) = self.sizes(n_rows);
@@ -282,6 +308,15 @@ fn memory_stays_below_its_bound() {
                 );
                 highest = highest.max(peak);
             }
+            let name = format!("{} {codec:?} {checksum:?}, on threads", write.name);
+            let window = 5;
+            let peak = write.peak_on_threads(2000, window, sink(&name));
+            // The grid, the threads, and what they wait for.
+            let slack = 16 * (2000 / write.block[0].max(1) + write.width) + (32 << 10);
+            assert!(
+                peak <= bound + window * producers_own + slack,
+                "{name}: {peak} bytes, but the bound is {bound}, and a block has {producers_own}"
+            );
             // A file system that does not take the pieces of a chunk has them copied together.
             let name = format!("{} {codec:?} {checksum:?}, in one piece", write.name);
             let file_system = HookedFileSystem::new(|_, _| Ok(()));

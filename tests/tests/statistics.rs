@@ -154,16 +154,7 @@ impl Visitor for SameInParts<'_, '_> {
     }
 }
 
-fn n_cases(n_cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: ProptestConfig::default().cases.min(n_cases).max(1),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(n_cases(256))]
-
     #[test]
     fn threads_make_no_difference_to_a_statistic(
         case in case(),

@@ -103,8 +103,6 @@ impl lazy_chunks::Reducer for KeepUntilAbsorbed {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
-
     #[test]
     fn no_more_blocks_are_alive_than_the_window_has(
         n_threads in 2..5_usize,

@@ -14,7 +14,9 @@ pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     let tests = [
         "properties",
         "statistics",
+        "threads",
         "memory",
+        "memory_of_reducing",
         "resume",
         "unfinished",
         "power_loss",

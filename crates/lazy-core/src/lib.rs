@@ -50,7 +50,7 @@
 //! Each evaluation is a [`tracing`] span, `evaluation`, which whatever the producer logs falls into;
 //! when it is over, one event says how it ended, how many blocks and bytes there were (bytes where this
 //! crate reduces or concatenates them), how many of the blocks were [recalled](Reducer::recall), and how
-//! many seconds went by, in the producer and in all.
+//! many seconds went by, in the producer (on all threads together) and in all.
 //! Both are at the level `DEBUG`, failures included, since errors are returned. Without a
 //! subscriber nothing is printed, and no clock is read.
 //!

@@ -1,14 +1,14 @@
 //! What a subscriber hears of evaluations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::sleep;
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
+use std::thread::{self, ThreadId, sleep};
 use std::time::Duration;
 
 use lazy_core::{
-    ArrayBlock, Blocks, Concatenate, Error, LazyChunkSequence, MeanVariance, NdarrayConverter,
-    NestedLazyChunkSequence, Result, SequenceAggregator,
+    ArrayBlock, BlockPosition, Blocks, Concatenate, Error, Fold, LazyChunkSequence, MeanVariance,
+    NdarrayConverter, NestedLazyChunkSequence, Result, SequenceAggregator,
 };
 use ndarray::{Array2, array};
 use tracing::field::{Field, Visit};
@@ -51,7 +51,14 @@ impl Visit for Entry {
 #[derive(Default)]
 struct Log {
     entries: Vec<Entry>,
-    entered: Vec<usize>,
+    entered: HashMap<ThreadId, Vec<usize>>,
+}
+
+impl Log {
+    /// The spans that this thread has entered.
+    fn entered(&mut self) -> &mut Vec<usize> {
+        self.entered.entry(thread::current().id()).or_default()
+    }
 }
 
 /// Keeps all up to a level.
@@ -70,7 +77,7 @@ impl Listener {
         entry.parent = match parent {
             Some(parent) => Some(place(parent)),
             None if is_root => None,
-            None => log.entered.last().copied(),
+            None => log.entered().last().copied(),
         };
         log.entries.push(entry);
         log.entries.len() - 1
@@ -106,11 +113,11 @@ impl Subscriber for Listener {
     }
 
     fn enter(&self, span: &Id) {
-        self.log().entered.push(place(span));
+        self.log().entered().push(place(span));
     }
 
     fn exit(&self, span: &Id) {
-        assert_eq!(self.log().entered.pop(), Some(place(span)));
+        assert_eq!(self.log().entered().pop(), Some(place(span)));
     }
 }
 
@@ -119,7 +126,7 @@ fn heard_at(level: Level, run: impl FnOnce()) -> Vec<Entry> {
     let log = Arc::default();
     tracing::subscriber::with_default(Listener { level, log: Arc::clone(&log) }, run);
     let log = log.lock().unwrap();
-    assert!(log.entered.is_empty());
+    assert!(log.entered.values().all(Vec::is_empty));
     log.entries.clone()
 }
 
@@ -271,6 +278,32 @@ fn what_the_producer_logs_falls_into_the_span() {
     }
 
     assert_eq!(parents(heard(|| sequence.compute(Talks).unwrap())), expected(Some(0)));
+}
+
+#[test]
+fn what_all_threads_log_falls_into_the_span() {
+    let barrier = Barrier::new(3);
+    let sequence = LazyChunkSequence::from_fn([1; 3], |_| {
+        // Each thread has a block.
+        barrier.wait();
+        tracing::info!("block");
+        ArrayBlock::from_array(array![1.0])
+    });
+    let reducer = Fold::new(
+        "a talk",
+        |_: &mut (), _: BlockPosition, _: &ArrayBlock| {
+            tracing::info!("own");
+            Ok(())
+        },
+        |(), ()| {},
+    );
+    let entries = heard(|| sequence.with_threads(3).compute(reducer).unwrap());
+    assert_eq!(entries.len(), 1 + 3 + 3 + 1);
+    assert!(entries[1..].iter().all(|entry| entry.parent == Some(0)));
+    let event = entries.last().unwrap();
+    assert_eq!((event.field("blocks"), event.field("bytes")), (Some("3"), Some("24")));
+    assert_eq!(event.message(), "evaluation completed");
+    assert!(event.number("producer_seconds") > 0.0);
 }
 
 #[test]

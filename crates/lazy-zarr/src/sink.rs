@@ -329,8 +329,8 @@ impl ZarrSink {
     /// next run goes on with the others, and stores those that are published already once more:
     /// their sinks need [`Existing::Replace`].
     ///
-    /// That costs hardly anything: chunks of 8 MiB in the default codec were stored in 0.98 times the time, in a
-    /// file system in memory, uncompressed ones in 1.09 times, and chunks of 4 KiB in 1.11 times.
+    /// That costs little: chunks of 8 MiB in the default codec were stored in as much time, in a file system in
+    /// memory, uncompressed ones in 1.15 times, and chunks of 4 KiB in 1.12 times.
     ///
     /// Only sequences that are made of a grid and a function ([`from_fn`](lazy_core::LazyChunkSequence::from_fn))
     /// can leave out blocks. A streamed sequence, and a target in a store, are [`Error::NotResumable`].
@@ -389,7 +389,8 @@ impl ZarrSink {
     }
 
     /// The bytes of memory that a write takes at most, above the block that the producer has just
-    /// made and what the compressor allocates for itself.
+    /// made, or the [window](lazy_core::LazyChunkSequence::with_window) of them that several threads make, and what
+    /// the compressor allocates for itself.
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
     /// any axis, and the first block has that shape. For a matrix it is about

@@ -37,6 +37,8 @@ use shared::experiment::{Experiment, batches};
 use shared::stop;
 
 const L2: f64 = 1e-3;
+/// As many threads as there are cores. What is stored does not depend on their number.
+const ALL_CORES: usize = 0;
 
 fn main() -> ExitCode {
     stop::run(find_flipped_labels)
@@ -61,6 +63,7 @@ fn influence_factors<'a>(
     let batches = batches(digits.len());
     LazyChunkSequence::from_fn(batches.clone(), move |i| model.factors(digits, batches.range(i)))
         .convert(NdarrayConverter)
+        .with_threads(ALL_CORES)
 }
 
 /// The influence of each training digit on the loss of each test digit, test × train, from factors
@@ -78,7 +81,7 @@ fn influence_values<'a>(
         let gradients = model.gradients(train, columns.range(j));
         factors.block(i).map(|factors| factors.dot(&gradients.t()))
     });
-    Ok(values.convert(NdarrayConverter))
+    Ok(values.convert(NdarrayConverter).with_threads(ALL_CORES))
 }
 
 /// The influence of digits on their own loss.
@@ -91,5 +94,5 @@ fn self_influence<'a>(
         let factors = model.factors(digits, batches.range(i));
         (factors * model.gradients(digits, batches.range(i))).sum_axis(Axis(1))
     });
-    blocks.convert(NdarrayConverter)
+    blocks.convert(NdarrayConverter).with_threads(ALL_CORES)
 }

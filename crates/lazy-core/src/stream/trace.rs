@@ -141,11 +141,11 @@ impl Trace {
 pub(crate) struct TraceOfThreads(Option<(Span, Dispatch)>);
 
 impl TraceOfThreads {
-    /// Does what another thread does for the evaluation: its subscriber hears of it, if it is one of the evaluating
-    /// thread alone.
+    /// Does what another thread does for the evaluation, within the span; a subscriber of the evaluating thread alone
+    /// hears of it.
     pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.0 {
-            Some((_, dispatch)) => with_default(dispatch, work),
+            Some((span, dispatch)) => with_default(dispatch, || span.in_scope(work)),
             None => work(),
         }
     }

@@ -4,22 +4,33 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
+use lazy_core::{BlockBuffer, BlockPool, BoxError};
 
 /// The bytes from which on memory is asked of the system for itself, in large pages: 32 MiB, from which on
 /// allocators ask for it anyway.
 pub(super) const LARGE_BYTES: usize = 32 << 20;
 
-/// Memory that begins as zeros.
+/// Memory all of which is to be filled.
 pub(super) enum Output {
     Small(Vec<u8>),
+    /// What blocks before had, and others get when this one is gone.
+    Pooled(BlockBuffer<u8>),
     /// Small pages take longer to be handed out, one by one, than it takes to fill them.
     #[cfg(target_os = "linux")]
     Large(memmap2::MmapMut),
 }
 
 impl Output {
+    /// Memory of a pool, or else new.
+    pub(super) fn new(n_bytes: usize, pool: Option<&BlockPool<u8>>) -> Result<Output, BoxError> {
+        match pool {
+            Some(pool) => Ok(Output::Pooled(pool.buffer([n_bytes])?)),
+            None => Ok(Output::zeroed(n_bytes)?),
+        }
+    }
+
     #[cfg(target_os = "linux")]
-    pub(super) fn zeroed(n_bytes: usize) -> io::Result<Output> {
+    fn zeroed(n_bytes: usize) -> io::Result<Output> {
         if n_bytes < LARGE_BYTES {
             return Ok(Output::Small(vec![0; n_bytes]));
         }
@@ -30,13 +41,14 @@ impl Output {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn zeroed(n_bytes: usize) -> io::Result<Output> {
+    fn zeroed(n_bytes: usize) -> io::Result<Output> {
         Ok(Output::Small(vec![0; n_bytes]))
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
         match self {
             Output::Small(bytes) => bytes.into(),
+            Output::Pooled(buffer) => Bytes::from_owner(buffer),
             #[cfg(target_os = "linux")]
             Output::Large(map) => Bytes::from_owner(map),
         }
@@ -49,6 +61,7 @@ impl Deref for Output {
     fn deref(&self) -> &[u8] {
         match self {
             Output::Small(bytes) => bytes,
+            Output::Pooled(buffer) => buffer,
             #[cfg(target_os = "linux")]
             Output::Large(map) => map,
         }
@@ -59,6 +72,7 @@ impl DerefMut for Output {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             Output::Small(bytes) => bytes,
+            Output::Pooled(buffer) => buffer,
             #[cfg(target_os = "linux")]
             Output::Large(map) => map,
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use lazy_core::{
-    ArrayBlock, BlockSizes, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed,
+    ArrayBlock, BlockPool, BlockSizes, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed,
 };
 use zarrs::array::ArraySubset;
 
@@ -43,6 +43,11 @@ impl StoredArray {
     /// - [`Error::Read`] when it is not one chunk that fails.
     /// - [`Error::Replaced`] and [`Error::Removed`] when the array is no longer the one that was opened.
     pub fn read_region(&self, region: &[Range<usize>]) -> Result<ArrayBlock> {
+        self.read_to(region, None)
+    }
+
+    /// Reads a region to memory of a pool, or else new.
+    fn read_to(&self, region: &[Range<usize>], pool: Option<&BlockPool<u8>>) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
                 .iter()
@@ -70,7 +75,7 @@ impl StoredArray {
             region.iter().map(|range| range.start as u64..range.end as u64).collect();
         let subset = ArraySubset::new_with_ranges(&ranges);
         let read = self
-            .gather(&subset)
+            .gather(&subset, pool)
             .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error)));
         // After all of it was read, so that whatever took the array's place before is noticed; and what
         // fails because of that is not taken for a loss.
@@ -96,7 +101,10 @@ impl StoredArray {
     /// The array as a sequence of blocks of these many rows, each read when it is asked for.
     ///
     /// Blocks of a whole number of chunks' rows ([`chunk_shape`](Self::chunk_shape)) read every chunk
-    /// once.
+    /// once. Their memory is used again when they are gone, until the sequence is.
+    ///
+    /// Where it is reduced [on several threads](LazyChunkSequence::with_threads), each reads a block; it has that to
+    /// itself where the array has [one reader thread](Self::with_reader_threads).
     ///
     /// # Errors
     ///
@@ -128,11 +136,11 @@ impl StoredArray {
         rows: impl Into<BlockSizes>,
     ) -> Result<LazyChunkSequence<'static, ArrayBlock, SharedIndexed>> {
         let rows = self.blocks_along(0, rows.into())?;
-        let (stored, sizes) = (self.clone(), rows.clone());
+        let (stored, sizes, pool) = (self.clone(), rows.clone(), BlockPool::new());
         let sequence = LazyChunkSequence::try_from_fn(rows, move |i| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
             region[0] = sizes.range(i);
-            stored.read_region(&region)
+            stored.read_to(&region, Some(&pool))
         });
         Ok(sequence.with_row_type(self.dtype, &self.shape[1..]))
     }
@@ -152,12 +160,13 @@ impl StoredArray {
     ) -> Result<NestedLazyChunkSequence<'static, ArrayBlock, SharedIndexed>> {
         let rows = self.blocks_along(0, rows.into())?;
         let columns = self.blocks_along(1, columns.into())?;
-        let (stored, row_sizes, column_sizes) = (self.clone(), rows.clone(), columns.clone());
+        let (stored, pool) = (self.clone(), BlockPool::new());
+        let (row_sizes, column_sizes) = (rows.clone(), columns.clone());
         let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, move |i, j| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
             region[0] = row_sizes.range(i);
             region[1] = column_sizes.range(j);
-            stored.read_region(&region)
+            stored.read_to(&region, Some(&pool))
         });
         Ok(sequence.with_row_type(self.dtype, &self.shape[1..]))
     }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use lazy_core::BoxError;
+use lazy_core::{BlockPool, BoxError};
 use zarrs::array::ArraySubset;
 
 use super::StoredArray;
@@ -33,7 +33,12 @@ const BYTES_PER_FILE: usize = 32 << 10;
 
 impl StoredArray {
     /// The elements of a region that lies within the array and has any.
-    pub(super) fn gather(&self, region: &ArraySubset) -> Result<Bytes, BoxError> {
+    /// They go to memory of the pool, if there is one, unless one chunk has all of them.
+    pub(super) fn gather(
+        &self,
+        region: &ArraySubset,
+        pool: Option<&BlockPool<u8>>,
+    ) -> Result<Bytes, BoxError> {
         let chunks = caught(|| self.grid().chunks_in_array_subset(region))?;
         let chunks = chunks.ok_or("it has no chunks")?;
         let n_units = usize::try_from(chunks.num_elements())?;
@@ -49,7 +54,7 @@ impl StoredArray {
             return Ok(bytes);
         }
         let gathering = Gathering { stored: self, region, chunks: &chunks, shape: &shape, shards };
-        let mut output = Output::zeroed(n_bytes)?;
+        let mut output = Output::new(n_bytes, pool)?;
         gathering.fill(&mut output, self.threads_for(n_units, n_bytes))?;
         Ok(output.into_bytes())
     }
