@@ -81,8 +81,8 @@ pub trait Statistic: Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Statistic`](crate::Error::Statistic) or
-    /// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType).
+    /// [`Error::Statistic`] or
+    /// [`Error::UnsupportedDType`].
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
         let (_, _) = (dtype, row_shape);
         Ok(())

@@ -60,7 +60,7 @@ impl Selection {
                     ranked.candidates.push(Candidate { value: element.to_value(), place });
                 }
             }
-            if ranked.candidates.len() >= self.k + self.k.max(N_WAITING) {
+            if ranked.candidates.len() >= self.k.saturating_add(self.k.max(N_WAITING)) {
                 self.settle(ranked);
                 bound = last(ranked);
             }
