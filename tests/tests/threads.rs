@@ -8,8 +8,9 @@ use std::thread;
 
 use lazy_chunks::zarr::{MemoryStore, ToZarr};
 use lazy_chunks::{
-    ArrayBlock, BlockPosition, Concatenate, DType, Error, Fold, LazyChunkSequence, Location,
-    MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Progress, SharedIndexed, Sum, Watch,
+    ArrayBlock, BlockPosition, Blocks, BottomK, Concatenate, DType, Error, Fold, LazyChunkSequence,
+    Location, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Progress,
+    SequenceAggregator, SharedIndexed, Sum, TopK, Watch,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -268,6 +269,54 @@ fn there_may_be_more_threads_than_blocks_and_no_blocks() {
     });
     let serial = no_columns.compute(Sum).unwrap_err().to_string();
     assert_eq!(no_columns.with_threads(2).compute(Sum).unwrap_err().to_string(), serial);
+}
+
+#[test]
+fn many_small_blocks_are_dealt_in_runs() {
+    let value = |i: usize| ((i * 7919) % 1000) as f64 / 7.0;
+    let sequence = LazyChunkSequence::from_fn([1; 5000], |i| {
+        ArrayBlock::from_vec([1], vec![value(i)]).unwrap()
+    });
+    let statistics = || (MeanVariance, Sum, TopK::new(70), BottomK::new(70), KeepUntilAbsorbed);
+    let expected = sequence.compute(statistics()).unwrap();
+    for n_threads in [2, 5] {
+        let threaded = sequence.clone().with_threads(n_threads);
+        assert_eq!(threaded.compute(statistics()).unwrap(), expected);
+    }
+    let mut sorted: Vec<usize> = (0..5000).collect();
+    sorted.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));
+    let rows: Vec<_> = expected.2.iter().map(|one| one.row as usize).collect();
+    assert_eq!(rows, sorted[..70]);
+    sorted.sort_by(|&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
+    let rows: Vec<_> = expected.3.iter().map(|one| one.row as usize).collect();
+    assert_eq!(rows, sorted[..70]);
+}
+
+#[test]
+fn what_an_aggregator_has_left_is_reduced_from_there() {
+    struct WithoutFirst;
+
+    impl SequenceAggregator<ArrayBlock> for WithoutFirst {
+        type Output = f64;
+
+        fn aggregate(self, mut blocks: Blocks<'_, ArrayBlock>) -> lazy_chunks::Result<f64> {
+            blocks.next().expect("there are blocks")?;
+            Sum.aggregate(blocks)
+        }
+    }
+
+    let n_computed = AtomicUsize::new(0);
+    let sequence = squares(|_| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+    });
+    let result = |threads: usize| {
+        let sequence = sequence.clone().with_threads(threads);
+        sequence.compute(WithoutFirst).map_err(|error| error.to_string())
+    };
+    let serial = result(1);
+    let n_serial = n_computed.swap(0, Ordering::Relaxed);
+    assert_eq!(result(3), serial);
+    assert_eq!(n_computed.load(Ordering::Relaxed), n_serial);
 }
 
 #[test]

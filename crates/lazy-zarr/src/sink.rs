@@ -389,8 +389,8 @@ impl ZarrSink {
     }
 
     /// The bytes of memory that a write takes at most, above the block that the producer has just
-    /// made, or the [window](lazy_core::LazyChunkSequence::with_window) of them that several threads make, and what
-    /// the compressor allocates for itself.
+    /// made, or the [window](lazy_core::LazyChunkSequence::with_window) of them that several threads make (and the
+    /// chunks that these lie in, where a write goes on), and what the compressor allocates for itself.
     ///
     /// `row_shape` is the array's shape without axis 0; no block is larger than `block_shape` along
     /// any axis, and the first block has that shape. For a matrix it is about

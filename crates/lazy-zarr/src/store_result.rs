@@ -12,7 +12,7 @@ use crate::{Durability, Existing, StoredArray, Target, ZarrSink};
 ///
 /// What is one array by itself lies at the target; what is several, each under its name in a group there:
 /// [`NamedArrays`] says which. All targets are checked before the first block is computed, and the arrays appear when
-/// all that is computed in the pass has succeeded.
+/// all that is computed in the pass has succeeded: one after the other, so that what fails between two leaves the first.
 ///
 /// The result is that of the statistic, and the arrays.
 ///
@@ -134,6 +134,7 @@ where
     fn seal(&self, state: &mut Self::State) -> lazy_core::Result<()> {
         self.statistic.seal(&mut state.statistic)?;
         let arrays = state.statistic.output().expect("it is sealed").arrays();
+        assert_eq!(arrays.len(), state.writes.len(), "a result has an array for each of its names");
         let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
         for ((sink, write), array) in state.writes.iter_mut().zip(arrays) {
             sink.absorb(write, at, array)?;

@@ -142,7 +142,7 @@ impl Write {
         }
     }
 
-    /// The block that comes next, when an earlier write has stored all of it.
+    /// A block that has yet to come, when an earlier write has stored all of it.
     pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
         let block = self.resumption.as_mut()?.recall(at)?;
         self.recalled.push_back(at);

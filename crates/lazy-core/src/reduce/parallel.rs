@@ -338,6 +338,8 @@ impl Dealer {
         const N_ELEMENTS: usize = 4096;
         /// Runs that there are at least, so that all threads have some.
         const N_RUNS: usize = 64;
+        /// Blocks of a run at most: each has a state of its own until it is absorbed.
+        const LONGEST: usize = 16;
         let grid = evaluation.grid;
         let n_trailing = match &evaluation.lock().first {
             First::Fits(check) => check.element_type().map(|(_, shape)| shape.iter().product()),
@@ -348,7 +350,8 @@ impl Dealer {
         let n_elements =
             [n_columns, n_trailing].into_iter().fold(grid.rows().total(), usize::saturating_mul);
         let of_a_block = n_elements.div_ceil(grid.n_blocks()).max(1);
-        let run_length = N_ELEMENTS.div_ceil(of_a_block).min(grid.n_blocks() / N_RUNS).max(1);
+        let run_length =
+            N_ELEMENTS.div_ceil(of_a_block).min(LONGEST).min(grid.n_blocks() / N_RUNS).max(1);
         self.window.map_or(run_length, |window| run_length.min((window / self.n_threads).max(1)))
     }
 }

@@ -128,6 +128,7 @@ pub trait Statistic: Sync {
     ///
     /// # Errors
     ///
+    /// - [`Error::Statistic`] when the statistic is configured in a way that makes no sense.
     /// - [`Error::StateVersion`] and [`Error::StateMismatch`] when a state was saved by another version of this
     ///   library, or by another statistic than this one.
     /// - When the states do not belong together, or the blocks have no such result.
@@ -138,6 +139,7 @@ pub trait Statistic: Sync {
     where
         Self: Sized,
     {
+        self.check(None, None)?;
         let mut all = self.empty();
         for saved in states {
             self.merge(&mut all, saved.restore(self)?)?;

@@ -155,8 +155,9 @@ macro_rules! shared_methods {
             }
 
             /// How many blocks may be alive at once, beside those that a reducer keeps, when they are
-            /// evaluated on several threads: twice as many as there are threads, without this, and more of blocks
-            /// that are dealt several at a time.
+            /// evaluated on several threads: twice as many as there are threads, without this, and up to 32 times as
+            /// many of blocks that are dealt several at a time. Each has a state of its own, of every statistic, until it
+            /// is absorbed.
             ///
             /// With fewer than there are threads, some of them have nothing to do; 0 counts as 1.
             #[must_use]

@@ -16,7 +16,7 @@ const NAME: &str = "the covariance";
 /// taken together. All is accumulated as `f64`: the products of the deviations from the means of a block, whose
 /// columns are summed row by row; and blocks are joined by the update of Chan, Golub and LeVeque. NaN and
 /// infinities make NaN of all that they have a part in. The state is 8 · `d`² + 8 · `d` bytes, and each block that is
-/// being added takes as much, and 8 bytes for each of its elements.
+/// being added takes as much, and 16 bytes for each of its elements.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ impl Covariances {
         self.sum_of_products.mapv(|sum| sum / divisor)
     }
 
-    /// The coefficients of correlation, as NumPy's `corrcoef`: NaN for columns that are constant.
+    /// The coefficients of correlation, as NumPy's `corrcoef`: NaN for columns whose deviations are 0, to the last bit.
     #[must_use]
     pub fn correlation(&self) -> Array2<f64> {
         let deviations = self.sum_of_products.diag().mapv(f64::sqrt);
@@ -93,6 +93,9 @@ impl Covariances {
     #[must_use]
     pub fn gram(&self) -> Array2<f64> {
         let mut gram = self.sum_of_products.clone();
+        if self.count == 0 {
+            return gram;
+        }
         for ((i, j), entry) in gram.indexed_iter_mut() {
             *entry += self.count as f64 * self.mean[i] * self.mean[j];
         }
@@ -128,7 +131,10 @@ impl Covariances {
             *sum += delta[i] * delta[j] * (n * n_next / n_total);
         }
         Zip::from(&mut self.mean).and(&next.mean).and(&delta).for_each(|mean, next, delta| {
-            *mean += if delta.is_finite() { delta * (n_next / n_total) } else { *next };
+            *mean = match delta.is_finite() {
+                true => *mean + delta * (n_next / n_total),
+                false => *mean * (n / n_total) + next * (n_next / n_total),
+            };
         });
         self.count = count;
     }

@@ -189,7 +189,7 @@ extremum!(
     /// The largest element, as the nearest `f64`.
     ///
     /// NaN counts as the largest, as in NumPy. The order is exact for every dtype; integers beyond 2⁵³ are
-    /// rounded in the end. The state is 40 bytes.
+    /// rounded in the end. The state is 32 bytes.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ extremum!(
     /// The largest element, and where it is.
     ///
     /// As in NumPy, NaN counts as the largest, and of equal elements it is the one with the smallest index. The order
-    /// is exact for every dtype. The state is 40 bytes.
+    /// is exact for every dtype. The state is 32 bytes.
     ///
     /// # Errors
     ///

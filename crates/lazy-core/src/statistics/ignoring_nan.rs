@@ -49,11 +49,23 @@ impl<S: Cell> Cell for IgnoringNan<S> {
         if A::IS_FLOAT { self.0.push_numbers(state, run) } else { self.0.push(state, run) }
     }
 
+    fn push_numbers<A: Real>(&self, state: &mut S::State, run: Run<'_, A>) {
+        Cell::push(self, state, run);
+    }
+
     fn settle(&self, state: &mut S::State) {
         self.0.settle_numbers(state);
     }
 
+    fn settle_numbers(&self, state: &mut S::State) {
+        self.0.settle_numbers(state);
+    }
+
     fn merge(&self, state: &mut S::State, next: S::State) {
+        self.0.merge_numbers(state, next);
+    }
+
+    fn merge_numbers(&self, state: &mut S::State, next: S::State) {
         self.0.merge_numbers(state, next);
     }
 

@@ -12,7 +12,8 @@ use crate::Result;
 ///
 /// Blocks are summed pairwise and joined by the update of Chan, Golub and LeVeque, *Updating
 /// formulae and a pairwise algorithm for computing sample variances* (1979). The bound on the error
-/// grows with the logarithm of a block's size and with the number of blocks. NaN and infinities
+/// grows with the logarithm of a block's size and with the number of blocks; of columns, and where NaN is
+/// ignored, 256 elements count as a block. NaN and infinities
 /// give a mean as in NumPy and a variance of NaN. The state is 24 bytes.
 ///
 /// # Errors
@@ -90,6 +91,11 @@ impl Moments {
         }
         let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
         let delta = next.mean - self.mean;
+        if !delta.is_finite() {
+            // Means at both ends of what a float can be.
+            let mean = self.mean * (n / n_total) + next.mean * (n_next / n_total);
+            return Moments { count, mean, sum_of_squares: f64::INFINITY };
+        }
         Moments {
             count,
             mean: self.mean + delta * (n_next / n_total),

@@ -33,7 +33,7 @@ pub trait NamedArrays {
     /// The name of each array. One that is alone has an empty one.
     const NAMES: &'static [&'static str];
 
-    /// The arrays, in the order of their names.
+    /// The arrays, in the order of their names, and as many. A sink makes members of a group of them, of these names.
     fn arrays(&self) -> Vec<ArrayBlock>;
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 /// One element of a real dtype, without loss.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// An element of a signed integer dtype.
     Signed(i64),
@@ -23,6 +23,17 @@ impl Value {
             Value::Signed(value) => value as f64,
             Value::Unsigned(value) => value as f64,
             Value::Float(value) => value,
+        }
+    }
+}
+
+/// Exact within a dtype; of different ones, which parts of an array may turn out to have, as `f64`.
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Value) -> Option<Ordering> {
+        match (self, other) {
+            (Value::Signed(a), Value::Signed(b)) => a.partial_cmp(b),
+            (Value::Unsigned(a), Value::Unsigned(b)) => a.partial_cmp(b),
+            _ => self.to_f64().partial_cmp(&other.to_f64()),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Along, Cell, Run};
 use super::{Real, check_real, not_real};
 use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
 
 /// A statistic of each column; see [`Summary::per_column`](super::Summary::per_column). The result has the array's
 /// axes but the first; of an array without a block it has one axis, of nothing, unless the shape of a row is declared.
@@ -129,6 +129,14 @@ impl<S: Cell> Statistic for PerColumn<S> {
             *state = next;
             return Ok(());
         };
+        if shape.len() != next_shape.len() || shape.get(1..) != next_shape.get(1..) {
+            return Err(Error::Statistic {
+                statistic: self.name(),
+                problem: format!(
+                    "what there is of rows of shape {shape:?} and of {next_shape:?} does not fit together"
+                ),
+            });
+        }
         let (n_columns, n_trailing) = columns(shape);
         let (n_next, _) = columns(next_shape);
         let first = state.first.min(next.first);

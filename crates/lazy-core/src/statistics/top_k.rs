@@ -76,6 +76,7 @@ impl Selection {
         ranked.n_settled = ranked.n_settled.min(ranked.candidates.len());
         if ranked.candidates.len() > ranked.n_settled {
             self.settle(ranked);
+            ranked.candidates.shrink_to_fit();
         }
     }
 }
@@ -197,8 +198,8 @@ top_k!(
     /// # Errors
     ///
     /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) when `k` is 0, or more than there are elements: before the
-    ///   first block is computed where a row type is declared.
+    /// - [`Error::Statistic`](crate::Error::Statistic) when `k` is 0, or more than there are elements: per row, before
+    ///   the first block is computed where a row type is declared; else when all are.
     ///
     /// # Example
     ///

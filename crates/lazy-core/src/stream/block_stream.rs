@@ -45,9 +45,10 @@ impl<'s, T> BlockStream<'s, T> {
         BlockStream { parallel: Some(parallel), ..self }
     }
 
-    /// How the blocks are to be computed by several threads, if they are.
+    /// How the blocks are to be computed by several threads, if they are: none where some are gone already.
     pub(crate) fn parallel(&self) -> Option<Parallel<'s, T>> {
-        self.parallel.filter(|parallel| parallel.n_threads() > 1)
+        let is_whole = matches!(self.state, State::NotStarted(_));
+        self.parallel.filter(|parallel| is_whole && parallel.n_threads() > 1)
     }
 
     /// Ends the evaluation: its blocks were computed by several threads.

@@ -60,7 +60,7 @@ impl Recall {
     }
 
     /// The block at a position, when all chunks that it touches are complete. Blocks are asked for in
-    /// order.
+    /// order, and by several threads' evaluation before those in front have come.
     pub(super) fn block(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
         let shape = self.block_shape(at);
         if shape.contains(&0) {

@@ -101,7 +101,7 @@ impl StoredArray {
     /// The array as a sequence of blocks of these many rows, each read when it is asked for.
     ///
     /// Blocks of a whole number of chunks' rows ([`chunk_shape`](Self::chunk_shape)) read every chunk
-    /// once. Their memory is used again when they are gone, until the sequence is.
+    /// once. The memory of blocks of several chunks is used again when they are gone, until the sequence is.
     ///
     /// Where it is reduced [on several threads](LazyChunkSequence::with_threads), each reads a block; it has that to
     /// itself where the array has [one reader thread](Self::with_reader_threads).
