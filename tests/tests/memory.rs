@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{
+    self, BloscCompressor, Checksum, Codec, Shuffle, StoredArray, Target, ToZarr, ZarrSink,
+};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, Progress,
 };
@@ -204,79 +206,75 @@ impl Write {
         BlockSizes::from(sizes.collect::<Vec<_>>())
     }
 
+    /// Stores an array of so many rows, from a function of any block, which three threads call if they have a window.
+    fn store_indexed(
+        &self,
+        n_rows: usize,
+        window: Option<usize>,
+        sink: ZarrSink,
+    ) -> zarr::Result<StoredArray> {
+        let (rows, columns) = self.sizes(n_rows);
+        let (n_threads, window) = window.map_or((1, 1), |window| (3, window));
+        let block = &|i, j| block(&rows, &columns, i, j);
+        match self.cut() {
+            Cut::Rows => LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0))
+                .with_threads(n_threads)
+                .with_window(window)
+                .to_zarr(sink),
+            Cut::RowsAndColumns => {
+                NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), block)
+                    .with_threads(n_threads)
+                    .with_window(window)
+                    .to_zarr(sink)
+            }
+        }
+    }
+
     /// The peak of memory above what there was before, for an array of so many rows.
     fn peak(&self, n_rows: usize, sink: ZarrSink) -> usize {
-        let (rows, columns) = self.sizes(n_rows);
-        let block = &|i: usize, j: usize| {
-            let shape = [rows.size(i), columns.size(j)];
-            noise(shape, (i * columns.n_blocks() + j) as u32)
-        };
-        let before = ALLOCATOR.current_usage();
-        ALLOCATOR.reset_peak_usage();
-        match self.cut() {
-            Cut::Rows => {
-                LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0)).to_zarr(sink).unwrap()
-            }
+        peak_of(|| match self.cut() {
+            Cut::Rows => self.store_indexed(n_rows, None, sink),
             // Streamed, so that the width is unknown while the first band lasts.
-            Cut::RowsAndColumns => NestedLazyChunkSequence::new(|| {
-                (0..rows.n_blocks()).map(|i| (0..columns.n_blocks()).map(move |j| block(i, j)))
-            })
-            .to_zarr(sink)
-            .unwrap(),
-        };
-        ALLOCATOR.peak_usage() - before
+            Cut::RowsAndColumns => {
+                let (rows, columns) = &self.sizes(n_rows);
+                NestedLazyChunkSequence::new(|| {
+                    (0..rows.n_blocks()).map(move |i| {
+                        (0..columns.n_blocks()).map(move |j| block(rows, columns, i, j))
+                    })
+                })
+                .to_zarr(sink)
+            }
+        })
     }
 
     /// The same, of blocks that several threads make, of which a window is alive.
     fn peak_on_threads(&self, n_rows: usize, window: usize, sink: ZarrSink) -> usize {
-        let (rows, columns) = self.sizes(n_rows);
-        let block = &|i: usize, j: usize| {
-            let shape = [rows.size(i), columns.size(j)];
-            noise(shape, (i * columns.n_blocks() + j) as u32)
-        };
-        let before = ALLOCATOR.current_usage();
-        ALLOCATOR.reset_peak_usage();
-        match self.cut() {
-            Cut::Rows => LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0))
-                .with_threads(3)
-                .with_window(window)
-                .to_zarr(sink)
-                .unwrap(),
-            Cut::RowsAndColumns => {
-                NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), block)
-                    .with_threads(3)
-                    .with_window(window)
-                    .to_zarr(sink)
-                    .unwrap()
-            }
-        };
-        ALLOCATOR.peak_usage() - before
+        peak_of(|| self.store_indexed(n_rows, Some(window), sink))
     }
 
     /// The same, of a write that goes on with one that was stopped late, as if with a function of any block.
     fn peak_of_going_on(&self, n_rows: usize, sink: &ZarrSink) -> usize {
         let (rows, columns) = self.sizes(n_rows);
         let n_blocks = rows.n_blocks() * columns.n_blocks();
-        let block = &|i: usize, j: usize| {
-            let shape = [rows.size(i), columns.size(j)];
-            noise(shape, (i * columns.n_blocks() + j) as u32)
-        };
-        let write = |sink: ZarrSink| match self.cut() {
-            Cut::Rows => LazyChunkSequence::from_fn(rows.clone(), |i| block(i, 0)).to_zarr(sink),
-            Cut::RowsAndColumns => {
-                NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), block).to_zarr(sink)
-            }
-        };
         let stop = move |progress: &Progress| match progress.blocks > n_blocks * 9 / 10 {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        write(sink.clone().with_observer(stop)).unwrap_err();
-        let before = ALLOCATOR.current_usage();
-        ALLOCATOR.reset_peak_usage();
-        write(sink.clone()).unwrap();
-        ALLOCATOR.peak_usage() - before
+        self.store_indexed(n_rows, None, sink.clone().with_observer(stop)).unwrap_err();
+        peak_of(|| self.store_indexed(n_rows, None, sink.clone()))
     }
+}
+
+fn block(rows: &BlockSizes, columns: &BlockSizes, i: usize, j: usize) -> ArrayBlock {
+    noise([rows.size(i), columns.size(j)], (i * columns.n_blocks() + j) as u32)
+}
+
+/// The peak of memory above what there was before, while an array is stored.
+fn peak_of(store: impl FnOnce() -> zarr::Result<StoredArray>) -> usize {
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    store().unwrap();
+    ALLOCATOR.peak_usage() - before
 }
 
 fn bound_of(write: &Write, sink: &ZarrSink) -> usize {

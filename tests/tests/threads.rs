@@ -282,6 +282,8 @@ fn many_small_blocks_are_dealt_in_runs() {
     for n_threads in [2, 5] {
         let threaded = sequence.clone().with_threads(n_threads);
         assert_eq!(threaded.compute(statistics()).unwrap(), expected);
+        let all_at_once = threaded.with_window(usize::MAX);
+        assert_eq!(all_at_once.compute(statistics()).unwrap(), expected);
     }
     let mut sorted: Vec<usize> = (0..5000).collect();
     sorted.sort_by(|&a, &b| value(b).total_cmp(&value(a)).then(a.cmp(&b)));

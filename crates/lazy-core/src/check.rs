@@ -117,11 +117,7 @@ impl<'d> BlockCheck<'d> {
         if band == grid.rows().n_blocks() || column == grid.blocks_per_band() {
             return None;
         }
-        Some(BlockPosition {
-            location: self.next_location(),
-            row: grid.rows().start(band),
-            column: grid.columns().map_or(0, |columns| columns.start(column)),
-        })
+        Some(grid.position(band * grid.blocks_per_band() + column))
     }
 
     /// Goes to a block of the grid, as if all before it had been checked.

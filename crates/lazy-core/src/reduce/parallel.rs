@@ -309,7 +309,7 @@ impl Dealer {
             let run_length = self.run_length(evaluation);
             let window = self.window.unwrap_or(2 * self.n_threads * run_length);
             let end = grid.n_blocks().min(self.n_dealt + run_length);
-            if self.n_dealt == grid.n_blocks() || end > next + window {
+            if self.n_dealt == grid.n_blocks() || end > next.saturating_add(window) {
                 return Ok(());
             }
             let mut tasks = VecDeque::new();
