@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lazy_chunks::zarr::{MemoryStore, StoredArray};
 use lazy_chunks::{
     ArgMax, ArrayBlock, BlockPosition, Covariance, DType, Error, Histogram, LazyChunkSequence,
-    Location, Max, MeanVariance, NestedLazyChunkSequence, Reducer, SavedState, SharedIndexed,
-    StateOf, Statistic, Sum, Summary, TopK,
+    Location, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer, SavedState,
+    SharedIndexed, StateOf, Statistic, Sum, Summary, TopK,
 };
 use lazy_tests::{Case, Visitor, case, every_statistic, every_statistic_of_rows, files};
 use proptest::prelude::*;
@@ -298,6 +298,93 @@ fn states_of_others_are_refused() {
     let older: SavedState<_> = serde_json::from_str(&older).unwrap();
     let error = TopK::new(3).finish_saved([older]).unwrap_err();
     assert!(matches!(error, Error::StateVersion { expected: 1, actual: 0 }), "{error}");
+}
+
+/// Whatever one entry of a saved state becomes, it is refused or merged, and nothing panics.
+fn check_damaged<S: Statistic>(statistic: &S) {
+    let part = || {
+        let sequence = NestedLazyChunkSequence::from_fn([3; 2], [5; 2], |i, j| block(3, i, j));
+        serde_json::to_value(sequence.compute(StateOf::new(statistic)).unwrap()).unwrap()
+    };
+    let whole = part();
+    let load =
+        |value: &serde_json::Value| serde_json::from_value::<SavedState<S::State>>(value.clone());
+    let mut n_refused = 0;
+    for pointer in arrays_in(&whole) {
+        for end in ["shorter", "longer", "empty"] {
+            let mut damaged = whole.clone();
+            let entries = damaged.pointer_mut(&pointer).unwrap().as_array_mut().unwrap();
+            match end {
+                "shorter" => drop(entries.pop()),
+                "longer" => entries.extend(entries.last().cloned()),
+                _ => entries.clear(),
+            }
+            if damaged == whole || load(&damaged).is_err() {
+                continue;
+            }
+            // Alone, behind a whole one and before one.
+            for values in [&[&damaged][..], &[&whole, &damaged], &[&damaged, &whole]] {
+                let states = values.iter().map(|value| load(value).unwrap());
+                let ended = statistic.finish_saved(states);
+                n_refused += usize::from(matches!(ended, Err(Error::StateDamaged { .. })));
+            }
+        }
+    }
+    assert!(n_refused > 0, "no damage to {} was noticed", statistic.name());
+}
+
+/// Where in a value there are lists.
+fn arrays_in(value: &serde_json::Value) -> Vec<String> {
+    let inside = |entries: Vec<(String, &serde_json::Value)>| {
+        let below = |(key, entry): (String, _)| {
+            arrays_in(entry).into_iter().map(move |pointer| format!("/{key}{pointer}"))
+        };
+        entries.into_iter().flat_map(below).collect::<Vec<_>>()
+    };
+    match value {
+        serde_json::Value::Array(entries) => {
+            let entries = entries.iter().enumerate().map(|(i, entry)| (i.to_string(), entry));
+            [vec![String::new()], inside(entries.collect())].concat()
+        }
+        serde_json::Value::Object(fields) => {
+            inside(fields.iter().map(|(key, entry)| (key.clone(), entry)).collect())
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn damaged_states_are_refused() {
+    check_damaged(&TopK::new(3));
+    check_damaged(&TopK::new(3).per_row());
+    check_damaged(&TopK::new(3).ignoring_nan().per_column());
+    check_damaged(&Histogram::new([-10.0, 0.0, 10.0]));
+    check_damaged(&Histogram::new([-10.0, 0.0, 10.0]).per_row());
+    check_damaged(&MeanVariance.per_column());
+
+    let other_error = Quantiles::new([0.5]).with_relative_error(0.1);
+    // JSON has no infinity, which is the smallest of no elements.
+    let part = LazyChunkSequence::from_fn([3; 2], |i| block(1, i, 0));
+    let state = part.compute(StateOf::new(other_error)).unwrap();
+    let text = serde_json::to_string(&state).unwrap().replace("within 0.1", "within 0.01");
+    let error = Quantiles::new([0.5]).finish_saved([serde_json::from_str(&text).unwrap()]);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "a state of `the quantiles [0.5] within 0.01` is damaged: its parts do not fit together; compute it \
+         once more"
+    );
+}
+
+#[test]
+fn errors_of_rows_and_columns_say_so() {
+    let sequence = LazyChunkSequence::from_fn([3; 2], |i| block(1, i, 0));
+    for (error, whose) in [
+        (sequence.compute(TopK::new(9).per_row()).unwrap_err(), "of each row"),
+        (sequence.compute(TopK::new(9).per_column()).unwrap_err(), "of each column"),
+        (sequence.compute(TopK::new(0).per_row()).unwrap_err(), "of each row"),
+    ] {
+        assert!(error.to_string().contains(&format!("largest {whose}: ")), "{error}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use lazy_chunks::zarr::{MemoryStore, ToZarr};
+use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockPosition, Blocks, BottomK, Concatenate, DType, Error, Fold, LazyChunkSequence,
     Location, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Progress,
@@ -292,6 +292,58 @@ fn many_small_blocks_are_dealt_in_runs() {
     sorted.sort_by(|&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
     let rows: Vec<_> = expected.3.iter().map(|one| one.row as usize).collect();
     assert_eq!(rows, sorted[..70]);
+}
+
+/// Blocks that were stored are recalled from among those that a thread is dealt at once.
+#[test]
+fn runs_are_dealt_around_blocks_that_are_recalled() {
+    let directory = tempfile::tempdir().unwrap();
+    let n_computed = AtomicUsize::new(0);
+    let stop_after = Arc::new(AtomicUsize::new(700));
+    let sequence = LazyChunkSequence::from_fn([1; 1500], |i| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+        ArrayBlock::from_vec([1], vec![i as f64]).unwrap()
+    })
+    .with_threads(3);
+    let sink = || {
+        let stop_after = Arc::clone(&stop_after);
+        ZarrSink::new(directory.path().join("a.zarr"))
+            .with_resume("numbers")
+            .with_chunk_shape([5])
+            .with_observer(move |progress: &Progress| {
+                match progress.blocks >= stop_after.load(Ordering::Relaxed) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })
+    };
+    assert!(sequence.compute(sink()).is_err());
+
+    // Every third of the chunks that there are is lost: between two that are recalled, five blocks are dealt.
+    let staging = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let chunks = staging.join("array").join("c");
+    let mut n_kept = 0;
+    for entry in std::fs::read_dir(chunks).unwrap() {
+        let path = entry.unwrap().path();
+        let index: usize = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        match index % 3 {
+            0 => std::fs::remove_file(path).unwrap(),
+            _ => n_kept += 1,
+        }
+    }
+    assert!(n_kept >= 90, "{n_kept} chunks were kept");
+
+    stop_after.store(usize::MAX, Ordering::Relaxed);
+    n_computed.store(0, Ordering::Relaxed);
+    let (stored, sum) = sequence.compute((sink(), Sum)).unwrap();
+    assert_eq!(n_computed.load(Ordering::Relaxed), 1500 - 5 * n_kept);
+    assert_eq!(sum, (1499 * 1500 / 2) as f64);
+    let expected: Vec<f64> = (0..1500).map(f64::from).collect();
+    assert_eq!(stored.read().unwrap().as_slice::<f64>().unwrap(), expected);
 }
 
 #[test]

@@ -241,6 +241,14 @@ pub enum Error {
         /// The statistic whose state it is.
         actual: String,
     },
+    /// A saved state is not what was saved.
+    #[error(
+        "a state of `{statistic}` is damaged: its parts do not fit together; compute it once more"
+    )]
+    StateDamaged {
+        /// The statistic whose state it is.
+        statistic: String,
+    },
     /// A state was saved by a version of this library that keeps other states.
     #[error(
         "a state of version {actual} cannot be read, but one of version {expected} can; make all states with \
@@ -267,6 +275,14 @@ impl Error {
     /// Wraps an error of an aggregator's or a reducer's own.
     pub fn other(error: impl Into<BoxError>) -> Error {
         Error::Other(error.into())
+    }
+
+    /// This error of what a statistic makes use of, with the statistic's own name.
+    pub(crate) fn of_statistic(self, name: String) -> Error {
+        match self {
+            Error::Statistic { problem, .. } => Error::Statistic { statistic: name, problem },
+            error => error,
+        }
     }
 
     /// This error of a reducer, with the block that it was handed, where it does not name one itself.

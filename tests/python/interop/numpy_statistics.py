@@ -35,14 +35,24 @@ def compare(data, stored):
     name, *form = stored.name.split("-")
     axis = AXES[form[0]] if form else None
     numbers_alone = "numbers" in form
-    exact = data.astype(object) if data.dtype.kind in "iu" and data.dtype.itemsize == 8 else None
-    expected = REFERENCES[name](data, axis, numbers_alone, exact)
+    # The axes behind the first are taken together, but for columns.
+    rows = data.reshape(len(data), int(np.prod(data.shape[1:])))
+    exact = rows.astype(object) if data.dtype.kind in "iu" and data.dtype.itemsize == 8 else None
+    expected = REFERENCES[name](rows, axis, numbers_alone, exact)
+    if "" not in expected:
+        found = {path.name for path in stored.iterdir() if path.is_dir()}
+        if found != set(expected):
+            return f"there is {sorted(found)}, and not {sorted(expected)}"
     for array, (reference, tolerance) in expected.items():
         path = stored / array if array else stored
         actual = zarr.open_array(path, mode="r")[:]
         reference = np.asarray(reference)
         if reference.ndim == 0:
             reference = reference.reshape(1)
+        if axis == 0:
+            shape = data.shape[1:] + reference.shape[1:]
+            reference, tolerance = reference.reshape(shape), np.asarray(tolerance)
+            tolerance = tolerance.reshape(shape) if tolerance.ndim else tolerance
         if actual.shape != reference.shape:
             return f"{array} has shape {actual.shape}, and NumPy's {reference.shape}"
         if not agree(actual, reference, tolerance):
@@ -118,10 +128,15 @@ def along(data, axis):
     return cells
 
 
-def histogram(data, axis, _, __):
+def histogram(data, axis, numbers_alone, _):
     cells = [np.histogram(cell.astype(float), EDGES)[0] for cell in along(data, axis)]
     bins = np.array(cells).reshape(len(cells), len(EDGES) - 1)
-    return {"": (bins, 0)} if axis is not None else {"bins": (bins[0], 0)}
+    if axis is not None:
+        return {"": (bins, 0)}
+    elements = data.astype(float)
+    outside = {"below": elements < EDGES[0], "above": elements > EDGES[-1], "nan": np.isnan(elements)}
+    outside["nan"] &= not numbers_alone
+    return {"bins": (bins[0], 0), **{name: (mask.sum(), 0) for name, mask in outside.items()}}
 
 
 def quantiles(data, axis, numbers_alone, _):
@@ -147,7 +162,7 @@ def extremum(reduce, of_numbers):
 
 def position(find, is_first):
     """The index, and the element there. `is_first` fills what is NaN, where it is to be left out."""
-    def reference(data, axis, numbers_alone, _, as_row=False):
+    def reference(data, axis, numbers_alone, _):
         if 0 in data.shape:
             nothing = np.zeros(np.sum(wide(data), axis=axis).shape)
             return {"values": (nothing, 0), "indices": (nothing, 0)}
@@ -164,14 +179,25 @@ def position(find, is_first):
     return reference
 
 
-def first_of(find):
-    """The first of one: as an index and a value, with an axis more."""
-    def reference(data, axis, numbers_alone, exact):
-        found = find(data, axis, numbers_alone, exact)
-        if axis is None:
-            names = {"value": "values", "row": "rows", "index": "indices"}
-            return {names[name]: entry for name, entry in found.items()}
-        return {name: (np.asarray(array)[..., None], 0) for name, (array, _) in found.items()}
+def ranked(k, largest):
+    """The first `k` in order: as indices and values, along one more axis."""
+    def reference(data, axis, numbers_alone, _):
+        if 0 in data.shape:
+            nothing = np.zeros((*np.sum(wide(data), axis=axis).shape, k))
+            return {"values": (nothing, 0), "indices": (nothing, 0)}
+        cells = along(data, axis)
+        keys = cells
+        if numbers_alone and largest and data.dtype.kind == "f":
+            keys = np.where(np.isnan(cells), -np.inf, cells)
+        # NaN is sorted to the end. From behind, equal elements come in the order of their indices as well.
+        order = np.argsort(keys[:, ::-1] if largest else keys, axis=-1, kind="stable")
+        order = cells.shape[1] - 1 - order[:, ::-1] if largest else order
+        indices = order[:, :k]
+        values = np.take_along_axis(cells, indices, -1).astype(float)
+        if axis is not None:
+            return {"values": (values, 0), "indices": (indices, 0)}
+        rows, columns = np.unravel_index(indices[0], data.shape)
+        return {"values": (values[0], 0), "rows": (rows, 0), "indices": (columns, 0)}
     return reference
 
 
@@ -189,13 +215,21 @@ def covariance(data, _, __, ___):
     }
 
 
-LARGEST = position(np.argmax, -np.inf)
-SMALLEST = position(np.argmin, np.inf)
+def gram(data, _, __, ___):
+    sizes = np.sqrt(scale_of(data, 0, 2))
+    products = wide(data).T @ wide(data)
+    # Deviations from an infinite mean are NaN, and what is made of them.
+    is_finite = np.isfinite(wide(data)).all(axis=0)
+    return {"": (np.where(np.outer(is_finite, is_finite), products, np.nan), 1e-14 * np.outer(sizes, sizes))}
 
 
-def bottom(data, axis, _, exact):
-    # Where the smallest are asked for in order, NaN comes last.
-    return first_of(SMALLEST)(data, axis, True, exact)
+def correlation(data, *_):
+    reference, tolerance = covariance(data, *_)["covariance"]
+    deviations = np.sqrt(np.diag(reference))
+    coefficients = reference / np.outer(deviations, deviations)
+    # Where all of a column's elements are equal, it is a matter of the last bit.
+    tolerance = 4 * tolerance / np.outer(deviations, deviations)
+    return {"": (coefficients, np.where(np.isfinite(tolerance), tolerance, 0))}
 
 
 REFERENCES = {
@@ -209,9 +243,13 @@ REFERENCES = {
     "quantiles": quantiles,
     "min": extremum(np.min, np.nanmin),
     "max": extremum(np.max, np.nanmax),
-    "argmin": SMALLEST,
-    "argmax": LARGEST,
-    "top": first_of(LARGEST),
-    "bottom": bottom,
+    "argmin": position(np.argmin, np.inf),
+    "argmax": position(np.argmax, -np.inf),
+    "top": ranked(1, largest=True),
+    "bottom": ranked(1, largest=False),
+    "top3": ranked(3, largest=True),
+    "bottom3": ranked(3, largest=False),
     "covariance": covariance,
+    "gram": gram,
+    "correlation": correlation,
 }

@@ -56,7 +56,7 @@ impl<T> SavedState<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::StateVersion`] and [`Error::StateMismatch`].
+    /// [`Error::StateVersion`], [`Error::StateMismatch`] and [`Error::StateDamaged`].
     pub fn restore<S: Statistic<State = T>>(self, statistic: &S) -> Result<T> {
         if self.version != STATE_VERSION {
             return Err(Error::StateVersion { expected: STATE_VERSION, actual: self.version });
@@ -64,6 +64,9 @@ impl<T> SavedState<T> {
         let expected = statistic.name();
         if self.statistic != expected {
             return Err(Error::StateMismatch { expected, actual: self.statistic });
+        }
+        if !statistic.is_state(&self.state) {
+            return Err(Error::StateDamaged { statistic: expected });
         }
         Ok(self.state)
     }

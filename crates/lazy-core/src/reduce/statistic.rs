@@ -112,6 +112,13 @@ pub trait Statistic: Sync {
     /// When the states do not belong together.
     fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()>;
 
+    /// Whether a state that was [loaded](SavedState) is whole, so that it can be merged and finished: that all its
+    /// parts are as many as those of a state of this statistic.
+    fn is_state(&self, state: &Self::State) -> bool {
+        let _ = state;
+        true
+    }
+
     /// The result for all blocks.
     ///
     /// # Errors
@@ -129,8 +136,8 @@ pub trait Statistic: Sync {
     /// # Errors
     ///
     /// - [`Error::Statistic`] when the statistic is configured in a way that makes no sense.
-    /// - [`Error::StateVersion`] and [`Error::StateMismatch`] when a state was saved by another version of this
-    ///   library, or by another statistic than this one.
+    /// - [`Error::StateVersion`], [`Error::StateMismatch`] and [`Error::StateDamaged`] when a state was saved by
+    ///   another version of this library, by another statistic than this one, or is not what was saved.
     /// - When the states do not belong together, or the blocks have no such result.
     fn finish_saved(
         &self,
@@ -200,6 +207,10 @@ impl<S: Statistic> Statistic for &S {
 
     fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {
         (**self).merge(state, next)
+    }
+
+    fn is_state(&self, state: &S::State) -> bool {
+        (**self).is_state(state)
     }
 
     fn finish(&self, state: S::State) -> Result<S::Output> {

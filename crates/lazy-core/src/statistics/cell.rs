@@ -72,6 +72,12 @@ pub trait Cell: Sync {
         self.merge(state, next);
     }
 
+    /// Whether a state that was loaded is whole, and of this configuration.
+    fn is_state(&self, state: &Self::State) -> bool {
+        let _ = state;
+        true
+    }
+
     /// The result of a cell.
     fn value(&self, state: Self::State) -> Result<Self::Value>;
 

@@ -206,6 +206,13 @@ impl Statistic for Covariance {
         Ok(())
     }
 
+    fn is_state(&self, state: &Option<Covariances>) -> bool {
+        state.as_ref().is_none_or(|state| {
+            let n_columns = state.mean.len();
+            state.sum_of_products.dim() == (n_columns, n_columns)
+        })
+    }
+
     fn finish(&self, state: Option<Covariances>) -> Result<Covariances> {
         Ok(state.unwrap_or_else(|| Covariances::of_nothing(0)))
     }

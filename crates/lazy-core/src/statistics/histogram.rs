@@ -134,6 +134,10 @@ impl Cell for Histogram {
         state.nan += next.nan;
     }
 
+    fn is_state(&self, state: &Counts) -> bool {
+        state.bins.len() + 1 == self.edges.len()
+    }
+
     fn value(&self, state: Counts) -> Result<HistogramCounts> {
         let Counts { bins, below, above, nan } = state;
         let n_bins = ndarray::Ix1(bins.len());

@@ -69,6 +69,10 @@ impl<S: Cell> Cell for IgnoringNan<S> {
         self.0.merge_numbers(state, next);
     }
 
+    fn is_state(&self, state: &S::State) -> bool {
+        self.0.is_state(state)
+    }
+
     fn value(&self, state: S::State) -> Result<S::Value> {
         self.0.value(state)
     }

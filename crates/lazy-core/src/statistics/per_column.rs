@@ -80,7 +80,7 @@ impl<S: Cell> Statistic for PerColumn<S> {
     }
 
     fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
-        self.0.check(None)?;
+        self.0.check(None).map_err(|error| error.of_statistic(self.name()))?;
         check_real(|| self.name(), dtype)
     }
 
@@ -156,8 +156,21 @@ impl<S: Cell> Statistic for PerColumn<S> {
         Ok(())
     }
 
+    fn is_state(&self, state: &Columns<S::State>) -> bool {
+        let Columns { first, shape, cells } = state;
+        let shape = shape.as_deref().unwrap_or(&[0]);
+        let n_cells = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
+        // Of a row without axes there is one column, and one cell.
+        let n_columns = shape.first().copied().unwrap_or(1);
+        n_cells == Some(cells.len())
+            && first.checked_add(n_columns).is_some()
+            && cells.iter().all(|cell| self.0.is_state(cell))
+    }
+
     fn finish(&self, state: Columns<S::State>) -> Result<S::Values<IxDyn>> {
         let shape = state.shape.unwrap_or(vec![0]);
-        self.0.values(state.cells, IxDyn(&shape), Along::Column)
+        self.0
+            .values(state.cells, IxDyn(&shape), Along::Column)
+            .map_err(|error| error.of_statistic(self.name()))
     }
 }

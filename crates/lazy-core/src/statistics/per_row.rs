@@ -46,7 +46,9 @@ impl<S: Cell> Statistic for PerRow<S> {
     }
 
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
-        self.0.check(row_shape.map(|shape| shape.iter().product()))?;
+        self.0
+            .check(row_shape.map(|shape| shape.iter().product()))
+            .map_err(|error| error.of_statistic(self.name()))?;
         check_real(|| self.name(), dtype)
     }
 
@@ -110,8 +112,15 @@ impl<S: Cell> Statistic for PerRow<S> {
         Ok(())
     }
 
+    fn is_state(&self, state: &Rows<S::State>) -> bool {
+        state.first.checked_add(state.cells.len() as u64).is_some()
+            && state.cells.iter().all(|cell| self.0.is_state(cell))
+    }
+
     fn finish(&self, state: Rows<S::State>) -> Result<S::Values<Ix1>> {
         let n_rows = Ix1(state.cells.len());
-        self.0.values(state.cells, n_rows, Along::Row)
+        self.0
+            .values(state.cells, n_rows, Along::Row)
+            .map_err(|error| error.of_statistic(self.name()))
     }
 }

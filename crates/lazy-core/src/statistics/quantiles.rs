@@ -166,6 +166,12 @@ impl Cell for Quantiles {
         state.n_nan += next.n_nan;
     }
 
+    fn is_state(&self, state: &Sketch) -> bool {
+        let Sketch { finite, .. } = state;
+        // Those of another error do not merge, and what has elements has a smallest one.
+        self.empty().finite.merge(finite).is_ok() && (finite.count() == 0) == finite.min().is_none()
+    }
+
     fn value(&self, state: Sketch) -> Result<Array1<f64>> {
         Ok(self.of(&state).into())
     }

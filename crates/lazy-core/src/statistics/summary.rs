@@ -123,6 +123,10 @@ macro_rules! of_the_whole_array {
                     Ok(())
                 }
 
+                fn is_state(&self, state: &Self::State) -> bool {
+                    Cell::is_state(self, state)
+                }
+
                 fn finish(&self, state: Self::State) -> Result<Self::Output> {
                     self.value(state)
                 }

@@ -70,13 +70,13 @@ impl Selection {
     fn merge(self, ranked: &mut Ranked, next: Ranked) {
         if ranked.candidates.is_empty() {
             *ranked = next;
-        } else {
+        } else if !next.candidates.is_empty() {
+            // Both are in order, so that a stable sort merges two runs.
             ranked.candidates.extend(next.candidates);
-        }
-        ranked.n_settled = ranked.n_settled.min(ranked.candidates.len());
-        if ranked.candidates.len() > ranked.n_settled {
-            self.settle(ranked);
+            ranked.candidates.sort_by(|a, b| self.ranking.compare(a, b));
+            ranked.candidates.truncate(self.k);
             ranked.candidates.shrink_to_fit();
+            ranked.n_settled = ranked.candidates.len();
         }
     }
 }
@@ -160,6 +160,10 @@ macro_rules! top_k {
 
             fn merge_numbers(&self, state: &mut Ranked, next: Ranked) {
                 self.selection_of_numbers().merge(state, next);
+            }
+
+            fn is_state(&self, state: &Ranked) -> bool {
+                state.candidates.len() <= self.k && state.n_settled == state.candidates.len()
             }
 
             fn value(&self, state: Ranked) -> Result<Vec<Extremum>> {

@@ -32,7 +32,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Arrays of two axes, by name.
+/// Arrays by name.
 fn arrays() -> Vec<(&'static str, ArrayBlock)> {
     let mut rng = SmallRng::seed_from_u64(12);
     let mut noise =
@@ -52,6 +52,7 @@ fn arrays() -> Vec<(&'static str, ArrayBlock)> {
     infinite[[250, 7]] = f64::NEG_INFINITY;
     let ties = noise(shape).mapv(|x| (4.0 * x) as i32);
     let magnitudes = noise(shape).mapv(|x| 10.0_f64.powf(80.0 * (x - 0.5)) * (x - 0.4).signum());
+    let images = noise((75, 28)).into_shape_with_order((75, 7, 4)).expect("the same elements");
     let integers = noise(shape).mapv(|x| ((x - 0.5) * 1.8e19) as i64);
     vec![
         ("noise", block(noise(shape) - 0.5)),
@@ -71,6 +72,7 @@ fn arrays() -> Vec<(&'static str, ArrayBlock)> {
         ("float16", ArrayBlock::from_array(noise(shape).mapv(|x| f16::from_f64(60_000.0 * x)))),
         ("one-row", block(noise((1, 40)))),
         ("one-column", block(noise((700, 1)))),
+        ("three-axes", ArrayBlock::from_array(images)),
         ("no-rows", block(noise((0, 5)))),
         ("empty-rows", block(noise((6, 0)))),
     ]
@@ -78,27 +80,32 @@ fn arrays() -> Vec<(&'static str, ArrayBlock)> {
 
 /// Stores an array and its statistics, of blocks of both sorts and on several threads.
 fn write(directory: &Path, array: &ArrayBlock) -> Result<()> {
-    let [n_rows, n_columns] = array.shape()[..] else { unreachable!("there are two axes") };
+    let [n_rows, n_columns, ref trailing @ ..] = array.shape()[..] else {
+        unreachable!("there are two axes at least")
+    };
+    let row_shape = &array.shape()[1..];
+    let n_trailing: usize = trailing.iter().product();
     let group = Target::from(directory);
     let part = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
-        let size = array.dtype().size();
+        let size = array.dtype().size() * n_trailing;
         let bytes = array.data();
         let rows_of = rows.clone().flat_map(|row| {
             let start = (row * n_columns + columns.start) * size;
             bytes[start..start + columns.len() * size].iter().copied()
         });
         let data: Vec<u8> = rows_of.collect();
-        ArrayBlock::new(array.dtype(), [rows.len(), columns.len()], data.into())
+        let shape = [&[rows.len(), columns.len()], trailing].concat();
+        ArrayBlock::new(array.dtype(), shape, data.into())
     };
     let rows = BlockSizes::uniform(n_rows, 37);
     let columns = BlockSizes::uniform(n_columns, 10);
     let flat = LazyChunkSequence::try_from_fn(rows.clone(), |i| part(rows.range(i), 0..n_columns))
-        .with_row_type(array.dtype(), [n_columns])
+        .with_row_type(array.dtype(), row_shape)
         .with_threads(3);
     let nested = NestedLazyChunkSequence::try_from_fn(rows.clone(), columns.clone(), |i, j| {
         part(rows.range(i), columns.range(j))
     })
-    .with_row_type(array.dtype(), [n_columns])
+    .with_row_type(array.dtype(), row_shape)
     .with_threads(2);
     flat.to_zarr(ZarrSink::new(group.clone().member("data")))?;
     let store = Store { group, flat, nested, shape: [n_rows, n_columns] };
@@ -128,7 +135,23 @@ impl Store<'_> {
         self.every_form("argmax", ArgMax, false)?;
         self.every_form("top", TopK::new(1), false)?;
         self.every_form("bottom", BottomK::new(1), false)?;
-        self.of_rows("covariance", Covariance)
+        if self.shape.iter().all(|size| *size >= 3) {
+            self.every_form("top3", TopK::new(3), false)?;
+            self.every_form("bottom3", BottomK::new(3), false)?;
+        }
+        self.of_rows("covariance", Covariance)?;
+        self.products()
+    }
+
+    /// What is made of covariances, and not stored with them.
+    fn products(&self) -> Result<()> {
+        let covariances = self.flat.compute(Covariance)?;
+        let products = [("gram", covariances.gram()), ("correlation", covariances.correlation())];
+        for (name, product) in products {
+            let member = self.group.clone().member("flat").member(name);
+            LazyChunkSequence::new(|| [ArrayBlock::from_array(product.clone())]).to_zarr(member)?;
+        }
+        Ok(())
     }
 
     /// A summary of the whole array, of rows and columns, and of numbers alone.
