@@ -23,5 +23,10 @@ xflags::xflags! {
         cmd ours {}
         /// One job as a bare loop.
         cmd limit {}
+        /// Records of .npy on standard output, as a producer that does nothing else.
+        cmd produce {
+            /// How many.
+            required n_records: usize
+        }
     }
 }

@@ -15,6 +15,7 @@ mod memory;
 mod ours;
 mod party;
 mod pool;
+mod program;
 mod reductions;
 mod report;
 mod run;
@@ -30,5 +31,6 @@ fn main() -> Result<()> {
         BenchCmd::Run(flags) => run::run(&flags),
         BenchCmd::Ours(_) => job::answer(ours::run),
         BenchCmd::Limit(_) => job::answer(limit::run),
+        BenchCmd::Produce(flags) => program::produce(flags.n_records),
     }
 }

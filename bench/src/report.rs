@@ -9,16 +9,32 @@ use serde_json::json;
 use crate::growth::{Growth, median};
 use crate::job::Task;
 use crate::party::Party;
+use crate::program;
 use crate::reductions::Reductions;
 use crate::run::Record;
 use crate::table::Table;
 
-pub(crate) fn json(records: &[Record], growth: &Growth, reductions: &Reductions) -> Result<String> {
-    let all = json!({"records": records, "growth": growth, "reductions": reductions.rows});
+pub(crate) fn json(
+    records: &[Record],
+    growth: &Growth,
+    reductions: &Reductions,
+    program: &[program::Task],
+) -> Result<String> {
+    let all = json!({
+        "records": records,
+        "growth": growth,
+        "reductions": reductions.rows,
+        "program": program,
+    });
     Ok(serde_json::to_string_pretty(&all)?)
 }
 
-pub(crate) fn tables(records: &[Record], growth: &Growth, reductions: &Reductions) -> String {
+pub(crate) fn tables(
+    records: &[Record],
+    growth: &Growth,
+    reductions: &Reductions,
+    program: &[program::Task],
+) -> String {
     let mut text = String::new();
     let mut section = |title: &str, table: Option<Table>| {
         if let Some(table) = table {
@@ -46,6 +62,8 @@ pub(crate) fn tables(records: &[Record], growth: &Growth, reductions: &Reduction
     section("**Memory** of a write in MiB, and its bound", memory(growth));
     section("**Blocks** of one element", blocks(growth));
     section("**Reductions** on all cores: limits as multiples of ours", reduced(reductions));
+    let title = "**The program** `lazy store`: `cat` or `cp` as a multiple of ours";
+    section(title, of_program(program));
     let reasons: BTreeSet<_> = records
         .iter()
         .filter_map(|record| Some((record.party, record.outcomes.last()?.unsupported.as_ref()?)))
@@ -149,6 +167,15 @@ fn reduced(reductions: &Reductions) -> Option<Table> {
         ]);
     }
     (!reductions.is_empty()).then_some(table)
+}
+
+fn of_program(tasks: &[program::Task]) -> Option<Table> {
+    let mut table = Table::new(["task", "seconds", "limit"]);
+    for task in tasks {
+        let (seconds, limit) = task.summary();
+        table.push(vec![task.name.into(), format!("{seconds:.3}"), format!("{limit:.2}")]);
+    }
+    (!tasks.is_empty()).then_some(table)
 }
 
 fn blocks(growth: &Growth) -> Option<Table> {

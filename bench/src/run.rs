@@ -18,7 +18,7 @@ use crate::job::{Job, Outcome, Task};
 use crate::party::{Party, Processes};
 use crate::pool::{self, Pool};
 use crate::workload::{Chunks, Data, Workload};
-use crate::{check, growth, reductions, report};
+use crate::{check, growth, program, reductions, report};
 
 /// What one party took for one kind of job.
 #[derive(Clone, Debug, Serialize)]
@@ -62,15 +62,16 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     }
     let growth = growth::measure(&course, &workloads)?;
     let reductions = reductions::measure(&course, flags.quick)?;
+    let program = program::measure(&course, flags.quick)?;
     ensure!(
-        !records.is_empty() || !growth.is_empty() || !reductions.is_empty(),
+        !(records.is_empty() && growth.is_empty() && reductions.is_empty() && program.is_empty()),
         "no workload has one of the words {:?}",
         course.words
     );
     if flags.json {
-        println!("{}", report::json(&records, &growth, &reductions)?);
+        println!("{}", report::json(&records, &growth, &reductions, &program)?);
     } else {
-        print!("{}", report::tables(&records, &growth, &reductions));
+        print!("{}", report::tables(&records, &growth, &reductions, &program));
     }
     Ok(())
 }
@@ -148,7 +149,7 @@ impl Course {
 
     /// Takes as much memory as a job is going to take, in the same way, and gives it back. A virtual machine
     /// returns memory that is free to its host; who is the next to need it waits for it, whoever that is.
-    fn warm_up(&self, task: Task, n_bytes: usize) -> Result<()> {
+    pub(crate) fn warm_up(&self, task: Task, n_bytes: usize) -> Result<()> {
         const PAGE: usize = 4 << 10;
         match task {
             Task::Store => {

@@ -9,7 +9,8 @@ use crate::python;
 pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     let python = python::with_peers(shell)?;
     // Of the tables alone, what builds says nothing.
-    cmd!(shell, "cargo build --quiet --release --package lazy-bench").run()?;
+    let packages = ["--package", "lazy-bench", "--package", "lazy-cli"];
+    cmd!(shell, "cargo build --quiet --release {packages...}").run()?;
     let mut arguments = Vec::new();
     let options = [
         ("--only", flags.only.clone()),
@@ -27,7 +28,7 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
 
 /// Whether it runs, with all parties, on little.
 pub(crate) fn try_out(shell: &Shell) -> Result<()> {
-    let words = "tiny/none,sharded/default,threads,statistics";
+    let words = "tiny/none,sharded/default,threads,statistics,pipe,copy";
     let flags = Bench {
         only: Some(words.to_owned()),
         parties: None,

@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{
-    bench, crash, example, features, interop, layering, libtorch, outside, properties, tidy,
+    bench, crash, example, features, interop, layering, libtorch, outside, program, properties,
+    tidy,
 };
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -50,6 +51,7 @@ const STEPS: [Step; 14] = [
     }),
     ("example", example::run),
     ("interop", interop::run),
+    ("program", program::run),
     ("crash", |shell| crash::run(shell, None, None)),
     ("properties", |shell| properties::run(shell, None)),
     ("outside", outside::run),

@@ -32,6 +32,8 @@ xflags::xflags! {
         /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
         /// is read here, bit for bit.
         cmd interop {}
+        /// The program `lazy`, driven by Python: streams, files and signals, and zarr-python reads what it stores.
+        cmd program {}
         /// Writes that are killed at every operation and at random moments, that fail and race: the
         /// target is the old array or the new one, for us and for zarr-python, and a run that goes on
         /// computes what is missing and nothing else.
@@ -49,7 +51,8 @@ xflags::xflags! {
             /// `factors/zstd` or `/none/read`. The names are made of a workload (factors, ragged, values,
             /// misaligned, tiny, tinyrows, sharded, smooth), an encoding (none, zstd, default) and a task
             /// (store, read, read-blocks); and there are factors/flushed, and `memory` and `blocks`, which is how
-            /// both grow; and `threads` and `statistics`, which is what reductions take.
+            /// both grow; `threads` and `statistics`, which is what reductions take; and `pipe` and `copy`, which
+            /// is what the program `lazy` takes.
             optional --only words: String
             /// Only these, with commas between them, beside ours: limit, pydvl, zarr, zarrs, tensorstore,
             /// dask, memmap.

@@ -5,7 +5,7 @@ use xshell::{Shell, cmd};
 
 /// A package, the arguments that choose its features, and the packages that it must not depend on.
 /// A name that ends in `*` stands for all that begin like it.
-const RULES: [(&str, &[&str], &[&str]); 9] = [
+const RULES: [(&str, &[&str], &[&str]); 10] = [
     ("lazy-core", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys", "indicatif"]),
     ("lazy-zarr", ALL_FEATURES, &["lazy-chunks", "lazy-tch", "tch", "torch-sys", "indicatif"]),
     ("lazy-tch", ALL_FEATURES, &["lazy-chunks", "lazy-zarr", "zarrs*", "indicatif"]),
@@ -25,6 +25,8 @@ const RULES: [(&str, &[&str], &[&str]); 9] = [
         &["--no-default-features", "--features", "zarr,indicatif,conformance"],
         &["lazy-tch", "tch", "torch-sys"],
     ),
+    // The program is a user of the facade; that of libtorch is not among its backends.
+    ("lazy-cli", ALL_FEATURES, &["lazy-tch", "tch", "torch-sys"]),
     // Where there is no libtorch, everything builds, and all tests run but those of its tensors.
     (WORKSPACE, &[], &["tch", "torch-sys"]),
     ("xtask", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys"]),

@@ -13,6 +13,7 @@ mod interop;
 mod layering;
 mod libtorch;
 mod outside;
+mod program;
 mod properties;
 mod python;
 mod tidy;
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         XtaskCmd::Outside(_) => outside::run(&shell),
         XtaskCmd::Example(_) => example::run(&shell),
         XtaskCmd::Interop(_) => interop::run(&shell),
+        XtaskCmd::Program(_) => program::run(&shell),
         XtaskCmd::Bench(flags) => bench::run(&shell, &flags),
         XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }

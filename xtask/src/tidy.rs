@@ -9,7 +9,8 @@ use xshell::{Shell, cmd};
 
 /// The map, whose every path is checked, and in which every module of these crates has a place.
 const MAP: &str = "ARCHITECTURE.md";
-const MAPPED: [&str; 3] = ["crates/lazy-core/src", "crates/lazy-zarr/src", "crates/lazy-tch/src"];
+const MAPPED: [&str; 4] =
+    ["crates/lazy-core/src", "crates/lazy-zarr/src", "crates/lazy-tch/src", "crates/lazy-cli/src"];
 
 /// Crates whose every public type has an example in its documentation.
 const EXEMPLARY: [&str; 4] =

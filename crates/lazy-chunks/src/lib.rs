@@ -68,14 +68,14 @@ pub mod progress;
 
 pub use lazy_core::{
     ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid, BlockPool,
-    BlockPosition, BlockSizes, Blocks, BottomK, BoxError, Concatenate, Converter, Count,
-    Covariance, Covariances, Cut, DType, Declared, DynArrayView, Element, Error, Extrema, Extremum,
-    Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind, LazyChunkSequence,
-    Location, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays, NdarrayConverter,
-    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm, Observer, PerColumn,
-    PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType, SavedState,
-    SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed, Sum, Summary,
-    TopK, Watch, Watching,
+    BlockPosition, BlockSizes, Blocks, BottomK, BoxError, BoxedReducer, Concatenate, Converter,
+    Count, Covariance, Covariances, Cut, DType, Declared, DynArrayView, Element, Error, Extrema,
+    Extremum, Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind,
+    LazyChunkSequence, Location, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays,
+    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
+    Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType,
+    SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed,
+    Sum, Summary, TopK, Watch, Watching,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system
@@ -138,7 +138,7 @@ pub mod zarr {
         BloscCompressor, Checksum, Codec, Defect, DefectKind, DirectoryId, Durability, EntryKind,
         Error, Existing, FileLock, FileSystem, LocalFileSystem, MemoryStore, MetadataSeal,
         MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle, StoreResult,
-        StoredArray, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
+        StoredArray, StoredSize, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
     };
 }
 

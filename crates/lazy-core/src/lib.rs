@@ -88,7 +88,7 @@ pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
 pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
-pub use reduce::{Reducer, SavedState, StateOf, Statistic};
+pub use reduce::{BoxedReducer, Reducer, SavedState, StateOf, Statistic};
 pub use region::{CommonRuns, copy_region};
 pub use sequence::{
     Indexed, IndexedKind, Kind, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed, Streamed,

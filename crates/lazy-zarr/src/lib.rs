@@ -86,7 +86,7 @@ pub use filesystem::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSyst
 pub use provenance::MetadataSeal;
 pub use sink::ZarrSink;
 pub use store_result::StoreResult;
-pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, Verify};
+pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, StoredSize, Verify};
 pub use target::Target;
 pub use to_zarr::ToZarr;
 pub use unfinished::{UnfinishedWrite, WriteState};

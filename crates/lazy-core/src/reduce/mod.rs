@@ -1,11 +1,13 @@
 //! Reducers: aggregators of array blocks that share one pass.
 
+mod boxed;
 pub(crate) mod drive;
 mod parallel;
 mod state;
 mod statistic;
 mod tuples;
 
+pub use boxed::BoxedReducer;
 pub use state::{SavedState, StateOf};
 pub use statistic::Statistic;
 
@@ -27,7 +29,7 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// reduction is aborted, as by an error, and the panic goes on when all threads have ended.
 ///
 /// A tuple of up to eight reducers is a reducer, and so is a vector of reducers of one type; tuples may
-/// hold tuples. All of its members are sealed before the first one is finished, so that a sink publishes
+/// hold tuples. Reducers of types that are not known until the program runs go into a vector as a [`BoxedReducer`]. All of its members are sealed before the first one is finished, so that a sink publishes
 /// nothing when a statistic beside it fails.
 ///
 /// # Example

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod defect;
+mod describe;
 mod gather;
 mod memory;
 mod open;
@@ -24,6 +25,7 @@ use crate::guard::guarded;
 use crate::store::CompleteStore;
 use crate::{Error, MetadataSeal, Result, Target};
 pub use defect::{Defect, DefectKind};
+pub use describe::StoredSize;
 use gather::{Direct, InShards};
 use memory::{caught, check_units};
 use open::locate;
@@ -79,6 +81,8 @@ pub struct StoredArray {
     n_threads: Option<usize>,
     missing: MissingChunks,
     seal: MetadataSeal,
+    /// As the metadata has them; those of `array` are wrapped.
+    codecs: Arc<[Value]>,
     target: String,
     dtype: DType,
     shape: Vec<usize>,
@@ -197,6 +201,7 @@ impl StoredArray {
             Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
             None => (unit_shape, None),
         };
+        let named_codecs = describe::codecs(array.metadata()).into();
         // Of shapes that are too strange, nothing is known.
         let in_shards = caught(|| Ok::<_, lazy_core::BoxError>(InShards::of(array, dtype, &unit)))
             .ok()
@@ -221,6 +226,7 @@ impl StoredArray {
             n_threads: None,
             missing,
             seal,
+            codecs: named_codecs,
             target,
             dtype,
             shape,

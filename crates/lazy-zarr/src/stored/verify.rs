@@ -103,12 +103,11 @@ impl StoredArray {
         let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
         let unit_bytes = n_bytes(self.dtype, unit_shape.iter().copied()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
-        let grid = self.array.chunk_grid_shape();
         Verify {
             stored: self,
             n_threads,
             window: window.clamp(n_threads, n_threads * MOST_CHUNKS_PER_THREAD),
-            n_chunks: grid.iter().fold(1, |n, &along| n.saturating_mul(along)),
+            n_chunks: self.n_units(),
             n_checked: 0,
             found: VecDeque::new(),
         }
@@ -139,7 +138,7 @@ impl Verify<'_> {
                 if i >= end {
                     break;
                 }
-                if let Some(defect) = self.stored.defect(&self.chunk(i)) {
+                if let Some(defect) = self.stored.defect(&self.stored.unit_index(i)) {
                     found.lock().unwrap_or_else(PoisonError::into_inner).push((i, defect));
                 }
             }
@@ -155,16 +154,6 @@ impl Verify<'_> {
         found.sort_by_key(|(i, _)| *i);
         self.found.extend(found.into_iter().map(|(_, defect)| defect));
         self.n_checked = end;
-    }
-
-    /// The index of a chunk, by its place in C order.
-    fn chunk(&self, mut place: u64) -> Vec<u64> {
-        let grid = self.stored.array.chunk_grid_shape();
-        let mut index = vec![0; grid.len()];
-        for (index, &along) in index.iter_mut().zip(grid).rev() {
-            (*index, place) = (place % along, place / along);
-        }
-        index
     }
 }
 

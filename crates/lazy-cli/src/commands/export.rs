@@ -1,0 +1,156 @@
+//! `lazy export`.
+
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use lazy_chunks::DType;
+use lazy_chunks::zarr::StoredArray;
+use safetensors::tensor::{Metadata, TensorInfo};
+use tempfile::NamedTempFile;
+
+use crate::arguments::Export;
+use crate::failure::{Failure, Result};
+use crate::input::{npy_header, safetensors_dtype};
+use crate::print;
+use crate::progress::Display;
+use crate::stop;
+
+/// How much is read at a time, where chunks are not larger.
+const AT_ONCE: usize = 32 << 20;
+
+pub(crate) fn run(arguments: &Export) -> Result<()> {
+    let stored = StoredArray::open(&*arguments.path)?;
+    let region = region(arguments, &stored)?;
+    let shape: Vec<_> = region.iter().map(Range::len).collect();
+    let path = &*arguments.output;
+    let header = header(arguments, stored.dtype(), &shape)?;
+    let display = Display::new(arguments.quiet);
+    if path.as_os_str() == "-" {
+        let mut output = io::stdout().lock();
+        return copy(&stored, &region, &header, &mut output, &display, Failure::Output);
+    }
+    if path.exists() && !arguments.replace {
+        return Err(Failure::Exists(path.to_owned()));
+    }
+    let failed = |source| Failure::Write { path: path.to_owned(), source };
+    let mut file = file_beside(path).map_err(failed)?;
+    let mut output = BufWriter::new(file.as_file_mut());
+    copy(&stored, &region, &header, &mut output, &display, failed)?;
+    drop(output);
+    publish(file, path, arguments.replace).map_err(failed)?;
+    if !arguments.quiet {
+        let bytes: usize = shape.iter().product::<usize>() * stored.dtype().size();
+        let bytes = HumanBytes(bytes as u64);
+        print::note(format_args!(
+            "wrote {} {shape:?} to {}, {bytes}",
+            stored.dtype(),
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// A file beside another, which it is to become.
+pub(crate) fn file_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    // As of any file that is made by name: what the process takes from it, it takes from this one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(".lazy-").tempfile_in(directory.unwrap_or(Path::new(".")))
+}
+
+/// Gives a complete file its name, in one step.
+pub(crate) fn publish(file: NamedTempFile, path: &Path, replace: bool) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    if replace {
+        file.persist(path)?
+    } else {
+        file.persist_noclobber(path)?
+    };
+    Ok(())
+}
+
+fn region(arguments: &Export, stored: &StoredArray) -> Result<Vec<Range<usize>>> {
+    let shape = stored.shape();
+    if shape.is_empty() {
+        return Err(Failure::Usage(format!("{} has no axes", arguments.path.display())));
+    }
+    if shape.len() == 1 && !arguments.cols.is_all() {
+        return Err(Failure::Usage("--cols makes no sense for an array of one axis".to_owned()));
+    }
+    let mut region: Vec<_> = shape.iter().map(|&size| 0..size).collect();
+    region[0] = arguments.rows.along("rows", shape[0]).map_err(Failure::Usage)?;
+    if let Some(columns) = region.get_mut(1) {
+        *columns = arguments.cols.along("columns", shape[1]).map_err(Failure::Usage)?;
+    }
+    Ok(region)
+}
+
+/// What comes before the elements.
+fn header(arguments: &Export, dtype: DType, shape: &[usize]) -> Result<Vec<u8>> {
+    let extension = arguments.output.extension().and_then(|extension| extension.to_str());
+    let unsupported = |format: &str, other: &str| {
+        Failure::Usage(format!("{format} files cannot hold {dtype}; export to a {other} file"))
+    };
+    match extension {
+        Some("npy") => npy_header(dtype, shape).ok_or_else(|| unsupported(".npy", ".safetensors")),
+        None if arguments.output.as_os_str() == "-" => {
+            npy_header(dtype, shape).ok_or_else(|| unsupported(".npy", ".safetensors"))
+        }
+        Some("safetensors") => {
+            let name =
+                safetensors_dtype(dtype).ok_or_else(|| unsupported(".safetensors", ".npy"))?;
+            let n_bytes = shape.iter().product::<usize>() * dtype.size();
+            let info =
+                TensorInfo { dtype: name, shape: shape.to_vec(), data_offsets: (0, n_bytes) };
+            let metadata = Metadata::new(None, vec![(arguments.name.clone(), info)])
+                .map_err(|error| Failure::Usage(format!("no header can be made: {error}")))?;
+            let mut text = serde_json::to_string(&metadata)
+                .map_err(|error| Failure::Usage(format!("no header can be made: {error}")))?;
+            // As the format's own library does it, so that elements are aligned.
+            text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+            Ok([&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat())
+        }
+        _ => Err(Failure::Usage(format!(
+            "{} ends neither in .npy nor in .safetensors",
+            arguments.output.display()
+        ))),
+    }
+}
+
+/// Writes the header, and the elements a few rows at a time.
+fn copy(
+    stored: &StoredArray,
+    region: &[Range<usize>],
+    header: &[u8],
+    output: &mut impl Write,
+    display: &Display,
+    failed: impl Fn(io::Error) -> Failure,
+) -> Result<()> {
+    output.write_all(header).map_err(&failed)?;
+    let row_bytes = region[1..].iter().map(Range::len).product::<usize>() * stored.dtype().size();
+    let unit_rows = stored.shard_shape().unwrap_or(stored.chunk_shape())[0];
+    // Whole chunks, so that none is read twice.
+    let n_units = (AT_ONCE / unit_rows.saturating_mul(row_bytes).max(1)).max(1);
+    let n_rows = unit_rows.saturating_mul(n_units);
+    let bar = display.of_steps(region[0].len() as u64, "rows");
+    let mut rows = region[0].clone();
+    while !rows.is_empty() && row_bytes > 0 {
+        if stop::is_asked_for() {
+            display.clear();
+            return Err(Failure::Stopped("stopped; nothing was written".to_owned()));
+        }
+        let end = ((rows.start / n_rows + 1).saturating_mul(n_rows)).min(rows.end);
+        let mut part = region.to_vec();
+        part[0] = rows.start..end;
+        let block = stored.read_region(&part)?;
+        output.write_all(block.data()).map_err(&failed)?;
+        bar.set_position((end - region[0].start) as u64);
+        rows.start = end;
+    }
+    display.clear();
+    output.flush().map_err(&failed)
+}

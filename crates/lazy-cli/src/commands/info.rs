@@ -1,0 +1,136 @@
+//! `lazy info`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use lazy_chunks::zarr::{Error, MetadataSeal, StoredArray};
+use serde_json::{Value, json};
+
+use crate::arguments::Info;
+use crate::failure::{Failure, Result};
+use crate::input::InputError;
+use crate::print;
+
+pub(crate) fn run(arguments: &Info) -> Result<()> {
+    let described = match StoredArray::open(&*arguments.path) {
+        Ok(stored) => vec![describe(&arguments.path, &stored)?],
+        Err(error @ Error::NotAnArray { .. }) => {
+            let mut arrays = Vec::new();
+            for path in members(&arguments.path)? {
+                arrays.push(describe(&path, &StoredArray::open(&*path)?)?);
+            }
+            if arrays.is_empty() {
+                return Err(error.into());
+            }
+            arrays
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match &described[..] {
+        [one] if arguments.json => print::json(one),
+        all if arguments.json => print::json(&all.to_vec().into()),
+        all => print::result(all.iter().map(to_text).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// The arrays in a group, at any depth.
+fn members(group: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable =
+        |source| Failure::from(InputError::Read { name: group.display().to_string(), source });
+    let mut arrays = Vec::new();
+    for entry in fs::read_dir(group).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_node =
+            ["zarr.json", ".zarray", ".zgroup"].iter().any(|name| path.join(name).exists());
+        if !is_node {
+            continue;
+        }
+        match StoredArray::open(&*path) {
+            Err(Error::NotAnArray { .. }) => arrays.extend(members(&path)?),
+            // One that cannot be opened is told of when it is described.
+            Ok(_) | Err(_) => arrays.push(path),
+        }
+    }
+    arrays.sort();
+    Ok(arrays)
+}
+
+fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
+    let size = stored.stored_size()?;
+    let mut attributes = stored.attributes().clone();
+    let provenance = attributes.remove("provenance");
+    Ok(json!({
+        "path": path,
+        "dtype": stored.dtype().name(),
+        "shape": stored.shape(),
+        "dimension_names": stored.dimension_names(),
+        "chunk_shape": stored.chunk_shape(),
+        "shard_shape": stored.shard_shape(),
+        "codecs": stored.codecs(),
+        "bytes": stored.n_bytes(),
+        "stored_bytes": size.bytes,
+        "n_chunks": size.n_chunks,
+        "n_stored_chunks": size.n_stored,
+        "metadata": match stored.metadata_seal() {
+            MetadataSeal::Intact => "as it was written",
+            MetadataSeal::Broken => "changed since it was written",
+            _ => "without a checksum",
+        },
+        "provenance": provenance,
+        "attributes": attributes,
+    }))
+}
+
+/// What a person reads.
+fn to_text(array: &Value) -> String {
+    let list = |value: &Value| {
+        let entries = value.as_array().into_iter().flatten();
+        entries
+            .map(|entry| entry.as_str().map_or_else(|| entry.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let number = |name: &str| array[name].as_u64().unwrap_or(0);
+    let mut lines = vec![array["path"].as_str().unwrap_or_default().to_owned()];
+    let mut line = |name: &str, text: String| lines.push(format!("  {name:<11} {text}"));
+    line("dtype", array["dtype"].as_str().unwrap_or_default().to_owned());
+    line("shape", list(&array["shape"]).join(" × "));
+    if array["dimension_names"].is_array() {
+        line("dimensions", list(&array["dimension_names"]).join(", "));
+    }
+    line("chunks", list(&array["chunk_shape"]).join(" × "));
+    if array["shard_shape"].is_array() {
+        line("shards", list(&array["shard_shape"]).join(" × "));
+    }
+    let codecs = array["codecs"].as_array().into_iter().flatten().map(codec);
+    line("codecs", codecs.collect::<Vec<_>>().join(", "));
+    let (raw, stored) = (number("bytes"), number("stored_bytes"));
+    let ratio = if stored > 0 { raw as f64 / stored as f64 } else { 1.0 };
+    line("size", format!("{}, stored in {} ({ratio:.2} : 1)", HumanBytes(raw), HumanBytes(stored)));
+    let (n_chunks, n_stored) = (number("n_chunks"), number("n_stored_chunks"));
+    let unit = if array["shard_shape"].is_array() { "shards" } else { "chunks" };
+    line("stored", format!("{n_stored} of {n_chunks} {unit}"));
+    line("metadata", array["metadata"].as_str().unwrap_or_default().to_owned());
+    for (name, value) in array["provenance"].as_object().into_iter().flatten() {
+        line("provenance", format!("{name} {value}"));
+    }
+    for (name, value) in array["attributes"].as_object().into_iter().flatten() {
+        line("attribute", format!("{name} {value}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// A codec by its name, with what it is set to.
+fn codec(codec: &Value) -> String {
+    let name = codec["name"].as_str().or(codec["id"].as_str()).or(codec.as_str()).unwrap_or("?");
+    let settings = codec["configuration"].as_object().into_iter().flatten();
+    // What lies in shards is told by chunks and shards.
+    let settings = settings.filter(|(_, value)| !value.is_array() && !value.is_object());
+    let settings: Vec<_> = settings
+        .map(|(name, value)| {
+            format!("{name} {}", value.as_str().map_or(value.to_string(), str::to_owned))
+        })
+        .collect();
+    if settings.is_empty() { name.to_owned() } else { format!("{name} ({})", settings.join(", ")) }
+}

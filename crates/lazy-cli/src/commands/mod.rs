@@ -1,0 +1,26 @@
+//! What the program does: a file for each command.
+
+mod completions;
+mod export;
+mod info;
+mod reduce;
+mod staging;
+mod store;
+mod verify;
+mod view;
+
+use crate::arguments::Command;
+use crate::failure::Result;
+
+pub(crate) fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Store(arguments) => store::run(arguments),
+        Command::Reduce(arguments) => reduce::run(arguments),
+        Command::Info(arguments) => info::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::View(arguments) => view::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Staging(arguments) => staging::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+    }
+}

@@ -1,0 +1,61 @@
+//! `lazy staging`.
+
+use indicatif::HumanBytes;
+use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
+use serde_json::{Value, json};
+
+use crate::arguments::Staging;
+use crate::failure::Result;
+use crate::print;
+
+pub(crate) fn run(arguments: &Staging) -> Result<()> {
+    let writes = UnfinishedWrite::list(&*arguments.path)?;
+    if arguments.json {
+        print::json(&Value::Array(writes.iter().map(to_json).collect()))?;
+    } else if writes.is_empty() {
+        print::note(format_args!("no write of {} is unfinished", arguments.path.display()));
+    }
+    for write in writes {
+        let target = write.target().display().to_string();
+        if !arguments.json {
+            print::result(format_args!("{target}: {}\n", to_text(&write)))?;
+        }
+        // One that is under way is not what anybody left behind.
+        if arguments.remove && !matches!(write.state(), WriteState::Running { .. }) {
+            write.remove()?;
+            print::note(format_args!("removed what was left of {target}"));
+        }
+    }
+    Ok(())
+}
+
+fn to_text(write: &UnfinishedWrite) -> String {
+    let directory = write.directory();
+    let directory = directory.display();
+    match write.state() {
+        WriteState::Running { holder } => format!("being written by {holder}, in {directory}"),
+        WriteState::Resumable { job, chunks, stored_bytes } => {
+            let stored = HumanBytes(*stored_bytes);
+            format!("{chunks} chunks ({stored}) in {directory}, of {job}; --resume goes on with it")
+        }
+        _ => format!("of no use to anybody, in {directory}"),
+    }
+}
+
+fn to_json(write: &UnfinishedWrite) -> Value {
+    let mut entry = json!({ "target": write.target(), "directory": write.directory() });
+    match write.state() {
+        WriteState::Running { holder } => {
+            entry["state"] = "running".into();
+            entry["holder"] = holder.clone().into();
+        }
+        WriteState::Resumable { job, chunks, stored_bytes } => {
+            entry["state"] = "resumable".into();
+            entry["job"] = job.clone().into();
+            entry["chunks"] = (*chunks).into();
+            entry["stored_bytes"] = (*stored_bytes).into();
+        }
+        _ => entry["state"] = "abandoned".into(),
+    }
+    entry
+}

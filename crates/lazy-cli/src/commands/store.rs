@@ -1,0 +1,160 @@
+//! `lazy store`.
+
+use std::time::Instant;
+
+use indicatif::HumanBytes;
+use lazy_chunks::zarr::{Durability, Existing, Target, UnfinishedWrite, WriteState, ZarrSink};
+use serde_json::json;
+
+use crate::answers;
+use crate::arguments::{Axis, Store};
+use crate::failure::{Failure, Result};
+use crate::input::{Input, ShapeOfBlocks};
+use crate::print;
+use crate::progress::Display;
+use crate::settings::ChunkSizes;
+use crate::statistics::{Form, StatisticList};
+use crate::stop;
+
+/// Shards where their sizes are left open.
+const SHARD_BYTES: usize = 128 << 20;
+
+pub(crate) fn run(arguments: &Store) -> Result<()> {
+    let is_stream = arguments.input.inputs.iter().any(|input| input.as_os_str() == "-");
+    if arguments.resume && is_stream {
+        return Err(Failure::Usage(
+            "a stream cannot be read again, so --resume cannot go on with one; store files instead, or start over"
+                .to_owned(),
+        ));
+    }
+    let target = target(arguments);
+    if !arguments.resume {
+        check_unfinished(arguments, &target)?;
+    }
+    let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
+    let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
+
+    let input = Input::open(&arguments.input)?;
+    let sink = sink(arguments, target, input.job());
+    let blocks = input.shape_of_blocks();
+    let display = Display::new(arguments.print.quiet);
+    let watcher = display.of_pass(blocks.n_blocks, memory_bound(&sink, blocks)?);
+    let started = Instant::now();
+    let ended = input.compute((reducers, sink.with_observer(watcher)));
+    display.clear();
+    let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, &input))?;
+
+    let answers = plan.answers(&found);
+    let size = stored.stored_size()?;
+    if !arguments.print.quiet {
+        let seconds = started.elapsed();
+        let raw = stored.n_bytes();
+        let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
+        print::note(format_args!(
+            "stored {} {:?} as {}: {} in {} {} of {} in all, {:.1?}, {}/s",
+            stored.dtype(),
+            stored.shape(),
+            arguments.output.display(),
+            HumanBytes(raw),
+            size.n_stored,
+            if stored.shard_shape().is_some() { "shards" } else { "chunks" },
+            HumanBytes(size.bytes),
+            seconds,
+            HumanBytes(rate as u64),
+        ));
+    }
+    if arguments.print.json {
+        return print::json(&json!({
+            "path": arguments.output,
+            "array": arguments.array,
+            "dtype": stored.dtype().name(),
+            "shape": stored.shape(),
+            "chunk_shape": stored.chunk_shape(),
+            "shard_shape": stored.shard_shape(),
+            "bytes": stored.n_bytes(),
+            "stored_bytes": size.bytes,
+            "statistics": answers::to_json(&answers),
+        }));
+    }
+    print::result(answers::to_table(&answers))
+}
+
+fn target(arguments: &Store) -> Target {
+    let group = Target::from(&*arguments.output);
+    let members = arguments.array.iter().flat_map(|name| name.split('/'));
+    members.fold(group, Target::member)
+}
+
+/// What an earlier write has stored is not thrown away unless that is said.
+fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
+    for write in UnfinishedWrite::list(target.clone())? {
+        if let WriteState::Resumable { job, chunks, stored_bytes } = write.state() {
+            return Err(Failure::Unfinished(format!(
+                "a write of {} has ended early, with {chunks} chunks stored ({}), of {job}; go on with it by \
+                 --resume, or remove it by `lazy staging {} --remove`",
+                write.target().display(),
+                HumanBytes(*stored_bytes),
+                arguments.output.display(),
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn sink(arguments: &Store, target: Target, job: Option<&str>) -> ZarrSink {
+    let existing = if arguments.replace { Existing::Replace } else { Existing::Fail };
+    let durability = if arguments.no_sync { Durability::None } else { Durability::Full };
+    let mut sink = ZarrSink::new(target)
+        .with_existing(existing)
+        .with_durability(durability)
+        .with_codec(arguments.codec.0);
+    if let ChunkSizes::Explicit(sizes) = &arguments.chunks {
+        sink = sink.with_chunk_shape(sizes.clone());
+    }
+    match &arguments.shards {
+        Some(ChunkSizes::Explicit(sizes)) => sink = sink.with_shard_shape(sizes.clone()),
+        Some(ChunkSizes::Automatic) => sink = sink.with_shard_bytes(SHARD_BYTES),
+        None => {}
+    }
+    if let Some(dims) = &arguments.dims {
+        sink = sink.with_dimension_names(dims);
+    }
+    for attribute in &arguments.attributes {
+        sink = sink.with_attribute(&attribute.name, &attribute.value);
+    }
+    if let Some(n_threads) = arguments.input.threads {
+        sink = sink.with_writer_threads(n_threads.into());
+    }
+    if let Some(job) = job {
+        sink = sink.with_resume(job);
+    }
+    sink
+}
+
+/// The memory of the write: its own, and that of the blocks that are being read.
+fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Result<Option<usize>> {
+    let bound = sink.memory_bound(blocks.cut, blocks.dtype, &blocks.row_shape, &blocks.block)?;
+    let block: usize = blocks.block.iter().product::<usize>() * blocks.dtype.size();
+    Ok(Some(bound.saturating_add(block)))
+}
+
+/// What becomes of a write that failed, or that a signal stopped.
+fn ended_early(failure: Failure, arguments: &Store, input: &Input) -> Failure {
+    if !failure.is_cancelled() && !stop::is_asked_for() {
+        let kept = UnfinishedWrite::list(target(arguments)).unwrap_or_default();
+        let is_resumable = |write: &UnfinishedWrite| {
+            matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
+        };
+        let is_kept = input.job().is_some() && kept.iter().any(is_resumable);
+        return if is_kept { Failure::Kept(Box::new(failure)) } else { failure };
+    }
+    let output = arguments.output.display();
+    Failure::Stopped(match input.job() {
+        Some(_) => format!(
+            "stopped; what was stored is kept, and the same command with --resume goes on with it; {output} is as it was"
+        ),
+        None => format!(
+            "stopped; a stream cannot be gone on with, so nothing is kept; {output} is as it was"
+        ),
+    })
+}

@@ -1,0 +1,72 @@
+//! `lazy verify`.
+
+use lazy_chunks::zarr::{MetadataSeal, StoredArray};
+use serde_json::json;
+
+use crate::arguments::Verify;
+use crate::failure::{Failure, Result};
+use crate::print;
+use crate::progress::Display;
+use crate::stop;
+
+pub(crate) fn run(arguments: &Verify) -> Result<()> {
+    let stored = StoredArray::open(&*arguments.path)?;
+    let path = arguments.path.display();
+    let unit = if stored.shard_shape().is_some() { "shards" } else { "chunks" };
+    let display = Display::new(arguments.print.quiet);
+    let mut verify = stored.verify();
+    let bar = display.of_steps(verify.n_chunks(), unit);
+    let (mut defects, mut n_defects) = (Vec::new(), 0);
+    while let Some(defect) = verify.next() {
+        let defect = defect?;
+        n_defects += 1;
+        bar.set_position(verify.n_checked());
+        if arguments.print.json {
+            defects.push(json!({
+                "chunk": defect.chunk,
+                "key": defect.key,
+                "problem": defect.kind.to_string(),
+            }));
+        } else {
+            bar.suspend(|| print::result(format_args!("{defect}\n")))?;
+        }
+        if stop::is_asked_for() {
+            break;
+        }
+    }
+    let n_checked = verify.n_checked();
+    display.clear();
+    if stop::is_asked_for() {
+        let n_chunks = verify.n_chunks();
+        return Err(Failure::Stopped(format!("stopped after {n_checked} of {n_chunks} {unit}")));
+    }
+    let seal = match stored.metadata_seal() {
+        MetadataSeal::Intact => "intact",
+        MetadataSeal::Broken => "broken",
+        _ => "absent",
+    };
+    if arguments.print.json {
+        print::json(&json!({
+            "path": arguments.path,
+            "n_checked": n_checked,
+            "metadata_seal": seal,
+            "defects": defects,
+        }))?;
+    }
+    if n_defects > 0 {
+        return Err(Failure::Corrupt(format!(
+            "{n_defects} of {n_checked} {unit} of {path} are missing or corrupt"
+        )));
+    }
+    if !arguments.print.quiet {
+        let metadata = match stored.metadata_seal() {
+            MetadataSeal::Intact => "and the metadata is as it was written",
+            MetadataSeal::Broken => {
+                "but the metadata was changed since it was written: a chunk that is missing counts as fill value"
+            }
+            _ => "the metadata has no checksum: a chunk that is missing counts as fill value",
+        };
+        print::note(format_args!("all {n_checked} {unit} of {path} can be read, {metadata}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! `lazy view`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::ops::Range;
+
+use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::{ArrayBlock, DynArrayView};
+use ndarray::Array2;
+
+use super::export::{file_beside, publish};
+use crate::arguments::View;
+use crate::failure::{Failure, Result};
+use crate::picture::{self, HeatMap};
+use crate::print;
+use crate::progress::Display;
+use crate::stop;
+
+/// What is read of an array at most. Of larger ones, some of the bands of chunks are.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// How much is read at a time, where chunks are not larger.
+const AT_ONCE: usize = 32 << 20;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+pub(crate) fn run(arguments: &View) -> Result<()> {
+    let path = &*arguments.output;
+    let failed = |source| Failure::Write { path: path.to_owned(), source };
+    // Pictures are drawn again; what is none may be anything.
+    if path.exists() && !fs::read(path).map_err(failed)?.starts_with(PNG) {
+        return Err(failed(io::Error::other(
+            "it exists already and is no picture; name another file",
+        )));
+    }
+    let stored = StoredArray::open(&*arguments.path)?;
+    let shape = stored.shape();
+    let (n_rows, n_columns) = match shape {
+        [] => return Err(Failure::Usage(format!("{} has no axes", arguments.path.display()))),
+        // One axis runs from left to right.
+        [n_columns] => (1, *n_columns),
+        [n_rows, n_columns, ..] => (*n_rows, *n_columns),
+    };
+    let rows = arguments.rows.along("rows", n_rows).map_err(Failure::Usage)?;
+    let columns = arguments.cols.along("columns", n_columns).map_err(Failure::Usage)?;
+    if rows.is_empty() || columns.is_empty() || shape[2.min(shape.len())..].contains(&0) {
+        return Err(Failure::Usage("there are no elements to draw".to_owned()));
+    }
+
+    let display = Display::new(arguments.quiet);
+    let (means, fraction) = means(&stored, &rows, &columns, &display)?;
+    let mut subtitle = format!("{} {shape:?}", stored.dtype());
+    if !(arguments.rows.is_all() && arguments.cols.is_all()) {
+        subtitle.push_str(&format!(
+            ", [{}:{}, {}:{}]",
+            rows.start, rows.end, columns.start, columns.end
+        ));
+    }
+    let (height, width) = means.dim();
+    if height < rows.len() || width < columns.len() {
+        let per = |n: usize, pixels: usize| n.div_ceil(pixels);
+        let (of_rows, of_columns) = (per(rows.len(), height), per(columns.len(), width));
+        subtitle
+            .push_str(&format!("; a pixel is the mean of up to {of_rows} × {of_columns} elements"));
+    }
+    if fraction < 1.0 {
+        subtitle.push_str(&format!("; {:.1} % of the rows were read", 100.0 * fraction));
+    }
+    let title = arguments.path.display().to_string();
+    let names = stored.dimension_names().unwrap_or_default();
+    let name = |axis: usize, default: &str| {
+        names.get(axis).cloned().flatten().unwrap_or_else(|| default.to_owned())
+    };
+    let (y_name, x_name) = match shape.len() {
+        1 => (String::new(), name(0, "index")),
+        _ => (name(0, "row"), name(1, "column")),
+    };
+    let heat_map = HeatMap { title, subtitle, means, rows, columns, y_name, x_name };
+    let picture = picture::draw(&heat_map).map_err(Failure::Picture)?;
+    let mut file = file_beside(path).map_err(failed)?;
+    file.write_all(&picture).map_err(failed)?;
+    publish(file, path, true).map_err(failed)?;
+    if !arguments.quiet {
+        print::note(format_args!("drew {}: {}", path.display(), heat_map.subtitle));
+    }
+    Ok(())
+}
+
+/// The mean of the elements of each pixel, and how much of the rows was read. Pixels of which no number was read are NaN.
+fn means(
+    stored: &StoredArray,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    display: &Display,
+) -> Result<(Array2<f64>, f64)> {
+    let shape = stored.shape();
+    let trailing: usize = shape[2.min(shape.len())..].iter().product();
+    let unit = stored.shard_shape().unwrap_or(stored.chunk_shape());
+    let (unit_rows, unit_columns) =
+        if shape.len() == 1 { (1, unit[0]) } else { (unit[0], unit[1]) };
+    let element_bytes = trailing * stored.dtype().size();
+    // Whole chunks, as many as make so many bytes.
+    let n_units = |unit_bytes: usize| (AT_ONCE / unit_bytes.max(1)).max(1);
+    let row_bytes = columns.len().saturating_mul(element_bytes);
+    let width = if unit_rows.saturating_mul(row_bytes) <= AT_ONCE {
+        columns.len()
+    } else {
+        let unit_bytes = unit_rows * unit_columns * element_bytes;
+        unit_columns.saturating_mul(n_units(unit_bytes))
+    };
+    let height = unit_rows.saturating_mul(n_units(unit_rows.saturating_mul(row_bytes)));
+
+    let bands = aligned(rows, height);
+    let total = rows.len() as u64 * row_bytes as u64;
+    let n_read = if total > MOST_BYTES {
+        let share = MOST_BYTES as f64 / total as f64;
+        ((bands.len() as f64 * share) as usize).clamp(1, bands.len())
+    } else {
+        bands.len()
+    };
+    // Spread evenly over all.
+    let read: Vec<_> =
+        (0..n_read).map(|i| bands[(2 * i + 1) * bands.len() / (2 * n_read)].clone()).collect();
+    let n_rows_read: usize = read.iter().map(Range::len).sum();
+
+    let mut pixels = Pixels::new(rows, columns);
+    let bar = display.of_steps(n_rows_read as u64, "rows");
+    for band in read {
+        for part in aligned(columns, width) {
+            if stop::is_asked_for() {
+                display.clear();
+                return Err(Failure::Stopped("stopped; nothing was drawn".to_owned()));
+            }
+            let mut region: Vec<_> = shape.iter().map(|&size| 0..size).collect();
+            if shape.len() > 1 {
+                region[0] = band.clone();
+                region[1] = part.clone();
+            } else {
+                region[0] = part.clone();
+            }
+            pixels.add(&stored.read_region(&region)?, &band, &part, trailing);
+        }
+        bar.inc(band.len() as u64);
+    }
+    display.clear();
+    Ok((pixels.means(), n_rows_read as f64 / rows.len() as f64))
+}
+
+/// A range cut at the multiples of a number.
+fn aligned(range: &Range<usize>, at_once: usize) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = (start / at_once + 1).saturating_mul(at_once).min(range.end);
+        parts.push(start..end);
+        start = end;
+    }
+    parts
+}
+
+/// Sums and numbers of elements, by the pixels that they belong to.
+struct Pixels {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    sums: Array2<f64>,
+    counts: Array2<u64>,
+    /// Of which rows of pixels something was read.
+    is_read: Vec<bool>,
+}
+
+impl Pixels {
+    fn new(rows: &Range<usize>, columns: &Range<usize>) -> Pixels {
+        let dim = (rows.len().min(picture::MOST_ROWS), columns.len().min(picture::MOST_COLUMNS));
+        Pixels {
+            rows: rows.clone(),
+            columns: columns.clone(),
+            sums: Array2::zeros(dim),
+            counts: Array2::zeros(dim),
+            is_read: vec![false; dim.0],
+        }
+    }
+
+    /// Adds a block, which has these rows and columns of the array.
+    fn add(
+        &mut self,
+        block: &ArrayBlock,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        trailing: usize,
+    ) {
+        let (height, width) = self.sums.dim();
+        let pixel = |i: usize, range: &Range<usize>, n_pixels: usize| {
+            ((i - range.start) as u128 * n_pixels as u128 / range.len() as u128) as usize
+        };
+        let x_pixels: Vec<_> = columns.clone().map(|i| pixel(i, &self.columns, width)).collect();
+        let y_pixels: Vec<_> = rows.clone().map(|i| pixel(i, &self.rows, height)).collect();
+        y_pixels.iter().for_each(|&y| self.is_read[y] = true);
+        let row_length = columns.len() * trailing;
+        let mut place = 0;
+        let mut add = |value: f64| {
+            if value.is_finite() {
+                let (y, x) =
+                    (y_pixels[place / row_length], x_pixels[place % row_length / trailing]);
+                self.sums[[y, x]] += value;
+                self.counts[[y, x]] += 1;
+            }
+            place += 1;
+        };
+        match block.view() {
+            DynArrayView::Complex64(view) => view.iter().for_each(|z| add(f64::from(z.norm()))),
+            DynArrayView::Complex128(view) => view.iter().for_each(|z| add(z.norm())),
+            _ => block.for_each_f64(add).expect("the elements are real"),
+        }
+    }
+
+    /// The means; where nothing was read of a row of pixels, those of the nearest one above it, or else below.
+    fn means(self) -> Array2<f64> {
+        let mut means = self.sums;
+        means.zip_mut_with(&self.counts, |sum, &count| *sum /= count as f64);
+        let mut nearest = self.is_read.iter().position(|is_read| *is_read).unwrap_or(0);
+        for (row, is_read) in self.is_read.into_iter().enumerate() {
+            if is_read {
+                nearest = row;
+            } else {
+                let row_above = means.row(nearest).to_owned();
+                means.row_mut(row).assign(&row_above);
+            }
+        }
+        means
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pixel_is_the_mean_of_its_elements() {
+        let (rows, columns) = (0..2 * picture::MOST_ROWS, 10..13);
+        let mut pixels = Pixels::new(&rows, &columns);
+        let element = |i: usize| if i == 5 { f64::NAN } else { i as f64 };
+        let elements = (0..rows.len() * columns.len()).map(element).collect();
+        let block = ArrayBlock::from_vec([rows.len(), columns.len()], elements).unwrap();
+        pixels.add(&block, &rows, &columns, 1);
+        let means = pixels.means();
+        assert_eq!(means.dim(), (picture::MOST_ROWS, 3));
+        // The mean of rows 0 and 1; where one of them is NaN, of the other.
+        assert_eq!(means.row(0).to_vec(), [1.5, 2.5, 2.0]);
+        assert_eq!(means[[1, 0]], 7.5);
+    }
+
+    #[test]
+    fn parts_end_at_multiples() {
+        assert_eq!(aligned(&(3..17), 5), [3..5, 5..10, 10..15, 15..17]);
+        assert_eq!(aligned(&(3..4), usize::MAX), std::slice::from_ref(&(3..4)));
+        assert!(aligned(&(3..3), 5).is_empty());
+    }
+}

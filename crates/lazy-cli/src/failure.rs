@@ -1,0 +1,139 @@
+//! How a command fails: one line, and an exit code.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lazy_chunks::{Location, zarr};
+
+use crate::input::InputError;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The input cannot be had.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A block of the input cannot be had.
+    #[error("{at}: {source}")]
+    Block { at: Location, source: Box<InputError> },
+    /// The array cannot be written or read.
+    #[error("{}", in_words_of_the_program(.0))]
+    Zarr(zarr::Error),
+    /// A write failed, and what it has stored is kept.
+    #[error("{0}; what was stored is kept, and the same command with --resume goes on with it")]
+    Kept(Box<Failure>),
+    /// There is an array already where another is to be.
+    #[error("{0} exists already; name another place, or --replace it")]
+    TargetExists(String),
+    /// The pass failed.
+    #[error(transparent)]
+    Pass(lazy_chunks::Error),
+    /// A file that is to be made cannot be.
+    #[error("{} cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// Something is in the way of a file.
+    #[error("{} exists already; name another place, or --replace it", .0.display())]
+    Exists(PathBuf),
+    /// Data were found to be corrupt, and the command has said which.
+    #[error("{0}")]
+    Corrupt(String),
+    /// A write stopped before, and it was not said what is to become of it.
+    #[error("{0}")]
+    Unfinished(String),
+    /// Standard output could not be written to.
+    #[error("standard output cannot be written to: {0}")]
+    Output(io::Error),
+    /// The picture cannot be drawn.
+    #[error("the picture cannot be drawn: {0}")]
+    Picture(String),
+    /// A signal stopped it; what to do now.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+impl From<zarr::Error> for Failure {
+    fn from(error: zarr::Error) -> Failure {
+        match error {
+            zarr::Error::Sequence(error) => error.into(),
+            zarr::Error::TargetExists { target } => Failure::TargetExists(target),
+            error => Failure::Zarr(error),
+        }
+    }
+}
+
+impl From<lazy_chunks::Error> for Failure {
+    fn from(error: lazy_chunks::Error) -> Failure {
+        match error {
+            // What a sink says needs no more words.
+            lazy_chunks::Error::Other(source) => match source.downcast::<zarr::Error>() {
+                Ok(error) => (*error).into(),
+                Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
+            },
+            lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
+                Ok(source) => Failure::Block { at, source },
+                Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
+            },
+            error => Failure::Pass(error),
+        }
+    }
+}
+
+impl Failure {
+    /// The process's end: 1, or what the error is.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Usage(_) => 2,
+            Failure::Corrupt(_) => 3,
+            Failure::Stopped(_) => 130,
+            Failure::Kept(failure) => return failure.exit_code(),
+            failure if failure.is_of_corrupt_data() => 3,
+            _ => 1,
+        })
+    }
+
+    /// Whether the pass was stopped by its observer.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Failure::Pass(lazy_chunks::Error::Cancelled { .. }))
+    }
+
+    /// Whether it is because nobody reads what is printed.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    fn is_of_corrupt_data(&self) -> bool {
+        let mut cause: Option<&(dyn StdError + 'static)> = match self {
+            Failure::Input(error) => Some(error),
+            Failure::Block { source, .. } => Some(&**source),
+            Failure::Zarr(error) => Some(error),
+            Failure::Pass(error) => Some(error),
+            _ => None,
+        };
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<InputError>() {
+                return error.is_of_corrupt_data();
+            }
+            if let Some(error) = error.downcast_ref::<zarr::Error>() {
+                use zarr::Error as Zarr;
+                return matches!(error, Zarr::ReadChunk { .. } | Zarr::BrokenMetadata { .. });
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+/// What the library says to programs, as it is said at the shell.
+fn in_words_of_the_program(error: &zarr::Error) -> String {
+    error
+        .to_string()
+        .replace("`UnfinishedWrite::remove`", "`lazy staging … --remove`")
+        .replace("`ZarrSink::with_resume`", "--resume")
+}

@@ -1,0 +1,103 @@
+//! What is wrong with the input: which file, and which block.
+
+use std::io;
+
+use lazy_chunks::{DType, zarr};
+
+/// What is wrong with a file, or with a record of a stream; or with how they fit together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    #[error("{name} cannot be read: {source}")]
+    Read { name: String, source: io::Error },
+    #[error("{name} is no file of arrays: its name ends neither in .npy, .npz nor .safetensors")]
+    UnknownKind { name: String },
+    #[error("{name} has no .npy, .npz or .safetensors files, and is no Zarr array")]
+    NoFiles { name: String },
+    #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
+    NoArrays { name: String, pattern: Option<String> },
+    #[error("{name} is corrupt: {reason}")]
+    Corrupt { name: String, reason: String },
+    #[error("{name} is cut off: it has {actual} bytes, but its header asks for {expected}")]
+    Truncated { name: String, expected: u64, actual: u64 },
+    #[error(
+        "{name} ends in the middle: of {expected} bytes of {part}, {actual} came; did its producer fail?"
+    )]
+    Ended { name: String, part: &'static str, expected: u64, actual: u64 },
+    #[error("{name} has changed since the pass began; leave the input alone until it is over")]
+    Changed { name: String },
+    #[error(
+        "{name} holds Python objects, which are pickled and never unpickled here; save numbers"
+    )]
+    Objects { name: String },
+    #[error("{name} has the dtype {dtype}, {}", not_taken(.dtype))]
+    UnsupportedDType { name: String, dtype: String },
+    #[error("{name} is one number without an axis; save arrays with one axis at least")]
+    NoAxes { name: String },
+    #[error("{name} has an array of {shape:?} elements of {dtype}, which memory cannot hold")]
+    TooLarge { name: String, shape: Vec<u64>, dtype: DType },
+    #[error(
+        "{name} has dtype {actual}, but {first} has {expected}; all blocks must have one dtype"
+    )]
+    OtherDType { name: String, actual: DType, first: String, expected: DType },
+    #[error(
+        "{name} has shape {actual:?}, but {first} has {expected:?}; {}", must_agree(*.first_axis)
+    )]
+    OtherShape {
+        name: String,
+        actual: Vec<usize>,
+        first: String,
+        expected: Vec<usize>,
+        first_axis: usize,
+    },
+    #[error("{name} has {actual} rows, but {first}, the first of its band, has {expected}")]
+    OtherHeight { name: String, actual: usize, first: String, expected: usize },
+    #[error("{name} has {actual} columns, but {first}, above it, has {expected}")]
+    OtherWidth { name: String, actual: usize, first: String, expected: usize },
+    #[error("{n_blocks} blocks do not make bands of {n_columns}: the last band has {}", .n_blocks % .n_columns)]
+    IncompleteBand { n_blocks: usize, n_columns: usize },
+    #[error(
+        "standard input has no blocks; write one at least, by `np.save(sys.stdout.buffer, block)`"
+    )]
+    EmptyStream,
+    #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
+    GridOfOneAxis { name: String, shape: Vec<usize> },
+    #[error(transparent)]
+    Zarr(#[from] zarr::Error),
+    #[error("it was stopped")]
+    Stopped,
+}
+
+impl InputError {
+    /// Whether the data are at fault, and not how they are used or where they lie.
+    pub(crate) fn is_of_corrupt_data(&self) -> bool {
+        match self {
+            InputError::Corrupt { .. }
+            | InputError::Truncated { .. }
+            | InputError::Ended { .. } => true,
+            InputError::Zarr(error) => {
+                matches!(error, zarr::Error::ReadChunk { .. } | zarr::Error::BrokenMetadata { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
+fn of_pattern(pattern: Option<&str>) -> String {
+    pattern.map_or_else(String::new, |pattern| format!(" whose names match {pattern:?}"))
+}
+
+fn not_taken(dtype: &str) -> &'static str {
+    match dtype {
+        "V2" => {
+            "which NumPy writes for bfloat16 and for other things; send bfloat16 by .safetensors files"
+        }
+        _ => "which Zarr has not; save bool, integers, floats or complex numbers",
+    }
+}
+
+fn must_agree(first_axis: usize) -> &'static str {
+    match first_axis {
+        1 => "all sizes but the number of rows must agree",
+        _ => "all sizes but those of the first two axes must agree",
+    }
+}

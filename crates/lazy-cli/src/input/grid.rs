@@ -1,0 +1,181 @@
+//! Arrays side by side and below one another, cut into blocks that fit memory.
+
+use std::ops::Range;
+
+use lazy_chunks::{BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::piece::Piece;
+use super::{Blocks, Input, InputError, ShapeOfBlocks};
+
+/// The arrays of the input, in bands of as many.
+#[derive(Debug)]
+pub(crate) struct PieceGrid {
+    pieces: Vec<Piece>,
+    n_columns: usize,
+    /// Where the blocks of one row of blocks, or one column, lie: in which band and which of its rows; or, along axis
+    /// 1, in which piece of each band.
+    rows: Vec<Place>,
+    /// None where nothing is cut along axis 1.
+    columns: Option<Vec<Place>>,
+}
+
+/// A part of a piece, along one axis.
+#[derive(Clone, Debug)]
+struct Place {
+    piece: usize,
+    range: Range<usize>,
+}
+
+/// A piece's size along an axis, cut into parts of at most so many.
+fn cut(piece: usize, size: usize, at_once: usize) -> impl Iterator<Item = Place> {
+    let sizes = BlockSizes::uniform(size, at_once);
+    // Of nothing there is one block.
+    (0..sizes.n_blocks().max(1)).map(move |i| {
+        let range = if size == 0 { 0..0 } else { sizes.range(i) };
+        Place { piece, range }
+    })
+}
+
+fn sizes(places: &[Place]) -> Vec<usize> {
+    places.iter().map(|place| place.range.len()).collect()
+}
+
+impl PieceGrid {
+    /// Checks that the arrays fit together.
+    pub(crate) fn new(
+        pieces: Vec<Piece>,
+        n_columns: Option<usize>,
+    ) -> Result<PieceGrid, InputError> {
+        let in_band = n_columns.unwrap_or(1);
+        if !pieces.len().is_multiple_of(in_band) {
+            return Err(InputError::IncompleteBand { n_blocks: pieces.len(), n_columns: in_band });
+        }
+        let first = &pieces[0];
+        if n_columns.is_some() && first.shape().len() < 2 {
+            return Err(InputError::GridOfOneAxis {
+                name: first.name().to_owned(),
+                shape: first.shape().to_vec(),
+            });
+        }
+        for (i, piece) in pieces.iter().enumerate() {
+            check(piece, first, if n_columns.is_some() { 2 } else { 1 })?;
+            let (of_band, above) = (&pieces[i - i % in_band], &pieces[i % in_band]);
+            if piece.shape()[0] != of_band.shape()[0] {
+                return Err(InputError::OtherHeight {
+                    name: piece.name().to_owned(),
+                    actual: piece.shape()[0],
+                    first: of_band.name().to_owned(),
+                    expected: of_band.shape()[0],
+                });
+            }
+            if n_columns.is_some() && piece.shape()[1] != above.shape()[1] {
+                return Err(InputError::OtherWidth {
+                    name: piece.name().to_owned(),
+                    actual: piece.shape()[1],
+                    first: above.name().to_owned(),
+                    expected: above.shape()[1],
+                });
+            }
+        }
+        let bands = pieces.iter().step_by(in_band).enumerate();
+        let rows: Vec<_> = bands
+            .flat_map(|(band, piece)| cut(band, piece.shape()[0], piece.rows_at_once()))
+            .collect();
+        let across = pieces[..in_band].iter().enumerate();
+        let columns: Option<Vec<_>> = (first.shape().len() > 1).then(|| {
+            let places = across.flat_map(|(column, piece)| {
+                let n_columns = piece.shape()[1];
+                cut(column, n_columns, piece.columns_at_once().unwrap_or(n_columns).max(1))
+            });
+            places.collect()
+        });
+        // One block a band is a sequence that is cut along axis 0 alone.
+        let columns = columns.filter(|columns| columns.len() > 1 || n_columns.is_some());
+        Ok(PieceGrid { pieces, n_columns: in_band, rows, columns })
+    }
+
+    /// The blocks, computed by so many threads.
+    pub(crate) fn into_input(self, n_threads: usize) -> Result<Input, InputError> {
+        let job = self.job()?;
+        let first = &self.pieces[0];
+        let (dtype, mut row_shape) = (first.dtype(), first.shape()[1..].to_vec());
+        if let Some(columns) = &self.columns {
+            row_shape[0] = sizes(columns).iter().sum();
+        }
+        let n_blocks = self.rows.len() * self.columns.as_ref().map_or(1, Vec::len);
+        let largest = |places: &[Place]| sizes(places).into_iter().max().unwrap_or(0);
+        let mut block = [&[largest(&self.rows)], &row_shape[..]].concat();
+        if let Some(columns) = &self.columns {
+            block[1] = largest(columns);
+        }
+        let cut = if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
+        let shape_of_blocks = ShapeOfBlocks {
+            cut,
+            dtype,
+            row_shape: row_shape.clone(),
+            block,
+            n_blocks: Some(n_blocks),
+        };
+
+        let rows = sizes(&self.rows);
+        let blocks = match self.columns.as_deref().map(sizes) {
+            None => {
+                let sequence = LazyChunkSequence::try_from_fn(rows, move |i| self.read(i, None));
+                Blocks::Flat(sequence.with_row_type(dtype, row_shape).with_threads(n_threads))
+            }
+            Some(columns) => {
+                let block = move |i, j| self.read(i, Some(j));
+                let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, block);
+                Blocks::Nested(sequence.with_row_type(dtype, row_shape).with_threads(n_threads))
+            }
+        };
+        Ok(Input { blocks, job: Some(job), shape_of_blocks })
+    }
+
+    fn read(&self, i: usize, j: Option<usize>) -> Result<lazy_chunks::ArrayBlock, InputError> {
+        let rows = &self.rows[i];
+        let place = j.zip(self.columns.as_ref()).map(|(j, columns)| &columns[j]);
+        let column = place.map_or(0, |place| place.piece);
+        let piece = &self.pieces[rows.piece * self.n_columns + column];
+        piece.read(rows.range.clone(), place.map(|place| place.range.clone()))
+    }
+
+    /// What tells these arrays from others, and from themselves when they have changed.
+    fn job(&self) -> Result<String, InputError> {
+        let mut all = format!("{}\n", self.n_columns);
+        for piece in &self.pieces {
+            all.push_str(&piece.fingerprint()?);
+            all.push_str(&format!(" {} {} {:?}\n", piece.name(), piece.dtype(), piece.shape()));
+        }
+        let (first, last) = (&self.pieces[0], &self.pieces[self.pieces.len() - 1]);
+        let names = match self.pieces.len() {
+            1 => first.name().to_owned(),
+            n_pieces => format!("{n_pieces} arrays, from {} to {}", first.name(), last.name()),
+        };
+        Ok(format!("{names}; names, sizes and times {:016x}", xxh3_64(all.as_bytes())))
+    }
+}
+
+/// Whether an array has the dtype of the first one, and its sizes from an axis on.
+fn check(piece: &Piece, first: &Piece, first_axis: usize) -> Result<(), InputError> {
+    if piece.dtype() != first.dtype() {
+        return Err(InputError::OtherDType {
+            name: piece.name().to_owned(),
+            actual: piece.dtype(),
+            first: first.name().to_owned(),
+            expected: first.dtype(),
+        });
+    }
+    let (actual, expected) = (piece.shape(), first.shape());
+    if actual.len() != expected.len() || actual[first_axis..] != expected[first_axis..] {
+        return Err(InputError::OtherShape {
+            name: piece.name().to_owned(),
+            actual: actual.to_vec(),
+            first: first.name().to_owned(),
+            expected: expected.to_vec(),
+            first_axis,
+        });
+    }
+    Ok(())
+}

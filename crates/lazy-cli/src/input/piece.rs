@@ -1,0 +1,89 @@
+//! One array of the input, of which any part can be read.
+
+use std::ops::Range;
+
+use lazy_chunks::{ArrayBlock, DType};
+
+use super::InputError;
+use super::files::Mapped;
+use super::npz::Member;
+use super::stored::Stored;
+
+/// One array of the input.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// The elements as they lie in a file.
+    Mapped(Mapped),
+    /// A member of an archive.
+    Member(Member),
+    /// A Zarr array.
+    Stored(Box<Stored>),
+}
+
+impl Piece {
+    /// The file, and the array's name in it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Piece::Mapped(mapped) => &mapped.name,
+            Piece::Member(member) => &member.name,
+            Piece::Stored(stored) => &stored.name,
+        }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Piece::Mapped(mapped) => mapped.layout.dtype,
+            Piece::Member(member) => member.layout.dtype,
+            Piece::Stored(stored) => stored.array.dtype(),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        match self {
+            Piece::Mapped(mapped) => &mapped.layout.shape,
+            Piece::Member(member) => &member.layout.shape,
+            Piece::Stored(stored) => stored.array.shape(),
+        }
+    }
+
+    /// The rows that are read at once.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        match self {
+            Piece::Mapped(mapped) => mapped.rows_at_once(),
+            // Its elements can be had from the first to the last alone.
+            Piece::Member(_) => self.shape()[0],
+            Piece::Stored(stored) => stored.at_once()[0],
+        }
+        .max(1)
+    }
+
+    /// The columns that are read at once; none where it is all of them.
+    pub(crate) fn columns_at_once(&self) -> Option<usize> {
+        match self {
+            Piece::Stored(stored) => stored.at_once().get(1).copied(),
+            Piece::Mapped(_) | Piece::Member(_) => None,
+        }
+    }
+
+    /// Reads a part: all columns, where none are named.
+    pub(crate) fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Option<Range<usize>>,
+    ) -> Result<ArrayBlock, InputError> {
+        match self {
+            Piece::Mapped(mapped) => mapped.read(rows),
+            Piece::Member(member) => member.read(),
+            Piece::Stored(stored) => stored.read(rows, columns),
+        }
+    }
+
+    /// What tells it from another one, or from itself when it has changed.
+    pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
+        match self {
+            Piece::Mapped(mapped) => Ok(mapped.file.fingerprint()),
+            Piece::Member(member) => Ok(member.file.fingerprint()),
+            Piece::Stored(stored) => stored.fingerprint(),
+        }
+    }
+}

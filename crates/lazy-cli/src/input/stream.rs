@@ -1,0 +1,215 @@
+//! A stream of `.npy` records on standard input.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, stdin};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lazy_chunks::{ArrayBlock, BlockPool, Cut, LazyChunkSequence, NestedLazyChunkSequence};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::npy::{Header, read_header};
+use super::npz::read_elements;
+use super::{Blocks, Input, InputError, ShapeOfBlocks};
+use crate::stop;
+
+/// How large a pipe is made, so that its two ends do not wait for each other at every turn: as large as
+/// Linux lets everybody have it.
+const PIPE: usize = 1 << 20;
+
+/// How long nothing is looked at but the stream.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Records, of which the first header was read.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    reader: StandardInput,
+    pool: BlockPool<u8>,
+    first: Header,
+    /// The header that was read ahead of its elements.
+    next: Option<Header>,
+    n_records: usize,
+}
+
+impl Stream {
+    /// Waits for the first record.
+    pub(crate) fn open() -> Result<Stream, InputError> {
+        let reader = StandardInput::open()
+            .map_err(|source| InputError::Read { name: "standard input".to_owned(), source })?;
+        let mut reader = reader;
+        let first = read_header(&name(0), &mut reader).map_err(or_stopped)?;
+        let first = first.ok_or(InputError::EmptyStream)?;
+        let pool = BlockPool::new();
+        Ok(Stream { reader, pool, next: Some(first.clone()), first, n_records: 0 })
+    }
+
+    /// The blocks: below one another, or in bands of so many.
+    pub(crate) fn into_input(self, n_columns: Option<usize>) -> Result<Input, InputError> {
+        let layout = &self.first.layout;
+        let (dtype, block) = (layout.dtype, layout.shape.clone());
+        let mut row_shape = block[1..].to_vec();
+        if let Some(n_columns) = n_columns {
+            let Some(columns) = row_shape.first_mut() else {
+                return Err(InputError::GridOfOneAxis { name: name(0), shape: block });
+            };
+            *columns = columns.saturating_mul(n_columns);
+        }
+        let cut = if n_columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
+        let shape_of_blocks = ShapeOfBlocks { cut, dtype, row_shape, block, n_blocks: None };
+        let stream = Arc::new(Mutex::new(self));
+        let records = move || Records { stream: Arc::clone(&stream) };
+        let blocks = match n_columns {
+            None => Blocks::Stream(LazyChunkSequence::try_new(records)),
+            Some(n_columns) => Blocks::NestedStream(NestedLazyChunkSequence::try_new(move || {
+                Bands { records: records(), n_columns }
+            })),
+        };
+        Ok(Input { blocks, job: None, shape_of_blocks })
+    }
+
+    /// The next block; none where the stream ends between two.
+    fn read(&mut self) -> Result<Option<ArrayBlock>, InputError> {
+        if !self.has_more()? {
+            return Ok(None);
+        }
+        let name = name(self.n_records);
+        let Some(Header { layout, .. }) = self.next.take() else { return Ok(None) };
+        let first = &self.first.layout;
+        if layout.dtype != first.dtype {
+            return Err(InputError::OtherDType {
+                name,
+                actual: layout.dtype,
+                first: self::name(0),
+                expected: first.dtype,
+            });
+        }
+        let data = read_elements(&name, &layout, &mut self.reader, &self.pool)?;
+        self.n_records += 1;
+        layout.block(&name, 0..layout.shape[0], data).map(Some)
+    }
+
+    /// Whether there is another record. Its header is read.
+    fn has_more(&mut self) -> Result<bool, InputError> {
+        if self.next.is_none() {
+            self.next = read_header(&name(self.n_records), &mut self.reader)?;
+        }
+        Ok(self.next.is_some())
+    }
+}
+
+fn name(record: usize) -> String {
+    format!("record {record} of standard input")
+}
+
+/// What a signal interrupted was not at fault.
+fn or_stopped(error: InputError) -> InputError {
+    if stop::is_asked_for() { InputError::Stopped } else { error }
+}
+
+/// All records, one after the other.
+#[derive(Debug)]
+struct Records {
+    stream: Arc<Mutex<Stream>>,
+}
+
+impl Records {
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&mut Stream) -> Result<T, InputError>,
+    ) -> Result<T, InputError> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&mut stream).map_err(or_stopped)
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<ArrayBlock, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.with(Stream::read).transpose()
+    }
+}
+
+/// Bands of as many records.
+#[derive(Debug)]
+struct Bands {
+    records: Records,
+    n_columns: usize,
+}
+
+impl Iterator for Bands {
+    type Item = Result<Band, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.records.with(Stream::has_more) {
+            Ok(false) => None,
+            Ok(true) => {
+                let records = Records { stream: Arc::clone(&self.records.stream) };
+                Some(Ok(Band { records, n_read: 0, n_columns: self.n_columns }))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// The records of a band.
+#[derive(Debug)]
+struct Band {
+    records: Records,
+    n_read: usize,
+    n_columns: usize,
+}
+
+impl Iterator for Band {
+    type Item = Result<ArrayBlock, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.n_read == self.n_columns {
+            return None;
+        }
+        let record = self.records.next().unwrap_or_else(|| {
+            let n_blocks = self.records.with(|stream| Ok(stream.n_records))?;
+            Err(InputError::IncompleteBand { n_blocks, n_columns: self.n_columns })
+        });
+        self.n_read += 1;
+        Some(record)
+    }
+}
+
+/// Standard input, past the buffer of the standard library's.
+#[derive(Debug)]
+struct StandardInput {
+    file: File,
+}
+
+impl StandardInput {
+    fn open() -> io::Result<StandardInput> {
+        if stdin().is_terminal() {
+            let problem = "it is a terminal; pipe .npy records into it";
+            return Err(io::Error::other(problem));
+        }
+        let file = File::from(stdin().as_fd().try_clone_to_owned()?);
+        // What is no pipe has no size, and what may not be larger stays as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE);
+        Ok(StandardInput { file })
+    }
+}
+
+impl Read for StandardInput {
+    /// Waits for bytes, and heeds signals meanwhile.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
+        loop {
+            if stop::is_asked_for() {
+                return Err(io::Error::other("it was stopped"));
+            }
+            let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut fds, Some(&patience)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.file.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Progress on a terminal, and the end of a pass that a signal asks for.
+
+use std::ops::ControlFlow;
+
+use indicatif::{HumanBytes, ProgressStyle};
+use lazy_chunks::progress::ProgressBar;
+use lazy_chunks::{Observer, Progress};
+
+use crate::stop;
+
+/// What is told of a pass: a bar on standard error where that is a terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Display {
+    bar: indicatif::ProgressBar,
+}
+
+impl Display {
+    pub(crate) fn new(is_quiet: bool) -> Display {
+        let bar = if is_quiet {
+            indicatif::ProgressBar::hidden()
+        } else {
+            indicatif::ProgressBar::no_length()
+        };
+        Display { bar }
+    }
+
+    /// An observer of a pass: of this many blocks, if that is known, and of this much memory at most.
+    pub(crate) fn of_pass(&self, n_blocks: Option<usize>, memory_bound: Option<usize>) -> Watcher {
+        let counts = match n_blocks {
+            Some(_) => "{bar:20} {pos}/{len} blocks",
+            None => "{spinner} {pos} blocks",
+        };
+        let time = if n_blocks.is_some() { "{elapsed}, {eta} left" } else { "{elapsed}" };
+        self.bar.set_style(style(&format!("{counts}, {{msg}} [{time}]{{prefix}}")));
+        if let Some(bytes) = memory_bound {
+            self.bar.set_prefix(format!(" in {} of memory at most", HumanBytes(bytes as u64)));
+        }
+        Watcher { bar: ProgressBar::from_bar(self.bar.clone()) }
+    }
+
+    /// A bar of steps of another kind.
+    pub(crate) fn of_steps(&self, n_steps: u64, unit: &str) -> indicatif::ProgressBar {
+        self.bar.set_style(style(&format!(
+            "{{bar:20}} {{pos}}/{{len}} {unit} [{{elapsed}}, {{eta}} left]"
+        )));
+        self.bar.set_length(n_steps);
+        self.bar.clone()
+    }
+
+    /// Prints nothing more.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is one of indicatif's")
+}
+
+/// Draws, and stops the pass when a signal has come.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    bar: ProgressBar,
+}
+
+impl Observer for Watcher {
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        if stop::is_asked_for() {
+            return ControlFlow::Break(());
+        }
+        self.bar.observe(progress)
+    }
+}

@@ -1,0 +1,177 @@
+//! Values of arguments that are more than a number or a word.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+use lazy_chunks::zarr::{BloscCompressor, Codec, Shuffle};
+use serde_json::Value;
+
+/// The sizes of chunks or shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkSizes {
+    Automatic,
+    Explicit(Vec<usize>),
+}
+
+impl FromStr for ChunkSizes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ChunkSizes, String> {
+        if text == "auto" {
+            return Ok(ChunkSizes::Automatic);
+        }
+        let size = |size: &str| match size.trim().parse() {
+            Ok(0) | Err(_) => Err(format!(
+                "{size:?} is no size; give `auto`, or a number from 1 on for each axis, such as 512,1024"
+            )),
+            Ok(size) => Ok(size),
+        };
+        text.split(',').map(size).collect::<Result<_, _>>().map(ChunkSizes::Explicit)
+    }
+}
+
+/// A codec by name, with its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CodecSetting(pub(crate) Codec);
+
+impl FromStr for CodecSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CodecSetting, String> {
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let blosc = |compressor, level| Codec::Blosc { compressor, level, shuffle: Shuffle::Bit };
+        let codec = match name {
+            "none" if level.is_some() => return Err("`none` has no level".to_owned()),
+            "none" => Codec::None,
+            "zstd" => Codec::Zstd { level: number(level, 3, -131_072..=22)? },
+            "gzip" => Codec::Gzip { level: number(level, 6, 0..=9)? },
+            "blosc-lz4" => blosc(BloscCompressor::Lz4, number(level, 5, 0..=9)?),
+            "blosc-zstd" => blosc(BloscCompressor::Zstd, number(level, 5, 0..=9)?),
+            _ => {
+                return Err(format!(
+                    "there is no codec {name:?}; take none, zstd, gzip, blosc-lz4 or blosc-zstd"
+                ));
+            }
+        };
+        Ok(CodecSetting(codec))
+    }
+}
+
+/// A compression level, or the one that is meant where none is given.
+fn number<N>(
+    level: Option<&str>,
+    default: N,
+    range: std::ops::RangeInclusive<N>,
+) -> Result<N, String>
+where
+    N: FromStr + PartialOrd + std::fmt::Display,
+{
+    let Some(text) = level else { return Ok(default) };
+    text.parse().ok().filter(|level| range.contains(level)).ok_or_else(|| {
+        format!("the level {text:?} is none from {} to {}", range.start(), range.end())
+    })
+}
+
+/// An attribute: a value of JSON, or text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) name: String,
+    pub(crate) value: Value,
+}
+
+impl FromStr for Attribute {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Attribute, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+                Ok(Attribute { name: name.to_owned(), value })
+            }
+            _ => {
+                Err(format!("{text:?} is no attribute; give a name and a value, such as l2=0.001"))
+            }
+        }
+    }
+}
+
+/// Indices from one to another, either of which may be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: usize,
+    end: Option<usize>,
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
+        let problem = || format!("{text:?} are no indices; give `a:b`, `a:`, `:b` or `:`");
+        let (start, end) = text.split_once(':').ok_or_else(problem)?;
+        let index = |text: &str| match text {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| problem()),
+        };
+        Ok(Span { start: index(start)?.unwrap_or(0), end: index(end)? })
+    }
+}
+
+impl Span {
+    /// The indices along an axis of this size.
+    pub(crate) fn along(&self, what: &str, size: usize) -> Result<Range<usize>, String> {
+        let end = self.end.unwrap_or(size);
+        if self.start > end || end > size {
+            return Err(format!("{what} {}:{end} are not within the array's {size}", self.start));
+        }
+        Ok(self.start..end)
+    }
+
+    /// Whether it is all there is.
+    pub(crate) fn is_all(&self) -> bool {
+        self.start == 0 && self.end.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_codecs() {
+        assert_eq!("auto".parse(), Ok(ChunkSizes::Automatic));
+        assert_eq!("4,5".parse(), Ok(ChunkSizes::Explicit(vec![4, 5])));
+        for wrong in ["", "0,1", "4,", "-1", "4x5"] {
+            assert!(wrong.parse::<ChunkSizes>().is_err(), "{wrong:?}");
+        }
+        assert_eq!("zstd:-5".parse(), Ok(CodecSetting(Codec::Zstd { level: -5 })));
+        assert_eq!("none".parse(), Ok(CodecSetting(Codec::None)));
+        assert_eq!("blosc-lz4".parse(), Ok(CodecSetting(Codec::default())));
+        for wrong in ["", "none:1", "zstd:23", "gzip:-1", "lz4", "zstd:", "blosc-zstd:10"] {
+            assert!(wrong.parse::<CodecSetting>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn attributes_are_json_or_text() {
+        let value = |text: &str| text.parse::<Attribute>().map(|attribute| attribute.value);
+        assert_eq!(value("a=1e-3"), Ok(serde_json::json!(1e-3)));
+        assert_eq!(value("a=[1,2]"), Ok(serde_json::json!([1, 2])));
+        assert_eq!(value("a=b=c"), Ok("b=c".into()));
+        assert!(value("a").is_err() && value("=a").is_err());
+    }
+
+    #[test]
+    fn spans_lie_within_the_axis() {
+        let along = |text: &str| text.parse::<Span>().and_then(|span| span.along("rows", 10));
+        assert_eq!(along(":"), Ok(0..10));
+        assert_eq!(along("3:"), Ok(3..10));
+        assert_eq!(along("3:3"), Ok(3..3));
+        assert_eq!(along(":11").unwrap_err(), "rows 0:11 are not within the array's 10");
+        for wrong in ["", "5", "5:3", "a:b", "-1:", "1:2:3"] {
+            assert!(along(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

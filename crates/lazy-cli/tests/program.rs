@@ -1,0 +1,139 @@
+//! The built program, where there is no Python: `tests/python/program` has what needs NumPy and zarr-python.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use lazy_chunks::zarr::StoredArray;
+use tempfile::TempDir;
+
+/// A `.npy` record of `float32`, which counts from `first` on.
+fn record(shape: [usize; 2], first: usize) -> Vec<u8> {
+    let [n_rows, n_columns] = shape;
+    let text =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {n_columns}), }}\n");
+    let mut record = b"\x93NUMPY\x01\x00".to_vec();
+    record.extend((text.len() as u16).to_le_bytes());
+    record.extend(text.as_bytes());
+    record.extend((first..first + n_rows * n_columns).flat_map(|i| (i as f32).to_le_bytes()));
+    record
+}
+
+fn lazy(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lazy"));
+    command.current_dir(directory);
+    command
+}
+
+/// What a command prints, and what it tells, when it ends with this code.
+fn run(directory: &Path, line: &str, stdin: &[u8], code: i32) -> (String, String) {
+    let output = lazy(directory)
+        .args(line.split_whitespace())
+        .write_stdin(stdin)
+        .assert()
+        .code(code)
+        .get_output()
+        .clone();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_stream_is_stored_and_summarized() {
+    let directory = TempDir::new().unwrap();
+    let stream = [record([2, 3], 0), record([1, 3], 6)].concat();
+    let line = "store - -o a.zarr --stats mean,max,argmax,top:2,quantiles:0,1,histogram:0,4,8";
+    let (table, told) = run(directory.path(), line, &stream, 0);
+    let expected = "
+                 value  row  index
+mean                 4
+max                  8
+argmax               8    2      2
+top:2                8    2      2
+                     7    2      1
+quantiles 0          0
+quantiles 1          8
+histogram 0..4       4
+histogram 4..8       5
+histogram below      0
+histogram above      0
+histogram nan        0
+";
+    assert_eq!(format!("\n{table}"), expected);
+    assert!(told.starts_with("stored float32 [3, 3] as a.zarr: 36 B in 1 chunks"), "{told}");
+    let stored = StoredArray::open(directory.path().join("a.zarr")).unwrap();
+    let expected: Vec<_> = (0..9).map(|i| i as f32).collect();
+    assert_eq!(stored.read().unwrap().as_slice::<f32>().unwrap(), expected);
+}
+
+#[test]
+fn files_are_cut_into_the_same_array() {
+    let directory = TempDir::new().unwrap();
+    for i in 0..4 {
+        fs::write(directory.path().join(format!("{i}.npy")), record([2, 3], 6 * i)).unwrap();
+    }
+    let line = "store 0.npy 1.npy 2.npy 3.npy -o a.zarr --grid 2 --chunks 3,4 --codec zstd:1";
+    run(directory.path(), line, b"", 0);
+    let stored = StoredArray::open(directory.path().join("a.zarr")).unwrap();
+    assert_eq!((stored.shape(), stored.chunk_shape()), (&[4, 6][..], &[3, 4][..]));
+    let first_row = stored.read_region(&[0..1, 0..6]).unwrap();
+    assert_eq!(first_row.as_slice::<f32>().unwrap(), [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
+
+    // And out again, a part of it.
+    run(directory.path(), "export a.zarr -o part.npy --rows 2: --cols 3:", b"", 0);
+    let part = fs::read(directory.path().join("part.npy")).unwrap();
+    assert_eq!(part.len(), 128 + 4 * 6);
+    assert_eq!(part[128..132], 18_f32.to_le_bytes());
+}
+
+#[test]
+fn exit_codes_are_those_of_the_help() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    let whole = record([2, 3], 0);
+    run(at, "store - -o a.zarr", &whole, 0);
+    run(at, "store - -o a.zarr", &whole, 1);
+    run(at, "info nothing", b"", 1);
+    run(at, "store - -o b.zarr --resume", &whole, 2);
+    run(at, "store - -o b.zarr --chunks 0", &whole, 2);
+    run(at, "reduce - --stats median", &whole, 2);
+    run(at, "store - -o b.zarr", &whole[..whole.len() - 1], 3);
+    run(at, "verify a.zarr", b"", 0);
+    fs::write(at.join("a.zarr/c/0/0"), b"torn").unwrap();
+    let (defects, told) = run(at, "verify a.zarr", b"", 3);
+    assert!(defects.starts_with("the chunk [0, 0], at c/0/0: "), "{defects}");
+    assert_eq!(told, "lazy: 1 of 1 chunks of a.zarr are missing or corrupt\n");
+    let (help, _) = run(at, "--help", b"", 0);
+    for code in ["0    done", "1    it failed", "2    the command", "3    data", "130  stopped"] {
+        assert!(help.contains(code), "{help}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let directory = TempDir::new().unwrap();
+    for command in ["store", "reduce", "view", "export", "completions"] {
+        let (help, _) = run(directory.path(), &format!("{command} --help"), b"", 0);
+        assert!(help.contains(&format!("Usage: lazy {command}")), "{help}");
+        let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
+        assert!(examples.contains(&format!("lazy {command}")), "{examples}");
+    }
+    for command in ["info", "verify", "staging"] {
+        run(directory.path(), &format!("{command} --help"), b"", 0);
+    }
+}
+
+#[test]
+fn a_stream_that_fails_leaves_nothing() {
+    let directory = TempDir::new().unwrap();
+    for (stdin, expected) in [
+        (Vec::new(), "standard input has no blocks"),
+        ([record([2, 3], 0), record([2, 4], 0)].concat(), "block 1 has shape [2, 4]"),
+        (record([2, 3], 0)[..40].to_vec(), "record 0 of standard input ends in the middle"),
+    ] {
+        let code = if expected.ends_with("middle") { 3 } else { 1 };
+        let (_, told) = run(directory.path(), "store - -o a.zarr", &stdin, code);
+        assert!(told.contains(expected) && told.lines().count() == 1, "{told}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,117 @@
+//! What a stored array says of how it is stored.
+
+use serde_json::Value;
+use zarrs::array::ArrayMetadata;
+
+use super::StoredArray;
+use super::memory::caught;
+use crate::{Error, Result};
+
+/// The codecs that an array's metadata names.
+pub(super) fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
+    let metadata = serde_json::to_value(metadata).unwrap_or_default();
+    let entry = |key: &str| match &metadata[key] {
+        Value::Array(codecs) => codecs.clone(),
+        Value::Null => Vec::new(),
+        codec => vec![codec.clone()],
+    };
+    ["codecs", "filters", "compressor"].into_iter().flat_map(entry).collect()
+}
+
+/// What of an array is stored.
+///
+/// # Example
+///
+/// How much a codec saves:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{MemoryStore, ToZarr, ZarrSink};
+/// use ndarray::Array2;
+///
+/// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([100, 50]);
+/// let stored = LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((100, 50), i as f64)))
+///     .convert(NdarrayConverter)
+///     .to_zarr(sink)?;
+/// let size = stored.stored_size()?;
+/// assert_eq!((size.n_stored, size.n_chunks), (4, 4));
+/// assert!(size.bytes < stored.n_bytes() / 20);
+/// # Ok::<(), lazy_zarr::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredSize {
+    /// The chunks, or shards, that the array has.
+    pub n_chunks: u64,
+    /// Those of them that are there.
+    pub n_stored: u64,
+    /// Their bytes, as they are stored.
+    pub bytes: u64,
+}
+
+impl StoredArray {
+    /// The codecs as the metadata has them: of Zarr v3 the list `codecs`, of v2 the filters and the compressor.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::{Codec, MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::array;
+    ///
+    /// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_codec(Codec::Zstd { level: 3 });
+    /// let stored = LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(sink)?;
+    /// let names: Vec<_> = stored.codecs().iter().map(|codec| codec["name"].clone()).collect();
+    /// assert_eq!(names, ["bytes", "zstd", "crc32c"]);
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn codecs(&self) -> Vec<Value> {
+        self.codecs.to_vec()
+    }
+
+    /// The bytes of all elements, before any encoding.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        super::memory::n_bytes(self.dtype, self.shape.iter().copied()) as u64
+    }
+
+    /// How many chunks are stored, or shards, and in how many bytes. Each is asked for its size, and none is read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store does not tell, and [`Error::Replaced`] and [`Error::Removed`] when the array is
+    /// no longer the one that was opened.
+    pub fn stored_size(&self) -> Result<StoredSize> {
+        let n_chunks = self.n_units();
+        let mut size = StoredSize { n_chunks, n_stored: 0, bytes: 0 };
+        for place in 0..n_chunks {
+            let key = self.array.chunk_key(&self.unit_index(place));
+            let bytes = caught(|| self.store.size_key(&key))
+                .map_err(|source| Error::Store { key: key.to_string(), source })?;
+            size.n_stored += u64::from(bytes.is_some());
+            size.bytes += bytes.unwrap_or(0);
+        }
+        self.origin.check(&self.target)?;
+        Ok(size)
+    }
+
+    /// The chunks, or shards, of the array.
+    pub(super) fn n_units(&self) -> u64 {
+        self.array.chunk_grid_shape().iter().fold(1, |n, &along| n.saturating_mul(along))
+    }
+
+    /// The index along each axis of a chunk, or shard, by its place in C order.
+    pub(super) fn unit_index(&self, mut place: u64) -> Vec<u64> {
+        let grid = self.array.chunk_grid_shape();
+        let mut index = vec![0; grid.len()];
+        for (index, &along) in index.iter_mut().zip(grid).rev() {
+            (*index, place) = (place % along, place / along);
+        }
+        index
+    }
+}

@@ -1,0 +1,210 @@
+"""What is wrong with the input is said in one line, which names the file and the block; nothing is left behind."""
+
+import os
+import pickle
+import resource
+import subprocess
+import unittest
+
+import numpy as np
+import zarr
+from safetensors.numpy import save_file
+
+from support import LAZY, ProgramTest, stream
+
+WHOLE = stream([np.ones((3, 4))])
+CORRUPT = 3
+
+
+class Streams(ProgramTest):
+    def store(self, stdin, *arguments, code=1):
+        return self.fails("store", "-", "-o", "a.zarr", *arguments, stdin=stdin, code=code)
+
+    def test_every_end_in_the_middle(self):
+        for end in [1, 5, 8, 9, 10, 60, 127, 128, 129, len(WHOLE) - 1]:
+            said = self.store(WHOLE + WHOLE[:end], code=CORRUPT)
+            self.assertIn("block 1: record 1 of standard input ends in the middle", said)
+            self.assertIn("did its producer fail?", said)
+        said = self.store(WHOLE[:100], code=CORRUPT)
+        self.assertIn("record 0 of standard input ends in the middle", said)
+
+    def test_no_blocks(self):
+        self.assertIn("standard input has no blocks", self.store(b""))
+
+    def test_no_npy(self):
+        self.assertIn("does not begin as .npy records do", self.store(b"a,b\n1,2\n", code=CORRUPT))
+        self.assertIn("block 1: record 1", self.store(WHOLE + b"\n", code=CORRUPT))
+
+    def test_objects_are_never_unpickled(self):
+        class Trap:
+            def __reduce__(self):
+                return open, (str(trap), "w")
+
+        trap = self.path("unpickled")
+        records = stream([np.array([Trap()], dtype=object)])
+        self.assertIn(b"unpickled", records)
+        self.assertIn("record 0 of standard input holds Python objects", self.store(records))
+        structured = np.zeros(3, dtype=[("x", "f4"), ("y", object)])
+        self.assertIn("holds Python objects", self.store(stream([structured])))
+        self.assertIn("does not begin as", self.store(pickle.dumps(Trap()), code=CORRUPT))
+
+    def test_dtypes_that_zarr_has_not(self):
+        others = [np.array(["a"]), np.array([b"a"]), np.array(["2026-11-26"], "M8[D]"), np.zeros(2, "f4,i4")]
+        for array in others + [np.zeros(2, np.longdouble)]:
+            said = self.store(stream([array]))
+            self.assertIn("record 0 of standard input has the dtype", said)
+
+    def test_blocks_that_do_not_fit_together(self):
+        said = self.store(WHOLE + stream([np.ones((3, 5))]))
+        self.assertIn("block 1 has shape [3, 5], but its axes from 1 on must be [4]", said)
+        said = self.store(WHOLE + stream([np.ones((3, 4), "f4")]))
+        self.assertIn("block 1: record 1 of standard input has dtype float32, but record 0", said)
+        said = self.store(WHOLE * 5, "--grid", "2")
+        self.assertIn("5 blocks do not make bands of 2: the last band has 1", said)
+        said = self.store(WHOLE + stream([np.ones((2, 4))]), "--grid", "2")
+        self.assertIn("block (0, 1) has 2 rows, but the first block of its band has 3", said)
+        self.assertIn("one number without an axis", self.store(stream([np.float64(3)])))
+        said = self.store(stream([np.ones(3)]), "--grid", "2")
+        self.assertIn("--grid needs blocks of two axes at least", said)
+
+    def test_headers_are_not_believed(self):
+        def record(text, version=b"\x01\x00", length=None):
+            text = text.encode() + b"\n"
+            size = 2 if version[0] == 1 else 4
+            return b"\x93NUMPY" + version + (length or len(text)).to_bytes(size, "little") + text
+
+        whole = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }"
+        for text in [whole % "99999999999999,", whole % "9999999999, 99999999", whole % "-1,", "[" * 60_000, "{}", ""]:
+            self.lazy("store", "-", "-o", "a.zarr", stdin=record(text), code=1 if "9999" in text else CORRUPT)
+            self.assertEqual(self.errors.count("\n"), 1, self.errors[:300])
+        said = self.store(record("", b"\x02\x00", 2**32 - 1), code=CORRUPT)
+        self.assertIn("its header is said to have 4294967295 bytes", said)
+        deep = record("[" * (2**20 - 10), b"\x02\x00")
+        self.store(deep, code=CORRUPT)
+
+    def test_a_stream_is_not_gone_on_with(self):
+        said = self.store(WHOLE, "--resume", code=2)
+        self.assertIn("a stream cannot be read again", said)
+        self.save("b.npy", np.ones((3, 4)))
+        said = self.fails("store", "b.npy", "-", "-o", "a.zarr", stdin=WHOLE, code=2)
+        self.assertIn("cannot be joined with other inputs", said)
+
+    def test_what_was_there_is_as_it_was(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=WHOLE)
+        self.store(WHOLE + WHOLE[:200], "--replace", code=CORRUPT)
+
+
+class Files(ProgramTest):
+    def store(self, *inputs, code=1):
+        return self.fails("store", *inputs, "-o", "a.zarr", code=code)
+
+    def test_missing_and_unreadable(self):
+        self.assertIn("nothing.npy cannot be read: No such file", self.store("nothing.npy"))
+        self.path("text.txt").write_text("hello")
+        self.assertIn("text.txt is no file of arrays", self.store("text.txt"))
+        self.path("empty").mkdir()
+        self.assertIn("empty has no .npy, .npz or .safetensors files", self.store("empty"))
+        if os.geteuid() != 0:
+            self.save("a.npy", np.ones(3)).chmod(0)
+            self.assertIn("a.npy cannot be read: Permission denied", self.store("a.npy"))
+
+    def test_cut_off_and_too_long(self):
+        self.save("a.npy", np.ones((3, 4)))
+        data = self.save("b.npy", np.ones((3, 4))).read_bytes()
+        for end in [0, 1, 50, 128, len(data) - 1]:
+            self.path("b.npy").write_bytes(data[:end])
+            said = self.store("a.npy", "b.npy", code=CORRUPT)
+            self.assertRegex(said, "b.npy (is cut off|is corrupt|ends in the middle)")
+        self.path("b.npy").write_bytes(data + b"xyz")
+        self.assertIn("b.npy is corrupt: it has 3 bytes behind the array", self.store("a.npy", "b.npy", code=CORRUPT))
+
+    def test_files_that_do_not_fit_together(self):
+        self.save("a.npy", np.ones((3, 4)))
+        self.save("b.npy", np.ones((3, 5)))
+        self.save("c.npy", np.ones((3, 4), "f4"))
+        self.save("d.npy", np.ones((2, 4)))
+        self.assertIn("b.npy has shape [3, 5], but a.npy has [3, 4]; all sizes but", self.store("a.npy", "b.npy"))
+        self.assertIn("c.npy has dtype float32, but a.npy has float64", self.store("a.npy", "c.npy"))
+        said = self.fails("store", "a.npy", "d.npy", "-o", "a.zarr", "--grid", "2")
+        self.assertIn("d.npy has 2 rows, but a.npy, the first of its band, has 3", said)
+        said = self.fails("store", "a.npy", "b.npy", "-o", "a.zarr", "--grid", "1")
+        self.assertIn("b.npy has 5 columns, but a.npy, above it, has 4", said)
+        said = self.fails("store", "a.npy", "d.npy", "a.npy", "-o", "a.zarr", "--grid", "2")
+        self.assertIn("3 blocks do not make bands of 2", said)
+
+    def test_archives(self):
+        np.savez(self.path("a.npz"), x=np.ones((3, 4)))
+        data = self.path("a.npz").read_bytes()
+        self.assertIn("has no arrays whose names match \"y*\"", self.fails(
+            "store", "a.npz", "--tensors", "y*", "-o", "a.zarr"))
+        self.assertIn("the pattern of --tensors makes no sense", self.fails(
+            "store", "a.npz", "--tensors", "[", "-o", "a.zarr", code=2))
+        self.path("a.npz").write_bytes(data[: len(data) // 2])
+        self.assertIn("a.npz is corrupt", self.store("a.npz", code=CORRUPT))
+        # An element is not what it was.
+        place = data.index(np.ones(2).tobytes())
+        self.path("a.npz").write_bytes(data[:place] + b"\x01" + data[place + 1 :])
+        self.assertIn("a.npz, array \"x\" is corrupt", self.store("a.npz", code=CORRUPT))
+
+    def test_safetensors(self):
+        save_file({"x": np.ones((3, 4), "f4"), "y": np.ones((3, 4), "f8")}, self.path("a.safetensors"))
+        self.assertIn("tensor \"y\" has dtype float64, but a.safetensors, tensor \"x\"", self.store("a.safetensors"))
+        data = self.path("a.safetensors").read_bytes()
+        for end in [0, 7, 30, len(data) - 1]:
+            self.path("a.safetensors").write_bytes(data[:end])
+            self.assertIn("a.safetensors is corrupt", self.store("a.safetensors", code=CORRUPT))
+
+    def test_zarr_arrays(self):
+        array = zarr.create_array(self.path("old.zarr"), shape=(8, 4), dtype="f4", chunks=(4, 4))
+        array[:] = 1
+        self.path("old.zarr/c/1/0").write_bytes(b"not a chunk")
+        said = self.store("old.zarr", code=CORRUPT)
+        self.assertIn("the chunk [1, 0] of old.zarr, at c/1/0, could not be read", said)
+        self.path("old.zarr/zarr.json").write_text("{")
+        self.assertIn("old.zarr", self.store("old.zarr", code=CORRUPT))
+
+
+class FullDisk(ProgramTest):
+    def limited(self, *arguments, stdin=b""):
+        """The program, which can write no file of more than 100 kB."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        return subprocess.run(
+            [LAZY, *arguments], input=stdin, capture_output=True, cwd=self.directory, preexec_fn=limit,
+            # The signal that comes with it stays ignored, as Python has it.
+            restore_signals=False,
+        )
+
+    def test_nothing_is_left_of_a_stream(self):
+        blocks = np.random.default_rng(0).normal(size=(100, 400))
+        done = self.limited("store", "-", "-o", "a.zarr", "--codec", "none", stdin=stream([blocks]))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("File too large", done.stderr.decode())
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        self.assertEqual(self.tree(), {})
+
+    def test_files_are_gone_on_with(self):
+        data = np.random.default_rng(0).normal(size=(100, 400))
+        data[:50] = 0
+        self.save("a.npy", data)
+        arguments = ["store", "a.npy", "-o", "a.zarr", "--codec", "zstd", "--chunks", "50,400"]
+        done = self.limited(*arguments)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("what was stored is kept, and the same command with --resume goes on", done.stderr.decode())
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        said = self.fails(*arguments)
+        self.assertIn("go on with it by --resume", said)
+        self.lazy(*arguments, "--resume")
+        np.testing.assert_array_equal(self.array("a.zarr")[:], data)
+
+    def test_an_export(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((100, 400))]))
+        before = self.tree()
+        done = self.limited("export", "a.zarr", "-o", "a.npy")
+        self.assertEqual((done.returncode, self.tree()), (1, before))
+        self.assertIn("a.npy cannot be written: File too large", done.stderr.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,151 @@
+"""Telling, checking, drawing, exporting, and what unfinished writes left."""
+
+import json
+import subprocess
+
+import numpy as np
+import zarr
+from safetensors.numpy import load_file
+
+from support import LAZY, ProgramTest, pixels, stream
+
+
+class Info(ProgramTest):
+    def test_for_people(self):
+        self.lazy("store", "-", "-o", "a.zarr", "--dims", "row,column", "--attr", "l2=0.1", stdin=stream([np.ones((6, 4))]))
+        told = self.lazy("info", "a.zarr")
+        for words in ["a.zarr", "float64", "6 × 4", "row, column", "blosc (cname lz4", "192 B, stored in", "1 of 1 chunks",
+                      "as it was written", "l2 0.1"]:
+            self.assertIn(words, told)
+
+    def test_of_others(self):
+        zarr.create_array(self.path("2.zarr"), shape=(6, 4), dtype="f4", zarr_format=2)[:] = 1
+        told = self.json("info", "2.zarr")
+        self.assertEqual((told["shape"], told["metadata"]), ([6, 4], "without a checksum"))
+        self.assertIn("there is nothing at nowhere", self.fails("info", "nowhere"))
+
+
+class Verify(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        data = np.random.default_rng(0).normal(size=(64, 64))
+        self.lazy("store", "-", "-o", "a.zarr", "--chunks", "16,32", stdin=stream([data]))
+
+    def test_a_whole_array(self):
+        self.assertEqual(self.lazy("verify", "a.zarr"), "")
+        self.assertIn("all 8 chunks of a.zarr can be read, and the metadata is as it was written", self.errors)
+        self.assertEqual(self.json("verify", "a.zarr")["defects"], [])
+
+    def test_every_damage_is_listed(self):
+        self.path("a.zarr/c/1/0").unlink()
+        chunk = self.path("a.zarr/c/3/1")
+        data = bytearray(chunk.read_bytes())
+        data[len(data) // 2] ^= 1
+        chunk.write_bytes(data)
+        found = self.lazy("verify", "a.zarr", code=3)
+        self.assertEqual(len(found.splitlines()), 2)
+        self.assertIn("the chunk [1, 0], at c/1/0: it is missing", found)
+        self.assertIn("the chunk [3, 1], at c/3/1: it is corrupt", found)
+        self.assertIn("2 of 8 chunks of a.zarr are missing or corrupt", self.errors)
+        told = json.loads(self.lazy("verify", "a.zarr", "--json", code=3))
+        self.assertEqual([defect["chunk"] for defect in told["defects"]], [[1, 0], [3, 1]])
+
+
+class View(ProgramTest):
+    def draw(self, array, *arguments):
+        self.lazy("store", "-", "-o", "a.zarr", "--replace", stdin=stream([array]))
+        self.lazy("view", "a.zarr", "-o", "a.png", *arguments)
+        return pixels(self.path("a.png"))
+
+    def test_places_and_colours(self):
+        array = np.zeros((4, 4))
+        array[:2, :2], array[:2, 2:], array[2:, :2], array[2:, 2:] = -2, 1, np.nan, 2
+        image = self.draw(array)
+        # The map begins at (110, 84), and has 60 pixels for an element.
+        middle = {(i, j): tuple(image[84 + 60 * i + 30, 110 + 60 * j + 30]) for i in range(4) for j in range(4)}
+        self.assertEqual(len({middle[place] for place in [(0, 0), (0, 3), (3, 0), (3, 3)]}), 4)
+        for (i, j), color in middle.items():
+            self.assertEqual(color, middle[2 * (i // 2), 2 * (j // 2)])
+        self.assertEqual(middle[3, 0], (190, 190, 190), "what is no number is grey")
+        self.assertGreater(middle[0, 0][0], middle[0, 0][2], "what is below zero is red")
+        self.assertGreater(middle[3, 3][2], middle[3, 3][0], "what is above zero is blue")
+
+    def test_every_shape_and_dtype(self):
+        for shape in [(7,), (5000,), (1, 5000), (5000, 1), (900, 1300), (30, 20, 3)]:
+            for dtype in ["f4", "?", "u1", "c16"]:
+                with self.subTest(shape=shape, dtype=dtype):
+                    image = self.draw(np.random.default_rng(0).normal(scale=9, size=shape).astype(dtype))
+                    self.assertGreater(len(np.unique(image.reshape(-1, 3), axis=0)), 3)
+        self.draw(np.full((3, 3), np.nan))
+        self.draw(np.full((3, 3), 7))
+
+    def test_a_part(self):
+        array = np.zeros((100, 100))
+        array[40:, 20:] = 5
+        image = self.draw(array, "--rows", "40:", "--cols", "20:60")
+        self.assertEqual(len(np.unique(image[90:680, 115:505].reshape(-1, 3), axis=0)), 1)
+        self.assertIn("[40:100, 20:60]", self.errors)
+        said = self.fails("view", "a.zarr", "-o", "b.png", "--rows", "200:", code=2)
+        self.assertIn("rows 200:100 are not within the array's 100", said)
+        self.assertIn("there are no elements to draw", self.fails("view", "a.zarr", "-o", "b.png", "--rows", "5:5", code=2))
+
+    def test_nothing_but_pictures_is_replaced(self):
+        self.draw(np.ones((2, 2)))
+        self.lazy("view", "a.zarr", "-o", "a.png")
+        self.path("notes").write_text("mine")
+        self.assertIn("it exists already and is no picture", self.fails("view", "a.zarr", "-o", "notes"))
+
+
+class Export(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.data = np.random.default_rng(0).normal(size=(100, 40, 2))
+        self.lazy("store", "-", "-o", "a.zarr", "--chunks", "30,7,2", stdin=stream([self.data]))
+
+    def test_whole_and_in_part(self):
+        self.lazy("export", "a.zarr", "-o", "a.npy")
+        np.testing.assert_array_equal(np.load(self.path("a.npy")), self.data)
+        self.lazy("export", "a.zarr", "-o", "b.npy", "--rows", "13:77", "--cols", ":9")
+        np.testing.assert_array_equal(np.load(self.path("b.npy")), self.data[13:77, :9])
+        self.lazy("export", "a.zarr", "-o", "c.npy", "--rows", "5:5")
+        self.assertEqual(np.load(self.path("c.npy")).shape, (0, 40, 2))
+        self.assertEqual(self.path("a.npy").stat().st_mode & 0o777, self.path("a.zarr/zarr.json").stat().st_mode & 0o777)
+
+    def test_safetensors(self):
+        self.lazy("export", "a.zarr", "-o", "a.safetensors", "--rows", ":10", "--name", "values")
+        loaded = load_file(self.path("a.safetensors"))
+        np.testing.assert_array_equal(loaded["values"], self.data[:10])
+        # And back in.
+        self.lazy("store", "a.safetensors", "-o", "b.zarr")
+        np.testing.assert_array_equal(self.array("b.zarr")[:], self.data[:10])
+
+    def test_every_dtype(self):
+        for dtype in "? i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split():
+            data = self.data.astype(dtype)
+            self.lazy("store", "-", "-o", "b.zarr", "--replace", stdin=stream([data]))
+            self.lazy("export", "b.zarr", "-o", "b.npy", "--replace")
+            np.testing.assert_array_equal(np.load(self.path("b.npy")), data)
+            if dtype not in ("c8", "c16"):
+                self.lazy("export", "b.zarr", "-o", "b.safetensors", "--replace")
+                np.testing.assert_array_equal(load_file(self.path("b.safetensors"))["array"], data)
+
+    def test_a_pipe(self):
+        out = subprocess.run([LAZY, "export", "a.zarr", "-o", "-"], capture_output=True, cwd=self.directory, check=True)
+        self.lazy("store", "-", "-o", "b.zarr", stdin=out.stdout)
+        np.testing.assert_array_equal(self.array("b.zarr")[:], self.data)
+
+    def test_what_cannot_be(self):
+        self.lazy("export", "a.zarr", "-o", "a.npy")
+        self.assertIn("a.npy exists already", self.fails("export", "a.zarr", "-o", "a.npy"))
+        self.assertIn("ends neither in .npy nor", self.fails("export", "a.zarr", "-o", "a.csv", code=2))
+        self.assertIn("nowhere", self.fails("export", "a.zarr", "-o", "nowhere/a.npy"))
+        self.assertIn("not within the array's 40", self.fails("export", "a.zarr", "-o", "b.npy", "--cols", "41:", code=2))
+        self.path("a.zarr/c/1/0/0").write_bytes(b"x")
+        said = self.fails("export", "a.zarr", "-o", "b.npy", code=3)
+        self.assertIn("the chunk [1, 0, 0] of a.zarr", said)
+
+
+class Completions(ProgramTest):
+    def test_every_shell(self):
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"]:
+            self.assertIn("staging", self.lazy("completions", shell))

@@ -1,0 +1,139 @@
+"""Statistics by name are those of NumPy."""
+
+import numpy as np
+import zarr
+
+from support import ProgramTest, stream
+
+EDGES = [-1, 0, 0.5, 2]
+QUANTILES = [0, 0.25, 1]
+LIST = (
+    "count,sum,mean,var,std,min,max,argmin,argmax,top:3,bottom:2,l1,l2,linf,"
+    "quantiles:0,0.25,1,histogram:-1,0,0.5,2"
+)
+
+
+def expected(data, axis):
+    """What NumPy finds, by the statistic and its part."""
+    cells = data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, -1)
+    order = np.argsort(cells, axis=-1, kind="stable")
+    largest = cells.shape[-1] - 1 - np.argsort(cells[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    found = {
+        "count": np.full(cells.shape[:-1], cells.shape[-1]),
+        "sum": cells.sum(-1),
+        "mean": cells.mean(-1),
+        "var": cells.var(-1),
+        "std": cells.std(-1),
+        "min": cells.min(-1),
+        "max": cells.max(-1),
+        "l1": np.abs(cells).sum(-1),
+        "l2": np.sqrt((cells**2).sum(-1)),
+        "linf": np.abs(cells).max(-1),
+        "histogram": np.apply_along_axis(lambda cell: np.histogram(cell, EDGES)[0], -1, cells),
+    }
+    for name, indices in [("argmin", order[..., :1]), ("argmax", largest[..., :1]), ("top:3", largest[..., :3]),
+                          ("bottom:2", order[..., :2])]:
+        values = np.take_along_axis(cells, indices, -1)
+        if name.startswith("arg"):
+            indices, values = indices[..., 0], values[..., 0]
+        found[name] = (values, indices)
+    return found
+
+
+class Statistics(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.data = np.random.default_rng(3).normal(size=(40, 12))
+        self.stream = stream([self.data[:15], self.data[15:]])
+
+    def compare(self, found, axis):
+        for name, reference in expected(self.data, axis).items():
+            actual = next(value for key, value in found.items() if key.split(":")[0] == name.split(":")[0])
+            with self.subTest(name=name, axis=axis):
+                if isinstance(reference, tuple):
+                    self.compare_places(actual, reference, axis)
+                elif name == "histogram" and axis is None:
+                    np.testing.assert_array_equal(actual["bins"], reference[0])
+                    self.assertEqual((actual["below"], actual["above"], actual["nan"]),
+                                     ((self.data < -1).sum(), (self.data > 2).sum(), 0))
+                else:
+                    reference = reference[0] if axis is None else reference
+                    np.testing.assert_allclose(actual, reference, rtol=1e-12, atol=1e-13)
+        quantiles = np.asarray(found["quantiles:0,0.25,1"])
+        reference = np.quantile(self.data, QUANTILES, axis=axis, method="lower")
+        np.testing.assert_allclose(np.moveaxis(quantiles, -1, 0), reference, rtol=0.0101)
+
+    def compare_places(self, actual, reference, axis):
+        values, indices = reference
+        if axis is not None:
+            np.testing.assert_array_equal(actual["values"], values)
+            np.testing.assert_array_equal(actual["indices"], indices)
+            return
+        rows, columns = np.unravel_index(indices[0], self.data.shape)
+        if "value" in actual:
+            self.assertEqual((actual["value"], actual["row"], actual["index"]), (values[0], rows, columns))
+        else:
+            np.testing.assert_array_equal(actual["values"], values[0])
+            np.testing.assert_array_equal([actual["rows"], actual["indices"]], [rows, columns])
+
+    def test_of_the_array_of_rows_and_of_columns(self):
+        for axis, name in [(None, "all"), (1, "rows"), (0, "columns")]:
+            found = self.json("reduce", "-", "--stats", LIST, "--axis", name, stdin=self.stream)
+            self.compare(found, axis)
+
+    def test_matrices_of_columns(self):
+        found = self.json("reduce", "-", "--stats", "cov,corr,gram", stdin=self.stream)
+        np.testing.assert_allclose(found["cov"], np.cov(self.data, rowvar=False), atol=1e-12)
+        np.testing.assert_allclose(found["corr"], np.corrcoef(self.data, rowvar=False), atol=1e-12)
+        np.testing.assert_allclose(found["gram"], self.data.T @ self.data, atol=1e-11)
+        said = self.fails("reduce", "-", "--stats", "cov", "--axis", "rows", stdin=self.stream, code=2)
+        self.assertIn("leave out --axis", said)
+
+    def test_nan(self):
+        self.data[3, 4] = np.nan
+        found = self.json("reduce", "-", "--stats", "mean,max", stdin=stream([self.data]))
+        self.assertEqual(found, {"mean": "nan", "max": "nan"})
+        found = self.json("reduce", "-", "--stats", "mean,count", "--ignore-nan", stdin=stream([self.data]))
+        self.assertAlmostEqual(found["mean"], np.nanmean(self.data))
+        self.assertEqual(found["count"], 40 * 12 - 1)
+
+    def test_a_table_is_aligned(self):
+        table = self.lazy("reduce", "-", "--stats", LIST, stdin=self.stream)
+        lines = table.splitlines()
+        self.assertEqual(lines[0].split(), ["value", "row", "index"])
+        top = [line for line in lines if line.startswith("top:3")][0].split()
+        self.assertEqual(float(top[1]), self.data.max())
+        self.assertEqual(self.data[int(top[2]), int(top[3])], self.data.max())
+        self.assertTrue(any(line.startswith("histogram 0..0.5 ") for line in lines), table)
+        table = self.lazy("reduce", "-", "--stats", "mean,top:2,quantiles:0.5", "--axis", "columns", stdin=self.stream)
+        lines = table.splitlines()
+        self.assertEqual(len(lines), 1 + 12)
+        self.assertEqual(len({len(line) for line in lines}), 1, "all lines end at one column")
+        row = lines[5].split()
+        self.assertEqual((row[0], float(row[2])), ("4", self.data[:, 4].max()))
+
+    def test_results_are_stored(self):
+        self.lazy("reduce", "-", "--stats", "mean,std,argmax,top:2,top:3,quantiles:0.5,0.9", "--axis", "rows", "-o",
+                  "s.zarr", stdin=self.stream)
+        group = zarr.open_group(self.path("s.zarr"), mode="r")
+        np.testing.assert_allclose(group["mean"][:], self.data.mean(1))
+        np.testing.assert_allclose(group["std"][:], self.data.std(1))
+        np.testing.assert_array_equal(group["argmax/indices"][:], self.data.argmax(1))
+        np.testing.assert_array_equal(group["top-2/values"][:, 0], self.data.max(1))
+        self.assertEqual(group["top/values"].shape, (40, 2))
+        self.assertEqual(group["quantiles"].attrs["entries"], ["0.5", "0.9"])
+        self.assertEqual(group["quantiles"].attrs["statistic"], "quantiles:0.5,0.9")
+        said = self.fails("reduce", "-", "--stats", "mean", "-o", "s.zarr", stdin=self.stream)
+        self.assertIn("s.zarr/mean exists already", said)
+        self.lazy("reduce", "-", "--stats", "mean", "-o", "s.zarr", "--replace", stdin=self.stream)
+        np.testing.assert_allclose(zarr.open_group(self.path("s.zarr"), mode="r")["mean"][:], [self.data.mean()])
+
+    def test_files_on_threads_give_the_same(self):
+        self.save("a.npy", self.data)
+        self.lazy("store", "a.npy", "-o", "a.zarr", "--chunks", "7,5")
+        streamed = self.json("reduce", "-", "--stats", "sum,top:3,std", stdin=stream([self.data]))
+        for n_threads in (1, 3):
+            for name in ("a.npy", "a.zarr"):
+                found = self.json("reduce", name, "--stats", "sum,top:3,std", "--threads", n_threads)
+                self.assertEqual(found["top:3"], streamed["top:3"])
+                self.assertAlmostEqual(found["std"], streamed["std"])

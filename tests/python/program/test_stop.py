@@ -1,0 +1,184 @@
+"""Signals, terminals and pipes."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import numpy as np
+
+from support import LAZY, ProgramTest, python, stream
+
+#: Long enough for any machine; what is waited for comes in milliseconds.
+PATIENCE = 120
+
+
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.002)
+
+
+class Signals(ProgramTest):
+    def start(self, *arguments, **options):
+        return subprocess.Popen([LAZY, *map(str, arguments)], cwd=self.directory, stderr=-1, stdout=-1, **options)
+
+    def test_files_are_gone_on_with(self):
+        data = np.random.default_rng(0).normal(size=(8000, 2000))
+        n_files = 40
+        for i in range(n_files):
+            self.save(f"part-{i}.npy", data[i * 200 : (i + 1) * 200])
+        inputs = [f"part-{i}.npy" for i in range(n_files)]
+        arguments = ["store", *inputs, "-o", "a.zarr", "--chunks", "200,2000", "--codec", "zstd:12", "--stats", "mean"]
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            process = self.start(*arguments, "--resume")
+            staged = self.path(".a.zarr.staging") / "array" / "c"
+            before = len(list(staged.glob("*/*"))) if staged.exists() else 0
+            wait_for(lambda: staged.exists() and len(list(staged.glob("*/*"))) > before)
+            process.send_signal(stop)
+            _, errors = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, 130, errors)
+            self.assertEqual(errors.decode(), "lazy: stopped; what was stored is kept, and the same command with --resume "
+                                              "goes on with it; a.zarr is as it was\n")
+        said = self.lazy("staging", ".")
+        self.assertRegex(said, r"a\.zarr: \d+ chunks \(.*\) in .*, of 40 arrays, from part-0.npy to part-39.npy")
+        said = self.lazy(*arguments, code=1) or self.errors
+        self.assertIn("has ended early", said)
+        # Of other files, it is another write.
+        said = self.lazy("store", *inputs[1:], "-o", "a.zarr", *arguments[-6:], "--resume", code=1) or self.errors
+        self.assertIn("is of another one", said)
+        mean = self.lazy(*arguments, "--resume").split()[-1]
+        self.assertAlmostEqual(float(mean), data.mean())
+        np.testing.assert_array_equal(self.array("a.zarr")[:], data)
+        self.assertEqual(self.lazy("staging", "."), "")
+
+    def test_what_is_left_is_removed(self):
+        self.save("a.npy", np.random.default_rng(0).normal(size=(40000, 500)))
+        process = self.start("store", "a.npy", "-o", "a.zarr", "--chunks", "400,500", "--codec", "zstd:19")
+        staged = self.path(".a.zarr.staging") / "array" / "c"
+        wait_for(lambda: staged.exists() and any(staged.glob("*/*")))
+        # While it is being written, nobody touches it.
+        self.assertIn("being written by", self.lazy("staging", "a.zarr", "--remove"))
+        process.kill()
+        process.communicate()
+        told = self.json("staging", ".")
+        self.assertEqual([write["state"] for write in told], ["resumable"])
+        self.lazy("staging", "a.zarr", "--remove")
+        self.assertEqual(set(self.tree()) - {".a.zarr.lock"}, {"a.npy"})
+
+    def test_a_stream_that_waits(self):
+        block = stream([np.ones((3, 4))])
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("store", "-", "-o", "a.zarr", stdin=-1)
+            process.stdin.write(block + block[:150])
+            process.stdin.flush()
+            wait_for(lambda: any("staging" in name for name in os.listdir(self.directory)))
+            process.send_signal(stop)
+            wait_for(lambda: process.poll() is not None)
+            _, errors = process.communicate()
+            self.assertEqual(process.returncode, 130)
+            self.assertIn("a stream cannot be gone on with, so nothing is kept; a.zarr is as it was", errors.decode())
+            self.assertEqual(errors.count(b"\n"), 1)
+            self.assertEqual(set(self.tree()) - {".a.zarr.lock"}, set())
+
+    def test_a_producer_that_is_killed(self):
+        program = (
+            "import sys, time, numpy as np\n"
+            "np.save(sys.stdout.buffer, np.ones((3, 4)))\n"
+            "sys.stdout.buffer.write(b'\\x93NUMPY'); sys.stdout.flush(); time.sleep(1000)\n"
+        )
+        producer = python(program, stdout=-1)
+        process = self.start("store", "-", "-o", "a.zarr", stdin=producer.stdout)
+        producer.stdout.close()
+        wait_for(lambda: any("staging" in name for name in os.listdir(self.directory)))
+        producer.kill()
+        producer.wait()
+        _, errors = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 3)
+        self.assertIn("did its producer fail?", errors.decode())
+
+
+class Pipes(ProgramTest):
+    def test_a_reader_that_has_enough(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((100_000, 2))]))
+        for arguments in [
+            ["reduce", "a.zarr", "--stats", "mean", "--axis", "rows"],
+            ["export", "a.zarr", "-o", "-"],
+            ["completions", "bash"],
+        ]:
+            process = subprocess.Popen([LAZY, *arguments], cwd=self.directory, stdout=-1, stderr=-1)
+            process.stdout.read(10)
+            process.stdout.close()
+            self.assertEqual((process.wait(), process.stderr.read()), (0, b""), arguments)
+            process.stderr.close()
+
+
+class Terminals(ProgramTest):
+    def on_a_terminal(self, *arguments, stdin):
+        """What is drawn on a terminal of standard error."""
+        terminal, end = pty.openpty()
+        os.set_blocking(terminal, False)
+        command = [LAZY, *arguments]
+        process = subprocess.Popen(command, cwd=self.directory, stdin=-1, stdout=-1, stderr=end)
+        os.close(end)
+        drawn = b""
+
+        def read():
+            nonlocal drawn
+            while select.select([terminal], [], [], 0)[0]:
+                try:
+                    drawn += os.read(terminal, 1 << 16)
+                except OSError:
+                    return
+
+        for part in stdin:
+            process.stdin.write(part)
+            process.stdin.flush()
+            before = len(drawn)
+            end_of_wait = time.monotonic() + 0.4
+            while time.monotonic() < end_of_wait and len(drawn) == before:
+                read()
+                time.sleep(0.01)
+        process.stdin.close()
+        process.wait(timeout=PATIENCE)
+        read()
+        os.close(terminal)
+        process.stdout.close()
+        self.assertEqual(process.returncode, 0, drawn)
+        return drawn.decode()
+
+    def test_progress_is_drawn(self):
+        blocks = [stream([np.ones((1000, 100))])] * 6
+        drawn = self.on_a_terminal("store", "-", "-o", "a.zarr", stdin=blocks)
+        self.assertRegex(drawn, r"\d blocks, [\d.]+ KiB|\d blocks, [\d.]+ MiB")
+        self.assertRegex(drawn, r"/s \[\d+s\] in [\d.]+ MiB of memory at most")
+        self.assertIn("stored float64 [6000, 100] as a.zarr", drawn)
+
+    def test_no_progress_elsewhere(self):
+        blocks = [stream([np.ones((1000, 100))])] * 6
+        self.lazy("store", "-", "-o", "a.zarr", stdin=b"".join(blocks))
+        self.assertEqual(self.errors.count("\n"), 1, self.errors)
+        self.assertNotIn("\x1b", self.errors)
+        self.assertNotIn("\r", self.errors)
+        drawn = self.on_a_terminal("store", "-", "-o", "b.zarr", "--quiet", stdin=blocks)
+        self.assertEqual(drawn, "")
+
+    def test_a_terminal_is_no_stream(self):
+        terminal, end = pty.openpty()
+        done = subprocess.run([LAZY, "store", "-", "-o", "a.zarr"], stdin=end, capture_output=True, cwd=self.directory)
+        os.close(end)
+        os.close(terminal)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it is a terminal; pipe .npy records into it", done.stderr.decode())
+
+
+class Logs(ProgramTest):
+    def test_what_happens_inside(self):
+        environment = {**os.environ, "RUST_LOG": "debug"}
+        done = subprocess.run([LAZY, "reduce", "-", "--stats", "mean"], input=stream([np.ones((2, 3))]),
+                              capture_output=True, env=environment, check=True)
+        self.assertIn("DEBUG", done.stderr.decode())
+        self.assertEqual(done.stdout.decode().split()[-1], "1")
