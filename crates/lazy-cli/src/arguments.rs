@@ -136,7 +136,7 @@ pub(crate) struct Store {
     #[arg(long, value_name = "auto|R,C,…")]
     pub(crate) shards: Option<ChunkSizes>,
 
-    /// How chunks are compressed: none, zstd[:LEVEL], gzip[:LEVEL], blosc-lz4[:LEVEL], blosc-zstd[:LEVEL]
+    /// How chunks are compressed: none, zstd, gzip, blosc-lz4 or blosc-zstd, with a level as in zstd:9
     #[arg(long, value_name = "CODEC", default_value = "blosc-lz4")]
     pub(crate) codec: CodecSetting,
 

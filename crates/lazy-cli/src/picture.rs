@@ -8,8 +8,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// The pixels of the map at most.
-pub(crate) const MOST_ROWS: usize = 640;
-pub(crate) const MOST_COLUMNS: usize = 840;
+const MOST_ROWS: usize = 640;
+const MOST_COLUMNS: usize = 840;
 
 const INK: RGBColor = RGBColor(40, 44, 52);
 /// What is no number.
@@ -63,12 +63,34 @@ pub(crate) fn draw(map: &HeatMap) -> Result<Vec<u8>, String> {
     Ok(picture)
 }
 
+/// Whether neither side of a map is tiny when its pixels stand for squares.
+fn is_near_square(n_rows: usize, n_columns: usize) -> bool {
+    n_rows.max(n_columns) <= n_rows.min(n_columns).saturating_mul(4)
+}
+
+/// The rows and columns of pixels of a map of so many rows and columns of elements. Pixels stand for squares of
+/// elements where that leaves neither side tiny.
+pub(crate) fn size(n_rows: usize, n_columns: usize) -> (usize, usize) {
+    let per_row = n_rows as f64 / MOST_ROWS as f64;
+    let per_column = n_columns as f64 / MOST_COLUMNS as f64;
+    let (per_row, per_column) = match is_near_square(n_rows, n_columns) {
+        true => (per_row.max(per_column), per_row.max(per_column)),
+        false => (per_row, per_column),
+    };
+    let pixels =
+        |n: usize, per_pixel: f64| ((n as f64 / per_pixel.max(1.0)).round() as usize).clamp(1, n);
+    (pixels(n_rows, per_row), pixels(n_columns, per_column))
+}
+
 /// The side lengths of a pixel of the map. They are equal where that leaves neither side of the map tiny.
 fn scales(width: usize, height: usize) -> (i32, i32) {
     let x_scale = (MOST_COLUMNS / width).clamp(1, 60) as i32;
     let y_scale = (MOST_ROWS / height).clamp(1, 60) as i32;
-    let is_similar = width.max(height) <= 4 * width.min(height);
-    if is_similar { (x_scale.min(y_scale), x_scale.min(y_scale)) } else { (x_scale, y_scale) }
+    if is_near_square(height, width) {
+        (x_scale.min(y_scale), x_scale.min(y_scale))
+    } else {
+        (x_scale, y_scale)
+    }
 }
 
 fn text(size: i32, horizontal: HPos) -> TextStyle<'static> {
@@ -233,6 +255,16 @@ mod tests {
         assert_eq!(ticks(&(0..1)), [0]);
         let many = ticks(&(0..usize::MAX));
         assert!((2..=9).contains(&many.len()), "{many:?}");
+    }
+
+    #[test]
+    fn pixels_stand_for_squares_where_they_can() {
+        assert_eq!(size(10, 3), (10, 3));
+        assert_eq!(size(1280, 1000), (640, 500));
+        assert_eq!(size(1000, 1680), (500, 840));
+        assert_eq!(size(1_000_000, 50), (640, 50));
+        assert_eq!(size(1, 1_000_000), (1, 840));
+        assert_eq!(size(usize::MAX, usize::MAX), (640, 640));
     }
 
     #[test]

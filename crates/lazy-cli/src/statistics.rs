@@ -201,6 +201,11 @@ impl StatisticList {
     }
 }
 
+/// Whether it is of all pairs of columns.
+fn is_matrix(kind: &Kind) -> bool {
+    matches!(kind, Kind::Covariance | Kind::Correlation | Kind::Gram)
+}
+
 /// Whether one pass over the elements gives both.
 fn share_a_reducer(a: &Kind, b: &Kind) -> bool {
     let of_moments = |kind: &Kind| matches!(kind, Kind::Mean | Kind::Variance | Kind::Deviation);
@@ -239,6 +244,11 @@ where
 }
 
 impl Plan {
+    /// Whether a block must have all columns.
+    pub(crate) fn needs_whole_rows(&self) -> bool {
+        self.wanted.iter().any(|wanted| is_matrix(&wanted.kind))
+    }
+
     /// The answers, in the order in which they were asked for.
     pub(crate) fn answers(&self, found: &[Found]) -> Vec<Answer> {
         let answer = |(wanted, of): (&Wanted, &usize)| self.answer(wanted, &found[*of]);

@@ -86,6 +86,11 @@ class Statistics(ProgramTest):
         np.testing.assert_allclose(found["cov"], np.cov(self.data, rowvar=False), atol=1e-12)
         np.testing.assert_allclose(found["corr"], np.corrcoef(self.data, rowvar=False), atol=1e-12)
         np.testing.assert_allclose(found["gram"], self.data.T @ self.data, atol=1e-11)
+        # Of an array that is cut along both axes, blocks of whole rows are made.
+        array = zarr.create_array(self.path("a.zarr"), shape=self.data.shape, dtype="f8", chunks=(7, 5))
+        array[:] = self.data
+        found = self.json("reduce", "a.zarr", "--stats", "cov")
+        np.testing.assert_allclose(found["cov"], np.cov(self.data, rowvar=False), atol=1e-12)
         said = self.fails("reduce", "-", "--stats", "cov", "--axis", "rows", stdin=self.stream, code=2)
         self.assertIn("leave out --axis", said)
 

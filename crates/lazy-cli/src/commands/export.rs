@@ -20,6 +20,10 @@ use crate::stop;
 /// How much is read at a time, where chunks are not larger.
 const AT_ONCE: usize = 32 << 20;
 
+/// How much is read at a time at most, unless a single row is larger: where a band of chunks has more, each of its
+/// chunks is read several times.
+const MOST_AT_ONCE: usize = 256 << 20;
+
 pub(crate) fn run(arguments: &Export) -> Result<()> {
     let stored = StoredArray::open(&*arguments.path)?;
     let region = region(arguments, &stored)?;
@@ -135,7 +139,8 @@ fn copy(
     let unit_rows = stored.shard_shape().unwrap_or(stored.chunk_shape())[0];
     // Whole chunks, so that none is read twice.
     let n_units = (AT_ONCE / unit_rows.saturating_mul(row_bytes).max(1)).max(1);
-    let n_rows = unit_rows.saturating_mul(n_units);
+    let most_rows = (MOST_AT_ONCE / row_bytes.max(1)).max(1);
+    let n_rows = unit_rows.saturating_mul(n_units).min(most_rows);
     let bar = display.of_steps(region[0].len() as u64, "rows");
     let mut rows = region[0].clone();
     while !rows.is_empty() && row_bytes > 0 {

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
 
-    let input = Input::open(&arguments.input)?;
+    let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     let sink = sink(arguments, target, input.job());
     let blocks = input.shape_of_blocks();
     let display = Display::new(arguments.print.quiet);
@@ -131,11 +131,11 @@ fn sink(arguments: &Store, target: Target, job: Option<&str>) -> ZarrSink {
     sink
 }
 
-/// The memory of the write: its own, and that of the blocks that are being read.
+/// The memory of the write: its own, and that of the blocks that are alive beside it.
 fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Result<Option<usize>> {
     let bound = sink.memory_bound(blocks.cut, blocks.dtype, &blocks.row_shape, &blocks.block)?;
     let block: usize = blocks.block.iter().product::<usize>() * blocks.dtype.size();
-    Ok(Some(bound.saturating_add(block)))
+    Ok(Some(bound.saturating_add(block.saturating_mul(blocks.n_alive))))
 }
 
 /// What becomes of a write that failed, or that a signal stopped.

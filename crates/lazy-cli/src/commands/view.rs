@@ -170,7 +170,7 @@ struct Pixels {
 
 impl Pixels {
     fn new(rows: &Range<usize>, columns: &Range<usize>) -> Pixels {
-        let dim = (rows.len().min(picture::MOST_ROWS), columns.len().min(picture::MOST_COLUMNS));
+        let dim = picture::size(rows.len(), columns.len());
         Pixels {
             rows: rows.clone(),
             columns: columns.clone(),
@@ -236,14 +236,14 @@ mod tests {
 
     #[test]
     fn a_pixel_is_the_mean_of_its_elements() {
-        let (rows, columns) = (0..2 * picture::MOST_ROWS, 10..13);
+        let (rows, columns) = (0..1280, 10..13);
         let mut pixels = Pixels::new(&rows, &columns);
         let element = |i: usize| if i == 5 { f64::NAN } else { i as f64 };
         let elements = (0..rows.len() * columns.len()).map(element).collect();
         let block = ArrayBlock::from_vec([rows.len(), columns.len()], elements).unwrap();
         pixels.add(&block, &rows, &columns, 1);
         let means = pixels.means();
-        assert_eq!(means.dim(), (picture::MOST_ROWS, 3));
+        assert_eq!(means.dim(), (640, 3));
         // The mean of rows 0 and 1; where one of them is NaN, of the other.
         assert_eq!(means.row(0).to_vec(), [1.5, 2.5, 2.0]);
         assert_eq!(means[[1, 0]], 7.5);

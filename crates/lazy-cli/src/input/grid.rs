@@ -110,24 +110,36 @@ impl PieceGrid {
             block[1] = largest(columns);
         }
         let cut = if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
+        let n_alive = if n_threads == 1 { 1 } else { 2 * n_threads };
         let shape_of_blocks = ShapeOfBlocks {
             cut,
             dtype,
             row_shape: row_shape.clone(),
             block,
             n_blocks: Some(n_blocks),
+            n_alive,
         };
 
         let rows = sizes(&self.rows);
         let blocks = match self.columns.as_deref().map(sizes) {
             None => {
                 let sequence = LazyChunkSequence::try_from_fn(rows, move |i| self.read(i, None));
-                Blocks::Flat(sequence.with_row_type(dtype, row_shape).with_threads(n_threads))
+                Blocks::Flat(
+                    sequence
+                        .with_row_type(dtype, row_shape)
+                        .with_threads(n_threads)
+                        .with_window(n_alive),
+                )
             }
             Some(columns) => {
                 let block = move |i, j| self.read(i, Some(j));
                 let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, block);
-                Blocks::Nested(sequence.with_row_type(dtype, row_shape).with_threads(n_threads))
+                Blocks::Nested(
+                    sequence
+                        .with_row_type(dtype, row_shape)
+                        .with_threads(n_threads)
+                        .with_window(n_alive),
+                )
             }
         };
         Ok(Input { blocks, job: Some(job), shape_of_blocks })

@@ -13,6 +13,7 @@ mod stream;
 use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use globset::{Glob, GlobMatcher};
 use lazy_chunks::{
@@ -27,6 +28,7 @@ use crate::arguments;
 use crate::failure::{Failure, Result};
 use grid::PieceGrid;
 use piece::Piece;
+use stored::Stored;
 use stream::Stream;
 
 /// What there is to be stored or summarized.
@@ -48,6 +50,8 @@ pub(crate) struct ShapeOfBlocks {
     /// The shape of the largest block; of a stream, of the first.
     pub(crate) block: Vec<usize>,
     pub(crate) n_blocks: Option<usize>,
+    /// How many blocks are alive at once, beside those that a write holds on to.
+    pub(crate) n_alive: usize,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,9 @@ enum Blocks {
 
 impl Input {
     /// Opens the input, and checks all that can be found out without its elements.
-    pub(crate) fn open(arguments: &arguments::Input) -> Result<Input> {
+    ///
+    /// Where whole rows are needed, blocks have all columns as long as there is no grid.
+    pub(crate) fn open(arguments: &arguments::Input, whole_rows: bool) -> Result<Input> {
         let n_columns = arguments.grid.map(|n_columns| n_columns as usize);
         if arguments.inputs.iter().any(|path| is_stream(path)) {
             if arguments.inputs.len() > 1 {
@@ -70,9 +76,12 @@ impl Input {
             }
             return Ok(Stream::open()?.into_input(n_columns)?);
         }
-        let pieces = pieces(arguments)?;
+        let pieces = pieces(arguments, whole_rows)?;
         let grid = PieceGrid::new(pieces, n_columns)?;
-        let n_threads = arguments.threads.map_or(0, usize::from);
+        let n_threads = match arguments.threads {
+            Some(n_threads) => n_threads.into(),
+            None => thread::available_parallelism().map_or(1, usize::from),
+        };
         Ok(grid.into_input(n_threads)?)
     }
 
@@ -131,7 +140,7 @@ fn natural_order(a: &str, b: &str) -> Ordering {
 }
 
 /// All arrays of all inputs, in their order.
-fn pieces(arguments: &arguments::Input) -> Result<Vec<Piece>> {
+fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<Vec<Piece>> {
     let selection = Selection::new(arguments.tensors.as_deref())?;
     let mut paths = Vec::new();
     for input in &arguments.inputs {
@@ -151,7 +160,9 @@ fn pieces(arguments: &arguments::Input) -> Result<Vec<Piece>> {
                 let arrays = files::open_safetensors(path, &selection)?;
                 pieces.extend(arrays.into_iter().map(Piece::Mapped));
             }
-            Some(Kind::Zarr) => pieces.push(Piece::Stored(Box::new(stored::Stored::open(path)?))),
+            Some(Kind::Zarr) => {
+                pieces.push(Piece::Stored(Box::new(Stored::open(path, whole_rows)?)));
+            }
             None => {
                 let name = path.display().to_string();
                 return Err(InputError::UnknownKind { name }.into());

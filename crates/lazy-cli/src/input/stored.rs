@@ -8,6 +8,10 @@ use lazy_chunks::zarr::StoredArray;
 
 use super::InputError;
 
+/// Blocks of whole rows have at most so many bytes, unless a single row is larger: where a band of chunks has more, each
+/// of its chunks is read several times.
+const MOST_OF_WHOLE_ROWS: usize = 256 << 20;
+
 /// Blocks are as large as chunks, or as shards; where these are small, as many of them as make so many bytes.
 const MOST_AT_ONCE: usize = 8 << 20;
 
@@ -16,17 +20,19 @@ const MOST_AT_ONCE: usize = 8 << 20;
 pub(crate) struct Stored {
     pub(crate) name: String,
     pub(crate) array: StoredArray,
+    /// Whether a block has all columns.
+    has_whole_rows: bool,
 }
 
 impl Stored {
     /// The array of which each block is read by one thread, since several blocks are read at a time.
-    pub(crate) fn open(path: &Path) -> Result<Stored, InputError> {
+    pub(crate) fn open(path: &Path, has_whole_rows: bool) -> Result<Stored, InputError> {
         let name = path.display().to_string();
         let array = StoredArray::open(path)?.with_reader_threads(1);
         if array.shape().is_empty() {
             return Err(InputError::NoAxes { name });
         }
-        Ok(Stored { name, array })
+        Ok(Stored { name, array, has_whole_rows })
     }
 
     /// The rows, and the columns where there are any, that are read at once: whole chunks.
@@ -36,6 +42,11 @@ impl Stored {
         let n_axes = shape.len().min(2);
         let trailing: usize = shape[n_axes..].iter().product();
         let mut at_once = unit[..n_axes].to_vec();
+        if self.has_whole_rows && n_axes > 1 {
+            at_once[1] = shape[1].max(1);
+            let row_bytes = at_once[1] * trailing * self.array.dtype().size();
+            at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
+        }
         // The columns first, so that blocks are as wide as can be.
         for axis in (0..n_axes).rev() {
             let n_bytes = at_once.iter().product::<usize>() * trailing * self.array.dtype().size();

@@ -56,7 +56,8 @@ impl Stream {
             *columns = columns.saturating_mul(n_columns);
         }
         let cut = if n_columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
-        let shape_of_blocks = ShapeOfBlocks { cut, dtype, row_shape, block, n_blocks: None };
+        let shape_of_blocks =
+            ShapeOfBlocks { cut, dtype, row_shape, block, n_blocks: None, n_alive: 1 };
         let stream = Arc::new(Mutex::new(self));
         let records = move || Records { stream: Arc::clone(&stream) };
         let blocks = match n_columns {
