@@ -195,16 +195,20 @@ impl Pixels {
         let x_pixels: Vec<_> = columns.clone().map(|i| pixel(i, &self.columns, width)).collect();
         let y_pixels: Vec<_> = rows.clone().map(|i| pixel(i, &self.rows, height)).collect();
         y_pixels.iter().for_each(|&y| self.is_read[y] = true);
-        let row_length = columns.len() * trailing;
-        let mut place = 0;
+        let (mut row, mut column, mut rest) = (0, 0, 0);
         let mut add = |value: f64| {
             if value.is_finite() {
-                let (y, x) =
-                    (y_pixels[place / row_length], x_pixels[place % row_length / trailing]);
-                self.sums[[y, x]] += value;
-                self.counts[[y, x]] += 1;
+                let pixel = [y_pixels[row], x_pixels[column]];
+                self.sums[pixel] += value;
+                self.counts[pixel] += 1;
             }
-            place += 1;
+            rest += 1;
+            if rest == trailing {
+                (rest, column) = (0, column + 1);
+            }
+            if column == x_pixels.len() {
+                (column, row) = (0, row + 1);
+            }
         };
         match block.view() {
             DynArrayView::Complex64(view) => view.iter().for_each(|z| add(f64::from(z.norm()))),
