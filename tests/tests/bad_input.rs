@@ -285,7 +285,7 @@ fn a_failing_statistic_leaves_the_target_untouched() {
     let reducers = (ZarrSink::new(Arc::clone(&store)), TopK::new(4).per_row());
     assert_eq!(
         flat(&[&[2, 3]]).compute(reducers).unwrap_err().to_string(),
-        "block 0 could not be reduced: the 4 largest: there are 3 elements to choose from"
+        "block 0 could not be reduced: the 4 largest of each row: there are 3 elements to choose from"
     );
     assert!(StoredArray::open(store).is_err());
 }
@@ -318,11 +318,15 @@ fn statistics_refuse_what_they_cannot_take() {
         assert_eq!(error.to_string(), message);
     }
     refused(TopK::new(0), "the 0 largest: ask for one element at least");
-    refused(BottomK::new(0).per_column(), "the 0 smallest: ask for one element at least");
+    refused(
+        BottomK::new(0).per_column(),
+        "the 0 smallest of each column: ask for one element at least",
+    );
     refused(Histogram::new([]), "a histogram: 0 edges have no bin between them; give two at least");
     refused(
         Histogram::new([0.0, 1.0, 1.0]).per_row(),
-        "a histogram: the edges must increase, but edge 2 is 1 and edge 1 is 1",
+        "the histogram between the edges [0.0, 1.0, 1.0] of each row: the edges must increase, but edge 2 is 1 and \
+         edge 1 is 1",
     );
     refused(
         Histogram::new([0.0, f64::NAN]),
