@@ -108,8 +108,21 @@ fn kind(text: &str) -> Result<Kind, String> {
     match name {
         "top" => count().map(Kind::Top),
         "bottom" => count().map(Kind::Bottom),
-        "quantiles" => numbers().map(Kind::Quantiles),
-        "histogram" => numbers().map(Kind::Histogram),
+        "quantiles" => {
+            let quantiles: Vec<f64> = numbers()?;
+            match quantiles.iter().find(|quantile| !(0.0..=1.0).contains(*quantile)) {
+                Some(quantile) => Err(format!("a quantile is from 0 to 1, and not {quantile}")),
+                None => Ok(Kind::Quantiles(quantiles)),
+            }
+        }
+        "histogram" => {
+            let edges: Vec<f64> = numbers()?;
+            let is_increasing = edges.windows(2).all(|pair| pair[0] < pair[1]);
+            match is_increasing && edges.len() > 1 {
+                true => Ok(Kind::Histogram(edges)),
+                false => Err(format!("{text:?} is without two edges at least that increase")),
+            }
+        }
         _ => Err(format!("there is no statistic {name:?}; there are {NAMES}")),
     }
 }
@@ -319,6 +332,11 @@ mod tests {
             ("mean,3", "there is no statistic \"3\""),
             ("mean:3", "`mean` takes nothing"),
             ("quantiles:a", "without numbers"),
+            ("quantiles:0.5,2", "from 0 to 1, and not 2"),
+            ("quantiles:nan", "from 0 to 1"),
+            ("histogram:1", "without two edges"),
+            ("histogram:1,0", "without two edges"),
+            ("histogram:0,nan", "without two edges"),
         ] {
             let error = texts(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
