@@ -77,6 +77,7 @@ impl From<lazy_chunks::Error> for Failure {
                 Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
             },
             lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
+                Ok(source) if matches!(*source, InputError::EmptyStream) => Failure::Input(*source),
                 Ok(source) => Failure::Block { at, source },
                 Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
             },

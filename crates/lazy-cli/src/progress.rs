@@ -24,18 +24,24 @@ impl Display {
         Display { bar }
     }
 
-    /// An observer of a pass: of this many blocks, if that is known, and of this much memory at most.
-    pub(crate) fn of_pass(&self, n_blocks: Option<usize>, memory_bound: Option<usize>) -> Watcher {
+    /// An observer of a pass: of this many blocks, if that is known, and of this much memory at most, which may be
+    /// known when the first block has come.
+    pub(crate) fn of_pass(
+        &self,
+        n_blocks: Option<usize>,
+        memory_bound: impl Fn() -> Option<usize> + Send + Sync + 'static,
+    ) -> Watcher {
         let counts = match n_blocks {
             Some(_) => "{bar:20} {pos}/{len} blocks",
             None => "{spinner} {pos} blocks",
         };
         let time = if n_blocks.is_some() { "{elapsed}, {eta} left" } else { "{elapsed}" };
         self.bar.set_style(style(&format!("{counts}, {{msg}} [{time}]{{prefix}}")));
-        if let Some(bytes) = memory_bound {
-            self.bar.set_prefix(format!(" in {} of memory at most", HumanBytes(bytes as u64)));
+        Watcher {
+            progress: ProgressBar::from_bar(self.bar.clone()),
+            bar: self.bar.clone(),
+            memory_bound: Box::new(memory_bound),
         }
-        Watcher { bar: ProgressBar::from_bar(self.bar.clone()) }
     }
 
     /// A bar of steps of another kind.
@@ -58,9 +64,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Draws, and stops the pass when a signal has come.
-#[derive(Debug)]
 pub(crate) struct Watcher {
-    bar: ProgressBar,
+    progress: ProgressBar,
+    bar: indicatif::ProgressBar,
+    memory_bound: Box<dyn Fn() -> Option<usize> + Send + Sync>,
 }
 
 impl Observer for Watcher {
@@ -68,6 +75,12 @@ impl Observer for Watcher {
         if stop::is_asked_for() {
             return ControlFlow::Break(());
         }
-        self.bar.observe(progress)
+        if !self.bar.is_hidden()
+            && self.bar.prefix().is_empty()
+            && let Some(bytes) = (self.memory_bound)()
+        {
+            self.bar.set_prefix(format!(" in {} of memory at most", HumanBytes(bytes as u64)));
+        }
+        self.progress.observe(progress)
     }
 }

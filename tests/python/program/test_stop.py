@@ -71,9 +71,9 @@ class Signals(ProgramTest):
 
     def test_a_stream_that_waits(self):
         block = stream([np.ones((3, 4))])
-        for stop in (signal.SIGINT, signal.SIGTERM):
+        for stop, sent in [(signal.SIGINT, b""), (signal.SIGINT, block + block[:150]), (signal.SIGTERM, block)]:
             process = self.start("store", "-", "-o", "a.zarr", stdin=-1)
-            process.stdin.write(block + block[:150])
+            process.stdin.write(sent)
             process.stdin.flush()
             wait_for(lambda: any("staging" in name for name in os.listdir(self.directory)))
             process.send_signal(stop)
@@ -84,16 +84,24 @@ class Signals(ProgramTest):
             self.assertEqual(errors.count(b"\n"), 1)
             self.assertEqual(set(self.tree()) - {".a.zarr.lock"}, set())
 
+    def test_what_is_wrong_with_the_target_is_said_before_the_first_block(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((3, 4))]))
+        process = self.start("store", "-", "-o", "a.zarr", stdin=-1)
+        wait_for(lambda: process.poll() is not None)
+        self.assertIn("a.zarr exists already", process.stderr.read().decode())
+        process.communicate()
+
     def test_a_producer_that_is_killed(self):
         program = (
             "import sys, time, numpy as np\n"
             "np.save(sys.stdout.buffer, np.ones((3, 4)))\n"
-            "sys.stdout.buffer.write(b'\\x93NUMPY'); sys.stdout.flush(); time.sleep(1000)\n"
+            "sys.stdout.buffer.write(b'\\x93NUMPY'); sys.stdout.flush()\n"
+            "open('written', 'w').close(); time.sleep(1000)\n"
         )
-        producer = python(program, stdout=-1)
+        producer = python(program, stdout=-1, cwd=self.directory)
         process = self.start("store", "-", "-o", "a.zarr", stdin=producer.stdout)
         producer.stdout.close()
-        wait_for(lambda: any("staging" in name for name in os.listdir(self.directory)))
+        wait_for(self.path("written").exists)
         producer.kill()
         producer.wait()
         _, errors = process.communicate(timeout=PATIENCE)

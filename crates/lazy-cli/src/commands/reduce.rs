@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
 
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     let display = Display::new(arguments.print.quiet);
-    let watcher = display.of_pass(input.shape_of_blocks().n_blocks, None);
+    let watcher = display.of_pass(input.n_blocks(), || None);
     let ended = input.compute((reducers, Watch::new(watcher)));
     display.clear();
     let (found, ()) =

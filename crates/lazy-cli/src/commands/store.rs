@@ -36,9 +36,10 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
 
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     let sink = sink(arguments, target, input.job());
-    let blocks = input.shape_of_blocks();
     let display = Display::new(arguments.print.quiet);
-    let watcher = display.of_pass(blocks.n_blocks, memory_bound(&sink, blocks)?);
+    let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
+    let bound = move || memory_bound(&inert_sink, blocks.get()?);
+    let watcher = display.of_pass(input.n_blocks(), bound);
     let started = Instant::now();
     let ended = input.compute((reducers, sink.with_observer(watcher)));
     display.clear();
@@ -131,11 +132,13 @@ fn sink(arguments: &Store, target: Target, job: Option<&str>) -> ZarrSink {
     sink
 }
 
-/// The memory of the write: its own, and that of the blocks that are alive beside it.
-fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Result<Option<usize>> {
-    let bound = sink.memory_bound(blocks.cut, blocks.dtype, &blocks.row_shape, &blocks.block)?;
-    let block: usize = blocks.block.iter().product::<usize>() * blocks.dtype.size();
-    Ok(Some(bound.saturating_add(block.saturating_mul(blocks.n_alive))))
+/// The memory of the write: its own, and that of the blocks that are alive beside it. What is wrong with the settings, the
+/// write says itself.
+fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Option<usize> {
+    let ShapeOfBlocks { cut, dtype, row_shape, block, n_alive } = blocks;
+    let bound = sink.memory_bound(*cut, *dtype, row_shape, block).ok()?;
+    let block_bytes: usize = block.iter().product::<usize>() * dtype.size();
+    Some(bound.saturating_add(block_bytes.saturating_mul(*n_alive)))
 }
 
 /// What becomes of a write that failed, or that a signal stopped.

@@ -1,6 +1,7 @@
 //! Arrays side by side and below one another, cut into blocks that fit memory.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use lazy_chunks::{BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 use xxhash_rust::xxh3::xxh3_64;
@@ -111,14 +112,8 @@ impl PieceGrid {
         }
         let cut = if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
         let n_alive = if n_threads == 1 { 1 } else { 2 * n_threads };
-        let shape_of_blocks = ShapeOfBlocks {
-            cut,
-            dtype,
-            row_shape: row_shape.clone(),
-            block,
-            n_blocks: Some(n_blocks),
-            n_alive,
-        };
+        let shape_of_blocks =
+            ShapeOfBlocks { cut, dtype, row_shape: row_shape.clone(), block, n_alive };
 
         let rows = sizes(&self.rows);
         let blocks = match self.columns.as_deref().map(sizes) {
@@ -142,7 +137,12 @@ impl PieceGrid {
                 )
             }
         };
-        Ok(Input { blocks, job: Some(job), shape_of_blocks })
+        Ok(Input {
+            blocks,
+            job: Some(job),
+            n_blocks: Some(n_blocks),
+            shape_of_blocks: Arc::new(shape_of_blocks.into()),
+        })
     }
 
     fn read(&self, i: usize, j: Option<usize>) -> Result<lazy_chunks::ArrayBlock, InputError> {

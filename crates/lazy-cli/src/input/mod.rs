@@ -13,6 +13,7 @@ mod stream;
 use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use globset::{Glob, GlobMatcher};
@@ -37,10 +38,11 @@ pub(crate) struct Input {
     blocks: Blocks,
     /// What the blocks depend on; none of a stream, which is gone when it was read.
     job: Option<String>,
-    shape_of_blocks: ShapeOfBlocks,
+    n_blocks: Option<usize>,
+    shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
 }
 
-/// What a write needs to know of its blocks before it begins.
+/// What the memory of a pass depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct ShapeOfBlocks {
     pub(crate) cut: Cut,
@@ -49,7 +51,6 @@ pub(crate) struct ShapeOfBlocks {
     pub(crate) row_shape: Vec<usize>,
     /// The shape of the largest block; of a stream, of the first.
     pub(crate) block: Vec<usize>,
-    pub(crate) n_blocks: Option<usize>,
     /// How many blocks are alive at once, beside those that a write holds on to.
     pub(crate) n_alive: usize,
 }
@@ -74,7 +75,7 @@ impl Input {
                     "standard input (`-`) cannot be joined with other inputs; give it alone";
                 return Err(Failure::Usage(problem.to_owned()));
             }
-            return Ok(Stream::open()?.into_input(n_columns)?);
+            return Ok(Stream::open(n_columns)?);
         }
         let pieces = pieces(arguments, whole_rows)?;
         let grid = PieceGrid::new(pieces, n_columns)?;
@@ -101,8 +102,14 @@ impl Input {
         self.job.as_deref()
     }
 
-    pub(crate) fn shape_of_blocks(&self) -> &ShapeOfBlocks {
-        &self.shape_of_blocks
+    /// How many blocks there are, where that is known.
+    pub(crate) fn n_blocks(&self) -> Option<usize> {
+        self.n_blocks
+    }
+
+    /// What the blocks are like: of a stream, when the first has come.
+    pub(crate) fn shape_of_blocks(&self) -> Arc<OnceLock<ShapeOfBlocks>> {
+        Arc::clone(&self.shape_of_blocks)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, stdin};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lazy_chunks::{ArrayBlock, BlockPool, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::npy::{Header, read_header};
+use super::layout::Layout;
+use super::npy::read_header;
 use super::npz::read_elements;
 use super::{Blocks, Input, InputError, ShapeOfBlocks};
 use crate::stop;
@@ -21,44 +22,35 @@ const PIPE: usize = 1 << 20;
 /// How long nothing is looked at but the stream.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Records, of which the first header was read.
+/// Records, none of which is read before it is asked for: so what is wrong with the target is said first.
 #[derive(Debug)]
 pub(crate) struct Stream {
     reader: StandardInput,
     pool: BlockPool<u8>,
-    first: Header,
+    n_columns: Option<usize>,
+    /// What the first record was like.
+    first: Option<Layout>,
     /// The header that was read ahead of its elements.
-    next: Option<Header>,
+    next: Option<Layout>,
     n_records: usize,
+    shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
 }
 
 impl Stream {
-    /// Waits for the first record.
-    pub(crate) fn open() -> Result<Stream, InputError> {
+    /// Blocks below one another, or in bands of so many.
+    pub(crate) fn open(n_columns: Option<usize>) -> Result<Input, InputError> {
         let reader = StandardInput::open()
             .map_err(|source| InputError::Read { name: "standard input".to_owned(), source })?;
-        let mut reader = reader;
-        let first = read_header(&name(0), &mut reader).map_err(or_stopped)?;
-        let first = first.ok_or(InputError::EmptyStream)?;
-        let pool = BlockPool::new();
-        Ok(Stream { reader, pool, next: Some(first.clone()), first, n_records: 0 })
-    }
-
-    /// The blocks: below one another, or in bands of so many.
-    pub(crate) fn into_input(self, n_columns: Option<usize>) -> Result<Input, InputError> {
-        let layout = &self.first.layout;
-        let (dtype, block) = (layout.dtype, layout.shape.clone());
-        let mut row_shape = block[1..].to_vec();
-        if let Some(n_columns) = n_columns {
-            let Some(columns) = row_shape.first_mut() else {
-                return Err(InputError::GridOfOneAxis { name: name(0), shape: block });
-            };
-            *columns = columns.saturating_mul(n_columns);
-        }
-        let cut = if n_columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
-        let shape_of_blocks =
-            ShapeOfBlocks { cut, dtype, row_shape, block, n_blocks: None, n_alive: 1 };
-        let stream = Arc::new(Mutex::new(self));
+        let shape_of_blocks = Arc::new(OnceLock::new());
+        let stream = Arc::new(Mutex::new(Stream {
+            reader,
+            pool: BlockPool::new(),
+            n_columns,
+            first: None,
+            next: None,
+            n_records: 0,
+            shape_of_blocks: Arc::clone(&shape_of_blocks),
+        }));
         let records = move || Records { stream: Arc::clone(&stream) };
         let blocks = match n_columns {
             None => Blocks::Stream(LazyChunkSequence::try_new(records)),
@@ -66,7 +58,7 @@ impl Stream {
                 Bands { records: records(), n_columns }
             })),
         };
-        Ok(Input { blocks, job: None, shape_of_blocks })
+        Ok(Input { blocks, job: None, n_blocks: None, shape_of_blocks })
     }
 
     /// The next block; none where the stream ends between two.
@@ -75,9 +67,8 @@ impl Stream {
             return Ok(None);
         }
         let name = name(self.n_records);
-        let Some(Header { layout, .. }) = self.next.take() else { return Ok(None) };
-        let first = &self.first.layout;
-        if layout.dtype != first.dtype {
+        let Some(layout) = self.next.take() else { return Ok(None) };
+        if let Some(first) = self.first.as_ref().filter(|first| first.dtype != layout.dtype) {
             return Err(InputError::OtherDType {
                 name,
                 actual: layout.dtype,
@@ -85,15 +76,39 @@ impl Stream {
                 expected: first.dtype,
             });
         }
+        if self.first.is_none() {
+            self.begin(&layout)?;
+        }
         let data = read_elements(&name, &layout, &mut self.reader, &self.pool)?;
         self.n_records += 1;
         layout.block(&name, 0..layout.shape[0], data).map(Some)
     }
 
-    /// Whether there is another record. Its header is read.
+    /// Notes what the first record is like.
+    fn begin(&mut self, layout: &Layout) -> Result<(), InputError> {
+        let block = layout.shape.clone();
+        let mut row_shape = block[1..].to_vec();
+        if let Some(n_columns) = self.n_columns {
+            let Some(columns) = row_shape.first_mut() else {
+                return Err(InputError::GridOfOneAxis { name: name(0), shape: block });
+            };
+            *columns = columns.saturating_mul(n_columns);
+        }
+        let cut = if self.n_columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
+        let shape = ShapeOfBlocks { cut, dtype: layout.dtype, row_shape, block, n_alive: 1 };
+        self.shape_of_blocks.get_or_init(|| shape);
+        self.first = Some(layout.clone());
+        Ok(())
+    }
+
+    /// Whether there is another record, of which there must be one. Its header is read.
     fn has_more(&mut self) -> Result<bool, InputError> {
         if self.next.is_none() {
-            self.next = read_header(&name(self.n_records), &mut self.reader)?;
+            let header = read_header(&name(self.n_records), &mut self.reader)?;
+            if header.is_none() && self.n_records == 0 {
+                return Err(InputError::EmptyStream);
+            }
+            self.next = header.map(|header| header.layout);
         }
         Ok(self.next.is_some())
     }
