@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use lazy_chunks::zarr::{Existing, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
 use serde_json::{Value, json};
 
@@ -259,6 +259,14 @@ impl Group {
 
     /// Checks, before anything is computed, that nothing is in the way of what these statistics are stored as.
     pub(crate) fn check(&self, texts: &[&str]) -> Result<()> {
+        let is_array = StoredArray::open(&*self.path).is_ok();
+        if is_array || self.path.is_file() {
+            let path = self.path.display();
+            let what = if is_array { "an array" } else { "a file" };
+            return Err(Failure::Usage(format!(
+                "{path} is {what}, and no group; name another place"
+            )));
+        }
         let paths = names(texts).into_iter().map(|name| self.path.join(name));
         match paths.into_iter().find(|path| self.existing == Existing::Fail && path.exists()) {
             Some(path) => Err(Failure::Exists(path)),

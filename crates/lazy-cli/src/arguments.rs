@@ -42,21 +42,13 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Store blocks as one Zarr array
     Store(Store),
-    /// Compute statistics of blocks, in one pass
     Reduce(Reduce),
-    /// Tell what a stored array is
     Info(Info),
-    /// Read and check every chunk of a stored array
     Verify(Verify),
-    /// Draw a stored array as a heat map
     View(View),
-    /// Write a stored array, or a part of it, into a file of another format
     Export(Export),
-    /// List what unfinished writes left behind, or remove it
     Staging(Staging),
-    /// Print what a shell needs to complete the arguments
     Completions(Completions),
 }
 
@@ -187,7 +179,7 @@ pub(crate) struct Reduce {
     #[arg(long)]
     pub(crate) ignore_nan: bool,
 
-    /// Store the results as members of a Zarr group, too
+    /// Store the results as members of a Zarr group, and print none of rows and columns
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
 
@@ -235,8 +227,8 @@ pub(crate) struct Verify {
 
 /// Draw a stored array as a heat map
 ///
-/// Each pixel is the mean of the elements that it stands for. Of arrays beyond 4 GiB a part of the rows is read, spread
-/// evenly. Axes behind axis 1 are averaged; complex elements count by their magnitude.
+/// Each pixel is the mean of the elements that it stands for. Of arrays beyond 4 GiB, some of the bands of chunks are read,
+/// spread evenly; the others look as those above them. Axes behind axis 1 are averaged; complex elements count by their magnitude.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -249,6 +241,10 @@ pub(crate) struct View {
     /// The picture
     #[arg(short, long, value_name = "PNG")]
     pub(crate) output: PathBuf,
+
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
 
     /// Only these rows
     #[arg(long, value_name = "a:b", default_value = ":")]
@@ -265,7 +261,7 @@ pub(crate) struct View {
 
 /// Write a stored array, or a part of it, into a file of another format
 ///
-/// A few rows are in memory at a time. The file appears when it is complete.
+/// A few rows are in memory at a time: those of a chunk, or of 256 MiB. The file appears when it is complete.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

@@ -27,8 +27,8 @@ pub(crate) enum Failure {
     #[error("{}", in_words_of_the_program(.0))]
     Zarr(zarr::Error),
     /// A write failed, and what it has stored is kept.
-    #[error("{0}; what was stored is kept, and the same command with --resume goes on with it")]
-    Kept(Box<Failure>),
+    #[error("{failure}; what was stored is kept: --resume goes on with it{condition}")]
+    Kept { failure: Box<Failure>, condition: &'static str },
     /// There is an array already where another is to be.
     #[error("{0} exists already; name another place, or --replace it")]
     TargetExists(String),
@@ -50,6 +50,9 @@ pub(crate) enum Failure {
     /// Standard output could not be written to.
     #[error("standard output cannot be written to: {0}")]
     Output(io::Error),
+    /// The system does not let the program know of signals.
+    #[error("signals cannot be heeded: {0}")]
+    Signals(io::Error),
     /// The picture cannot be drawn.
     #[error("the picture cannot be drawn: {0}")]
     Picture(String),
@@ -93,7 +96,7 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Corrupt(_) => 3,
             Failure::Stopped(_) => 130,
-            Failure::Kept(failure) => return failure.exit_code(),
+            Failure::Kept { failure, .. } => return failure.exit_code(),
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
         })

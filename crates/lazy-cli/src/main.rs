@@ -12,6 +12,7 @@ mod settings;
 mod statistics;
 mod stop;
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 
@@ -19,26 +20,30 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use arguments::Arguments;
+use failure::{Failure, Result};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if let Ok(filter) = EnvFilter::try_from_default_env() {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    }
-    let ended = stop::listen()
-        .map_err(|error| format!("signals cannot be heeded: {error}"))
-        .map(|()| commands::run(&arguments.command));
-    match ended {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
         // Who has read enough is not told that there is more.
-        Ok(Err(failure)) if failure.is_closed_pipe() => ExitCode::SUCCESS,
-        Ok(Err(failure)) => {
-            eprintln!("lazy: {failure}");
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::failure(&failure);
             failure.exit_code()
         }
-        Err(problem) => {
-            eprintln!("lazy: {problem}");
-            ExitCode::FAILURE
-        }
     }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(filter) = env::var_os(EnvFilter::DEFAULT_ENV) {
+        let filter = EnvFilter::try_new(filter.to_string_lossy())
+            .map_err(|error| Failure::Usage(format!("RUST_LOG makes no sense: {error}")))?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            // Where nothing can be written, that cannot be told either.
+            .log_internal_errors(false)
+            .init();
+    }
+    commands::run(&arguments.command)
 }

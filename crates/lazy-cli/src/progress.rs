@@ -1,6 +1,7 @@
 //! Progress on a terminal, and the end of a pass that a signal asks for.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{HumanBytes, ProgressStyle};
 use lazy_chunks::progress::ProgressBar;
@@ -12,6 +13,7 @@ use crate::stop;
 #[derive(Clone, Debug)]
 pub(crate) struct Display {
     bar: indicatif::ProgressBar,
+    last: Arc<Mutex<Progress>>,
 }
 
 impl Display {
@@ -21,7 +23,7 @@ impl Display {
         } else {
             indicatif::ProgressBar::no_length()
         };
-        Display { bar }
+        Display { bar, last: Arc::default() }
     }
 
     /// An observer of a pass: of this many blocks, if that is known, and of this much memory at most, which may be
@@ -40,6 +42,7 @@ impl Display {
         Watcher {
             progress: ProgressBar::from_bar(self.bar.clone()),
             bar: self.bar.clone(),
+            last: Arc::clone(&self.last),
             memory_bound: Box::new(memory_bound),
         }
     }
@@ -51,6 +54,11 @@ impl Display {
         )));
         self.bar.set_length(n_steps);
         self.bar.clone()
+    }
+
+    /// How far the pass has come.
+    pub(crate) fn last(&self) -> Progress {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prints nothing more.
@@ -67,11 +75,13 @@ fn style(template: &str) -> ProgressStyle {
 pub(crate) struct Watcher {
     progress: ProgressBar,
     bar: indicatif::ProgressBar,
+    last: Arc<Mutex<Progress>>,
     memory_bound: Box<dyn Fn() -> Option<usize> + Send + Sync>,
 }
 
 impl Observer for Watcher {
     fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = *progress;
         if stop::is_asked_for() {
             return ControlFlow::Break(());
         }

@@ -1,23 +1,27 @@
 //! SIGINT and SIGTERM: what is under way ends after its block.
 
 use std::io;
-use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 
 /// What shells expect of a program that a signal ended.
 const STOPPED: i32 = 130;
 
-static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+static IS_STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From now on signals are heeded.
+/// From now on signals are heeded, by who asks for them; others end the program as ever.
 pub(crate) fn listen() -> io::Result<()> {
-    let handler = || {
+    for signal in [SIGINT, SIGTERM] {
         // Who sends a second one does not want to wait for the block.
-        if IS_STOPPED.swap(true, Ordering::Relaxed) {
-            exit(STOPPED);
-        }
-    };
-    ctrlc::set_handler(handler).map_err(io::Error::other)
+        flag::register_conditional_shutdown(signal, STOPPED, Arc::clone(&IS_STOPPED))?;
+        flag::register(signal, Arc::clone(&IS_STOPPED))?;
+    }
+    // A file that may not grow is an error of the write, which is told as any other.
+    flag::register(SIGXFSZ, Arc::default())?;
+    Ok(())
 }
 
 /// Whether a signal has come.

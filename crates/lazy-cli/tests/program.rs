@@ -118,6 +118,9 @@ fn every_command_has_help_with_examples() {
         let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
         assert!(examples.contains(&format!("lazy {command}")), "{examples}");
     }
+    // What is said of a command at length is there as well.
+    let (help, _) = run(directory.path(), "reduce --help", b"", 0);
+    assert!(help.contains("quantiles:Q"), "{help}");
     for command in ["info", "verify", "staging"] {
         run(directory.path(), &format!("{command} --help"), b"", 0);
     }

@@ -37,7 +37,7 @@ class ProgramTest(unittest.TestCase):
 
     def lazy(self, *arguments, stdin=b"", code=0):
         """Runs the program in the directory; its results, as text."""
-        command = [LAZY, *map(str, arguments)]
+        command = [LAZY, *(one if isinstance(one, bytes) else str(one) for one in arguments)]
         done = subprocess.run(command, input=stdin, capture_output=True, cwd=self.directory)
         self.assertEqual(done.returncode, code, done.stderr.decode())
         self.errors = done.stderr.decode()

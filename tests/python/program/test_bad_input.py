@@ -108,6 +108,10 @@ class Files(ProgramTest):
             self.save("a.npy", np.ones(3)).chmod(0)
             self.assertIn("a.npy cannot be read: Permission denied", self.store("a.npy"))
 
+    def test_names_with_line_ends(self):
+        self.path("a\nb.npy").write_bytes(b"")
+        self.assertIn("a\\nb.npy is corrupt", self.store("a\nb.npy", code=CORRUPT))
+
     def test_cut_off_and_too_long(self):
         self.save("a.npy", np.ones((3, 4)))
         data = self.save("b.npy", np.ones((3, 4))).read_bytes()
@@ -172,8 +176,6 @@ class FullDisk(ProgramTest):
 
         return subprocess.run(
             [LAZY, *arguments], input=stdin, capture_output=True, cwd=self.directory, preexec_fn=limit,
-            # The signal that comes with it stays ignored, as Python has it.
-            restore_signals=False,
         )
 
     def test_nothing_is_left_of_a_stream(self):
@@ -192,7 +194,7 @@ class FullDisk(ProgramTest):
         arguments = ["store", "a.npy", "-o", "a.zarr", "--codec", "zstd", "--chunks", "50,400", "--threads", "1"]
         done = self.limited(*arguments)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("what was stored is kept, and the same command with --resume goes on", done.stderr.decode())
+        self.assertIn("what was stored is kept: --resume goes on with it", done.stderr.decode())
         self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
         said = self.fails(*arguments)
         self.assertIn("go on with it by --resume", said)

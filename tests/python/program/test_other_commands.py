@@ -18,6 +18,21 @@ class Info(ProgramTest):
                       "as it was written", "l2 0.1"]:
             self.assertIn(words, told)
 
+    def test_a_group_with_a_broken_member_and_a_link_to_itself(self):
+        for name in "ab":
+            self.lazy("store", "-", "-o", "g.zarr", "--array", name, stdin=stream([np.ones((2, 2))]))
+        self.path("g.zarr/a/zarr.json").write_text("{")
+        self.path("g.zarr/link").symlink_to(self.path("g.zarr"))
+        told = json.loads(self.lazy("info", "g.zarr", "--json", code=3))
+        self.assertEqual([array["path"] for array in told], ["g.zarr/b"])
+
+    def test_names_that_are_no_text(self):
+        self.lazy("store", "-", "-o", b"x\xff.zarr", "--json", stdin=stream([np.ones((2, 2))]))
+        for command in ["info", "verify", "staging"]:
+            self.lazy(command, b"x\xff.zarr", "--json")
+        self.lazy("store", b"x\xff.zarr", "-o", "b.zarr")
+        self.assertEqual(self.array("b.zarr").shape, (2, 2))
+
     def test_of_others(self):
         zarr.create_array(self.path("2.zarr"), shape=(6, 4), dtype="f4", zarr_format=2)[:] = 1
         told = self.json("info", "2.zarr")
@@ -54,7 +69,7 @@ class Verify(ProgramTest):
 class View(ProgramTest):
     def draw(self, array, *arguments):
         self.lazy("store", "-", "-o", "a.zarr", "--replace", stdin=stream([array]))
-        self.lazy("view", "a.zarr", "-o", "a.png", *arguments)
+        self.lazy("view", "a.zarr", "-o", "a.png", "--replace", *arguments)
         return pixels(self.path("a.png"))
 
     def test_places_and_colours(self):
@@ -89,11 +104,9 @@ class View(ProgramTest):
         self.assertIn("rows 200:100 are not within the array's 100", said)
         self.assertIn("there are no elements to draw", self.fails("view", "a.zarr", "-o", "b.png", "--rows", "5:5", code=2))
 
-    def test_nothing_but_pictures_is_replaced(self):
+    def test_what_is_there_is_not_replaced_unasked(self):
         self.draw(np.ones((2, 2)))
-        self.lazy("view", "a.zarr", "-o", "a.png")
-        self.path("notes").write_text("mine")
-        self.assertIn("it exists already and is no picture", self.fails("view", "a.zarr", "-o", "notes"))
+        self.assertIn("a.png exists already", self.fails("view", "a.zarr", "-o", "a.png"))
 
 
 class Export(ProgramTest):
@@ -139,6 +152,8 @@ class Export(ProgramTest):
         self.assertIn("a.npy exists already", self.fails("export", "a.zarr", "-o", "a.npy"))
         self.assertIn("ends neither in .npy nor", self.fails("export", "a.zarr", "-o", "a.csv", code=2))
         self.assertIn("nowhere", self.fails("export", "a.zarr", "-o", "nowhere/a.npy"))
+        said = self.fails("export", "a.zarr", "-o", "a.safetensors", "--name", "__metadata__", code=2)
+        self.assertIn("no tensor can have the name", said)
         self.assertIn("not within the array's 40", self.fails("export", "a.zarr", "-o", "b.npy", "--cols", "41:", code=2))
         self.path("a.zarr/c/1/0/0").write_bytes(b"x")
         said = self.fails("export", "a.zarr", "-o", "b.npy", code=3)

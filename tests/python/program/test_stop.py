@@ -47,6 +47,13 @@ class Signals(ProgramTest):
         self.assertRegex(said, r"a\.zarr: \d+ chunks \(.*\) in .*, of 40 arrays, from part-0.npy to part-39.npy")
         said = self.lazy(*arguments, code=1) or self.errors
         self.assertIn("has ended early", said)
+        # A signal that was ignored when the program began stays so, as under nohup.
+        line = f'trap "" HUP; exec "{LAZY}" store part-0.npy -o b.zarr --codec zstd:19'
+        process = subprocess.Popen(["sh", "-c", line], cwd=self.directory, stderr=-1)
+        wait_for(self.path(".b.zarr.staging").exists)
+        process.send_signal(signal.SIGHUP)
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
         # Of other files, it is another write.
         said = self.lazy("store", *inputs[1:], "-o", "a.zarr", *arguments[-6:], "--resume", code=1) or self.errors
         self.assertIn("is of another one", said)
@@ -113,7 +120,7 @@ class Pipes(ProgramTest):
     def test_a_reader_that_has_enough(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((100_000, 2))]))
         for arguments in [
-            ["reduce", "a.zarr", "--stats", "mean", "--axis", "rows"],
+            ["reduce", "a.zarr", "--stats", "mean", "--axis", "rows", "-q"],
             ["export", "a.zarr", "-o", "-"],
             ["completions", "bash"],
         ]:
@@ -122,6 +129,28 @@ class Pipes(ProgramTest):
             process.stdout.close()
             self.assertEqual((process.wait(), process.stderr.read()), (0, b""), arguments)
             process.stderr.close()
+
+
+    def test_results_are_stored_and_defects_count_all_the_same(self):
+        self.lazy("store", "-", "-o", "a.zarr", "--chunks", "1,2", stdin=stream([np.ones((3000, 2))]))
+        for path in self.path("a.zarr/c").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"torn")
+        for line, code in [(f'"{LAZY}" verify a.zarr -q', 3), (f'"{LAZY}" reduce b.npy --stats mean -o g.zarr', 0)]:
+            self.save("b.npy", np.ones((3, 3)))
+            script = f"set -o pipefail; {line} | true"
+            done = subprocess.run(["bash", "-c", script], cwd=self.directory, capture_output=True)
+            self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(self.array("g.zarr/mean")[:], [1])
+
+    def test_standard_error_that_cannot_be_written_to(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([LAZY, "info", "nothing"], cwd=self.directory, stderr=full)
+            self.assertEqual(done.returncode, 1)
+            environment = {**os.environ, "RUST_LOG": "debug"}
+            done = subprocess.run([LAZY, "reduce", "-", "--stats", "mean"], input=stream([np.ones((2, 3))]), stderr=full,
+                                  stdout=subprocess.DEVNULL, env=environment)
+            self.assertEqual(done.returncode, 0)
 
 
 class Terminals(ProgramTest):
@@ -184,6 +213,12 @@ class Terminals(ProgramTest):
 
 
 class Logs(ProgramTest):
+    def test_a_filter_that_makes_no_sense(self):
+        environment = {**os.environ, "RUST_LOG": "garbage===["}
+        done = subprocess.run([LAZY, "info", "a"], capture_output=True, env=environment)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("RUST_LOG makes no sense", done.stderr.decode())
+
     def test_what_happens_inside(self):
         environment = {**os.environ, "RUST_LOG": "debug"}
         done = subprocess.run([LAZY, "reduce", "-", "--stats", "mean"], input=stream([np.ones((2, 3))]),

@@ -1,5 +1,6 @@
 //! `lazy export`.
 
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::arguments::Export;
 use crate::failure::{Failure, Result};
-use crate::input::{npy_header, safetensors_dtype};
+use crate::input::{npy_header, safetensors_dtype, unit};
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
@@ -35,9 +36,7 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
         let mut output = io::stdout().lock();
         return copy(&stored, &region, &header, &mut output, &display, Failure::Output);
     }
-    if path.exists() && !arguments.replace {
-        return Err(Failure::Exists(path.to_owned()));
-    }
+    check_place(path, arguments.replace)?;
     let failed = |source| Failure::Write { path: path.to_owned(), source };
     let mut file = file_beside(path).map_err(failed)?;
     let mut output = BufWriter::new(file.as_file_mut());
@@ -54,6 +53,15 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Checks, before anything is done, whether a file may appear at a place.
+pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
+    // A link counts by itself, wherever it leads.
+    match fs::symlink_metadata(path) {
+        Ok(there) if !replace || there.is_dir() => Err(Failure::Exists(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// A file beside another, which it is to become.
@@ -107,6 +115,10 @@ fn header(arguments: &Export, dtype: DType, shape: &[usize]) -> Result<Vec<u8>> 
         Some("safetensors") => {
             let name =
                 safetensors_dtype(dtype).ok_or_else(|| unsupported(".safetensors", ".npy"))?;
+            if arguments.name == "__metadata__" {
+                let problem = "no tensor can have the name `__metadata__`, under which the format keeps other things";
+                return Err(Failure::Usage(problem.to_owned()));
+            }
             let n_bytes = shape.iter().product::<usize>() * dtype.size();
             let info =
                 TensorInfo { dtype: name, shape: shape.to_vec(), data_offsets: (0, n_bytes) };
@@ -136,7 +148,7 @@ fn copy(
 ) -> Result<()> {
     output.write_all(header).map_err(&failed)?;
     let row_bytes = region[1..].iter().map(Range::len).product::<usize>() * stored.dtype().size();
-    let unit_rows = stored.shard_shape().unwrap_or(stored.chunk_shape())[0];
+    let unit_rows = unit(stored, AT_ONCE)[0];
     // Whole chunks, so that none is read twice.
     let n_units = (AT_ONCE / unit_rows.saturating_mul(row_bytes).max(1)).max(1);
     let most_rows = (MOST_AT_ONCE / row_bytes.max(1)).max(1);
@@ -146,7 +158,9 @@ fn copy(
     while !rows.is_empty() && row_bytes > 0 {
         if stop::is_asked_for() {
             display.clear();
-            return Err(Failure::Stopped("stopped; nothing was written".to_owned()));
+            let problem =
+                "stopped; no file was written, and what went to standard output is not whole";
+            return Err(Failure::Stopped(problem.to_owned()));
         }
         let end = ((rows.start / n_rows + 1).saturating_mul(n_rows)).min(rows.end);
         let mut part = region.to_vec();

@@ -13,25 +13,37 @@ use crate::input::InputError;
 use crate::print;
 
 pub(crate) fn run(arguments: &Info) -> Result<()> {
-    let described = match StoredArray::open(&*arguments.path) {
-        Ok(stored) => vec![describe(&arguments.path, &stored)?],
-        Err(error @ Error::NotAnArray { .. }) => {
-            let mut arrays = Vec::new();
-            for path in members(&arguments.path)? {
-                arrays.push(describe(&path, &StoredArray::open(&*path)?)?);
-            }
-            if arrays.is_empty() {
-                return Err(error.into());
-            }
-            arrays
+    let error = match StoredArray::open(&*arguments.path) {
+        Ok(stored) => {
+            let described = describe(&arguments.path, &stored)?;
+            return match arguments.json {
+                true => print::json(&described),
+                false => print::result(to_text(&described)),
+            };
         }
+        Err(error @ Error::NotAnArray { .. }) if arguments.path.is_dir() => error,
         Err(error) => return Err(error.into()),
     };
-    match &described[..] {
-        [one] if arguments.json => print::json(one),
-        all if arguments.json => print::json(&all.to_vec().into()),
-        all => print::result(all.iter().map(to_text).collect::<Vec<_>>().join("\n")),
+    let members = members(&arguments.path)?;
+    if members.is_empty() {
+        return Err(error.into());
     }
+    // One that cannot be told of does not hide the others.
+    let (mut described, mut failed) = (Vec::new(), None);
+    for path in members {
+        match StoredArray::open(&*path)
+            .map_err(Failure::from)
+            .and_then(|array| describe(&path, &array))
+        {
+            Ok(array) => described.push(array),
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    match arguments.json {
+        true => print::json(&described.into())?,
+        false => print::result(described.iter().map(to_text).collect::<Vec<_>>().join("\n"))?,
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// The arrays in a group, at any depth.
@@ -40,7 +52,12 @@ fn members(group: &Path) -> Result<Vec<PathBuf>> {
         |source| Failure::from(InputError::Read { name: group.display().to_string(), source });
     let mut arrays = Vec::new();
     for entry in fs::read_dir(group).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        // A link may lead back to the group.
+        if !entry.file_type().map_err(unreadable)?.is_dir() {
+            continue;
+        }
         let is_node =
             ["zarr.json", ".zarray", ".zgroup"].iter().any(|name| path.join(name).exists());
         if !is_node {
@@ -61,7 +78,7 @@ fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
     let mut attributes = stored.attributes().clone();
     let provenance = attributes.remove("provenance");
     Ok(json!({
-        "path": path,
+        "path": path.to_string_lossy(),
         "dtype": stored.dtype().name(),
         "shape": stored.shape(),
         "dimension_names": stored.dimension_names(),

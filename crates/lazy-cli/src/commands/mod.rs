@@ -10,9 +10,15 @@ mod verify;
 mod view;
 
 use crate::arguments::Command;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::stop;
 
 pub(crate) fn run(command: &Command) -> Result<()> {
+    let is_long =
+        !matches!(command, Command::Info(_) | Command::Staging(_) | Command::Completions(_));
+    if is_long {
+        stop::listen().map_err(Failure::Signals)?;
+    }
     match command {
         Command::Store(arguments) => store::run(arguments),
         Command::Reduce(arguments) => reduce::run(arguments),

@@ -1,9 +1,12 @@
 //! `lazy reduce`.
 
+use std::time::Instant;
+
+use indicatif::HumanBytes;
 use lazy_chunks::Watch;
 
 use crate::answers::{self, Group};
-use crate::arguments::Reduce;
+use crate::arguments::{Axis, Reduce};
 use crate::failure::{Failure, Result};
 use crate::input::Input;
 use crate::print;
@@ -22,6 +25,7 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     let display = Display::new(arguments.print.quiet);
     let watcher = display.of_pass(input.n_blocks(), || None);
+    let started = Instant::now();
     let ended = input.compute((reducers, Watch::new(watcher)));
     display.clear();
     let (found, ()) =
@@ -31,11 +35,25 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
         })?;
 
     let answers = plan.answers(&found);
-    if arguments.print.json {
-        print::json(&answers::to_json(&answers))?;
-    } else {
-        print::result(answers::to_table(&answers))?;
+    // Stored before they are printed: who reads the output may have read enough.
+    let stored = group.as_ref().map_or(Ok(()), |group| group.store(&answers));
+    if !arguments.print.quiet {
+        let (seconds, pass) = (started.elapsed(), display.last());
+        let rate = pass.bytes as f64 / seconds.as_secs_f64().max(1e-9);
+        print::note(format_args!(
+            "reduced {} blocks, {}, in {seconds:.1?}, {}/s",
+            pass.blocks,
+            HumanBytes(pass.bytes),
+            HumanBytes(rate as u64),
+        ));
     }
-    // What cannot be stored has been printed.
-    group.map_or(Ok(()), |group| group.store(&answers))
+    // Rows and columns may be millions; those that could not be stored are not lost.
+    if group.is_none() || stored.is_err() || arguments.axis == Axis::All {
+        let printed = match arguments.print.json {
+            true => print::json(&answers::to_json(&answers)),
+            false => print::result(answers::to_table(&answers)),
+        };
+        return stored.and(printed);
+    }
+    stored
 }

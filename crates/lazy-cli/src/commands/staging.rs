@@ -10,15 +10,17 @@ use crate::print;
 
 pub(crate) fn run(arguments: &Staging) -> Result<()> {
     let writes = UnfinishedWrite::list(&*arguments.path)?;
+    // What is to be removed is, whether somebody reads of it or not.
+    let mut printed = Ok(());
     if arguments.json {
-        print::json(&Value::Array(writes.iter().map(to_json).collect()))?;
+        printed = print::json(&Value::Array(writes.iter().map(to_json).collect()));
     } else if writes.is_empty() {
         print::note(format_args!("no write of {} is unfinished", arguments.path.display()));
     }
     for write in writes {
         let target = write.target().display().to_string();
-        if !arguments.json {
-            print::result(format_args!("{target}: {}\n", to_text(&write)))?;
+        if !arguments.json && printed.is_ok() {
+            printed = print::result(format_args!("{target}: {}\n", to_text(&write)));
         }
         // One that is under way is not what anybody left behind.
         if arguments.remove && !matches!(write.state(), WriteState::Running { .. }) {
@@ -26,7 +28,7 @@ pub(crate) fn run(arguments: &Staging) -> Result<()> {
             print::note(format_args!("removed what was left of {target}"));
         }
     }
-    Ok(())
+    printed
 }
 
 fn to_text(write: &UnfinishedWrite) -> String {
@@ -43,7 +45,10 @@ fn to_text(write: &UnfinishedWrite) -> String {
 }
 
 fn to_json(write: &UnfinishedWrite) -> Value {
-    let mut entry = json!({ "target": write.target(), "directory": write.directory() });
+    let mut entry = json!({
+        "target": write.target().to_string_lossy(),
+        "directory": write.directory().to_string_lossy(),
+    });
     match write.state() {
         WriteState::Running { holder } => {
             entry["state"] = "running".into();

@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     }
     if arguments.print.json {
         return print::json(&json!({
-            "path": arguments.output,
+            "path": arguments.output.to_string_lossy(),
             "array": arguments.array,
             "dtype": stored.dtype().name(),
             "shape": stored.shape(),
@@ -90,6 +90,11 @@ fn target(arguments: &Store) -> Target {
 fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
     for write in UnfinishedWrite::list(target.clone())? {
         if let WriteState::Resumable { job, chunks, stored_bytes } = write.state() {
+            if *chunks == 0 {
+                // There is nothing to lose.
+                write.remove()?;
+                continue;
+            }
             return Err(Failure::Unfinished(format!(
                 "a write of {} has ended early, with {chunks} chunks stored ({}), of {job}; go on with it by \
                  --resume, or remove it by `lazy staging {} --remove`",
@@ -149,7 +154,16 @@ fn ended_early(failure: Failure, arguments: &Store, input: &Input) -> Failure {
             matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
         };
         let is_kept = input.job().is_some() && kept.iter().any(is_resumable);
-        return if is_kept { Failure::Kept(Box::new(failure)) } else { failure };
+        // What the blocks depend on changes when a file is repaired.
+        let condition = match failure {
+            Failure::Block { .. } => ", as long as the input stays as it is",
+            _ => "",
+        };
+        return if is_kept {
+            Failure::Kept { failure: Box::new(failure), condition }
+        } else {
+            failure
+        };
     }
     let output = arguments.output.display();
     Failure::Stopped(match input.job() {

@@ -16,20 +16,21 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
     let display = Display::new(arguments.print.quiet);
     let mut verify = stored.verify();
     let bar = display.of_steps(verify.n_chunks(), unit);
-    let (mut defects, mut n_defects) = (Vec::new(), 0);
-    while let Some(defect) = verify.next() {
-        let defect = defect?;
-        n_defects += 1;
-        bar.set_position(verify.n_checked());
-        if arguments.print.json {
-            defects.push(json!({
-                "chunk": defect.chunk,
-                "key": defect.key,
-                "problem": defect.kind.to_string(),
-            }));
-        } else {
-            bar.suspend(|| print::result(format_args!("{defect}\n")))?;
+    let (mut listed, mut n_defects, mut printed) = (Vec::new(), 0, Ok(()));
+    while let Some(defects) = verify.next_chunks() {
+        for defect in defects? {
+            n_defects += 1;
+            if arguments.print.json {
+                listed.push(json!({
+                    "chunk": defect.chunk,
+                    "key": defect.key,
+                    "problem": defect.kind.to_string(),
+                }));
+            } else if printed.is_ok() {
+                printed = bar.suspend(|| print::result(format_args!("{defect}\n")));
+            }
         }
+        bar.set_position(verify.n_checked());
         if stop::is_asked_for() {
             break;
         }
@@ -46,13 +47,14 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         _ => "absent",
     };
     if arguments.print.json {
-        print::json(&json!({
-            "path": arguments.path,
+        printed = print::json(&json!({
+            "path": arguments.path.to_string_lossy(),
             "n_checked": n_checked,
             "metadata_seal": seal,
-            "defects": defects,
-        }))?;
+            "defects": listed,
+        }));
     }
+    // Whoever has read enough of the list, the array is corrupt.
     if n_defects > 0 {
         return Err(Failure::Corrupt(format!(
             "{n_defects} of {n_checked} {unit} of {path} are missing or corrupt"
@@ -68,5 +70,5 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         };
         print::note(format_args!("all {n_checked} {unit} of {path} can be read, {metadata}"));
     }
-    Ok(())
+    printed
 }

@@ -1,16 +1,16 @@
 //! `lazy view`.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 
 use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{ArrayBlock, DynArrayView};
 use ndarray::Array2;
 
-use super::export::{file_beside, publish};
+use super::export::{check_place, file_beside, publish};
 use crate::arguments::View;
 use crate::failure::{Failure, Result};
+use crate::input::unit;
 use crate::picture::{self, HeatMap};
 use crate::print;
 use crate::progress::Display;
@@ -22,17 +22,10 @@ const MOST_BYTES: u64 = 4 << 30;
 /// How much is read at a time, where chunks are not larger.
 const AT_ONCE: usize = 32 << 20;
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-
 pub(crate) fn run(arguments: &View) -> Result<()> {
     let path = &*arguments.output;
     let failed = |source| Failure::Write { path: path.to_owned(), source };
-    // Pictures are drawn again; what is none may be anything.
-    if path.exists() && !fs::read(path).map_err(failed)?.starts_with(PNG) {
-        return Err(failed(io::Error::other(
-            "it exists already and is no picture; name another file",
-        )));
-    }
+    check_place(path, arguments.replace)?;
     let stored = StoredArray::open(&*arguments.path)?;
     let shape = stored.shape();
     let (n_rows, n_columns) = match shape {
@@ -79,7 +72,7 @@ pub(crate) fn run(arguments: &View) -> Result<()> {
     let picture = picture::draw(&heat_map).map_err(Failure::Picture)?;
     let mut file = file_beside(path).map_err(failed)?;
     file.write_all(&picture).map_err(failed)?;
-    publish(file, path, true).map_err(failed)?;
+    publish(file, path, arguments.replace).map_err(failed)?;
     if !arguments.quiet {
         print::note(format_args!("drew {}: {}", path.display(), heat_map.subtitle));
     }
@@ -95,7 +88,7 @@ fn means(
 ) -> Result<(Array2<f64>, f64)> {
     let shape = stored.shape();
     let trailing: usize = shape[2.min(shape.len())..].iter().product();
-    let unit = stored.shard_shape().unwrap_or(stored.chunk_shape());
+    let unit = unit(stored, AT_ONCE);
     let (unit_rows, unit_columns) =
         if shape.len() == 1 { (1, unit[0]) } else { (unit[0], unit[1]) };
     let element_bytes = trailing * stored.dtype().size();
@@ -105,7 +98,7 @@ fn means(
     let width = if unit_rows.saturating_mul(row_bytes) <= AT_ONCE {
         columns.len()
     } else {
-        let unit_bytes = unit_rows * unit_columns * element_bytes;
+        let unit_bytes = unit_rows.saturating_mul(unit_columns).saturating_mul(element_bytes);
         unit_columns.saturating_mul(n_units(unit_bytes))
     };
     let height = unit_rows.saturating_mul(n_units(unit_rows.saturating_mul(row_bytes)));

@@ -9,6 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::piece::Piece;
 use super::{Blocks, Input, InputError, ShapeOfBlocks};
 
+/// Blocks that are alive at once have so many bytes at most, unless a single one has more.
+const MOST_ALIVE: usize = 512 << 20;
+
 /// The arrays of the input, in bands of as many.
 #[derive(Debug)]
 pub(crate) struct PieceGrid {
@@ -110,8 +113,10 @@ impl PieceGrid {
         if let Some(columns) = &self.columns {
             block[1] = largest(columns);
         }
+        let block_bytes = block.iter().fold(dtype.size(), |n, &size| n.saturating_mul(size));
+        let most_alive = if n_threads == 1 { 1 } else { 2 * n_threads };
+        let n_alive = (MOST_ALIVE / block_bytes.max(1)).clamp(1, most_alive);
         let cut = if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
-        let n_alive = if n_threads == 1 { 1 } else { 2 * n_threads };
         let shape_of_blocks =
             ShapeOfBlocks { cut, dtype, row_shape: row_shape.clone(), block, n_alive };
 

@@ -1,9 +1,7 @@
 //! How the elements of an array lie in a file, and how they come to lie as those of a block do.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use bytemuck::Pod;
 use bytes::Bytes;
 use lazy_chunks::{ArrayBlock, DType};
 use ndarray::{ArrayView, Axis, IxDyn, Slice};
@@ -77,11 +75,11 @@ impl Layout {
         shape[0] = rows.len();
         let data = match (self.is_fortran, self.dtype.size()) {
             (false, _) => data,
-            (true, 1) => self.transposed::<u8>(rows, &data),
-            (true, 2) => self.transposed::<u16>(rows, &data),
-            (true, 4) => self.transposed::<u32>(rows, &data),
-            (true, 8) => self.transposed::<u64>(rows, &data),
-            (true, _) => self.transposed::<[u64; 2]>(rows, &data),
+            (true, 1) => self.transposed::<1>(rows, &data),
+            (true, 2) => self.transposed::<2>(rows, &data),
+            (true, 4) => self.transposed::<4>(rows, &data),
+            (true, 8) => self.transposed::<8>(rows, &data),
+            (true, _) => self.transposed::<16>(rows, &data),
         };
         let data = if self.is_swapped { self.swapped(&data) } else { data };
         ArrayBlock::new(self.dtype, shape, data).map_err(|error| InputError::Corrupt {
@@ -90,25 +88,15 @@ impl Layout {
         })
     }
 
-    /// Rows in C order, of an array in Fortran's.
-    fn transposed<T: Pod + Send>(&self, rows: Range<usize>, data: &[u8]) -> Bytes {
-        /// Vectors of elements, as bytes.
-        struct Owned<T>(Vec<T>);
-        impl<T: Pod + Send> AsRef<[u8]> for Owned<T> {
-            fn as_ref(&self) -> &[u8] {
-                bytemuck::cast_slice(&self.0)
-            }
-        }
-        let elements: Cow<'_, [T]> = match bytemuck::try_cast_slice(data) {
-            Ok(elements) => Cow::Borrowed(elements),
-            Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(data)),
-        };
+    /// Rows in C order, of an array in Fortran's, whose elements have so many bytes.
+    fn transposed<const SIZE: usize>(&self, rows: Range<usize>, data: &[u8]) -> Bytes {
+        let (elements, _) = data.as_chunks::<SIZE>();
         let reversed: Vec<_> = self.shape.iter().rev().copied().collect();
-        let array = ArrayView::from_shape(IxDyn(&reversed), &elements)
+        let array = ArrayView::from_shape(IxDyn(&reversed), elements)
             .expect("there are as many bytes as the shape asks for");
         let array = array.reversed_axes();
         let rows = array.slice_axis(Axis(0), Slice::from(rows));
-        Bytes::from_owner(Owned(rows.iter().copied().collect()))
+        rows.iter().copied().collect::<Vec<_>>().into_flattened().into()
     }
 
     /// The same elements in the machine's byte order.

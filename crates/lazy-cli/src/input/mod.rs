@@ -24,6 +24,7 @@ use lazy_chunks::{
 pub(crate) use error::InputError;
 pub(crate) use files::safetensors_dtype;
 pub(crate) use npy::header as npy_header;
+pub(crate) use stored::unit;
 
 use crate::arguments;
 use crate::failure::{Failure, Result};

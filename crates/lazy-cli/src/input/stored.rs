@@ -1,12 +1,15 @@
 //! Zarr arrays as input.
 
+use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lazy_chunks::ArrayBlock;
 use lazy_chunks::zarr::StoredArray;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::InputError;
+use super::files::FileState;
 
 /// Blocks of whole rows have at most so many bytes, unless a single row is larger: where a band of chunks has more, each
 /// of its chunks is read several times.
@@ -15,10 +18,20 @@ const MOST_OF_WHOLE_ROWS: usize = 256 << 20;
 /// Blocks are as large as chunks, or as shards; where these are small, as many of them as make so many bytes.
 const MOST_AT_ONCE: usize = 8 << 20;
 
+/// What of an array is best read at once, or a multiple of it: its shards, or where these have more than so many bytes,
+/// their chunks.
+pub(crate) fn unit(array: &StoredArray, most_bytes: usize) -> &[usize] {
+    let n_bytes = |shape: &[usize]| {
+        shape.iter().fold(array.dtype().size(), |bytes, &size| bytes.saturating_mul(size))
+    };
+    array.shard_shape().filter(|shard| n_bytes(shard) <= most_bytes).unwrap_or(array.chunk_shape())
+}
+
 /// A Zarr array, read a few chunks at a time.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) name: String,
+    path: PathBuf,
     pub(crate) array: StoredArray,
     /// Whether a block has all columns.
     has_whole_rows: bool,
@@ -32,24 +45,25 @@ impl Stored {
         if array.shape().is_empty() {
             return Err(InputError::NoAxes { name });
         }
-        Ok(Stored { name, array, has_whole_rows })
+        Ok(Stored { name, path: path.to_owned(), array, has_whole_rows })
     }
 
     /// The rows, and the columns where there are any, that are read at once: whole chunks.
     pub(crate) fn at_once(&self) -> Vec<usize> {
-        let unit = self.array.shard_shape().unwrap_or(self.array.chunk_shape());
+        let unit = unit(&self.array, MOST_AT_ONCE);
         let shape = self.array.shape();
         let n_axes = shape.len().min(2);
-        let trailing: usize = shape[n_axes..].iter().product();
+        let of = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
+        let element_bytes = of(&shape[n_axes..]).saturating_mul(self.array.dtype().size());
         let mut at_once = unit[..n_axes].to_vec();
         if self.has_whole_rows && n_axes > 1 {
             at_once[1] = shape[1].max(1);
-            let row_bytes = at_once[1] * trailing * self.array.dtype().size();
+            let row_bytes = at_once[1].saturating_mul(element_bytes);
             at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
         }
         // The columns first, so that blocks are as wide as can be.
         for axis in (0..n_axes).rev() {
-            let n_bytes = at_once.iter().product::<usize>() * trailing * self.array.dtype().size();
+            let n_bytes = of(&at_once).saturating_mul(element_bytes);
             let n_units = (MOST_AT_ONCE / n_bytes.max(1)).max(1);
             at_once[axis] = at_once[axis].saturating_mul(n_units).min(shape[axis]).max(1);
         }
@@ -70,14 +84,21 @@ impl Stored {
         Ok(self.array.read_region(&region)?)
     }
 
-    /// The array's place and its metadata, with the checksum and the time that are in them.
+    /// The names, sizes and times of all its files: whoever writes to a chunk changes one of them.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
-        let path = Path::new(&self.name);
-        let document = ["zarr.json", ".zarray"]
-            .into_iter()
-            .map(|document| path.join(document))
-            .find(|document| document.exists())
-            .unwrap_or_else(|| path.to_owned());
-        Ok(super::files::FileState::of(&document)?.fingerprint())
+        let mut directories = vec![self.path.clone()];
+        let mut files = Vec::new();
+        while let Some(directory) = directories.pop() {
+            let unreadable = |source| super::files::unreadable(&directory, source);
+            for entry in fs::read_dir(&directory).map_err(unreadable)? {
+                let entry = entry.map_err(unreadable)?;
+                match entry.file_type().map_err(unreadable)?.is_dir() {
+                    true => directories.push(entry.path()),
+                    false => files.push(FileState::of(&entry.path())?.fingerprint()),
+                }
+            }
+        }
+        files.sort_unstable();
+        Ok(format!("{:016x}", xxh3_64(files.join("\n").as_bytes())))
     }
 }

@@ -21,7 +21,8 @@ const NAME: &str = "the covariance";
 /// # Errors
 ///
 /// - [`Error::UnsupportedDType`] for complex dtypes.
-/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows.
+/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows, and when memory cannot hold the
+///   matrix.
 ///
 /// # Example
 ///
@@ -152,7 +153,18 @@ impl Statistic for Covariance {
         true
     }
 
-    fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
+    fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
+        if let Some(n_columns) = row_shape.map(|shape| shape.iter().product::<usize>()) {
+            let fits = n_columns
+                .checked_mul(n_columns)
+                .is_some_and(|n_entries| Vec::<f64>::new().try_reserve_exact(n_entries).is_ok());
+            if !fits {
+                return Err(Error::Statistic {
+                    statistic: NAME.to_owned(),
+                    problem: format!("memory cannot hold the matrix of {n_columns} columns"),
+                });
+            }
+        }
         check_real(|| NAME.to_owned(), dtype)
     }
 

@@ -127,6 +127,42 @@ impl Verify<'_> {
         self.n_chunks
     }
 
+    /// Checks the next chunks, a few at a time, and yields the defects of these: for who wants to know how far it has
+    /// come, or to stop, where there are none. After the last chunk there is nothing more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::ToZarr;
+    /// use ndarray::array;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// let stored = LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(&path)?;
+    /// let mut verify = stored.verify();
+    /// while let Some(defects) = verify.next_chunks() {
+    ///     assert!(defects?.is_empty());
+    ///     println!("{} of {} chunks", verify.n_checked(), verify.n_chunks());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_chunks(&mut self) -> Option<Result<Vec<Defect>>> {
+        if self.found.is_empty() && self.n_checked == self.n_chunks {
+            return None;
+        }
+        if self.n_checked < self.n_chunks {
+            self.check_window();
+            // What another array's chunks are like says nothing of this one's.
+            if let Err(error) = self.stored.origin.check(&self.stored.target) {
+                self.found.clear();
+                self.n_checked = self.n_chunks;
+                return Some(Err(error));
+            }
+        }
+        Some(Ok(self.found.drain(..).collect()))
+    }
+
     /// Checks the next chunks.
     fn check_window(&mut self) {
         let end = self.n_checked.saturating_add(self.window).min(self.n_chunks);
@@ -161,13 +197,10 @@ impl Iterator for Verify<'_> {
     type Item = Result<Defect>;
 
     fn next(&mut self) -> Option<Result<Defect>> {
-        while self.found.is_empty() && self.n_checked < self.n_chunks {
-            self.check_window();
-            // What another array's chunks are like says nothing of this one's.
-            if let Err(error) = self.stored.origin.check(&self.stored.target) {
-                self.found.clear();
-                self.n_checked = self.n_chunks;
-                return Some(Err(error));
+        while self.found.is_empty() {
+            match self.next_chunks()? {
+                Ok(defects) => self.found.extend(defects),
+                Err(error) => return Some(Err(error)),
             }
         }
         self.found.pop_front().map(Ok)
