@@ -227,8 +227,8 @@ pub(crate) struct Verify {
 
 /// Draw a stored array as a heat map
 ///
-/// Each pixel is the mean of the elements that it stands for. Of arrays beyond 4 GiB, some of the bands of chunks are read,
-/// spread evenly; the others look as those above them. Axes behind axis 1 are averaged; complex elements count by their magnitude.
+/// Each pixel is the mean of the elements that it stands for. Of arrays beyond 4 GiB, some of the chunks are read, spread
+/// evenly; others look as those before them. Axes behind axis 1 are averaged; complex elements count by their magnitude.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

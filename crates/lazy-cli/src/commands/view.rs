@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{ArrayBlock, DynArrayView};
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::export::{check_place, file_beside, publish};
 use crate::arguments::View;
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &View) -> Result<()> {
             .push_str(&format!("; a pixel is the mean of up to {of_rows} × {of_columns} elements"));
     }
     if fraction < 1.0 {
-        subtitle.push_str(&format!("; {:.1} % of the rows were read", 100.0 * fraction));
+        subtitle.push_str(&format!("; {:.1} % of the elements were read", 100.0 * fraction));
     }
     let title = arguments.path.display().to_string();
     let names = stored.dimension_names().unwrap_or_default();
@@ -103,23 +103,18 @@ fn means(
     };
     let height = unit_rows.saturating_mul(n_units(unit_rows.saturating_mul(row_bytes)));
 
-    let bands = aligned(rows, height);
-    let total = rows.len() as u64 * row_bytes as u64;
-    let n_read = if total > MOST_BYTES {
-        let share = MOST_BYTES as f64 / total as f64;
-        ((bands.len() as f64 * share) as usize).clamp(1, bands.len())
-    } else {
-        bands.len()
-    };
-    // Spread evenly over all.
-    let read: Vec<_> =
-        (0..n_read).map(|i| bands[(2 * i + 1) * bands.len() / (2 * n_read)].clone()).collect();
-    let n_rows_read: usize = read.iter().map(Range::len).sum();
+    let bands = Parts { range: rows.clone(), at_once: height };
+    let parts = Parts { range: columns.clone(), at_once: width };
+    // Bands are left out first; where there are few of them, parts of all bands as well.
+    let bands = bands.spread(row_bytes.max(1));
+    let n_rows_read: usize = bands.iter().map(Range::len).sum();
+    let parts = parts.spread(n_rows_read.saturating_mul(element_bytes).max(1));
+    let n_columns_read: usize = parts.iter().map(Range::len).sum();
 
     let mut pixels = Pixels::new(rows, columns);
     let bar = display.of_steps(n_rows_read as u64, "rows");
-    for band in read {
-        for part in aligned(columns, width) {
+    for band in &bands {
+        for part in &parts {
             if stop::is_asked_for() {
                 display.clear();
                 return Err(Failure::Stopped("stopped; nothing was drawn".to_owned()));
@@ -131,24 +126,40 @@ fn means(
             } else {
                 region[0] = part.clone();
             }
-            pixels.add(&stored.read_region(&region)?, &band, &part, trailing);
+            pixels.add(&stored.read_region(&region)?, band, part, trailing);
         }
         bar.inc(band.len() as u64);
     }
     display.clear();
-    Ok((pixels.means(), n_rows_read as f64 / rows.len() as f64))
+    let share = |n_read: usize, all: &Range<usize>| n_read as f64 / all.len() as f64;
+    Ok((pixels.means(), share(n_rows_read, rows) * share(n_columns_read, columns)))
 }
 
-/// A range cut at the multiples of a number.
-fn aligned(range: &Range<usize>, at_once: usize) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let mut start = range.start;
-    while start < range.end {
-        let end = (start / at_once + 1).saturating_mul(at_once).min(range.end);
-        parts.push(start..end);
-        start = end;
+/// A range that is cut at the multiples of a number.
+struct Parts {
+    range: Range<usize>,
+    at_once: usize,
+}
+
+impl Parts {
+    fn len(&self) -> usize {
+        self.range.end.div_ceil(self.at_once) - self.range.start / self.at_once
     }
-    parts
+
+    fn part(&self, i: usize) -> Range<usize> {
+        let start = (self.range.start / self.at_once + i).saturating_mul(self.at_once);
+        start.max(self.range.start)..start.saturating_add(self.at_once).min(self.range.end)
+    }
+
+    /// The parts that are read, where an index is of so many bytes: all, or spread evenly over them as many as may
+    /// be.
+    fn spread(&self, bytes_each: usize) -> Vec<Range<usize>> {
+        let total = self.range.len() as f64 * bytes_each as f64;
+        let share = (MOST_BYTES as f64 / total).min(1.0);
+        let n_read = ((self.len() as f64 * share) as usize).clamp(1, self.len());
+        let place = |i: usize| (2 * i as u128 + 1) * self.len() as u128 / (2 * n_read as u128);
+        (0..n_read).map(|i| self.part(place(i) as usize)).collect()
+    }
 }
 
 /// Sums and numbers of elements, by the pixels that they belong to.
@@ -157,8 +168,9 @@ struct Pixels {
     columns: Range<usize>,
     sums: Array2<f64>,
     counts: Array2<u64>,
-    /// Of which rows of pixels something was read.
-    is_read: Vec<bool>,
+    /// Of which rows and columns of pixels something was read.
+    is_row_read: Vec<bool>,
+    is_column_read: Vec<bool>,
 }
 
 impl Pixels {
@@ -169,7 +181,8 @@ impl Pixels {
             columns: columns.clone(),
             sums: Array2::zeros(dim),
             counts: Array2::zeros(dim),
-            is_read: vec![false; dim.0],
+            is_row_read: vec![false; dim.0],
+            is_column_read: vec![false; dim.1],
         }
     }
 
@@ -187,7 +200,8 @@ impl Pixels {
         };
         let x_pixels: Vec<_> = columns.clone().map(|i| pixel(i, &self.columns, width)).collect();
         let y_pixels: Vec<_> = rows.clone().map(|i| pixel(i, &self.rows, height)).collect();
-        y_pixels.iter().for_each(|&y| self.is_read[y] = true);
+        y_pixels.iter().for_each(|&y| self.is_row_read[y] = true);
+        x_pixels.iter().for_each(|&x| self.is_column_read[x] = true);
         let (mut row, mut column, mut rest) = (0, 0, 0);
         let mut add = |value: f64| {
             if value.is_finite() {
@@ -210,17 +224,20 @@ impl Pixels {
         }
     }
 
-    /// The means; where nothing was read of a row of pixels, those of the nearest one above it, or else below.
+    /// The means; where nothing was read of a row or a column of pixels, those of the nearest one before it, or else
+    /// behind.
     fn means(self) -> Array2<f64> {
         let mut means = self.sums;
         means.zip_mut_with(&self.counts, |sum, &count| *sum /= count as f64);
-        let mut nearest = self.is_read.iter().position(|is_read| *is_read).unwrap_or(0);
-        for (row, is_read) in self.is_read.into_iter().enumerate() {
-            if is_read {
-                nearest = row;
-            } else {
-                let row_above = means.row(nearest).to_owned();
-                means.row_mut(row).assign(&row_above);
+        for (axis, is_read) in [(Axis(0), self.is_row_read), (Axis(1), self.is_column_read)] {
+            let mut nearest = is_read.iter().position(|is_read| *is_read).unwrap_or(0);
+            for (i, is_read) in is_read.into_iter().enumerate() {
+                if is_read {
+                    nearest = i;
+                } else {
+                    let before = means.index_axis(axis, nearest).to_owned();
+                    means.index_axis_mut(axis, i).assign(&before);
+                }
             }
         }
         means
@@ -248,8 +265,32 @@ mod tests {
 
     #[test]
     fn parts_end_at_multiples() {
-        assert_eq!(aligned(&(3..17), 5), [3..5, 5..10, 10..15, 15..17]);
-        assert_eq!(aligned(&(3..4), usize::MAX), std::slice::from_ref(&(3..4)));
-        assert!(aligned(&(3..3), 5).is_empty());
+        let parts = |range: Range<usize>, at_once| {
+            let parts = Parts { range, at_once };
+            (0..parts.len()).map(|i| parts.part(i)).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(3..17, 5), [3..5, 5..10, 10..15, 15..17]);
+        assert_eq!(parts(3..4, usize::MAX), std::slice::from_ref(&(3..4)));
+        assert_eq!(parts(5..10, 5), std::slice::from_ref(&(5..10)));
+    }
+
+    #[test]
+    fn what_is_too_much_is_read_in_parts() {
+        let bands = Parts { range: 0..1000, at_once: 10 };
+        assert_eq!(bands.spread(1).len(), 100);
+        let read = bands.spread(MOST_BYTES as usize / 250);
+        assert_eq!(read.len(), 25);
+        assert_eq!((read[0].clone(), read[24].clone()), (20..30, 980..990));
+        assert_eq!(bands.spread(usize::MAX).len(), 1);
+    }
+
+    #[test]
+    fn pixels_of_which_nothing_was_read_look_as_those_beside_them() {
+        let mut pixels = Pixels::new(&(0..4), &(0..4));
+        let block = ArrayBlock::from_vec([1, 2], vec![1.0, 2.0]).unwrap();
+        pixels.add(&block, &(1..2), &(1..3), 1);
+        let means = pixels.means();
+        assert_eq!(means.row(3).to_vec(), [1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(means.row(0), means.row(3));
     }
 }
