@@ -66,6 +66,8 @@ fn push_columns<S: Cell, A: Real>(summary: &S, cells: &mut [S::State], run: Run<
             for (column, cell) in cells.iter_mut().enumerate() {
                 let elements = &columns[column * n_rows..][..n_rows];
                 summary.push(cell, run.column(i * N_ROWS, first_column + column, elements));
+                // What is no longer needed of one column goes before the next one is looked at.
+                summary.settle(cell);
             }
         }
     }
@@ -119,7 +121,6 @@ impl<S: Cell> Statistic for PerColumn<S> {
             },
             _ => return Err(not_real(&self.name(), dtype))
         );
-        cells.iter_mut().for_each(|cell| self.0.settle(cell));
         self.merge(state, Columns { first: at.column, shape: Some(shape), cells })
     }
 
