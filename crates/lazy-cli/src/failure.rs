@@ -125,13 +125,17 @@ impl Failure {
                 return error.is_of_corrupt_data();
             }
             if let Some(error) = error.downcast_ref::<zarr::Error>() {
-                use zarr::Error as Zarr;
-                return matches!(error, Zarr::ReadChunk { .. } | Zarr::BrokenMetadata { .. });
+                return is_of_corrupt_array(error);
             }
             cause = error.source();
         }
         false
     }
+}
+
+/// Whether what is stored is at fault, and not how it is used or where it lies.
+pub(crate) fn is_of_corrupt_array(error: &zarr::Error) -> bool {
+    matches!(error, zarr::Error::ReadChunk { .. } | zarr::Error::BrokenMetadata { .. })
 }
 
 /// What the library says to programs, as it is said at the shell.

@@ -23,13 +23,9 @@ pub(crate) fn note(text: impl Display) {
 
 /// Tells why the program did not do what it was asked for: in one line, whatever names are in it.
 pub(crate) fn failure(failure: &Failure) {
-    let text = failure.to_string();
-    let is_control = |letter: char| letter.is_control();
-    let escaped = text.split_inclusive(is_control).map(|part| match part.char_indices().last() {
-        Some((end, letter)) if letter.is_control() => {
-            format!("{}{}", &part[..end], letter.escape_default())
-        }
-        _ => part.to_owned(),
-    });
-    note(format_args!("lazy: {}", escaped.collect::<String>()));
+    let escaped = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    note(format_args!("lazy: {}", failure.to_string().chars().map(escaped).collect::<String>()));
 }

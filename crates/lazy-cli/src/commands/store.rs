@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::answers;
 use crate::arguments::{Axis, Store};
 use crate::failure::{Failure, Result};
-use crate::input::{Input, ShapeOfBlocks};
+use crate::input::{Input, ShapeOfBlocks, is_stream};
 use crate::print;
 use crate::progress::Display;
 use crate::settings::ChunkSizes;
@@ -20,8 +20,8 @@ use crate::stop;
 const SHARD_BYTES: usize = 128 << 20;
 
 pub(crate) fn run(arguments: &Store) -> Result<()> {
-    let is_stream = arguments.input.inputs.iter().any(|input| input.as_os_str() == "-");
-    if arguments.resume && is_stream {
+    let from_stream = arguments.input.inputs.iter().any(|input| is_stream(input));
+    if arguments.resume && from_stream {
         return Err(Failure::Usage(
             "a stream cannot be read again, so --resume cannot go on with one; store files instead, or start over"
                 .to_owned(),
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
 
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
-    let sink = sink(arguments, target, input.job());
+    let sink = sink(arguments, target, input.job()?);
     let display = Display::new(arguments.print.quiet);
     let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
     let bound = move || memory_bound(&inert_sink, blocks.get()?);
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let started = Instant::now();
     let ended = input.compute((reducers, sink.with_observer(watcher)));
     display.clear();
-    let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, &input))?;
+    let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
 
     let answers = plan.answers(&found);
     let size = stored.stored_size()?;
@@ -107,7 +107,7 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
     Ok(())
 }
 
-fn sink(arguments: &Store, target: Target, job: Option<&str>) -> ZarrSink {
+fn sink(arguments: &Store, target: Target, job: Option<String>) -> ZarrSink {
     let existing = if arguments.replace { Existing::Replace } else { Existing::Fail };
     let durability = if arguments.no_sync { Durability::None } else { Durability::Full };
     let mut sink = ZarrSink::new(target)
@@ -147,13 +147,13 @@ fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Option<usize> {
 }
 
 /// What becomes of a write that failed, or that a signal stopped.
-fn ended_early(failure: Failure, arguments: &Store, input: &Input) -> Failure {
+fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failure {
     if !failure.is_cancelled() && !stop::is_asked_for() {
         let kept = UnfinishedWrite::list(target(arguments)).unwrap_or_default();
         let is_resumable = |write: &UnfinishedWrite| {
             matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
         };
-        let is_kept = input.job().is_some() && kept.iter().any(is_resumable);
+        let is_kept = !from_stream && kept.iter().any(is_resumable);
         // What the blocks depend on changes when a file is repaired.
         let condition = match failure {
             Failure::Block { .. } => ", as long as the input stays as it is",
@@ -166,11 +166,11 @@ fn ended_early(failure: Failure, arguments: &Store, input: &Input) -> Failure {
         };
     }
     let output = arguments.output.display();
-    Failure::Stopped(match input.job() {
-        Some(_) => format!(
+    Failure::Stopped(match from_stream {
+        false => format!(
             "stopped; what was stored is kept, and the same command with --resume goes on with it; {output} is as it was"
         ),
-        None => format!(
+        true => format!(
             "stopped; a stream cannot be gone on with, so nothing is kept; {output} is as it was"
         ),
     })

@@ -16,7 +16,7 @@ use crate::print;
 use crate::progress::Display;
 use crate::stop;
 
-/// What is read of an array at most. Of larger ones, some of the bands of chunks are.
+/// What is read of an array at most: of larger ones, some of the chunks.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// How much is read at a time, where chunks are not larger.
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &View) -> Result<()> {
     Ok(())
 }
 
-/// The mean of the elements of each pixel, and how much of the rows was read. Pixels of which no number was read are NaN.
+/// The mean of the elements of each pixel, and how much of them was read. Pixels of which no number was read are NaN.
 fn means(
     stored: &StoredArray,
     rows: &Range<usize>,

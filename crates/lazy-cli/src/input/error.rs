@@ -4,6 +4,8 @@ use std::io;
 
 use lazy_chunks::{DType, zarr};
 
+use crate::failure::is_of_corrupt_array;
+
 /// What is wrong with a file, or with a record of a stream; or with how they fit together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
@@ -74,9 +76,7 @@ impl InputError {
             InputError::Corrupt { .. }
             | InputError::Truncated { .. }
             | InputError::Ended { .. } => true,
-            InputError::Zarr(error) => {
-                matches!(error, zarr::Error::ReadChunk { .. } | zarr::Error::BrokenMetadata { .. })
-            }
+            InputError::Zarr(error) => is_of_corrupt_array(error),
             _ => false,
         }
     }

@@ -100,8 +100,7 @@ impl PieceGrid {
     }
 
     /// The blocks, computed by so many threads.
-    pub(crate) fn into_input(self, n_threads: usize) -> Result<Input, InputError> {
-        let job = self.job()?;
+    pub(crate) fn into_input(self, n_threads: usize) -> Input {
         let first = &self.pieces[0];
         let (dtype, mut row_shape) = (first.dtype(), first.shape()[1..].to_vec());
         if let Some(columns) = &self.columns {
@@ -121,9 +120,13 @@ impl PieceGrid {
             ShapeOfBlocks { cut, dtype, row_shape: row_shape.clone(), block, n_alive };
 
         let rows = sizes(&self.rows);
-        let blocks = match self.columns.as_deref().map(sizes) {
+        let columns = self.columns.as_deref().map(sizes);
+        let grid = Arc::new(self);
+        let of_blocks = Arc::clone(&grid);
+        let blocks = match columns {
             None => {
-                let sequence = LazyChunkSequence::try_from_fn(rows, move |i| self.read(i, None));
+                let sequence =
+                    LazyChunkSequence::try_from_fn(rows, move |i| of_blocks.read(i, None));
                 Blocks::Flat(
                     sequence
                         .with_row_type(dtype, row_shape)
@@ -132,7 +135,7 @@ impl PieceGrid {
                 )
             }
             Some(columns) => {
-                let block = move |i, j| self.read(i, Some(j));
+                let block = move |i, j| of_blocks.read(i, Some(j));
                 let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, block);
                 Blocks::Nested(
                     sequence
@@ -142,12 +145,12 @@ impl PieceGrid {
                 )
             }
         };
-        Ok(Input {
+        Input {
             blocks,
-            job: Some(job),
+            grid: Some(grid),
             n_blocks: Some(n_blocks),
             shape_of_blocks: Arc::new(shape_of_blocks.into()),
-        })
+        }
     }
 
     fn read(&self, i: usize, j: Option<usize>) -> Result<lazy_chunks::ArrayBlock, InputError> {
@@ -159,7 +162,7 @@ impl PieceGrid {
     }
 
     /// What tells these arrays from others, and from themselves when they have changed.
-    fn job(&self) -> Result<String, InputError> {
+    pub(crate) fn job(&self) -> Result<String, InputError> {
         let mut all = format!("{}\n", self.n_columns);
         for piece in &self.pieces {
             all.push_str(&piece.fingerprint()?);

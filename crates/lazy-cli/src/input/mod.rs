@@ -37,8 +37,8 @@ use stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Input {
     blocks: Blocks,
-    /// What the blocks depend on; none of a stream, which is gone when it was read.
-    job: Option<String>,
+    /// What the blocks are of; none of a stream, which is gone when it was read.
+    grid: Option<Arc<PieceGrid>>,
     n_blocks: Option<usize>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
 }
@@ -84,7 +84,7 @@ impl Input {
             Some(n_threads) => n_threads.into(),
             None => thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(grid.into_input(n_threads)?)
+        Ok(grid.into_input(n_threads))
     }
 
     /// Evaluates all blocks, once.
@@ -98,9 +98,9 @@ impl Input {
         Ok(output?)
     }
 
-    /// What the blocks depend on, where they can be had again.
-    pub(crate) fn job(&self) -> Option<&str> {
-        self.job.as_deref()
+    /// What the blocks depend on, where they can be had again. Each file is looked at for it.
+    pub(crate) fn job(&self) -> Result<Option<String>> {
+        Ok(self.grid.as_ref().map(|grid| grid.job()).transpose()?)
     }
 
     /// How many blocks there are, where that is known.
@@ -137,7 +137,7 @@ impl Selection {
     }
 }
 
-fn is_stream(path: &Path) -> bool {
+pub(crate) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 

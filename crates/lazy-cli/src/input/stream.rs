@@ -58,7 +58,7 @@ impl Stream {
                 Bands { records: records(), n_columns }
             })),
         };
-        Ok(Input { blocks, job: None, n_blocks: None, shape_of_blocks })
+        Ok(Input { blocks, grid: None, n_blocks: None, shape_of_blocks })
     }
 
     /// The next block; none where the stream ends between two.
