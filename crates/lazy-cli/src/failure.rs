@@ -29,6 +29,9 @@ pub(crate) enum Failure {
     /// A write failed, and what it has stored is kept.
     #[error("{failure}; what was stored is kept: --resume goes on with it{condition}")]
     Kept { failure: Box<Failure>, condition: &'static str },
+    /// A write failed, and neither published nor kept anything.
+    #[error("{failure}; {} is unchanged", output.display())]
+    Unchanged { failure: Box<Failure>, output: PathBuf },
     /// There is an array already where another is to be.
     #[error("{0} exists already; name another place, or --replace it")]
     TargetExists(String),
@@ -77,7 +80,10 @@ impl From<lazy_chunks::Error> for Failure {
             // What a sink says needs no more words.
             lazy_chunks::Error::Other(source) => match source.downcast::<zarr::Error>() {
                 Ok(error) => (*error).into(),
-                Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
+                Err(source) => match source.downcast::<InputError>() {
+                    Ok(error) => Failure::Input(*error),
+                    Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
+                },
             },
             lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
                 Ok(source) if matches!(*source, InputError::EmptyStream) => Failure::Input(*source),
@@ -96,10 +102,21 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Corrupt(_) => 3,
             Failure::Stopped(_) => 130,
-            Failure::Kept { failure, .. } => return failure.exit_code(),
+            Failure::Kept { failure, .. } | Failure::Unchanged { failure, .. } => {
+                return failure.exit_code();
+            }
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
         })
+    }
+
+    /// Whether a file of the input changed while it was read.
+    pub(crate) fn is_of_changed_input(&self) -> bool {
+        match self {
+            Failure::Input(error) => matches!(error, InputError::Changed { .. }),
+            Failure::Block { source, .. } => matches!(**source, InputError::Changed { .. }),
+            _ => false,
+        }
     }
 
     /// Whether the pass was stopped by its observer.

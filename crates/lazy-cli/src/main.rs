@@ -4,6 +4,7 @@ mod answers;
 mod arguments;
 mod commands;
 mod failure;
+mod file_kind;
 mod input;
 mod picture;
 mod print;

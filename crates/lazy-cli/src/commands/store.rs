@@ -146,8 +146,22 @@ fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Option<usize> {
     Some(bound.saturating_add(block_bytes.saturating_mul(*n_alive)))
 }
 
+/// Removes the chunks of a write whose input has changed, which no write can resume.
+fn remove_kept(arguments: &Store) {
+    for write in UnfinishedWrite::list(target(arguments)).unwrap_or_default() {
+        if matches!(write.state(), WriteState::Resumable { .. }) {
+            // If they stay, `lazy staging` lists them.
+            let _ = write.remove();
+        }
+    }
+}
+
 /// What becomes of a write that failed, or that a signal stopped.
 fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failure {
+    if failure.is_of_changed_input() {
+        remove_kept(arguments);
+        return Failure::Unchanged { failure: Box::new(failure), output: arguments.output.clone() };
+    }
     if !failure.is_cancelled() && !stop::is_asked_for() {
         let kept = UnfinishedWrite::list(target(arguments)).unwrap_or_default();
         let is_resumable = |write: &UnfinishedWrite| {

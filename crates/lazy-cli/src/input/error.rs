@@ -25,8 +25,10 @@ pub(crate) enum InputError {
         "{name} ends in the middle: of {expected} bytes of {part}, {actual} came; did its producer fail?"
     )]
     Ended { name: String, part: &'static str, expected: u64, actual: u64 },
-    #[error("{name} has changed since the pass began; leave the input alone until it is over")]
-    Changed { name: String },
+    #[error("{name} changed while it was read: {change}")]
+    Changed { name: String, change: String },
+    #[error("{name} is {what}, not a regular file")]
+    NotAFile { name: String, what: &'static str },
     #[error(
         "{name} holds Python objects, which are pickled and never unpickled here; save numbers"
     )]

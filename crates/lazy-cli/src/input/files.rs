@@ -1,151 +1,130 @@
 //! Files whose elements lie in them as they are: `.npy` and `.safetensors`.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs::File;
+use std::io::BufReader;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use lazy_chunks::{ArrayBlock, DType};
-use memmap2::{Mmap, MmapOptions};
-use safetensors::{Dtype, SafeTensors};
+use lazy_chunks::{ArrayBlock, BlockPool, DType};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 
-use super::layout::Layout;
+use super::layout::{Layout, Runs};
 use super::npy::read_header;
+use super::source::SourceFile;
 use super::{InputError, Selection, natural_order};
 
-/// A block of a file has at most so many bytes, unless a single row has more.
-const MOST_AT_ONCE: usize = 32 << 20;
+/// A block of a file has at most so many bytes, unless a single row has more: what caches still have when it is written.
+const MOST_AT_ONCE: usize = 4 << 20;
 
-/// A file as it was when it was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileState {
-    pub(crate) path: PathBuf,
-    pub(crate) n_bytes: u64,
-    modified: Option<u128>,
-}
+/// The same where each block costs as much as a matrix of all pairs of columns.
+const MOST_OF_WHOLE_ROWS: usize = 32 << 20;
 
-impl FileState {
-    pub(crate) fn of(path: &Path) -> Result<FileState, InputError> {
-        let metadata = fs::metadata(path).map_err(|source| unreadable(path, source))?;
-        let modified = metadata.modified().ok();
-        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(FileState {
-            path: path.to_owned(),
-            n_bytes: metadata.len(),
-            modified: since.map(|since| since.as_nanos()),
-        })
-    }
+/// Where runs of bytes are no farther apart than this, those between them are read as well.
+const NEAR: usize = 64 << 10;
 
-    pub(crate) fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    /// Opens the file, if it is as it was.
-    pub(crate) fn open(&self) -> Result<File, InputError> {
-        if FileState::of(&self.path)? != *self {
-            return Err(InputError::Changed { name: self.name() });
-        }
-        File::open(&self.path).map_err(|source| unreadable(&self.path, source))
-    }
-
-    pub(crate) fn fingerprint(&self) -> String {
-        format!("{} {} {:?}", self.path.display(), self.n_bytes, self.modified)
-    }
-}
-
-pub(crate) fn unreadable(path: &Path, source: std::io::Error) -> InputError {
-    InputError::Read { name: path.display().to_string(), source }
-}
+/// Runs that are near each other are read so many bytes at a time.
+const WINDOW: usize = 1 << 20;
 
 /// An array whose elements lie in a file as they are.
 #[derive(Debug)]
-pub(crate) struct Mapped {
+pub(crate) struct InFile {
     pub(crate) name: String,
-    pub(crate) file: FileState,
+    pub(crate) file: Arc<SourceFile>,
     pub(crate) layout: Layout,
     /// The first byte of the elements.
     offset: u64,
+    /// A block has at most so many bytes.
+    most_at_once: usize,
 }
 
-impl Mapped {
+impl InFile {
     pub(crate) fn rows_at_once(&self) -> usize {
-        MOST_AT_ONCE / self.layout.row_bytes().max(1)
+        self.most_at_once / self.layout.row_bytes().max(1)
     }
 
-    pub(crate) fn read(&self, rows: Range<usize>) -> Result<ArrayBlock, InputError> {
-        let bytes = self.layout.bytes_of(&rows);
-        let data = if bytes.is_empty() {
+    pub(crate) fn read(
+        &self,
+        rows: Range<usize>,
+        pool: &BlockPool<u8>,
+    ) -> Result<ArrayBlock, InputError> {
+        let runs = self.layout.runs(&rows);
+        let data = if runs.n_bytes() == 0 {
             Bytes::new()
         } else {
-            let file = self.file.open()?;
-            let map = map(&file, self.offset + bytes.start as u64, bytes.len())
-                .map_err(|source| unreadable(&self.file.path, source))?;
-            Bytes::from_owner(map)
+            let mut buffer = self.layout.buffer(&self.name, runs.n_bytes(), pool)?;
+            self.read_runs(runs, &mut buffer)?;
+            buffer.into_block().data().clone()
         };
         self.layout.block(&self.name, rows, data)
     }
+
+    /// Reads runs of bytes, one behind the other.
+    fn read_runs(&self, runs: Runs, buffer: &mut [u8]) -> Result<(), InputError> {
+        let file = self.file.reopen()?;
+        let start = self.offset + runs.start as u64;
+        let at_once = (WINDOW / runs.stride).clamp(1, runs.n_runs);
+        if at_once == 1 || runs.stride > NEAR {
+            for (i, run) in buffer.chunks_exact_mut(runs.length).enumerate() {
+                self.file.read_at(&file, start + (i * runs.stride) as u64, run)?;
+            }
+            return Ok(());
+        }
+        let mut window = vec![0; at_once * runs.stride];
+        for (i, near) in buffer.chunks_mut(at_once * runs.length).enumerate() {
+            // What follows the last run may be beyond the end of the file.
+            let n_bytes = (near.len() / runs.length - 1) * runs.stride + runs.length;
+            let offset = start + (i * at_once * runs.stride) as u64;
+            self.file.read_at(&file, offset, &mut window[..n_bytes])?;
+            let apart = window.chunks(runs.stride);
+            for (run, from) in near.chunks_exact_mut(runs.length).zip(apart) {
+                run.copy_from_slice(&from[..runs.length]);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Maps a part of a file.
-#[expect(unsafe_code, reason = "memory that a file backs can be had no other way")]
-fn map(file: &File, offset: u64, length: usize) -> std::io::Result<Mmap> {
-    // SAFETY: The map is private and read as bytes alone, of which every value is one; so the only danger is another
-    // process that writes to the file or cuts it off while the map is alive. The length was compared
-    // with that of the file just before. What is written to it meanwhile may be seen or not, as by `read`, and ends up
-    // in the array; a file that is cut off ends this process by a signal (SIGBUS), which a write survives: what it has
-    // stored is kept, and the target is as it was.
-    let map = unsafe { MmapOptions::new().offset(offset).len(length).map(file) }?;
-    // It is read once, from the front to the back.
-    #[cfg(unix)]
-    map.advise(memmap2::Advice::Sequential)?;
-    Ok(map)
+fn most_at_once(whole_rows: bool) -> usize {
+    if whole_rows { MOST_OF_WHOLE_ROWS } else { MOST_AT_ONCE }
 }
 
 /// The array of a `.npy` file.
-pub(crate) fn open_npy(path: &Path) -> Result<Mapped, InputError> {
-    let file = FileState::of(path)?;
-    let name = file.name();
-    let reader = File::open(path).map_err(|source| unreadable(path, source))?;
-    let mut reader = BufReader::with_capacity(256, reader);
-    let header = read_header(&name, &mut reader)?
+pub(crate) fn open_npy(path: &Path, whole_rows: bool) -> Result<InFile, InputError> {
+    let (source, file) = SourceFile::open(path)?;
+    let name = source.name();
+    let header = read_header(&name, &mut BufReader::with_capacity(256, file))?
         .ok_or_else(|| InputError::Corrupt { name: name.clone(), reason: "it is empty".into() })?;
-    let expected = header.n_bytes + header.layout.n_bytes() as u64;
-    if file.n_bytes < expected {
-        return Err(InputError::Truncated { name, expected, actual: file.n_bytes });
+    let (expected, actual) = (header.n_bytes + header.layout.n_bytes() as u64, source.n_bytes());
+    if actual < expected {
+        return Err(InputError::Truncated { name, expected, actual });
     }
-    if file.n_bytes > expected {
-        let reason = format!("it has {} bytes behind the array", file.n_bytes - expected);
+    if actual > expected {
+        let reason = format!("it has {} bytes behind the array", actual - expected);
         return Err(InputError::Corrupt { name, reason });
     }
-    Ok(Mapped { name, file, layout: header.layout, offset: header.n_bytes })
+    let (file, offset) = (Arc::new(source), header.n_bytes);
+    let most_at_once = most_at_once(whole_rows);
+    Ok(InFile { name, file, layout: header.layout, offset, most_at_once })
 }
 
 /// The arrays of a `.safetensors` file that are selected.
 pub(crate) fn open_safetensors(
     path: &Path,
     selection: &Selection,
-) -> Result<Vec<Mapped>, InputError> {
-    let state = FileState::of(path)?;
-    let name = state.name();
-    let corrupt = |reason: String| InputError::Corrupt { name: name.clone(), reason };
-    let length = usize::try_from(state.n_bytes).map_err(|error| corrupt(error.to_string()))?;
-    let mut file = File::open(path).map_err(|source| unreadable(path, source))?;
-    let mut header_length = [0; 8];
-    if file.read_exact(&mut header_length).is_err() {
-        return Err(corrupt("it is too short for a header".to_owned()));
-    }
-    let map = map(&file, 0, length).map_err(|source| unreadable(path, source))?;
-    let (header_length, metadata) =
-        SafeTensors::read_metadata(&map).map_err(|error| corrupt(error.to_string()))?;
-    let first_byte = (8 + header_length) as u64;
+    whole_rows: bool,
+) -> Result<Vec<InFile>, InputError> {
+    let (source, file) = SourceFile::open(path)?;
+    let source = Arc::new(source);
+    let (first_byte, metadata) = read_metadata(&source, &file)?;
     let mut names = metadata.offset_keys();
     names.sort_by(|a, b| natural_order(a, b));
     let mut arrays = Vec::new();
     for tensor in names.iter().filter(|tensor| selection.has(tensor)) {
         let info = metadata.info(tensor).expect("it is one of the names");
-        let name = format!("{name}, tensor {tensor:?}");
+        let name = format!("{}, tensor {tensor:?}", source.name());
         let dtype = dtype(info.dtype).ok_or_else(|| InputError::UnsupportedDType {
             name: name.clone(),
             dtype: info.dtype.to_string(),
@@ -153,12 +132,42 @@ pub(crate) fn open_safetensors(
         let shape: Vec<_> = info.shape.iter().map(|&size| size as u64).collect();
         let layout = Layout::new(&name, dtype, &shape, false, cfg!(target_endian = "big"))?;
         let offset = first_byte + info.data_offsets.0 as u64;
-        arrays.push(Mapped { name, file: state.clone(), layout, offset });
+        let (file, most_at_once) = (Arc::clone(&source), most_at_once(whole_rows));
+        arrays.push(InFile { name, file, layout, offset, most_at_once });
     }
     if arrays.is_empty() {
+        let name = source.name();
         return Err(InputError::NoArrays { name, pattern: selection.pattern() });
     }
     Ok(arrays)
+}
+
+/// Reads the header of a `.safetensors` file, and where the elements begin.
+fn read_metadata(source: &SourceFile, file: &File) -> Result<(u64, Metadata), InputError> {
+    /// The format allows no longer header.
+    const LONGEST: u64 = 100_000_000;
+    const LENGTH: u64 = size_of::<u64>() as u64;
+    let corrupt = |reason: String| InputError::Corrupt { name: source.name(), reason };
+    let Some(rest) = source.n_bytes().checked_sub(LENGTH) else {
+        return Err(corrupt("it is too short for a header".to_owned()));
+    };
+    let mut length = [0; LENGTH as usize];
+    source.read_at(file, 0, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > rest.min(LONGEST) {
+        return Err(corrupt(format!("its header is said to have {length} bytes")));
+    }
+    let mut header = vec![0; length as usize];
+    source.read_at(file, LENGTH, &mut header)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| corrupt(error.to_string()))?;
+    let (expected, actual) = (metadata.data_len() as u64, rest - length);
+    if actual != expected {
+        let reason =
+            format!("it has {actual} bytes of elements, but its header asks for {expected}");
+        return Err(corrupt(reason));
+    }
+    Ok((LENGTH + length, metadata))
 }
 
 fn dtype(dtype: Dtype) -> Option<DType> {

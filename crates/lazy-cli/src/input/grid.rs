@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lazy_chunks::{BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
+use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::piece::Piece;
@@ -22,6 +22,8 @@ pub(crate) struct PieceGrid {
     rows: Vec<Place>,
     /// None where nothing is cut along axis 1.
     columns: Option<Vec<Place>>,
+    /// The memory of blocks of files.
+    pool: BlockPool<u8>,
 }
 
 /// A part of a piece, along one axis.
@@ -96,7 +98,7 @@ impl PieceGrid {
         });
         // One block a band is a sequence that is cut along axis 0 alone.
         let columns = columns.filter(|columns| columns.len() > 1 || n_columns.is_some());
-        Ok(PieceGrid { pieces, n_columns: in_band, rows, columns })
+        Ok(PieceGrid { pieces, n_columns: in_band, rows, columns, pool: BlockPool::new() })
     }
 
     /// The blocks, computed by so many threads.
@@ -158,7 +160,19 @@ impl PieceGrid {
         let place = j.zip(self.columns.as_ref()).map(|(j, columns)| &columns[j]);
         let column = place.map_or(0, |place| place.piece);
         let piece = &self.pieces[rows.piece * self.n_columns + column];
-        piece.read(rows.range.clone(), place.map(|place| place.range.clone()))
+        piece.read(rows.range.clone(), place.map(|place| place.range.clone()), &self.pool)
+    }
+
+    /// Checks that no file has changed since its header was read.
+    pub(crate) fn check_unchanged(&self) -> Result<(), InputError> {
+        let mut last = None;
+        for source in self.pieces.iter().filter_map(Piece::source) {
+            // The arrays of one file follow each other.
+            if last.replace(source).is_none_or(|last| !Arc::ptr_eq(last, source)) {
+                source.check()?;
+            }
+        }
+        Ok(())
     }
 
     /// What tells these arrays from others, and from themselves when they have changed.

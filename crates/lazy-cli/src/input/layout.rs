@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use lazy_chunks::{ArrayBlock, DType};
-use ndarray::{ArrayView, Axis, IxDyn, Slice};
+use lazy_chunks::{ArrayBlock, BlockBuffer, BlockPool, DType};
+use ndarray::{ArrayView, IxDyn};
 
 use super::InputError;
 
@@ -55,16 +55,41 @@ impl Layout {
         self.shape[1..].iter().product::<usize>() * self.dtype.size()
     }
 
-    /// The bytes that rows are made of.
-    pub(crate) fn bytes_of(&self, rows: &Range<usize>) -> Range<usize> {
-        if self.is_fortran {
-            0..self.n_bytes()
+    /// Returns where the bytes of rows lie.
+    pub(crate) fn runs(&self, rows: &Range<usize>) -> Runs {
+        let n_elements: usize = self.shape[1..].iter().product();
+        let size = self.dtype.size();
+        if self.is_fortran && rows.len() < self.shape[0] {
+            Runs {
+                start: rows.start * size,
+                length: rows.len() * size,
+                stride: self.shape[0] * size,
+                n_runs: n_elements,
+            }
         } else {
-            rows.start * self.row_bytes()..rows.end * self.row_bytes()
+            let length = rows.len() * self.row_bytes();
+            Runs { start: rows.start * self.row_bytes(), length, stride: length, n_runs: 1 }
         }
     }
 
-    /// A block of rows, made of [their bytes](Self::bytes_of): without a copy where they lie as those of a block do.
+    /// Takes memory for a part of the elements out of a pool.
+    pub(crate) fn buffer(
+        &self,
+        name: &str,
+        n_bytes: usize,
+        pool: &BlockPool<u8>,
+    ) -> Result<BlockBuffer<u8>, InputError> {
+        let too_large = || InputError::TooLarge {
+            name: name.to_owned(),
+            shape: self.shape.iter().map(|&size| size as u64).collect(),
+            dtype: self.dtype,
+        };
+        // No size is believed before memory was asked for it, in a way that may be refused.
+        Vec::<u8>::new().try_reserve_exact(n_bytes).map_err(|_| too_large())?;
+        pool.buffer([n_bytes]).map_err(|_| too_large())
+    }
+
+    /// Makes a block of the bytes of rows, [run](Self::runs) after run: without a copy if they lie as those of a block do.
     pub(crate) fn block(
         &self,
         name: &str,
@@ -75,28 +100,17 @@ impl Layout {
         shape[0] = rows.len();
         let data = match (self.is_fortran, self.dtype.size()) {
             (false, _) => data,
-            (true, 1) => self.transposed::<1>(rows, &data),
-            (true, 2) => self.transposed::<2>(rows, &data),
-            (true, 4) => self.transposed::<4>(rows, &data),
-            (true, 8) => self.transposed::<8>(rows, &data),
-            (true, _) => self.transposed::<16>(rows, &data),
+            (true, 1) => transposed::<1>(&shape, &data),
+            (true, 2) => transposed::<2>(&shape, &data),
+            (true, 4) => transposed::<4>(&shape, &data),
+            (true, 8) => transposed::<8>(&shape, &data),
+            (true, _) => transposed::<16>(&shape, &data),
         };
         let data = if self.is_swapped { self.swapped(&data) } else { data };
         ArrayBlock::new(self.dtype, shape, data).map_err(|error| InputError::Corrupt {
             name: name.to_owned(),
             reason: error.to_string(),
         })
-    }
-
-    /// Rows in C order, of an array in Fortran's, whose elements have so many bytes.
-    fn transposed<const SIZE: usize>(&self, rows: Range<usize>, data: &[u8]) -> Bytes {
-        let (elements, _) = data.as_chunks::<SIZE>();
-        let reversed: Vec<_> = self.shape.iter().rev().copied().collect();
-        let array = ArrayView::from_shape(IxDyn(&reversed), elements)
-            .expect("there are as many bytes as the shape asks for");
-        let array = array.reversed_axes();
-        let rows = array.slice_axis(Axis(0), Slice::from(rows));
-        rows.iter().copied().collect::<Vec<_>>().into_flattened().into()
     }
 
     /// The same elements in the machine's byte order.
@@ -114,6 +128,32 @@ impl Layout {
             _ => swapped.as_chunks_mut::<8>().0.iter_mut().for_each(|bytes| bytes.reverse()),
         }
         swapped.into()
+    }
+}
+
+/// Returns in C order the elements, of so many bytes each, of an array in Fortran's.
+fn transposed<const SIZE: usize>(shape: &[usize], data: &[u8]) -> Bytes {
+    let (elements, _) = data.as_chunks::<SIZE>();
+    let reversed: Vec<_> = shape.iter().rev().copied().collect();
+    let array = ArrayView::from_shape(IxDyn(&reversed), elements)
+        .expect("there are as many bytes as the shape asks for");
+    array.reversed_axes().iter().copied().collect::<Vec<_>>().into_flattened().into()
+}
+
+/// Runs of bytes of one length, whose starts are equally far apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Runs {
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+    /// From the start of one run to that of the next.
+    pub(crate) stride: usize,
+    pub(crate) n_runs: usize,
+}
+
+impl Runs {
+    /// The bytes of all runs.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.n_runs * self.length
     }
 }
 
@@ -137,9 +177,13 @@ mod tests {
                 // One byte off, so that they are not aligned.
                 let mut bytes = vec![0];
                 bytes.extend(elements.iter().flat_map(|x| swap(x).to_ne_bytes()));
-                let bytes = Bytes::from(bytes).slice(1..);
                 for rows in [0..3, 1..3, 2..2] {
-                    let part = bytes.slice(layout.bytes_of(&rows));
+                    let runs = layout.runs(&rows);
+                    let starts = (0..runs.n_runs).map(|i| 1 + runs.start + i * runs.stride);
+                    let part: Vec<_> =
+                        starts.flat_map(|start| &bytes[start..][..runs.length]).copied().collect();
+                    assert_eq!(part.len(), runs.n_bytes());
+                    let part = Bytes::from([&[0], &part[..]].concat()).slice(1..);
                     let block = layout.block("", rows.clone(), part).unwrap();
                     let n = 8 * rows.start..8 * rows.end;
                     let expected = &expected.as_slice::<u32>().unwrap()[n];

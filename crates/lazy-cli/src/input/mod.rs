@@ -7,8 +7,10 @@ mod layout;
 mod npy;
 mod npz;
 mod piece;
+mod source;
 mod stored;
 mod stream;
+mod unchanged;
 
 use std::cmp::Ordering;
 use std::fs;
@@ -30,8 +32,10 @@ use crate::arguments;
 use crate::failure::{Failure, Result};
 use grid::PieceGrid;
 use piece::Piece;
+use source::{check_regular, unreadable};
 use stored::Stored;
 use stream::Stream;
+use unchanged::Unchanged;
 
 /// What there is to be stored or summarized.
 #[derive(Debug)]
@@ -87,15 +91,16 @@ impl Input {
         Ok(grid.into_input(n_threads))
     }
 
-    /// Evaluates all blocks, once.
+    /// Evaluates all blocks, once. If a file changes meanwhile, the reducer is not finished.
     pub(crate) fn compute<R: Reducer>(&self, reducer: R) -> Result<R::Output> {
-        let output = match &self.blocks {
+        let reducer = (Unchanged(self.grid.clone()), reducer);
+        let ((), output) = match &self.blocks {
             Blocks::Flat(sequence) => sequence.compute(reducer),
             Blocks::Nested(sequence) => sequence.compute(reducer),
             Blocks::Stream(sequence) => sequence.compute(reducer),
             Blocks::NestedStream(sequence) => sequence.compute(reducer),
-        };
-        Ok(output?)
+        }?;
+        Ok(output)
     }
 
     /// What the blocks depend on, where they can be had again. Each file is looked at for it.
@@ -160,13 +165,13 @@ fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<Vec<Piece>> 
     let mut pieces = Vec::new();
     for path in &paths {
         match kind(path) {
-            Some(Kind::Npy) => pieces.push(Piece::Mapped(files::open_npy(path)?)),
+            Some(Kind::Npy) => pieces.push(Piece::InFile(files::open_npy(path, whole_rows)?)),
             Some(Kind::Npz) => {
                 pieces.extend(npz::open(path, &selection)?.into_iter().map(Piece::Member));
             }
             Some(Kind::Safetensors) => {
-                let arrays = files::open_safetensors(path, &selection)?;
-                pieces.extend(arrays.into_iter().map(Piece::Mapped));
+                let arrays = files::open_safetensors(path, &selection, whole_rows)?;
+                pieces.extend(arrays.into_iter().map(Piece::InFile));
             }
             Some(Kind::Zarr) => {
                 pieces.push(Piece::Stored(Box::new(Stored::open(path, whole_rows)?)));
@@ -190,9 +195,10 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Option<Kind> {
-    if path.is_dir() {
-        return Some(Kind::Zarr);
-    }
+    if path.is_dir() { Some(Kind::Zarr) } else { kind_by_name(path) }
+}
+
+fn kind_by_name(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()? {
         "npy" => Some(Kind::Npy),
         "npz" => Some(Kind::Npz),
@@ -203,16 +209,23 @@ fn kind(path: &Path) -> Option<Kind> {
 
 /// The files of a folder that are input, or the path itself.
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |source| files::unreadable(path, source);
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    let is_array = [".zarray", "zarr.json"].iter().any(|name| path.join(name).exists());
-    if !metadata.is_dir() || is_array {
+    let of_path = |source| unreadable(path, source);
+    if !fs::metadata(path).map_err(of_path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
+    for name in [".zarray", "zarr.json"] {
+        let metadata = path.join(name);
+        if metadata.try_exists().map_err(|source| unreadable(&metadata, source))? {
+            return Ok(vec![path.to_owned()]);
+        }
+    }
     let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
-        if entry.is_file() && kind(&entry).is_some() {
+    for entry in fs::read_dir(path).map_err(of_path)? {
+        let entry = entry.map_err(of_path)?.path();
+        if kind_by_name(&entry).is_some() {
+            // Nothing that is named as input is left out.
+            let metadata = fs::metadata(&entry).map_err(|source| unreadable(&entry, source))?;
+            check_regular(&entry, &metadata)?;
             found.push(entry);
         }
     }

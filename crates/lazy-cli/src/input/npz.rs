@@ -1,30 +1,32 @@
 //! Archives of arrays: `.npz`.
 
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use lazy_chunks::{ArrayBlock, BlockPool};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::files::FileState;
 use super::layout::Layout;
 use super::npy::{read_all, read_header};
+use super::source::SourceFile;
 use super::{InputError, Selection, natural_order};
 
 /// A member of an archive. Its bytes are checked against their checksum when they are read.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    pub(crate) file: FileState,
+    pub(crate) file: Arc<SourceFile>,
     pub(crate) layout: Layout,
     index: usize,
 }
 
-type Archive = ZipArchive<BufReader<std::fs::File>>;
+type Archive = ZipArchive<BufReader<File>>;
 
-fn archive(file: &FileState) -> Result<Archive, InputError> {
-    ZipArchive::new(BufReader::new(file.open()?)).map_err(|error| of_zip(&file.name(), error))
+fn archive(name: &str, file: File) -> Result<Archive, InputError> {
+    ZipArchive::new(BufReader::new(file)).map_err(|error| of_zip(name, error))
 }
 
 fn of_zip(name: &str, error: ZipError) -> InputError {
@@ -39,8 +41,9 @@ fn of_zip(name: &str, error: ZipError) -> InputError {
 
 /// The arrays of an archive that are selected, in natural order.
 pub(crate) fn open(path: &Path, selection: &Selection) -> Result<Vec<Member>, InputError> {
-    let file = FileState::of(path)?;
-    let mut archive = archive(&file)?;
+    let (file, opened) = SourceFile::open(path)?;
+    let mut archive = archive(&file.name(), opened)?;
+    let file = Arc::new(file);
     let mut members = Vec::new();
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(|error| of_zip(&file.name(), error))?;
@@ -58,7 +61,7 @@ pub(crate) fn open(path: &Path, selection: &Selection) -> Result<Vec<Member>, In
         if member.size() != expected {
             return Err(InputError::Truncated { name, expected, actual: member.size() });
         }
-        members.push(Member { name, file: file.clone(), layout: header.layout, index });
+        members.push(Member { name, file: Arc::clone(&file), layout: header.layout, index });
     }
     members.sort_by(|a, b| natural_order(&a.name, &b.name));
     if members.is_empty() {
@@ -68,13 +71,20 @@ pub(crate) fn open(path: &Path, selection: &Selection) -> Result<Vec<Member>, In
 }
 
 impl Member {
-    pub(crate) fn read(&self) -> Result<ArrayBlock, InputError> {
-        let mut archive = archive(&self.file)?;
+    pub(crate) fn read(&self, pool: &BlockPool<u8>) -> Result<ArrayBlock, InputError> {
+        let file = self.file.reopen()?;
+        // What is found in a file that changes meanwhile makes no sense.
+        self.read_from(file, pool).map_err(|error| self.file.or_changed(error))
+    }
+
+    fn read_from(&self, file: File, pool: &BlockPool<u8>) -> Result<ArrayBlock, InputError> {
+        let mut archive = archive(&self.file.name(), file)?;
         let mut member = archive.by_index(self.index).map_err(|error| of_zip(&self.name, error))?;
         if read_header(&self.name, &mut member)?.is_none_or(|header| header.layout != self.layout) {
-            return Err(InputError::Changed { name: self.name.clone() });
+            let change = "its header is different".to_owned();
+            return Err(InputError::Changed { name: self.name.clone(), change });
         }
-        let data = read_elements(&self.name, &self.layout, &mut member, &BlockPool::new())?;
+        let data = read_elements(&self.name, &self.layout, &mut member, pool)?;
         // The checksum is compared when there is nothing more to read.
         member.read(&mut [0]).map_err(|source| InputError::Corrupt {
             name: self.name.clone(),
@@ -92,14 +102,7 @@ pub(crate) fn read_elements(
     pool: &BlockPool<u8>,
 ) -> Result<bytes::Bytes, InputError> {
     let n_bytes = layout.n_bytes();
-    let too_large = || InputError::TooLarge {
-        name: name.to_owned(),
-        shape: layout.shape.iter().map(|&size| size as u64).collect(),
-        dtype: layout.dtype,
-    };
-    // No size is believed before memory was asked for it, in a way that may be refused.
-    Vec::<u8>::new().try_reserve_exact(n_bytes).map_err(|_| too_large())?;
-    let mut buffer = pool.buffer([n_bytes]).map_err(|_| too_large())?;
+    let mut buffer = layout.buffer(name, n_bytes, pool)?;
     let n_read = read_all(name, reader, &mut buffer)?;
     if n_read < n_bytes {
         return Err(InputError::Ended {

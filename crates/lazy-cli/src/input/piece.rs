@@ -1,19 +1,21 @@
 //! One array of the input, of which any part can be read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use lazy_chunks::{ArrayBlock, DType};
+use lazy_chunks::{ArrayBlock, BlockPool, DType};
 
 use super::InputError;
-use super::files::Mapped;
+use super::files::InFile;
 use super::npz::Member;
+use super::source::SourceFile;
 use super::stored::Stored;
 
 /// One array of the input.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// The elements as they lie in a file.
-    Mapped(Mapped),
+    InFile(InFile),
     /// A member of an archive.
     Member(Member),
     /// A Zarr array.
@@ -24,7 +26,7 @@ impl Piece {
     /// The file, and the array's name in it.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Piece::Mapped(mapped) => &mapped.name,
+            Piece::InFile(array) => &array.name,
             Piece::Member(member) => &member.name,
             Piece::Stored(stored) => &stored.name,
         }
@@ -32,7 +34,7 @@ impl Piece {
 
     pub(crate) fn dtype(&self) -> DType {
         match self {
-            Piece::Mapped(mapped) => mapped.layout.dtype,
+            Piece::InFile(array) => array.layout.dtype,
             Piece::Member(member) => member.layout.dtype,
             Piece::Stored(stored) => stored.array.dtype(),
         }
@@ -40,7 +42,7 @@ impl Piece {
 
     pub(crate) fn shape(&self) -> &[usize] {
         match self {
-            Piece::Mapped(mapped) => &mapped.layout.shape,
+            Piece::InFile(array) => &array.layout.shape,
             Piece::Member(member) => &member.layout.shape,
             Piece::Stored(stored) => stored.array.shape(),
         }
@@ -49,7 +51,7 @@ impl Piece {
     /// The rows that are read at once.
     pub(crate) fn rows_at_once(&self) -> usize {
         match self {
-            Piece::Mapped(mapped) => mapped.rows_at_once(),
+            Piece::InFile(array) => array.rows_at_once(),
             // Its elements can be had from the first to the last alone.
             Piece::Member(_) => self.shape()[0],
             Piece::Stored(stored) => stored.at_once()[0],
@@ -61,19 +63,20 @@ impl Piece {
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
         match self {
             Piece::Stored(stored) => stored.at_once().get(1).copied(),
-            Piece::Mapped(_) | Piece::Member(_) => None,
+            Piece::InFile(_) | Piece::Member(_) => None,
         }
     }
 
-    /// Reads a part: all columns, where none are named.
+    /// Reads a part, into memory of a pool where it is of a file: all columns, where none are named.
     pub(crate) fn read(
         &self,
         rows: Range<usize>,
         columns: Option<Range<usize>>,
+        pool: &BlockPool<u8>,
     ) -> Result<ArrayBlock, InputError> {
         match self {
-            Piece::Mapped(mapped) => mapped.read(rows),
-            Piece::Member(member) => member.read(),
+            Piece::InFile(array) => array.read(rows, pool),
+            Piece::Member(member) => member.read(pool),
             Piece::Stored(stored) => stored.read(rows, columns),
         }
     }
@@ -81,9 +84,18 @@ impl Piece {
     /// What tells it from another one, or from itself when it has changed.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         match self {
-            Piece::Mapped(mapped) => Ok(mapped.file.fingerprint()),
+            Piece::InFile(array) => Ok(array.file.fingerprint()),
             Piece::Member(member) => Ok(member.file.fingerprint()),
             Piece::Stored(stored) => stored.fingerprint(),
+        }
+    }
+
+    /// Returns the file that must not change; none of a Zarr array, which the library itself checks at each read.
+    pub(crate) fn source(&self) -> Option<&Arc<SourceFile>> {
+        match self {
+            Piece::InFile(array) => Some(&array.file),
+            Piece::Member(member) => Some(&member.file),
+            Piece::Stored(_) => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use lazy_chunks::zarr::StoredArray;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::InputError;
-use super::files::FileState;
+use super::source::{fingerprint, unreadable};
 
 /// Blocks of whole rows have at most so many bytes, unless a single row is larger: where a band of chunks has more, each
 /// of its chunks is read several times.
@@ -89,12 +89,12 @@ impl Stored {
         let mut directories = vec![self.path.clone()];
         let mut files = Vec::new();
         while let Some(directory) = directories.pop() {
-            let unreadable = |source| super::files::unreadable(&directory, source);
+            let unreadable = |source| unreadable(&directory, source);
             for entry in fs::read_dir(&directory).map_err(unreadable)? {
                 let entry = entry.map_err(unreadable)?;
                 match entry.file_type().map_err(unreadable)?.is_dir() {
                     true => directories.push(entry.path()),
-                    false => files.push(FileState::of(&entry.path())?.fingerprint()),
+                    false => files.push(fingerprint(&entry.path())?),
                 }
             }
         }

@@ -1,0 +1,25 @@
+//! Words for what lies at a path.
+
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt;
+
+/// Names a kind of file, as it is said in a message.
+pub(crate) fn name(file_type: FileType) -> &'static str {
+    if file_type.is_file() {
+        "a regular file"
+    } else if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_symlink() {
+        "a symbolic link"
+    } else if file_type.is_fifo() {
+        "a FIFO"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_char_device() {
+        "a character device"
+    } else if file_type.is_block_device() {
+        "a block device"
+    } else {
+        "a special file"
+    }
+}
