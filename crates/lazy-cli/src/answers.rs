@@ -1,6 +1,8 @@
 //! What statistics came to: as a table, as JSON, and as Zarr arrays.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::Axis;
 use crate::failure::{Failure, Result};
+use crate::file_kind;
 
 /// The result of one statistic.
 #[derive(Debug)]
@@ -259,16 +262,20 @@ impl Group {
 
     /// Checks, before anything is computed, that nothing is in the way of what these statistics are stored as.
     pub(crate) fn check(&self, texts: &[&str]) -> Result<()> {
-        let is_array = StoredArray::open(&*self.path).is_ok();
-        if is_array || self.path.is_file() {
+        let no_group = |what: &str| {
             let path = self.path.display();
-            let what = if is_array { "an array" } else { "a file" };
-            return Err(Failure::Usage(format!(
-                "{path} is {what}, and no group; name another place"
-            )));
+            Err(Failure::Usage(format!("{path} is {what}, and no group; name another place")))
+        };
+        match fs::metadata(&self.path) {
+            Ok(there) if !there.is_dir() => return no_group(file_kind::name(there.file_type())),
+            Ok(_) if StoredArray::open(&*self.path).is_ok() => return no_group("an array"),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Failure::Write { path: self.path.clone(), source }),
         }
         let paths = names(texts).into_iter().map(|name| self.path.join(name));
-        match paths.into_iter().find(|path| self.existing == Existing::Fail && path.exists()) {
+        let is_there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
+        match paths.into_iter().find(|path| self.existing == Existing::Fail && is_there(path)) {
             Some(path) => Err(Failure::Exists(path)),
             None => Ok(()),
         }

@@ -242,7 +242,7 @@ pub(crate) struct View {
     #[arg(short, long, value_name = "PNG")]
     pub(crate) output: PathBuf,
 
-    /// Replace a file that is there
+    /// Replace a regular file that is there; links, devices and the like are never replaced
     #[arg(long)]
     pub(crate) replace: bool,
 
@@ -288,7 +288,7 @@ pub(crate) struct Export {
     #[arg(long, default_value = "array")]
     pub(crate) name: String,
 
-    /// Replace a file that is there
+    /// Replace a regular file that is there; links, devices and the like are never replaced
     #[arg(long)]
     pub(crate) replace: bool,
 

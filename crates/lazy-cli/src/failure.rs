@@ -44,6 +44,9 @@ pub(crate) enum Failure {
     /// Something is in the way of a file.
     #[error("{} exists already; name another place, or --replace it", .0.display())]
     Exists(PathBuf),
+    /// Something that is no file is in the way of a file.
+    #[error("{} is {what}, which is never replaced; name another place", path.display())]
+    InTheWay { path: PathBuf, what: &'static str },
     /// Data were found to be corrupt, and the command has said which.
     #[error("{0}")]
     Corrupt(String),

@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod file_kind;
 mod input;
+mod output_file;
 mod picture;
 mod print;
 mod progress;

@@ -1,19 +1,17 @@
 //! `lazy export`.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::path::Path;
 
 use indicatif::HumanBytes;
 use lazy_chunks::DType;
 use lazy_chunks::zarr::StoredArray;
 use safetensors::tensor::{Metadata, TensorInfo};
-use tempfile::NamedTempFile;
 
 use crate::arguments::Export;
 use crate::failure::{Failure, Result};
 use crate::input::{npy_header, safetensors_dtype, unit};
+use crate::output_file::{OutputFile, check_place};
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
@@ -38,11 +36,11 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
     }
     check_place(path, arguments.replace)?;
     let failed = |source| Failure::Write { path: path.to_owned(), source };
-    let mut file = file_beside(path).map_err(failed)?;
+    let mut file = OutputFile::create(path, arguments.replace)?;
     let mut output = BufWriter::new(file.as_file_mut());
     copy(&stored, &region, &header, &mut output, &display, failed)?;
     drop(output);
-    publish(file, path, arguments.replace).map_err(failed)?;
+    file.publish()?;
     if !arguments.quiet {
         let bytes: usize = shape.iter().product::<usize>() * stored.dtype().size();
         let bytes = HumanBytes(bytes as u64);
@@ -52,36 +50,6 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
             path.display()
         ));
     }
-    Ok(())
-}
-
-/// Checks, before anything is done, whether a file may appear at a place.
-pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
-    // A link counts by itself, wherever it leads.
-    match fs::symlink_metadata(path) {
-        Ok(there) if !replace || there.is_dir() => Err(Failure::Exists(path.to_owned())),
-        _ => Ok(()),
-    }
-}
-
-/// A file beside another, which it is to become.
-pub(crate) fn file_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    // As of any file that is made by name: what the process takes from it, it takes from this one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.prefix(".lazy-").tempfile_in(directory.unwrap_or(Path::new(".")))
-}
-
-/// Gives a complete file its name, in one step.
-pub(crate) fn publish(file: NamedTempFile, path: &Path, replace: bool) -> io::Result<()> {
-    file.as_file().sync_all()?;
-    if replace {
-        file.persist(path)?
-    } else {
-        file.persist_noclobber(path)?
-    };
     Ok(())
 }
 

@@ -7,10 +7,10 @@ use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{ArrayBlock, DynArrayView};
 use ndarray::{Array2, Axis};
 
-use super::export::{check_place, file_beside, publish};
 use crate::arguments::View;
 use crate::failure::{Failure, Result};
 use crate::input::unit;
+use crate::output_file::{OutputFile, check_place};
 use crate::picture::{self, HeatMap};
 use crate::print;
 use crate::progress::Display;
@@ -70,9 +70,9 @@ pub(crate) fn run(arguments: &View) -> Result<()> {
     };
     let heat_map = HeatMap { title, subtitle, means, rows, columns, y_name, x_name };
     let picture = picture::draw(&heat_map).map_err(Failure::Picture)?;
-    let mut file = file_beside(path).map_err(failed)?;
-    file.write_all(&picture).map_err(failed)?;
-    publish(file, path, arguments.replace).map_err(failed)?;
+    let mut file = OutputFile::create(path, arguments.replace)?;
+    file.as_file_mut().write_all(&picture).map_err(failed)?;
+    file.publish()?;
     if !arguments.quiet {
         print::note(format_args!("drew {}: {}", path.display(), heat_map.subtitle));
     }

@@ -1,0 +1,123 @@
+//! Files that commands write: each appears when it is complete, and replaces nothing but another file.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::failure::{Failure, Result};
+use crate::file_kind;
+
+/// A file that is being written, beside the path that it is to have.
+///
+/// Until then it has a random name, and was made by this process: no link that lies there is followed.
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    path: PathBuf,
+    replace: bool,
+    file: NamedTempFile,
+}
+
+impl OutputFile {
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<OutputFile> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        // As of any file that is made by name: what the process takes from it, it takes from this one.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder
+            .prefix(".lazy-")
+            .tempfile_in(directory.unwrap_or(Path::new(".")))
+            .map_err(|source| Failure::Write { path: path.to_owned(), source })?;
+        Ok(OutputFile { path: path.to_owned(), replace, file })
+    }
+
+    pub(crate) fn as_file_mut(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Gives the complete file its name, in one step.
+    pub(crate) fn publish(self) -> Result<()> {
+        let OutputFile { path, replace, file } = self;
+        let failed = |source| Failure::Write { path: path.clone(), source };
+        let (file, temporary) = file.into_parts();
+        file.sync_all().map_err(failed)?;
+        close(file).map_err(failed)?;
+        // Something may have appeared there meanwhile.
+        check_place(&path, replace)?;
+        let published =
+            if replace { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
+        published.map_err(|error| failed(error.error))
+    }
+}
+
+/// Closes a file, and returns the error of what the system wrote only then.
+fn close(file: File) -> io::Result<()> {
+    Ok(nix::unistd::close(file)?)
+}
+
+/// Checks whether a file may appear at a path: where there is nothing or, if it is to be replaced, a regular file.
+///
+/// A symbolic link is neither, wherever it leads.
+pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => Err(Failure::InTheWay {
+            path: path.to_owned(),
+            what: file_kind::name(there.file_type()),
+        }),
+        Ok(_) if !replace => Err(Failure::Exists(path.to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Failure::Write { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn written(path: &Path, replace: bool) -> OutputFile {
+        let mut file = OutputFile::create(path, replace).unwrap();
+        file.as_file_mut().write_all(b"new").unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_appears_when_it_is_published() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("a");
+        let file = written(&path, false);
+        assert!(!path.exists());
+        file.publish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        drop(written(&path, true));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_appears_meanwhile_is_not_replaced() {
+        for replace in [false, true] {
+            let directory = TempDir::new().unwrap();
+            let path = directory.path().join("a");
+            let file = written(&path, replace);
+            symlink("/dev/null", &path).unwrap();
+            let said = file.publish().unwrap_err().to_string();
+            assert!(said.contains("a is a symbolic link, which is never replaced"), "{said}");
+            assert_eq!(fs::read_link(&path).unwrap(), Path::new("/dev/null"));
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("a");
+        let file = written(&path, false);
+        fs::write(&path, "old").unwrap();
+        assert!(matches!(file.publish(), Err(Failure::Exists(_))));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+}
