@@ -281,19 +281,34 @@ impl Group {
         }
     }
 
+    /// Stores an array for each part of each answer.
     pub(crate) fn store(&self, answers: &[Answer]) -> Result<()> {
+        let mut last = None;
         let texts: Vec<_> = answers.iter().map(|answer| &answer.text[..]).collect();
         for (answer, name) in answers.iter().zip(names(&texts)) {
             for part in &answer.parts {
                 let member = Target::from(&*self.path).member(&*name);
-                let member = if part.name.is_empty() { member } else { member.member(part.name) };
+                let mut path = self.path.join(&name);
+                let member = if part.name.is_empty() {
+                    member
+                } else {
+                    path.push(part.name);
+                    member.member(part.name)
+                };
                 let mut sink = ZarrSink::new(member)
                     .with_existing(self.existing)
                     .with_attribute("statistic", &answer.text);
                 if !answer.labels.is_empty() && matches!(part.name, "" | "bins") {
                     sink = sink.with_attribute("entries", json!(answer.labels));
                 }
-                LazyChunkSequence::new(|| [part.array.clone()]).to_zarr(sink)?;
+                let stored = LazyChunkSequence::new(|| [part.array.clone()]).to_zarr(sink);
+                match (stored, &last) {
+                    (Ok(_), _) => last = Some(path),
+                    (Err(error), None) => return Err(error.into()),
+                    (Err(error), Some(last)) => {
+                        return Err(Failure::from(error).after_storing(last));
+                    }
+                }
             }
         }
         Ok(())

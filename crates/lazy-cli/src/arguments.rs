@@ -15,7 +15,7 @@ use crate::statistics::StatisticList;
     version,
     after_help = "\
 Exit codes: 0 done; 1 it failed, and what was there is as it was; 2 the command line makes no sense;
-3 data are corrupt; 130 stopped by a signal.
+3 data are corrupt; 4 an array was stored, but what followed failed; 128+N stopped by signal N.
 
 Results go to standard output, all else to standard error. RUST_LOG=debug tells what happens inside.",
     after_long_help = "\
@@ -27,11 +27,14 @@ Examples:
 The first stores a block for each `np.save(sys.stdout.buffer, block)` of the Python program.
 
 Exit codes:
-  0    done
-  1    it failed, and what was there is as it was
-  2    the command line makes no sense
-  3    data are corrupt
-  130  stopped by a signal
+  0      done
+  1      it failed, and what was there is as it was
+  2      the command line makes no sense
+  3      data are corrupt
+  4      an array was stored, but what followed failed, such as printing its statistics
+  128+N  stopped by signal N: 129 by SIGHUP, 130 by SIGINT, 131 by SIGQUIT, 143 by SIGTERM, 152 by SIGXCPU
+
+The first signal stops a command after its block; a second one ends it at once.
 
 Results go to standard output, all else to standard error. RUST_LOG=debug tells what happens inside."
 )]

@@ -2,12 +2,13 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lazy_chunks::{Location, zarr};
 
 use crate::input::InputError;
+use crate::stop;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -32,6 +33,9 @@ pub(crate) enum Failure {
     /// A write failed, and neither published nor kept anything.
     #[error("{failure}; {} is unchanged", output.display())]
     Unchanged { failure: Box<Failure>, output: PathBuf },
+    /// An array was stored, and what was to follow failed.
+    #[error("{} was stored, but {failure}", output.display())]
+    AfterStoring { output: PathBuf, failure: Box<Failure> },
     /// There is an array already where another is to be.
     #[error("{0} exists already; name another place, or --replace it")]
     TargetExists(String),
@@ -104,13 +108,24 @@ impl Failure {
         ExitCode::from(match self {
             Failure::Usage(_) => 2,
             Failure::Corrupt(_) => 3,
-            Failure::Stopped(_) => 130,
+            Failure::AfterStoring { .. } => 4,
+            Failure::Stopped(_) => stop::exit_code(),
             Failure::Kept { failure, .. } | Failure::Unchanged { failure, .. } => {
                 return failure.exit_code();
             }
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
         })
+    }
+
+    /// Returns the failure of a command that has stored an array before.
+    ///
+    /// If it is because nobody reads what is printed, the command has done all that it was asked for.
+    pub(crate) fn after_storing(self, output: &Path) -> Failure {
+        if self.is_closed_pipe() {
+            return self;
+        }
+        Failure::AfterStoring { output: output.to_owned(), failure: Box::new(self) }
     }
 
     /// Whether a file of the input changed while it was read.

@@ -104,7 +104,14 @@ fn exit_codes_are_those_of_the_help() {
     assert!(defects.starts_with("the chunk [0, 0], at c/0/0: "), "{defects}");
     assert_eq!(told, "lazy: 1 of 1 chunks of a.zarr are missing or corrupt\n");
     let (help, _) = run(at, "--help", b"", 0);
-    for code in ["0    done", "1    it failed", "2    the command", "3    data", "130  stopped"] {
+    for code in [
+        "0      done",
+        "1      it failed",
+        "2      the command",
+        "3      data",
+        "4      an array was stored",
+        "128+N  stopped",
+    ] {
         assert!(help.contains(code), "{help}");
     }
 }

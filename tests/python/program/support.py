@@ -1,11 +1,15 @@
 """What the tests of the program `lazy` have in common: running it, and reading what it made."""
 
+import array
+import fcntl
 import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 import zlib
 from pathlib import Path
@@ -14,6 +18,9 @@ import numpy as np
 import zarr
 
 LAZY = os.environ["LAZY"]
+
+#: Long enough for any machine; what is waited for comes in milliseconds.
+PATIENCE = 120
 
 
 def stream(blocks):
@@ -52,6 +59,26 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(self.tree(), before, self.errors)
         return self.errors
 
+    def caught_in_the_middle(self, *arguments, **options):
+        """A process that stores chunks, and waits: it logs each of them into a pipe that is soon full.
+
+        There must be so many chunks that the pipe cannot hold what is logged of them all: 100 are enough.
+        """
+        environment = {**os.environ, "RUST_LOG": "trace"}
+        process = subprocess.Popen(
+            [LAZY, *arguments], cwd=self.directory, env=environment, stderr=-1, stdout=-1, **options
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        end, before = time.monotonic() + PATIENCE, -1
+        while (now := n_waiting(process.stderr)) < 3000 or now != before:
+            self.assertLess(time.monotonic(), end)
+            self.assertIsNone(process.poll())
+            before = now
+            time.sleep(0.05)
+        return process
+
     def tree(self):
         """All files in the directory, with their bytes."""
         files = sorted(path for path in self.directory.rglob("*") if path.is_file())
@@ -69,6 +96,13 @@ class ProgramTest(unittest.TestCase):
         with open(path, "wb") as file:
             np.lib.format.write_array(file, array, **options)
         return path
+
+
+def n_waiting(pipe):
+    """The bytes in a pipe that nobody has read yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def python(program, *arguments, **options):

@@ -1,34 +1,17 @@
 """Inputs that change while they are read, that are no files, and that are many."""
 
-import array
-import fcntl
 import os
 import resource
 import socket
 import subprocess
-import termios
-import time
 import unittest
 
 import numpy as np
 from safetensors.numpy import save_file
 
-from support import LAZY, ProgramTest
-
-#: Long enough for any machine; what is waited for comes in milliseconds.
-PATIENCE = 120
-
-
-def n_waiting(pipe):
-    """The bytes in a pipe that nobody has read yet."""
-    count = array.array("i", [0])
-    fcntl.ioctl(pipe, termios.FIONREAD, count)
-    return count[0]
-
+from support import LAZY, PATIENCE, ProgramTest
 
 class Changes(ProgramTest):
-    """The program logs each chunk that it has stored, into a pipe that is soon full: so it waits in the middle."""
-
     N_FILES = 400
 
     def save_parts(self, save):
@@ -37,19 +20,8 @@ class Changes(ProgramTest):
             save(self.path(f"parts/{i}"), np.full((4, 100), float(i)))
 
     def stopped_in_the_middle(self, *arguments):
-        command = [LAZY, "store", "parts", "-o", "a.zarr", "--chunks", "4,100", "--threads", "1", *arguments]
-        environment = {**os.environ, "RUST_LOG": "trace"}
-        process = subprocess.Popen(command, cwd=self.directory, env=environment, stderr=-1, stdout=-1)
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
-        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
-        end, before = time.monotonic() + PATIENCE, -1
-        while (now := n_waiting(process.stderr)) < 3000 or now != before:
-            self.assertLess(time.monotonic(), end)
-            self.assertIsNone(process.poll())
-            before = now
-            time.sleep(0.05)
-        return process
+        command = ["store", "parts", "-o", "a.zarr", "--chunks", "4,100", "--threads", "1", *arguments]
+        return self.caught_in_the_middle(*command)
 
     def goes_on(self, process):
         """What the program says of its failure when its log is read."""

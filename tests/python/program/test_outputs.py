@@ -1,12 +1,14 @@
 """Files that commands write, and what they never write over."""
 
+import json
 import os
 import socket
 import stat
+import subprocess
 
 import numpy as np
 
-from support import ProgramTest, stream
+from support import LAZY, ProgramTest, stream
 
 
 class Places(ProgramTest):
@@ -74,3 +76,50 @@ class Places(ProgramTest):
         os.mkfifo(self.path("g.zarr"))
         said = self.fails("reduce", "a.zarr", "--stats", "mean", "-o", "g.zarr", code=2)
         self.assertIn("g.zarr is a FIFO, and no group", said)
+
+
+class AfterStoring(ProgramTest):
+    """What fails when an array was stored has an exit code of its own, and the message says that it was stored."""
+
+    def setUp(self):
+        super().setUp()
+        self.save("a.npy", np.arange(12.0).reshape(3, 4))
+
+    def full(self, *arguments, code):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([LAZY, *arguments], cwd=self.directory, stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr.decode().splitlines()[-1]
+
+    def test_standard_output_is_full(self):
+        problem = "standard output cannot be written to: No space left on device (os error 28)"
+        for results in [["--stats", "mean"], ["--json"]]:
+            said = self.full("store", "a.npy", "-o", "a.zarr", "--replace", *results, code=4)
+            self.assertEqual(said, f"lazy: a.zarr was stored, but {problem}")
+            np.testing.assert_array_equal(self.array("a.zarr")[:], np.arange(12.0).reshape(3, 4))
+        self.full("store", "a.npy", "-o", "a.zarr", "--replace", code=0)
+        said = self.full("reduce", "a.npy", "--stats", "mean", "-o", "g.zarr", code=4)
+        self.assertEqual(said, f"lazy: g.zarr was stored, but {problem}")
+        self.assertEqual(self.array("g.zarr/mean")[:], [5.5])
+        self.assertEqual(self.full("reduce", "a.npy", "--stats", "mean", code=1), f"lazy: {problem}")
+        self.assertEqual(self.full("export", "a.zarr", "-o", "-", code=1), f"lazy: {problem}")
+
+    def test_standard_output_is_closed(self):
+        for results in [["--stats", "mean"], ["--json"]]:
+            command = [LAZY, "store", "a.npy", "-o", "a.zarr", "--replace", "-q", *results]
+            reader, writer = os.pipe()
+            os.close(reader)
+            done = subprocess.run(command, cwd=self.directory, stdout=writer, stderr=subprocess.PIPE)
+            os.close(writer)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+            np.testing.assert_array_equal(self.array("a.zarr")[:], np.arange(12.0).reshape(3, 4))
+
+    def test_some_of_the_results(self):
+        self.path("g.zarr").mkdir()
+        self.path("g.zarr/zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}))
+        self.path("g.zarr/max").write_text("precious")
+        self.lazy("reduce", "a.npy", "--stats", "mean,max", "-o", "g.zarr", "--replace", code=4)
+        said = self.errors.splitlines()[-1]
+        self.assertRegex(said, "^lazy: g.zarr/mean was stored, but .*max is a file")
+        self.assertEqual(self.array("g.zarr/mean")[:], [5.5])
+        self.assertEqual(self.path("g.zarr/max").read_text(), "precious")

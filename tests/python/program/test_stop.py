@@ -9,10 +9,7 @@ import time
 
 import numpy as np
 
-from support import LAZY, ProgramTest, python, stream
-
-#: Long enough for any machine; what is waited for comes in milliseconds.
-PATIENCE = 120
+from support import LAZY, PATIENCE, ProgramTest, n_waiting, python, stream
 
 
 def wait_for(condition):
@@ -22,9 +19,21 @@ def wait_for(condition):
         time.sleep(0.002)
 
 
+def wait_for_rest(pipe):
+    """Waits until nothing more comes into a pipe."""
+    before = -1
+    while (now := n_waiting(pipe)) != before:
+        before = now
+        time.sleep(0.1)
+
+
 class Signals(ProgramTest):
     def start(self, *arguments, **options):
         return subprocess.Popen([LAZY, *map(str, arguments)], cwd=self.directory, stderr=-1, stdout=-1, **options)
+
+    def save_parts(self):
+        for i in range(1000):
+            self.save(f"parts/{i}.npy", np.full((1, 4), float(i)))
 
     def test_files_are_gone_on_with(self):
         data = np.random.default_rng(0).normal(size=(8000, 2000))
@@ -40,7 +49,7 @@ class Signals(ProgramTest):
             wait_for(lambda: staged.exists() and len(list(staged.glob("*/*"))) > before)
             process.send_signal(stop)
             _, errors = process.communicate(timeout=PATIENCE)
-            self.assertEqual(process.returncode, 130, errors)
+            self.assertEqual(process.returncode, 128 + stop, errors)
             self.assertEqual(errors.decode(), "lazy: stopped; what was stored is kept, and the same command with --resume "
                                               "goes on with it; a.zarr is as it was\n")
         said = self.lazy("staging", ".")
@@ -78,7 +87,8 @@ class Signals(ProgramTest):
 
     def test_a_stream_that_waits(self):
         block = stream([np.ones((3, 4))])
-        for stop, sent in [(signal.SIGINT, b""), (signal.SIGINT, block + block[:150]), (signal.SIGTERM, block)]:
+        sent_before = [(signal.SIGINT, b""), (signal.SIGINT, block + block[:150]), (signal.SIGTERM, block)]
+        for stop, sent in sent_before + [(stop, block) for stop in (signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)]:
             process = self.start("store", "-", "-o", "a.zarr", stdin=-1)
             process.stdin.write(sent)
             process.stdin.flush()
@@ -86,10 +96,43 @@ class Signals(ProgramTest):
             process.send_signal(stop)
             wait_for(lambda: process.poll() is not None)
             _, errors = process.communicate()
-            self.assertEqual(process.returncode, 130)
+            self.assertEqual(process.returncode, 128 + stop)
             self.assertIn("a stream cannot be gone on with, so nothing is kept; a.zarr is as it was", errors.decode())
             self.assertEqual(errors.count(b"\n"), 1)
             self.assertEqual(set(self.tree()) - {".a.zarr.lock"}, set())
+
+    def test_a_second_signal_ends_it_at_once(self):
+        self.save_parts()
+        for first, second in [
+            (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGHUP, signal.SIGINT),
+            (signal.SIGQUIT, signal.SIGHUP), (signal.SIGXCPU, signal.SIGQUIT),
+        ]:
+            process = self.caught_in_the_middle("store", "parts", "-o", "a.zarr", "--chunks", "1,4", "--replace", "--resume")
+            process.send_signal(first)
+            # The chunk that is under way does not come to its end; and the system repeats this one by itself.
+            time.sleep(0.2)
+            process.send_signal(signal.SIGXCPU)
+            time.sleep(0.2)
+            self.assertIsNone(process.poll(), first)
+            process.send_signal(second)
+            self.assertEqual(process.wait(timeout=PATIENCE), 128 + second)
+            self.assertFalse(self.path("a.zarr").exists())
+        self.lazy("store", "parts", "-o", "a.zarr", "--chunks", "1,4", "--resume")
+
+    def test_other_commands(self):
+        self.save_parts()
+        self.lazy("store", "parts", "-o", "a.zarr", "--chunks", "1,4")
+        # What they print is more than a pipe holds, so they wait; and stop when it is read.
+        for path in self.path("a.zarr/c").rglob("0"):
+            path.write_bytes(b"torn") if path.is_file() else None
+        for stop in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGXCPU):
+            process = self.start("verify", "a.zarr", "-q")
+            wait_for(lambda: n_waiting(process.stdout) > 0)
+            wait_for_rest(process.stdout)
+            process.send_signal(stop)
+            _, errors = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, 128 + stop, errors)
+            self.assertRegex(errors.decode(), r"^lazy: stopped after \d+ of 1000 chunks\n$")
 
     def test_what_is_wrong_with_the_target_is_said_before_the_first_block(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((3, 4))]))

@@ -53,7 +53,11 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
             true => print::json(&answers::to_json(&answers)),
             false => print::result(answers::to_table(&answers)),
         };
-        return stored.and(printed);
+        let of_stored = |failure: Failure| match &arguments.output {
+            Some(output) => failure.after_storing(output),
+            None => failure,
+        };
+        return stored.and(printed.map_err(of_stored));
     }
     stored
 }

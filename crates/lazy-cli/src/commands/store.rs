@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
-use lazy_chunks::zarr::{Durability, Existing, Target, UnfinishedWrite, WriteState, ZarrSink};
+use lazy_chunks::zarr::{
+    Durability, Existing, StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
+};
 use serde_json::json;
 
-use crate::answers;
+use crate::answers::{self, Answer};
 use crate::arguments::{Axis, Store};
 use crate::failure::{Failure, Result};
 use crate::input::{Input, ShapeOfBlocks, is_stream};
@@ -46,6 +48,17 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
 
     let answers = plan.answers(&found);
+    tell(arguments, &stored, &answers, started)
+        .map_err(|failure| failure.after_storing(&arguments.output))
+}
+
+/// Tells what was stored, and what its statistics are.
+fn tell(
+    arguments: &Store,
+    stored: &StoredArray,
+    answers: &[Answer],
+    started: Instant,
+) -> Result<()> {
     let size = stored.stored_size()?;
     if !arguments.print.quiet {
         let seconds = started.elapsed();
@@ -74,10 +87,10 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
             "shard_shape": stored.shard_shape(),
             "bytes": stored.n_bytes(),
             "stored_bytes": size.bytes,
-            "statistics": answers::to_json(&answers),
+            "statistics": answers::to_json(answers),
         }));
     }
-    print::result(answers::to_table(&answers))
+    print::result(answers::to_table(answers))
 }
 
 fn target(arguments: &Store) -> Target {

@@ -30,6 +30,7 @@ pub(crate) use stored::unit;
 
 use crate::arguments;
 use crate::failure::{Failure, Result};
+use crate::stop;
 use grid::PieceGrid;
 use piece::Piece;
 use source::{check_regular, unreadable};
@@ -164,6 +165,9 @@ fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<Vec<Piece>> 
     }
     let mut pieces = Vec::new();
     for path in &paths {
+        if stop::is_asked_for() {
+            return Err(Failure::Stopped("stopped before the first block".to_owned()));
+        }
         match kind(path) {
             Some(Kind::Npy) => pieces.push(Piece::InFile(files::open_npy(path, whole_rows)?)),
             Some(Kind::Npz) => {
