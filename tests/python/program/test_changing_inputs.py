@@ -158,6 +158,22 @@ class NoFiles(ProgramTest):
         if os.geteuid() != 0:
             self.assertIn("parts/1.npy cannot be read: Permission denied", self.refused("parts/1.npy"))
 
+    def test_metadata_that_cannot_be_read(self):
+        self.path("parts/zarr.json").symlink_to("zarr.json")
+        said = self.fails("store", "parts", "-o", "a.zarr")
+        self.assertIn("parts/zarr.json cannot be read: Too many levels of symbolic links", said)
+
+    def test_devices_by_any_name(self):
+        said = self.fails("store", "/dev/zero", "-o", "a.zarr")
+        self.assertIn("/dev/zero is a character device, not a regular file", said)
+
+    def test_standard_input_that_is_no_stream(self):
+        directory = os.open(self.directory, os.O_RDONLY)
+        done = subprocess.run([LAZY, "reduce", "-", "--stats", "mean"], stdin=directory, capture_output=True)
+        os.close(directory)
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"record 0 of standard input cannot be read: Is a directory", done.stderr)
+
     def test_links_to_files_are_files(self):
         self.path("parts/1.npy").symlink_to("0.npy")
         self.lazy("store", "parts", "-o", "a.zarr")

@@ -26,6 +26,14 @@ class Info(ProgramTest):
         told = json.loads(self.lazy("info", "g.zarr", "--json", code=3))
         self.assertEqual([array["path"] for array in told], ["g.zarr/b"])
 
+    def test_a_member_that_cannot_be_read_is_named(self):
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "a", stdin=stream([np.ones((2, 2))]))
+        self.path("g.zarr/b").mkdir()
+        self.path("g.zarr/b/zarr.json").symlink_to("zarr.json")
+        told = json.loads(self.lazy("info", "g.zarr", "--json", code=1))
+        self.assertEqual([array["path"] for array in told], ["g.zarr/a"])
+        self.assertIn("g.zarr/b/zarr.json cannot be read: Too many levels of symbolic links", self.errors)
+
     def test_names_that_are_no_text(self):
         self.lazy("store", "-", "-o", b"x\xff.zarr", "--json", stdin=stream([np.ones((2, 2))]))
         for command in ["info", "verify", "staging"]:

@@ -1,6 +1,7 @@
 //! `lazy info`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
@@ -24,53 +25,81 @@ pub(crate) fn run(arguments: &Info) -> Result<()> {
         Err(error @ Error::NotAnArray { .. }) if arguments.path.is_dir() => error,
         Err(error) => return Err(error.into()),
     };
-    let members = members(&arguments.path)?;
-    if members.is_empty() {
+    let (mut described, mut failures) = (Vec::new(), Vec::new());
+    let mut members = members(&arguments.path, &mut failures);
+    if members.is_empty() && failures.is_empty() {
         return Err(error.into());
     }
+    members.sort();
     // One that cannot be told of does not hide the others.
-    let (mut described, mut failed) = (Vec::new(), None);
     for path in members {
         match StoredArray::open(&*path)
             .map_err(Failure::from)
             .and_then(|array| describe(&path, &array))
         {
             Ok(array) => described.push(array),
-            Err(failure) => failed = failed.or(Some(failure)),
+            Err(failure) => failures.push(failure),
         }
     }
     match arguments.json {
         true => print::json(&described.into())?,
         false => print::result(described.iter().map(to_text).collect::<Vec<_>>().join("\n"))?,
     }
-    failed.map_or(Ok(()), Err)
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The arrays in a group, at any depth.
-fn members(group: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable =
-        |source| Failure::from(InputError::Read { name: group.display().to_string(), source });
-    let mut arrays = Vec::new();
-    for entry in fs::read_dir(group).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let path = entry.path();
-        // A link may lead back to the group.
-        if !entry.file_type().map_err(unreadable)?.is_dir() {
-            continue;
-        }
-        let is_node =
-            ["zarr.json", ".zarray", ".zgroup"].iter().any(|name| path.join(name).exists());
-        if !is_node {
-            continue;
-        }
-        match StoredArray::open(&*path) {
-            Err(Error::NotAnArray { .. }) => arrays.extend(members(&path)?),
-            // One that cannot be opened is told of when it is described.
-            Ok(_) | Err(_) => arrays.push(path),
+/// The arrays in a group, at any depth, and why some may be missing among them.
+fn members(group: &Path, failures: &mut Vec<Failure>) -> Vec<PathBuf> {
+    let (mut arrays, mut groups) = (Vec::new(), vec![group.to_owned()]);
+    while let Some(group) = groups.pop() {
+        match nodes(&group, failures) {
+            Ok(nodes) => {
+                for path in nodes {
+                    match StoredArray::open(&*path) {
+                        Err(Error::NotAnArray { .. }) => groups.push(path),
+                        // One that cannot be opened is told of when it is described.
+                        Ok(_) | Err(_) => arrays.push(path),
+                    }
+                }
+            }
+            Err(source) => failures.push(unreadable(&group, source)),
         }
     }
-    arrays.sort();
-    Ok(arrays)
+    arrays
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Failure {
+    InputError::Read { name: path.display().to_string(), source }.into()
+}
+
+/// The arrays and groups that lie directly in a group.
+fn nodes(group: &Path, failures: &mut Vec<Failure>) -> io::Result<Vec<PathBuf>> {
+    let mut nodes = Vec::new();
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        // A link may lead back to the group.
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let path = entry.path();
+        match is_node(&path) {
+            Ok(true) => nodes.push(path),
+            Ok(false) => {}
+            Err(failure) => failures.push(failure),
+        }
+    }
+    Ok(nodes)
+}
+
+/// Whether a directory has the metadata of an array or a group.
+fn is_node(path: &Path) -> Result<bool> {
+    for name in ["zarr.json", ".zarray", ".zgroup"] {
+        let metadata = path.join(name);
+        if metadata.try_exists().map_err(|source| unreadable(&metadata, source))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {

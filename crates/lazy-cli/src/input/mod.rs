@@ -214,7 +214,9 @@ fn kind_by_name(path: &Path) -> Option<Kind> {
 /// The files of a folder that are input, or the path itself.
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     let of_path = |source| unreadable(path, source);
-    if !fs::metadata(path).map_err(of_path)?.is_dir() {
+    let metadata = fs::metadata(path).map_err(of_path)?;
+    if !metadata.is_dir() {
+        check_regular(path, &metadata)?;
         return Ok(vec![path.to_owned()]);
     }
     for name in [".zarray", "zarr.json"] {
