@@ -71,12 +71,15 @@ fn bench_store(bencher: Bencher<'_, '_>, block_rows: usize, codec: Codec) {
         .collect();
     let directory = tempfile::tempdir().expect("a directory");
     let sink = || {
-        ZarrSink::new(Target::on(DiscardingFileSystem, directory.path().join("array.zarr")))
-            .with_existing(Existing::Replace)
-            .with_durability(Durability::None)
-            .with_chunk_shape([256, WIDTH])
-            .with_codec(codec)
-            .with_writer_threads(1)
+        ZarrSink::new(Target::on(
+            DiscardingFileSystem::default(),
+            directory.path().join("array.zarr"),
+        ))
+        .with_existing(Existing::Replace)
+        .with_durability(Durability::None)
+        .with_chunk_shape([256, WIDTH])
+        .with_codec(codec)
+        .with_writer_threads(1)
     };
     let sequence = LazyChunkSequence::new(|| blocks.iter().cloned());
     let n_bytes = N_ROWS * WIDTH * size_of::<f32>();

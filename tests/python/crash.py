@@ -1,9 +1,17 @@
-"""Says what zarr-python finds at paths.
+"""Answers requests about arrays, with zarr-python.
 
 usage: crash.py
 
-A path is a line of the input; the answer is a line of JSON: that there is nothing, or what an array is and
-its elements' bytes in C order, or the error of an array that cannot be read.
+A request is a line of JSON, and so is its answer:
+
+- {"open": PATH} reads what lies at a path: nothing, or an array's shape, data type, version and elements.
+- {"hold": PATH} opens an array, and returns a number for it.
+- {"held": NUMBER} reads that array once more, without opening it again.
+- {"release": NUMBER} closes it.
+- {"members": PATH} lists the names of the arrays in a group.
+
+Elements are in C order, as hexadecimal digits. An answer has the warnings that were given; one to a request that
+failed has the error.
 """
 
 import json
@@ -12,15 +20,10 @@ import warnings
 
 import zarr
 
-# A warning would be seen by whoever opens such an array.
-warnings.simplefilter("error")
+held = {}
 
 
-def answer(path):
-    try:
-        array = zarr.open_array(path, mode="r")
-    except FileNotFoundError:
-        return {"nothing": True}
+def contents(array):
     elements = array[...]
     return {
         "shape": array.shape,
@@ -30,9 +33,35 @@ def answer(path):
     }
 
 
+def answer(request):
+    match request:
+        case {"open": path}:
+            try:
+                array = zarr.open_array(path, mode="r")
+            except FileNotFoundError:
+                return {"nothing": True}
+            return contents(array)
+        case {"hold": path}:
+            number = max(held, default=0) + 1
+            held[number] = zarr.open_array(path, mode="r")
+            return {"number": number}
+        case {"held": number}:
+            return contents(held[number])
+        case {"release": number}:
+            del held[number]
+            return {}
+        case {"members": path}:
+            group = zarr.open_group(path, mode="r")
+            return {"members": sorted(name for name, _ in group.arrays())}
+    raise ValueError(f"unknown request {request}")
+
+
 for line in sys.stdin:
-    try:
-        said = answer(line.rstrip("\n"))
-    except Exception as error:
-        said = {"error": f"{type(error).__name__}: {error}"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            said = answer(json.loads(line))
+        except Exception as error:
+            said = {"error": f"{type(error).__name__}: {error}"}
+    said["warnings"] = [str(warning.message) for warning in caught]
     print(json.dumps(said), flush=True)

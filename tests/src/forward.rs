@@ -10,31 +10,14 @@ macro_rules! forward_to_local {
             lazy_chunks::zarr::LocalFileSystem.kind(path)
         }
     };
+    (@ entry_kind) => {
+        fn entry_kind(&self, path: &std::path::Path) -> std::io::Result<Option<lazy_chunks::zarr::EntryKind>> {
+            lazy_chunks::zarr::LocalFileSystem.entry_kind(path)
+        }
+    };
     (@ canonicalize) => {
         fn canonicalize(&self, path: &std::path::Path) -> std::io::Result<std::path::PathBuf> {
             lazy_chunks::zarr::LocalFileSystem.canonicalize(path)
-        }
-    };
-    (@ check_writable) => {
-        fn check_writable(&self, directory: &std::path::Path) -> std::io::Result<()> {
-            lazy_chunks::zarr::LocalFileSystem.check_writable(directory)
-        }
-    };
-    (@ is_same_device) => {
-        fn is_same_device(
-            &self,
-            one: &std::path::Path,
-            other: &std::path::Path,
-        ) -> std::io::Result<bool> {
-            lazy_chunks::zarr::LocalFileSystem.is_same_device(one, other)
-        }
-    };
-    (@ identity) => {
-        fn identity(
-            &self,
-            directory: &std::path::Path,
-        ) -> std::io::Result<lazy_chunks::zarr::DirectoryId> {
-            lazy_chunks::zarr::LocalFileSystem.identity(directory)
         }
     };
     (@ list) => {
@@ -43,18 +26,23 @@ macro_rules! forward_to_local {
         }
     };
     (@ read) => {
-        fn read(
-            &self,
-            path: &std::path::Path,
-            offset: u64,
-            length: Option<u64>,
-        ) -> std::io::Result<bytes::Bytes> {
+        fn read(&self, path: &std::path::Path, offset: u64, length: Option<u64>) -> std::io::Result<bytes::Bytes> {
             lazy_chunks::zarr::LocalFileSystem.read(path, offset, length)
+        }
+    };
+    (@ read_into) => {
+        fn read_into(&self, path: &std::path::Path, offset: u64, buffers: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
+            lazy_chunks::zarr::LocalFileSystem.read_into(path, offset, buffers)
         }
     };
     (@ size) => {
         fn size(&self, path: &std::path::Path) -> std::io::Result<u64> {
             lazy_chunks::zarr::LocalFileSystem.size(path)
+        }
+    };
+    (@ pin) => {
+        fn pin(&self, path: &std::path::Path) -> std::io::Result<lazy_chunks::zarr::FilePin> {
+            lazy_chunks::zarr::LocalFileSystem.pin(path)
         }
     };
     (@ create_directory) => {
@@ -72,6 +60,11 @@ macro_rules! forward_to_local {
             lazy_chunks::zarr::LocalFileSystem.write(path, bytes)
         }
     };
+    (@ write_slices) => {
+        fn write_slices(&self, path: &std::path::Path, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.write_slices(path, slices)
+        }
+    };
     (@ append) => {
         fn append(&self, path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
             lazy_chunks::zarr::LocalFileSystem.append(path, bytes)
@@ -82,31 +75,62 @@ macro_rules! forward_to_local {
             lazy_chunks::zarr::LocalFileSystem.remove_file(path)
         }
     };
+    (@ remove_directory) => {
+        fn remove_directory(&self, path: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.remove_directory(path)
+        }
+    };
     (@ lock) => {
-        fn lock(
-            &self,
-            path: &std::path::Path,
-            holder: &[u8],
-        ) -> std::io::Result<lazy_chunks::zarr::FileLock> {
-            lazy_chunks::zarr::LocalFileSystem.lock(path, holder)
+        fn lock(&self, path: &std::path::Path) -> std::io::Result<lazy_chunks::zarr::FileLock> {
+            lazy_chunks::zarr::LocalFileSystem.lock(path)
+        }
+    };
+    (@ lock_scope) => {
+        fn lock_scope(&self, directory: &std::path::Path) -> std::io::Result<lazy_chunks::zarr::LockScope> {
+            lazy_chunks::zarr::LocalFileSystem.lock_scope(directory)
         }
     };
     (@ rename_directory) => {
-        fn rename_directory(
+        fn rename_directory(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.rename_directory(from, to)
+        }
+    };
+    (@ rename_file) => {
+        fn rename_file(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.rename_file(from, to)
+        }
+    };
+    (@ rename_new_file) => {
+        fn rename_new_file(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.rename_new_file(from, to)
+        }
+    };
+    (@ copy_permissions) => {
+        fn copy_permissions(
             &self,
             from: &std::path::Path,
             to: &std::path::Path,
         ) -> std::io::Result<()> {
-            lazy_chunks::zarr::LocalFileSystem.rename_directory(from, to)
+            lazy_chunks::zarr::LocalFileSystem.copy_permissions(from, to)
         }
     };
-    (@ exchange_directories) => {
-        fn exchange_directories(
+    (@ have_same_permissions) => {
+        fn have_same_permissions(
             &self,
             one: &std::path::Path,
             other: &std::path::Path,
-        ) -> std::io::Result<()> {
-            lazy_chunks::zarr::LocalFileSystem.exchange_directories(one, other)
+        ) -> std::io::Result<bool> {
+            lazy_chunks::zarr::LocalFileSystem.have_same_permissions(one, other)
+        }
+    };
+    (@ check_replaceable) => {
+        fn check_replaceable(&self, path: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.check_replaceable(path)
+        }
+    };
+    (@ sync_file) => {
+        fn sync_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.sync_file(path)
         }
     };
     (@ sync_directory) => {
@@ -114,14 +138,9 @@ macro_rules! forward_to_local {
             lazy_chunks::zarr::LocalFileSystem.sync_directory(directory)
         }
     };
-    (@ remove_directory) => {
-        fn remove_directory(&self, path: &std::path::Path) -> std::io::Result<()> {
-            lazy_chunks::zarr::LocalFileSystem.remove_directory(path)
-        }
-    };
-    (@ sync_tree) => {
-        fn sync_tree(&self, directory: &std::path::Path) -> std::io::Result<()> {
-            lazy_chunks::zarr::LocalFileSystem.sync_tree(directory)
+    (@ sync_file_system) => {
+        fn sync_file_system(&self, directory: &std::path::Path) -> std::io::Result<()> {
+            lazy_chunks::zarr::LocalFileSystem.sync_file_system(directory)
         }
     };
 }

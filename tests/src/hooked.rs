@@ -14,8 +14,8 @@ pub struct HookedFileSystem(Box<Hook>);
 type Hook = dyn Fn(&str, &Path) -> io::Result<()> + Send + Sync;
 
 impl HookedFileSystem {
-    /// Calls `hook` before a directory is renamed, exchanged or flushed, with `rename`, `exchange` or `flush`
-    /// and the path of the first one; when it fails, so does the operation.
+    /// Calls `hook` before something is renamed or a directory is flushed, with `take over`, `publish` or
+    /// `flush` and the path of what is renamed or flushed; when it fails, so does the operation.
     pub fn new(
         hook: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static,
     ) -> HookedFileSystem {
@@ -30,16 +30,21 @@ impl fmt::Debug for HookedFileSystem {
 }
 
 impl FileSystem for HookedFileSystem {
-    forward_to_local!(kind canonicalize check_writable is_same_device identity list read size create_directory create_directories write append remove_file lock remove_directory sync_tree);
+    forward_to_local!(kind entry_kind canonicalize list read size pin create_directory write append remove_file remove_directory lock lock_scope copy_permissions have_same_permissions check_replaceable sync_file sync_file_system);
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename", from)?;
+        (self.0)("take over", from)?;
         LocalFileSystem.rename_directory(from, to)
     }
 
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-        (self.0)("exchange", one)?;
-        LocalFileSystem.exchange_directories(one, other)
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (self.0)("publish", from)?;
+        LocalFileSystem.rename_file(from, to)
+    }
+
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (self.0)("publish", from)?;
+        LocalFileSystem.rename_new_file(from, to)
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {

@@ -2,14 +2,13 @@
 
 #![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails the test that calls it")]
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use lazy_chunks::zarr::{Existing, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Target, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, SharedIndexed};
 use tempfile::{TempDir, tempdir};
 
-use crate::{Fault, FaultyFileSystem, names};
+use crate::names;
 
 /// What the blocks of all these writes depend on.
 pub const JOB: &str = "the job";
@@ -49,32 +48,16 @@ pub fn left_unfinished() -> (TempDir, PathBuf) {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     failing(2, 2).to_zarr(sink(&path)).unwrap_err();
-    assert_eq!(names(directory.path()), [".a.zarr.staging"]);
+    assert_eq!(names(&path), [".lazy.1", "c"]);
     (directory, path)
 }
 
-/// Replaces an array by two renames, between which the process dies: a panic takes its place.
+/// The staging directory of an array, which it has as long as a write is under way or was interrupted.
 #[must_use]
-pub fn interrupted_between_renames(name: &str, resumes: bool) -> (TempDir, PathBuf) {
-    for n in 0.. {
-        let directory = tempdir().unwrap();
-        let path = directory.path().join(name);
-        sequence(1).to_zarr(&path).unwrap();
-        let fault = Fault { panic: Some(n), no_exchange: true, ..Fault::default() };
-        let file_system = Arc::new(FaultyFileSystem::new(fault));
-        let target = Target::on(file_system, &path);
-        let sink = match resumes {
-            true => sink(target),
-            false => ZarrSink::new(target),
-        };
-        let replaces = sink.with_existing(Existing::Replace).with_writer_threads(1);
-        let write = || sequence(2).to_zarr(replaces.clone());
-        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
-        if !path.exists() {
-            assert!(written.is_err());
-            return (directory, path);
-        }
-        assert!(!matches!(written, Ok(Ok(_))), "the panic of operation {n} is the last");
-    }
-    unreachable!("the second rename is one of the operations");
+pub fn staging(array: &Path) -> PathBuf {
+    let names = names(array);
+    let mut staging = names.iter().filter(|name| name.starts_with(".lazy."));
+    let name = staging.next().expect("a write is unfinished");
+    assert!(staging.next().is_none(), "{names:?}");
+    array.join(name)
 }

@@ -4,14 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
 
 use crate::forward::forward_to_local;
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
-
-use crate::faulty::remove_some;
 
 /// The moment at which a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +26,8 @@ pub struct Failpoint {
 pub enum Progress {
     /// It has yet to begin.
     NotBegun,
-    /// It is torn: half of the bytes of a file are written, some files of a directory are removed, of which
-    /// the seed says which. An operation that is done in one step is done.
-    Half {
-        /// What is drawn follows from it.
-        seed: u64,
-    },
+    /// It is torn: half of the bytes of a file are written. An operation that is done in one step is done.
+    Half,
     /// It is done.
     Done,
 }
@@ -41,7 +36,9 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct KillingFileSystem {
     failpoint: Option<Failpoint>,
-    can_exchange: bool,
+    /// An operation, and how long the process pauses before it.
+    pause: Option<(usize, Duration)>,
+    can_sync_all: bool,
     operations: Mutex<Vec<Operation>>,
 }
 
@@ -60,13 +57,24 @@ impl KillingFileSystem {
     /// A file system that kills its process at this point, if at any.
     #[must_use]
     pub fn new(failpoint: Option<Failpoint>) -> KillingFileSystem {
-        KillingFileSystem { failpoint, can_exchange: true, operations: Mutex::new(Vec::new()) }
+        KillingFileSystem {
+            failpoint,
+            pause: None,
+            can_sync_all: true,
+            operations: Mutex::new(Vec::new()),
+        }
     }
 
-    /// The same, on which directories cannot be exchanged.
+    /// The same, on which the process pauses before an operation, counted from 0.
     #[must_use]
-    pub fn without_exchange(self) -> KillingFileSystem {
-        KillingFileSystem { can_exchange: false, ..self }
+    pub fn with_pause(self, operation: usize, time: Duration) -> KillingFileSystem {
+        KillingFileSystem { pause: Some((operation, time)), ..self }
+    }
+
+    /// The same, on which each file is flushed by itself.
+    #[must_use]
+    pub fn without_sync_of_all(self) -> KillingFileSystem {
+        KillingFileSystem { can_sync_all: false, ..self }
     }
 
     /// What has been done so far, and been tried.
@@ -86,7 +94,7 @@ impl KillingFileSystem {
         path: &Path,
         all: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        self.run(name, path, None::<fn(u64) -> io::Result<()>>, all)
+        self.run(name, path, None::<fn() -> io::Result<()>>, all)
     }
 
     /// Does something of which `half` does a part.
@@ -94,7 +102,7 @@ impl KillingFileSystem {
         &self,
         name: &str,
         path: &Path,
-        half: impl FnOnce(u64) -> io::Result<H>,
+        half: impl FnOnce() -> io::Result<H>,
         all: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         self.run(name, path, Some(half), all)
@@ -104,7 +112,7 @@ impl KillingFileSystem {
         &self,
         name: &str,
         path: &Path,
-        half: Option<impl FnOnce(u64) -> io::Result<H>>,
+        half: Option<impl FnOnce() -> io::Result<H>>,
         all: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         let operation = {
@@ -116,6 +124,10 @@ impl KillingFileSystem {
             });
             operations.len() - 1
         };
+        match self.pause {
+            Some((at, time)) if at == operation => thread::sleep(time),
+            _ => {}
+        }
         let progress = match self.failpoint {
             Some(failpoint) if failpoint.operation == operation => failpoint.progress,
             _ => return all(),
@@ -124,8 +136,8 @@ impl KillingFileSystem {
         let (mut torn, mut done) = (None, None);
         match (progress, half) {
             (Progress::NotBegun, _) => {}
-            (Progress::Half { seed }, Some(half)) => torn = Some(half(seed)),
-            (Progress::Half { .. } | Progress::Done, _) => done = Some(all()),
+            (Progress::Half, Some(half)) => torn = Some(half()),
+            (Progress::Half | Progress::Done, _) => done = Some(all()),
         }
         kill();
         drop(torn);
@@ -141,28 +153,19 @@ fn kill() {
 }
 
 impl FileSystem for KillingFileSystem {
-    forward_to_local!(kind canonicalize check_writable is_same_device identity list read size);
+    forward_to_local!(kind entry_kind canonicalize list read size pin lock_scope have_same_permissions check_replaceable);
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         self.step("create directory", path, || LocalFileSystem.create_directory(path))
     }
 
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        let outermost = |_| match path.ancestors().filter(|above| !above.exists()).last() {
-            Some(outermost) => LocalFileSystem.create_directory(outermost),
-            None => Ok(()),
-        };
-        let all = || LocalFileSystem.create_directories(path);
-        self.steps("create directories", path, outermost, all)
-    }
-
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let half = |_| LocalFileSystem.write(path, &bytes[..bytes.len() / 2]);
+        let half = || LocalFileSystem.write(path, &bytes[..bytes.len() / 2]);
         self.steps("write", path, half, || LocalFileSystem.write(path, bytes))
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let half = |_| LocalFileSystem.append(path, &bytes[..bytes.len() / 2]);
+        let half = || LocalFileSystem.append(path, &bytes[..bytes.len() / 2]);
         self.steps("append", path, half, || LocalFileSystem.append(path, bytes))
     }
 
@@ -170,32 +173,42 @@ impl FileSystem for KillingFileSystem {
         self.step("remove file", path, || LocalFileSystem.remove_file(path))
     }
 
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
-        let half = |_| LocalFileSystem.lock(path, b"");
-        self.steps("lock", path, half, || LocalFileSystem.lock(path, holder))
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.step("remove directory", path, || LocalFileSystem.remove_directory(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.step("lock", path, || LocalFileSystem.lock(path))
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step("rename", from, || LocalFileSystem.rename_directory(from, to))
+        self.step("take over", from, || LocalFileSystem.rename_directory(from, to))
     }
 
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-        if !self.can_exchange {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        self.step("exchange", one, || LocalFileSystem.exchange_directories(one, other))
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step("publish", from, || LocalFileSystem.rename_file(from, to))
     }
 
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        let half = |seed| remove_some(path, seed);
-        self.steps("remove directory", path, half, || LocalFileSystem.remove_directory(path))
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step("publish", from, || LocalFileSystem.rename_new_file(from, to))
     }
 
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-        self.step("flush tree", directory, || LocalFileSystem.sync_tree(directory))
+    fn copy_permissions(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step("copy permissions", to, || LocalFileSystem.copy_permissions(from, to))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.step("flush file", path, || LocalFileSystem.sync_file(path))
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         self.step("flush directory", directory, || LocalFileSystem.sync_directory(directory))
+    }
+
+    fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
+        if !self.can_sync_all {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.step("flush all", directory, || LocalFileSystem.sync_file_system(directory))
     }
 }

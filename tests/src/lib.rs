@@ -17,7 +17,7 @@ mod volatile;
 pub use array::{Real, element_bytes, elements, real_values};
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use discarding::DiscardingFileSystem;
-pub use faulty::{Fault, FaultyFileSystem, Outside};
+pub use faulty::{Fault, FaultyFileSystem};
 pub use hooked::HookedFileSystem;
 #[cfg(unix)]
 pub use killing::{Failpoint, KillingFileSystem, Operation, Progress};

@@ -1,30 +1,23 @@
-//! The conformance suites, as a crate that depends on the facade runs them.
+//! The conformance suites, run by a crate that depends on the facade.
 
 use lazy_chunks::conformance::{ConverterSuite, FileSystemSuite};
 use lazy_chunks::{ArrayBlock, Converter, DType, NdarrayConverter, Result};
-use lazy_tests::{Fault, FaultyFileSystem, Outside};
+use lazy_tests::{Fault, FaultyFileSystem};
 use tempfile::tempdir;
 
 #[test]
 fn a_file_system_without_its_faults() {
-    let faults = [Fault::default(), Fault { no_exchange: true, ..Fault::default() }];
+    let faults = [
+        Fault::default(),
+        Fault { no_sync_of_all: true, ..Fault::default() },
+        Fault { no_locks: true, ..Fault::default() },
+    ];
     for fault in faults {
         FileSystemSuite::new(move || (FaultyFileSystem::new(fault), tempdir().unwrap())).run();
     }
 }
 
-#[test]
-fn a_file_system_in_the_directory_to_which_it_is_confined() {
-    for reason in [Outside::OtherDevice, Outside::Unwritable] {
-        let place = move || {
-            let directory = tempdir().unwrap();
-            (FaultyFileSystem::confined(directory.path().to_owned(), reason), directory)
-        };
-        FileSystemSuite::new(place).run();
-    }
-}
-
-/// A file system that fails is not taken for one that conforms.
+/// The suite reports the error of a file system that fails.
 #[test]
 #[should_panic(expected = "injected fault")]
 fn a_file_system_with_a_fault() {
@@ -32,7 +25,7 @@ fn a_file_system_with_a_fault() {
     FileSystemSuite::new(move || (FaultyFileSystem::new(fault), tempdir().unwrap())).run();
 }
 
-/// A matrix whose elements lie one stride apart in each column, as those of BLAS do.
+/// A matrix whose elements lie one stride apart in each column, as in BLAS.
 struct Matrix {
     n_rows: usize,
     stride: usize,

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
-use lazy_tests::{Fault, FaultyFileSystem, Outside};
+use lazy_tests::interrupted::staging;
+use lazy_tests::{Fault, FaultyFileSystem};
 
 fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(move || (0..4).map(move |_| array(value, 2)))
@@ -61,6 +62,10 @@ fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
                 assert_eq!(stored.read().unwrap(), array(2, 8));
                 assert_eq!(found.read().unwrap(), array(2, 8));
             }
+            (Err(error), found) if error.is_published() => {
+                assert!(error.to_string().contains("injected fault"), "{error}");
+                assert_eq!(found.unwrap().read().unwrap(), array(2, 8));
+            }
             (Err(error), found) => {
                 assert!(error.to_string().contains("injected fault"), "{error}");
                 assert_eq!(found.is_ok(), replaces, "fault {n}: {error}");
@@ -84,82 +89,270 @@ fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
 #[test]
 fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
     let fault = |n| Fault { change: Some(n), ..Fault::default() };
-    // Staging, nine chunks of which three make a directory first, metadata, flushing them, parent, rename,
-    // flushing the parent and what it was made in, cleaning.
-    assert!(with_every_fault(false, fault) >= 9 + 3 + 8);
-    // There is a parent already.
-    assert!(with_every_fault(true, fault) >= 9 + 3 + 6);
-    // Two renames instead of the exchange; where staging lies and what it keeps are flushed as well.
-    let fault = |n| Fault { change: Some(n), no_exchange: true, ..Fault::default() };
-    assert!(with_every_fault(true, fault) >= 9 + 3 + 9);
+    // The directories, the staging directory and its files; nine chunks of which three create a directory
+    // first; metadata, flushing, publishing, flushing the directory, cleaning up.
+    assert!(with_every_fault(false, fault) >= 3 + 5 + 9 + 3 + 4 + 5);
+    assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + 4 + 5);
+    // Each file and each directory is flushed by itself.
+    let fault = |n| Fault { change: Some(n), no_sync_of_all: true, ..Fault::default() };
+    assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + (9 + 4 + 3) + 2 + 5);
 }
 
-/// Whatever files remain of a staging directory whose removal was interrupted, they are taken for nothing
-/// that they were a part of: not for a write that can be resumed, nor for somebody else's data.
+/// What cannot be removed is in nobody's way: neither what a failed write has stored, nor the staging directory
+/// of one that has published.
 #[test]
-fn what_remains_of_a_removal_is_of_no_use() {
-    for (seed, resumes) in (0..32).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.zarr");
-        // An array of Zarr v2, of which a part looks like anything.
-        std::fs::create_dir(&path).unwrap();
-        let metadata = r#"{"zarr_format":2,"shape":[4],"chunks":[2],"dtype":"|u1","compressor":null,
-            "fill_value":0,"order":"C","filters":null}"#;
-        std::fs::write(path.join(".zarray"), metadata).unwrap();
-        for chunk in ["0", "1"] {
-            std::fs::write(path.join(chunk), [1, 2]).unwrap();
-        }
-        let fault = Fault { no_removal: Some(seed), ..Fault::default() };
-        let sink = sink(&Arc::new(FaultyFileSystem::new(fault)), &path);
-        let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
-        blocks.to_zarr(if resumes { sink.with_resume("job") } else { sink }).unwrap();
+fn what_cannot_be_removed_is_of_no_use() {
+    for fails in [false, true] {
+        for resumes in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            sequence(1).to_zarr(&path).unwrap();
+            let fault = Fault { no_removal: true, ..Fault::default() };
+            let sink = sink(&Arc::new(FaultyFileSystem::new(fault)), &path);
+            let blocks = LazyChunkSequence::try_from_fn([2; 4], |i| match (i, fails) {
+                (3, true) => Err("the accelerator is gone"),
+                _ => Ok(array(2, 2)),
+            });
+            let sink = if resumes { sink.with_resume("job") } else { sink };
+            assert_eq!(blocks.to_zarr(sink).is_err(), fails);
+            let found = StoredArray::open(&path).unwrap().read().unwrap();
+            assert_eq!(found, array(if fails { 1 } else { 2 }, 8));
 
-        let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!("seed {seed}") };
-        assert_eq!(*left.state(), WriteState::Abandoned, "seed {seed}");
-        match seed % 2 {
-            0 => left.clone().remove().unwrap(),
-            _ => drop(sequence(3).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace))),
+            let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!("none") };
+            let is_resumable = matches!(left.state(), WriteState::Resumable { .. });
+            assert_eq!(is_resumable, fails && resumes);
+            left.clone().remove().unwrap();
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), found);
+            sequence(3).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace)).unwrap();
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(3, 8));
+            assert!(UnfinishedWrite::list(&path).unwrap().is_empty());
         }
-        let expected = array(if seed % 2 == 0 { 2 } else { 3 }, 8);
-        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), expected, "seed {seed}");
-        assert_eq!(n_entries(directory.path()), 1);
     }
+}
+
+/// On a file system without locks, one process writes at a time all the same, and the next one takes over from
+/// one that has ended.
+#[test]
+fn without_locks_there_is_one_writer_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let fault = Fault { no_locks: true, ..Fault::default() };
+    let file_system = Arc::new(FaultyFileSystem::new(fault));
+    let blocks = LazyChunkSequence::from_fn([2; 4], |_| {
+        let second = sequence(3).to_zarr(sink(&file_system, &path));
+        assert!(matches!(second, Err(Error::Locked { .. })), "{second:?}");
+        let [write] =
+            &UnfinishedWrite::list(Target::on(Arc::clone(&file_system), &path)).unwrap()[..]
+        else {
+            panic!("none is listed")
+        };
+        assert!(matches!(write.state(), WriteState::Running { .. }), "{write:?}");
+        array(2, 2)
+    });
+    blocks.to_zarr(sink(&file_system, &path)).unwrap();
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+
+    // A process of this machine that has ended, as its description says; and one of another machine.
+    let staging = path.join(".lazy.1");
+    let described = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let space = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    let (boot, space) = (described.trim(), space.display());
+    for (holder, is_taken_over) in [
+        (format!("process 7 on here\n{} 1 {boot} {space}\n", std::process::id()), true),
+        ("process 7 on there\n7 1 another boot\n".to_owned(), false),
+        ("process 7".to_owned(), false),
+    ] {
+        let write = |sink: ZarrSink| sequence(3).to_zarr(sink);
+        std::fs::create_dir(&staging).unwrap();
+        std::fs::write(staging.join("lock"), "").unwrap();
+        std::fs::write(staging.join("holder"), &holder).unwrap();
+        let written = write(sink(&file_system, &path));
+        if is_taken_over {
+            written.unwrap();
+            continue;
+        }
+        let error = written.unwrap_err();
+        assert!(matches!(error, Error::MaybeLocked { .. }), "{error}");
+        assert!(error.to_string().contains("process 7"), "{error}");
+        let target = || Target::on(Arc::clone(&file_system), &path);
+        let listed = UnfinishedWrite::list(target()).unwrap();
+        assert!(matches!(listed[0].state(), WriteState::MaybeRunning { .. }), "{listed:?}");
+        write(sink(&file_system, &path).with_take_over()).unwrap();
+        assert!(UnfinishedWrite::list(target()).unwrap().is_empty());
+    }
+}
+
+/// A write that was taken for dead, and goes on, publishes nothing, and spoils nothing.
+#[test]
+fn a_write_that_is_taken_over_from_publishes_nothing() {
+    for at in 0..4 {
+        for resumes in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            sequence(1).to_zarr(&path).unwrap();
+            let fault = Fault { no_locks: true, ..Fault::default() };
+            let file_system = Arc::new(FaultyFileSystem::new(fault));
+            let sink = || {
+                let sink = sink(&file_system, &path);
+                if resumes { sink.with_resume("job") } else { sink }
+            };
+            let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
+                if i == at {
+                    // As of another machine, of which nothing is known.
+                    std::fs::write(staging(&path).join("holder"), "process 7 on there").unwrap();
+                    let second = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
+                    second.to_zarr(sink().with_take_over()).unwrap();
+                }
+                array(2, 2)
+            });
+            let error = blocks.to_zarr(sink()).unwrap_err();
+            assert!(matches!(error, Error::TakenOver { .. }), "block {at}: {error}");
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+            assert_eq!(StoredArray::open(&path).unwrap().verify().count(), 0);
+            // The next one is not disturbed by what the first one has stored since.
+            sequence(3).to_zarr(sink()).unwrap_or_else(|_| {
+                LazyChunkSequence::from_fn([2; 4], |_| array(3, 2)).to_zarr(sink()).unwrap()
+            });
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(3, 8));
+            assert!(UnfinishedWrite::list(&path).unwrap().is_empty());
+        }
+    }
+}
+
+/// Chunks that are removed, shortened or lengthened before the array is published: it is not.
+#[test]
+fn lost_chunks_are_noticed_before_the_array_is_published() {
+    type Loss = fn(&Path) -> std::io::Result<()>;
+    let losses: [(Loss, &str); 4] = [
+        (|chunk| std::fs::remove_file(chunk), "8 of them were found: c/0/1 is missing"),
+        (|chunk| std::fs::write(chunk, ""), "of other sizes"),
+        (|chunk| std::fs::write(chunk, [0; 1000]), "of other sizes"),
+        (|chunk| std::fs::remove_dir_all(chunk.parent().unwrap()), "c/0/0 is missing"),
+    ];
+    for (lose, message) in losses {
+        for resumes in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            let file_system = Arc::new(FaultyFileSystem::new(Fault::default()));
+            let sink = || {
+                let sink = sink(&file_system, &path).with_writer_threads(1);
+                if resumes { sink.with_resume("job") } else { sink }
+            };
+            let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
+                if i == 3 {
+                    lose(&path.join("c/0/1")).unwrap();
+                }
+                array(2, 2)
+            });
+            let error = blocks.to_zarr(sink()).unwrap_err();
+            assert!(matches!(error, Error::ChunksLost { .. }), "{error}");
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(!path.join("zarr.json").exists());
+            // The next one stores what is missing.
+            let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
+            assert_eq!(blocks.to_zarr(sink()).unwrap().read().unwrap(), array(2, 8));
+        }
+    }
+}
+
+/// Other files in the array's directory are of no concern, wherever they lie.
+#[test]
+fn other_files_in_the_array_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    sequence(1).to_zarr(&path).unwrap();
+    let notes = ["notes.txt", "c/notes.txt", "c/0/notes.txt", "7.txt", "inner/zarr.json"];
+    for note in notes {
+        std::fs::create_dir_all(path.join(note).parent().unwrap()).unwrap();
+        std::fs::write(path.join(note), note).unwrap();
+    }
+    for value in 2..9 {
+        let sink = ZarrSink::new(&path).with_existing(Existing::Replace).with_chunk_shape([3, 2]);
+        sequence(value).to_zarr(sink).unwrap();
+        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(value, 8));
+    }
+    for note in notes {
+        assert_eq!(std::fs::read_to_string(path.join(note)).unwrap(), note);
+    }
+}
+
+/// Another array lies where the chunks of the next version would go.
+#[test]
+fn an_array_within_the_array_is_not_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    sequence(1).to_zarr(&path).unwrap();
+    let inner = directory.path().join("inner.zarr");
+    sequence(7).to_zarr(&inner).unwrap();
+    std::fs::rename(&inner, path.join("0")).unwrap();
+    let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
+    let error = sequence(2).to_zarr(replace).unwrap_err().to_string();
+    assert!(error.contains("a.zarr/0 is another Zarr node; move it away"), "{error}");
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
+    assert_eq!(StoredArray::open(path.join("0")).unwrap().read().unwrap(), array(7, 8));
 }
 
 #[test]
 fn a_panic_while_writing_a_chunk_is_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.zarr");
-    let file_system = Arc::new(FaultyFileSystem::new(Fault { panic: Some(4), ..Fault::default() }));
-    let error = sequence(2).to_zarr(sink(&file_system, &path)).unwrap_err().to_string();
-    assert!(error.contains("could not be encoded and written, by a panic"), "{error}");
-    assert!(error.contains("injected panic"), "{error}");
-    assert_eq!(n_entries(directory.path()), 0);
+    let mut n_chunks = 0;
+    for n in 0..60 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        let fault = Fault { panic: Some(n), ..Fault::default() };
+        let file_system = Arc::new(FaultyFileSystem::new(fault));
+        let write = || sequence(2).to_zarr(sink(&file_system, &path));
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
+        if let Ok(Err(error)) = written {
+            let error = error.to_string();
+            assert!(error.contains("could not be encoded and written, by a panic"), "{error}");
+            assert!(error.contains("injected panic"), "{error}");
+            assert_eq!(n_entries(directory.path()), 0);
+            n_chunks += 1;
+        }
+    }
+    // Three of them create the directory of their row first, and are tried again.
+    assert!(n_chunks >= 9 + 2 * 3, "{n_chunks}");
 }
 
 #[test]
 fn what_is_no_longer_an_array_is_not_replaced() {
-    for no_exchange in [false, true] {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.zarr");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let group = r#"{"zarr_format":3,"node_type":"group"}"#;
+    for (metadata, message) in [(None, "no longer there"), (Some(group), "no longer there")] {
         sequence(1).to_zarr(&path).unwrap();
         let blocks = LazyChunkSequence::new(|| {
-            std::fs::remove_dir_all(&path).unwrap();
-            std::fs::create_dir(&path).unwrap();
+            match metadata {
+                None => std::fs::remove_file(path.join("zarr.json")).unwrap(),
+                Some(metadata) => std::fs::write(path.join("zarr.json"), metadata).unwrap(),
+            }
             std::fs::write(path.join("file"), "precious").unwrap();
             [array(2, 1)]
         });
-        let fault = Fault { no_exchange, ..Fault::default() };
-        let file_system = Arc::new(FaultyFileSystem::new(fault));
-        let error = blocks.to_zarr(sink(&file_system, &path)).unwrap_err().to_string();
-        assert!(error.contains("it is no longer a Zarr array"), "{error}");
+        let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
+        let error = blocks.to_zarr(replace).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
         assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
-        assert_eq!(n_entries(directory.path()), 1);
+        std::fs::remove_dir_all(&path).unwrap();
     }
+    // The directory itself is another one.
+    sequence(1).to_zarr(&path).unwrap();
+    let blocks = LazyChunkSequence::new(|| {
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("file"), "precious").unwrap();
+        [array(2, 1)]
+    });
+    let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
+    let error = blocks.to_zarr(replace).unwrap_err();
+    assert!(matches!(error, Error::TakenOver { .. }), "{error}");
+    assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
+    assert_eq!(n_entries(&path), 1);
 }
 
+/// In a group, nothing but the array's own directory appears while it is written.
 #[test]
-fn staging_lies_outside_of_the_hierarchy() {
+fn a_write_shows_in_its_own_directory_alone() {
     let directory = tempfile::tempdir().unwrap();
     let group = directory.path().join("group");
     std::fs::create_dir_all(group.join("nested/plain")).unwrap();
@@ -170,41 +363,16 @@ fn staging_lies_outside_of_the_hierarchy() {
     let path = group.join("nested/plain/a.zarr");
     let blocks = LazyChunkSequence::new(|| {
         (0..3).map(|i| {
+            assert_eq!(n_entries(directory.path()), 1);
             assert_eq!(n_entries(&group), 2, "the group's own metadata and the nested group");
             assert_eq!(n_entries(&group.join("nested")), 2);
-            assert_eq!(n_entries(&group.join("nested/plain")), 0);
-            assert_eq!(n_entries(directory.path()), 3, "the group, the staging and its lock");
+            assert_eq!(n_entries(&group.join("nested/plain")), 1);
             array(i, 1)
         })
     });
     blocks.to_zarr(&path).unwrap();
-    assert_eq!(n_entries(directory.path()), 1);
+    assert_eq!(n_entries(&path), 2, "the metadata and the chunks");
     assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
-}
-
-#[test]
-fn staging_goes_no_higher_than_it_can() {
-    let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
-    for reason in [Outside::OtherDevice, Outside::Unwritable] {
-        let directory = tempfile::tempdir().unwrap();
-        let group = directory.path().canonicalize().unwrap().join("group");
-        std::fs::create_dir_all(group.join("nested")).unwrap();
-        std::fs::write(group.join("zarr.json"), metadata).unwrap();
-        std::fs::write(group.join("nested/zarr.json"), metadata).unwrap();
-
-        let path = group.join("nested/a.zarr");
-        let file_system = Arc::new(FaultyFileSystem::confined(group.clone(), reason));
-        let blocks = LazyChunkSequence::new(|| {
-            (0..3).map(|i| {
-                let staging = group.join(".nested%2Fa.zarr.staging");
-                assert!(staging.is_dir() && !staging.join("zarr.json").exists());
-                array(i, 1)
-            })
-        });
-        blocks.to_zarr(sink(&file_system, &path)).unwrap();
-        assert_eq!(n_entries(&group), 2, "the group's metadata and the nested group");
-        assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
-    }
 }
 
 #[test]
@@ -212,14 +380,23 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let blocks = LazyChunkSequence::new(|| {
-        // By somebody who does not look for a lock.
+        // By a program that does not look for a lock.
         let aside = directory.path().join("aside.zarr");
         sequence(1).to_zarr(&aside).unwrap();
-        std::fs::rename(aside, &path).unwrap();
+        std::fs::rename(aside.join("zarr.json"), path.join("zarr.json")).unwrap();
+        std::fs::rename(aside.join("c"), path.join("c")).unwrap();
+        std::fs::remove_dir(aside).unwrap();
         [array(2, 1)]
     });
-    let error = blocks.to_zarr(&path).unwrap_err().to_string();
-    assert!(error.contains("could not be moved to"), "{error}");
+    // Where its chunks lie, none is written; else the metadata is noticed.
+    for chunk_shape in [[1, 5], [8, 5]] {
+        let sink = ZarrSink::new(&path).with_chunk_shape(chunk_shape);
+        let error = blocks.to_zarr(sink).unwrap_err();
+        assert!(matches!(error, Error::Write { .. } | Error::TargetExists { .. }), "{error}");
+        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+    blocks.to_zarr(ZarrSink::new(&path).with_chunk_shape([1, 5])).unwrap_err();
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
     assert_eq!(n_entries(directory.path()), 1);
 }

@@ -1,92 +1,115 @@
-//! What writes leave behind, looked at by somebody with hostile intent: nothing of the user's is lost.
+//! What writes leave behind, and what others may put in its place: nothing of the user's is lost.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::ArrayBlock;
 use lazy_chunks::LazyChunkSequence;
 use lazy_chunks::zarr::{
     Durability, Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
-use lazy_tests::interrupted::{array, failing, interrupted_between_renames, sequence, sink};
-use lazy_tests::{Fault, FaultyFileSystem, HookedFileSystem, VolatileFileSystem, files, names};
+use lazy_tests::interrupted::{array, failing, sequence, sink, staging};
+use lazy_tests::{Fault, FaultyFileSystem, VolatileFileSystem, files, names};
 use tempfile::{TempDir, tempdir};
 
-/// What was replaced and could not be put back, since neither the flush nor its undoing succeeded, is
-/// marked as kept: nobody removes it.
+/// A file that merely has the name of a staging directory belongs to the user.
 #[test]
-fn what_was_kept_aside_is_not_removed_when_its_replacement_is_published() {
+fn a_file_with_the_name_of_the_staging_directory_is_not_removed() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
-    sequence(1).to_zarr(&path).unwrap();
-    // No directory can be flushed after the first exchange, and no other exchange succeeds.
-    let n_exchanges = AtomicUsize::new(0);
-    let file_system = HookedFileSystem::new(move |operation, _| {
-        let fails = match operation {
-            "exchange" => n_exchanges.fetch_add(1, Ordering::Relaxed) > 0,
-            "flush" => n_exchanges.load(Ordering::Relaxed) > 0,
-            _ => false,
-        };
-        if fails { Err(io::Error::other("injected fault")) } else { Ok(()) }
-    });
-    let target = Target::on(file_system, &path);
-    let error = sequence(2).to_zarr(sink(target).with_existing(Existing::Replace)).unwrap_err();
-    let Error::Unflushed { old: Some(old), .. } = error else { panic!("{error}") };
-    assert_eq!(StoredArray::open(&old).unwrap().read().unwrap(), array(1, 8));
-    let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!() };
-    let removed = left.clone().remove();
-    assert!(old.exists(), "the old array was removed: {removed:?}");
-    assert!(matches!(removed, Err(Error::KeptAside { .. })), "{removed:?}");
+    for is_there in [false, true] {
+        if is_there {
+            sequence(1).to_zarr(&path).unwrap();
+        }
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join(".lazy.1"), "the only copy").unwrap();
+        let before = files(directory.path());
+        for sink in [ZarrSink::new(&path), sink(&path)] {
+            let written = sequence(1).to_zarr(sink.with_existing(Existing::Replace));
+            let error = written.unwrap_err().to_string();
+            assert!(error.contains(".lazy.1 is in the way"), "{error}");
+            assert_eq!(UnfinishedWrite::list(&path).unwrap(), []);
+            assert_eq!(files(directory.path()), before);
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }
 
-/// The name of a staging directory does not have all of a long path: what was there is put back all the
-/// same, or nothing is done.
-#[test]
-fn removing_an_interrupted_replacement_of_a_long_name_loses_nothing() {
-    let name = "x".repeat(200);
-    let (directory, path) = interrupted_between_renames(&name, false);
-    let mut left = UnfinishedWrite::list(&path).unwrap();
-    let removed = left.remove(0).remove();
-    let found = names(directory.path());
-    let is_kept = removed.is_err() && found.iter().any(|name| name.ends_with(".staging"));
-    assert!(path.exists() || is_kept, "{removed:?}: the array is now {found:?}");
-}
-
-#[test]
-fn removing_an_interrupted_replacement_of_a_long_name_has_the_target() {
-    let name = "x".repeat(200);
-    let (_directory, path) = interrupted_between_renames(&name, false);
-    let left = UnfinishedWrite::list(&path).unwrap();
-    assert_eq!(left[0].target(), path.canonicalize().unwrap_or(path));
-}
-
-/// A file that merely has the name of the lock is somebody's.
-#[test]
-fn a_file_with_the_name_of_the_lock_is_not_removed() {
-    let directory = tempdir().unwrap();
-    let precious = directory.path().join(".a.zarr.lock");
-    std::fs::write(&precious, "a lock file of somebody else's, with versions\n".repeat(30))
-        .unwrap();
-    let before = files(directory.path());
-    let _ = sequence(1).to_zarr(directory.path().join("a.zarr"));
-    let mut after = files(directory.path());
-    after.retain(|(name, _)| before.iter().any(|(other, _)| name == other));
-    assert_eq!(after, before);
-}
-
-/// Nothing is written through a link.
+/// A link or a pipe that another user has put where a file of a write would be: nothing is written or removed
+/// through it, and nothing waits for it.
 #[cfg(unix)]
 #[test]
-fn a_lock_that_is_a_link_is_not_followed() {
-    let directory = tempdir().unwrap();
-    let precious = tempdir().unwrap();
-    let precious = precious.path().join("notes.txt");
-    std::fs::write(&precious, "the only copy").unwrap();
-    std::os::unix::fs::symlink(&precious, directory.path().join(".a.zarr.lock")).unwrap();
-    let _ = sequence(1).to_zarr(directory.path().join("a.zarr"));
-    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "the only copy");
+fn planted_links_and_pipes_lead_nowhere() {
+    let places = ["", "lock", "holder", "created", "record", "journal", "zarr.json", "other"];
+    for (place, is_pipe) in places.iter().flat_map(|place| [(*place, false), (*place, true)]) {
+        for (is_there, resumes) in [(false, false), (false, true), (true, false), (true, true)] {
+            let directory = tempdir().unwrap();
+            let path = directory.path().join("a.zarr");
+            let precious = directory.path().join("precious");
+            std::fs::create_dir_all(precious.join("c/0")).unwrap();
+            for file in ["notes.txt", "zarr.json", "record", "c/0/0"] {
+                std::fs::write(precious.join(file), "the only copy").unwrap();
+            }
+            if is_there {
+                sequence(1).to_zarr(&path).unwrap();
+            }
+            std::fs::create_dir_all(path.join(if place.is_empty() { "" } else { ".lazy.1" }))
+                .unwrap();
+            let planted = path.join(".lazy.1").join(place);
+            let planted = planted.components().collect::<PathBuf>();
+            if is_pipe {
+                let made = std::process::Command::new("mkfifo").arg(&planted).status();
+                assert!(made.unwrap().success());
+            } else {
+                std::os::unix::fs::symlink(&precious, &planted).unwrap();
+            }
+            let before = files(&precious);
+            let sink = if resumes { sink(&path) } else { ZarrSink::new(&path) };
+            let written = sequence(2).to_zarr(sink.with_existing(Existing::Replace));
+            // What is in the way of a lock is an error.
+            for left in UnfinishedWrite::list(directory.path()).unwrap_or_default() {
+                let _ = left.remove();
+            }
+            assert_eq!(files(&precious), before, "{place:?}");
+            let expected = if written.is_ok() { 2 } else { 1 };
+            if is_there || written.is_ok() {
+                let found = StoredArray::open(&path).unwrap().read().unwrap();
+                assert_eq!(found, array(expected, 8), "{place:?}");
+            }
+        }
+    }
+}
+
+/// Where chunks would go, or the metadata lies, too.
+#[cfg(unix)]
+#[test]
+fn links_in_place_of_chunks_lead_nowhere() {
+    for key in ["c", "c/0", "c/0/0", "0", "0/0"] {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        let precious = directory.path().join("precious");
+        std::fs::create_dir_all(precious.join("0/0")).unwrap();
+        for file in ["1", "0/1", "0/0/0"] {
+            std::fs::write(precious.join(file), "the only copy").unwrap();
+        }
+        let before = files(&precious);
+        for _ in 0..2 {
+            sequence(1).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace)).unwrap();
+        }
+        let planted = path.join(key);
+        std::fs::create_dir_all(planted.parent().unwrap()).unwrap();
+        if planted.is_dir() {
+            std::fs::remove_dir_all(&planted).unwrap();
+        } else {
+            let _ = std::fs::remove_file(&planted);
+        }
+        std::os::unix::fs::symlink(&precious, &planted).unwrap();
+        for value in 2..6 {
+            let sink = ZarrSink::new(&path).with_existing(Existing::Replace);
+            sequence(value).to_zarr(sink.with_chunk_shape([2, 5])).unwrap();
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(value, 8));
+            assert_eq!(files(&precious), before, "{key}");
+        }
+    }
 }
 
 /// A process is killed at any moment; what the next one does with what is left, and the power fails.
@@ -101,15 +124,15 @@ fn what_a_dead_process_has_published_is_flushed_before_what_it_replaced_is_remov
         }
     };
     let mut lost = Vec::new();
-    for (can_exchange, resumes, by_remove) in
+    for (can_sync_all, resumes, by_remove) in
         (0..8).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0))
     {
         for n in 0..60 {
             for seed in 0..2 {
                 let file_system = VolatileFileSystem::new();
-                let file_system = Arc::new(match can_exchange {
+                let file_system = Arc::new(match can_sync_all {
                     true => file_system,
-                    false => file_system.without_exchange(),
+                    false => file_system.without_sync_of_all(),
                 });
                 let target = || Target::on(Arc::clone(&file_system), "/data/a.zarr");
                 let write = || {
@@ -141,7 +164,6 @@ fn what_a_dead_process_has_published_is_flushed_before_what_it_replaced_is_remov
                 }
                 let after = Arc::new(file_system.after_power_loss(chooser(seed)));
                 let target = Target::on(Arc::clone(&after), "/data/a.zarr");
-                // An interrupted replacement is undone by the next one.
                 for left in UnfinishedWrite::list(target.clone()).unwrap() {
                     let _ = left.remove();
                 }
@@ -149,7 +171,7 @@ fn what_a_dead_process_has_published_is_flushed_before_what_it_replaced_is_remov
                 let is_there =
                     found.as_ref().is_ok_and(|found| [array(1, 8), array(2, 8)].contains(found));
                 if !is_there {
-                    lost.push((can_exchange, resumes, by_remove, n, seed, found.map(|_| ())));
+                    lost.push((can_sync_all, resumes, by_remove, n, seed, found.map(|_| ())));
                 }
             }
         }
@@ -160,7 +182,7 @@ fn what_a_dead_process_has_published_is_flushed_before_what_it_replaced_is_remov
     assert!(lost.is_empty(), "{} times neither array is there", lost.len());
 }
 
-/// A resumed write does not publish what was replaced by an earlier one, which its staging directory holds.
+/// A write that has published, and died before it has cleaned up, leaves nothing in a later version.
 #[test]
 fn an_array_that_was_replaced_leaves_nothing_in_a_later_one() {
     let mut checked = 0;
@@ -178,14 +200,18 @@ fn an_array_that_was_replaced_leaves_nothing_in_a_later_one() {
             .with_writer_threads(1);
         let write = || sequence(2).to_zarr(replaces.clone());
         let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
-        let staging = directory.path().join(".a.zarr.staging");
-        if staging.exists() && StoredArray::open(&path).unwrap().shape() == [8, 5] {
-            // It was published, but the process died. Now somebody removes the array, and starts again.
+        let is_left = names(&path).iter().any(|name| name.starts_with(".lazy."));
+        if is_left && StoredArray::open(&path).unwrap().shape() == [8, 5] {
+            // It was published, but the process died.
             checked += 1;
-            std::fs::remove_dir_all(&path).unwrap();
-            sequence(2).to_zarr(sink(&path)).unwrap();
-            let found = names(&path.join("c"));
-            assert_eq!(found, ["0", "1", "2", "3"], "killed at {n}");
+            let replace = || sink(&path).with_existing(Existing::Replace);
+            for value in 3..6 {
+                sequence(value).to_zarr(replace()).unwrap();
+                assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(value, 8));
+            }
+            let found = names(&path);
+            assert_eq!(found, ["0", "1", "2", "3", "c", "zarr.json"], "killed at {n}");
+            assert_eq!(names(&path.join("c")), ["0", "1", "2", "3"]);
         }
         if file_system.n_changes() <= n {
             assert!(matches!(written, Ok(Ok(_))));
@@ -195,29 +221,6 @@ fn an_array_that_was_replaced_leaves_nothing_in_a_later_one() {
     assert!(checked > 0);
 }
 
-/// What became something else than an array in the last instant is put back, also where replacing takes two
-/// renames.
-#[test]
-fn what_is_no_longer_an_array_is_put_back_between_two_renames() {
-    let directory = tempdir().unwrap();
-    let path = directory.path().join("a.zarr");
-    sequence(1).to_zarr(&path).unwrap();
-    let root = path.canonicalize().unwrap();
-    let file_system = HookedFileSystem::new(move |operation, from| match operation {
-        "exchange" => Err(io::ErrorKind::Unsupported.into()),
-        "rename" if from == root && !root.join("notes.txt").exists() => {
-            // Somebody else moves the array away, and puts something there.
-            std::fs::remove_dir_all(&root)?;
-            std::fs::create_dir(&root)?;
-            std::fs::write(root.join("notes.txt"), "the only copy")
-        }
-        _ => Ok(()),
-    });
-    let target = Target::on(file_system, &path);
-    let written = sequence(2).to_zarr(ZarrSink::new(target).with_existing(Existing::Replace));
-    assert!(path.join("notes.txt").exists(), "{written:?}");
-}
-
 /// A process dies while it notes a chunk; what is noted after that counts.
 #[test]
 fn a_torn_line_of_the_journal_spoils_no_other() {
@@ -225,7 +228,7 @@ fn a_torn_line_of_the_journal_spoils_no_other() {
     let path = directory.path().join("a.zarr");
     let sink = || sink(&path).with_chunk_shape([2, 5]).with_writer_threads(1);
     failing(1, 2).to_zarr(sink()).unwrap_err();
-    let journal = directory.path().join(".a.zarr.staging/journal");
+    let journal = staging(&path).join("journal");
     let bytes = std::fs::read(&journal).unwrap();
     std::fs::write(&journal, &bytes[..bytes.len() - 5]).unwrap();
     failing(1, 3).to_zarr(sink()).unwrap_err();
@@ -238,7 +241,7 @@ fn with_long_journal() -> (TempDir, PathBuf) {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     failing(1, 2).to_zarr(sink(&path)).unwrap_err();
-    let journal = directory.path().join(".a.zarr.staging/journal");
+    let journal = staging(&path).join("journal");
     let bytes = std::fs::read(&journal).unwrap();
     // As of 80,000 chunks.
     std::fs::write(&journal, bytes.repeat(20_000)).unwrap();
@@ -256,9 +259,10 @@ fn two_who_list_see_the_same() {
     assert!(states.iter().all(|state| matches!(state, WriteState::Resumable { .. })), "{states:?}");
 }
 
-/// With `Durability::None`, what a power failure leaves may be lost, but it is in nobody's way.
+/// With `Durability::None`, what a power failure leaves may be lost, but it is rarely in the way of the next write:
+/// when the staging directory is lost, and chunks are not. Then nothing says that they are a write's.
 #[test]
-fn what_was_not_flushed_is_in_nobodys_way() {
+fn what_was_not_flushed_is_rarely_in_the_way() {
     let mut n_refused = 0;
     for mut seed in 0..100_u64 {
         let mut choose = move |end: usize| {
@@ -275,20 +279,19 @@ fn what_was_not_flushed_is_in_nobodys_way() {
         failing(1, 2).to_zarr(sink(&file_system)).unwrap_err();
         let after = Arc::new(file_system.after_power_loss(&mut choose));
         if let Err(error) = sequence(1).to_zarr(sink(&after)) {
-            println!("{error}");
+            assert!(matches!(error, Error::TargetNotZarr { .. }), "{error}");
             n_refused += 1;
         }
     }
-    assert_eq!(n_refused, 0);
+    assert!(n_refused < 10, "{n_refused} of 100");
 }
 
 /// As the documentation of `ZarrSink::with_resume` has it.
 #[test]
-fn an_unfinished_write_in_another_place_is_an_error_without_resuming() {
+fn an_unfinished_write_is_an_error_without_resuming() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("new/dir/a.zarr");
     failing(1, 2).to_zarr(sink(&path)).unwrap_err();
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let written = sequence(1).to_zarr(ZarrSink::new(&path));
     assert!(matches!(written, Err(Error::Unfinished { .. })), "{written:?}");
 }
@@ -298,7 +301,7 @@ fn an_unfinished_write_in_another_place_is_an_error_without_resuming() {
 fn what_is_removed_is_what_was_listed() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
-    std::fs::create_dir(directory.path().join(".a.zarr.staging")).unwrap();
+    std::fs::create_dir_all(path.join(".lazy.1")).unwrap();
     let left = UnfinishedWrite::list(&path).unwrap().remove(0);
     assert_eq!(*left.state(), WriteState::Abandoned);
     failing(1, 2).to_zarr(sink(&path)).unwrap_err();
@@ -314,18 +317,21 @@ fn a_pass_that_published_one_of_two_arrays_is_gone_on_with() {
     let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
         if i == 3 {
             // So that the second one cannot be published.
-            std::fs::create_dir_all(other.join("in the way")).unwrap();
+            let group = r#"{"zarr_format":3,"node_type":"group"}"#;
+            std::fs::write(other.join("zarr.json"), group).unwrap();
         }
         array(1, 2)
     });
     let sinks = || [&one, &other].map(|path| sink(path).with_existing(Existing::Replace));
     let [first, second] = sinks();
     blocks.compute((first, second)).unwrap_err();
-    assert_eq!(names(directory.path()), [".b.staging", "a", "b"]);
-    std::fs::remove_dir_all(&other).unwrap();
-    let never =
-        LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("all blocks are there") });
+    assert_eq!(names(&one), ["c", "zarr.json"]);
+    assert_eq!(names(&other), [".lazy.1", "c", "zarr.json"]);
+    std::fs::remove_file(other.join("zarr.json")).unwrap();
     let [first, second] = sinks();
-    never.compute((first, second)).unwrap();
-    assert_eq!(names(directory.path()), ["a", "b"]);
+    // The first one is stored again.
+    let again = LazyChunkSequence::from_fn([2; 4], |_| array(1, 2));
+    let (_, stored) = again.compute((first, second)).unwrap();
+    assert_eq!(stored.read().unwrap(), array(1, 8));
+    assert_eq!(names(&other), ["c", "zarr.json"]);
 }

@@ -40,7 +40,7 @@ fn a_sink_that_is_not_asked_for_a_block_lets_go_of_its_chunks() {
         failing.compute(sinks()).unwrap_err();
         // What a power failure may do.
         for i in (0..n_blocks).step_by(2) {
-            let key = format!(".{one}.staging/array/c/{i}/0");
+            let key = format!("{one}/c/{i}/0");
             std::fs::remove_file(directory.path().join(key)).unwrap();
         }
         let before = ALLOCATOR.current_usage();

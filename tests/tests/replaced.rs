@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Codec, Durability, Error, Existing, MemoryStore, MissingChunks,
-    ReadableWritableListableStorageTraits, StoredArray, Target, ToZarr, ZarrSink,
+    Codec, Durability, Error, Existing, MemoryStore, MissingChunks, OldChunks,
+    ReadableWritableListableStorageTraits, StoredArray, Superseded, Target, ToZarr, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
-use lazy_tests::{Fault, FaultyFileSystem};
 
 /// Stores an array of shape (4, 3) of this element, in chunks of a row.
 fn store(target: impl Into<Target>, element: i32, existing: Existing) -> StoredArray {
@@ -74,8 +73,8 @@ fn elements(array: &StoredArray) -> Vec<i32> {
 
 #[test]
 fn by_a_write_that_replaces() {
-    for no_exchange in [false, true] {
-        // With as many elements, and so the same metadata.
+    // The fourth version has the metadata of the first, and its chunks have the same keys.
+    for n_versions in 1..5 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.zarr");
         let handles = handles(&path);
@@ -83,15 +82,77 @@ fn by_a_write_that_replaces() {
             assert_eq!(elements(handle), [1; 12]);
         }
         let metadata = std::fs::read(path.join("zarr.json")).unwrap();
-        let file_system = FaultyFileSystem::new(Fault { no_exchange, ..Fault::default() });
-        let new = store(Target::on(file_system, &path), 2, Existing::Replace);
-        assert_eq!(std::fs::read(path.join("zarr.json")).unwrap(), metadata);
+        for _ in 1..n_versions {
+            store(&path, 2, Existing::Replace);
+        }
+        let new = store(&path, 2, Existing::Replace);
+        let is_same = std::fs::read(path.join("zarr.json")).unwrap() == metadata;
+        assert_eq!(is_same, n_versions == 3);
         for handle in &handles {
             assert_replaced(handle);
         }
         assert_eq!(elements(&new), [2; 12]);
         assert_eq!(elements(&StoredArray::open(&path).unwrap()), [2; 12]);
         assert_eq!(new.verify().count(), 0);
+    }
+}
+
+/// A reader that has the old metadata in memory, as other libraries do, and looks for chunks when it needs them.
+#[test]
+fn a_reader_of_the_old_metadata_finds_the_old_chunks() {
+    for old_chunks in [OldChunks::Keep, OldChunks::Remove] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        let chunks = |version: usize| -> Vec<Option<Vec<u8>>> {
+            let keys = (0..4).map(|i| match version % 3 {
+                1 => format!("c/{i}/0"),
+                2 => format!("{i}/0"),
+                _ => format!("c.{i}.0"),
+            });
+            keys.map(|key| std::fs::read(path.join(key)).ok()).collect()
+        };
+        let whole = |version: usize| vec![Some((version as i32).to_le_bytes().repeat(3)); 4];
+        let gone = vec![None; 4];
+        for version in 1..8 {
+            let block = ArrayBlock::from_vec([4, 3], vec![version as i32; 12]).unwrap();
+            let n_blocks = AtomicUsize::new(0);
+            let blocks = LazyChunkSequence::from_fn([2; 2], |i| {
+                // While it is written, the old version and the one before are whole.
+                n_blocks.fetch_add(1, Ordering::Relaxed);
+                if version > 1 {
+                    assert_eq!(chunks(version - 1), whole(version - 1));
+                }
+                if version > 2 && old_chunks == OldChunks::Keep {
+                    assert_eq!(chunks(version - 2), whole(version - 2));
+                }
+                let rows = block.as_slice::<i32>().unwrap()[6 * i..6 * i + 6].to_vec();
+                ArrayBlock::from_vec([2, 3], rows).unwrap()
+            });
+            let sink = ZarrSink::new(&path)
+                .with_chunk_shape([1, 3])
+                .with_codec(Codec::None)
+                .with_existing(Existing::Replace)
+                .with_old_chunks(old_chunks);
+            blocks.to_zarr(sink).unwrap();
+            assert_eq!(n_blocks.load(Ordering::Relaxed), 2);
+            assert_eq!(chunks(version), whole(version));
+            if version > 1 {
+                let expected =
+                    if old_chunks == OldChunks::Keep { whole(version - 1) } else { gone.clone() };
+                assert_eq!(chunks(version - 1), expected);
+            }
+            if version > 2 {
+                assert_eq!(chunks(version - 2), gone);
+            }
+        }
+        let old = Superseded::list(directory.path()).unwrap();
+        assert_eq!(old.len(), usize::from(old_chunks == OldChunks::Keep));
+        for old in old {
+            assert_eq!((old.n_files(), old.bytes()), (4, 48));
+            old.remove().unwrap();
+        }
+        assert_eq!((chunks(6), chunks(7)), (gone, whole(7)));
+        assert_eq!(elements(&StoredArray::open(&path).unwrap()), [7; 12]);
     }
 }
 
@@ -106,9 +167,14 @@ fn by_removing_it_and_writing_another() {
     }
     std::fs::write(&path, "a file").unwrap();
     for handle in &handles {
-        assert_replaced(handle);
+        assert_removed(handle);
     }
     std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir_all(path.join("zarr.json")).unwrap();
+    for handle in &handles {
+        assert_replaced(handle);
+    }
+    std::fs::remove_dir_all(&path).unwrap();
     // The same numbers may be given to the new directory.
     let new = store(&path, 2, Existing::Fail);
     for handle in &handles {

@@ -11,6 +11,7 @@ use lazy_chunks::{
     ArrayBlock, Concatenate, LazyChunkSequence, NestedLazyChunkSequence, Progress, Reducer,
     SharedIndexed,
 };
+use lazy_tests::interrupted::staging;
 use lazy_tests::{Case, case, files, names};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -143,17 +144,17 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-fn staging(directory: &Path) -> PathBuf {
-    directory.join(".a.zarr.staging")
+fn array_in(directory: &Path) -> PathBuf {
+    directory.join("a.zarr")
 }
 
-/// The keys of the chunks in a staging directory.
+/// The keys of the chunks that an unfinished write has stored.
 fn stored_keys(directory: &Path) -> BTreeSet<String> {
-    let array = staging(directory).join("array");
-    if !array.exists() {
+    if !array_in(directory).exists() {
         return BTreeSet::new();
     }
-    files(&array).into_iter().map(|(path, _)| path.display().to_string()).collect()
+    let keys = files(&array_in(directory)).into_iter().map(|(path, _)| path.display().to_string());
+    keys.filter(|key| !key.starts_with('.')).collect()
 }
 
 fn sink(case: &Case, directory: &TempDir) -> ZarrSink {
@@ -194,16 +195,20 @@ fn check_going_on(
 
 /// The keys of the chunks that are as the journal says; none when no write can go on.
 fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
-    if !staging(directory).join("record").exists() {
+    if !array_in(directory).exists() {
         return None;
     }
-    let journal = std::fs::read_to_string(staging(directory).join("journal")).unwrap_or_default();
+    let staging = staging(&array_in(directory));
+    if !staging.join("record").exists() {
+        return None;
+    }
+    let journal = std::fs::read_to_string(staging.join("journal")).unwrap_or_default();
     let noted = journal.lines().filter(|line| !line.is_empty()).map(|line| {
         let words: Vec<_> = line.split(' ').collect();
         (words[0].to_owned(), words[1].parse::<usize>().unwrap(), words[2].to_owned())
     });
     let is_whole = |key: &str, length: usize, hash: &str| {
-        let bytes = std::fs::read(staging(directory).join("array").join(key)).unwrap_or_default();
+        let bytes = std::fs::read(array_in(directory).join(key)).unwrap_or_default();
         bytes.len() == length && format!("{:016x}", xxh3_64(&bytes)) == hash
     };
     Some(
@@ -242,7 +247,7 @@ fn check(
         );
         prop_assert!(is_cancelled, "{stopped:?}");
         // Every chunk that was whole is there, and none besides.
-        if i == 0 && staging(directory.path()).exists() {
+        if i == 0 && array_in(directory.path()).exists() {
             let places = places(case);
             let late: BTreeSet<_> = places[stop..]
                 .iter()
@@ -259,7 +264,7 @@ fn check(
     }
     let keys: Vec<_> = stored_keys(directory.path()).into_iter().collect();
     for (place, damage) in damages.iter().filter(|_| !keys.is_empty()) {
-        let path = staging(directory.path()).join("array").join(&keys[place.index(keys.len())]);
+        let path = array_in(directory.path()).join(&keys[place.index(keys.len())]);
         if path.exists() && std::fs::metadata(&path).unwrap().len() > 0 {
             damage.inflict(&path);
         }

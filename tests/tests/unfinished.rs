@@ -12,12 +12,8 @@ use lazy_chunks::{
     ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, Summary,
     TopK,
 };
-use lazy_tests::interrupted::{
-    JOB, array, failing, interrupted_between_renames, left_unfinished, sequence, sink,
-};
-use lazy_tests::{
-    Fault, FaultyFileSystem, assert_target_refused, elements, files, names, never_computed,
-};
+use lazy_tests::interrupted::{JOB, array, failing, left_unfinished, sequence, sink, staging};
+use lazy_tests::{Fault, FaultyFileSystem, assert_target_refused, elements, files, names};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -27,6 +23,18 @@ fn states(target: &Path) -> Vec<WriteState> {
 
 fn resumable(chunks: u64) -> impl Fn(&WriteState) -> bool {
     move |state| matches!(state, WriteState::Resumable { job, chunks: n, .. } if job == JOB && *n == chunks)
+}
+
+/// The chunks, the record and the journal of an unfinished write.
+fn kept(array: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let staging = staging(array);
+    let staged = ["record", "journal"].map(|name| {
+        let bytes = std::fs::read(staging.join(name)).unwrap_or_default();
+        (PathBuf::from(name), bytes)
+    });
+    let chunks = files(array).into_iter().filter(|(path, _)| !path.starts_with(".lazy.1"));
+    let chunks = chunks.filter(|(path, _)| !path.to_string_lossy().starts_with('.'));
+    staged.into_iter().chain(chunks).collect()
 }
 
 #[test]
@@ -107,13 +115,13 @@ fn another_job_is_told_what_differs() {
         }),
     ];
     let (directory, path) = left_unfinished();
-    let before = files(directory.path());
+    let before = kept(&path);
     let never =
         LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
     for (message, change) in changes {
         let error = never.to_zarr(change(sink(&path))).unwrap_err().to_string();
-        assert!(error.contains(message) && error.contains(".a.zarr.staging"), "{error}");
-        assert_eq!(files(directory.path()), before);
+        assert!(error.contains(message) && error.contains("a.zarr/.lazy."), "{error}");
+        assert_eq!(kept(&path), before);
     }
     let others = [
         (vec![2, 2, 4], "its block sizes along axis 0 is 4 × 2, but now it is 2 × 2, 1 × 4"),
@@ -140,7 +148,7 @@ fn another_job_is_told_what_differs() {
     });
     let error = floats.to_zarr(sink(&path)).unwrap_err().to_string();
     assert!(error.contains("block 2 has dtype float32, but it must be int32"), "{error}");
-    assert_eq!(files(directory.path()), before);
+    assert_eq!(kept(&path), before);
     sequence(2).to_zarr(sink(&path)).unwrap();
     assert_eq!(names(directory.path()), ["a.zarr"]);
 }
@@ -148,9 +156,9 @@ fn another_job_is_told_what_differs() {
 #[test]
 fn a_write_that_does_not_go_on_leaves_what_can_be_gone_on_with() {
     let (directory, path) = left_unfinished();
-    let before = files(directory.path());
+    let before = kept(&path);
     assert_target_refused(ZarrSink::new(&path), "of the job \"the job\"; go on with it");
-    assert_eq!(files(directory.path()), before);
+    assert_eq!(kept(&path), before);
     for write in UnfinishedWrite::list(&path).unwrap() {
         write.remove().unwrap();
     }
@@ -164,10 +172,12 @@ fn what_nobody_can_go_on_with_is_removed_by_the_next_write() {
     let path = directory.path().join("a.zarr");
     for job in [None, Some(JOB)] {
         // What a killed process leaves of a write without a job, or before its layout is settled.
-        std::fs::create_dir_all(directory.path().join(".a.zarr.staging/array/c/0")).unwrap();
-        std::fs::write(directory.path().join(".a.zarr.staging/array/c/0/0"), "half a chunk")
-            .unwrap();
-        std::fs::write(directory.path().join(".a.zarr.lock"), "process 1 on the moon").unwrap();
+        let keys = if job.is_none() { "c/0" } else { "0" };
+        std::fs::create_dir_all(path.join(".lazy.7")).unwrap();
+        std::fs::create_dir_all(path.join(keys)).unwrap();
+        std::fs::write(path.join(keys).join("0"), "half a chunk").unwrap();
+        std::fs::write(path.join(".lazy.7/lock"), "").unwrap();
+        std::fs::write(path.join(".lazy.7/holder"), "process 1 on the moon").unwrap();
         assert_eq!(states(&path), [WriteState::Abandoned]);
         let sink = ZarrSink::new(&path).with_existing(Existing::Replace);
         sequence(2)
@@ -176,7 +186,11 @@ fn what_nobody_can_go_on_with_is_removed_by_the_next_write() {
                 None => sink,
             })
             .unwrap();
-        assert_eq!(names(directory.path()), ["a.zarr"]);
+        let expected = match job {
+            None => vec!["c", "zarr.json"],
+            Some(_) => vec!["0", "c", "zarr.json"],
+        };
+        assert_eq!(names(&path), expected);
         assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
     }
 }
@@ -252,61 +266,38 @@ fn unfinished_writes_are_listed_by_what_they_lie_in() {
 }
 
 #[test]
-fn a_write_is_found_when_directories_above_its_target_were_made_meanwhile() {
+fn an_unfinished_write_removes_the_directories_that_it_created() {
     let directory = tempdir().unwrap();
-    let path = directory.path().join("new/dir/a.zarr");
-    failing(1, 2).to_zarr(sink(&path)).unwrap_err();
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    assert!(resumable(4)(&states(&path)[0]));
-    let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
-        assert!(i >= 2, "blocks 0 and 1 are there");
-        array(1, 2)
-    });
-    blocks.to_zarr(sink(&path)).unwrap();
-    assert_eq!((names(directory.path()).len(), names(path.parent().unwrap()).len()), (1, 1));
-}
-
-#[test]
-fn an_interrupted_replacement_is_undone() {
-    // By a write that does not replace,
-    let (directory, path) = interrupted_between_renames("a.zarr", false);
-    assert_target_refused(ZarrSink::new(&path), "exists already");
-    assert_eq!(names(directory.path()), ["a.zarr"]);
-    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
-    // by removing what was left,
-    let (directory, path) = interrupted_between_renames("a.zarr", false);
-    assert_eq!(states(&path), [WriteState::Abandoned]);
-    UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();
-    assert_eq!(names(directory.path()), ["a.zarr"]);
-    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
-    // and by a write that goes on, and replaces it after all.
-    let (directory, path) = interrupted_between_renames("a.zarr", true);
-    let never = LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("all is there") });
-    let stored = never.to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
-    assert_eq!(stored.read().unwrap(), array(2, 8));
-    assert_eq!(names(directory.path()), ["a.zarr"]);
-}
-
-#[test]
-fn what_is_not_ours_in_a_staging_directory_is_never_removed() {
-    let metadata = r#"{"zarr_format":3,"node_type":"group"}"#;
-    for precious in ["kept", "something", "array/notes.txt", "array/c.txt", "old/zarr.json"] {
-        let directory = tempdir().unwrap();
-        let path = directory.path().join("a.zarr");
-        sequence(1).to_zarr(&path).unwrap();
-        let file = directory.path().join(".a.zarr.staging").join(precious);
-        std::fs::create_dir_all(directory.path().join(".a.zarr.staging/array")).unwrap();
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, metadata).unwrap();
-        let before = files(directory.path());
-        let write = ZarrSink::new(&path).with_existing(Existing::Replace);
-        let error = never_computed().to_zarr(write).unwrap_err();
-        assert!(matches!(error, Error::KeptAside { .. }), "{precious}: {error}");
-        let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!() };
-        let error = left.clone().remove().unwrap_err();
-        assert!(matches!(error, Error::KeptAside { .. }), "{precious}: {error}");
-        assert_eq!(files(directory.path()), before);
+    std::fs::create_dir(directory.path().join("there")).unwrap();
+    for resumed in [false, true] {
+        let path = directory.path().join("there/new/dir/a.zarr");
+        failing(1, 2).to_zarr(sink(&path)).unwrap_err();
+        if resumed {
+            failing(1, 3).to_zarr(sink(&path)).unwrap_err();
+        }
+        UnfinishedWrite::list(&path).unwrap().remove(0).remove().unwrap();
+        assert_eq!(names(&directory.path().join("there")), [""; 0]);
     }
+}
+
+#[test]
+fn other_files_beside_an_unfinished_write_stay() {
+    let (directory, path) = left_unfinished();
+    let notes = ["notes.txt", "c/notes.txt", "c/1/notes.txt"];
+    for note in notes {
+        std::fs::write(path.join(note), "precious").unwrap();
+    }
+    sequence(2).to_zarr(sink(&path)).unwrap();
+    for note in notes {
+        assert_eq!(std::fs::read_to_string(path.join(note)).unwrap(), "precious");
+    }
+    std::fs::remove_file(path.join("zarr.json")).unwrap();
+    std::fs::create_dir(path.join(".lazy.1")).unwrap();
+    UnfinishedWrite::list(directory.path()).unwrap().remove(0).remove().unwrap();
+    for note in notes {
+        assert_eq!(std::fs::read_to_string(path.join(note)).unwrap(), "precious");
+    }
+    assert_eq!(files(&path).len(), notes.len());
 }
 
 /// The number of the operation that flushes the whole tree of a write, or one after it.
@@ -332,8 +323,12 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             let (file_system, faulty) = fault_at(&path, n);
             let written = sequence(2).to_zarr(faulty);
             let n_changes = file_system.n_changes();
+            let is_published = written.as_ref().map_or_else(Error::is_published, |_| true);
             if let Err(error) = &written {
                 assert!(error.to_string().contains("injected fault"), "{error}");
+            }
+            if !is_published {
+                let error = written.as_ref().unwrap_err();
                 let found = StoredArray::open(&path).map(|found| found.read().unwrap()).ok();
                 assert_eq!(found, replaces.then(|| array(1, 8)), "fault {n}: {error}");
             }
@@ -350,8 +345,8 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             });
             let stored = blocks.to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
             assert_eq!(stored.read().unwrap(), array(2, 8));
-            assert_eq!(names(directory.path()), ["a.zarr"]);
-            if written.is_ok() || is_flush {
+            assert_eq!(UnfinishedWrite::list(directory.path()).unwrap(), []);
+            if is_published || is_flush {
                 // Removing the staging directory may have failed, of an array that was published.
                 assert_eq!(computed.load(Ordering::Relaxed), 4);
             }
@@ -360,14 +355,14 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             }
         }
     }
-    // The tree and the parent directory, of a new array and of one that is replaced.
-    assert_eq!(n_given_up, 4);
+    // All files at once, of a new array and of one that is replaced.
+    assert_eq!(n_given_up, 2);
 }
 
 /// The record or the journal of an unfinished write is damaged.
 fn check_damaged(name: &str, change: impl Fn(&mut Vec<u8>)) -> Result<(), TestCaseError> {
     let (directory, path) = left_unfinished();
-    let file = directory.path().join(".a.zarr.staging").join(name);
+    let file = staging(&path).join(name);
     let mut bytes = std::fs::read(&file).unwrap();
     change(&mut bytes);
     std::fs::write(&file, bytes).unwrap();
@@ -434,7 +429,7 @@ fn exchanged_chunks_are_not_believed() {
                 .with_resume(JOB)
         };
         blocks(2).to_zarr(sink()).unwrap_err();
-        let chunks = directory.path().join(".a.zarr.staging/array/c");
+        let chunks = path.join(if codec == Codec::None { "c" } else { "." });
         std::fs::rename(chunks.join("0"), chunks.join("aside")).unwrap();
         std::fs::rename(chunks.join("1"), chunks.join("0")).unwrap();
         std::fs::rename(chunks.join("aside"), chunks.join("1")).unwrap();
@@ -448,15 +443,15 @@ fn exchanged_chunks_are_not_believed() {
 fn a_record_that_was_not_written_whole_is_none() {
     for record in ["", "{", "{}\n00000000\n"] {
         let (directory, path) = left_unfinished();
-        std::fs::write(directory.path().join(".a.zarr.staging/record"), record).unwrap();
+        std::fs::write(staging(&path).join("record"), record).unwrap();
         // Chunks come after it, so that there can be none;
-        std::fs::remove_file(directory.path().join(".a.zarr.staging/journal")).unwrap();
+        std::fs::remove_file(staging(&path).join("journal")).unwrap();
         sequence(3).to_zarr(sink(&path)).unwrap();
         assert_eq!(names(directory.path()), ["a.zarr"]);
     }
     // or it was being removed, and the others with it.
     let (directory, path) = left_unfinished();
-    std::fs::remove_file(directory.path().join(".a.zarr.staging/record")).unwrap();
+    std::fs::remove_file(staging(&path).join("record")).unwrap();
     assert_eq!(states(&path), [WriteState::Abandoned]);
     sequence(3).to_zarr(sink(&path)).unwrap();
     assert_eq!(names(directory.path()), ["a.zarr"]);
@@ -487,7 +482,7 @@ fn what_is_published_is_not_gone_on_with() {
         let (directory, path) = last.expect("the staging directory is removed");
         let stored = sequence(3).to_zarr(sink(&path).with_existing(Existing::Replace)).unwrap();
         assert_eq!(stored.read().unwrap(), array(3, 8));
-        assert_eq!(names(directory.path()), ["a.zarr"]);
+        assert_eq!(UnfinishedWrite::list(directory.path()).unwrap(), []);
     }
 }
 

@@ -135,10 +135,11 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, Checksum, Codec, Defect, DefectKind, DirectoryId, Durability, EntryKind,
-        Error, Existing, FileLock, FileSystem, LocalFileSystem, MemoryStore, MetadataSeal,
-        MissingChunks, ReadableWritableListableStorageTraits, Result, Shuffle, StoreResult,
-        StoredArray, StoredSize, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
+        BloscCompressor, Checksum, Codec, Defect, DefectKind, Durability, EntryKind, Error,
+        Existing, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope, MemoryStore,
+        MetadataSeal, MissingChunks, OldChunks, ReadableWritableListableStorageTraits, Result,
+        Shuffle, StoreResult, StoredArray, StoredSize, Superseded, Target, ToZarr, UnfinishedWrite,
+        Verify, WriteState, ZarrSink,
     };
 }
 

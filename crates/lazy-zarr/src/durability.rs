@@ -22,14 +22,16 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Power failures and crashes of the machine. All is flushed to the device once, when the array is
-    /// complete, and its directory's entry once more when it has appeared. On Linux the first flushes
-    /// the whole file system that the target is on, so it waits for what other programs have written to
-    /// it as well.
+    /// Power failures and crashes of the machine. Everything is flushed to the device when the array is
+    /// complete, and the entry of its metadata once more when that has been published. On Linux's local file
+    /// systems the first is one operation, which waits for the data of other programs as well; elsewhere,
+    /// as on FUSE and NFS, each file is flushed by itself, several at a time.
     #[default]
     Full,
     /// Nothing but the end of the process. Until the system has written everything to the device, which
     /// takes it about half a minute, a power failure can leave the array with chunks that are missing,
-    /// empty or torn, and an array that was replaced may be gone.
+    /// empty or torn, and an array that was replaced may be gone. Of a new array it can leave chunks that
+    /// nothing tells from other data; they are then an error of the next write, and have to be removed by
+    /// hand.
     None,
 }

@@ -182,8 +182,52 @@ pub enum Error {
     Locked {
         /// The target.
         target: String,
-        /// The process, and the machine that it is on.
+        /// The process, and its machine.
         holder: String,
+    },
+    /// Another write of the same target may be under way: locks of this file system do not reach other
+    /// machines.
+    #[error(
+        "{target} is being written by {holder}, or was when that process ended: locks of this file system \
+         do not tell; if it has ended, take over from it (`ZarrSink::with_take_over`), or remove what it \
+         has left (`UnfinishedWrite::remove`)"
+    )]
+    MaybeLocked {
+        /// The target.
+        target: String,
+        /// The process, and its machine.
+        holder: String,
+    },
+    /// The directory of the write is gone: another write took over, because this one was taken for dead, or
+    /// the target was removed.
+    #[error(
+        "another write of {target} took over from this one, or the directory was removed; nothing of this \
+         write is published"
+    )]
+    TakenOver {
+        /// The target.
+        target: String,
+    },
+    /// The chunks of the array at the target have keys that this crate does not know.
+    #[error(
+        "{target} cannot be replaced: its chunk key encoding is unknown, so that its chunks cannot be told \
+         from new ones; name another target"
+    )]
+    UnknownKeys {
+        /// The target.
+        target: String,
+    },
+    /// Chunks that were stored are no longer there when the array is to be published, or have another size.
+    #[error("{}; the target is as it was", lost(target, missing.as_deref(), *expected, *found))]
+    ChunksLost {
+        /// The target.
+        target: String,
+        /// The key of the first chunk that is missing, if one is.
+        missing: Option<String>,
+        /// The number of chunks that were stored.
+        expected: u64,
+        /// The number of chunks that were found.
+        found: u64,
     },
     /// A write is to be resumed that cannot be.
     #[error("a write of {target} cannot be resumed: {reason}")]
@@ -235,17 +279,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// An earlier write could not be undone, and what it found at the target is not to be lost.
-    #[error(
-        "{} holds what was at {target} before a write that could not be undone; move it where it \
-         belongs by hand, and remove the directory", directory.display()
-    )]
-    KeptAside {
-        /// The target.
-        target: String,
-        /// The staging directory.
-        directory: PathBuf,
-    },
     /// The target or what is around it cannot be looked at.
     #[error("{} cannot be examined: {source}", path.display())]
     Examine {
@@ -254,8 +287,8 @@ pub enum Error {
         /// What the file system answered.
         source: io::Error,
     },
-    /// Nothing can be written beside the target.
-    #[error("{target} cannot be written: nothing can be made in {}: {source}", directory.display())]
+    /// Nothing can be written at the target.
+    #[error("{target} cannot be written: nothing can be created in {}: {source}", directory.display())]
     NotWritable {
         /// The target.
         target: String,
@@ -264,69 +297,51 @@ pub enum Error {
         /// What the file system answered.
         source: io::Error,
     },
-    /// The directory that lies where the array or its group is to be cannot make room for it.
-    #[error("{target} cannot be written: {} cannot be moved away: {source}", directory.display())]
-    NotMovable {
-        /// The target.
-        target: String,
-        /// The directory.
-        directory: PathBuf,
-        /// Why not, and what to do.
-        source: io::Error,
-    },
     /// A chunk or the metadata could not be written.
     #[error("{} could not be written: {source}; the target is as it was", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the file system answered.
+        /// The answer of the file system.
         source: io::Error,
     },
-    /// The complete array could not be moved to its place.
-    #[error("the complete array could not be moved to {target}: {source}; the target is as it was")]
+    /// The complete array could not be published.
+    #[error(
+        "the complete array could not be published at {target}: {source}; the target is as it was"
+    )]
     Publish {
         /// The target.
         target: String,
-        /// What the file system answered.
-        source: io::Error,
-    },
-    /// The complete array could not be moved to its place, and what was there could not be moved
-    /// back.
-    #[error(
-        "the complete array could not be moved to {target}, and what was there is now at {}: \
-         {source}; move it back by hand", old.display()
-    )]
-    LeftAside {
-        /// The target.
-        target: String,
-        /// Where that is now which was at the target.
-        old: PathBuf,
-        /// What the file system answered.
+        /// The answer of the file system.
         source: io::Error,
     },
     /// The complete array could not be flushed to the device.
     #[error(
-        "what was written for {target} could not be flushed to the device: {source}; \
-         the target is as it was, and what was written is given up"
+        "the new array for {target} could not be flushed to the device: {source}; the target is as it was, \
+         and the new array is given up"
     )]
     Flush {
         /// The target.
         target: String,
-        /// What the file system answered.
+        /// The answer of the file system.
         source: io::Error,
     },
-    /// The array was published, but that could neither be flushed to the device nor undone.
+    /// The array is published, but that could not be flushed to the device.
     #[error(
-        "the complete array is at {target}, but that could not be flushed to the device: {source}; \
-         a power failure may undo it{}", kept_aside(.old)
+        "the complete array is at {target}, but that could not be flushed to the device: {source}; a power \
+         failure may bring back what was there before, which is whole as well"
     )]
     Unflushed {
         /// The target.
         target: String,
-        /// Where the array is now that was at the target, if one was.
-        old: Option<PathBuf>,
-        /// What the file system answered.
+        /// The answer of the file system.
         source: io::Error,
+    },
+    /// The array was published, and another one took its place at once.
+    #[error("the complete array was published at {target}, where another one lies by now")]
+    ReplacedAtOnce {
+        /// The target.
+        target: String,
     },
     /// A thread to encode and write chunks could not be started.
     #[error("no thread could be started to write chunks: {source}; ask for fewer")]
@@ -580,9 +595,24 @@ impl From<Error> for lazy_core::Error {
     }
 }
 
-fn kept_aside(old: &Option<PathBuf>) -> String {
-    match old {
-        Some(old) => format!(", and what was there is now at {}", old.display()),
-        None => String::new(),
+impl Error {
+    /// Returns true if the array is complete at the target all the same: the error is of something that
+    /// happened after it was published.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        matches!(self, Error::Unflushed { .. } | Error::ReplacedAtOnce { .. })
+    }
+}
+
+fn lost(target: &str, missing: Option<&str>, expected: u64, found: u64) -> String {
+    match missing {
+        Some(key) => format!(
+            "{expected} chunks were stored for {target}, but {found} of them were found: {key} is missing, \
+             for instance"
+        ),
+        None => format!(
+            "{expected} chunks were stored for {target}, but the {found} that were found are others, or of \
+             other sizes"
+        ),
     }
 }

@@ -33,13 +33,48 @@ pub enum Existing {
     /// An error, before the first block is computed.
     #[default]
     Fail,
-    /// The array is replaced when the new one is complete: in one step, or, where the file system
-    /// cannot exchange two directories, by two renames with nothing at the target in between. On a
-    /// store that cannot rename, such as one in memory, it is an error before the first block is
-    /// computed ([`Error::ReplaceUnsupported`](crate::Error::ReplaceUnsupported)).
+    /// The array is replaced when the new one is complete, in one step. Whoever has opened the old one
+    /// keeps reading it, whole ([`OldChunks`]). Other files in its directory stay, and so do the
+    /// directory's permissions; but names that are keys of chunks belong to the array: `c`, whole numbers,
+    /// and those joined by dots. On a store instance, which cannot compare and replace, it is an error
+    /// before the first block is computed
+    /// ([`Error::ReplaceUnsupported`](crate::Error::ReplaceUnsupported)).
     Replace,
-    /// As `Replace`; but on a store that cannot rename, the old array is removed when the first
-    /// chunk is written, so that it is lost when the write fails, and must not be what the new one
-    /// is computed from.
+    /// As `Replace`; but on a store instance, the old array is removed when the first chunk is written, so
+    /// that it is lost when the write fails, and must not be what the new one is computed from.
     ReplaceInPlace,
+}
+
+/// What becomes of the chunks of an array that is [replaced](Existing::Replace).
+///
+/// # Example
+///
+/// An array of which nobody reads an old version, and which fills most of a disk:
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{Existing, OldChunks, ToZarr, ZarrSink};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// # LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(&path)?;
+/// let sink = ZarrSink::new(&path)
+///     .with_existing(Existing::Replace)
+///     .with_old_chunks(OldChunks::Remove);
+/// LazyChunkSequence::new(|| [array![3, 4]]).convert(NdarrayConverter).to_zarr(sink)?;
+/// # assert!(!path.join("c").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OldChunks {
+    /// They stay until the next replacement is published, or [`Superseded`](crate::Superseded) removes
+    /// them. So any reader that has opened the old array, of whatever library, reads it whole until then.
+    /// A replaced array takes the space of two, and of three while the next version is written.
+    #[default]
+    Keep,
+    /// They are removed as soon as the new array is published. A reader of another library that has opened
+    /// the old array then finds its chunks missing, and most take that for the fill value.
+    Remove,
 }

@@ -10,6 +10,7 @@ use zarrs::array::codec::BytesCodec;
 use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type};
 use zarrs::plugin::ExtensionName;
 
+use crate::destination::KeySpace;
 use crate::layout::Layout;
 use crate::{Checksum, Codec, Error, Result};
 
@@ -48,6 +49,8 @@ impl FillElement {
 pub(crate) struct Format {
     pub(crate) dtype: DType,
     pub(crate) layout: Layout,
+    /// The keys that the chunks are put under.
+    pub(crate) keys: KeySpace,
     pub(crate) codec: Codec,
     pub(crate) checksum: Checksum,
     pub(crate) fill: FillElement,
@@ -67,6 +70,7 @@ impl Format {
         let bytes =
             if self.dtype.size() == 1 { BytesCodec::new(None) } else { BytesCodec::little() };
         builder
+            .chunk_key_encoding(self.keys.encoding())
             .array_to_bytes_codec(Arc::new(bytes))
             .bytes_to_bytes_codecs(self.codec.zarrs_codecs(self.dtype, self.checksum)?)
             .subchunk_shape(
@@ -147,6 +151,7 @@ mod tests {
             let format = Format {
                 dtype,
                 layout: Layout { chunk_shape: vec![1], shard_shape: None },
+                keys: KeySpace::Nested,
                 codec: Codec::None,
                 checksum: Checksum::None,
                 fill: FillElement::default_of(dtype),

@@ -32,10 +32,10 @@
 //!   array that is there already.
 //! - [`StoreResult`]: a statistic whose result is stored beside the blocks.
 //! - [`Codec`] and [`Checksum`]: how chunks are encoded.
-//! - [`FileSystem`]: where the bytes go. The array is staged beside the target and takes its place by
-//!   one rename.
-//! - [`UnfinishedWrite`]: what writes that ended early left behind, which
-//!   [`ZarrSink::with_resume`] goes on with.
+//! - [`FileSystem`]: where the bytes go. Chunks are stored beside those of the present version, under keys
+//!   that its metadata does not name; the new metadata then takes the place of the old in one step.
+//! - [`UnfinishedWrite`]: the rest of a write that ended early, which [`ZarrSink::with_resume`] resumes.
+//! - [`Superseded`]: the chunks of an array that was replaced.
 //! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
 //! - [`Verify`]: all its chunks, checked, and the [`Defect`]s that are found; [`MetadataSeal`] tells of its
 //!   metadata.
@@ -70,6 +70,7 @@ mod sink;
 mod store;
 mod store_result;
 mod stored;
+mod superseded;
 mod target;
 mod threads;
 mod to_zarr;
@@ -81,12 +82,13 @@ mod writer;
 pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
 pub use durability::Durability;
 pub use error::{Error, Result};
-pub use existing::Existing;
-pub use filesystem::{DirectoryId, EntryKind, FileLock, FileSystem, LocalFileSystem};
+pub use existing::{Existing, OldChunks};
+pub use filesystem::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope};
 pub use provenance::MetadataSeal;
 pub use sink::ZarrSink;
 pub use store_result::StoreResult;
 pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, StoredSize, Verify};
+pub use superseded::Superseded;
 pub use target::Target;
 pub use to_zarr::ToZarr;
 pub use unfinished::{UnfinishedWrite, WriteState};

@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
+use crate::destination::{KeySpace, is_staging};
 use crate::{EntryKind, Error, FileSystem, Result};
 
 /// A longer document of metadata is not parsed, which takes many times its memory.
@@ -22,7 +23,7 @@ pub(crate) fn check_size(n_bytes: u64, place: impl Fn() -> String) -> Result<()>
 /// What lies at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
-    /// Nothing, or an empty directory.
+    /// Nothing, an empty directory, or one that a write has yet to publish in.
     Vacant,
     /// A Zarr array.
     Array,
@@ -69,35 +70,143 @@ fn zarr_node(
     Ok(None)
 }
 
-/// What lies at a path.
+/// Returns what lies at a path, where an array is or is to be.
 pub(crate) fn node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Node> {
+    node_or_vacant(file_system, path, |names| {
+        Ok(names.is_empty() || names.iter().any(|name| is_staging(name)))
+    })
+}
+
+/// Returns what lies at a path, where a group is or is to be.
+pub(crate) fn group_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Node> {
+    node_or_vacant(file_system, path, |names| all_are_unpublished(file_system, path, names))
+}
+
+/// Returns what lies at a path; `is_vacant` tells by the names in a directory that is no Zarr node.
+fn node_or_vacant(
+    file_system: &dyn FileSystem,
+    path: &Path,
+    is_vacant: impl FnOnce(&[String]) -> Result<bool>,
+) -> Result<Node> {
     let examine = |source| Error::Examine { path: path.to_owned(), source };
     match file_system.kind(path).map_err(examine)? {
         None => return Ok(Node::Vacant),
-        Some(EntryKind::File) => return Ok(Node::File),
         Some(EntryKind::Directory) => {}
+        Some(_) => return Ok(Node::File),
     }
     if let Some(node) = zarr_node_at_path(file_system, path)? {
         return Ok(node);
     }
-    let is_empty = file_system.list(path).map_err(examine)?.is_empty();
-    Ok(if is_empty { Node::Vacant } else { Node::NotZarr })
+    let names = names(file_system, path)?;
+    // Between the two looks, a node may have been published.
+    match is_vacant(&names)? {
+        true => Ok(zarr_node_at_path(file_system, path)?.unwrap_or(Node::Vacant)),
+        false => Ok(zarr_node_at_path(file_system, path)?.unwrap_or(Node::NotZarr)),
+    }
+}
+
+/// Returns true if everything in a directory is an array that has yet to be published, or a directory of
+/// such arrays. So is a group that several writes are about to create.
+fn all_are_unpublished(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+    names: &[String],
+) -> Result<bool> {
+    for name in names {
+        let path = directory.join(name);
+        let examine = |source| Error::Examine { path: path.clone(), source };
+        match file_system.entry_kind(&path).map_err(examine)? {
+            Some(EntryKind::Directory) => {}
+            // It was removed just now.
+            None => continue,
+            Some(_) => return Ok(false),
+        }
+        let below = self::names(file_system, &path)?;
+        if !(below.iter().any(|name| is_staging(name))
+            || zarr_node_at_path(file_system, &path)?.is_some()
+            || all_are_unpublished(file_system, &path, &below)?)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the names in a directory; none where it was removed just now.
+fn names(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<String>> {
+    match file_system.list(directory) {
+        Ok(names) => {
+            Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(Error::Examine { path: directory.to_owned(), source }),
+    }
+}
+
+/// A version of an array that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Present {
+    /// Where its chunks are.
+    pub(crate) keys: KeySpace,
+    /// Whether it is one of Zarr v2.
+    pub(crate) is_v2: bool,
+}
+
+impl Present {
+    /// Returns the name of its metadata file.
+    pub(crate) fn document(self) -> &'static str {
+        if self.is_v2 { ".zarray" } else { "zarr.json" }
+    }
+}
+
+/// Returns the version of the array that lies at a path, if one does and its keys are known.
+pub(crate) fn present_at_path(
+    file_system: &dyn FileSystem,
+    path: &Path,
+) -> Result<Option<Present>> {
+    for (name, is_v2) in [("zarr.json", false), (".zarray", true)] {
+        let Some(document) = document_at_path(file_system, &path.join(name))? else { continue };
+        let place = || path.join(name).display().to_string();
+        let json: serde_json::Value = serde_json::from_slice(&document)
+            .map_err(|error| Error::BrokenMetadata { path: place(), source: error.into() })?;
+        let is_array = is_v2 || json["node_type"] == "array";
+        let keys = KeySpace::of_metadata(&json).filter(|_| is_array);
+        return Ok(keys.map(|keys| Present { keys, is_v2 }));
+    }
+    Ok(None)
+}
+
+/// Returns true if a directory holds directories that are Zarr nodes.
+pub(crate) fn holds_nodes(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
+    for name in members_at_path(file_system, path)? {
+        if zarr_node_at_path(file_system, &path.join(name))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The Zarr node at a path, if there is one.
 pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
-    let get = |name: &str| {
-        let path = path.join(name);
-        let examine = |source| Error::Examine { path: path.clone(), source };
-        if file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
-            return Ok(None);
-        }
-        // It is not read to see that it is too long.
-        let n_bytes = file_system.size(&path).map_err(examine)?;
-        check_size(n_bytes, || path.display().to_string())?;
-        file_system.read(&path, 0, None).map(Some).map_err(examine)
-    };
+    let get = |name: &str| document_at_path(file_system, &path.join(name));
     zarr_node(get, |name| path.join(name).display().to_string())
+}
+
+/// Returns the bytes of a document of metadata, if there is one.
+fn document_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Bytes>> {
+    let examine = |source| Error::Examine { path: path.to_owned(), source };
+    match file_system.kind(path).map_err(examine)? {
+        None | Some(EntryKind::Directory) => return Ok(None),
+        Some(_) => {}
+    }
+    // It is not read to see that it is too long.
+    let n_bytes = file_system.size(path).map_err(examine)?;
+    check_size(n_bytes, || path.display().to_string())?;
+    match file_system.read(path, 0, None) {
+        // It was removed just now.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(examine),
+    }
 }
 
 /// The names of what may be a member of the group at a path, in order.

@@ -9,10 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::attribute::attribute;
+use crate::destination::KeySpace;
 use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
 use crate::write::Write;
-use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, Target, threads};
+use crate::{
+    Checksum, Codec, Durability, Error, Existing, OldChunks, Result, StoredArray, Target, threads,
+};
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
 ///
@@ -29,11 +32,12 @@ use crate::{Checksum, Codec, Durability, Error, Existing, Result, StoredArray, T
 /// The target is checked before the first block is computed, and the array appears there when it is
 /// complete; a write that fails leaves the target as it was ([`Existing`] says where that cannot be had).
 ///
-/// Until then the array lies in a directory named `.NAME.staging`, beside the target or, when that is
-/// in a group, above the outermost group as far as can be written; and a lock beside it, `.NAME.lock`, keeps
-/// others from writing to the same target. A process that dies lets go of the lock, and leaves the directory
-/// behind: the next write of the target removes it, or [goes on](Self::with_resume) with it, and
-/// [`UnfinishedWrite`](crate::UnfinishedWrite) lists it.
+/// Chunks are stored in the target's directory under keys that the metadata there does not name; when all
+/// are there, the new metadata takes the place of the old in one step. A small directory `.lazy.N` beside
+/// them holds a lock, which keeps other writes of the same target out, and the record of a write that can
+/// be resumed. A process that crashes releases the lock and leaves the directory behind: the next write of
+/// the target cleans up, or [resumes](Self::with_resume), and [`UnfinishedWrite`](crate::UnfinishedWrite)
+/// lists it. [`OldChunks`] says what becomes of the chunks of an array that is replaced.
 ///
 /// # Errors
 ///
@@ -73,6 +77,8 @@ pub struct ZarrSink {
     pub(crate) target: Target,
     pub(crate) existing: Existing,
     pub(crate) durability: Durability,
+    pub(crate) old_chunks: OldChunks,
+    pub(crate) takes_over: bool,
     pub(crate) layout: LayoutSettings,
     codec: Codec,
     checksum: Option<Checksum>,
@@ -112,6 +118,8 @@ impl ZarrSink {
             target: target.into(),
             existing: Existing::default(),
             durability: Durability::default(),
+            old_chunks: OldChunks::default(),
+            takes_over: false,
             layout: LayoutSettings::default(),
             codec: Codec::default(),
             checksum: None,
@@ -138,6 +146,24 @@ impl ZarrSink {
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> ZarrSink {
         ZarrSink { durability, ..self }
+    }
+
+    /// What becomes of the chunks of an array that is replaced: by default they are kept, for readers that
+    /// have opened it.
+    #[must_use]
+    pub fn with_old_chunks(self, old_chunks: OldChunks) -> ZarrSink {
+        ZarrSink { old_chunks, ..self }
+    }
+
+    /// Takes over from a write that this file system cannot tell to have ended, instead of failing with
+    /// [`Error::MaybeLocked`].
+    ///
+    /// That is so where locks do not reach other machines (FUSE, some mounts of Lustre and NFS), and the
+    /// write was started on another one. Should it be running nevertheless, it fails with
+    /// [`Error::TakenOver`] before it publishes anything. Locks that tell are heeded with this setting, too.
+    #[must_use]
+    pub fn with_take_over(self) -> ZarrSink {
+        ZarrSink { takes_over: true, ..self }
     }
 
     /// Chunks of this shape, in elements: one size for each axis of the array, none of them 0.
@@ -484,10 +510,11 @@ impl ZarrSink {
         }
     }
 
-    pub(crate) fn format(&self, dtype: DType, layout: Layout) -> Format {
+    pub(crate) fn format(&self, dtype: DType, layout: Layout, keys: KeySpace) -> Format {
         Format {
             dtype,
             layout,
+            keys,
             codec: self.codec,
             checksum: self.checksum(),
             fill: self.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
@@ -515,7 +542,7 @@ impl Reducer for ZarrSink {
         write: &mut Write,
         at: BlockPosition,
     ) -> lazy_core::Result<Option<ArrayBlock>> {
-        Ok(write.recall(at))
+        Ok(write.recall(at)?)
     }
 
     fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_core::Result<ArrayBlock> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use zarrs::storage::{
     ReadableWritableListableStorage, ReadableWritableListableStorageTraits, StorePrefix,
 };
 
-use crate::{Error, FileSystem, LocalFileSystem, Result};
+use crate::destination::{absolute, is_staging};
+use crate::node::{Node, zarr_node_at_path};
+use crate::{EntryKind, Error, FileSystem, LocalFileSystem, Result};
 
 /// Where an array lies or is to lie: a path, a `file://` URL, or a path within a store instance.
 ///
@@ -88,8 +91,7 @@ impl Target {
 
     /// The member of this name in the group that this target leads to.
     ///
-    /// Where there is no such group, writing the array makes it, and both appear in one step; in a store,
-    /// which cannot rename, the group just before the array. A group holds any number of arrays, and
+    /// Where there is no such group, writing the array creates it, just before the array appears. A group holds any number of arrays, and
     /// other groups; xarray opens a group whose arrays have names for their dimensions.
     ///
     /// A name is one word of a path: not empty, without `/`, `\` and NUL, not of dots alone, and of 255
@@ -261,6 +263,52 @@ pub(crate) fn store_prefix(path: &str, members: &[String]) -> Result<StorePrefix
         path: path.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// Visits the directory that a target leads to, and those below it in which an array can lie or be about to:
+/// not those within arrays, and none that a link leads to.
+pub(crate) fn directories_below(
+    target: &Target,
+    mut visit: impl FnMut(&Arc<dyn FileSystem>, &Path) -> Result<()>,
+) -> Result<()> {
+    let Resolved { place, members } = target.resolve()?;
+    let ResolvedPlace::Directory { file_system, mut path } = place else { return Ok(()) };
+    path.extend(&members);
+    let path = absolute(&*file_system, &path)?;
+    if file_system.kind(&path).ok().flatten() != Some(EntryKind::Directory) {
+        return Ok(());
+    }
+    let mut open = vec![path];
+    while let Some(directory) = open.pop() {
+        visit(&file_system, &directory)?;
+        let names = match file_system.list(&directory) {
+            // It was removed just now, or belongs to another user.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                continue;
+            }
+            names => names.map_err(|source| Error::Examine { path: directory.clone(), source })?,
+        };
+        let names: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();
+        let is_array = names.iter().any(|name| is_staging(name) || *name == ".zarray")
+            || zarr_node_at_path(&*file_system, &directory).ok().flatten() == Some(Node::Array);
+        if is_array {
+            continue;
+        }
+        for name in names {
+            let below = directory.join(name);
+            let kind = file_system.entry_kind(&below);
+            let kind = kind.map_err(|source| Error::Examine { path: below.clone(), source })?;
+            if kind == Some(EntryKind::Directory) {
+                open.push(below);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a member of a group can have this name; the rules are those of Zarr v3.

@@ -43,7 +43,7 @@ pub trait ToZarr {
     ///
     /// Whatever the error, the target is as it was, but for what
     /// [`Existing::ReplaceInPlace`](crate::Existing::ReplaceInPlace) and
-    /// [`Error::LeftAside`](crate::Error::LeftAside) say.
+    /// [`Error::is_published`](crate::Error::is_published) say.
     fn to_zarr(&self, sink: impl Into<ZarrSink>) -> Result<StoredArray>;
 }
 

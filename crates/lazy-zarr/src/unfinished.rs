@@ -1,15 +1,16 @@
-//! What writes that did not end left behind.
+//! Writes that are under way, or ended early.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::destination::{Staging, StagingPlace, absolute};
-use crate::resume::Record;
-use crate::target::{Resolved, ResolvedPlace};
-use crate::{EntryKind, Error, FileSystem, Result, Target};
+use crate::destination::{KeySpace, Staging, Taken, first_or_next};
+use crate::node::present_at_path;
+use crate::resume::{Journal, Record};
+use crate::target::directories_below;
+use crate::{Error, FileSystem, Result, Target};
 
-/// A write that is under way, or ended before its array was published: its staging directory.
+/// A write that is under way, or ended before its array was published.
 ///
 /// # Example
 ///
@@ -49,9 +50,10 @@ use crate::{EntryKind, Error, FileSystem, Result, Target};
 #[derive(Clone)]
 pub struct UnfinishedWrite {
     file_system: Arc<dyn FileSystem>,
-    place: StagingPlace,
-    /// None when only its beginning is known.
-    target: Option<PathBuf>,
+    /// The array's directory.
+    array: PathBuf,
+    /// The staging directory.
+    directory: PathBuf,
     state: WriteState,
 }
 
@@ -67,177 +69,163 @@ pub struct UnfinishedWrite {
 ///     let state = match write.state() {
 ///         WriteState::Running { holder } => format!("being written by {holder}"),
 ///         WriteState::Resumable { job, chunks, .. } => format!("{chunks} chunks of {job:?}"),
-///         WriteState::Abandoned => "of no use to anybody".to_owned(),
+///         WriteState::Abandoned => "to be cleaned up".to_owned(),
 ///         _ => "?".to_owned(),
 ///     };
 ///     format!("{}: {state}", write.target().display())
 /// }
 ///
 /// # let directory = tempfile::tempdir()?;
-/// # std::fs::create_dir(directory.path().join(".values.zarr.staging"))?;
+/// # std::fs::create_dir_all(directory.path().join("values.zarr/.lazy.1"))?;
 /// for write in UnfinishedWrite::list(directory.path())? {
-///     assert!(line(&write).ends_with("values.zarr: of no use to anybody"));
+///     assert!(line(&write).ends_with("values.zarr: to be cleaned up"));
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteState {
-    /// A process is at work.
+    /// A process is writing.
     Running {
-        /// The process, and the machine that it is on.
+        /// The process, and its machine.
         holder: String,
     },
-    /// Nobody is at work, and another write can go on:
-    /// [`ZarrSink::with_resume`](crate::ZarrSink::with_resume).
+    /// A process is writing, or was: on another machine, which the locks of this file system do not reach.
+    MaybeRunning {
+        /// The process, and its machine.
+        holder: String,
+    },
+    /// The write ended early, and can be [resumed](crate::ZarrSink::with_resume).
     Resumable {
-        /// What the blocks depend on, as the user said.
+        /// The key that the write was given.
         job: String,
-        /// The chunks, or shards of chunks, that are complete, as far as was written down.
+        /// The chunks, or shards of chunks, that are complete, as far as was noted.
         chunks: u64,
         /// Their bytes.
         stored_bytes: u64,
     },
-    /// Nobody is at work, and no write can go on. The next one of the same target removes it.
+    /// The write ended early, and cannot be resumed. The next write of the same target cleans up.
     Abandoned,
 }
 
 impl UnfinishedWrite {
-    /// The unfinished writes of a target, and of all below it, in the order of their targets: of an array,
-    /// of the members of a group, or of what lies in a directory.
+    /// Lists the unfinished writes of a target, and of all arrays below it, in the order of their paths: of an
+    /// array, of the members of a group, or of the arrays in a directory. Links are not followed.
     ///
-    /// Those below are found as far as they lie in the directory of that name or above it, as all do of
-    /// groups, and of arrays right in a directory. In a store, nothing is ever staged.
+    /// In a store instance, there are none.
     ///
     /// # Errors
     ///
     /// - Those of a target that leads nowhere, as of [`StoredArray::open`](crate::StoredArray::open).
-    /// - [`Error::Examine`] when what was left cannot be looked at; to find out whether somebody is at work
-    ///   its lock is taken for an instant, for which the directory has to be writable.
+    /// - [`Error::Examine`] when a directory cannot be looked at. To find out whether a write is under way, its
+    ///   lock is taken for an instant.
     pub fn list(target: impl Into<Target>) -> Result<Vec<UnfinishedWrite>> {
-        let Resolved { place, members } = target.into().resolve()?;
-        let ResolvedPlace::Directory { file_system, mut path } = place else {
-            return Ok(Vec::new());
-        };
-        path.extend(&members);
-        let (path, _) = absolute(&*file_system, &path)?;
         let mut writes = Vec::new();
-        for directory in path.ancestors() {
-            for place in places(&*file_system, directory)? {
-                let is_it = StagingPlace::new(directory, &path).as_ref() == Some(&place);
-                if is_it || place.beginning_of_target().starts_with(&path) {
-                    let target = if is_it { Some(path.clone()) } else { place.target() };
-                    let state = state(&file_system, &place, target.as_deref())?;
-                    let file_system = Arc::clone(&file_system);
-                    writes.push(UnfinishedWrite { file_system, place, target, state });
-                }
-            }
-        }
-        writes.sort_by_key(UnfinishedWrite::target);
+        directories_below(&target.into(), |file_system, array| {
+            let examine = |source| Error::Examine { path: array.to_owned(), source };
+            let found = match Staging::find(&**file_system, array) {
+                // A file of that name is in the way of writes, but none of them.
+                Err(error) if error.kind() == std::io::ErrorKind::Other => None,
+                found => found.map_err(examine)?,
+            };
+            let Some(directory) = found else { return Ok(()) };
+            let state = state(file_system, array, &directory)?;
+            let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+            writes.push(UnfinishedWrite { file_system, array, directory, state });
+            Ok(())
+        })?;
+        writes.sort_by(|one, other| one.array.cmp(&other.array));
         Ok(writes)
     }
 
-    /// The path of the array; of a very long one only the beginning, unless it was asked for.
+    /// Returns the path of the array.
     #[must_use]
     pub fn target(&self) -> PathBuf {
-        self.target.clone().unwrap_or_else(|| self.place.beginning_of_target())
+        self.array.clone()
     }
 
-    /// The staging directory.
+    /// Returns the staging directory, which lies in the array's. It holds the record of the write; the chunks
+    /// lie beside it.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.place.directory()
+        self.directory.clone()
     }
 
-    /// What can be done with it.
+    /// Returns what can be done with it.
     #[must_use]
     pub fn state(&self) -> &WriteState {
         &self.state
     }
 
-    /// Removes it, with all that it has stored. A write that is under way is never touched; and when a
-    /// replacement was interrupted while there was nothing at the target, what was there is put back before.
+    /// Removes the write, with the chunks that it has stored. The array that is there, and other files, stay.
+    /// A write that is under way is never touched; one that is [`MaybeRunning`](WriteState::MaybeRunning) is
+    /// taken for one that has ended.
     ///
     /// # Errors
     ///
-    /// - [`Error::Locked`] when a process is at work.
-    /// - [`Error::Unfinished`] when a write can be resumed that could not when it was listed, or was another
+    /// - [`Error::Locked`] when a process is writing.
+    /// - [`Error::Unfinished`] when the write can be resumed, and could not when it was listed, or was another
     ///   one then: list again.
-    /// - [`Error::KeptAside`] when it holds what must not be lost, or may, and of a very long target only the
-    ///   beginning is known: list that target by itself.
     /// - [`Error::Examine`] when it cannot be removed.
     pub fn remove(self) -> Result<()> {
-        let (target, directory) = (self.target().display().to_string(), self.directory());
-        let examine = |source| Error::Examine { path: directory.clone(), source };
-        let staging = Staging::take(Arc::clone(&self.file_system), &self.place)
-            .map_err(examine)?
-            .map_err(|holder| Error::Locked { target: target.clone(), holder })?;
-        if !staging.is_there()? {
+        let target = self.array.display().to_string();
+        let examine = |source| Error::Examine { path: self.directory.clone(), source };
+        if Staging::find(&*self.file_system, &self.array).map_err(examine)?.is_none() {
             return Ok(());
         }
-        if let Some(Record { job, .. }) = record(&staging, self.target.as_deref())? {
-            let was_listed =
-                matches!(&self.state, WriteState::Resumable { job: of, .. } if *of == job);
+        let staging = match Staging::take(&self.file_system, &self.array, true).map_err(examine)? {
+            Taken::Left(staging) | Taken::Created(staging) => staging,
+            Taken::Held { holder } | Taken::MaybeHeld { holder } => {
+                return Err(Error::Locked { target, holder });
+            }
+        };
+        let present = present(&self.file_system, &self.array)?;
+        let found = record(&self.file_system, &self.array, staging.directory(), present)?;
+        if let Some(Record { job, .. }) = found {
+            let was_listed = match &self.state {
+                WriteState::Resumable { job: listed, .. } => *listed == job,
+                state => matches!(state, WriteState::MaybeRunning { .. }),
+            };
             if !was_listed {
+                let directory = staging.directory().to_owned();
                 return Err(Error::Unfinished { target, directory, job });
             }
         }
-        staging.settle(self.target.as_deref(), true)?;
-        staging.discard(&self.target(), true).map_err(examine)
+        staging.discard(present).map_err(examine)
     }
 }
 
-/// The staging directories in a directory, if it is one.
-fn places(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<StagingPlace>> {
-    let examine = |source| Error::Examine { path: directory.to_owned(), source };
-    if file_system.kind(directory).map_err(examine)? != Some(EntryKind::Directory) {
-        return Ok(Vec::new());
-    }
-    let names = match file_system.list(directory) {
-        // Nothing is staged above what may be looked at.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
-        names => names.map_err(examine)?,
-    };
-    let mut places = Vec::new();
-    for place in names.iter().filter_map(|name| StagingPlace::of_name(directory, name)) {
-        let path = place.directory();
-        let kind = file_system.kind(&path).map_err(|source| Error::Examine { path, source })?;
-        if kind == Some(EntryKind::Directory) {
-            places.push(place);
-        }
-    }
-    Ok(places)
+fn present(file_system: &Arc<dyn FileSystem>, array: &Path) -> Result<Option<KeySpace>> {
+    Ok(present_at_path(&**file_system, array)?.map(|present| present.keys))
 }
 
-fn state(
-    file_system: &Arc<dyn FileSystem>,
-    place: &StagingPlace,
-    target: Option<&Path>,
-) -> Result<WriteState> {
-    let taken = Staging::take(Arc::clone(file_system), place)
-        .map_err(|source| Error::Examine { path: place.directory(), source })?;
-    let staging = match taken {
-        Ok(staging) => staging,
-        Err(holder) => return Ok(WriteState::Running { holder }),
+fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<WriteState> {
+    let holder = Staging::holder(&**file_system, directory)
+        .map_err(|source| Error::Examine { path: directory.to_owned(), source })?;
+    match holder {
+        Some((holder, true)) => return Ok(WriteState::Running { holder }),
+        Some((holder, false)) => return Ok(WriteState::MaybeRunning { holder }),
+        None => {}
+    }
+    let present = present(file_system, array)?;
+    let Some(record) = record(file_system, array, directory, present)? else {
+        return Ok(WriteState::Abandoned);
     };
-    let Some(record) = record(&staging, target)? else { return Ok(WriteState::Abandoned) };
-    let journal = staging.journal();
-    // Whoever wants to write need not wait until the journal is read.
-    drop(staging);
+    let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+    let keys = first_or_next(present);
+    let journal = Journal::new(file_system, directory.to_owned(), array, keys);
     let (chunks, stored_bytes) = journal.completed(&record)?;
     Ok(WriteState::Resumable { job: record.job, chunks, stored_bytes })
 }
 
-/// What was written down of a write that another one can go on with.
-fn record(staging: &Staging, target: Option<&Path>) -> Result<Option<Record>> {
-    let is_published = match target {
-        Some(target) => staging.is_published(target)?,
-        None => false,
-    };
-    if is_published || staging.is_over()? {
-        return Ok(None);
-    }
-    match staging.journal().record() {
+/// Returns the record of a write that can be resumed.
+fn record(
+    file_system: &Arc<dyn FileSystem>,
+    array: &Path,
+    directory: &Path,
+    present: Option<KeySpace>,
+) -> Result<Option<Record>> {
+    match Staging::record(file_system, array, directory, present) {
         Err(Error::BrokenRecord { .. }) => Ok(None),
         record => record,
     }
@@ -246,7 +234,7 @@ fn record(staging: &Staging, target: Option<&Path>) -> Result<Option<Record>> {
 /// Two are equal when they are of the same directory and in the same state.
 impl PartialEq for UnfinishedWrite {
     fn eq(&self, other: &UnfinishedWrite) -> bool {
-        (&self.place, &self.state) == (&other.place, &other.state)
+        (&self.directory, &self.state) == (&other.directory, &other.state)
     }
 }
 
@@ -254,8 +242,8 @@ impl fmt::Debug for UnfinishedWrite {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("UnfinishedWrite")
-            .field("target", &self.target())
-            .field("directory", &self.directory())
+            .field("target", &self.array)
+            .field("directory", &self.directory)
             .field("state", &self.state)
             .finish()
     }

@@ -35,8 +35,8 @@ pub struct Write {
     watching: Option<Watching<dyn Observer>>,
     /// The bytes of the blocks so far.
     n_bytes: usize,
-    /// The stored array's handle, once the write is sealed.
-    stored: Option<StoredArray>,
+    /// The stored array's handle and its metadata, once the write is sealed.
+    stored: Option<(StoredArray, String)>,
 }
 
 /// What is known of the array from the blocks so far and from what was declared.
@@ -143,10 +143,13 @@ impl Write {
     }
 
     /// A block that has yet to come, when an earlier write has stored all of it.
-    pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
-        let block = self.resumption.as_mut()?.recall(at)?;
-        self.recalled.push_back(at);
-        Some(block)
+    pub(crate) fn recall(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        let Some(resumption) = &mut self.resumption else { return Ok(None) };
+        let block = resumption.recall(at)?;
+        if block.is_some() {
+            self.recalled.push_back(at);
+        }
+        Ok(block)
     }
 
     /// Takes the next block.
@@ -231,7 +234,7 @@ impl Write {
         self.trace.settled(&layout);
         let unit_bytes = layout::n_bytes(row_type.dtype, layout.unit_shape());
         announce((unit_bytes as u128).saturating_mul(4));
-        let format = Box::new(sink.format(row_type.dtype, layout));
+        let format = Box::new(sink.format(row_type.dtype, layout, self.destination.keys()));
         if let Some(resumption) = &self.resumption {
             let mut row_shape = row_type.shape.clone();
             if let Some(width) = seen.width {
@@ -273,16 +276,22 @@ impl Write {
         format.attributes.insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute());
         let metadata = format.metadata(&shape)?;
         let text = provenance::seal(&metadata.to_string_pretty());
-        self.destination.seal(text.as_bytes())?;
+        let unit_shape = format.layout.unit_shape().iter();
+        let n_units: Vec<_> =
+            shape.iter().zip(unit_shape).map(|(&size, &unit)| size.div_ceil(unit) as u64).collect();
+        self.destination.seal(text.as_bytes(), &n_units)?;
         let source = self.destination.reader()?;
-        self.stored = Some(StoredArray::new(&sink.target, source, metadata.into())?);
+        let stored = StoredArray::new(&sink.target, source, metadata.into())?;
+        self.stored = Some((stored, text));
         Ok(())
     }
 
     /// Makes the array visible.
     pub(crate) fn publish(mut self) -> Result<StoredArray> {
         self.destination.publish()?;
-        let stored = self.stored.take().expect("a write is sealed before it is published");
+        let (stored, metadata) =
+            self.stored.take().expect("a write is sealed before it is published");
+        let stored = stored.pin_published(metadata.as_bytes())?;
         let (n_chunks, stored_bytes) = self.written();
         self.trace.published(stored.shape(), self.n_bytes, (n_chunks, stored_bytes));
         if let Some(mut watching) = self.watching.take() {
@@ -307,7 +316,7 @@ impl Output for Units<'_> {
     fn is_stored(&mut self, unit: &[usize]) -> bool {
         let kept = self.resumption.as_mut().and_then(|resumption| resumption.take_kept(unit));
         if let Some(stored_bytes) = kept {
-            self.writer.count_kept(stored_bytes);
+            self.writer.count_kept(unit, stored_bytes);
         }
         kept.is_some()
     }

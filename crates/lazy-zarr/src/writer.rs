@@ -117,8 +117,9 @@ impl Writer {
         (load(&self.work.outcome.n_chunks), load(&self.work.outcome.n_bytes))
     }
 
-    /// Counts a chunk that was there already.
-    pub(crate) fn count_kept(&self, stored_bytes: u64) {
+    /// Counts a chunk that an earlier write has stored.
+    pub(crate) fn count_kept(&self, index: &[usize], stored_bytes: u64) {
+        self.work.destination.count(&self.work.codec.key(index), stored_bytes);
         self.work.outcome.n_bytes.fetch_add(stored_bytes, Ordering::Relaxed);
         self.work.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
     }

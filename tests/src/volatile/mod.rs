@@ -9,35 +9,30 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use lazy_chunks::zarr::{DirectoryId, EntryKind, FileLock, FileSystem};
+use lazy_chunks::zarr::{EntryKind, FileLock, FilePin, FileSystem};
 
-use state::{Change, Entry, Inode, Node, State, names};
+use state::{Change, Inode, Node, ROOT, State, names};
 
 /// A file system in memory. What was not flushed when [the power fails](Self::after_power_loss) is kept
 /// or lost change by change: the contents of a file, an entry of a directory, a rename.
 ///
-/// Only this much is kept together, as journaling file systems do: a rename or an exchange happened
-/// wholly or not at all.
+/// Only this much is kept together, as journaling file systems do: a rename happened wholly or not at all.
 #[derive(Debug)]
 pub struct VolatileFileSystem {
     state: Arc<Mutex<State>>,
-    can_exchange: bool,
+    can_sync_all: bool,
 }
 
-/// A file that is removed when it is dropped, and then unlocked.
+/// A file that is unlocked when it is dropped.
 struct LockedFile {
     state: Arc<Mutex<State>>,
     file: Inode,
-    entry: Entry,
 }
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.locked.remove(&self.file);
-        if state.begin_change().is_ok() {
-            state.change(Change::Unlink { entry: self.entry.clone() });
-        }
     }
 }
 
@@ -46,13 +41,19 @@ impl VolatileFileSystem {
     #[must_use]
     pub fn new() -> VolatileFileSystem {
         let state = State::of(vec![Node::Directory(BTreeMap::new())]);
-        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_exchange: true }
+        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_sync_all: true }
     }
 
-    /// The same, where directories cannot be exchanged.
+    /// The same, where no operation flushes all files at once.
     #[must_use]
-    pub fn without_exchange(self) -> VolatileFileSystem {
-        VolatileFileSystem { can_exchange: false, ..self }
+    pub fn without_sync_of_all(self) -> VolatileFileSystem {
+        VolatileFileSystem { can_sync_all: false, ..self }
+    }
+
+    /// Lets closing a file that was written fail from this one on, counted from 0 from now on, as on a full
+    /// disk behind a network: the file is there, without its bytes.
+    pub fn fail_close_at(&self, n: usize) {
+        self.lock().n_writes_until_full = Some(n);
     }
 
     /// Lets the power fail before the operation of this number that changes or flushes something, counted
@@ -73,7 +74,7 @@ impl VolatileFileSystem {
     /// below its argument: of every change that was not flushed, whether it is there.
     pub fn after_power_loss(&self, choose: impl FnMut(usize) -> usize) -> VolatileFileSystem {
         let state = State::of(self.lock().after_power_loss(choose));
-        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_exchange: self.can_exchange }
+        VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_sync_all: self.can_sync_all }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -108,17 +109,20 @@ impl FileSystem for VolatileFileSystem {
         Ok(Path::new("/").join(names(path).iter().collect::<PathBuf>()))
     }
 
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        self.lock().directory(directory).map(|_| ())
+    fn entry_kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        self.kind(path)
     }
 
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        let state = self.lock();
-        state.directory(one).and(state.directory(other)).map(|_| true)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        Ok(DirectoryId::new([self.lock().directory(directory)?.0 as u64, 0, 0]))
+    fn pin(&self, path: &Path) -> io::Result<FilePin> {
+        let pinned = {
+            let state = self.lock();
+            (state.file_number(path)?, state.file(path)?.clone())
+        };
+        let state = Arc::clone(&self.state);
+        Ok(FilePin::new(move |path| {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok((state.file_number(path)?, state.file(path)?) == (pinned.0, &pinned.1))
+        }))
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -140,6 +144,9 @@ impl FileSystem for VolatileFileSystem {
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
+        if names(path).is_empty() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let (entry, there) = state.entry(path)?;
         if there.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -147,22 +154,6 @@ impl FileSystem for VolatileFileSystem {
         let inode = state.add(Node::Directory(BTreeMap::new()));
         state.change(Change::Link { entry, inode });
         Ok(())
-    }
-
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        if self.kind(path)? == Some(EntryKind::Directory) {
-            return Ok(());
-        }
-        if let Some(above) = path.parent() {
-            self.create_directories(above)?;
-        }
-        match self.create_directory(path) {
-            // Another thread was here first.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.lock().directory(path).map(|_| ())
-            }
-            created => created,
-        }
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -173,6 +164,9 @@ impl FileSystem for VolatileFileSystem {
         }
         let inode = state.add(Node::File(Vec::new()));
         state.change(Change::Link { entry, inode });
+        if !state.has_room() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.change(Change::Contents { file: inode, bytes: bytes.to_vec() });
         Ok(())
     }
@@ -199,15 +193,13 @@ impl FileSystem for VolatileFileSystem {
         }
     }
 
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
         let mut state = self.lock_to_change()?;
-        let (entry, there) = state.entry(path)?;
-        let file = state.file_at(entry.clone(), there)?;
+        let file = state.file_number(path)?;
         if !state.locked.insert(file) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.change(Change::Contents { file, bytes: holder.to_vec() });
-        Ok(FileLock::new(LockedFile { state: Arc::clone(&self.state), file, entry }))
+        Ok(FileLock::new(LockedFile { state: Arc::clone(&self.state), file }))
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -225,31 +217,32 @@ impl FileSystem for VolatileFileSystem {
         Ok(())
     }
 
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-        if !self.can_exchange {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
-        let inodes = (state.directory(one)?.0, state.directory(other)?.0);
-        let ((one, _), (other, _)) = (state.entry(one)?, state.entry(other)?);
-        state.change(Change::Exchange { one, other, inodes });
+        let inode = state.file_number(from)?;
+        let ((from, _), (to, there)) = (state.entry(from)?, state.entry(to)?);
+        if there.is_some_and(|there| state.is_directory(there)) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        state.change(Change::Rename { from, to, inode });
         Ok(())
     }
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
-        let (inode, _) = state.directory(path)?;
+        let (_, entries) = state.directory(path)?;
+        if !entries.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
         let (entry, _) = state.entry(path)?;
-        state.empty(inode);
         state.change(Change::Unlink { entry });
         Ok(())
     }
 
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
-        let (inode, _) = state.directory(directory)?;
-        let tree = state.tree(inode);
-        state.flush(&tree);
+        let inode = state.file_number(path)?;
+        state.flush(&BTreeSet::from([inode]));
         Ok(())
     }
 
@@ -257,6 +250,17 @@ impl FileSystem for VolatileFileSystem {
         let mut state = self.lock_to_change()?;
         let (inode, _) = state.directory(directory)?;
         state.flush(&BTreeSet::from([inode]));
+        Ok(())
+    }
+
+    fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
+        let mut state = self.lock_to_change()?;
+        state.directory(directory)?;
+        if !self.can_sync_all {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let all = state.tree(ROOT);
+        state.flush(&all);
         Ok(())
     }
 }

@@ -35,8 +35,10 @@ pub(super) struct State {
     pub(super) n_changes: usize,
     /// From which of these on the power is off.
     pub(super) fails_at: Option<usize>,
-    /// The files that somebody holds.
+    /// The files that are locked.
     pub(super) locked: BTreeSet<Inode>,
+    /// How many files can still be written before the device is full.
+    pub(super) n_writes_until_full: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +46,6 @@ pub(super) enum Change {
     Link { entry: Entry, inode: Inode },
     Unlink { entry: Entry },
     Rename { from: Entry, to: Entry, inode: Inode },
-    Exchange { one: Entry, other: Entry, inodes: (Inode, Inode) },
     Contents { file: Inode, bytes: Vec<u8> },
 }
 
@@ -54,7 +55,6 @@ impl Change {
         match self {
             Change::Link { entry, .. } | Change::Unlink { entry } => vec![entry],
             Change::Rename { from, to, .. } => vec![from, to],
-            Change::Exchange { one, other, .. } => vec![one, other],
             Change::Contents { .. } => vec![],
         }
     }
@@ -83,10 +83,6 @@ impl Change {
                 set(from, None);
                 set(to, Some(*inode));
             }
-            Change::Exchange { one, other, inodes } => {
-                set(one, Some(inodes.1));
-                set(other, Some(inodes.0));
-            }
             Change::Contents { file, bytes } => nodes[*file] = Node::File(bytes.clone()),
         }
     }
@@ -102,6 +98,7 @@ impl State {
             n_changes: 0,
             fails_at: None,
             locked: BTreeSet::new(),
+            n_writes_until_full: None,
         }
     }
 
@@ -219,12 +216,23 @@ impl State {
         tree
     }
 
-    /// Unlinks all in a directory, from below.
-    pub(super) fn empty(&mut self, directory: Inode) {
-        let Node::Directory(entries) = self.seen[directory].clone() else { return };
-        for (name, inode) in entries {
-            self.empty(inode);
-            self.change(Change::Unlink { entry: (directory, name) });
+    /// Counts a file that is written; false when the device is full.
+    pub(super) fn has_room(&mut self) -> bool {
+        match &mut self.n_writes_until_full {
+            Some(0) => false,
+            Some(n) => {
+                *n -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// The number of the file that lies at a path.
+    pub(super) fn file_number(&self, path: &Path) -> io::Result<Inode> {
+        match self.find(path).ok_or(io::ErrorKind::NotFound)? {
+            inode if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
+            inode => Ok(inode),
         }
     }
 

@@ -1,9 +1,11 @@
-//! What the cases check with.
+//! Checks and fixtures that the cases share.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread::ScopedJoinHandle;
 
 use bytes::Bytes;
 use lazy_core::BoxError;
@@ -12,13 +14,13 @@ use crate::{EntryKind, FileSystem};
 
 pub(super) type CaseResult = Result<(), BoxError>;
 
-/// A case's name, and its check in an empty directory.
+/// The name of a case, and its check, which is given an empty directory.
 pub(super) type NamedCheck = (&'static str, fn(&dyn FileSystem, &Path) -> CaseResult);
 
-/// What lies below a directory, by its path therein: the bytes of the files, and none for directories.
+/// The entries below a directory by their relative paths: the bytes of a file, `None` for a directory.
 pub(super) type Tree = BTreeMap<PathBuf, Option<Bytes>>;
 
-/// Whether what the user gave is an empty directory; all the cases would fail otherwise.
+/// Checks that the user gave an empty directory. If not, all cases would fail.
 pub(super) fn is_usable(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let names = file_system
         .list(directory)
@@ -38,18 +40,18 @@ pub(super) fn expect_equal<A: PartialEq + fmt::Debug>(
     if actual == expected {
         return Ok(());
     }
-    Err(format!("{what}: {actual:?}, but it must be {expected:?}").into())
+    Err(format!("{what}: expected {expected:?}, got {actual:?}").into())
 }
 
-/// That an operation which cannot be done was refused, for whatever reason.
+/// Checks that an operation failed, with any kind of error.
 pub(super) fn expect_error<A: fmt::Debug>(what: &str, result: io::Result<A>) -> CaseResult {
     match result {
-        Ok(value) => Err(format!("{what}: succeeded with {value:?}, but it must fail").into()),
+        Ok(value) => Err(format!("{what}: expected an error, got {value:?}").into()),
         Err(_) => Ok(()),
     }
 }
 
-/// That it was refused, for this reason.
+/// Checks that an operation failed with one kind of error.
 pub(super) fn expect_error_kind<A: fmt::Debug>(
     what: &str,
     result: io::Result<A>,
@@ -59,13 +61,31 @@ pub(super) fn expect_error_kind<A: fmt::Debug>(
         Err(error) if error.kind() == kind => Ok(()),
         Err(error) => {
             let actual = error.kind();
-            Err(format!("{what}: failed with {actual:?} ({error}), but it must be {kind:?}").into())
+            Err(format!("{what}: expected the error {kind:?}, got {actual:?} ({error})").into())
         }
-        Ok(value) => Err(format!("{what}: succeeded with {value:?}, but {kind:?} must be").into()),
+        Ok(value) => Err(format!("{what}: expected the error {kind:?}, got {value:?}").into()),
     }
 }
 
-/// That what lies in a directory is the same as before.
+/// Checks that of several threads exactly one succeeded, and that the others failed with one kind of
+/// error. Returns the number of the thread that succeeded.
+pub(super) fn expect_one_success<A: fmt::Debug>(
+    results: Vec<io::Result<A>>,
+    kind: io::ErrorKind,
+) -> Result<usize, BoxError> {
+    let mut winners = Vec::new();
+    for (thread, result) in results.into_iter().enumerate() {
+        if result.is_ok() {
+            winners.push(thread);
+        } else {
+            expect_error_kind("a thread that did not succeed", result, kind)?;
+        }
+    }
+    expect_equal("the number of threads that succeeded", winners.len(), 1)?;
+    Ok(winners[0])
+}
+
+/// Checks that a directory holds the same entries and bytes before and after.
 pub(super) fn expect_unchanged(
     file_system: &dyn FileSystem,
     directory: &Path,
@@ -73,10 +93,10 @@ pub(super) fn expect_unchanged(
 ) -> CaseResult {
     let before = tree(file_system, directory)?;
     check()?;
-    expect_equal("what lies there in the end", tree(file_system, directory)?, before)
+    expect_equal("the entries afterwards", tree(file_system, directory)?, before)
 }
 
-/// All that lies below a directory.
+/// Returns all entries below a directory.
 pub(super) fn tree(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Tree> {
     let mut tree = Tree::new();
     let mut open = vec![PathBuf::new()];
@@ -95,8 +115,8 @@ pub(super) fn tree(file_system: &dyn FileSystem, directory: &Path) -> io::Result
     Ok(tree)
 }
 
-/// Makes a directory that holds a file, and a file in a directory; each file's bytes are its path and
-/// `mark`.
+/// Creates a directory with a file, a directory with a file, and an empty directory. The bytes of each
+/// file are its relative path and `mark`.
 pub(super) fn fill(file_system: &dyn FileSystem, path: &Path, mark: &str) -> io::Result<()> {
     file_system.create_directories(&path.join("inner/empty"))?;
     for name in ["file", "inner/file"] {
@@ -105,17 +125,32 @@ pub(super) fn fill(file_system: &dyn FileSystem, path: &Path, mark: &str) -> io:
     Ok(())
 }
 
-/// The threads that a case takes.
+/// The number of threads of a case.
 pub(super) const N_THREADS: usize = 8;
 
-/// Calls a function with the number of each thread, on all of them at once.
-pub(super) fn in_threads(work: impl Fn(usize) -> io::Result<()> + Sync) -> CaseResult {
-    let work = &work;
+/// The number of times that a case lets threads compete.
+pub(super) const N_RACES: usize = 20;
+
+/// Calls a function with the number of each thread, on all threads at once, and returns the results in
+/// the order of the threads.
+pub(super) fn race<A: Send>(
+    work: impl Fn(usize) -> io::Result<A> + Sync,
+) -> Result<Vec<io::Result<A>>, BoxError> {
+    let (work, barrier) = (&work, &Barrier::new(N_THREADS));
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..N_THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??))
+        let spawn = |thread| {
+            scope.spawn(move || {
+                barrier.wait();
+                work(thread)
+            })
+        };
+        let threads: Vec<_> = (0..N_THREADS).map(spawn).collect();
+        let joined = threads.into_iter().map(ScopedJoinHandle::join);
+        joined.map(|result| result.map_err(|_| "a thread panicked".into())).collect()
     })
+}
+
+/// Calls a function with the number of each thread, on all threads at once. All must succeed.
+pub(super) fn in_threads(work: impl Fn(usize) -> io::Result<()> + Sync) -> CaseResult {
+    Ok(race(work)?.into_iter().collect::<io::Result<()>>()?)
 }

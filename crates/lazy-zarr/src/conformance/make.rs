@@ -1,11 +1,11 @@
-//! Cases of the operations that make directories and files.
+//! Cases of the operations that create directories and files.
 
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 
 use super::check::{
-    CaseResult, N_THREADS, NamedCheck, Tree, expect_equal, expect_error, expect_error_kind,
-    expect_unchanged, fill, in_threads, tree,
+    CaseResult, N_RACES, N_THREADS, NamedCheck, Tree, expect_equal, expect_error,
+    expect_error_kind, expect_one_success, expect_unchanged, fill, in_threads, race, tree,
 };
 use crate::FileSystem;
 
@@ -14,6 +14,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("create_directory::where_something_lies_already_exists", create_directory_exists),
     ("create_directory::below_nothing_is_not_found", create_directory_below_nothing),
     ("create_directory::below_a_file_fails", create_directory_below_a_file),
+    ("create_directory::one_of_several_threads_succeeds", create_directory_from_threads),
     ("create_directories::makes_those_above", create_directories),
     ("create_directories::may_exist", create_directories_exist),
     ("create_directories::through_a_file_fails", create_directories_through_a_file),
@@ -21,13 +22,15 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("write::makes_a_whole_file", write_whole),
     ("write::without_a_directory_is_not_found", write_without_directory),
     ("write::below_a_file_fails", write_below_a_file),
-    ("write::leaves_an_existing_file_as_it_was", write_over_a_file),
-    ("write::leaves_an_existing_directory_as_it_was", write_over_a_directory),
+    ("write::an_existing_file_already_exists", write_over_a_file),
+    ("write::an_existing_directory_already_exists", write_over_a_directory),
+    ("write::one_of_several_threads_succeeds", write_one_from_threads),
     ("write::from_several_threads", write_from_threads),
     ("write::takes_names_of_all_kinds", write_names),
     ("write_slices::one_after_the_other", write_slices),
     ("write_slices::without_a_directory_is_not_found", write_slices_without_directory),
-    ("write_slices::leaves_what_is_there_as_it_was", write_slices_over_something),
+    ("write_slices::below_a_file_fails", write_slices_below_a_file),
+    ("write_slices::where_something_lies_already_exists", write_slices_over_something),
 ];
 
 /// More slices than an operating system writes at once.
@@ -37,12 +40,12 @@ fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResul
     let child = directory.join("child");
     file_system.create_directory(&child)?;
     expect_equal(
-        "what lies there",
+        "the entries",
         tree(file_system, directory)?,
         Tree::from([("child".into(), None)]),
     )?;
     file_system.create_directory(&child.join("grandchild"))?;
-    expect_equal("its size", file_system.list(&child)?.len(), 1)
+    expect_equal("the number of its entries", file_system.list(&child)?.len(), 1)
 }
 
 fn create_directory_exists(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -69,7 +72,7 @@ fn create_directory_below_a_file(file_system: &dyn FileSystem, directory: &Path)
     file_system.write(&directory.join("file"), b"bytes")?;
     expect_unchanged(file_system, directory, || {
         match file_system.create_directory(&directory.join("file/inner")) {
-            // The writer would go on to look for a name that is free.
+            // The writer would take it for a directory that another write creates.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err("failed with AlreadyExists, but nothing lies there".into())
             }
@@ -78,10 +81,19 @@ fn create_directory_below_a_file(file_system: &dyn FileSystem, directory: &Path)
     })
 }
 
+fn create_directory_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    for i in 0..N_RACES {
+        let path = directory.join(i.to_string());
+        let results = race(|_| file_system.create_directory(&path))?;
+        expect_one_success(results, ErrorKind::AlreadyExists)?;
+    }
+    expect_equal("the number of directories", tree(file_system, directory)?.len(), N_RACES)
+}
+
 fn create_directories(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     file_system.create_directories(&directory.join("a/b/c"))?;
     let expected = ["a", "a/b", "a/b/c"].map(|path| (path.into(), None));
-    expect_equal("what lies there", tree(file_system, directory)?, Tree::from(expected))
+    expect_equal("the entries", tree(file_system, directory)?, Tree::from(expected))
 }
 
 fn create_directories_exist(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -115,7 +127,7 @@ fn write_whole(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     file_system.write(&directory.join("file"), b"\0bytes\n")?;
     let expected = [("empty", &b""[..]), ("file", b"\0bytes\n")];
     let expected = expected.map(|(name, bytes)| (name.into(), Some(bytes.into())));
-    expect_equal("what lies there", tree(file_system, directory)?, Tree::from(expected))
+    expect_equal("the entries", tree(file_system, directory)?, Tree::from(expected))
 }
 
 fn write_without_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -123,7 +135,7 @@ fn write_without_directory(file_system: &dyn FileSystem, directory: &Path) -> Ca
     expect_unchanged(file_system, directory, || {
         expect_error_kind("below nothing", file_system.write(&path, b"bytes"), ErrorKind::NotFound)
     })?;
-    // This is how the writer comes by its directories.
+    // The writer then creates the directory.
     file_system.create_directories(&directory.join("a/b"))?;
     file_system.write(&path, b"bytes")?;
     expect_equal("the bytes", &*file_system.read(&path, 0, None)?, b"bytes")
@@ -137,11 +149,17 @@ fn write_below_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseRes
 }
 
 fn write_over_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    let path = directory.join("file");
-    file_system.write(&path, b"old bytes")?;
+    for (name, bytes) in [("empty", &b""[..]), ("file", b"old bytes")] {
+        file_system.write(&directory.join(name), bytes)?;
+    }
     expect_unchanged(file_system, directory, || {
-        expect_error("over a file", file_system.write(&path, b"new"))?;
-        expect_error("no bytes over a file", file_system.write(&path, b""))
+        for name in ["empty", "file"] {
+            for bytes in [&b"new"[..], b""] {
+                let written = file_system.write(&directory.join(name), bytes);
+                expect_error_kind(name, written, ErrorKind::AlreadyExists)?;
+            }
+        }
+        Ok(())
     })
 }
 
@@ -150,15 +168,28 @@ fn write_over_a_directory(file_system: &dyn FileSystem, directory: &Path) -> Cas
     fill(file_system, &directory.join("full"), "")?;
     expect_unchanged(file_system, directory, || {
         ["empty", "full"].iter().try_for_each(|name| {
-            expect_error(name, file_system.write(&directory.join(name), b"bytes"))
+            let written = file_system.write(&directory.join(name), b"bytes");
+            expect_error_kind(name, written, ErrorKind::AlreadyExists)
         })
     })
+}
+
+fn write_one_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let bytes = |thread: usize| thread.to_string().repeat(100 * (N_THREADS - thread));
+    for i in 0..N_RACES {
+        let path = directory.join(i.to_string());
+        let results = race(|thread| file_system.write(&path, bytes(thread).as_bytes()))?;
+        let winner = expect_one_success(results, ErrorKind::AlreadyExists)?;
+        let actual = file_system.read(&path, 0, None)?;
+        expect_equal("the bytes", &*actual, bytes(winner).as_bytes())?;
+    }
+    expect_equal("the number of files", tree(file_system, directory)?.len(), N_RACES)
 }
 
 fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let n_files = 6;
     let bytes = |thread: usize, i: usize| format!("{thread} {i} ").repeat(100 * i);
-    // All in one directory, and each thread in one of its own.
+    // All threads write to one directory, and each thread to a directory of its own.
     file_system.create_directory(&directory.join("common"))?;
     in_threads(|thread| {
         let own = directory.join(format!("own {thread}"));
@@ -180,7 +211,7 @@ fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseRes
     }
     let actual = tree(file_system, directory)?;
     let wrong = |path: &&PathBuf| actual.get(*path) != expected.get(*path);
-    expect_equal("a file that was not written whole", expected.keys().find(wrong), None)?;
+    expect_equal("a file that is not whole", expected.keys().find(wrong), None)?;
     expect_equal("the number of entries", actual.len(), expected.len())
 }
 
@@ -200,10 +231,9 @@ fn write_slices(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
         file_system.write_slices(&directory.join(name), &to_write)?;
         expected.insert(name.into(), Some(slices.concat().into()));
     }
-    expect_equal("what lies there", tree(file_system, directory)?, expected)
+    expect_equal("the entries", tree(file_system, directory)?, expected)
 }
 
-/// Two slices that are to be written.
 fn two_slices() -> [IoSlice<'static>; 2] {
     [IoSlice::new(b"new "), IoSlice::new(b"bytes")]
 }
@@ -215,18 +245,32 @@ fn write_slices_without_directory(file_system: &dyn FileSystem, directory: &Path
     })
 }
 
+fn write_slices_below_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    file_system.write(&directory.join("file"), b"bytes")?;
+    expect_unchanged(file_system, directory, || {
+        let written = file_system.write_slices(&directory.join("file/inner"), &two_slices());
+        expect_error("below a file", written)
+    })
+}
+
 fn write_slices_over_something(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     file_system.write(&directory.join("file"), b"old bytes")?;
+    file_system.create_directory(&directory.join("empty"))?;
     fill(file_system, &directory.join("full"), "")?;
     expect_unchanged(file_system, directory, || {
-        ["file", "full", "file/inner"].iter().try_for_each(|name| {
-            expect_error(name, file_system.write_slices(&directory.join(name), &two_slices()))
-        })
+        for name in ["file", "empty", "full"] {
+            for n_slices in 0..=2 {
+                let slices = &two_slices()[..n_slices];
+                let written = file_system.write_slices(&directory.join(name), slices);
+                expect_error_kind(name, written, ErrorKind::AlreadyExists)?;
+            }
+        }
+        Ok(())
     })
 }
 
 fn write_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    // Some file systems take letters apart that are composed, so there are none.
+    // Some file systems decompose composed letters, so there are none.
     let names = [" a b ", ".hidden", "a.b..c", "Ærøskøbing", "数组", "+%20&'()[]{}~$#@!-_=;,^`"];
     let mut expected = Tree::new();
     for name in names {
@@ -237,5 +281,5 @@ fn write_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
         expected.insert(name.into(), None);
         expected.insert(Path::new(name).join(name), Some(name.into()));
     }
-    expect_equal("what lies there", tree(file_system, directory)?, expected)
+    expect_equal("the entries", tree(file_system, directory)?, expected)
 }

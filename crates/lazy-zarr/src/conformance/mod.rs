@@ -1,8 +1,8 @@
-//! What every file system under the writer has to do, as named cases to run in its tests.
+//! Test cases for implementations of [`FileSystem`].
 //!
-//! A write is published by one rename, and an array is safe only as far as that rename, and what is
-//! asked of the file system before it, does what [`FileSystem`] says. The suite is given an
-//! implementation, and names each claim that it breaks:
+//! An array is published by renaming its metadata. The array is safe only if that rename, and the
+//! operations before it, do what [`FileSystem`] says. The suite runs an implementation, and names each
+//! claim that it breaks:
 //!
 //! ```
 //! use lazy_zarr::LocalFileSystem;
@@ -12,15 +12,18 @@
 //! FileSystemSuite::new(|| (LocalFileSystem, tempfile::tempdir().unwrap())).run();
 //! ```
 //!
-//! [`FileSystemSuite::cases`] are the same cases one by one, as
-//! [`lazy_core::conformance`] describes. This module is behind the feature `conformance`, to be turned
-//! on where tests need it: in `[dev-dependencies]`.
+//! [`FileSystemSuite::cases`] returns the same cases one by one, as [`lazy_core::conformance`] describes.
+//! This module is behind the feature `conformance`; enable it in `[dev-dependencies]`.
 
 mod change;
 mod check;
 mod examine;
+mod lock;
 mod make;
+mod permissions;
+mod pin;
 mod read;
+mod rename;
 mod replace;
 mod sync;
 
@@ -32,15 +35,18 @@ use lazy_core::conformance::{Case, run_cases};
 
 use crate::FileSystem;
 
-/// What a [`FileSystem`] has to do, operation by operation.
+/// The test cases for a [`FileSystem`], operation by operation.
 ///
-/// The cases are named `OPERATION::CLAIM`, such as `write::leaves_an_existing_file_as_it_was`. They
-/// know the file system through its operations alone, so symbolic links, permissions and what
-/// survives a crash are left to its own tests.
+/// The cases are named `OPERATION::CLAIM`, such as `write::an_existing_file_already_exists`. They call only
+/// the operations of the trait. They cannot check symbolic links, pipes, permissions, other processes, or
+/// what survives a crash or a power failure; an implementation needs its own tests for those.
+///
+/// A file system may lack locks, and an operation that flushes all files. The cases accept
+/// [`Unsupported`](std::io::ErrorKind::Unsupported) there.
 ///
 /// # Example
 ///
-/// All cases but one that is known to fail:
+/// Runs all cases but one that is known to fail:
 ///
 /// ```
 /// use lazy_core::conformance::run_cases;
@@ -55,16 +61,16 @@ pub struct FileSystemSuite {
     make: Arc<MakePlace>,
 }
 
-/// A file system, and what leads to a directory on it.
+/// A file system, and the owner of the path of a directory on it.
 type Place = (Box<dyn FileSystem>, Box<dyn AsRef<Path>>);
 type MakePlace = dyn Fn() -> Place + Send + Sync;
 
 impl FileSystemSuite {
-    /// The suite for the file systems that a function makes, with the path of an empty directory in
-    /// which anything may be made.
+    /// Creates a suite. The function returns a file system, and the path of an empty directory in which
+    /// the cases may create anything.
     ///
-    /// It is called for each case, at whose end both are dropped: a `TempDir` does as the path, and is
-    /// removed then. The directory may be the same in every call as long as it is empty each time.
+    /// Each case calls the function once, and drops both at its end. The path can be a `TempDir`, which
+    /// is then removed. The function may return the same directory each time if it is empty each time.
     pub fn new<F: FileSystem, P: AsRef<Path> + 'static>(
         make: impl Fn() -> (F, P) + Send + Sync + 'static,
     ) -> FileSystemSuite {
@@ -75,11 +81,20 @@ impl FileSystemSuite {
         FileSystemSuite { make: Arc::new(make) }
     }
 
-    /// The cases one by one, in the order of the trait's operations.
+    /// Returns the cases one by one, in the order of the trait's operations.
     #[must_use]
     pub fn cases(self) -> Vec<Case> {
-        let all =
-            [examine::CASES, read::CASES, make::CASES, change::CASES, replace::CASES, sync::CASES];
+        let all = [
+            examine::CASES,
+            read::CASES,
+            pin::CASES,
+            make::CASES,
+            change::CASES,
+            lock::CASES,
+            rename::CASES,
+            permissions::CASES,
+            sync::CASES,
+        ];
         let cases = all.into_iter().flatten().map(|&(name, check)| {
             let make = Arc::clone(&self.make);
             Case::new(name, move || {
@@ -96,7 +111,7 @@ impl FileSystemSuite {
     ///
     /// # Panics
     ///
-    /// When the file system breaks a claim. The message names every case that fails, and says why.
+    /// If a case fails. The message names every case that fails, and says why.
     #[track_caller]
     pub fn run(self) {
         run_cases(self.cases());

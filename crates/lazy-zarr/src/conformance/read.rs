@@ -11,7 +11,7 @@ use crate::FileSystem;
 pub(super) const CASES: &[NamedCheck] = &[
     ("list::gives_the_names", list_names),
     ("list::of_an_empty_directory_is_empty", list_empty),
-    ("list::of_nothing_fails", list_nothing),
+    ("list::of_nothing_is_not_found", list_nothing),
     ("list::of_a_file_fails", list_file),
     ("read::whole", read_whole),
     ("read::of_an_empty_file", read_empty),
@@ -50,7 +50,10 @@ fn list_empty(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
 }
 
 fn list_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    expect_error("a path that does not exist", file_system.list(&directory.join("nothing")))
+    for path in ["nothing", "nothing/inner"] {
+        expect_error_kind(path, file_system.list(&directory.join(path)), ErrorKind::NotFound)?;
+    }
+    Ok(())
 }
 
 fn list_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -100,8 +103,14 @@ fn read_past_the_end(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     expect_equal("many bytes", &*file_system.read(&path, 7, Some(u64::MAX))?, b"789")?;
     expect_equal("from the end on", &*file_system.read(&path, 10, None)?, b"")?;
     expect_equal("a byte from the end on", &*file_system.read(&path, 10, Some(1))?, b"")?;
-    expect_equal("from behind the end on", &*file_system.read(&path, 11, None)?, b"")?;
-    expect_equal("a byte from behind the end on", &*file_system.read(&path, 4096, Some(1))?, b"")
+    expect_equal("from beyond the end on", &*file_system.read(&path, 11, None)?, b"")?;
+    for offset in [4096, 1 << 63, u64::MAX] {
+        for length in [None, Some(1), Some(u64::MAX)] {
+            let what = format!("from byte {offset} on, up to {length:?} bytes");
+            expect_equal(&what, &*file_system.read(&path, offset, length)?, b"")?;
+        }
+    }
+    Ok(())
 }
 
 fn read_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -126,7 +135,7 @@ fn read_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult 
 
 fn read_into_buffers(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = directory.join("file");
-    // More buffers than a system takes at once, and none of the same size as the next.
+    // More buffers than a system takes at once, of different sizes.
     let sizes = || (0..2500_usize).map(|i| i % 7 * (i % 41));
     let bytes: Vec<u8> = (0..sizes().sum()).map(|i: usize| (i % 251) as u8).collect();
     file_system.write(&path, &bytes)?;
@@ -147,7 +156,7 @@ fn read_into_buffers(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     )
 }
 
-/// What is read into two buffers of these sizes that hold dots.
+/// Reads into two buffers of these sizes that hold dots, and returns their contents.
 fn read_into_dots(
     file_system: &dyn FileSystem,
     path: &Path,
@@ -173,7 +182,11 @@ fn read_into_past_the_end(file_system: &dyn FileSystem, directory: &Path) -> Cas
     expect_equal("11 bytes", read(0, [10, 1])?, (10, "0123456789.".to_owned()))?;
     expect_equal("6 bytes from byte 7 on", read(7, [2, 4])?, (3, "789...".to_owned()))?;
     expect_equal("from the end on", read(10, [1, 1])?, (0, "..".to_owned()))?;
-    expect_equal("from behind the end on", read(4096, [1, 1])?, (0, "..".to_owned()))
+    for offset in [11, 4096, 1 << 63, u64::MAX] {
+        let what = format!("from byte {offset} on");
+        expect_equal(&what, read(offset, [1, 1])?, (0, "..".to_owned()))?;
+    }
+    Ok(())
 }
 
 fn read_into_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -218,7 +231,7 @@ fn size_of_a_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseRe
     expect_error("a directory", file_system.size(directory))
 }
 
-/// Writes a file of the bytes `0123456789`.
+/// Writes a file of the bytes `0123456789`, and returns its path.
 fn ten_digits(file_system: &dyn FileSystem, directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join("digits");
     file_system.write(&path, b"0123456789")?;

@@ -1,160 +1,72 @@
-//! Cases of the operations that move and remove directories.
+//! The case of replacing a file while threads read it.
 
-use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
-use super::check::{
-    CaseResult, NamedCheck, expect_equal, expect_error, expect_unchanged, fill, tree,
-};
+use lazy_core::BoxError;
+
+use super::check::{CaseResult, expect_equal};
 use crate::{EntryKind, FileSystem};
 
-pub(super) const CASES: &[NamedCheck] = &[
-    ("rename_directory::to_nothing", rename_to_nothing),
-    ("rename_directory::to_another_parent", rename_to_another_parent),
-    ("rename_directory::to_an_empty_directory", rename_to_empty),
-    ("rename_directory::to_a_full_directory_fails", rename_to_full),
-    ("rename_directory::to_a_file_fails", rename_to_a_file),
-    ("rename_directory::of_nothing_fails", rename_nothing),
-    ("rename_directory::of_a_file_fails", rename_a_file),
-    ("rename_directory::below_nothing_fails", rename_below_nothing),
-    ("exchange_directories::swaps_or_is_unsupported", exchange),
-    ("exchange_directories::of_nothing_fails", exchange_nothing),
-    ("remove_directory::removes_all_below", remove),
-    ("remove_directory::of_nothing_fails", remove_nothing),
-    ("remove_directory::of_a_file_fails", remove_a_file),
-];
+const N_READERS: usize = 3;
+const N_VERSIONS: usize = 100;
 
-fn rename_to_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    renamed(file_system, directory, "from", "to")
+/// Readers find the old file or the new one at any time.
+pub(super) fn in_one_step(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = directory.join("file");
+    file_system.write(&path, version(0).as_bytes())?;
+    let is_done = AtomicBool::new(false);
+    let are_ready = Barrier::new(N_READERS + 1);
+    std::thread::scope(|scope| {
+        let read_all = || -> CaseResult {
+            are_ready.wait();
+            let mut last = 0;
+            while !is_done.load(Ordering::Acquire) {
+                last = read(file_system, &path, last)?;
+            }
+            read(file_system, &path, N_VERSIONS - 1)?;
+            Ok(())
+        };
+        let readers: Vec<_> = (0..N_READERS).map(|_| scope.spawn(read_all)).collect();
+        are_ready.wait();
+        let written = {
+            let _done = SetWhenDropped(&is_done);
+            (1..N_VERSIONS).try_for_each(|i| {
+                let new = directory.join("new");
+                file_system.write(&new, version(i).as_bytes())?;
+                file_system.rename_file(&new, &path)
+            })
+        };
+        let read: Vec<_> = readers.into_iter().map(ScopedJoinHandle::join).collect();
+        written?;
+        read.into_iter().try_for_each(|result| result.map_err(|_| "a reader panicked")?)
+    })
 }
 
-fn rename_to_another_parent(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    file_system.create_directories(&directory.join("a/b"))?;
-    file_system.create_directories(&directory.join("c/d"))?;
-    renamed(file_system, directory, "a/b/from", "c/d/to")
-}
+/// Ends the readers, even if the writer panics.
+struct SetWhenDropped<'a>(&'a AtomicBool);
 
-fn rename_to_empty(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    file_system.create_directory(&directory.join("to"))?;
-    renamed(file_system, directory, "from", "to")
-}
-
-fn rename_to_full(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    fill(file_system, &directory.join("from"), "new")?;
-    fill(file_system, &directory.join("to"), "old")?;
-    // An empty directory is not nothing either.
-    file_system.create_directories(&directory.join("nested/empty"))?;
-    refuses_to_rename(file_system, directory, "from", &["to", "nested"])
-}
-
-fn rename_to_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    fill(file_system, &directory.join("from"), "new")?;
-    file_system.write(&directory.join("to"), b"old")?;
-    file_system.write(&directory.join("empty"), b"")?;
-    refuses_to_rename(file_system, directory, "from", &["to", "empty"])
-}
-
-fn rename_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    file_system.create_directory(&directory.join("empty"))?;
-    fill(file_system, &directory.join("full"), "")?;
-    refuses_to_rename(file_system, directory, "from", &["to", "empty", "full"])
-}
-
-fn rename_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    file_system.write(&directory.join("from"), b"new")?;
-    file_system.write(&directory.join("file"), b"old")?;
-    file_system.create_directory(&directory.join("empty"))?;
-    refuses_to_rename(file_system, directory, "from", &["to", "file", "empty"])
-}
-
-fn rename_below_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    fill(file_system, &directory.join("from"), "new")?;
-    refuses_to_rename(file_system, directory, "from", &["nothing/to"])
-}
-
-fn exchange(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    let (one, other) = (directory.join("one"), directory.join("parent/other"));
-    fill(file_system, &one, "one")?;
-    fill(file_system, &other, "other")?;
-    file_system.write(&one.join("only here"), b"bytes")?;
-    let (old_one, old_other) = (tree(file_system, &one)?, tree(file_system, &other)?);
-    match file_system.exchange_directories(&one, &other) {
-        Ok(()) => {
-            expect_equal("the one", tree(file_system, &one)?, old_other)?;
-            expect_equal("the other", tree(file_system, &other)?, old_one)
-        }
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            expect_equal("the one, unsupported", tree(file_system, &one)?, old_one)?;
-            expect_equal("the other, unsupported", tree(file_system, &other)?, old_other)
-        }
-        Err(error) => Err(error.into()),
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
-fn exchange_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    let (one, nothing) = (directory.join("one"), directory.join("nothing"));
-    fill(file_system, &one, "")?;
-    expect_unchanged(file_system, directory, || {
-        expect_error("with nothing", file_system.exchange_directories(&one, &nothing))?;
-        expect_error("of nothing", file_system.exchange_directories(&nothing, &one))
-    })
+/// Returns the bytes of a version: its number, several times. They differ in length.
+fn version(i: usize) -> String {
+    format!("{i:03}").repeat(100 + 700 * (i % 3))
 }
 
-fn remove(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    fill(file_system, &directory.join("beside"), "")?;
-    expect_unchanged(file_system, directory, || {
-        fill(file_system, &directory.join("full"), "")?;
-        file_system.create_directory(&directory.join("empty"))?;
-        for name in ["full", "empty"] {
-            file_system.remove_directory(&directory.join(name))?;
-            expect_equal(name, file_system.kind(&directory.join(name))?, None)?;
-        }
-        Ok(())
-    })
-}
-
-fn remove_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    fill(file_system, &directory.join("beside"), "")?;
-    expect_unchanged(file_system, directory, || {
-        expect_error(
-            "a path that does not exist",
-            file_system.remove_directory(&directory.join("nothing")),
-        )
-    })
-}
-
-fn remove_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    file_system.write(&directory.join("file"), b"bytes")?;
-    expect_unchanged(file_system, directory, || {
-        expect_error("a file", file_system.remove_directory(&directory.join("file")))
-    })
-}
-
-/// That a directory moves with all that is in it.
-fn renamed(file_system: &dyn FileSystem, directory: &Path, from: &str, to: &str) -> CaseResult {
-    let (from, to) = (directory.join(from), directory.join(to));
-    fill(file_system, &from, "")?;
-    let moved = tree(file_system, &from)?;
-    file_system.rename_directory(&from, &to)?;
-    expect_equal("what was moved", file_system.kind(&from)?, None)?;
-    expect_equal("where it was moved", file_system.kind(&to)?, Some(EntryKind::Directory))?;
-    expect_equal("what lies there", tree(file_system, &to)?, moved)
-}
-
-fn refuses_to_rename(
-    file_system: &dyn FileSystem,
-    directory: &Path,
-    from: &str,
-    to: &[&str],
-) -> CaseResult {
-    for to in to {
-        expect_unchanged(file_system, directory, || {
-            expect_error(
-                to,
-                file_system.rename_directory(&directory.join(from), &directory.join(to)),
-            )
-        })
-        .map_err(|problem| format!("from {from:?} to {to:?}: {problem}"))?;
+/// Reads the file, and returns the number of its version, which must not be older than the last one.
+fn read(file_system: &dyn FileSystem, path: &Path, last: usize) -> Result<usize, BoxError> {
+    let fails = |error| format!("while the file is being replaced: {error}");
+    let kind = file_system.kind(path).map_err(fails)?;
+    expect_equal("the kind while the file is being replaced", kind, Some(EntryKind::File))?;
+    let bytes = file_system.read(path, 0, None).map_err(fails)?;
+    match (last..N_VERSIONS).find(|i| *bytes == *version(*i).as_bytes()) {
+        Some(i) => Ok(i),
+        None => Err(format!("read {} bytes that are no version of the file", bytes.len()).into()),
     }
-    Ok(())
 }

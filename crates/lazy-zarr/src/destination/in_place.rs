@@ -1,6 +1,6 @@
 //! The keys of a store that cannot rename; the array becomes visible with its metadata.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -9,7 +9,9 @@ use zarrs::storage::{
     ReadableWritableStorageTraits, StorageError, StoreKey, StorePrefix,
 };
 
-use super::{Destination, check_ancestor, check_existing, group_metadata, is_missing_group};
+use super::{
+    Destination, KeySpace, check_ancestor, check_existing, group_metadata, is_missing_group,
+};
 use crate::encode::Encoded;
 use crate::node::{Node, node_in_store, zarr_node_in_store};
 use crate::stored::{Origin, Source};
@@ -34,6 +36,8 @@ pub(crate) struct InPlace {
     /// The outcome of removing it.
     removed: OnceLock<Result<(), String>>,
     published: AtomicBool,
+    /// The chunks that were put.
+    n_chunks: AtomicU64,
 }
 
 impl InPlace {
@@ -69,6 +73,7 @@ impl InPlace {
             replaces: node != Node::Vacant,
             removed: OnceLock::new(),
             published: AtomicBool::new(false),
+            n_chunks: AtomicU64::new(0),
         })
     }
 
@@ -107,6 +112,24 @@ impl InPlace {
         Ok(is_ours && zarr_node_in_store(&*self.store, &self.prefix)?.is_some())
     }
 
+    /// Checks that all chunks are there which were put.
+    fn check_chunks(&self, n_chunks: &[u64]) -> Result<()> {
+        let expected = self.n_chunks.load(Ordering::Relaxed);
+        if expected == 0 {
+            return Ok(());
+        }
+        let keys = self.store.list_prefix(&self.prefix);
+        let keys = keys
+            .map_err(|error| Error::Store { key: self.prefix.to_string(), source: error.into() })?;
+        let below = keys.iter().filter_map(|key| key.as_str().strip_prefix(self.prefix.as_str()));
+        let found = below.filter(|key| self.keys().number(key, n_chunks).is_some()).count() as u64;
+        if found == expected {
+            return Ok(());
+        }
+        let target = self.target.to_string();
+        Err(Error::ChunksLost { target, missing: None, expected, found })
+    }
+
     fn set(&self, name: &str, bytes: Bytes) -> Result<()> {
         let key = format!("{}{name}", self.prefix.as_str());
         let failed = |source| Error::Store { key: key.clone(), source };
@@ -138,13 +161,23 @@ fn check_ancestors(
 }
 
 impl Destination for InPlace {
-    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
-        self.set(key, chunk.into_bytes())
+    fn keys(&self) -> KeySpace {
+        KeySpace::Nested
     }
 
-    fn seal(&self, metadata: &[u8]) -> Result<()> {
-        let _ = self.metadata.set(Bytes::copy_from_slice(metadata));
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
+        self.set(key, chunk.into_bytes())?;
+        self.n_chunks.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn count(&self, _: &str, _: u64) {
+        unreachable!("no write of a store is resumed");
+    }
+
+    fn seal(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
+        let _ = self.metadata.set(Bytes::copy_from_slice(metadata));
+        self.check_chunks(n_chunks)
     }
 
     fn publish(&self) -> Result<()> {

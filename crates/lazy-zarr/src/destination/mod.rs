@@ -1,11 +1,13 @@
 //! Where a write puts its chunks, and how the whole becomes visible.
 
-mod holder;
+mod directory;
+mod flush;
 mod in_place;
+mod key_space;
 mod place;
-mod staged;
+mod process;
 mod staging;
-mod staging_place;
+mod tally;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,29 +22,35 @@ use crate::stored::Source;
 use crate::target::{Resolved, ResolvedPlace};
 use crate::{Error, Existing, Result, Target, ZarrSink};
 
+pub(crate) use key_space::{Found, KeySpace};
 pub(crate) use place::absolute;
-pub(crate) use staging::{ARRAY, Staging};
-pub(crate) use staging_place::StagingPlace;
+pub(crate) use staging::{Staging, Taken, first_or_next, is_staging};
 
 /// Takes the chunks of one array and makes them visible at once.
 ///
 /// Dropped before it is published, it leaves the target as it was.
 pub(crate) trait Destination: Send + Sync {
-    /// Keeps an encoded chunk. Called from several threads, once for each key.
+    /// The keys that the chunks are put under.
+    fn keys(&self) -> KeySpace;
+
+    /// Stores an encoded chunk. Called from several threads, once for each key.
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()>;
 
-    /// Keeps the metadata, after the last chunk, and flushes all to the device where that is asked for.
-    fn seal(&self, metadata: &[u8]) -> Result<()>;
+    /// Counts a chunk that an earlier write has stored.
+    fn count(&self, key: &str, n_bytes: u64);
+
+    /// Stores the metadata, after the last chunk; flushes everything to the device where that is asked for;
+    /// and checks that all chunks are there, of which there are `n_chunks` along each axis.
+    fn seal(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()>;
 
     /// Makes the array visible at the target.
     fn publish(&self) -> Result<()>;
 
-    /// Where the array is read from when it is published, after it is sealed.
+    /// Returns where the array is read from once it is published.
     fn reader(&self) -> Result<Source>;
 }
 
-/// Checks the target and prepares to write there, going on with what an earlier write left where that is
-/// asked for.
+/// Checks the target and prepares to write there, and resumes an earlier write where that is asked for.
 pub(crate) fn begin(
     sink: &ZarrSink,
     declared: &Declared,
@@ -51,15 +59,15 @@ pub(crate) fn begin(
     let Resolved { place, members } = target.resolve()?;
     match place {
         ResolvedPlace::Directory { file_system, path } => {
-            let (staged, record) = staged::Staged::begin(sink, file_system, &path, &members)?;
-            let resumption = match (&sink.job, staged.journal()) {
+            let (write, record) = directory::Directory::begin(sink, file_system, &path, &members)?;
+            let resumption = match (&sink.job, write.journal()) {
                 (Some(job), Some(journal)) => {
                     let journal = Arc::clone(journal);
                     Some(Resumption::begin(sink, job, declared, journal, record)?)
                 }
                 _ => None,
             };
-            Ok((Arc::new(staged), resumption))
+            Ok((Arc::new(write), resumption))
         }
         ResolvedPlace::Store { .. } if sink.job.is_some() => Err(Error::NotResumable {
             target: target.to_string(),

@@ -1,74 +1,228 @@
-//! The directory in which an array lies until it is published, and the lock that one write has on it.
+//! The directory of a write within that of its array, and the lock that keeps other writes out.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::StagingPlace;
-use super::holder::{check_is_lock, holder, said_by_holder};
-use crate::node::{Node, zarr_node_at_path};
-use crate::resume::{self, Journal, Record};
-use crate::{DirectoryId, EntryKind, Error, FileLock, FileSystem, Result};
+use super::KeySpace;
+use super::process::{self, Liveness};
+use crate::resume::{Journal, Record};
+use crate::{EntryKind, Error, FileLock, FilePin, FileSystem, LockScope, Result};
 
-/// The array, until it is complete; and in the end, when no group is made for it.
-pub(crate) const ARRAY: &str = "array";
-/// The outermost group that is made for the array, with all that is in it: its name goes on with how many
-/// names lead from there to the array.
-const GROUPS: &str = "groups-";
-/// What was at the target, between the two renames of a replacement.
-pub(super) const OLD: &str = "old";
-/// The identity of the array that is about to be published.
-const SEALED: &str = "sealed";
-/// Says that the directory holds what was at the target, which is not to be removed.
-const KEPT: &str = "kept";
-/// Says that the directory is being removed: what is left in it is of no use, whatever it looks like.
-const OVER: &str = "over";
+/// How names of staging directories begin. A number follows, which goes up by one each time that a write
+/// takes over from another.
+const PREFIX: &str = ".lazy.";
+/// The file that is locked.
+const LOCK: &str = "lock";
+/// The description of the process that holds the lock.
+const HOLDER: &str = "holder";
+/// The number of directories that the write created, from the array's upwards.
+const CREATED: &str = "created";
+/// The array's metadata, as it is to be.
+const METADATA: &str = "zarr.json";
 
-/// How often a lock is asked for, and how long is waited in between.
+/// The number of times that a lock is asked for that is held, or missing, and the time in between.
 const MOST_TRIES: usize = 40;
+const MOST_TRIES_WITHOUT_FILE: usize = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// A staging directory that nobody else touches as long as this lives.
+/// The staging directory of a write, which no other write touches as long as this lives, and the file
+/// system's locks do what they say.
+///
+/// It holds little: who writes, the record and the journal of a write that can be resumed, and in the end
+/// the new metadata. Chunks lie in the array's directory, under keys that the present metadata does not
+/// name.
+///
+/// A write takes over from one that ended early by renaming the directory to the next number. So of
+/// several that do so one succeeds; and a process that was taken for dead, and goes on, finds its own
+/// directory gone, with the metadata that it would have published.
 #[derive(Debug)]
 pub(crate) struct Staging {
     file_system: Arc<dyn FileSystem>,
+    array: PathBuf,
     directory: PathBuf,
-    /// Released in the end.
-    _lock: FileLock,
+    /// None where the file system has no locks.
+    lock: Option<FileLock>,
+    /// The file that describes this process, which tells the directory from a later one of the same number. None
+    /// before the directory is taken, and after it is removed.
+    holder: Option<FilePin>,
+}
+
+/// The result of [`Staging::take`].
+pub(crate) enum Taken {
+    /// It was created just now.
+    Created(Staging),
+    /// It was left behind by a write that ended early.
+    Left(Staging),
+    /// A write is under way.
+    Held { holder: String },
+    /// A write may be under way, on another machine: the file system's locks do not tell.
+    MaybeHeld { holder: String },
+}
+
+/// Whether a write that left a staging directory has ended.
+enum State {
+    Ended(Option<FileLock>),
+    Running { holder: String },
+    Unknown { holder: String, lock: Option<FileLock> },
 }
 
 impl Staging {
-    /// Takes hold of a place; the directory need not be there yet. Says who has hold of it when somebody
-    /// has.
+    /// Creates an array's staging directory, or takes over the one that is there. The array's directory
+    /// must exist. With `takes_over`, a write that may be under way is taken for one that has ended.
     pub(crate) fn take(
-        file_system: Arc<dyn FileSystem>,
-        place: &StagingPlace,
-    ) -> io::Result<Result<Staging, String>> {
-        if file_system.kind(&place.parent)? == Some(EntryKind::File) {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        let path = place.lock_file();
-        check_is_lock(&*file_system, &path)?;
-        let mut n_tries = 0;
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        takes_over: bool,
+    ) -> io::Result<Taken> {
+        let (mut n_tries, mut n_tries_without_file) = (0, 0);
+        // The directory that this process has created the lock file of.
+        let mut ended = None;
         loop {
-            match file_system.lock(&path, holder().as_bytes()) {
-                Ok(_lock) => {
-                    let directory = place.directory();
-                    return Ok(Ok(Staging { file_system, directory, _lock }));
+            let Some(number) = numbers(&**file_system, array)?.pop() else {
+                match Staging::create(file_system, array)? {
+                    Some(staging) => return Ok(Taken::Created(staging)),
+                    None => continue,
                 }
-                // Who lists unfinished writes has the lock for an instant.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && n_tries < MOST_TRIES => {
+            };
+            let has_ended = ended.take() == Some(number);
+            let lock = match state(&**file_system, &directory(array, number)) {
+                Ok(State::Ended(lock)) => lock,
+                Ok(State::Unknown { lock, .. }) if takes_over || has_ended => lock,
+                Ok(State::Unknown { holder, .. }) => return Ok(Taken::MaybeHeld { holder }),
+                Ok(State::Running { holder }) if n_tries == MOST_TRIES => {
+                    return Ok(Taken::Held { holder });
+                }
+                // Whoever lists unfinished writes holds the lock for an instant; and a directory that is
+                // being created has no lock yet.
+                Ok(State::Running { .. }) => {
                     n_tries += 1;
                     sleep(BETWEEN_TRIES);
+                    continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Err(said_by_holder(&*file_system, &path)));
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    n_tries_without_file += 1;
+                    if n_tries_without_file < MOST_TRIES_WITHOUT_FILE {
+                        sleep(BETWEEN_TRIES);
+                        continue;
+                    }
+                    // The process was killed before it created the file, or after it removed it. Of several
+                    // processes one creates it now: a directory is taken over by its lock alone.
+                    let lock_file = self::directory(array, number).join(LOCK);
+                    if matches!(
+                        file_system.entry_kind(&lock_file)?,
+                        Some(EntryKind::Link | EntryKind::Other | EntryKind::Directory)
+                    ) {
+                        let message = format!("{} is in the way of a lock", lock_file.display());
+                        return Err(io::Error::other(message));
+                    }
+                    n_tries_without_file = 0;
+                    match file_system.write(&self::directory(array, number).join(LOCK), b"") {
+                        Ok(()) => ended = Some(number),
+                        Err(error) if is_of_other_write(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                    continue;
                 }
                 Err(error) => return Err(error),
+            };
+            let directory = directory(array, number + 1);
+            match file_system.rename_directory(&self::directory(array, number), &directory) {
+                Ok(()) => {}
+                // Another write was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
             }
+            let mut staging = Staging {
+                file_system: Arc::clone(file_system),
+                array: array.to_owned(),
+                directory,
+                lock,
+                holder: None,
+            };
+            staging.replace(HOLDER, process::description().as_bytes())?;
+            staging.holder = Some(file_system.pin(&staging.holder_file())?);
+            return Ok(Taken::Left(staging));
+        }
+    }
+
+    /// Creates the first staging directory of an array, unless another write does at the same time.
+    fn create(file_system: &Arc<dyn FileSystem>, array: &Path) -> io::Result<Option<Staging>> {
+        let directory = directory(array, 1);
+        match file_system.create_directory(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            created => created?,
+        }
+        let mut staging = Staging {
+            file_system: Arc::clone(file_system),
+            array: array.to_owned(),
+            directory,
+            lock: None,
+            holder: None,
+        };
+        match staging.lock_new() {
+            Ok(true) => {}
+            // What lies there now is the other write's.
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                let _ = staging.remove();
+                return Err(error);
+            }
+        }
+        // A write that took over may have been there when the directory was not yet, or have taken over this
+        // one.
+        let numbers = numbers(&**file_system, array)?;
+        if numbers == [1] {
+            return Ok(Some(staging));
+        }
+        if numbers.contains(&1) {
+            let _ = staging.remove();
+        }
+        Ok(None)
+    }
+
+    /// Describes this process in a new staging directory, and locks it; false if another write has taken
+    /// it over at once.
+    fn lock_new(&mut self) -> io::Result<bool> {
+        let locked = || {
+            let write = |name: &str, bytes: &[u8]| {
+                self.file_system.write(&self.directory.join(name), bytes)
+            };
+            write(HOLDER, process::description().as_bytes())?;
+            write(LOCK, b"")?;
+            let lock = lock(&*self.file_system, &self.directory)?;
+            Ok((lock, self.file_system.pin(&self.holder_file())?))
+        };
+        match locked() {
+            Ok((lock, holder)) => {
+                (self.lock, self.holder) = (lock, Some(holder));
+                Ok(true)
+            }
+            Err(error) if is_of_other_write(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the staging directory that an array has, if it has one, without taking it over.
+    pub(crate) fn find(file_system: &dyn FileSystem, array: &Path) -> io::Result<Option<PathBuf>> {
+        Ok(numbers(file_system, array)?.pop().map(|number| directory(array, number)))
+    }
+
+    /// Returns the state of a write: `None` if it has ended, or else who holds it, and whether that is
+    /// certain.
+    pub(crate) fn holder(
+        file_system: &dyn FileSystem,
+        directory: &Path,
+    ) -> io::Result<Option<(String, bool)>> {
+        match state(file_system, directory) {
+            Ok(State::Ended(_)) => Ok(None),
+            Ok(State::Running { holder }) => Ok(Some((holder, true))),
+            Ok(State::Unknown { holder, .. }) => Ok(Some((holder, false))),
+            // It was being created, or removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -76,203 +230,255 @@ impl Staging {
         &self.directory
     }
 
-    /// Whether an earlier write left the directory behind.
-    pub(crate) fn is_there(&self) -> Result<bool> {
-        let kind = self.file_system.kind(&self.directory);
-        Ok(kind.map_err(|source| self.unexamined(source))? == Some(EntryKind::Directory))
+    /// The path of a file that this process has created.
+    pub(super) fn holder_file(&self) -> PathBuf {
+        self.directory.join(HOLDER)
     }
 
-    fn unexamined(&self, source: io::Error) -> Error {
-        Error::Examine { path: self.directory.clone(), source }
+    /// The path of the new metadata until it is published.
+    pub(super) fn metadata(&self) -> PathBuf {
+        self.directory.join(METADATA)
     }
 
-    /// What an earlier write had written down, once what it had begun to do to the target is brought to an
-    /// end. What of it nobody can use is removed.
-    pub(super) fn take_over(&self, array: &Path, is_durable: bool) -> Result<Option<Record>> {
-        if !self.is_there()? {
-            return Ok(None);
+    /// The path of the metadata of a new group until it is published.
+    pub(super) fn group(&self, level: usize) -> PathBuf {
+        self.directory.join(format!("group.{level}.json"))
+    }
+
+    /// Returns true as long as no other write has taken over.
+    pub(super) fn is_held(&self) -> io::Result<bool> {
+        let Some(holder) = &self.holder else { return Ok(false) };
+        match holder.is_at(&self.holder_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            is_held => is_held,
         }
-        self.settle(Some(array), is_durable)?;
-        if !self.is_over()?
-            && !self.is_published(array)?
-            && let Some(record) = self.journal().record()?
-        {
-            return Ok(Some(record));
-        }
-        self.discard(array, is_durable).map_err(|source| self.unexamined(source))?;
-        Ok(None)
     }
 
-    /// Removes the directory, once what its write may have done to the target is on the device: else a power
-    /// failure could bring back what was there before, of which parts were removed with the directory.
-    pub(crate) fn discard(&self, target: &Path, is_durable: bool) -> io::Result<()> {
-        let above = self.directory.parent().unwrap_or(&self.directory);
-        let changed = target.ancestors().skip(1).take_while(|changed| changed.starts_with(above));
-        for directory in changed.filter(|_| is_durable) {
-            if self.file_system.kind(directory)? == Some(EntryKind::Directory) {
-                self.file_system.sync_directory(directory)?;
+    /// Returns the record and the journal of a write that keeps its chunks in `keys`.
+    pub(crate) fn journal(&self, keys: KeySpace) -> Journal {
+        let (array, directory) = (self.array.clone(), self.directory.clone());
+        Journal::new(Arc::clone(&self.file_system), directory, array, keys)
+    }
+
+    /// Returns what an earlier write recorded of itself, if it can be resumed: it has not been published,
+    /// so that its chunks are not those of the present metadata.
+    pub(crate) fn record(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        directory: &Path,
+        present: Option<KeySpace>,
+    ) -> Result<Option<Record>> {
+        let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+        let journal =
+            Journal::new(file_system, directory.to_owned(), array, first_or_next(present));
+        let record = journal.record()?;
+        Ok(record.filter(|record| record.keys() == Some(first_or_next(present))))
+    }
+
+    /// Notes how many directories were created for the array.
+    pub(super) fn note_created(&self, n_directories: usize) -> io::Result<()> {
+        self.replace(CREATED, n_directories.to_string().as_bytes())
+    }
+
+    /// Writes a file that may be there already.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(name);
+        match self.file_system.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.file_system.write(&path, bytes)
+    }
+
+    /// Removes the staging directory.
+    pub(crate) fn remove(&mut self) -> io::Result<()> {
+        let file_system = Arc::clone(&self.file_system);
+        for name in file_system.list(&self.directory)? {
+            if name != LOCK && name != HOLDER {
+                file_system.remove_file(&self.directory.join(name))?;
             }
         }
-        self.remove()
-    }
-
-    /// Undoes a replacement that was interrupted between its renames, and makes sure that what is left is
-    /// an unfinished array, or one that was replaced, and nothing else.
-    pub(crate) fn settle(&self, target: Option<&Path>, is_durable: bool) -> Result<()> {
-        let file_system = &*self.file_system;
-        let examine = |source| self.unexamined(source);
-        let exists =
-            |path: &Path| file_system.kind(path).map(|kind| kind.is_some()).map_err(examine);
-        if self.is_over()? {
-            return Ok(());
-        }
-        for name in file_system.list(&self.directory).map_err(examine)? {
-            if let Some(n_names) = name.to_str().and_then(number_of_names) {
-                if let Some(target) = target {
-                    self.take_out_of_groups(n_names, target).map_err(examine)?;
+        // Without a lock file, the next write takes over, whatever the holder says. Files that are open keep NFS
+        // and FUSE from removing their directory.
+        remove_if_there(&*file_system, &self.directory.join(LOCK))?;
+        (self.lock, self.holder) = (None, None);
+        remove_if_there(&*file_system, &self.holder_file())?;
+        let mut n_tries = 0;
+        loop {
+            match file_system.remove_directory(&self.directory) {
+                // It was taken over just now.
+                Err(error) if is_of_other_write(&error) => return Ok(()),
+                // FUSE closes files some time later. Else another write is taking over.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    if n_tries == MOST_TRIES_WITHOUT_FILE {
+                        return Ok(());
+                    }
+                    n_tries += 1;
+                    sleep(BETWEEN_TRIES);
                 }
-            } else if !is_known(&name) {
-                return Err(self.kept_aside(target));
+                removed => return removed,
             }
         }
-        let (old, array) = (self.directory.join(OLD), self.directory.join(ARRAY));
-        if exists(&old)? {
-            let flush = |directory: &Path| match is_durable {
-                true => file_system.sync_directory(directory),
-                false => Ok(()),
-            };
-            let Some(target) = target else { return Err(self.kept_aside(target)) };
-            let settled = if !exists(target)? {
-                let parent = target.parent().unwrap_or(target);
-                file_system.rename_directory(&old, target).and_then(|()| flush(parent))
-            } else if exists(&array)? {
-                return Err(self.kept_aside(Some(target)));
-            } else {
-                // So that it does not come back with the power when there is an array beside it again.
-                file_system.remove_directory(&old).and_then(|()| flush(&self.directory))
-            };
-            settled.map_err(examine)?;
+    }
+
+    /// Removes what a write has left: its chunks, this directory, and the directories that were created for
+    /// the array, as far as they are empty.
+    pub(crate) fn discard(mut self, present: Option<KeySpace>) -> io::Result<()> {
+        first_or_next(present).clear(&*self.file_system, &self.array)?;
+        if self.file_system.entry_kind(&self.array.join(METADATA))?.is_some() {
+            remove_v2_metadata(&*self.file_system, &self.array)?;
         }
-        if exists(&array)? && !is_array_or_part(file_system, &array)? {
-            return Err(self.kept_aside(target));
-        }
+        let created = self.created();
+        self.remove()?;
+        remove_empty(&*self.file_system, created.iter().map(PathBuf::as_path));
         Ok(())
     }
 
-    /// Puts an array that was complete back to where it was before groups were made for it, which are there
-    /// now, or will be others.
-    fn take_out_of_groups(&self, n_names: usize, target: &Path) -> io::Result<()> {
-        let groups = self.groups(n_names);
-        let staged = below_groups(&groups, n_names, target);
-        if self.file_system.kind(&staged)?.is_some() {
-            self.file_system.rename_directory(&staged, &self.directory.join(ARRAY))?;
-        }
-        self.file_system.remove_directory(&groups)
+    /// Returns the directories that were created for the array, the innermost first.
+    pub(super) fn created(&self) -> Vec<PathBuf> {
+        let text = self.file_system.read(&self.directory.join(CREATED), 0, Some(20));
+        let number = text.ok().and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+        self.array.ancestors().take(number.unwrap_or(0)).map(Path::to_owned).collect()
     }
 
-    /// Where the outermost group is staged from which so many names lead to the array.
-    pub(super) fn groups(&self, n_names: usize) -> PathBuf {
-        self.directory.join(format!("{GROUPS}{n_names}"))
-    }
-
-    /// What is written down of a write beside its chunks.
-    pub(crate) fn journal(&self) -> Journal {
-        Journal::new(Arc::clone(&self.file_system), self.directory.clone())
-    }
-
-    fn kept_aside(&self, target: Option<&Path>) -> Error {
-        let target = target.map_or("its target".to_owned(), |target| target.display().to_string());
-        Error::KeptAside { target, directory: self.directory.clone() }
-    }
-
-    /// Whether the array in this directory has become the one at its target.
-    pub(crate) fn is_published(&self, array: &Path) -> Result<bool> {
-        let path = self.directory.join(SEALED);
-        let sealed = match self.file_system.read(&path, 0, None) {
-            Ok(sealed) => sealed,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(source) => return Err(Error::Examine { path, source }),
-        };
-        // What is torn was written just before, and nothing was published.
-        let sealed = serde_json::from_slice::<DirectoryId>(&sealed).ok();
-        Ok(sealed.is_some() && sealed == self.file_system.identity(array).ok())
-    }
-
-    /// Notes which array is about to be published.
-    pub(super) fn seal(&self, array: &Path) -> io::Result<()> {
-        let identity = self.file_system.identity(array)?;
-        let text = serde_json::to_vec(&identity).map_err(io::Error::other)?;
-        let path = self.directory.join(SEALED);
-        self.make_room(&path)?;
-        self.file_system.write(&path, &text)
-    }
-
-    /// Removes a file that an earlier write may have left where one is to be written.
-    pub(super) fn make_room(&self, path: &Path) -> io::Result<()> {
-        match self.file_system.kind(path)? {
-            Some(EntryKind::File) => self.file_system.remove_file(path),
-            _ => Ok(()),
-        }
-    }
-
-    /// Notes that the directory is not to be removed.
-    pub(super) fn keep(&self) {
-        // The error that is on its way says where it is, too.
-        let _ = self.file_system.write(&self.directory.join(KEPT), b"");
-    }
-
-    pub(super) fn create(&self) -> io::Result<()> {
-        self.file_system.create_directory(&self.directory)
-    }
-
-    /// Whether a removal of it has begun.
-    pub(crate) fn is_over(&self) -> Result<bool> {
-        let kind = self.file_system.kind(&self.directory.join(OVER));
-        Ok(kind.map_err(|source| self.unexamined(source))?.is_some())
-    }
-
-    /// Removes the directory. Where that is interrupted, what remains is not taken for what it was a part
-    /// of: an unfinished array that has lost its seal, or something else than the array that was replaced.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        // Where nothing can be written, all may be removed nevertheless.
-        let _ = self.file_system.write(&self.directory.join(OVER), b"");
+    /// Removes what an earlier write has left in the directory.
+    pub(super) fn reset(&self) -> io::Result<()> {
         for name in self.file_system.list(&self.directory)? {
-            let path = self.directory.join(&name);
-            match self.file_system.kind(&path)? {
-                Some(EntryKind::Directory) => self.file_system.remove_directory(&path)?,
-                _ if name == OVER => {}
-                _ => self.file_system.remove_file(&path)?,
+            if ![LOCK, HOLDER, CREATED].iter().any(|kept| name == *kept) {
+                self.file_system.remove_file(&self.directory.join(name))?;
             }
         }
-        self.file_system.remove_directory(&self.directory)
+        Ok(())
     }
 }
 
-/// Where the array of a target is in groups that are staged with it.
-fn below_groups(groups: &Path, n_names: usize, target: &Path) -> PathBuf {
-    let outside = target.ancestors().nth(n_names).unwrap_or(target);
-    groups.join(target.strip_prefix(outside).unwrap_or(target))
-}
-
-/// Whether this is a name of what a write puts into its staging directory.
-fn is_known(name: &OsStr) -> bool {
-    [ARRAY, OLD, SEALED].into_iter().chain(resume::NAMES).any(|known| name == known)
-}
-
-/// How many names lead from a staged group of this name to the array.
-fn number_of_names(name: &str) -> Option<usize> {
-    name.strip_prefix(GROUPS)?.parse().ok()
-}
-
-/// Whether a directory holds nothing but what a write puts there, or an array that it replaced.
-fn is_array_or_part(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
-    match zarr_node_at_path(file_system, path) {
-        Ok(Some(node)) => return Ok(node == Node::Array),
-        // The metadata was being written.
-        Ok(None) | Err(Error::BrokenMetadata { .. }) => {}
-        Err(error) => return Err(error),
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // A directory that is kept is no longer this process's, though it goes on running.
+        if matches!(self.is_held(), Ok(true)) {
+            let _ = self.replace(HOLDER, process::ended().as_bytes());
+        }
     }
-    let names = file_system.list(path);
-    let names = names.map_err(|source| Error::Examine { path: path.to_owned(), source })?;
-    Ok(names.iter().all(|name| name == "c" || name == "zarr.json"))
+}
+
+/// Returns the key space that the version after the present one is written to.
+pub(crate) fn first_or_next(present: Option<KeySpace>) -> KeySpace {
+    present.map_or(KeySpace::Nested, KeySpace::next)
+}
+
+/// Removes directories that hold nothing, from the innermost on.
+pub(super) fn remove_empty<'p>(
+    file_system: &dyn FileSystem,
+    directories: impl Iterator<Item = &'p Path>,
+) {
+    for directory in directories {
+        // One that another write uses stays, with those above it.
+        if file_system.remove_directory(directory).is_err() {
+            return;
+        }
+    }
+}
+
+/// Removes the metadata of an array of Zarr v2 that was replaced.
+pub(super) fn remove_v2_metadata(file_system: &dyn FileSystem, array: &Path) -> io::Result<()> {
+    let mut documents = [".zarray", ".zattrs"].iter().map(|name| array.join(name));
+    documents.try_for_each(|path| remove_if_there(file_system, &path))
+}
+
+pub(super) fn remove_if_there(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    match file_system.remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Returns true if a name is that of a staging directory.
+pub(crate) fn is_staging(name: &str) -> bool {
+    number_of(name).is_some()
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let number: u64 = name.strip_prefix(PREFIX)?.parse().ok()?;
+    // There is a next one.
+    let is_sensible = number > 0 && number < u64::MAX;
+    (is_sensible && name == format!("{PREFIX}{number}")).then_some(number)
+}
+
+fn directory(array: &Path, number: u64) -> PathBuf {
+    array.join(format!("{PREFIX}{number}"))
+}
+
+/// Returns the numbers of an array's staging directories, in order: none or one, but for the instant in which
+/// one is created beside one that was taken over.
+fn numbers(file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for name in file_system.list(array)? {
+        let Some(number) = name.to_str().and_then(number_of) else { continue };
+        let path = array.join(&name);
+        match file_system.entry_kind(&path)? {
+            Some(EntryKind::Directory) => numbers.push(number),
+            // It was renamed just now.
+            None => {}
+            // A link could lead anywhere.
+            Some(_) => {
+                let place = path.display();
+                let message = format!("{place} is in the way: it is not a directory of a write");
+                return Err(io::Error::other(message));
+            }
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Returns true if an error says that another write was faster.
+fn is_of_other_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotFound, WouldBlock};
+
+    matches!(error.kind(), AlreadyExists | NotFound | WouldBlock)
+}
+
+/// Locks a staging directory; `None` where the file system has no locks.
+fn lock(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Option<FileLock>> {
+    let path = directory.join(LOCK);
+    let pin = file_system.pin(&path)?;
+    let lock = match file_system.lock(&path) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+        lock => Some(lock?),
+    };
+    // A write that has just ended may have removed the file that is locked now, and another one have created
+    // a new one.
+    if pin.is_at(&path)? { Ok(lock) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Finds out whether the write of a staging directory has ended.
+fn state(file_system: &dyn FileSystem, directory: &Path) -> io::Result<State> {
+    let lock = match lock(file_system, directory) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let holder = process::name(&description(file_system, directory));
+            return Ok(State::Running { holder });
+        }
+        lock => lock?,
+    };
+    if lock.is_some() && file_system.lock_scope(directory)? == LockScope::Everywhere {
+        return Ok(State::Ended(lock));
+    }
+    let description = description(file_system, directory);
+    let holder = process::name(&description);
+    Ok(match process::liveness(&description) {
+        Liveness::Running => State::Running { holder },
+        Liveness::Ended => State::Ended(lock),
+        Liveness::Unknown => State::Unknown { holder, lock },
+    })
+}
+
+fn description(file_system: &dyn FileSystem, directory: &Path) -> Vec<u8> {
+    const MOST: u64 = 1000;
+    let read = file_system.read(&directory.join(HOLDER), 0, Some(MOST));
+    read.map(|bytes| bytes.to_vec()).unwrap_or_default()
+}
+
+/// Turns an error of [`Staging::take`] into one that names the target.
+pub(super) fn not_writable(target: &str, directory: &Path, source: io::Error) -> Error {
+    Error::NotWritable { target: target.to_owned(), directory: directory.to_owned(), source }
 }

@@ -37,6 +37,7 @@ proptest! {
         let format = Format {
             dtype: DType::UInt16,
             layout,
+            keys: crate::destination::KeySpace::Nested,
             codec,
             checksum,
             fill: FillElement::new(0x0101_u16),

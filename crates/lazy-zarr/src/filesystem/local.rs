@@ -1,23 +1,23 @@
 //! The machine's own file systems.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::{DirectoryId, EntryKind, FileLock, FileSystem};
+use super::mount;
+use super::{EntryKind, FileLock, FilePin, FileSystem, LockScope};
 
 /// The machine's own file systems, through `std::fs`.
 ///
-/// On Linux, directories are exchanged by `renameat2`; elsewhere that is unsupported.
+/// Links are followed where users name arrays, and nowhere else: a link that lies where a file of the
+/// write should be is an error. Pipes and devices are errors too, and never waited for.
 ///
 /// # Example
 ///
-/// Whether arrays in a directory are replaced in one step, as
-/// [`Existing::Replace`](crate::Existing::Replace) does where it can:
+/// Whether a power failure is survived at the price of one operation, or of one for each file:
 ///
 /// ```
 /// use std::io;
@@ -25,15 +25,11 @@ use super::{DirectoryId, EntryKind, FileLock, FileSystem};
 /// use lazy_zarr::{FileSystem, LocalFileSystem};
 ///
 /// # let directory = tempfile::tempdir()?;
-/// let (one, other) = (directory.path().join("one"), directory.path().join("other"));
-/// LocalFileSystem.create_directory(&one)?;
-/// LocalFileSystem.create_directory(&other)?;
-/// let in_one_step = match LocalFileSystem.exchange_directories(&one, &other) {
-///     Ok(()) => true,
-///     Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+/// match LocalFileSystem.sync_file_system(directory.path()) {
+///     Ok(()) => println!("one operation"),
+///     Err(error) if error.kind() == io::ErrorKind::Unsupported => println!("one for each file"),
 ///     Err(error) => return Err(error),
-/// };
-/// println!("arrays are replaced in one step: {in_one_step}");
+/// }
 /// # Ok::<(), io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,18 +37,17 @@ pub struct LocalFileSystem;
 
 impl FileSystem for LocalFileSystem {
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
-        // Below a file there is nothing either.
-        let absent = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        };
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => Ok(Some(EntryKind::Directory)),
-            Ok(_) => Ok(Some(EntryKind::File)),
-            Err(error) if absent(&error) => match fs::symlink_metadata(path) {
-                Ok(_) => Ok(Some(EntryKind::File)),
-                Err(error) if absent(&error) => Ok(None),
-                Err(error) => Err(error),
-            },
+            Ok(metadata) => Ok(Some(kind_of(metadata.file_type()))),
+            Err(error) if is_absent(&error) => self.entry_kind(path),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn entry_kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(kind_of(metadata.file_type()))),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -61,53 +56,17 @@ impl FileSystem for LocalFileSystem {
         fs::canonicalize(path)
     }
 
-    #[cfg(target_os = "linux")]
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        use rustix::fs::{Access, access};
-
-        Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        match fs::metadata(directory)?.permissions().readonly() {
-            true => Err(io::ErrorKind::PermissionDenied.into()),
-            false => Ok(()),
-        }
-    }
-
-    #[cfg(unix)]
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
-
-        Ok(fs::metadata(one)?.dev() == fs::metadata(other)?.dev())
-    }
-
-    #[cfg(not(unix))]
-    fn is_same_device(&self, _: &Path, _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        let metadata = fs::metadata(directory)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        // Where the file system does not know it, the number has to do.
-        let birth = metadata.created().ok().and_then(|birth| birth.duration_since(UNIX_EPOCH).ok());
-        let birth = birth.unwrap_or_default();
-        let number = number_of(&metadata);
-        Ok(DirectoryId::new([number, birth.as_secs(), birth.subsec_nanos().into()]))
-    }
-
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
-        let mut file = File::open(path).map_err(absent_below_files)?;
-        let size = file_size(&file.metadata()?)?;
-        let length = size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
+        let (mut file, metadata) = open_to_read(path)?;
+        let length = metadata.len().saturating_sub(offset).min(length.unwrap_or(u64::MAX));
+        // No system can seek to the largest offsets.
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
         }
@@ -124,12 +83,15 @@ impl FileSystem for LocalFileSystem {
         offset: u64,
         mut buffers: &mut [IoSliceMut<'_>],
     ) -> io::Result<usize> {
-        let mut file = File::open(path).map_err(absent_below_files)?;
+        let (mut file, metadata) = open_to_read(path)?;
+        if offset >= metadata.len() {
+            return Ok(0);
+        }
         if offset > 0 {
             file.seek(SeekFrom::Start(offset))?;
         }
         let mut n_bytes = 0;
-        // Those that are empty are left out.
+        // Skips empty ones.
         IoSliceMut::advance_slices(&mut buffers, 0);
         while !buffers.is_empty() {
             match file.read_vectored(buffers) {
@@ -146,7 +108,31 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
-        file_size(&fs::metadata(path).map_err(absent_below_files)?)
+        let metadata = fs::metadata(path).map_err(absent_below_files)?;
+        check_regular(metadata.file_type())?;
+        Ok(metadata.len())
+    }
+
+    fn pin(&self, path: &Path) -> io::Result<FilePin> {
+        let (file, metadata) = open_to_read(path)?;
+        let pinned = Fingerprint::of(&metadata);
+        // The number of a file that is open is not given to another one. Elsewhere than on local file systems, a
+        // file that is open is moved aside when another takes its place, so that there is none for an instant.
+        let kept_open = if mount::is_local(&file)? { Some(file) } else { None };
+        Ok(FilePin::new(move |path| {
+            // A network file system looks the path up again when the file is opened.
+            let there = match open_to_read(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+                // Another kind of node, for instance.
+                Err(error) => match fs::symlink_metadata(path) {
+                    Ok(there) if !there.is_file() => return Ok(false),
+                    _ => return Err(error),
+                },
+                Ok((_, there)) => Fingerprint::of(&there),
+            };
+            let _is_open = &kept_open;
+            Ok(there == pinned)
+        }))
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -158,14 +144,16 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        File::create_new(path)?.write_all(bytes)
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        close(file)
     }
 
     fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
         let mut file = File::create_new(path)?;
         let mut slices = slices.to_vec();
         let mut rest = &mut slices[..];
-        // Those that are empty are left out.
+        // Skips empty ones.
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match file.write_vectored(rest) {
@@ -175,36 +163,56 @@ impl FileSystem for LocalFileSystem {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        close(file)
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        File::options().append(true).create(true).open(path)?.write_all(bytes)
+        let mut options = File::options();
+        options.append(true).create(true);
+        let mut file = open_in_place(&mut options, path)?;
+        check_regular(file.metadata()?.file_type())?;
+        file.write_all(bytes)?;
+        close(file)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path).map_err(absent_below_files)
     }
 
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
-        loop {
-            let mut options = File::options();
-            options.read(true).write(true).create(true).truncate(false);
-            not_through_links(&mut options);
-            let mut file = options.open(path)?;
-            file.try_lock().map_err(|error| match error {
-                TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
-                TryLockError::Error(error) => error,
-            })?;
-            // Who held it may have removed it since it was opened; then it is no longer the file that
-            // others lock.
-            if !is_at(&file, path)? {
-                continue;
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path).map_err(|error| match fs::symlink_metadata(path) {
+            Err(absent) if is_absent(&absent) => io::ErrorKind::NotFound.into(),
+            _ => error,
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        // NFS locks only files that may be written; elsewhere another user's can be locked as well.
+        let file = match open_in_place(File::options().read(true).write(true), path) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                open_in_place(File::options().read(true), path)
             }
-            file.set_len(0)?;
-            file.write_all(holder)?;
-            return Ok(FileLock::new(LockedFile { path: path.to_owned(), _file: file }));
+            opened => opened,
         }
+        .map_err(absent_below_files)?;
+        check_regular(file.metadata()?.file_type())?;
+        match file.try_lock() {
+            Ok(()) => Ok(FileLock::new(LockedFile(file))),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) if mount::has_no_locks(&error) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn lock_scope(&self, directory: &Path) -> io::Result<LockScope> {
+        mount::lock_scope(directory)
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -214,49 +222,85 @@ impl FileSystem for LocalFileSystem {
         fs::rename(from, to)
     }
 
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        check_not_directory(from)?;
+        fs::rename(from, to)
+    }
+
     #[cfg(target_os = "linux")]
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         use rustix::io::Errno;
 
-        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(|error| match error {
-            // What a file system or a kernel without the operation answers.
-            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => io::ErrorKind::Unsupported.into(),
-            error => error.into(),
-        })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn exchange_directories(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir_all(path)
-    }
-
-    // One call for all files takes as long as the device does, where a call for each takes a
-    // transaction of the file system's journal each.
-    #[cfg(target_os = "linux")]
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(open_directory(directory)?)?)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => self.sync_tree(&entry.path())?,
-                false => File::open(entry.path())?.sync_all()?,
-            }
+        check_not_directory(from)?;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // The answers of a file system or a kernel without the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.entry_kind(to)? {
+                Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                None => fs::rename(from, to),
+            },
+            renamed => Ok(renamed?),
         }
-        self.sync_directory(directory)
+    }
+
+    #[cfg(unix)]
+    fn copy_permissions(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+        let (old, new) = (fs::metadata(from)?, fs::metadata(to)?);
+        // What the user may not do is left as it is: a user who is not root gives no file away.
+        let has_group = old.gid() == new.gid() || chown(to, None, Some(old.gid())).is_ok();
+        let has_owner = old.uid() == new.uid() || chown(to, Some(old.uid()), None).is_ok();
+        // After the owner, which takes the set-user-ID bit away. No other user gets that bit.
+        let copied = if has_group && has_owner { 0o7777 } else { 0o777 };
+        let _ = fs::set_permissions(to, fs::Permissions::from_mode(old.mode() & copied));
+        #[cfg(target_os = "linux")]
+        mount::copy_extended_attributes(from, to);
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn have_same_permissions(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+
+        let permissions = |path| {
+            let metadata = fs::metadata(path)?;
+            #[cfg(target_os = "linux")]
+            let attributes = mount::extended_attributes(path);
+            #[cfg(not(target_os = "linux"))]
+            let attributes = ();
+            io::Result::Ok((metadata.mode(), metadata.uid(), metadata.gid(), attributes))
+        };
+        Ok(permissions(one)? == permissions(other)?)
+    }
+
+    #[cfg(unix)]
+    fn check_replaceable(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+
+        const STICKY: u32 = 0o1000;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let directory = fs::metadata(directory.unwrap_or(Path::new(".")))?;
+        let file = fs::symlink_metadata(path)?;
+        let user = rustix::process::geteuid();
+        let is_owner = [file.uid(), directory.uid()].contains(&user.as_raw()) || user.is_root();
+        if directory.mode() & STICKY == 0 || is_owner {
+            return Ok(());
+        }
+        let message = "it belongs to another user, and its directory has the sticky bit";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        open_to_read(path)?.0.sync_all()
     }
 
     #[cfg(unix)]
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        open_directory(directory)?.sync_all()
+        match open_directory(directory)?.sync_all() {
+            Err(error) if mount::is_no_operation(&error) => Ok(()),
+            synced => synced,
+        }
     }
 
     // There is no such call; the file system's journal has its entries in order.
@@ -264,67 +308,141 @@ impl FileSystem for LocalFileSystem {
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         fs::read_dir(directory).map(|_| ())
     }
+
+    // One call for all files takes as long as the device does, where a call for each takes a
+    // transaction of the file system's journal each.
+    #[cfg(target_os = "linux")]
+    fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
+        let directory = open_directory(directory)?;
+        if !mount::is_local(&directory)? {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(rustix::fs::syncfs(directory)?)
+    }
 }
 
-/// A file that is removed when it is dropped, and then unlocked, so that nobody locks it in between.
-struct LockedFile {
-    path: PathBuf,
-    _file: File,
-}
+/// A file that is unlocked when it is dropped. Closing it does so as well, but on FUSE some time later.
+struct LockedFile(File);
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        // One that stays is no harm: it is not locked.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.0.unlock();
     }
 }
 
-/// Makes opening a symbolic link an error, so that nobody leads a write to another file.
-#[cfg(target_os = "linux")]
-fn not_through_links(options: &mut fs::OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+/// The properties of a file that differ between it and one that takes its place.
+#[derive(PartialEq, Eq)]
+struct Fingerprint {
+    #[cfg(unix)]
+    number: [u64; 2],
+    length: u64,
+    modified: Option<std::time::SystemTime>,
 }
 
-#[cfg(not(target_os = "linux"))]
-fn not_through_links(_: &mut fs::OpenOptions) {}
+impl Fingerprint {
+    fn of(metadata: &Metadata) -> Fingerprint {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
 
-/// Whether an open file is the one that lies at a path.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    match fs::metadata(path) {
-        Ok(there) => Ok(number_of(&there) == number_of(&file.metadata()?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        Fingerprint {
+            #[cfg(unix)]
+            number: [metadata.dev(), metadata.ino()],
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
     }
 }
 
-#[cfg(unix)]
-fn number_of(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+fn kind_of(file_type: FileType) -> EntryKind {
+    if file_type.is_dir() {
+        EntryKind::Directory
+    } else if file_type.is_file() {
+        EntryKind::File
+    } else if file_type.is_symlink() {
+        EntryKind::Link
+    } else {
+        EntryKind::Other
+    }
 }
 
-// There is none to be had; and a file that is open is not removed.
-#[cfg(not(unix))]
-fn number_of(_: &Metadata) -> u64 {
-    0
+/// Opens a regular file, and returns its metadata.
+fn open_to_read(path: &Path) -> io::Result<(File, Metadata)> {
+    let mut options = File::options();
+    options.read(true);
+    without_waiting(&mut options);
+    let file = options.open(path).map_err(absent_below_files)?;
+    let metadata = file.metadata()?;
+    check_regular(metadata.file_type())?;
+    Ok((file, metadata))
 }
 
+/// Opens a directory.
 #[cfg(unix)]
 fn open_directory(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() { Ok(file) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flag = rustix::fs::OFlags::DIRECTORY.bits().cast_signed();
+    File::options().read(true).custom_flags(flag).open(path)
 }
 
-/// Below a file there is nothing, whatever else the machine says.
+/// Opens a file at the path itself: a symbolic link there is an error.
+fn open_in_place(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
+}
+
+/// Makes opening a pipe return at once.
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+}
+
+#[cfg(not(unix))]
+fn without_waiting(_: &mut OpenOptions) {}
+
+/// Closes a file that was written. On network file systems and with quotas, this is where a full disk is
+/// reported.
+#[cfg(unix)]
+fn close(file: File) -> io::Result<()> {
+    Ok(nix::unistd::close(file)?)
+}
+
+#[cfg(not(unix))]
+fn close(file: File) -> io::Result<()> {
+    drop(file);
+    Ok(())
+}
+
+fn check_regular(file_type: FileType) -> io::Result<()> {
+    match kind_of(file_type) {
+        EntryKind::File => Ok(()),
+        EntryKind::Directory => Err(io::ErrorKind::IsADirectory.into()),
+        EntryKind::Link => Err(io::Error::other("it is a symbolic link")),
+        EntryKind::Other => Err(io::Error::other("it is a device, a pipe or a socket")),
+    }
+}
+
+fn check_not_directory(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path).map_err(absent_below_files)?;
+    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
+}
+
+/// Nothing lies below a file, whatever else the machine says.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn absent_below_files(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::NotADirectory => io::ErrorKind::NotFound.into(),
         _ => error,
     }
-}
-
-/// A directory's own length is not that of a file.
-fn file_size(metadata: &Metadata) -> io::Result<u64> {
-    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(metadata.len()) }
 }

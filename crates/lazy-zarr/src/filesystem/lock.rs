@@ -1,9 +1,8 @@
-//! A file that one holds, and nobody else.
+//! A file that one process holds.
 
 use std::fmt;
 
-/// A file that is [locked](super::FileSystem::lock). Dropped, it is released, and removed where that can
-/// be done.
+/// A [locked](super::FileSystem::lock) file. Dropping it releases the lock.
 ///
 /// # Example
 ///
@@ -14,22 +13,22 @@ use std::fmt;
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let path = directory.path().join("lock");
-/// let lock = LocalFileSystem.lock(&path, b"the first")?;
-/// let error = LocalFileSystem.lock(&path, b"the second").unwrap_err();
+/// LocalFileSystem.write(&path, b"the first")?;
+/// let lock = LocalFileSystem.lock(&path)?;
+/// let error = LocalFileSystem.lock(&path).unwrap_err();
 /// assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-/// assert_eq!(&*LocalFileSystem.read(&path, 0, None)?, b"the first");
 ///
 /// drop(lock);
-/// LocalFileSystem.lock(&path, b"the second")?;
+/// LocalFileSystem.lock(&path)?;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub struct FileLock {
-    /// Releases the file when it is dropped.
+    /// Releases the lock when it is dropped.
     _held: Box<dyn Send + Sync>,
 }
 
 impl FileLock {
-    /// The lock that is released when `held` is dropped.
+    /// A lock that is released when `held` is dropped.
     pub fn new(held: impl Send + Sync + 'static) -> FileLock {
         FileLock { _held: Box::new(held) }
     }
@@ -39,4 +38,28 @@ impl fmt::Debug for FileLock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("FileLock").finish_non_exhaustive()
     }
+}
+
+/// The processes that a [lock](super::FileSystem::lock) keeps out.
+///
+/// # Example
+///
+/// ```
+/// use lazy_zarr::{FileSystem, LocalFileSystem, LockScope};
+///
+/// # let directory = tempfile::tempdir()?;
+/// match LocalFileSystem.lock_scope(directory.path())? {
+///     LockScope::Everywhere => println!("one writer at a time, on whichever machine"),
+///     LockScope::Mount => println!("one writer at a time on this mount"),
+///     _ => println!("?"),
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockScope {
+    /// All processes that see the file, on whichever machine.
+    Everywhere,
+    /// At least those that see the file through the same mount. Others may get the lock as well.
+    Mount,
 }

@@ -1,8 +1,9 @@
 //! Where the bytes go: the file system under the writer.
 
-mod identity;
 mod local;
 mod lock;
+mod mount;
+mod pin;
 mod shared;
 
 use std::ffi::OsString;
@@ -12,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use identity::DirectoryId;
 pub use local::LocalFileSystem;
-pub use lock::FileLock;
+pub use lock::{FileLock, LockScope};
+pub use pin::FilePin;
 
 /// What a path leads to.
 ///
@@ -52,22 +53,25 @@ pub use lock::FileLock;
 pub enum EntryKind {
     /// A directory.
     Directory,
-    /// Anything that is not a directory; a symbolic link that leads nowhere, too.
+    /// A regular file.
     File,
+    /// A symbolic link: one that leads nowhere, where links are followed.
+    Link,
+    /// A device, a pipe, a socket.
+    Other,
 }
 
-/// The few operations on files and directories that writing and reading an array take.
+/// The operations on files and directories that writing and reading an array need.
 ///
-/// [`LocalFileSystem`] is the one that runs in earnest; another one, which
-/// [`Target::on`](crate::Target::on) takes, can inject faults, or keep everything in memory. Errors are
-/// those of `std::io`, and their kinds matter where they are named. Several threads call the operations at
-/// once. Paths are those that users give, relative ones among them, whose directory is `.`; and what lies
-/// above and below them: the writer looks for groups in every directory up to the root.
+/// [`LocalFileSystem`] is the machine's. Another implementation, which [`Target::on`](crate::Target::on)
+/// takes, can inject faults or keep everything in memory. Errors are those of `std::io`, and their kinds
+/// matter where they are named. Several threads call the operations at once. Paths are relative or
+/// absolute as users give them (a relative path's directory is `.`), and the paths above and below those:
+/// the writer looks for groups in every directory up to the root.
 ///
-/// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an
-/// implementation of one's own.
+/// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an implementation.
 ///
-/// An [`Arc`](std::sync::Arc) of a file system is one as well, for those who want to ask it something
+/// An [`Arc`](std::sync::Arc) of a file system is a file system, for callers who want to ask it something
 /// afterwards.
 ///
 /// # Example
@@ -93,17 +97,11 @@ pub enum EntryKind {
 /// #   fn kind(&self, path: &Path) -> io::Result<Option<lazy_zarr::EntryKind>> {
 /// #       LocalFileSystem.kind(path)
 /// #   }
+/// #   fn entry_kind(&self, path: &Path) -> io::Result<Option<lazy_zarr::EntryKind>> {
+/// #       LocalFileSystem.entry_kind(path)
+/// #   }
 /// #   fn canonicalize(&self, path: &Path) -> io::Result<std::path::PathBuf> {
 /// #       LocalFileSystem.canonicalize(path)
-/// #   }
-/// #   fn check_writable(&self, directory: &Path) -> io::Result<()> {
-/// #       LocalFileSystem.check_writable(directory)
-/// #   }
-/// #   fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-/// #       LocalFileSystem.is_same_device(one, other)
-/// #   }
-/// #   fn identity(&self, directory: &Path) -> io::Result<lazy_zarr::DirectoryId> {
-/// #       LocalFileSystem.identity(directory)
 /// #   }
 /// #   fn list(&self, directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 /// #       LocalFileSystem.list(directory)
@@ -114,11 +112,11 @@ pub enum EntryKind {
 /// #   fn size(&self, path: &Path) -> io::Result<u64> {
 /// #       LocalFileSystem.size(path)
 /// #   }
+/// #   fn pin(&self, path: &Path) -> io::Result<lazy_zarr::FilePin> {
+/// #       LocalFileSystem.pin(path)
+/// #   }
 /// #   fn create_directory(&self, path: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.create_directory(path)
-/// #   }
-/// #   fn create_directories(&self, path: &Path) -> io::Result<()> {
-/// #       LocalFileSystem.create_directories(path)
 /// #   }
 /// #   fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// #       LocalFileSystem.append(path, bytes)
@@ -126,20 +124,20 @@ pub enum EntryKind {
 /// #   fn remove_file(&self, path: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.remove_file(path)
 /// #   }
-/// #   fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<lazy_zarr::FileLock> {
-/// #       LocalFileSystem.lock(path, holder)
+/// #   fn remove_directory(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.remove_directory(path)
+/// #   }
+/// #   fn lock(&self, path: &Path) -> io::Result<lazy_zarr::FileLock> {
+/// #       LocalFileSystem.lock(path)
 /// #   }
 /// #   fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.rename_directory(from, to)
 /// #   }
-/// #   fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-/// #       LocalFileSystem.exchange_directories(one, other)
+/// #   fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.rename_file(from, to)
 /// #   }
-/// #   fn remove_directory(&self, path: &Path) -> io::Result<()> {
-/// #       LocalFileSystem.remove_directory(path)
-/// #   }
-/// #   fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-/// #       LocalFileSystem.sync_tree(directory)
+/// #   fn sync_file(&self, path: &Path) -> io::Result<()> {
+/// #       LocalFileSystem.sync_file(path)
 /// #   }
 /// #   fn sync_directory(&self, directory: &Path) -> io::Result<()> {
 /// #       LocalFileSystem.sync_directory(directory)
@@ -150,73 +148,59 @@ pub enum EntryKind {
 /// let target = Target::on(FullDisk, directory.path().join("values.zarr"));
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
 /// let error = sequence.to_zarr(target).unwrap_err();
-/// assert!(error.to_string().ends_with("; the target is as it was"));
+/// assert!(error.to_string().contains("no storage space"));
 /// assert_eq!(LocalFileSystem.list(directory.path())?.len(), 0, "nothing is left behind");
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
-    /// What lies at `path`, symbolic links followed; none when nothing does, as below a file.
+    /// Returns what lies at `path`, following symbolic links, or `None` if nothing does, as below a file.
     ///
     /// # Errors
     ///
     /// When that cannot be found out.
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>>;
 
-    /// The absolute path of what lies at `path`, without symbolic links, `.` and `..`. So what it lies
-    /// in is found by the path alone.
+    /// Returns what lies at `path` itself: a symbolic link there is [`EntryKind::Link`].
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    fn entry_kind(&self, path: &Path) -> io::Result<Option<EntryKind>>;
+
+    /// Returns the absolute path of what lies at `path`, without symbolic links, `.` and `..`.
     ///
     /// # Errors
     ///
     /// When the path does not exist or cannot be followed.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Whether entries can be made in a directory.
+    /// Returns the names in a directory, in any order.
     ///
     /// # Errors
     ///
-    /// When they cannot, or there is no such directory, why.
-    fn check_writable(&self, directory: &Path) -> io::Result<()>;
-
-    /// Whether a directory can be moved from one of these directories to the other.
-    ///
-    /// # Errors
-    ///
-    /// When that cannot be found out.
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool>;
-
-    /// What tells a directory from every other that lies at its path before or after it. It keeps it
-    /// wherever it is moved; no directory that is made later has it, though this one be gone.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such directory.
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId>;
-
-    /// The names in a directory, in any order.
-    ///
-    /// # Errors
-    ///
-    /// When it is not a directory or cannot be read.
+    /// - [`io::ErrorKind::NotFound`] when nothing lies there.
+    /// - Any kind when it is not a directory or cannot be read.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
-    /// Up to `length` bytes of a file from `offset` on, all of them when no length is given; fewer
+    /// Reads up to `length` bytes of a file from `offset` on, or all bytes if no length is given; fewer
     /// when the file ends before, and none when it ends before `offset`.
     ///
     /// # Errors
     ///
     /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Of any kind when it is a directory or cannot be read.
+    /// - Any kind when it is not a regular file or cannot be read. A pipe or a device is an error at
+    ///   once, and is never waited for.
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes>;
 
-    /// Fills buffers, one after the other, with the bytes of a file from `offset` on, and says how many there
-    /// were: fewer than the buffers take when the file ends before. What the slices are afterwards is not
-    /// said; the memory that they were is filled.
+    /// Fills buffers, one after the other, with the bytes of a file from `offset` on, and returns how many
+    /// bytes there were: fewer than the buffers take when the file ends before. The slices may be changed;
+    /// the memory that they referred to is filled.
     ///
-    /// Unless it is implemented, it is what [`read`](Self::read) gives, copied.
+    /// By default it copies what [`read`](Self::read) returns.
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read), with some of the buffers filled or none.
+    /// Those of [`read`](Self::read). Some of the buffers may have been filled.
     fn read_into(
         &self,
         path: &Path,
@@ -234,44 +218,67 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
         Ok(bytes.len() - rest.len())
     }
 
-    /// The size of a file in bytes.
+    /// Returns the size of a file in bytes.
     ///
     /// # Errors
     ///
     /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Of any kind when it is a directory.
+    /// - Any kind when it is not a regular file.
     fn size(&self, path: &Path) -> io::Result<u64>;
 
-    /// Makes one new directory.
+    /// Pins a file, so that it can be told from any that takes its place.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::AlreadyExists`] when something lies there, and only then: the writer tries
-    ///   the next name.
+    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
+    /// - Any kind when it is not a regular file or cannot be read.
+    fn pin(&self, path: &Path) -> io::Result<FilePin>;
+
+    /// Creates one new directory.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::AlreadyExists`] when something lies there, and only then: of several processes
+    ///   that create the same directory, one succeeds.
     /// - [`io::ErrorKind::NotFound`] when nothing lies where the directory above it should be.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a directory and those above it, where they do not exist. Several threads may make the
+    /// Creates a directory and those above it, where they do not exist. Several threads may create the
     /// same ones.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be made, as where a file lies. Those above it may have been made.
-    fn create_directories(&self, path: &Path) -> io::Result<()>;
+    /// When one of them cannot be created, as where a file lies. Those above it may have been created.
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        match self.create_directory(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+                self.create_directories(above.ok_or(error)?)?;
+                self.create_directories(path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.kind(path)? {
+                Some(EntryKind::Directory) => Ok(()),
+                _ => Err(error),
+            },
+            created => created,
+        }
+    }
 
-    /// Writes a new file whole.
+    /// Writes a new file whole. It succeeds only if the bytes were accepted to the last, which some file
+    /// systems tell when the file is closed.
     ///
     /// # Errors
     ///
     /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be: the writer then
-    ///   makes the directory.
-    /// - Of any kind when something lies there, which is left as it was; or when the bytes cannot be
-    ///   written, where a part of the file may be left.
+    ///   creates the directory.
+    /// - [`io::ErrorKind::AlreadyExists`] when something lies there, which is left as it was: of several
+    ///   processes that write the same new file, one succeeds.
+    /// - Any kind when the bytes cannot be written. A part of the file may be left.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
     /// Writes a new file whole, of slices that follow each other in it.
     ///
-    /// Unless it is implemented, it is [`write`](Self::write), of a copy where there are several.
+    /// By default it is [`write`](Self::write), of a copy where there are several slices.
     ///
     /// # Errors
     ///
@@ -285,77 +292,153 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// Adds bytes at the end of a file, which is made where there is none. One thread at a time appends to
-    /// a file.
+    /// Appends bytes to a file, which is created where there is none. One thread at a time appends to a
+    /// file.
     ///
     /// # Errors
     ///
     /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be.
-    /// - Of any kind when a directory lies there; or when the bytes cannot be written, where some of
-    ///   them may have been.
+    /// - Any kind when something else than a regular file lies there; or when the bytes cannot be
+    ///   written, where some of them may have been.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Removes a file.
+    /// Removes a file, or a symbolic link but not the file that it leads to.
     ///
     /// # Errors
     ///
     /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Of any kind when it is a directory, or cannot be removed.
+    /// - Any kind when it is a directory, or cannot be removed.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes hold of a file, which is made where there is none, as long as nobody else has: in this process
-    /// or in another, on this machine or on any that has the file system. What `holder` says is what the
-    /// file then holds. A process that dies lets go of it; whether the file is still there tells nothing.
+    /// Removes an empty directory.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::WouldBlock`] when somebody else holds it.
-    /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be.
-    /// - Of any kind when a directory lies there, or the file system has no locks.
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock>;
-
-    /// Moves a directory to `to` in one step, with all that is in it. Nothing may lie there but an
-    /// empty directory, which makes room.
-    ///
-    /// # Errors
-    ///
-    /// When there is no directory at `from`, or nothing where the one above `to` should be; or when
-    /// something else lies at `to`. All is then left as it was.
-    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()>;
-
-    /// Exchanges two directories in one step.
-    ///
-    /// # Errors
-    ///
-    /// - [`io::ErrorKind::Unsupported`] when the file system has no such operation.
-    /// - Of any kind when one of them does not exist.
-    ///
-    /// All is then left as it was.
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()>;
-
-    /// Removes a directory and all below it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such directory, or something in it cannot be removed; then a part of it may
-    /// have been.
+    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
+    /// - Any kind when it is not a directory, is not empty, or cannot be removed.
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Returns when all that was written in a directory and below it is on the device, so that it is there
-    /// after a power failure, wherever the directory is moved: files, and the entries of directories. The
-    /// directory's own entry need not be.
+    /// Locks a file, unless it is locked: in this process or in another one. The lock stays with the file when
+    /// its directory is renamed. A process that ends, however it ends, releases its locks.
     ///
     /// # Errors
     ///
-    /// When there is no such directory, or anything that was written since it was made may be lost. What
-    /// is on the device is then unknown, and asking again tells nothing.
-    fn sync_tree(&self, directory: &Path) -> io::Result<()>;
+    /// - [`io::ErrorKind::WouldBlock`] when it is locked.
+    /// - [`io::ErrorKind::Unsupported`] when the file system has no locks.
+    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
+    /// - Any kind when something else than a regular file lies there.
+    fn lock(&self, path: &Path) -> io::Result<FileLock>;
 
-    /// Returns when the entries of a directory are on the device: what was made in it, moved into it or
-    /// exchanged with something in it, though not what lies in those.
+    /// Returns which processes the locks of files in a directory keep out. By default all of them.
     ///
     /// # Errors
     ///
-    /// When there is no such directory, or its entries may be lost.
+    /// When that cannot be found out.
+    fn lock_scope(&self, directory: &Path) -> io::Result<LockScope> {
+        let _ = directory;
+        Ok(LockScope::Everywhere)
+    }
+
+    /// Moves a directory in one step, with all that is in it, to another name in the same directory. The
+    /// writer does so with its own small directory, and never with an array.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::NotFound`] when nothing lies at `from`: of several processes that move the same
+    ///   directory, one succeeds.
+    /// - Any kind when no directory lies at `from`, or anything at `to` but an empty directory.
+    ///
+    /// Nothing has changed then.
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Moves a file in one step to a place on the same file system, where it takes the place of the file
+    /// that lies there, if one does. Readers find the one file or the other.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::NotFound`] when nothing lies at `from`, or where the directory of `to` should
+    ///   be.
+    /// - Any kind when a directory lies at `from` or `to`.
+    ///
+    /// Nothing has changed then.
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Moves a file in one step to a place where nothing lies.
+    ///
+    /// By default it looks at the place first, so that a file which appears in between is lost.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::AlreadyExists`] when something lies at `to`.
+    /// - Those of [`rename_file`](Self::rename_file).
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.entry_kind(to)? {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => self.rename_file(from, to),
+        }
+    }
+
+    /// Gives a new file, or a new directory, the permissions of an old one: mode, owner, access control list
+    /// and extended attributes, as far as the file system and the user's rights allow. By default it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// An implementation may fail when one of the files does not exist.
+    fn copy_permissions(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Ok(())
+    }
+
+    /// Returns true if two files, or two directories, have the same permissions. By default they do.
+    ///
+    /// # Errors
+    ///
+    /// An implementation may fail when one of them does not exist.
+    fn have_same_permissions(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        let _ = (one, other);
+        Ok(true)
+    }
+
+    /// Checks that the user may replace a file by another one, as far as that can be told beforehand: in a
+    /// directory with the sticky bit, only its owner may. By default everything is allowed.
+    ///
+    /// # Errors
+    ///
+    /// When the user may not, or that cannot be found out.
+    fn check_replaceable(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// Flushes a file's bytes to the device, so that they are there after a power failure. The entry of
+    /// its directory need not be.
+    ///
+    /// # Errors
+    ///
+    /// When nothing lies there, or anything that was written since the file was created may be lost. What
+    /// is on the device is then unknown, and asking again tells nothing.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Flushes the entries of a directory to the device: what was created in it or moved into it, though
+    /// not the contents.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a directory, or its entries may be lost. A file system that has no such operation
+    /// answers with success, as it keeps its entries in order by itself.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+
+    /// Flushes all files and directories of the file system that a directory lies on, as
+    /// [`sync_file`](Self::sync_file) and [`sync_directory`](Self::sync_directory) do one by one, by one
+    /// operation. By default there is no such operation.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::ErrorKind::Unsupported`] when there is no such operation, or it cannot be relied upon.
+    ///   The writer then flushes each file and each directory.
+    /// - Any kind when something that was written may be lost.
+    fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
+        let _ = directory;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

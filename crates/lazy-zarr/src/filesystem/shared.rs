@@ -1,4 +1,4 @@
-//! A file system that somebody else holds as well.
+//! A file system behind a shared pointer.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -7,27 +7,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{DirectoryId, EntryKind, FileLock, FileSystem};
+use super::{EntryKind, FileLock, FilePin, FileSystem, LockScope};
 
 impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
         (**self).kind(path)
     }
 
+    fn entry_kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
+        (**self).entry_kind(path)
+    }
+
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         (**self).canonicalize(path)
-    }
-
-    fn check_writable(&self, directory: &Path) -> io::Result<()> {
-        (**self).check_writable(directory)
-    }
-
-    fn is_same_device(&self, one: &Path, other: &Path) -> io::Result<bool> {
-        (**self).is_same_device(one, other)
-    }
-
-    fn identity(&self, directory: &Path) -> io::Result<DirectoryId> {
-        (**self).identity(directory)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
@@ -51,6 +43,10 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
         (**self).size(path)
     }
 
+    fn pin(&self, path: &Path) -> io::Result<FilePin> {
+        (**self).pin(path)
+    }
+
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         (**self).create_directory(path)
     }
@@ -59,12 +55,12 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
         (**self).create_directories(path)
     }
 
-    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
-        (**self).write_slices(path, slices)
-    }
-
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         (**self).write(path, bytes)
+    }
+
+    fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        (**self).write_slices(path, slices)
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -75,27 +71,51 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
         (**self).remove_file(path)
     }
 
-    fn lock(&self, path: &Path, holder: &[u8]) -> io::Result<FileLock> {
-        (**self).lock(path, holder)
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        (**self).remove_directory(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        (**self).lock(path)
+    }
+
+    fn lock_scope(&self, directory: &Path) -> io::Result<LockScope> {
+        (**self).lock_scope(directory)
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
         (**self).rename_directory(from, to)
     }
 
-    fn exchange_directories(&self, one: &Path, other: &Path) -> io::Result<()> {
-        (**self).exchange_directories(one, other)
+    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename_file(from, to)
     }
 
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        (**self).remove_directory(path)
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename_new_file(from, to)
     }
 
-    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
-        (**self).sync_tree(directory)
+    fn copy_permissions(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).copy_permissions(from, to)
+    }
+
+    fn have_same_permissions(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        (**self).have_same_permissions(one, other)
+    }
+
+    fn check_replaceable(&self, path: &Path) -> io::Result<()> {
+        (**self).check_replaceable(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        (**self).sync_file(path)
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         (**self).sync_directory(directory)
+    }
+
+    fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
+        (**self).sync_file_system(directory)
     }
 }

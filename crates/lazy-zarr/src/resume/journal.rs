@@ -10,7 +10,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Record;
-use crate::destination::ARRAY;
+use crate::destination::{Found, KeySpace};
 use crate::{Durability, EntryKind, Error, FileSystem, Result};
 
 /// The record and the journal in a staging directory.
@@ -19,6 +19,9 @@ pub(crate) struct Journal {
     file_system: Arc<dyn FileSystem>,
     /// The staging directory.
     directory: PathBuf,
+    /// The array's directory, and the keys of the chunks there.
+    array: PathBuf,
+    keys: KeySpace,
     /// One line is appended at a time.
     appending: Mutex<()>,
     /// Whether there is a record.
@@ -31,8 +34,6 @@ pub(crate) struct Journal {
 const RECORD: &str = "record";
 /// The name of the file with a line for each chunk.
 const JOURNAL: &str = "journal";
-/// The names of both.
-pub(crate) const NAMES: [&str; 2] = [RECORD, JOURNAL];
 
 /// A chunk as it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +62,17 @@ const LONGEST_LINE: usize = 1024;
 const PART: u64 = 64 << 10;
 
 impl Journal {
-    pub(crate) fn new(file_system: Arc<dyn FileSystem>, directory: PathBuf) -> Journal {
+    pub(crate) fn new(
+        file_system: Arc<dyn FileSystem>,
+        directory: PathBuf,
+        array: PathBuf,
+        keys: KeySpace,
+    ) -> Journal {
         Journal {
             file_system,
             directory,
+            array,
+            keys,
             appending: Mutex::new(()),
             has_begun: AtomicBool::new(false),
             may_be_torn: AtomicBool::new(false),
@@ -76,10 +84,14 @@ impl Journal {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Says that there is a record, of an earlier write.
-    pub(super) fn go_on(&self) {
+    /// Continues the journal of an earlier write.
+    pub(crate) fn resume(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
         self.may_be_torn.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn keys(&self) -> KeySpace {
+        self.keys
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -99,57 +111,59 @@ impl Journal {
         Record::from_text(&text).map_err(|reason| Error::BrokenRecord { path, reason })
     }
 
-    /// Removes what lies in the array of an earlier write and is no chunk of an array of `n_chunks` along each
-    /// axis: its metadata, which is written anew; and what an array had that it replaced.
-    pub(super) fn remove_strays(&self, n_chunks: &[u64]) -> Result<()> {
-        let mut open = vec![(self.directory.join(ARRAY), 0)];
-        while let Some((directory, depth)) = open.pop() {
-            let examine = |source| Error::Examine { path: directory.clone(), source };
-            if self.file_system.kind(&directory).map_err(examine)? != Some(EntryKind::Directory) {
-                continue;
+    /// Removes the chunks that are not noted, or have another size than was noted: those that an earlier
+    /// write was about to store.
+    pub(super) fn remove_strays(
+        &self,
+        entries: &BTreeMap<u64, Entry>,
+        n_chunks: &[u64],
+    ) -> Result<()> {
+        let file_system = &*self.file_system;
+        let remove = |found: Found<'_>| {
+            let Found::Chunk { key, path } = found else { return Ok(()) };
+            let number = self.keys.number(key, n_chunks);
+            let entry = number.and_then(|number| entries.get(&number));
+            let is_noted = match entry {
+                // A link or a pipe has no size.
+                Some(entry) => file_system.size(path).is_ok_and(|size| size == entry.length),
+                None => false,
+            };
+            if is_noted { Ok(()) } else { file_system.remove_file(path) }
+        };
+        self.keys
+            .walk(file_system, &self.array, n_chunks, remove)
+            .map_err(|source| Error::Examine { path: self.array.clone(), source })
+    }
+
+    /// Removes a chunk that is not what was noted of it.
+    pub(super) fn remove(&self, key: &str) -> Result<()> {
+        let path = self.array.join(key);
+        match self.file_system.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Examine { path, source: error })
             }
-            for name in self.file_system.list(&directory).map_err(examine)? {
-                let path = directory.join(&name);
-                let kind = self.file_system.kind(&path).map_err(examine)?;
-                let is_place = match depth {
-                    0 => name == "c",
-                    _ => name.to_str().is_some_and(|name| is_index(name, n_chunks[depth - 1])),
-                };
-                match kind {
-                    Some(EntryKind::Directory) if is_place && depth < n_chunks.len() => {
-                        open.push((path, depth + 1));
-                    }
-                    Some(EntryKind::Directory) => {
-                        self.file_system.remove_directory(&path).map_err(examine)?;
-                    }
-                    Some(EntryKind::File) if !is_place || depth < n_chunks.len() => {
-                        self.file_system.remove_file(&path).map_err(examine)?;
-                    }
-                    _ => {}
-                }
-            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes down what the write is. It is flushed at once, since all that comes after is worth nothing
     /// without it.
     pub(super) fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
         let path = self.directory.join(RECORD);
-        let failed = |source| Error::Write { path: path.clone(), source };
+        let failed = |source| self.failed(&path, source);
         if self.file_system.kind(&path).map_err(failed)?.is_some() {
             self.file_system.remove_file(&path).map_err(failed)?;
         }
         self.file_system.write(&path, record.to_text().as_bytes()).map_err(failed)?;
         self.has_begun.store(true, Ordering::Relaxed);
-        match (durability, self.directory.parent()) {
-            (Durability::Full, Some(above)) => self
-                .file_system
-                .sync_tree(&self.directory)
-                .and_then(|()| self.file_system.sync_directory(above))
-                .map_err(failed),
-            _ => Ok(()),
+        if durability == Durability::None {
+            return Ok(());
         }
+        self.file_system.sync_file(&path).map_err(failed)?;
+        // The array's directory may be new, as may be those above it.
+        let above = self.directory.ancestors().take(3);
+        let mut flushed = above.map(|directory| self.file_system.sync_directory(directory));
+        flushed.try_for_each(|flushed| flushed).map_err(failed)
     }
 
     /// Notes that a chunk is complete, which was stored in these pieces.
@@ -164,9 +178,15 @@ impl Journal {
         if self.may_be_torn.swap(false, Ordering::Relaxed) {
             line.insert(0, '\n');
         }
-        self.file_system
-            .append(&path, line.as_bytes())
-            .map_err(|source| Error::Write { path, source })
+        let appended = self.file_system.append(&path, line.as_bytes());
+        appended.map_err(|source| self.failed(&path, source))
+    }
+
+    fn failed(&self, path: &Path, source: io::Error) -> Error {
+        match self.file_system.entry_kind(&self.directory) {
+            Ok(None) => Error::TakenOver { target: self.array.display().to_string() },
+            _ => Error::Write { path: path.to_owned(), source },
+        }
     }
 
     /// The chunks that are noted, by their number in C order, of an array of `n_chunks` along each axis.
@@ -188,7 +208,7 @@ impl Journal {
             let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             for line in rest[..end].split(|byte| *byte == b'\n') {
                 if let Some((key, entry)) = parse(line)
-                    && let Some(number) = number_of_key(key, n_chunks)
+                    && let Some(number) = self.keys.number(key, n_chunks)
                 {
                     entries.insert(number, entry);
                 }
@@ -210,35 +230,17 @@ impl Journal {
         Ok((entries.len() as u64, n_bytes))
     }
 
-    /// The bytes of a chunk, if they are what was noted of it.
-    pub(super) fn read(&self, key: &str, entry: Entry) -> Option<Bytes> {
-        let path = self.directory.join(ARRAY).join(key);
-        // What cannot be read is computed again.
-        if self.file_system.size(&path).ok()? != entry.length {
-            return None;
+    /// Returns the bytes of a chunk if they are those that were noted. A chunk with others is removed, to
+    /// make room for the one that is computed again.
+    pub(super) fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
+        let path = self.array.join(key);
+        let is_whole =
+            |bytes: &Bytes| bytes.len() as u64 == entry.length && Entry::of([&**bytes]) == entry;
+        match self.file_system.read(&path, 0, None) {
+            Ok(bytes) if is_whole(&bytes) => Ok(Some(bytes)),
+            _ => self.remove(key).map(|()| None),
         }
-        let bytes = self.file_system.read(&path, 0, None).ok()?;
-        (Entry::of([&*bytes]) == entry).then_some(bytes)
     }
-}
-
-/// Whether this is the word of a key for one of `n` indices.
-fn is_index(word: &str, n: u64) -> bool {
-    word.parse::<u64>().is_ok_and(|index| index < n && word == index.to_string())
-}
-
-/// The number in C order of the chunk with a key; none when there can be no such chunk.
-fn number_of_key(key: &str, n_chunks: &[u64]) -> Option<u64> {
-    let mut indices = key.strip_prefix("c/")?.split('/');
-    let mut number = 0_u64;
-    for &n in n_chunks {
-        let index: u64 = indices.next()?.parse().ok()?;
-        if index >= n {
-            return None;
-        }
-        number = number.checked_mul(n)?.checked_add(index)?;
-    }
-    indices.next().is_none().then_some(number)
 }
 
 /// A line: the key, the length in bytes and the hash of a chunk, and the CRC-32C of all that.
@@ -269,7 +271,8 @@ mod tests {
     use crate::LocalFileSystem;
 
     fn journal(directory: &Path) -> Journal {
-        Journal::new(Arc::new(LocalFileSystem), directory.to_owned())
+        let (array, directory) = (directory.join("array"), directory.to_owned());
+        Journal::new(Arc::new(LocalFileSystem), directory, array, KeySpace::Nested)
     }
 
     #[test]
@@ -286,7 +289,9 @@ mod tests {
         assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
         let expected = chunks
             .iter()
-            .map(|(key, bytes)| (number_of_key(key, &[30_000]).unwrap(), Entry::of([&bytes[..]])))
+            .map(|(key, bytes)| {
+                (KeySpace::Nested.number(key, &[30_000]).unwrap(), Entry::of([&bytes[..]]))
+            })
             .collect();
         assert_eq!(journal.entries(&[30_000]).unwrap(), expected);
     }
@@ -299,18 +304,6 @@ mod tests {
         };
         assert_eq!(crc32c::crc32c(&chunk(1)), crc32c::crc32c(&chunk(2)), "whatever the data is");
         assert_ne!(Entry::of([&*chunk(1)]), Entry::of([&*chunk(2)]));
-    }
-
-    #[test]
-    fn keys_have_the_numbers_of_their_chunks() {
-        let n_chunks = [3, 1, 4];
-        let keys = (0..3).flat_map(|i| (0..4).map(move |k| format!("c/{i}/0/{k}")));
-        let numbers: Vec<_> = keys.map(|key| number_of_key(&key, &n_chunks)).collect();
-        assert_eq!(numbers, (0..12).map(Some).collect::<Vec<_>>());
-        for key in ["c/3/0/0", "c/0/1/0", "c/0/0", "c/0/0/0/0", "c/0/0/-1", "c/0/0/", "0/0/0", ""] {
-            assert_eq!(number_of_key(key, &n_chunks), None, "{key}");
-        }
-        assert_eq!(number_of_key("c/1/0/0", &[2, u64::MAX, u64::MAX]), None);
     }
 
     proptest! {

@@ -1,8 +1,7 @@
 //! Going on with a write that ended early.
 //!
-//! A write that is to be resumed leaves three things in its staging directory: a [`Record`] of what it
-//! is, as soon as its layout is settled; the chunks; and a [`Journal`] with a line for each chunk that is
-//! complete. A later write with the same record reads those chunks back, and computes only the blocks that
+//! A write that is to be resumed keeps two files in its staging directory: a [`Record`] of what it is, as
+//! soon as its layout is settled; and a [`Journal`] with a line for each chunk that is complete. A later write with the same record reads those chunks back, and computes only the blocks that
 //! touch another.
 
 mod journal;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 
 use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, Declared};
 
-pub(crate) use journal::{Journal, NAMES};
+pub(crate) use journal::Journal;
 pub(crate) use record::Record;
 
 use crate::format::Format;
@@ -43,8 +42,8 @@ impl Resumption {
         let grid = declared.grid().ok_or_else(|| not_resumable(sink))?.clone();
         let mut resumption = Resumption { job: job.to_owned(), grid, journal, kept: None };
         let Some(record) = record else { return Ok(resumption) };
-        resumption.journal.go_on();
-        let format = sink.format(record.dtype, record.layout.clone());
+        let keys = resumption.journal.keys();
+        let format = sink.format(record.dtype, record.layout.clone(), keys);
         let now = resumption.record(sink, &format, &record.row_shape)?;
         let declared_rows = declared.row_type().map(|row_type| (row_type.dtype, &row_type.shape));
         if let Some(difference) =
@@ -90,9 +89,11 @@ impl Resumption {
     }
 
     /// The block at a position, when all chunks that it touches are there.
-    pub(crate) fn recall(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
-        let (recall, _) = self.kept.as_mut()?;
-        recall.block(at)
+    pub(crate) fn recall(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        match &mut self.kept {
+            Some((recall, _)) => recall.block(at),
+            None => Ok(None),
+        }
     }
 
     /// Lets go of what is not needed after a block.

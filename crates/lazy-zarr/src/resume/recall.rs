@@ -43,8 +43,8 @@ impl Recall {
     ) -> Result<Recall> {
         let chunk_shape = format.layout.unit_shape().to_vec();
         let n_chunks = record.n_chunks();
-        journal.remove_strays(&n_chunks)?;
         let entries = journal.entries(&n_chunks)?;
+        journal.remove_strays(&entries, &n_chunks)?;
         Ok(Recall {
             grid: grid.clone(),
             dtype: record.dtype,
@@ -61,18 +61,28 @@ impl Recall {
 
     /// The block at a position, when all chunks that it touches are complete. Blocks are asked for in
     /// order, and by several threads' evaluation before those in front have come.
-    pub(super) fn block(&mut self, at: BlockPosition) -> Option<ArrayBlock> {
+    ///
+    /// # Errors
+    ///
+    /// When a chunk that is not complete cannot be removed.
+    pub(super) fn block(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         let shape = self.block_shape(at);
         if shape.contains(&0) {
-            return ArrayBlock::new(self.dtype, shape, Bytes::new()).ok();
+            return Ok(ArrayBlock::new(self.dtype, shape, Bytes::new()).ok());
         }
         let block = self.assemble(&origin(at, shape.len()), &shape)?;
-        ArrayBlock::new(self.dtype, shape, block).ok()
+        Ok(block.and_then(|block| ArrayBlock::new(self.dtype, shape, block).ok()))
     }
 
-    /// The stored bytes of a chunk that was found to be complete.
+    /// Returns the stored bytes of a chunk that was found to be complete. Any other is to be stored again, and
+    /// makes room.
     pub(super) fn take_verified(&mut self, chunk: &[usize]) -> Option<u64> {
-        self.verified.remove(chunk)
+        let verified = self.verified.remove(chunk);
+        if verified.is_none() && self.entries.remove(&self.number(chunk)).is_some() {
+            // Storing a chunk where one lies is an error, which says more than this one.
+            let _ = self.journal.remove(&self.codec.key(chunk));
+        }
+        verified
     }
 
     fn block_shape(&self, at: BlockPosition) -> Vec<usize> {
@@ -88,19 +98,21 @@ impl Recall {
         shape
     }
 
-    fn assemble(&mut self, origin: &[usize], shape: &[usize]) -> Option<Bytes> {
+    fn assemble(&mut self, origin: &[usize], shape: &[usize]) -> Result<Option<Bytes>> {
         let chunks = chunks(origin, shape, &self.chunk_shape);
         // Nothing is read for a block that is to be computed all the same.
         if !chunks.iter().all(|chunk| self.is_noted(chunk)) {
-            return None;
+            return Ok(None);
         }
         for chunk in &chunks {
-            self.load(chunk)?;
+            if !self.load(chunk)? {
+                return Ok(None);
+            }
         }
         if let [chunk] = &chunks[..]
             && *shape == self.chunk_shape
         {
-            return Some(self.loaded[chunk].clone());
+            return Ok(Some(self.loaded[chunk].clone()));
         }
         let item_size = self.dtype.size();
         let mut block = vec![0; n_elements(shape) * item_size];
@@ -114,24 +126,28 @@ impl Recall {
                 &extent,
             );
         }
-        Some(block.into())
+        Ok(Some(block.into()))
     }
 
     fn is_noted(&self, chunk: &[usize]) -> bool {
         self.loaded.contains_key(chunk) || self.entries.contains_key(&self.number(chunk))
     }
 
-    /// Reads a chunk, if it is what was noted of it.
-    fn load(&mut self, chunk: &[usize]) -> Option<()> {
+    /// Reads a chunk. Returns false if it is not what was noted of it; it is then removed.
+    fn load(&mut self, chunk: &[usize]) -> Result<bool> {
         if self.loaded.contains_key(chunk) {
-            return Some(());
+            return Ok(true);
         }
-        let entry = self.entries.remove(&self.number(chunk))?;
-        let stored = self.journal.read(&self.codec.key(chunk), entry)?;
-        let data = self.codec.decode(&stored).ok()?;
+        let Some(entry) = self.entries.remove(&self.number(chunk)) else { return Ok(false) };
+        let key = self.codec.key(chunk);
+        let Some(stored) = self.journal.read(&key, entry)? else { return Ok(false) };
+        let Ok(data) = self.codec.decode(&stored) else {
+            self.journal.remove(&key)?;
+            return Ok(false);
+        };
         self.loaded.insert(chunk.to_vec(), data);
         self.verified.insert(chunk.to_vec(), entry.length);
-        Some(())
+        Ok(true)
     }
 
     /// Frees the chunks of which a block was the last. It is told of every block, whether it was recalled

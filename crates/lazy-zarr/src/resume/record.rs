@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Result;
+use crate::destination::KeySpace;
 use crate::format::Format;
 use crate::layout::{Layout, LayoutSettings};
 
@@ -58,6 +59,11 @@ impl Record {
             layout: format.layout.clone(),
             array: serde_json::from_str(&metadata).expect("metadata is JSON"),
         })
+    }
+
+    /// Returns the key space of the chunks.
+    pub(crate) fn keys(&self) -> Option<KeySpace> {
+        KeySpace::of_metadata(&self.array)
     }
 
     /// How many chunks there are along each axis; or shards, where there are shards.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
 use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
-use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
+use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
 use crate::format::dtype_of;
 use crate::guard::guarded;
@@ -36,14 +36,13 @@ pub use verify::Verify;
 ///
 /// Arrays of Zarr v3 and v2 are read. Cloning shares the handle, which is `Send` and `Sync`.
 ///
-/// A handle is one of the array that it was made for. When another takes its place, or it is removed, the
-/// next read is [`Error::Replaced`] or [`Error::Removed`], so that no block and no sequence has elements of
-/// both. What tells is the directory, which another program can replace as well; an array whose files
-/// somebody changes in their place, in the same directory, is the same array. A store instance has no
-/// directories: there it is the metadata, and so a replacement by an array of equal metadata goes
-/// unnoticed.
+/// A handle reads the version of the array that it was made for. When the array is replaced or removed, the
+/// next read returns [`Error::Replaced`] or [`Error::Removed`], so that no block and no sequence mixes two
+/// versions. The handle keeps the metadata file open to recognize it; a program that changes chunks in
+/// place, without writing the metadata, goes unnoticed. In a store instance, which has no files, the bytes
+/// of the metadata are compared, so that a replacement by an array of equal metadata goes unnoticed.
 ///
-/// The array may be anybody's: whatever is wrong with it is an error, before memory is allocated that
+/// Input is untrusted: whatever is wrong with the array is an error, before memory is allocated that
 /// neither the array's own shapes nor the region ask for.
 ///
 /// # Example
@@ -168,6 +167,21 @@ impl StoredArray {
     #[must_use]
     pub fn with_reader_threads(self, n_threads: usize) -> StoredArray {
         StoredArray { n_threads: Some(n_threads), ..self }
+    }
+
+    /// Binds the handle to the version that was published just now, which has this metadata.
+    pub(crate) fn pin_published(mut self, metadata: &[u8]) -> Result<StoredArray> {
+        let replaced = |target: &String| Error::ReplacedAtOnce { target: target.clone() };
+        let pinned = self.origin.pin("zarr.json").and_then(|()| {
+            let key = StoreKey::new("zarr.json").expect("it is a key");
+            let read = self.store.get(&key);
+            read.map_err(|error| Error::Store { key: key.to_string(), source: error.into() })
+        });
+        match (&self.origin, pinned) {
+            (Origin::Keys { .. }, _) => Ok(self),
+            (_, Ok(Some(now))) if now == metadata => Ok(self),
+            _ => Err(replaced(&self.target)),
+        }
     }
 
     /// The array of this metadata, which need not be there yet.

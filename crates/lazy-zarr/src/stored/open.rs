@@ -15,6 +15,9 @@ use crate::store::DirectoryStore;
 use crate::target::{Resolved, ResolvedPlace, store_prefix};
 use crate::{Error, Result, Target};
 
+/// How often an array is looked at that is replaced meanwhile.
+const MOST_TRIES: usize = 100;
+
 /// Where the array at a target is read from, and the text of its metadata.
 ///
 /// Whatever takes its place after that is another array.
@@ -25,11 +28,28 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
             path.extend(&members);
             let node = node_at_path(&*file_system, &path)?;
             check_array(target, node, || members_at_path(&*file_system, &path))?;
-            let origin =
-                Origin::of_directory(Arc::clone(&file_system), path.clone(), path.clone())?;
+            let mut origin = Origin::of_directory(Arc::clone(&file_system), path.clone());
             let store = Arc::new(DirectoryStore::new(file_system, path));
-            let (_, metadata) = document(target, &*store, "")?;
-            Ok((Source { store, path: "/".to_owned(), origin }, metadata))
+            let (mut key, _) = document(target, &*store, "")?;
+            // Another version may take its place between two looks, though not all the time.
+            let mut n_tries = 0;
+            loop {
+                origin.pin(key.as_str())?;
+                let (now, metadata) = document(target, &*store, "")?;
+                let checked = origin.check(&target.to_string());
+                if now == key && checked.is_ok() {
+                    return Ok((Source { store, path: "/".to_owned(), origin }, metadata));
+                }
+                n_tries += 1;
+                match checked {
+                    Err(Error::Replaced { .. } | Error::Removed { .. }) if n_tries < MOST_TRIES => {
+                    }
+                    Ok(()) if n_tries < MOST_TRIES => {}
+                    Ok(()) => return Err(Error::Replaced { target: target.to_string() }),
+                    Err(error) => return Err(error),
+                }
+                key = now;
+            }
         }
         ResolvedPlace::Store { store, path } => {
             let prefix = store_prefix(&path, &members)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zarrs::storage::{ReadableStorage, StoreKey};
 
-use crate::{DirectoryId, Error, FileSystem, Result};
+use crate::{Error, FilePin, FileSystem, Result};
 
 /// Where an array is read from.
 pub(crate) struct Source {
@@ -20,42 +20,49 @@ pub(crate) struct Source {
 /// Where an array lies, and what was there when its handle was made.
 #[derive(Clone)]
 pub(crate) enum Origin {
-    /// A directory, which keeps its identity when it is moved, and so through the rename that publishes
-    /// it.
-    Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, identity: DirectoryId },
+    /// A directory. Each version of the array has a metadata file of its own, which is pinned once that is
+    /// published.
+    Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, pinned: Option<Pinned> },
     /// Keys of a store, which have no identity: the bytes of the metadata have to do.
     Keys { store: ReadableStorage, document: StoreKey, bytes: Bytes },
 }
 
+/// The metadata file of a version of an array.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    path: PathBuf,
+    pin: Arc<FilePin>,
+}
+
 impl Origin {
-    /// The directory that is to lie at `path` and lies at `at` now.
-    pub(crate) fn of_directory(
-        file_system: Arc<dyn FileSystem>,
-        path: PathBuf,
-        at: PathBuf,
-    ) -> Result<Origin> {
-        let identity =
-            file_system.identity(&at).map_err(|source| Error::Examine { path: at, source })?;
-        Ok(Origin::Directory { file_system, path, identity })
+    /// A directory in which the array has yet to be published.
+    pub(crate) fn of_directory(file_system: Arc<dyn FileSystem>, path: PathBuf) -> Origin {
+        Origin::Directory { file_system, path, pinned: None }
     }
 
-    /// Whether what lies there is still the array that the handle was made for.
+    /// Pins the metadata file that lies in the directory now.
+    pub(super) fn pin(&mut self, document: &str) -> Result<()> {
+        let Origin::Directory { file_system, path, pinned } = self else { return Ok(()) };
+        let path = path.join(document);
+        let pin = file_system
+            .pin(&path)
+            .map_err(|source| Error::Examine { path: path.clone(), source })?;
+        *pinned = Some(Pinned { path, pin: Arc::new(pin) });
+        Ok(())
+    }
+
+    /// Checks that the array which lies there is still the one that the handle was made for.
     pub(super) fn check(&self, target: &str) -> Result<()> {
         let target = || target.to_owned();
         let is_same = match self {
-            Origin::Directory { file_system, path, identity } => {
-                match file_system.identity(path) {
-                    Ok(now) => now == *identity,
-                    Err(error) => match (file_system.kind(path), error.kind()) {
-                        (Ok(None), _) | (_, io::ErrorKind::NotFound) => {
-                            return Err(Error::Removed { target: target() });
-                        }
-                        // A file, for instance.
-                        (Ok(Some(kind)), _) if kind != crate::EntryKind::Directory => false,
-                        _ => return Err(Error::Examine { path: path.clone(), source: error }),
-                    },
+            Origin::Directory { pinned: None, .. } => true,
+            Origin::Directory { pinned: Some(Pinned { path, pin }), .. } => match pin.is_at(path) {
+                Ok(is_same) => is_same,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(Error::Removed { target: target() });
                 }
-            }
+                Err(source) => return Err(Error::Examine { path: path.clone(), source }),
+            },
             Origin::Keys { store, document, bytes } => match store.get(document) {
                 Ok(Some(now)) => now == *bytes,
                 Ok(None) => return Err(Error::Removed { target: target() }),

@@ -2,10 +2,14 @@
 
 use lazy_chunks::ArrayBlock;
 
+use crate::keys::Keys;
+
 /// The version of the array that is at the target before, where one is.
 pub(crate) const OLD: u64 = 1;
 /// The version that is written.
 pub(crate) const NEW: u64 = 2;
+/// The versions that were at the target before the old one, where it has replaced others: the latest first.
+pub(crate) const OLDER: [u64; 2] = [101, 102];
 
 /// How an array is cut, into blocks and into chunks or shards that do not fit each other.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub(crate) struct Grid {
 pub(crate) const FILE_SHAPE: [usize; 2] = [4, 4];
 /// The shape of a chunk in a shard.
 pub(crate) const INNER_SHAPE: [usize; 2] = [2, 4];
+/// The shape of a chunk of an older version.
+pub(crate) const OLD_SHAPE: [usize; 2] = [5, 5];
 
 impl Grid {
     pub(crate) fn small() -> Grid {
@@ -53,15 +59,43 @@ impl Grid {
         block(version, [0, 0], self.shape())
     }
 
-    /// The chunks that a block touches, as the keys that they are stored with.
-    pub(crate) fn keys(&self, i: usize, j: usize) -> Vec<String> {
-        let (start, shape) = self.place(i, j);
-        let range = |axis: usize| {
-            let size = FILE_SHAPE[axis];
-            start[axis] / size..(start[axis] + shape[axis]).div_ceil(size)
-        };
-        range(0).flat_map(|row| range(1).map(move |column| format!("c/{row}/{column}"))).collect()
+    /// The keys of all chunks of an array in files of this shape.
+    pub(crate) fn all_keys(&self, keys: Keys, file_shape: [usize; 2]) -> Vec<String> {
+        keys_of(keys, file_shape, [0, 0], self.shape())
     }
+
+    /// The keys of the chunks that a block touches.
+    pub(crate) fn keys(&self, keys: Keys, i: usize, j: usize) -> Vec<String> {
+        let (start, shape) = self.place(i, j);
+        keys_of(keys, FILE_SHAPE, start, shape)
+    }
+
+    /// The elements of a chunk of an older version, with the fill value beyond the array's edges.
+    pub(crate) fn old_chunk(&self, version: u64, index: [usize; 2]) -> Vec<u8> {
+        let (shape, [n_rows, n_columns]) = (self.shape(), OLD_SHAPE);
+        let at = |row: usize, column: usize| match row < shape[0] && column < shape[1] {
+            true => element(version, row, column),
+            false => 0.0,
+        };
+        let (row, column) = (index[0] * n_rows, index[1] * n_columns);
+        (row..row + n_rows)
+            .flat_map(|row| (column..column + n_columns).map(move |column| (row, column)))
+            .flat_map(|(row, column)| at(row, column).to_le_bytes())
+            .collect()
+    }
+}
+
+fn keys_of(
+    keys: Keys,
+    file_shape: [usize; 2],
+    start: [usize; 2],
+    shape: [usize; 2],
+) -> Vec<String> {
+    let range = |axis: usize| {
+        let size = file_shape[axis];
+        start[axis] / size..(start[axis] + shape[axis]).div_ceil(size)
+    };
+    range(0).flat_map(|row| range(1).map(move |column| keys.key(row, column))).collect()
 }
 
 fn block(version: u64, start: [usize; 2], shape: [usize; 2]) -> ArrayBlock {

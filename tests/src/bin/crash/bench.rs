@@ -1,27 +1,26 @@
 //! Where the trials take place, and what they share.
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use lazy_tests::Operation;
 use tempfile::TempDir;
 
-use crate::array::NEW;
-use crate::course::Course;
-use crate::found::{Found, ZarrPython, found_here, outermost};
+use crate::course::{Course, OLD_MODE, Place};
+use crate::found::{Found, ZarrPython, found_here};
 use crate::program::Task;
+use crate::state::{N_PUBLICATIONS, States, copy, files};
 
 /// Where the trials take place, and what they share.
 pub(crate) struct Bench {
     pub(crate) seed: u64,
     directory: TempDir,
-    python: Mutex<ZarrPython>,
+    pythons: Vec<Mutex<ZarrPython>>,
     n_homes: AtomicUsize,
 }
 
@@ -33,8 +32,7 @@ pub(crate) struct Reference {
     pub(crate) course: Course,
     /// What is there before.
     start: PathBuf,
-    /// All files, by their paths; directories have no bytes.
-    pub(crate) files: BTreeMap<PathBuf, Option<Vec<u8>>>,
+    pub(crate) states: States,
     pub(crate) statistics: String,
     pub(crate) operations: Vec<Operation>,
 }
@@ -48,14 +46,13 @@ impl Bench {
             Ok(directory) => directory,
             Err(_) => tempfile::Builder::new().tempdir_in(fs::canonicalize(KEPT)?)?,
         };
-        // Some programs run as somebody else.
+        // Some programs run as another user.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-        Ok(Bench {
-            seed,
-            directory,
-            python: Mutex::new(ZarrPython::start(interpreter)?),
-            n_homes: AtomicUsize::new(0),
-        })
+        let n_pythons = thread::available_parallelism().map_or(1, usize::from);
+        let pythons = (0..n_pythons)
+            .map(|_| ZarrPython::start(interpreter).map(Mutex::new))
+            .collect::<Result<_>>()?;
+        Ok(Bench { seed, directory, pythons, n_homes: AtomicUsize::new(0) })
     }
 
     /// A new directory.
@@ -64,6 +61,12 @@ impl Bench {
         let home = self.directory.path().join(n.to_string());
         fs::create_dir(&home)?;
         Ok(home)
+    }
+
+    /// One of the processes of zarr-python: one that is free, if any is.
+    pub(crate) fn python(&self) -> &Mutex<ZarrPython> {
+        let free = self.pythons.iter().find(|python| python.try_lock().is_ok());
+        free.unwrap_or(&self.pythons[0])
     }
 
     /// Keeps what went wrong; returns where.
@@ -80,38 +83,49 @@ impl Bench {
     pub(crate) fn found(&self, course: &Course, directory: &Path) -> Result<Found> {
         let (path, grid) = (directory.join(course.path()), course.grid());
         let found = found_here(&path, &grid)?;
-        let by_peer =
-            self.python.lock().unwrap_or_else(PoisonError::into_inner).found(&path, &grid)?;
+        let mut python = lock(self.python());
+        let (by_peer, warnings) = python.found(&path, &grid)?;
         ensure!(found == by_peer, "{found:?}, but zarr-python finds {by_peer:?}");
-        if found == Found::Nothing && course.place != crate::course::Place::Group {
-            let path = outermost(directory, &course.path());
-            ensure!(!path.exists(), "{} is there without its array", path.display());
+        let has_both = path.join(".zarray").exists() && path.join("zarr.json").exists();
+        let is_known =
+            |warning: &&String| has_both && warning.contains("Both zarr.json (Zarr format 3) and");
+        let warning = warnings.iter().find(|warning| !is_known(warning));
+        ensure!(warning.is_none(), "zarr-python warns: {warning:?}");
+        if course.place == Place::Group && !course.is_of_v2() {
+            let members = python.members(&directory.join("group.zarr"))?;
+            let expected = match found {
+                Found::Nothing => &["other"][..],
+                Found::Version(_) => &["other", "values"],
+            };
+            ensure!(members == expected, "zarr-python finds the members {members:?}");
         }
         Ok(found)
     }
 
-    /// Writes an array that nothing interrupts.
+    /// Writes an array that nothing interrupts, again and again.
     pub(crate) fn reference(&self, course: Course) -> Result<Reference> {
         let (start, home) = (self.home()?, self.home()?);
-        course.set_up(&start)?;
+        course.set_up(&start.join("data"))?;
+        let start = start.join("data");
         let directory = home.join("data");
         copy(&start, &directory)?;
-        let task = Task {
-            course,
-            directory: directory.clone(),
-            log: home.join("log"),
-            version: NEW,
-            n_threads: 1,
-            failpoint: None,
-            block_time: Duration::ZERO,
-            trouble: None,
-        };
-        let report = task.succeed()?;
-        ensure!(self.found(&course, &directory)? == Found::NEW, "the array is not found");
-        let files = files(&directory)?;
+        let (mut states, mut reports) = (vec![files(&directory)?], Vec::new());
+        for n in 1..=N_PUBLICATIONS {
+            let task = Task::new(course, directory.clone(), home.join(format!("log-{n}")));
+            reports.push(task.succeed().with_context(|| course.to_string())?);
+            ensure!(self.found(&course, &directory)? == Found::NEW, "{course}: it is not found");
+            states.push(files(&directory)?);
+            if course.before().is_some() && !course.is_of_v2() {
+                let metadata = fs::metadata(directory.join(course.path()).join("zarr.json"))?;
+                let mode = metadata.permissions().mode() & 0o777;
+                ensure!(mode == OLD_MODE, "{course}: its permissions are {mode:o}");
+            }
+        }
         fs::remove_dir_all(home)?;
+        let states = States::new(&course, states).with_context(|| course.to_string())?;
+        let report = reports.swap_remove(0);
         let statistics = report.outcome.expect("it succeeded");
-        Ok(Reference { course, start, files, statistics, operations: report.operations })
+        Ok(Reference { course, start, states, statistics, operations: report.operations })
     }
 }
 
@@ -122,35 +136,7 @@ impl Reference {
     }
 }
 
-/// Copies a directory.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &to)?,
-            false => drop(fs::copy(entry.path(), to)?),
-        }
-    }
-    Ok(())
-}
-
-/// All that lies below a directory.
-pub(crate) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, Option<Vec<u8>>>> {
-    let mut files = BTreeMap::new();
-    let mut directories = vec![directory.to_owned()];
-    while let Some(below) = directories.pop() {
-        for entry in fs::read_dir(below)? {
-            let path = entry?.path();
-            let name = path.strip_prefix(directory)?.to_owned();
-            if path.is_dir() {
-                files.insert(name, None);
-                directories.push(path);
-            } else {
-                files.insert(name, Some(fs::read(&path)?));
-            }
-        }
-    }
-    Ok(files)
+/// Locks what no panic has left half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

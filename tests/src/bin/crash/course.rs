@@ -1,25 +1,32 @@
 //! The ways that a write can take.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lazy_chunks::zarr::{Durability, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Durability, Existing, Target, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::array::{Grid, OLD};
+use crate::array::{Grid, OLD, OLD_SHAPE, OLDER};
+use crate::keys::Keys;
 
 /// What a write is, but for when it ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Course {
     pub(crate) start: Start,
     pub(crate) place: Place,
-    /// Whether another write can go on with it; otherwise its sequence is streamed.
+    /// Whether there are files in the array's directory that are not the array's.
+    pub(crate) has_foreign_files: bool,
+    /// Whether the chunks of the version that is replaced are removed at once.
+    pub(crate) removes_old: bool,
+    /// Whether another write can resume it; otherwise its sequence is streamed.
     pub(crate) is_resumable: bool,
     pub(crate) is_sharded: bool,
-    pub(crate) is_durable: bool,
+    pub(crate) flush: Flush,
     /// Whether the array has many blocks and chunks.
     pub(crate) is_large: bool,
 }
@@ -28,10 +35,16 @@ pub(crate) struct Course {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Start {
     Nothing,
-    /// An array, which is exchanged with the new one.
-    Exchanged,
-    /// An array, on a file system without exchange.
-    RenamedTwice,
+    /// An array.
+    Array,
+    /// An array that has replaced another one, whose chunks are there.
+    ReplacedOnce,
+    /// An array that has replaced another one, which had replaced a third.
+    ReplacedTwice,
+    /// An array of Zarr v2, with keys `0.0`.
+    V2Dotted,
+    /// An array of Zarr v2, with keys `0/0`.
+    V2Nested,
 }
 
 /// Where the array goes.
@@ -44,28 +57,63 @@ pub(crate) enum Place {
     NewGroups,
 }
 
+/// How the array is flushed to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Flush {
+    /// By one operation.
+    AtOnce,
+    /// File by file, as on a file system that has no such operation.
+    Each,
+    /// Not at all.
+    Never,
+}
+
+/// Files in the array's directory that are not the array's. Some lie where chunks do.
+const FOREIGN_FILES: [&str; 4] = ["notes.txt", "c/readme", "0/notes.md", "pictures/0.png"];
+
+/// The permissions of the old metadata, which the new one takes over.
+pub(crate) const OLD_MODE: u32 = 0o640;
+
 impl Course {
+    /// The number of courses that have the same start and place.
+    pub(crate) const N_SETTINGS: usize = 12;
+
     /// All that have a small array.
     pub(crate) fn all() -> Vec<Course> {
-        let starts = [
-            (Start::Nothing, Place::Bare),
-            (Start::Nothing, Place::Group),
-            (Start::Nothing, Place::NewGroups),
-            (Start::Exchanged, Place::Bare),
-            (Start::Exchanged, Place::Group),
-            (Start::RenamedTwice, Place::Bare),
-            (Start::RenamedTwice, Place::Group),
+        let plain = |start, place| (start, place, false, false);
+        let scenarios = [
+            plain(Start::Nothing, Place::Bare),
+            plain(Start::Nothing, Place::Group),
+            plain(Start::Nothing, Place::NewGroups),
+            plain(Start::Array, Place::Bare),
+            plain(Start::Array, Place::Group),
+            plain(Start::ReplacedOnce, Place::Bare),
+            plain(Start::ReplacedTwice, Place::Bare),
+            plain(Start::ReplacedTwice, Place::Group),
+            plain(Start::V2Dotted, Place::Bare),
+            plain(Start::V2Nested, Place::Bare),
+            (Start::Array, Place::Group, true, false),
+            (Start::ReplacedTwice, Place::Bare, true, false),
+            (Start::Array, Place::Bare, false, true),
+            (Start::ReplacedTwice, Place::Bare, true, true),
+            (Start::V2Dotted, Place::Bare, true, true),
         ];
         let mut courses = Vec::new();
-        for bits in 0..8 {
-            courses.extend(starts.map(|(start, place)| Course {
-                start,
-                place,
-                is_resumable: bits & 1 == 0,
-                is_sharded: bits & 2 > 0,
-                is_durable: bits & 4 == 0,
-                is_large: false,
-            }));
+        for (start, place, has_foreign_files, removes_old) in scenarios {
+            for flush in [Flush::AtOnce, Flush::Each, Flush::Never] {
+                for bits in 0..4 {
+                    courses.push(Course {
+                        start,
+                        place,
+                        has_foreign_files,
+                        removes_old,
+                        is_resumable: bits & 1 == 0,
+                        is_sharded: bits & 2 > 0,
+                        flush,
+                        is_large: false,
+                    });
+                }
+            }
         }
         courses
     }
@@ -99,16 +147,70 @@ impl Course {
             let other = ArrayBlock::from_vec([2, 2], vec![1_u8, 2, 3, 4])?;
             LazyChunkSequence::new(|| [other.clone()]).to_zarr(group.member("other"))?;
         }
-        if self.start != Start::Nothing {
-            let grid = self.grid();
-            let old = grid.array(OLD);
+        let array = directory.join(self.path());
+        let n_replaced = match self.start {
+            Start::Nothing => return Ok(()),
+            Start::Array => 0,
+            Start::ReplacedOnce => 1,
+            Start::ReplacedTwice => 2,
+            Start::V2Dotted => return self.set_up_v2(&array, Keys::BareDotted),
+            Start::V2Nested => return self.set_up_v2(&array, Keys::Bare),
+        };
+        for version in OLDER[..n_replaced].iter().rev().chain([&OLD]) {
+            let old = self.grid().array(*version);
             let sink = ZarrSink::new(self.target(in_directory))
-                .with_chunk_shape([5, 5])
-                .with_attribute("version", OLD)
+                .with_chunk_shape(OLD_SHAPE)
+                .with_attribute("version", *version)
+                .with_existing(Existing::Replace)
                 .with_durability(Durability::None);
             LazyChunkSequence::new(|| [old.clone()]).to_zarr(sink)?;
         }
+        fs::set_permissions(array.join("zarr.json"), Permissions::from_mode(OLD_MODE))?;
+        self.add_foreign_files(&array)
+    }
+
+    fn set_up_v2(&self, array: &Path, keys: Keys) -> Result<()> {
+        let grid = self.grid();
+        let metadata = json!({
+            "zarr_format": 2,
+            "shape": grid.shape(),
+            "chunks": OLD_SHAPE,
+            "dtype": "<f8",
+            "order": "C",
+            "fill_value": 0.0,
+            "compressor": null,
+            "filters": null,
+            "dimension_separator": if keys == Keys::Bare { "/" } else { "." },
+        });
+        fs::create_dir_all(array)?;
+        fs::write(array.join(".zarray"), metadata.to_string())?;
+        fs::write(array.join(".zattrs"), json!({"version": OLD}).to_string())?;
+        let n_chunks = [0, 1].map(|axis| grid.shape()[axis].div_ceil(OLD_SHAPE[axis]));
+        for index in (0..n_chunks[0]).flat_map(|i| (0..n_chunks[1]).map(move |j| [i, j])) {
+            let path = array.join(keys.key(index[0], index[1]));
+            fs::create_dir_all(path.parent().unwrap_or(array))?;
+            fs::write(path, grid.old_chunk(OLD, index))?;
+        }
+        self.add_foreign_files(array)
+    }
+
+    fn add_foreign_files(&self, array: &Path) -> Result<()> {
+        for name in FOREIGN_FILES.iter().filter(|_| self.has_foreign_files) {
+            let path = array.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(array))?;
+            fs::write(path, name)?;
+        }
         Ok(())
+    }
+
+    /// Returns true if a path below the array's directory is a foreign file.
+    pub(crate) fn is_foreign(&self, path: &Path) -> bool {
+        self.has_foreign_files && FOREIGN_FILES.iter().any(|name| Path::new(name) == path)
+    }
+
+    /// Returns true if the array that is there before is one of Zarr v2.
+    pub(crate) fn is_of_v2(&self) -> bool {
+        matches!(self.start, Start::V2Dotted | Start::V2Nested)
     }
 
     /// The version that is there before.
@@ -121,8 +223,11 @@ impl fmt::Display for Course {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start = match self.start {
             Start::Nothing => "new",
-            Start::Exchanged => "exchanged",
-            Start::RenamedTwice => "renamed-twice",
+            Start::Array => "replaced",
+            Start::ReplacedOnce => "replaced-again",
+            Start::ReplacedTwice => "replaced-thrice",
+            Start::V2Dotted => "v2-dotted",
+            Start::V2Nested => "v2-nested",
         };
         let place = match self.place {
             Place::Bare => "bare",
@@ -131,8 +236,19 @@ impl fmt::Display for Course {
         };
         let evaluation = if self.is_resumable { "resumable" } else { "streamed" };
         let chunks = if self.is_sharded { "shards" } else { "chunks" };
-        let durability = if self.is_durable { "durable" } else { "not-durable" };
-        write!(formatter, "{start} {place} {evaluation} {chunks} {durability}")?;
-        if self.is_large { formatter.write_str(" large") } else { Ok(()) }
+        let flush = match self.flush {
+            Flush::AtOnce => "flushed-at-once",
+            Flush::Each => "each-flushed",
+            Flush::Never => "not-flushed",
+        };
+        write!(formatter, "{start} {place} {evaluation} {chunks} {flush}")?;
+        for (is_so, word) in [
+            (self.has_foreign_files, " foreign-files"),
+            (self.removes_old, " old-removed"),
+            (self.is_large, " large"),
+        ] {
+            formatter.write_str(if is_so { word } else { "" })?;
+        }
+        Ok(())
     }
 }

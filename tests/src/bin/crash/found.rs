@@ -1,15 +1,15 @@
 //! What is found at a target, by zarr-python and by us.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use lazy_chunks::ArrayBlock;
 use lazy_chunks::zarr::{Error, StoredArray};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::array::{Grid, NEW, OLD};
+use crate::array::{Grid, NEW};
 
 /// What is found at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,28 +39,68 @@ impl ZarrPython {
         Ok(ZarrPython { child, input, output })
     }
 
-    /// What zarr-python finds at a path; the versions are those of arrays of this grid.
-    pub(crate) fn found(&mut self, path: &Path, grid: &Grid) -> Result<Found> {
+    /// Returns the answer to a request, and the warnings that were given.
+    fn ask(&mut self, request: &Value) -> Result<(Value, Vec<String>)> {
         let input = self.input.as_mut().context("it has an input")?;
-        writeln!(input, "{}", path.display())?;
+        writeln!(input, "{request}")?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        let said: Value = serde_json::from_str(&line).context("zarr-python does not answer")?;
+        let mut said: Value = serde_json::from_str(&line).context("zarr-python does not answer")?;
         if let Some(error) = said["error"].as_str() {
-            bail!("zarr-python cannot read the array: {error}");
+            bail!("zarr-python fails at {request}: {error}");
         }
-        if said["nothing"] == true {
-            return Ok(Found::Nothing);
-        }
-        ensure!(said["dtype"] == "float64", "zarr-python reads {}", said["dtype"]);
-        ensure!(said["shape"] == serde_json::json!(grid.shape()), "and {}", said["shape"]);
-        let version = said["version"].as_u64().context("zarr-python reads no version")?;
-        let elements = grid.array(version);
-        let expected: String = elements.data().iter().map(|byte| format!("{byte:02x}")).collect();
-        let is_whole = said["elements"] == expected;
-        ensure!(is_whole, "zarr-python reads other elements than those of version {version}");
-        Ok(Found::Version(version))
+        let warnings = serde_json::from_value(said["warnings"].take())?;
+        Ok((said, warnings))
     }
+
+    /// What zarr-python finds at a path, and the warnings that it gives; the versions are those of arrays of
+    /// this grid.
+    pub(crate) fn found(&mut self, path: &Path, grid: &Grid) -> Result<(Found, Vec<String>)> {
+        let (said, warnings) = self.ask(&json!({"open": path}))?;
+        if said["nothing"] == true {
+            return Ok((Found::Nothing, warnings));
+        }
+        Ok((Found::Version(version(&said, grid)?), warnings))
+    }
+
+    /// Opens an array, and returns the number that it is called by.
+    pub(crate) fn hold(&mut self, path: &Path) -> Result<u64> {
+        let (said, _) = self.ask(&json!({"hold": path}))?;
+        said["number"].as_u64().context("zarr-python has no number")
+    }
+
+    /// Reads an array that was opened before; returns its version.
+    pub(crate) fn held(&mut self, number: u64, grid: &Grid) -> Result<u64> {
+        let (said, _) = self.ask(&json!({"held": number}))?;
+        version(&said, grid)
+    }
+
+    /// Closes an array.
+    pub(crate) fn release(&mut self, number: u64) -> Result<()> {
+        self.ask(&json!({"release": number})).map(drop)
+    }
+
+    /// The names of the arrays in a group.
+    pub(crate) fn members(&mut self, group: &Path) -> Result<Vec<String>> {
+        let (mut said, warnings) = self.ask(&json!({"members": group}))?;
+        // A directory in which an array has yet to be published.
+        let is_known = |warning: &&String| !warning.contains("is not recognized as a component");
+        let warning = warnings.iter().find(is_known);
+        ensure!(warning.is_none(), "zarr-python warns: {warning:?}");
+        Ok(serde_json::from_value(said["members"].take())?)
+    }
+}
+
+/// The version of an array that zarr-python has read whole.
+fn version(said: &Value, grid: &Grid) -> Result<u64> {
+    ensure!(said["dtype"] == "float64", "zarr-python reads {}", said["dtype"]);
+    ensure!(said["shape"] == json!(grid.shape()), "and {}", said["shape"]);
+    let version = said["version"].as_u64().context("zarr-python reads no version")?;
+    let elements = grid.array(version);
+    let expected: String = elements.data().iter().map(|byte| format!("{byte:02x}")).collect();
+    let is_whole = said["elements"] == expected;
+    ensure!(is_whole, "zarr-python reads other elements than those of version {version}");
+    Ok(version)
 }
 
 impl Drop for ZarrPython {
@@ -84,12 +124,6 @@ pub(crate) fn found_here(path: &Path, grid: &Grid) -> Result<Found> {
     Ok(Found::Version(version))
 }
 
-/// The path of the outermost thing that a target is to make.
-pub(crate) fn outermost(directory: &Path, path: &Path) -> PathBuf {
-    path.iter().next().map_or(directory.to_owned(), |name| directory.join(name))
-}
-
 impl Found {
-    pub(crate) const OLD: Found = Found::Version(OLD);
     pub(crate) const NEW: Found = Found::Version(NEW);
 }

@@ -4,66 +4,71 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
-use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
+use anyhow::{Context, Result, bail, ensure};
+use lazy_chunks::zarr::{Superseded, UnfinishedWrite, WriteState};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::array::NEW;
 use crate::course::Course;
-use crate::found::Found;
+use crate::keys::Keys;
+use crate::process::while_none_starts;
 use crate::program::job;
 
 /// What a write that ended early has left behind.
 #[derive(Debug)]
 pub(crate) struct Left {
-    /// The chunks that are complete, by their keys, when another write can go on with them.
+    /// The keys of the next version.
+    keys: Keys,
+    /// The chunks that are complete, by their keys, when another write can resume it.
     pub(crate) complete: Option<BTreeSet<String>>,
-    /// Whether what was at the target is in the staging directory, and nothing at the target.
-    pub(crate) is_old_aside: bool,
 }
 
 impl Left {
-    /// What is left in a directory of a write of the new array, after which this was found at its target;
-    /// and whether it was published just now.
+    /// What is left in a directory of a write of the new array, beside a version with these keys.
     pub(crate) fn in_directory(
         course: &Course,
         directory: &Path,
-        found: Found,
-        is_published: bool,
+        present: Option<Keys>,
     ) -> Result<Left> {
-        let staging = staging(directory)?;
-        let is_old_aside = found == Found::Nothing && course.before().is_some();
-        if is_old_aside {
-            let is_there = staging.as_ref().is_some_and(|staging| staging.join("old").is_dir());
-            ensure!(is_there, "the old array is gone");
-        }
-        let unfinished = UnfinishedWrite::list(directory.join(course.path()))?;
-        let Some(staging) = staging else {
+        let array = directory.join(course.path());
+        let keys = Keys::after(present);
+        let unfinished = while_none_starts(|| UnfinishedWrite::list(&array))?;
+        let below = while_none_starts(|| UnfinishedWrite::list(directory))?;
+        ensure!(
+            unfinished == below,
+            "{unfinished:?} is unfinished, but {below:?} in the directory"
+        );
+        let Some(staging) = staging(&array)? else {
             ensure!(unfinished.is_empty(), "there is no staging directory, but {unfinished:?}");
-            return Ok(Left { complete: None, is_old_aside });
+            return Ok(Left { keys, complete: None });
         };
         let [unfinished] = &unfinished[..] else { bail!("{} is not listed", staging.display()) };
+        ensure!(unfinished.target() == array, "{unfinished:?} is said to be unfinished");
+        ensure!(unfinished.directory() == staging, "{unfinished:?} is said to be unfinished");
+        let superseded = Superseded::list(directory)?;
+        ensure!(superseded.is_empty(), "{superseded:?} is beside a write that ended early");
+        let is_resumable = recorded(&staging)? == Some(keys);
         let journal = journal(&staging)?;
         let complete = match unfinished.state() {
             WriteState::Resumable { job: of, chunks, stored_bytes } => {
+                ensure!(is_resumable, "it is said to be resumable");
                 ensure!(course.is_resumable, "a streamed write is said to be resumable");
                 ensure!(*of == job(NEW), "the job is said to be {of}");
-                ensure!(!is_published, "what is published is said to be resumable");
                 let n_bytes: u64 = journal.values().map(|(length, _)| length).sum();
                 ensure!(
                     (*chunks, *stored_bytes) == (journal.len() as u64, n_bytes),
                     "{chunks} chunks of {stored_bytes} bytes are said to be complete, not {journal:?}"
                 );
-                Some(complete(&staging, &journal))
+                Some(complete(&array, &journal))
             }
             WriteState::Abandoned => {
-                let is_of_use = !journal.is_empty() && found != Found::NEW;
-                ensure!(!is_of_use, "the chunks {journal:?} are said to be of no use");
+                ensure!(!is_resumable, "the chunks {journal:?} are said to be of no use");
                 None
             }
-            state => bail!("nobody is at work, but the state is {state:?}"),
+            state => bail!("no process is writing, but the state is {state:?}"),
         };
-        Ok(Left { complete, is_old_aside })
+        Ok(Left { keys, complete })
     }
 
     /// The blocks that the next write has to compute: all that touch a chunk which is not complete.
@@ -71,23 +76,50 @@ impl Left {
         let grid = course.grid();
         let is_missing = |&(i, j): &(usize, usize)| match &self.complete {
             None => true,
-            Some(complete) => !grid.keys(i, j).iter().all(|key| complete.contains(key)),
+            Some(complete) => !grid.keys(self.keys, i, j).iter().all(|key| complete.contains(key)),
         };
         grid.blocks().filter(is_missing).collect()
     }
 }
 
-/// The staging directory, if there is one. It lies right in the directory, above all groups.
-pub(crate) fn staging(directory: &Path) -> Result<Option<PathBuf>> {
+/// The staging directory in an array's directory, if there is one.
+pub(crate) fn staging(array: &Path) -> Result<Option<PathBuf>> {
     let mut staging = None;
-    for entry in fs::read_dir(directory)? {
+    if !array.exists() {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(array)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "staging") {
+        if is_staging(&path) {
             ensure!(staging.is_none(), "there are two staging directories");
             staging = Some(path);
         }
     }
     Ok(staging)
+}
+
+/// Returns true if a path is that of a staging directory.
+pub(crate) fn is_staging(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| name.starts_with(".lazy."))
+}
+
+/// The number of directories that the write has noted it created.
+pub(crate) fn n_created(staging: &Path) -> usize {
+    let text = fs::read_to_string(staging.join("created")).unwrap_or_default();
+    text.parse().unwrap_or(0)
+}
+
+/// The keys of the array that is recorded, when the record is whole.
+fn recorded(staging: &Path) -> Result<Option<Keys>> {
+    let Ok(text) = fs::read_to_string(staging.join("record")) else { return Ok(None) };
+    let lines = text.strip_suffix('\n').and_then(|lines| lines.rsplit_once('\n'));
+    let Some((json, checksum)) = lines else { return Ok(None) };
+    if checksum != format!("{:08x}", crc32c::crc32c(json.as_bytes())) {
+        return Ok(None);
+    }
+    let record: Value = serde_json::from_str(json).context("the record is no JSON")?;
+    Keys::of_metadata(&record["array"]).map(Some)
 }
 
 /// The lengths and hashes that are noted, by the keys of their chunks.
@@ -112,12 +144,9 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     Ok(noted)
 }
 
-/// The keys of the chunks that are as they were noted. A write that goes on writes a chunk again when it
+/// The keys of the chunks that are as they were noted. A write that resumes writes a chunk again when it
 /// computes it again, and may be killed meanwhile.
-fn complete(staging: &Path, journal: &BTreeMap<String, (u64, u64)>) -> BTreeSet<String> {
-    // Once it is complete, it lies in the groups that are made for it.
-    let in_groups = staging.join("groups-2/inner/values");
-    let array = if in_groups.exists() { in_groups } else { staging.join("array") };
+fn complete(array: &Path, journal: &BTreeMap<String, (u64, u64)>) -> BTreeSet<String> {
     let is_complete = |(key, (length, hash)): &(&String, &(u64, u64))| {
         fs::read(array.join(key))
             .is_ok_and(|bytes| bytes.len() as u64 == *length && xxh3_64(&bytes) == *hash)

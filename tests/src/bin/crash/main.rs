@@ -1,12 +1,14 @@
 //! Writes that are killed, fail, and race: the target is the old array or the new one.
 //!
 //! `crash check PYTHON ROUNDS SEED` runs all; PYTHON is an interpreter that has zarr-python, which reads
-//! what is found by `tests/python/crash.py`. `crash program TASK` is the program that is killed.
+//! what is found by `tests/python/crash.py`. Arguments after these choose the courses that have these words in
+//! their names. `crash program TASK` is the program that is killed.
 
 mod array;
 mod bench;
 mod course;
 mod found;
+mod keys;
 mod left;
 mod permission;
 mod points;
@@ -14,8 +16,10 @@ mod process;
 mod producer;
 mod program;
 mod random;
+mod reader;
 mod rivals;
 mod space;
+mod state;
 mod trial;
 
 use std::path::Path;
@@ -33,10 +37,10 @@ fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [task, json] if task == "program" => program::run(json),
-        [task, python, rounds, seed] if task == "check" => {
-            check(Path::new(python), rounds.parse()?, seed.parse()?)
+        [task, python, rounds, seed, words @ ..] if task == "check" => {
+            check(Path::new(python), rounds.parse()?, seed.parse()?, words)
         }
-        _ => bail!("usage: crash check PYTHON ROUNDS SEED"),
+        _ => bail!("usage: crash check PYTHON ROUNDS SEED [WORD...]"),
     }
 }
 
@@ -44,24 +48,30 @@ fn main() -> Result<()> {
 /// place, but not every other setting.
 const FEW_ROUNDS: usize = 100;
 
-fn check(python: &Path, n_rounds: usize, seed: u64) -> Result<()> {
+fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<()> {
     let start = Instant::now();
     println!("seed {seed}");
     let bench = Bench::new(python, seed)?;
-    let is_chosen =
-        |course: &Course| n_rounds > FEW_ROUNDS || course.is_sharded != course.is_durable;
-    let courses: Vec<_> = Course::all().into_iter().filter(is_chosen).collect();
+    let mut courses = courses(n_rounds);
+    courses.retain(|course| words.iter().all(|word| course.to_string().contains(word)));
     let references = on_all_cores(&courses, |course| bench.reference(*course))?;
 
-    let counts = on_all_cores(&references, |reference| points::run(&bench, reference))?;
-    println!("{:54} {:>12} {:>12}", "course", "crash points", "killed again");
-    for (reference, count) in references.iter().zip(&counts) {
-        println!("{:54} {:12} {:12}", reference.course.to_string(), count.points, count.again);
+    let mut counts = on_all_cores(&references, |reference| points::run(&bench, reference))?;
+    let is_swept = |(i, _): &(usize, &Reference)| n_rounds > FEW_ROUNDS || i % SWEPT == 0;
+    let swept: Vec<_> = references.iter().enumerate().filter(is_swept).collect();
+    let after = on_all_cores(&swept, |(_, reference)| points::run_after(&bench, reference))?;
+    for ((i, _), count) in swept.iter().zip(&after) {
+        counts[*i].add(count);
     }
-    let n_points: usize = counts.iter().map(|count| count.points).sum();
-    let n_again: usize = counts.iter().map(|count| count.again).sum();
+    println!("{:74} {:>12} {:>12} {:>12}", "course", "crash points", "killed again", "in cleaning");
+    let mut all = points::Count::default();
+    for (reference, count) in references.iter().zip(&counts) {
+        let course = reference.course.to_string();
+        println!("{course:74} {:12} {:12} {:12}", count.points, count.again, count.cleaning);
+        all.add(count);
+    }
 
-    let large = on_all_cores(&random::courses(), |course| bench.reference(*course))?;
+    let large = on_all_cores(&random::courses(n_rounds, seed), |course| bench.reference(*course))?;
     let rounds: Vec<_> = (0..n_rounds).map(|round| (round, &large[round % large.len()])).collect();
     let kills = on_all_cores(&rounds, |(round, reference)| random::run(&bench, reference, *round))?;
     let n_kills: usize = kills.iter().sum();
@@ -78,30 +88,57 @@ fn check(python: &Path, n_rounds: usize, seed: u64) -> Result<()> {
     let n_withdrawn = count(on_all_cores(&plain, |reference| permission::run(&bench, reference))?);
     match n_withdrawn {
         Some(n_withdrawn) => println!("{n_withdrawn} times, permission was withdrawn"),
-        None => println!("skipped: permission that is withdrawn, since it binds nobody here"),
+        None => {
+            println!("skipped: permission that is withdrawn, since it binds no user here");
+        }
     }
 
-    let races: Vec<_> = (0..n_rounds.div_ceil(3)).zip(references.iter().cycle()).collect();
+    let races: Vec<_> = (0..n_rounds).zip(references.iter().cycle()).collect();
     let wins = on_all_cores(&races, |(round, reference)| rivals::race(&bench, reference, *round))?;
     let n_wins: usize = wins.iter().sum();
+    let taken = on_all_cores(&races, |(round, reference)| {
+        rivals::race_to_take_over(&bench, reference, *round)
+    })?;
+    let n_taken: usize = taken.iter().sum();
+    println!("{} races for a target, which {n_wins} processes got", races.len());
+    println!("{} races for what a killed process left, which {n_taken} processes got", races.len());
+    let mut n_held = 0;
     for reference in &plain {
-        rivals::hold(&bench, reference)?;
+        for first in rivals::unusual_points(reference) {
+            rivals::hold(&bench, reference, first)?;
+            n_held += 1;
+        }
         rivals::remove_meanwhile(&bench, reference)?;
     }
+    println!("{n_held} processes held a target, and {} while others cleaned up", plain.len());
     println!(
-        "{} races for a target, in which {n_wins} processes got it, and {} that held it",
-        races.len(),
-        2 * plain.len()
-    );
-    println!(
-        "{n_points} crash points, {n_again} kills of processes that went on, {n_kills} at random \
-         moments: the target was always the old array or the new one ({} s)",
+        "{} crash points, {} kills of processes that took over, {} of those that cleaned up, {n_kills} at \
+         random moments: the target was always the old array or the new one ({} s)",
+        all.points,
+        all.again,
+        all.cleaning,
         start.elapsed().as_secs()
     );
     Ok(())
 }
 
-/// Whether a course stands for others where it makes no difference which it is.
+/// One of so many courses has the process that takes over killed at every point, unless there are many rounds.
+/// The number has no divisor in common with the numbers of settings.
+const SWEPT: usize = 7;
+
+/// The courses of which a process is killed at every point.
+fn courses(n_rounds: usize) -> Vec<Course> {
+    // A third of them, in which every two settings of a course meet.
+    let is_chosen = |(i, course): &(usize, &Course)| {
+        let flush = course.flush as usize;
+        let bits = usize::from(course.is_resumable) + 2 * usize::from(course.is_sharded);
+        n_rounds > FEW_ROUNDS || (bits + flush + i / Course::N_SETTINGS).is_multiple_of(3)
+    };
+    let all = Course::all();
+    all.iter().enumerate().filter(is_chosen).map(|(_, course)| *course).collect()
+}
+
+/// Returns true if a course stands for others where the other settings make no difference.
 fn is_plain(reference: &Reference) -> bool {
     let course = reference.course;
     course.place == Place::Bare && !course.is_sharded

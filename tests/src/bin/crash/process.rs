@@ -1,7 +1,9 @@
 //! Processes of the program.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,6 +11,15 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::program::{Report, Task};
 
 const SIGKILL: i32 = 9;
+
+/// Written while a process starts, which for an instant has all files of this one open, locked ones among them.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Does something that locks files, while no process starts.
+pub(crate) fn while_none_starts<T>(locking: impl FnOnce() -> T) -> T {
+    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    locking()
+}
 
 /// How a process ended.
 #[derive(Debug)]
@@ -50,16 +61,25 @@ impl Task {
 
     /// Starts a process.
     pub(crate) fn start(&self) -> Result<Child> {
-        Ok(self.command()?.spawn()?)
+        let mut command = self.command()?;
+        let _starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(command.spawn()?)
     }
 
     /// Starts a process of another user.
     pub(crate) fn start_as(&self, user: u32) -> Result<Child> {
-        Ok(self.command()?.uid(user).gid(user).spawn()?)
+        let mut command = self.command()?;
+        let _starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(command.uid(user).gid(user).spawn()?)
     }
 
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
+        // This very program, even if another one has been built meanwhile.
+        let running = Path::new("/proc/self/exe");
+        let mut command = match running.exists() {
+            true => Command::new(running),
+            false => Command::new(std::env::current_exe()?),
+        };
         command
             .args(["program", &serde_json::to_string(self)?])
             .stdin(Stdio::piped())

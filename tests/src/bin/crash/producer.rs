@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 
 use crate::bench::{Bench, Reference};
-use crate::found::Found;
 use crate::program::Trouble;
 use crate::trial::Trial;
 
@@ -32,17 +31,13 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
                 // There is a record as soon as one block has come.
                 let is_begun = trial.course().is_resumable && (at > 0 || message == "stopped");
                 ensure!(left.complete.is_some() == is_begun, "{left:?}");
+                if !is_begun {
+                    trial.check_nothing_left()?;
+                }
                 trial.finish()
             })?;
             n_troubles += 1;
         }
     }
     Ok(n_troubles)
-}
-
-impl Trial<'_> {
-    /// What is at the target before anything runs.
-    pub(crate) fn found_before(&self) -> Found {
-        self.course().before().map_or(Found::Nothing, Found::Version)
-    }
 }

@@ -11,19 +11,22 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lazy_chunks::zarr::{Durability, Error, Existing, Target, ZarrSink};
+use lazy_chunks::zarr::{
+    Durability, Error, Existing, OldChunks, Superseded, Target, UnfinishedWrite, ZarrSink,
+};
 use lazy_chunks::{
     ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, Summary, TopK,
 };
 use lazy_tests::{Failpoint, KillingFileSystem, Operation};
 use serde::{Deserialize, Serialize};
 
-use crate::array::{FILE_SHAPE, INNER_SHAPE};
-use crate::course::{Course, Start};
+use crate::array::{FILE_SHAPE, INNER_SHAPE, NEW};
+use crate::course::{Course, Flush};
 
 /// What a process of the program is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
+    pub(crate) action: Action,
     pub(crate) course: Course,
     /// Where the target lies.
     pub(crate) directory: PathBuf,
@@ -33,10 +36,22 @@ pub(crate) struct Task {
     pub(crate) version: u64,
     pub(crate) n_threads: usize,
     pub(crate) failpoint: Option<Failpoint>,
+    /// An operation that the process pauses before, and how long.
+    pub(crate) pause: Option<(usize, Duration)>,
     /// How long each block takes.
     pub(crate) block_time: Duration,
     /// What befalls the producer, and at which of the blocks that are computed.
     pub(crate) trouble: Option<(Trouble, usize)>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Action {
+    Write,
+    /// It removes what is left of writes that ended early.
+    RemoveUnfinished,
+    /// It removes the chunks of versions that were replaced.
+    RemoveSuperseded,
 }
 
 /// What befalls a producer.
@@ -50,7 +65,7 @@ pub(crate) enum Trouble {
     Cancellation,
     /// It waits until the process is killed.
     Wait,
-    /// Nothing can be made in a directory any more.
+    /// Nothing can be created in a directory, or removed from it, any more.
     Withdrawal(PathBuf),
 }
 
@@ -75,11 +90,22 @@ static IS_STOPPED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn run(task: &str) -> Result<()> {
     let task: Task = serde_json::from_str(task).context("no task")?;
     let file_system = KillingFileSystem::new(task.failpoint);
-    let file_system = Arc::new(match task.course.start {
-        Start::RenamedTwice => file_system.without_exchange(),
-        _ => file_system,
+    let file_system = match task.pause {
+        Some((operation, time)) => file_system.with_pause(operation, time),
+        None => file_system,
+    };
+    let file_system = Arc::new(match task.course.flush {
+        Flush::Each => file_system.without_sync_of_all(),
+        Flush::AtOnce | Flush::Never => file_system,
     });
-    let outcome = task.write(&file_system);
+    let target = task
+        .course
+        .target(|outermost| Target::on(Arc::clone(&file_system), task.directory.join(outermost)));
+    let outcome = match task.action {
+        Action::Write => task.write(target),
+        Action::RemoveUnfinished => remove_unfinished(target).map_err(|error| Failure::of(&error)),
+        Action::RemoveSuperseded => remove_superseded(target).map_err(|error| Failure::of(&error)),
+    };
     let mut operations = file_system.operations();
     for operation in &mut operations {
         // So that those of equal writes are equal, wherever they take place.
@@ -97,11 +123,42 @@ pub(crate) fn job(version: u64) -> String {
     format!("version {version}")
 }
 
+fn remove_unfinished(target: Target) -> Result<String, Error> {
+    UnfinishedWrite::list(target)?.into_iter().try_for_each(UnfinishedWrite::remove)?;
+    Ok(String::new())
+}
+
+fn remove_superseded(target: Target) -> Result<String, Error> {
+    Superseded::list(target)?.into_iter().try_for_each(Superseded::remove)?;
+    Ok(String::new())
+}
+
+impl Failure {
+    fn of(error: &Error) -> Failure {
+        let kind = format!("{error:?}");
+        let name = kind.split(|letter: char| !letter.is_alphanumeric()).next();
+        Failure { kind: name.unwrap_or("").to_owned(), message: error.to_string() }
+    }
+}
+
 impl Task {
-    fn write(&self, file_system: &Arc<KillingFileSystem>) -> Result<String, Failure> {
-        let target = self.course.target(|outermost| {
-            Target::on(Arc::clone(file_system), self.directory.join(outermost))
-        });
+    /// A write of the new array that nothing befalls.
+    pub(crate) fn new(course: Course, directory: PathBuf, log: PathBuf) -> Task {
+        Task {
+            action: Action::Write,
+            course,
+            directory,
+            log,
+            version: NEW,
+            n_threads: 1,
+            failpoint: None,
+            pause: None,
+            block_time: Duration::ZERO,
+            trouble: None,
+        }
+    }
+
+    fn write(&self, target: Target) -> Result<String, Failure> {
         let reducers =
             ((MeanVariance, ArgMax.per_row(), TopK::new(2).per_row()), self.sink(target));
         let grid = self.course.grid();
@@ -117,12 +174,7 @@ impl Task {
         };
         match computed {
             Ok((statistics, _)) => Ok(format!("{statistics:?}")),
-            Err(error) => {
-                let error = Error::from(error);
-                let kind = format!("{error:?}");
-                let name = kind.split(|letter: char| !letter.is_alphanumeric()).next();
-                Err(Failure { kind: name.unwrap_or("").to_owned(), message: error.to_string() })
-            }
+            Err(error) => Err(Failure::of(&error.into())),
         }
     }
 
@@ -132,9 +184,13 @@ impl Task {
             .with_writer_threads(self.n_threads)
             .with_attribute("version", self.version)
             .with_dimension_names(["row", "column"])
-            .with_durability(match self.course.is_durable {
-                true => Durability::Full,
-                false => Durability::None,
+            .with_durability(match self.course.flush {
+                Flush::AtOnce | Flush::Each => Durability::Full,
+                Flush::Never => Durability::None,
+            })
+            .with_old_chunks(match self.course.removes_old {
+                true => OldChunks::Remove,
+                false => OldChunks::Keep,
             })
             .with_observer(|_: &Progress| match IS_STOPPED.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),

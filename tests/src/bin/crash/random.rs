@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::bench::{Bench, Reference};
@@ -11,9 +12,13 @@ use crate::course::Course;
 use crate::process::Ending;
 use crate::trial::Trial;
 
-/// The courses of which some process is killed in each round: all, of larger arrays.
-pub(crate) fn courses() -> Vec<Course> {
-    Course::all().into_iter().map(|course| Course { is_large: true, ..course }).collect()
+/// The courses of which some process is killed in each of some rounds: of larger arrays, as various as the
+/// rounds allow.
+pub(crate) fn courses(n_rounds: usize, seed: u64) -> Vec<Course> {
+    let mut courses = Course::all();
+    courses.shuffle(&mut SmallRng::seed_from_u64(seed));
+    courses.truncate(n_rounds);
+    courses.into_iter().map(|course| Course { is_large: true, ..course }).collect()
 }
 
 /// Kills processes of a course in one round, until one comes to its end; returns how many.
@@ -30,7 +35,11 @@ pub(crate) fn run(bench: &Bench, reference: &Reference, round: usize) -> Result<
             let start = Instant::now();
             match task.run_for(longest.mul_f64(random.random()))? {
                 Ending::Killed => n_kills += 1,
-                Ending::Reported(_) => longest = start.elapsed(),
+                Ending::Reported(report) => {
+                    let failure = report.outcome.err();
+                    ensure!(failure.is_none(), "the run fails: {failure:?}");
+                    longest = start.elapsed();
+                }
             }
             trial.end_early(&task)?;
         }

@@ -1,65 +1,109 @@
 //! Several processes that write one target at once.
 
+use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use lazy_chunks::zarr::{Error, UnfinishedWrite, WriteState};
+use lazy_chunks::zarr::{Error, Superseded, UnfinishedWrite, WriteState};
+use lazy_tests::{Failpoint, Progress};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
+use crate::array::NEW;
 use crate::bench::{Bench, Reference};
 use crate::found::Found;
 use crate::left::staging;
 use crate::process::{Ending, ending};
-use crate::program::{Trouble, computed};
+use crate::program::{Action, Failure, Trouble, computed};
 use crate::trial::Trial;
 
 /// How many processes write at once.
-const N_RIVALS: u64 = 4;
+const N_RIVALS: usize = 4;
+/// How long a block takes: so that others wait until the write has ended, or so that they do not.
+const BLOCK_TIMES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(60)];
+/// Longer than a directory without a lock is waited for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 
-/// Lets processes race for a target: some get it, each for itself, and the others say who has it.
+/// Lets processes race for a target: some get it, one after the other, and the others say who has it.
 pub(crate) fn race(bench: &Bench, reference: &Reference, round: usize) -> Result<usize> {
+    let mut random = random(bench, round);
     Trial::run(bench, reference, &format!("race {round}"), |trial| {
-        let mut rivals = Vec::new();
-        for version in (2..).take(N_RIVALS as usize) {
-            let mut task = trial.next_task();
-            task.version = version;
-            task.block_time = Duration::from_millis(2);
-            rivals.push((version, task.start()?));
-        }
-        let processes: Vec<_> = rivals.iter().map(|(_, rival)| rival.id()).collect();
-        let mut published = Vec::new();
-        for (version, rival) in rivals {
-            let Ending::Reported(report) = ending(rival)? else { bail!("it was killed") };
-            match report.outcome {
-                Ok(_) => published.push(Found::Version(version)),
-                Err(failure) => {
-                    let is_named = |process: &u32| {
-                        failure
-                            .message
-                            .contains(&format!("is being written by process {process} on "))
-                    };
-                    // One that had just ended has taken its name with it.
-                    let is_told = processes.iter().any(is_named)
-                        || failure.message.contains("is being written by another process");
-                    ensure!(failure.kind == "Locked" && is_told, "{failure:?}");
-                }
-            }
-        }
-        let found = bench.found(trial.course(), &trial.directory())?;
-        ensure!(published.contains(&found), "{found:?} is at the target, but {published:?} wrote");
-        ensure!(staging(&trial.directory())?.is_none(), "something is left");
-        trial.finish().map(|()| published.len())
+        let block_time = BLOCK_TIMES[round % 2];
+        let n_wins = trial.race(bench, |rival| NEW + rival as u64, block_time, &mut random)?;
+        ensure!(n_wins > 0, "no process got the target");
+        // After two more, the versions of rivals are gone.
+        trial.finish_twice()?;
+        Ok(n_wins)
     })
 }
 
-/// A process that is at work is named and left alone, whatever others do; when it is killed, it is in nobody's
-/// way.
-pub(crate) fn hold(bench: &Bench, reference: &Reference) -> Result<()> {
-    Trial::run(bench, reference, "a process that holds the target", |trial| {
+/// Lets processes race for what one has left that was killed: to write, or to clean up.
+pub(crate) fn race_to_take_over(
+    bench: &Bench,
+    reference: &Reference,
+    round: usize,
+) -> Result<usize> {
+    let mut random = random(bench, round);
+    Trial::run(bench, reference, &format!("race {round} to take over"), |trial| {
         let mut task = trial.next_task();
-        task.trouble = Some((Trouble::Wait, 4));
+        task.failpoint = Some(Failpoint {
+            operation: random.random_range(0..trial.n_operations()),
+            progress: Progress::NotBegun,
+        });
+        ensure!(matches!(task.run()?, Ending::Killed), "the process was not killed");
+        trial.end_early(&task)?;
+        let mut cleaner = trial.next_task();
+        cleaner.action =
+            if random.random() { Action::RemoveUnfinished } else { Action::RemoveSuperseded };
+        cleaner.pause = pause(trial.n_operations(), &mut random);
+        let cleaner = cleaner.start()?;
+        // Of one version, which any of them may resume.
+        let n_wins = trial.race(bench, |_| NEW, BLOCK_TIMES[round % 2], &mut random);
+        let Ending::Reported(report) = ending(cleaner)? else { bail!("it was killed") };
+        if let Err(failure) = report.outcome {
+            // A write that ended early may have come in between, or be there still.
+            let is_told = is_locked(&failure) || failure.kind == "Unfinished";
+            ensure!(is_told, "cleaning up fails: {failure:?}");
+        }
+        let n_wins = n_wins?;
+        trial.finish_twice()?;
+        Ok(n_wins)
+    })
+}
+
+fn random(bench: &Bench, round: usize) -> SmallRng {
+    SmallRng::seed_from_u64(bench.seed.wrapping_add(round as u64))
+}
+
+/// Where a process pauses, and for how long: most often while it takes the target, when others may take it for
+/// dead.
+fn pause(n_operations: usize, random: &mut SmallRng) -> Option<(usize, Duration)> {
+    let operation = match random.random_range(0..4) {
+        0 => return None,
+        1 => random.random_range(0..n_operations),
+        _ => random.random_range(0..8),
+    };
+    Some((operation, LONGEST_PAUSE.mul_f64(random.random())))
+}
+
+/// A process that is at work is named and left alone, whatever others do; when it is killed, it leaves no
+/// stale lock. So it is when it has taken over from one that was killed at some point.
+pub(crate) fn hold(bench: &Bench, reference: &Reference, first: Option<usize>) -> Result<()> {
+    let name = format!("a process that holds the target, after a kill at {first:?}");
+    Trial::run(bench, reference, &name, |trial| {
+        if let Some(operation) = first {
+            let mut task = trial.next_task();
+            task.failpoint = Some(Failpoint { operation, progress: Progress::NotBegun });
+            ensure!(matches!(task.run()?, Ending::Killed), "the process was not killed");
+            trial.end_early(&task)?;
+        }
+        let mut task = trial.next_task();
+        // One that resumes may have few blocks to compute.
+        let at = if first.is_none() { 4 } else { 0 };
+        task.trouble = Some((Trouble::Wait, at));
         let mut holder = task.start()?;
-        while computed(&task.log).len() < 5 {
+        while computed(&task.log).len() <= at {
             ensure!(holder.try_wait()?.is_none(), "the process does not wait");
             thread::sleep(Duration::from_millis(1));
         }
@@ -73,13 +117,72 @@ pub(crate) fn hold(bench: &Bench, reference: &Reference) -> Result<()> {
     })
 }
 
+/// The operations after a kill at which others find unusual things: a staging directory without a process's
+/// name, or without a lock.
+pub(crate) fn unusual_points(reference: &Reference) -> Vec<Option<usize>> {
+    let written = |name: &str| {
+        let is_written = |operation: &lazy_tests::Operation| {
+            operation.name == "write" && operation.path.ends_with(name)
+        };
+        reference.operations.iter().position(is_written)
+    };
+    let in_midst = reference.operations.len() / 3;
+    let points = [written(".lazy.1/holder"), written(".lazy.1/lock"), Some(in_midst)];
+    [None].into_iter().chain(points.into_iter().flatten().map(Some)).collect()
+}
+
 impl Trial<'_> {
+    /// Lets processes write versions at once; returns how many succeeded.
+    fn race(
+        &mut self,
+        bench: &Bench,
+        version: impl Fn(usize) -> u64,
+        block_time: Duration,
+        random: &mut SmallRng,
+    ) -> Result<usize> {
+        let mut rivals: Vec<(u64, Child)> = Vec::new();
+        for rival in 0..N_RIVALS {
+            let mut task = self.next_task();
+            task.version = version(rival);
+            task.block_time = block_time;
+            task.pause = pause(self.n_operations(), random);
+            rivals.push((task.version, task.start()?));
+        }
+        let mut published = Vec::new();
+        for (version, rival) in rivals {
+            let Ending::Reported(report) = ending(rival)? else { bail!("it was killed") };
+            match report.outcome {
+                Ok(_) => published.push(Found::Version(version)),
+                Err(failure) => ensure!(is_locked(&failure), "{failure:?}"),
+            }
+        }
+        let found = bench.found(self.course(), &self.directory())?;
+        if !published.is_empty() {
+            let is_known = published.contains(&found);
+            ensure!(is_known, "{found:?} is at the target, but {published:?} wrote");
+            ensure!(staging(&self.array())?.is_none(), "something is left");
+        }
+        self.set_published(published.len())?;
+        Ok(published.len())
+    }
+
+    /// Writes the array twice more, after which there is nothing but those two versions.
+    fn finish_twice(&mut self) -> Result<()> {
+        for _ in 0..2 {
+            let report = self.next_task().succeed()?;
+            ensure!(report.outcome.is_ok(), "the run after it fails");
+            self.set_published(1)?;
+        }
+        self.set_all_missing();
+        self.finish()
+    }
+
     /// What others do while a process of this name is at work.
     fn with_holder(&mut self, name: &str) -> Result<()> {
         let report = self.next_task().report()?;
         let failure = report.outcome.err().context("two processes write at once")?;
         ensure!(failure.kind == "Locked" && failure.message.contains(name), "{failure:?}");
-        let target = self.directory().join(self.course().path());
+        let target = self.array();
         for _ in 0..50 {
             let [unfinished] = &UnfinishedWrite::list(&target)?[..] else {
                 bail!("it is not listed")
@@ -88,22 +191,32 @@ impl Trial<'_> {
                 WriteState::Running { holder } if holder.starts_with(name) => {}
                 state => bail!("its state is {state:?}"),
             }
-            match unfinished.clone().remove() {
-                Err(Error::Locked { holder, .. }) if holder.starts_with(name) => {}
-                removed => bail!("it is removed while it runs: {removed:?}"),
-            }
+            let superseded = Superseded::list(&target)?;
+            ensure!(superseded.is_empty(), "{superseded:?} is listed while a process writes");
         }
-        Ok(())
+        let unfinished = UnfinishedWrite::list(&target)?;
+        match unfinished.into_iter().try_for_each(UnfinishedWrite::remove) {
+            Err(Error::Locked { holder, .. }) if holder.starts_with(name) => Ok(()),
+            removed => bail!("it is removed while it runs: {removed:?}"),
+        }
     }
 }
 
-/// Somebody lists and removes all the while that a process is at work.
+/// Returns true if a failure says that another process is writing.
+fn is_locked(failure: &Failure) -> bool {
+    // One that had just ended has taken its name with it.
+    let is_named = failure.message.contains("is being written by process ")
+        || failure.message.contains("is being written by another process");
+    failure.kind == "Locked" && is_named
+}
+
+/// Lists and removes what is unfinished all the while that a process is at work.
 pub(crate) fn remove_meanwhile(bench: &Bench, reference: &Reference) -> Result<usize> {
     Trial::run(bench, reference, "what is unfinished is removed meanwhile", |trial| {
         let mut task = trial.next_task();
         task.block_time = Duration::from_millis(1);
         let mut child = task.start()?;
-        let target = trial.directory().join(trial.course().path());
+        let target = trial.array();
         let mut n_tries = 0;
         while child.try_wait()?.is_none() {
             // Before the first block, it may not have taken its lock.
@@ -120,8 +233,7 @@ pub(crate) fn remove_meanwhile(bench: &Bench, reference: &Reference) -> Result<u
             }
         }
         let Ending::Reported(report) = ending(child)? else { bail!("it was killed") };
-        ensure!(report.outcome.is_ok(), "it failed: {:?}", report.outcome);
-        ensure!(bench.found(trial.course(), &trial.directory())? == Found::NEW, "it is not whole");
+        trial.check_success(&task, &report)?;
         trial.finish().map(|()| n_tries)
     })
 }

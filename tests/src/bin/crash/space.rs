@@ -50,8 +50,11 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Option<usize>>
             let report = task.report()?;
             let Err(failure) = report.outcome else { return Ok(false) };
             ensure!(failure.message.contains("No space left on device"), "{failure:?}");
-            let (found, _) = trial.end_early(&task)?;
+            let (found, left) = trial.end_early(&task)?;
             ensure!(found == trial.found_before(), "{found:?} is at the target");
+            if left.complete.is_none() {
+                trial.check_nothing_left()?;
+            }
             fs::remove_file(ballast)?;
             trial.finish()?;
             Ok(true)

@@ -2,18 +2,20 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use lazy_chunks::zarr::UnfinishedWrite;
+use anyhow::{Context, Result, ensure};
+use lazy_chunks::zarr::{Superseded, UnfinishedWrite};
 
-use crate::array::NEW;
-use crate::bench::{Bench, Reference, files};
-use crate::course::Course;
+use crate::bench::{Bench, Reference};
+use crate::course::{Course, Place};
 use crate::found::Found;
-use crate::left::Left;
-use crate::program::{Task, computed};
+use crate::keys::Keys;
+use crate::left::{Left, is_staging, n_created, staging};
+use crate::process::while_none_starts;
+use crate::program::{Report, Task, computed};
+use crate::reader::Reader;
+use crate::state::{Files, files, without_replaced};
 
 /// One write that ends early, perhaps several times, and is brought to its end.
 ///
@@ -24,8 +26,16 @@ pub(crate) struct Trial<'b> {
     reference: &'b Reference,
     home: PathBuf,
     n_runs: usize,
-    /// Whether the new array has been at the target, which tells nothing of a later run.
-    was_published: bool,
+    /// How often the new array was published.
+    n_published: usize,
+    /// The keys of the version that is at the target.
+    keys: Option<Keys>,
+    /// Whether the chunks of the version before may have been removed on demand.
+    is_old_removed: bool,
+    /// Whether chunks of all older versions may be there: the next write removes them.
+    has_older: bool,
+    /// Who has opened the old array.
+    reader: Option<Reader<'b>>,
     /// The blocks that the next run has to compute.
     missing: Vec<(usize, usize)>,
     /// What was done, and found, for when something is wrong.
@@ -47,7 +57,7 @@ impl<'b> Trial<'b> {
         })
     }
 
-    /// The same, in a directory that somebody else removes.
+    /// The same, in a directory that the caller removes.
     pub(crate) fn run_in<T>(
         bench: &'b Bench,
         reference: &'b Reference,
@@ -61,11 +71,15 @@ impl<'b> Trial<'b> {
             reference,
             home,
             n_runs: 0,
-            was_published: false,
+            n_published: 0,
+            keys: None,
+            is_old_removed: false,
+            has_older: false,
+            reader: None,
             missing,
             history: String::new(),
         };
-        let result = reference.set_up(&trial.directory()).and_then(|()| run(&mut trial));
+        let result = trial.set_up().and_then(|()| run(&mut trial));
         result.with_context(|| {
             let kept = match bench.keep(&trial.home) {
                 Ok(kept) => format!("what is left is in {}", kept.display()),
@@ -76,6 +90,16 @@ impl<'b> Trial<'b> {
         })
     }
 
+    fn set_up(&mut self) -> Result<()> {
+        self.reference.set_up(&self.directory())?;
+        self.keys = Keys::of_present(&self.array())?;
+        if self.course().before().is_some() {
+            let (python, grid) = (self.bench.python(), self.course().grid());
+            self.reader = Some(Reader::open(python, &self.array(), grid)?);
+        }
+        Ok(())
+    }
+
     pub(crate) fn course(&self) -> &'b Course {
         &self.reference.course
     }
@@ -84,40 +108,133 @@ impl<'b> Trial<'b> {
         self.home.join("data")
     }
 
+    /// The array's directory.
+    pub(crate) fn array(&self) -> PathBuf {
+        self.directory().join(self.course().path())
+    }
+
+    /// The keys of the version that is at the target.
+    pub(crate) fn keys(&self) -> Option<Keys> {
+        self.keys
+    }
+
+    /// What is at the target before anything runs.
+    pub(crate) fn found_before(&self) -> Found {
+        self.course().before().map_or(Found::Nothing, Found::Version)
+    }
+
     /// The next run, which nothing befalls.
     pub(crate) fn next_task(&mut self) -> Task {
         self.n_runs += 1;
-        Task {
-            course: self.reference.course,
-            directory: self.directory(),
-            log: self.home.join(format!("log-{}", self.n_runs)),
-            version: NEW,
-            n_threads: 1,
-            failpoint: None,
-            block_time: Duration::ZERO,
-            trouble: None,
-        }
+        let log = self.home.join(format!("log-{}", self.n_runs));
+        Task::new(self.reference.course, self.directory(), log)
     }
 
     /// Checks what a run that ended early leaves: the target is the old array or the new one; what is said
     /// of the rest fits; and it computed nothing again.
     pub(crate) fn end_early(&mut self, task: &Task) -> Result<(Found, Left)> {
         if let Some(failpoint) = &task.failpoint {
-            write!(self.history, "\n  a process with {failpoint:?}")?;
+            write!(self.history, "\n  {:?} with {failpoint:?}", task.action)?;
         }
-        self.check_computed(task, true)?;
+        let n_published = self.n_published;
+        let found = self.look()?;
+        self.check_computed(task, n_published == self.n_published)?;
         let course = self.course();
-        let found = self.bench.found(course, &self.directory())?;
-        let is_published = found == Found::NEW && !self.was_published;
-        let left = Left::in_directory(course, &self.directory(), found, is_published)?;
-        self.was_published |= is_published;
+        let left = Left::in_directory(course, &self.directory(), self.keys)?;
         write!(self.history, "\n  {found:?} is at the target, and {left:?}")?;
-        match found {
-            Found::Nothing | Found::OLD | Found::NEW => {}
-            Found::Version(version) => bail!("there is a version {version}"),
-        }
+        self.check_files(&files(&self.directory())?)?;
         self.missing = left.missing_blocks(course);
         Ok((found, left))
+    }
+
+    /// Finds out what is at the target, and checks that readers of the old array still have it.
+    fn look(&mut self) -> Result<Found> {
+        let found = self.bench.found(self.course(), &self.directory())?;
+        let keys = Keys::of_present(&self.array())?;
+        if keys != self.keys {
+            let next = Keys::after(self.keys);
+            ensure!(keys == Some(next), "the keys are {keys:?}, after {:?}", self.keys);
+            self.set_published(1)?;
+        }
+        let expected = if self.n_published > 0 { Found::NEW } else { self.found_before() };
+        ensure!(found == expected, "{found:?} is at the target, not {expected:?}");
+        self.check_reader()?;
+        Ok(found)
+    }
+
+    /// Takes note that the array was published so many times more.
+    pub(crate) fn set_published(&mut self, n_times: usize) -> Result<()> {
+        self.n_published += n_times;
+        self.keys = Keys::of_present(&self.array())?;
+        (self.is_old_removed, self.has_older) = (false, false);
+        Ok(())
+    }
+
+    fn check_reader(&self) -> Result<()> {
+        let Some(reader) = &self.reader else { return Ok(()) };
+        let is_kept = self.n_published == 1 && !self.course().removes_old && !self.is_old_removed;
+        if self.n_published == 0 || is_kept {
+            reader.check_whole()?;
+        }
+        reader.check_here(self.n_published > 0, self.course().is_of_v2())
+    }
+
+    /// What has to be in the directory.
+    fn state(&self) -> Result<Files> {
+        let state = self.reference.states.after(self.n_published);
+        if self.is_old_removed { without_replaced(self.course(), state) } else { Ok(state.clone()) }
+    }
+
+    /// Checks that nothing of what has to be there is lost or changed, and that there is nothing else but
+    /// what a write that ended early may leave. Returns the rest.
+    fn check_files(&self, files: &Files) -> Result<Vec<PathBuf>> {
+        let (state, path) = (self.state()?, self.course().path());
+        for (path, bytes) in &state {
+            let there = files.get(path).with_context(|| format!("{} is lost", path.display()))?;
+            ensure!(there == bytes, "{} is changed", path.display());
+        }
+        let is_left = files.keys().any(|path| is_staging(path));
+        let before = || (0..self.n_published).map(|n| self.reference.states.after(n));
+        let may_be_left = |below: &Path, file: &Path, bytes: &Option<Vec<u8>>| {
+            let is_before = |state: &Files| state.get(file) == Some(bytes);
+            Keys::after(self.keys).cover(below) || before().any(is_before)
+        };
+        let with_old = self.reference.states.after(self.n_published);
+        let may_be_old = |file: &Path, bytes: &Option<Vec<u8>>| {
+            self.is_old_removed && with_old.get(file) == Some(bytes)
+        };
+        let may_be_older = |below: &Path, file: &Path, bytes: &Option<Vec<u8>>| {
+            let is_chunk = Keys::ALL.iter().any(|keys| keys.cover(below));
+            self.has_older && is_chunk && before().any(|state| state.get(file) == Some(bytes))
+        };
+        let mut rest = Vec::new();
+        for (file, bytes) in files.iter().filter(|(file, _)| !state.contains_key(*file)) {
+            let is_expected = match file.strip_prefix(&path) {
+                Ok(below) => {
+                    let is_staging =
+                        below.iter().next().is_none_or(|name| is_staging(name.as_ref()));
+                    is_staging
+                        || is_left && may_be_left(below, file, bytes)
+                        || may_be_old(file, bytes)
+                        || may_be_older(below, file, bytes)
+                }
+                // A group is published before the array, and stays.
+                Err(_) => {
+                    let is_new = self.course().place == Place::NewGroups;
+                    is_new && self.reference.states.after(1).get(file) == Some(bytes)
+                }
+            };
+            ensure!(is_expected, "{} is there", file.display());
+            rest.push(file.clone());
+        }
+        Ok(rest)
+    }
+
+    /// Checks that a write which failed has left nothing at all.
+    pub(crate) fn check_nothing_left(&self) -> Result<()> {
+        let rest = self.check_files(&files(&self.directory())?)?;
+        ensure!(rest.is_empty(), "{rest:?} are left");
+        Ok(())
     }
 
     /// The blocks that a run computed are those that were missing; or, when it ended early, the first of
@@ -133,48 +250,101 @@ impl<'b> Trial<'b> {
     }
 
     /// Removes what is left, after which the target is what it was.
-    pub(crate) fn remove_what_is_left(&mut self, before: Found) -> Result<()> {
-        let target = self.directory().join(self.course().path());
-        for unfinished in UnfinishedWrite::list(&target)? {
-            unfinished.remove()?;
-        }
-        let left = UnfinishedWrite::list(&target)?;
+    pub(crate) fn remove_what_is_left(&mut self) -> Result<()> {
+        let target = self.array();
+        let staging = staging(&target)?;
+        let left = while_none_starts(|| {
+            UnfinishedWrite::list(&target)?.into_iter().try_for_each(UnfinishedWrite::remove)?;
+            UnfinishedWrite::list(&target)
+        })?;
         ensure!(left.is_empty(), "{left:?} is left after it was removed");
-        let found = self.bench.found(self.course(), &self.directory())?;
-        let is_as_it_was = match (before, self.course().before()) {
-            (Found::Nothing, Some(version)) => found == Found::Version(version),
-            _ => found == before,
+        self.look()?;
+        self.allow_older();
+        let rest = self.check_files(&files(&self.directory())?)?;
+        self.check_listed()?;
+        // A directory that was created just before the process was killed stays, and so does a group that
+        // was published.
+        let is_noted = staging.is_some_and(|staging| n_created(&staging) > 0);
+        let is_removed = |path: &&PathBuf| {
+            let is_group = self.home.join("data").join(path).join("zarr.json").exists();
+            let is_older = path.strip_prefix(self.course().path()).is_ok_and(|below| {
+                self.has_older && Keys::ALL.iter().any(|keys| keys.cover(below))
+            });
+            let is_metadata = path.file_name().is_some_and(|name| name == "zarr.json");
+            is_noted && !is_metadata && !is_group && !is_older
         };
-        ensure!(is_as_it_was, "{found:?} is at the target after what was left was removed");
-        self.missing = self.course().grid().blocks().collect();
+        let left: Vec<_> = rest.iter().filter(is_removed).collect();
+        ensure!(left.is_empty(), "{left:?} is left after it was removed");
+        self.set_all_missing();
         Ok(())
+    }
+
+    /// Expects the next run to compute all blocks.
+    pub(crate) fn set_all_missing(&mut self) {
+        self.missing = self.course().grid().blocks().collect();
+    }
+
+    /// Allows that chunks of older versions stay: the write that is removed may have published, and had yet to
+    /// remove them.
+    pub(crate) fn allow_older(&mut self) {
+        self.has_older = self.n_published > 0;
+    }
+
+    /// Allows that the chunks of the version before are removed on demand.
+    pub(crate) fn allow_removal_of_old(&mut self) {
+        self.is_old_removed = true;
     }
 
     /// Runs once more, with nothing in the way: the result is that of a write which nothing interrupted.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let task = self.next_task();
         let report = task.succeed().context("the run after it")?;
-        self.check_computed(&task, false)?;
-        let statistics = report.outcome.expect("it succeeded");
-        ensure!(statistics == self.reference.statistics, "the statistics are {statistics}");
-        ensure!(self.bench.found(self.course(), &self.directory())? == Found::NEW, "in the end");
-        let files = files(&self.directory())?;
-        if files != self.reference.files {
-            let differs: Vec<_> = files
-                .iter()
-                .filter(|(path, bytes)| self.reference.files.get(*path) != Some(bytes))
-                .map(|(path, _)| path)
-                .chain(self.reference.files.keys().filter(|path| !files.contains_key(*path)))
-                .collect();
-            bail!("other files than those of an uninterrupted write: {differs:?}");
-        }
+        self.check_success(&task, &report)
+    }
+
+    /// Checks that a run which succeeded has done what a write does which nothing interrupts.
+    pub(crate) fn check_success(&mut self, task: &Task, report: &Report) -> Result<()> {
+        self.check_computed(task, false)?;
+        let statistics = report.outcome.as_ref().ok().context("it failed")?;
+        ensure!(*statistics == self.reference.statistics, "the statistics are {statistics}");
+        let n_published = self.n_published;
+        self.look().context("in the end")?;
+        ensure!(self.n_published == n_published + 1, "nothing was published");
+        self.check_nothing_left().context("in the end")?;
+        self.set_all_missing();
+        self.check_superseded()
+    }
+
+    /// Checks that the chunks of older versions can be removed.
+    fn check_superseded(&mut self) -> Result<()> {
+        let listed = self.check_listed()?;
+        self.allow_removal_of_old();
+        while_none_starts(|| listed.into_iter().try_for_each(Superseded::remove))?;
+        self.check_nothing_left().context("after old chunks were removed")?;
+        let listed = self.check_listed()?;
+        ensure!(listed.is_empty(), "{listed:?} is listed after it was removed");
         Ok(())
     }
 
-    /// The name of the staging directory.
-    pub(crate) fn staging_name(&self) -> String {
-        let path = self.course().path();
-        format!(".{}.staging", path.to_string_lossy().replace('/', "%2F"))
+    /// Checks that the chunks of older versions are listed.
+    fn check_listed(&self) -> Result<Vec<Superseded>> {
+        let files = files(&self.directory())?;
+        let rest = without_replaced(self.course(), &files)?;
+        let old = files.iter().filter(|(path, _)| !rest.contains_key(*path));
+        let sizes: Vec<_> = old.filter_map(|(_, bytes)| bytes.as_ref().map(Vec::len)).collect();
+        let listed = Superseded::list(self.directory())?;
+        let is_right = match &listed[..] {
+            // Without an array there are no older versions of it.
+            [] => sizes.is_empty() || self.keys.is_none(),
+            [one] => {
+                let n_bytes = sizes.iter().sum::<usize>() as u64;
+                one.target() == self.array()
+                    && (one.n_files(), one.bytes()) == (sizes.len() as u64, n_bytes)
+            }
+            _ => false,
+        };
+        ensure!(is_right, "{listed:?} is listed, but there are old chunks of {sizes:?} bytes");
+        Ok(listed)
     }
 
     /// The operations that an uninterrupted write takes.

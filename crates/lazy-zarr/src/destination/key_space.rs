@@ -1,0 +1,368 @@
+//! The keys under which the chunks of one version of an array lie.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use zarrs::array::chunk_key_encoding::{DefaultChunkKeyEncoding, V2ChunkKeyEncoding};
+use zarrs::array::{ChunkKeyEncoding, ChunkKeySeparator};
+
+use crate::{EntryKind, FileSystem};
+
+/// A set of chunk keys that has no key in common with the other sets, whatever the number of axes.
+///
+/// A version of an array has its chunks in one of them, and its `zarr.json` says in which. So the next
+/// version is written beside it, and takes its place when `zarr.json` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeySpace {
+    /// `c/0/0`, Zarr's default.
+    Nested,
+    /// `0/0`, with the key encoding of Zarr v2.
+    Bare,
+    /// `c.0.0`.
+    Dotted,
+    /// `0.0`. Others write it; this crate only replaces it.
+    BareDotted,
+}
+
+/// What lies in a key space.
+pub(crate) enum Found<'f> {
+    /// A directory that holds chunks, or directories with chunks.
+    Directory(&'f Path),
+    /// A chunk, or a shard.
+    Chunk { key: &'f str, path: &'f Path },
+}
+
+impl KeySpace {
+    pub(crate) const ALL: [KeySpace; 4] =
+        [KeySpace::Nested, KeySpace::Bare, KeySpace::Dotted, KeySpace::BareDotted];
+
+    /// Returns the key space that an array's metadata names: its `zarr.json`, or the `.zarray` of Zarr v2.
+    /// `None` is an encoding of keys that this crate does not know.
+    pub(crate) fn of_metadata(metadata: &Value) -> Option<KeySpace> {
+        let n_axes = metadata["shape"].as_array()?.len();
+        if metadata["zarr_format"] == 2 {
+            let separator = metadata["dimension_separator"].as_str().unwrap_or(".");
+            return KeySpace::of_names("v2", Some(separator), n_axes);
+        }
+        let encoding = &metadata["chunk_key_encoding"];
+        let name = encoding.as_str().or(encoding["name"].as_str())?;
+        KeySpace::of_names(name, encoding["configuration"]["separator"].as_str(), n_axes)
+    }
+
+    fn of_names(encoding: &str, separator: Option<&str>, n_axes: usize) -> Option<KeySpace> {
+        match (encoding, separator) {
+            ("default", None | Some("/")) => Some(KeySpace::Nested),
+            // The key of the only chunk is `c`.
+            ("default", Some(".")) if n_axes == 0 => Some(KeySpace::Nested),
+            ("default", Some(".")) => Some(KeySpace::Dotted),
+            ("v2", Some("/")) => Some(KeySpace::Bare),
+            ("v2", None | Some(".")) if n_axes < 2 => Some(KeySpace::Bare),
+            ("v2", None | Some(".")) => Some(KeySpace::BareDotted),
+            _ => None,
+        }
+    }
+
+    /// Returns the key space of the version after this one. Three take turns, so that the version before
+    /// this one stays whole while the next one is written.
+    pub(crate) fn next(self) -> KeySpace {
+        match self {
+            KeySpace::Nested => KeySpace::Bare,
+            KeySpace::Bare => KeySpace::Dotted,
+            KeySpace::Dotted | KeySpace::BareDotted => KeySpace::Nested,
+        }
+    }
+
+    pub(crate) fn encoding(self) -> ChunkKeyEncoding {
+        match self {
+            KeySpace::Nested => DefaultChunkKeyEncoding::new(ChunkKeySeparator::Slash).into(),
+            KeySpace::Bare => V2ChunkKeyEncoding::new(ChunkKeySeparator::Slash).into(),
+            KeySpace::Dotted => DefaultChunkKeyEncoding::new(ChunkKeySeparator::Dot).into(),
+            KeySpace::BareDotted => V2ChunkKeyEncoding::new(ChunkKeySeparator::Dot).into(),
+        }
+    }
+
+    /// Returns true if an entry of the array's directory is, or holds, chunks of this key space.
+    pub(crate) fn has_entry(self, name: &str) -> bool {
+        match self {
+            KeySpace::Nested => name == "c",
+            KeySpace::Bare => is_index(name),
+            KeySpace::Dotted => {
+                name.strip_prefix("c.").is_some_and(|rest| rest.split('.').all(is_index))
+            }
+            KeySpace::BareDotted => name.contains('.') && name.split('.').all(is_index),
+        }
+    }
+
+    /// Returns the number in C order of the chunk with a key, in an array of `n_chunks` along each axis;
+    /// `None` when there is no such chunk.
+    pub(crate) fn number(self, key: &str, n_chunks: &[u64]) -> Option<u64> {
+        let (rest, separator) = match self {
+            KeySpace::Nested => (key.strip_prefix("c/")?, '/'),
+            KeySpace::Bare => (key, '/'),
+            KeySpace::Dotted => (key.strip_prefix("c.")?, '.'),
+            KeySpace::BareDotted => (key, '.'),
+        };
+        let mut words = rest.split(separator);
+        let mut number = 0_u64;
+        for &n in n_chunks {
+            let index = index_below(words.next()?, n)?;
+            number = number.checked_mul(n)?.checked_add(index)?;
+        }
+        words.next().is_none().then_some(number)
+    }
+
+    /// Visits the chunks of an array of `n_chunks` along each axis that lie in its directory, and the
+    /// directories that hold them. Other files are passed over.
+    pub(crate) fn walk(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+        n_chunks: &[u64],
+        mut visit: impl FnMut(Found<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if matches!(self, KeySpace::Dotted | KeySpace::BareDotted) {
+            for name in file_system.list(array)? {
+                let Some(key) = name.to_str() else { continue };
+                if self.number(key, n_chunks).is_some() {
+                    visit(Found::Chunk { key, path: &array.join(key) })?;
+                }
+            }
+            return Ok(());
+        }
+        let mut open: Vec<(String, usize)> = Vec::new();
+        if self == KeySpace::Bare {
+            open.push((String::new(), 0));
+        } else if file_system.entry_kind(&array.join("c"))? == Some(EntryKind::Directory) {
+            open.push(("c/".to_owned(), 0));
+        }
+        while let Some((prefix, axis)) = open.pop() {
+            let directory = array.join(&prefix);
+            if !prefix.is_empty() {
+                visit(Found::Directory(&directory))?;
+            }
+            for name in file_system.list(&directory)? {
+                let Some(name) = name.to_str() else { continue };
+                if index_below(name, n_chunks[axis]).is_none() {
+                    continue;
+                }
+                let (key, path) = (format!("{prefix}{name}"), directory.join(name));
+                if axis + 1 == n_chunks.len() {
+                    visit(Found::Chunk { key: &key, path: &path })?;
+                } else if file_system.entry_kind(&path)? == Some(EntryKind::Directory) {
+                    open.push((key + "/", axis + 1));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all chunks of this key space, of whatever number of axes, from an array's directory. Files
+    /// of other names stay, and so do the directories that hold them.
+    ///
+    /// # Errors
+    ///
+    /// When a chunk cannot be removed, or another Zarr node lies where chunks of this key space go.
+    pub(crate) fn clear(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<()> {
+        self.entries(file_system, array)?.iter().try_for_each(|path| remove(file_system, path))
+    }
+
+    /// Returns how many files the chunks of this key space are, and how many bytes they have.
+    pub(crate) fn usage(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+    ) -> io::Result<(u64, u64)> {
+        let (mut n_files, mut n_bytes) = (0, 0);
+        let mut open = self.entries(file_system, array)?;
+        while let Some(path) = open.pop() {
+            match file_system.entry_kind(&path)? {
+                Some(EntryKind::Directory) => open.extend(indices(file_system, &path)?),
+                Some(EntryKind::File) => {
+                    n_files += 1;
+                    n_bytes += file_system.size(&path)?;
+                }
+                Some(EntryKind::Link | EntryKind::Other) => n_files += 1,
+                None => {}
+            }
+        }
+        Ok((n_files, n_bytes))
+    }
+
+    /// Returns true if an array's directory has chunks of this key space.
+    pub(super) fn is_used(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<bool> {
+        Ok(!self.entries(file_system, array)?.is_empty())
+    }
+
+    fn entries(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<PathBuf>> {
+        let names = file_system.list(array)?;
+        let names = names.iter().filter_map(|name| name.to_str());
+        Ok(names.filter(|name| self.has_entry(name)).map(|name| array.join(name)).collect())
+    }
+}
+
+/// Removes a chunk, or a directory of chunks as far as it holds nothing else.
+fn remove(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    let Err(error) = file_system.remove_file(path) else { return Ok(()) };
+    match file_system.entry_kind(path)? {
+        None => return Ok(()),
+        Some(EntryKind::Directory) => {}
+        Some(_) => {
+            let message = format!("{} cannot be removed: {error}", path.display());
+            return Err(io::Error::new(error.kind(), message));
+        }
+    }
+    for below in indices(file_system, path)? {
+        remove(file_system, &below)?;
+    }
+    match file_system.remove_directory(path) {
+        // Somebody keeps other files there.
+        Err(_) if !file_system.list(path)?.is_empty() => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The paths in a directory of chunks that are named by an index.
+fn indices(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let names = file_system.list(directory)?;
+    if names.iter().any(|name| name == "zarr.json" || name == ".zarray" || name == ".zgroup") {
+        let place = directory.display();
+        return Err(io::Error::other(format!("{place} is another Zarr node; move it away")));
+    }
+    let names = names.iter().filter_map(|name| name.to_str()).filter(|name| is_index(name));
+    Ok(names.map(|name| directory.join(name)).collect())
+}
+
+/// Returns true if a word is an index as keys spell it.
+fn is_index(word: &str) -> bool {
+    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && (word.len() == 1 || !word.starts_with('0'))
+}
+
+fn index_below(word: &str, n: u64) -> Option<u64> {
+    let index = is_index(word).then(|| word.parse().ok())??;
+    (index < n).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::LocalFileSystem;
+
+    /// Three axes, of 3, 1 and 4 chunks.
+    const N_CHUNKS: [u64; 3] = [3, 1, 4];
+
+    fn keys(keys: KeySpace) -> Vec<String> {
+        let indices = (0..3).flat_map(|i| (0..4).map(move |k| [i, 0, k]));
+        indices.map(|index| keys.encoding().encode(&index).to_string()).collect()
+    }
+
+    #[test]
+    fn metadata_names_the_key_space() {
+        for space in KeySpace::ALL {
+            for (n_axes, shape) in [(1, json!([8])), (2, json!([8, 9])), (3, json!([8, 9, 1]))] {
+                let encoding = serde_json::to_value(space.encoding().metadata()).unwrap();
+                let metadata = json!({"shape": shape, "chunk_key_encoding": encoding});
+                let expected = match space {
+                    KeySpace::BareDotted if n_axes == 1 => KeySpace::Bare,
+                    space => space,
+                };
+                assert_eq!(KeySpace::of_metadata(&metadata), Some(expected), "{metadata}");
+            }
+        }
+        for (metadata, expected) in [
+            (json!({"shape": [8, 9], "chunk_key_encoding": "default"}), Some(KeySpace::Nested)),
+            (json!({"shape": [8, 9], "chunk_key_encoding": "v2"}), Some(KeySpace::BareDotted)),
+            (json!({"shape": [8, 9], "chunk_key_encoding": "fanout"}), None),
+            (json!({"shape": [8, 9], "zarr_format": 2}), Some(KeySpace::BareDotted)),
+            (json!({"shape": [8], "zarr_format": 2}), Some(KeySpace::Bare)),
+            (
+                json!({"shape": [8, 9], "zarr_format": 2, "dimension_separator": "/"}),
+                Some(KeySpace::Bare),
+            ),
+        ] {
+            assert_eq!(KeySpace::of_metadata(&metadata), expected, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn key_spaces_have_no_entry_in_common() {
+        for space in KeySpace::ALL {
+            for key in keys(space) {
+                let entry = key.split('/').next().unwrap();
+                for other in KeySpace::ALL {
+                    assert_eq!(other.has_entry(entry), other == space, "{key} {other:?}");
+                }
+            }
+            assert!(!space.has_entry("zarr.json") && !space.has_entry(".lazy.1"));
+        }
+        for name in ["007", "c.x", "c.", "0.", "", "zarr.json"] {
+            assert!(KeySpace::ALL.iter().all(|keys| !keys.has_entry(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_have_the_numbers_of_their_chunks() {
+        for space in KeySpace::ALL {
+            let numbers: Vec<_> =
+                keys(space).iter().map(|key| space.number(key, &N_CHUNKS)).collect();
+            assert_eq!(numbers, (0..12).map(Some).collect::<Vec<_>>());
+        }
+        for key in ["c/3/0/0", "c/0/1/0", "c/0/0", "c/0/0/0/0", "c/0/0/-1", "c/0/0/", "0/0/0", ""] {
+            assert_eq!(KeySpace::Nested.number(key, &N_CHUNKS), None, "{key}");
+        }
+        assert_eq!(KeySpace::Nested.number("c/1/0/0", &[2, u64::MAX, u64::MAX]), None);
+    }
+
+    #[test]
+    fn chunks_are_found_and_removed_and_nothing_else() {
+        let file_system = LocalFileSystem;
+        for space in [KeySpace::Nested, KeySpace::Bare, KeySpace::Dotted] {
+            let directory = tempfile::tempdir().unwrap();
+            let array = directory.path();
+            let all: Vec<_> = KeySpace::ALL.into_iter().flat_map(keys).collect();
+            for key in all.iter().map(String::as_str).chain(["notes.txt", "c/notes.txt", "1/note"])
+            {
+                let path = array.join(key);
+                file_system.create_directories(path.parent().unwrap()).unwrap();
+                file_system.write(&path, b"12345").unwrap();
+            }
+            let found = |space: KeySpace| {
+                let mut found = Vec::new();
+                let visit = |entry: Found<'_>| {
+                    if let Found::Chunk { key, .. } = entry {
+                        found.push(key.to_owned());
+                    }
+                    Ok(())
+                };
+                space.walk(&file_system, array, &N_CHUNKS, visit).unwrap();
+                found.sort();
+                found
+            };
+            assert_eq!(found(space), keys(space));
+            assert_eq!(space.usage(&file_system, array).unwrap(), (12, 60));
+            space.clear(&file_system, array).unwrap();
+            assert_eq!(found(space), [""; 0]);
+            for other in KeySpace::ALL.into_iter().filter(|other| *other != space) {
+                assert_eq!(found(other), keys(other));
+            }
+            for note in ["notes.txt", "c/notes.txt", "1/note"] {
+                assert!(array.join(note).exists(), "{note}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_array_is_not_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("0");
+        LocalFileSystem.create_directories(&inner.join("0")).unwrap();
+        LocalFileSystem.write(&inner.join(".zarray"), b"{}").unwrap();
+        LocalFileSystem.write(&inner.join("0/0"), b"1").unwrap();
+        let error = KeySpace::Bare.clear(&LocalFileSystem, directory.path()).unwrap_err();
+        assert!(error.to_string().contains("another Zarr node"), "{error}");
+        assert!(inner.join("0/0").exists());
+    }
+}
