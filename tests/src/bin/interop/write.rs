@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::{Context, Result};
 use lazy_chunks::DType;
-use lazy_chunks::zarr::{StoredArray, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Existing, StoredArray, ToZarr, ZarrSink};
 use lazy_tests::Case;
 use serde_json::{Map, Value, json};
 
@@ -57,6 +57,11 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     }
     for (name, value) in &attributes {
         sink = sink.with_attribute(name, value.clone());
+    }
+    // The chunks of each version have other keys.
+    let sink = sink.with_existing(Existing::Replace);
+    for _ in 0..i % 3 {
+        store(&case, sink.clone())?;
     }
     let stored = store(&case, sink)?;
 
