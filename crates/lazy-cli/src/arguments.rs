@@ -52,6 +52,7 @@ pub(crate) enum Command {
     View(View),
     Export(Export),
     Staging(Staging),
+    Clean(Clean),
     Completions(Completions),
 }
 
@@ -118,6 +119,15 @@ pub(crate) struct Store {
     /// Replace an array that is there
     #[arg(long)]
     pub(crate) replace: bool,
+
+    /// With --replace, remove the chunks of the old array at once, instead of keeping them for readers that have
+    /// opened it: those of other libraries then read fill values
+    #[arg(long, requires = "replace")]
+    pub(crate) remove_old: bool,
+
+    /// Take over from an unfinished write on another machine, where the file system cannot tell whether it has ended
+    #[arg(long)]
+    pub(crate) take_over: bool,
 
     /// Go on with a write that ended early
     #[arg(long)]
@@ -311,6 +321,28 @@ pub(crate) struct Staging {
     pub(crate) remove: bool,
 
     /// Print them as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Remove the chunks of arrays that were replaced
+///
+/// They are kept for readers that had opened the old array, until the next replacement. Writes that ended early and
+/// cannot be resumed are cleaned up as well. The arrays that are there are never touched.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy clean run.zarr --dry-run
+  lazy clean results/")]
+pub(crate) struct Clean {
+    /// A Zarr array or group, or a folder of them
+    pub(crate) path: PathBuf,
+
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

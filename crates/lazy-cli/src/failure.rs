@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use lazy_chunks::zarr::DefectKind;
 use lazy_chunks::{Location, zarr};
 
 use crate::input::InputError;
@@ -54,6 +55,9 @@ pub(crate) enum Failure {
     /// Data were found to be corrupt, and the command has said which.
     #[error("{0}")]
     Corrupt(String),
+    /// Data could not be read, and the command has said which.
+    #[error("{0}")]
+    Unreadable(String),
     /// A write stopped before, and it was not said what is to become of it.
     #[error("{0}")]
     Unfinished(String),
@@ -109,6 +113,7 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Corrupt(_) => 3,
             Failure::AfterStoring { .. } => 4,
+            failure if failure.is_of_published_array() => 4,
             Failure::Stopped(_) => stop::exit_code(),
             Failure::Kept { failure, .. } | Failure::Unchanged { failure, .. } => {
                 return failure.exit_code();
@@ -116,6 +121,11 @@ impl Failure {
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
         })
+    }
+
+    /// Returns true if the array is complete at its place all the same.
+    pub(crate) fn is_of_published_array(&self) -> bool {
+        matches!(self, Failure::Zarr(error) if error.is_published())
     }
 
     /// Returns the failure of a command that has stored an array before.
@@ -170,7 +180,13 @@ impl Failure {
 
 /// Whether what is stored is at fault, and not how it is used or where it lies.
 pub(crate) fn is_of_corrupt_array(error: &zarr::Error) -> bool {
-    matches!(error, zarr::Error::ReadChunk { .. } | zarr::Error::BrokenMetadata { .. })
+    match error {
+        // Bytes that could not be read are not known to be wrong.
+        zarr::Error::ReadChunk { source, .. } => {
+            !matches!(source.downcast_ref(), Some(DefectKind::Unreadable { .. }))
+        }
+        error => matches!(error, zarr::Error::BrokenMetadata { .. }),
+    }
 }
 
 /// What the library says to programs, as it is said at the shell.
@@ -179,4 +195,5 @@ fn in_words_of_the_program(error: &zarr::Error) -> String {
         .to_string()
         .replace("`UnfinishedWrite::remove`", "`lazy staging … --remove`")
         .replace("`ZarrSink::with_resume`", "--resume")
+        .replace("`ZarrSink::with_take_over`", "--take-over")
 }

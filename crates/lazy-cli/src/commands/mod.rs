@@ -1,5 +1,6 @@
 //! What the program does: a file for each command.
 
+mod clean;
 mod completions;
 mod export;
 mod info;
@@ -14,8 +15,10 @@ use crate::failure::{Failure, Result};
 use crate::stop;
 
 pub(crate) fn run(command: &Command) -> Result<()> {
-    let is_long =
-        !matches!(command, Command::Info(_) | Command::Staging(_) | Command::Completions(_));
+    let is_long = !matches!(
+        command,
+        Command::Info(_) | Command::Staging(_) | Command::Clean(_) | Command::Completions(_)
+    );
     if is_long {
         stop::listen().map_err(Failure::Signals)?;
     }
@@ -27,6 +30,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::View(arguments) => view::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Staging(arguments) => staging::run(arguments),
+        Command::Clean(arguments) => clean::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     }
 }

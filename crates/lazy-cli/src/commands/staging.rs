@@ -36,11 +36,15 @@ fn to_text(write: &UnfinishedWrite) -> String {
     let directory = directory.display();
     match write.state() {
         WriteState::Running { holder } => format!("being written by {holder}, in {directory}"),
+        WriteState::MaybeRunning { holder } => format!(
+            "being written by {holder}, or was when that process ended, in {directory}; --take-over of \
+             `lazy store` resumes it"
+        ),
         WriteState::Resumable { job, chunks, stored_bytes } => {
             let stored = HumanBytes(*stored_bytes);
             format!("{chunks} chunks ({stored}) in {directory}, of {job}; --resume goes on with it")
         }
-        _ => format!("of no use to anybody, in {directory}"),
+        _ => format!("cannot be resumed, in {directory}"),
     }
 }
 
@@ -52,6 +56,10 @@ fn to_json(write: &UnfinishedWrite) -> Value {
     match write.state() {
         WriteState::Running { holder } => {
             entry["state"] = "running".into();
+            entry["holder"] = holder.clone().into();
+        }
+        WriteState::MaybeRunning { holder } => {
+            entry["state"] = "may be running".into();
             entry["holder"] = holder.clone().into();
         }
         WriteState::Resumable { job, chunks, stored_bytes } => {

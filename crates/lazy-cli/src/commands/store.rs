@@ -1,10 +1,12 @@
 //! `lazy store`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
 use lazy_chunks::zarr::{
-    Durability, Existing, StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
+    Durability, Existing, FileSystem, LocalFileSystem, LockScope, OldChunks, StoredArray, Target,
+    UnfinishedWrite, WriteState, ZarrSink,
 };
 use serde_json::json;
 
@@ -32,6 +34,12 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let target = target(arguments);
     if !arguments.resume {
         check_unfinished(arguments, &target)?;
+    }
+    if !arguments.print.quiet && locks_end_here(&arguments.output) {
+        print::note(format_args!(
+            "locks do not reach other machines on the file system of {}: start no other write of it there",
+            arguments.output.display()
+        ));
     }
     let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
@@ -93,6 +101,15 @@ fn tell(
     print::result(answers::to_table(answers))
 }
 
+/// Returns true if a write on another machine is not kept out by a lock.
+fn locks_end_here(output: &Path) -> bool {
+    let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    let mut above = output.ancestors();
+    above.find(|path| path.is_dir()).is_some_and(|directory| {
+        matches!(LocalFileSystem.lock_scope(directory), Ok(LockScope::Mount))
+    })
+}
+
 fn target(arguments: &Store) -> Target {
     let group = Target::from(&*arguments.output);
     let members = arguments.array.iter().flat_map(|name| name.split('/'));
@@ -123,10 +140,15 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
 fn sink(arguments: &Store, target: Target, job: Option<String>) -> ZarrSink {
     let existing = if arguments.replace { Existing::Replace } else { Existing::Fail };
     let durability = if arguments.no_sync { Durability::None } else { Durability::Full };
+    let old_chunks = if arguments.remove_old { OldChunks::Remove } else { OldChunks::Keep };
     let mut sink = ZarrSink::new(target)
         .with_existing(existing)
         .with_durability(durability)
+        .with_old_chunks(old_chunks)
         .with_codec(arguments.codec.0);
+    if arguments.take_over {
+        sink = sink.with_take_over();
+    }
     if let ChunkSizes::Explicit(sizes) = &arguments.chunks {
         sink = sink.with_chunk_shape(sizes.clone());
     }
@@ -171,6 +193,9 @@ fn remove_kept(arguments: &Store) {
 
 /// What becomes of a write that failed, or that a signal stopped.
 fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failure {
+    if failure.is_of_published_array() {
+        return failure;
+    }
     if failure.is_of_changed_input() {
         remove_kept(arguments);
         return Failure::Unchanged { failure: Box::new(failure), output: arguments.output.clone() };

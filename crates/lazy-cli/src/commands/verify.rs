@@ -1,6 +1,6 @@
 //! `lazy verify`.
 
-use lazy_chunks::zarr::{MetadataSeal, StoredArray};
+use lazy_chunks::zarr::{DefectKind, MetadataSeal, StoredArray};
 use serde_json::json;
 
 use crate::arguments::Verify;
@@ -16,10 +16,15 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
     let display = Display::new(arguments.print.quiet);
     let mut verify = stored.verify();
     let bar = display.of_steps(verify.n_chunks(), unit);
-    let (mut listed, mut n_defects, mut printed) = (Vec::new(), 0, Ok(()));
+    let (mut listed, mut printed) = (Vec::new(), Ok(()));
+    let (mut n_defects, mut n_unreadable, mut first_unreadable) = (0, 0, None);
     while let Some(defects) = verify.next_chunks() {
         for defect in defects? {
             n_defects += 1;
+            if matches!(defect.kind, DefectKind::Unreadable { .. }) {
+                n_unreadable += 1;
+                first_unreadable.get_or_insert_with(|| defect.to_string());
+            }
             if arguments.print.json {
                 listed.push(json!({
                     "chunk": defect.chunk,
@@ -55,6 +60,11 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         }));
     }
     // Whoever has read enough of the list, the array is corrupt.
+    if let Some(first) = first_unreadable.filter(|_| n_unreadable == n_defects) {
+        return Err(Failure::Unreadable(format!(
+            "{n_defects} of {n_checked} {unit} of {path} could not be read: {first}"
+        )));
+    }
     if n_defects > 0 {
         return Err(Failure::Corrupt(format!(
             "{n_defects} of {n_checked} {unit} of {path} are missing or corrupt"
