@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{
-    bench, crash, example, features, interop, layering, libtorch, outside, program, properties,
-    tidy,
+    bench, crash, example, features, fuse, interop, layering, libtorch, outside, program,
+    properties, tidy,
 };
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -52,6 +52,7 @@ const STEPS: [Step; 15] = [
     ("example", example::run),
     ("interop", interop::run),
     ("program", program::run),
+    ("fuse", fuse::run),
     ("crash", |shell| crash::run(shell, None, None)),
     ("properties", |shell| properties::run(shell, None)),
     ("outside", outside::run),

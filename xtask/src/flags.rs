@@ -34,6 +34,9 @@ xflags::xflags! {
         cmd interop {}
         /// The program `lazy`, driven by Python: streams, files and signals, and zarr-python reads what it stores.
         cmd program {}
+        /// The program `lazy` on file systems that fail or lack one thing at a time: what close and fsync
+        /// report, locks, renames, inode numbers, power. Needs FUSE; where there is none, it is left out.
+        cmd fuse {}
         /// Writes that are killed at every operation and at random moments, that fail and race: the
         /// target is the old array or the new one, for us and for zarr-python, and a run that goes on
         /// computes what is missing and nothing else.

@@ -107,5 +107,5 @@ fn require_compiler(shell: &Shell) -> Result<()> {
     if shell.var_os("CXX").is_some() || ask.run().is_ok() {
         return Ok(());
     }
-    apt::install(shell, "g++", "torch-sys needs a C++ compiler, and there is no c++")
+    apt::install(shell, &["g++"], "torch-sys needs a C++ compiler, and there is no c++")
 }

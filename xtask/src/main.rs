@@ -9,6 +9,7 @@ mod crash;
 mod example;
 mod features;
 mod flags;
+mod fuse;
 mod interop;
 mod layering;
 mod libtorch;
@@ -42,6 +43,7 @@ fn main() -> Result<()> {
         XtaskCmd::Example(_) => example::run(&shell),
         XtaskCmd::Interop(_) => interop::run(&shell),
         XtaskCmd::Program(_) => program::run(&shell),
+        XtaskCmd::Fuse(_) => fuse::run(&shell),
         XtaskCmd::Bench(flags) => bench::run(&shell, &flags),
         XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }

@@ -55,7 +55,7 @@ fn create(shell: &Shell, directory: &Path) -> Result<()> {
     let create = || cmd!(shell, "python3 -m venv {directory}").run();
     let Err(error) = create() else { return Ok(()) };
     // Debian has the module in a package of its own.
-    apt::install(shell, "python3-venv", &format!("{error}\nPython 3 has no module venv"))?;
+    apt::install(shell, &["python3-venv"], &format!("{error}\nPython 3 has no module venv"))?;
     shell.remove_path(directory)?;
     create().context("no virtual environment can be made for Python 3")
 }
