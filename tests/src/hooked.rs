@@ -4,21 +4,19 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use lazy_chunks::zarr::{FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
 
 use crate::forward::forward_to_local;
 
-/// The local file system, where something happens just before some operations, or they fail.
+/// The local file system, where something happens just before each operation that changes something.
 pub struct HookedFileSystem(Box<Hook>);
 
-type Hook = dyn Fn(&str, &Path) -> io::Result<()> + Send + Sync;
+type Hook = dyn Fn(&str, &Path) + Send + Sync;
 
 impl HookedFileSystem {
-    /// Calls `hook` before something is renamed or a directory is flushed, with `take over`, `publish` or
-    /// `flush` and the path of what is renamed or flushed; when it fails, so does the operation.
-    pub fn new(
-        hook: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static,
-    ) -> HookedFileSystem {
+    /// Calls `hook` before each operation that changes something, or takes a lock, with the operation's name
+    /// and its path; of two paths the first.
+    pub fn new(hook: impl Fn(&str, &Path) + Send + Sync + 'static) -> HookedFileSystem {
         HookedFileSystem(Box::new(hook))
     }
 }
@@ -30,25 +28,50 @@ impl fmt::Debug for HookedFileSystem {
 }
 
 impl FileSystem for HookedFileSystem {
-    forward_to_local!(kind entry_kind canonicalize list read size pin create_directory write append remove_file remove_directory lock lock_scope copy_permissions have_same_permissions check_replaceable sync_file sync_file_system);
+    forward_to_local!(kind entry_kind canonicalize list read size pin create_directories lock_scope copy_permissions have_same_permissions check_replaceable sync_file sync_directory sync_file_system);
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        (self.0)("create_directory", path);
+        LocalFileSystem.create_directory(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        (self.0)("write", path);
+        LocalFileSystem.write(path, bytes)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        (self.0)("append", path);
+        LocalFileSystem.append(path, bytes)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        (self.0)("remove_file", path);
+        LocalFileSystem.remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        (self.0)("remove_directory", path);
+        LocalFileSystem.remove_directory(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        (self.0)("lock", path);
+        LocalFileSystem.lock(path)
+    }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("take over", from)?;
+        (self.0)("rename_directory", from);
         LocalFileSystem.rename_directory(from, to)
     }
 
     fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("publish", from)?;
+        (self.0)("rename_file", from);
         LocalFileSystem.rename_file(from, to)
     }
 
     fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("publish", from)?;
+        (self.0)("rename_new_file", from);
         LocalFileSystem.rename_new_file(from, to)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        (self.0)("flush", directory)?;
-        LocalFileSystem.sync_directory(directory)
     }
 }

@@ -2,6 +2,7 @@
 //! file systems that fail, lose what was not flushed, or kill.
 
 mod array;
+mod caching;
 mod case;
 mod discarding;
 mod faulty;
@@ -15,6 +16,7 @@ mod statistics;
 mod volatile;
 
 pub use array::{Real, element_bytes, elements, real_values};
+pub use caching::CachingFileSystem;
 pub use case::{Case, Chunks, Shards, case, codec};
 pub use discarding::DiscardingFileSystem;
 pub use faulty::{Fault, FaultyFileSystem};

@@ -7,8 +7,8 @@ use lazy_chunks::zarr::{
     Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
-use lazy_tests::interrupted::staging;
-use lazy_tests::{Fault, FaultyFileSystem};
+use lazy_tests::interrupted::{self, left_unfinished, staging};
+use lazy_tests::{Fault, FaultyFileSystem, files};
 
 fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(move || (0..4).map(move |_| array(value, 2)))
@@ -96,6 +96,62 @@ fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
     // Each file and each directory is flushed by itself.
     let fault = |n| Fault { change: Some(n), no_sync_of_all: true, ..Fault::default() };
     assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + (9 + 4 + 3) + 2 + 5);
+}
+
+/// The server does what it was told, but its answer is lost: what is done counts.
+#[test]
+fn a_lost_answer_at_any_operation_leaves_the_old_array_or_the_new() {
+    let mut n_published = [0, 0];
+    for (replaces, n_published) in [false, true].into_iter().zip(&mut n_published) {
+        for n in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("below/a.zarr");
+            if replaces {
+                sequence(1).to_zarr(&path).unwrap();
+            }
+            let fault = Fault { change: Some(n), is_done: true, ..Fault::default() };
+            let file_system = Arc::new(FaultyFileSystem::new(fault));
+            let is_published = match sequence(2).to_zarr(sink(&file_system, &path)) {
+                Ok(_) => true,
+                Err(error) => error.is_published(),
+            };
+            let found = StoredArray::open(&path);
+            assert_eq!(found.is_ok(), replaces || is_published, "operation {n}");
+            if let Ok(found) = found {
+                let value = if is_published { 2 } else { 1 };
+                assert_eq!(found.read().unwrap(), array(value, 8), "operation {n}");
+            }
+            sequence(3).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace)).unwrap();
+            assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(3, 8));
+            if file_system.n_changes() <= n {
+                break;
+            }
+            *n_published += usize::from(is_published);
+        }
+    }
+    // Publishing, flushing that, and cleaning up.
+    assert!(n_published.iter().all(|n| *n >= 4), "{n_published:?}");
+}
+
+/// What an ended write has left can lie where no directory can be renamed, such as in a lower layer of overlayfs:
+/// where locks reach everyone, it is taken over all the same.
+#[test]
+fn what_cannot_be_renamed_is_taken_over() {
+    let (_directory, path) = left_unfinished();
+    let fault = Fault { no_renamed_directory: true, ..Fault::default() };
+    let target = || Target::on(FaultyFileSystem::new(fault), &path);
+    let error = interrupted::failing(2, 3).to_zarr(interrupted::sink(target())).unwrap_err();
+    assert!(error.to_string().contains("accelerator"), "{error}");
+    assert_eq!(staging(&path), path.join(".lazy.1"));
+    interrupted::sequence(2).to_zarr(interrupted::sink(target())).unwrap();
+    assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
+
+    // Elsewhere the one who goes on could be another machine's.
+    let (_directory, path) = left_unfinished();
+    let fault = Fault { no_locks: true, ..fault };
+    let sink = interrupted::sink(Target::on(FaultyFileSystem::new(fault), &path));
+    let error = interrupted::sequence(2).to_zarr(sink).unwrap_err();
+    assert!(matches!(error, Error::NotWritable { .. }), "{error}");
 }
 
 /// What cannot be removed is in nobody's way: neither what a failed write has stored, nor the staging directory
@@ -273,6 +329,27 @@ fn other_files_in_the_array_stay() {
     }
     for note in notes {
         assert_eq!(std::fs::read_to_string(path.join(note)).unwrap(), note);
+    }
+}
+
+/// A file that has the name of a chunk, but was left by no write, may be the user's.
+#[test]
+fn a_file_with_the_name_of_a_chunk_is_not_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    for name in ["2024", "2024/12"] {
+        sequence(1).to_zarr(&path).unwrap();
+        let file = path.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "the only copy").unwrap();
+        let before = files(directory.path());
+        let replace = || ZarrSink::new(&path).with_existing(Existing::Replace);
+        let error = sequence(2).to_zarr(replace()).unwrap_err().to_string();
+        assert!(error.contains(&format!("a.zarr/{name} is in the way")), "{error}");
+        assert_eq!(files(directory.path()), before);
+        std::fs::remove_file(&file).unwrap();
+        sequence(2).to_zarr(replace()).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
     }
 }
 

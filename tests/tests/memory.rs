@@ -317,7 +317,7 @@ fn memory_stays_below_its_bound() {
             );
             // A file system that does not take the pieces of a chunk has them copied together.
             let name = format!("{} {codec:?} {checksum:?}, in one piece", write.name);
-            let file_system = HookedFileSystem::new(|_, _| Ok(()));
+            let file_system = HookedFileSystem::new(|_, _| ());
             let target = Target::on(file_system, directory.path().join(&name));
             let peak = write.peak(1000, sink_to(target));
             assert!(peak <= bound + producers_own, "{name}: {peak} bytes of {bound}");

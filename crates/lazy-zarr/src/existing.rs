@@ -33,10 +33,11 @@ pub enum Existing {
     /// An error, before the first block is computed.
     #[default]
     Fail,
-    /// The array is replaced when the new one is complete, in one step. Whoever has opened the old one
-    /// keeps reading it, whole ([`OldChunks`]). Other files in its directory stay, and so do the
+    /// The array is replaced when the new one is complete, in one step. Readers that have opened the old one
+    /// find its chunks where they were ([`OldChunks`]). Other files in its directory stay, and so do the
     /// directory's permissions; but names that are keys of chunks belong to the array: `c`, whole numbers,
-    /// and those joined by dots. On a store instance, which cannot compare and replace, it is an error
+    /// and those joined by dots. Where a file has the name of a chunk of the new version, and no write has left
+    /// it, the write is refused. On a store instance, which cannot compare and replace, it is an error
     /// before the first block is computed
     /// ([`Error::ReplaceUnsupported`](crate::Error::ReplaceUnsupported)).
     Replace,
@@ -70,7 +71,8 @@ pub enum Existing {
 #[non_exhaustive]
 pub enum OldChunks {
     /// They stay until the next replacement is published, or [`Superseded`](crate::Superseded) removes
-    /// them. So any reader that has opened the old array, of whatever library, reads it whole until then.
+    /// them. So a reader of another library that has opened the old array reads it whole until then; a
+    /// [`StoredArray`](crate::StoredArray) says that it was [replaced](crate::Error::Replaced).
     /// A replaced array takes the space of two, and of three while the next version is written.
     #[default]
     Keep,

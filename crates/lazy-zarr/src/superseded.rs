@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::destination::{KeySpace, Staging, Taken};
+use crate::destination::{KeySpace, Staging};
 use crate::node::{Present, present_at_path};
-use crate::resume::Record;
+use crate::resume::Journal;
 use crate::target::directories_below;
 use crate::{Error, FileSystem, Result, Target};
 
@@ -105,26 +105,28 @@ impl Superseded {
     /// - [`Error::Unfinished`] when a write ended early since the array was listed.
     /// - [`Error::Examine`] when a chunk cannot be removed.
     pub fn remove(self) -> Result<()> {
-        let target = self.array.display().to_string();
-        let examine = |source| Error::Examine { path: self.array.clone(), source };
         // No write begins meanwhile, which would use these keys.
-        let mut staging =
-            match Staging::take(&self.file_system, &self.array, false).map_err(examine)? {
-                Taken::Created(staging) | Taken::Left(staging) => staging,
-                Taken::Held { holder } => return Err(Error::Locked { target, holder }),
-                Taken::MaybeHeld { holder } => return Err(Error::MaybeLocked { target, holder }),
-            };
+        let mut staging = Staging::take_to_remove(&self.file_system, &self.array, false)?;
         let present = present_at_path(&*self.file_system, &self.array)?;
-        let (directory, keys) = (staging.directory().to_owned(), present.map(|now| now.keys));
-        let record = Staging::record(&self.file_system, &self.array, &directory, keys)?;
-        if let Some(Record { job, .. }) = record {
+        let keys = KeySpace::after(present.map(|present| present.keys));
+        let journal = Journal::new(&self.file_system, &self.array, staging.directory(), keys);
+        if let Some(record) = journal.record()? {
+            let target = self.array.display().to_string();
+            let (directory, job) = (staging.directory().to_owned(), record.job);
             return Err(Error::Unfinished { target, directory, job });
         }
-        let removed = present
-            .into_iter()
-            .flat_map(old)
-            .try_for_each(|keys| keys.clear(&*self.file_system, &self.array));
-        removed.and(staging.remove()).map_err(examine)
+        let mut remove = || {
+            let mut has_removed = false;
+            for keys in present.into_iter().flat_map(old) {
+                has_removed |= keys.clear(&*self.file_system, &self.array)?;
+            }
+            // The staging directory goes last, by which chunks that are left are known to be a write's.
+            if has_removed {
+                self.file_system.sync_directory(&self.array)?;
+            }
+            staging.remove()
+        };
+        remove().map_err(|source| Error::Examine { path: self.array.clone(), source })
     }
 }
 

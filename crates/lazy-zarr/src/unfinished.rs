@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::destination::{KeySpace, Staging, Taken, first_or_next};
+use crate::destination::{KeySpace, Staging};
 use crate::node::present_at_path;
 use crate::resume::{Journal, Record};
 use crate::target::directories_below;
@@ -168,35 +168,41 @@ impl UnfinishedWrite {
     ///   one then: list again.
     /// - [`Error::Examine`] when it cannot be removed.
     pub fn remove(self) -> Result<()> {
-        let target = self.array.display().to_string();
         let examine = |source| Error::Examine { path: self.directory.clone(), source };
         if Staging::find(&*self.file_system, &self.array).map_err(examine)?.is_none() {
             return Ok(());
         }
-        let staging = match Staging::take(&self.file_system, &self.array, true).map_err(examine)? {
-            Taken::Left(staging) | Taken::Created(staging) => staging,
-            Taken::Held { holder } | Taken::MaybeHeld { holder } => {
-                return Err(Error::Locked { target, holder });
-            }
-        };
-        let present = present(&self.file_system, &self.array)?;
-        let found = record(&self.file_system, &self.array, staging.directory(), present)?;
+        let staging = Staging::take_to_remove(&self.file_system, &self.array, true)?;
+        let journal = journal(&self.file_system, &self.array, staging.directory())?;
+        let found = record(&journal)?;
         if let Some(Record { job, .. }) = found {
             let was_listed = match &self.state {
                 WriteState::Resumable { job: listed, .. } => *listed == job,
                 state => matches!(state, WriteState::MaybeRunning { .. }),
             };
             if !was_listed {
+                let target = self.array.display().to_string();
                 let directory = staging.directory().to_owned();
                 return Err(Error::Unfinished { target, directory, job });
             }
         }
-        staging.discard(present).map_err(examine)
+        staging.discard(journal.keys()).map_err(examine)
     }
 }
 
-fn present(file_system: &Arc<dyn FileSystem>, array: &Path) -> Result<Option<KeySpace>> {
-    Ok(present_at_path(&**file_system, array)?.map(|present| present.keys))
+/// Returns the journal of the write that has left a staging directory.
+fn journal(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<Journal> {
+    let present = present_at_path(&**file_system, array)?;
+    let keys = KeySpace::after(present.map(|present| present.keys));
+    Ok(Journal::new(file_system, array, directory, keys))
+}
+
+/// Returns the record of a write that can be resumed.
+fn record(journal: &Journal) -> Result<Option<Record>> {
+    match journal.record() {
+        Err(Error::BrokenRecord { .. }) => Ok(None),
+        record => record,
+    }
 }
 
 fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<WriteState> {
@@ -207,28 +213,10 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
         Some((holder, false)) => return Ok(WriteState::MaybeRunning { holder }),
         None => {}
     }
-    let present = present(file_system, array)?;
-    let Some(record) = record(file_system, array, directory, present)? else {
-        return Ok(WriteState::Abandoned);
-    };
-    let (file_system, array) = (Arc::clone(file_system), array.to_owned());
-    let keys = first_or_next(present);
-    let journal = Journal::new(file_system, directory.to_owned(), array, keys);
+    let journal = journal(file_system, array, directory)?;
+    let Some(record) = record(&journal)? else { return Ok(WriteState::Abandoned) };
     let (chunks, stored_bytes) = journal.completed(&record)?;
     Ok(WriteState::Resumable { job: record.job, chunks, stored_bytes })
-}
-
-/// Returns the record of a write that can be resumed.
-fn record(
-    file_system: &Arc<dyn FileSystem>,
-    array: &Path,
-    directory: &Path,
-    present: Option<KeySpace>,
-) -> Result<Option<Record>> {
-    match Staging::record(file_system, array, directory, present) {
-        Err(Error::BrokenRecord { .. }) => Ok(None),
-        record => record,
-    }
 }
 
 /// Two are equal when they are of the same directory and in the same state.

@@ -3,13 +3,13 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::key_space::KeySpace;
+use super::permissions::Permissions;
 use super::place::absolute;
-use super::staging::{
-    Staging, Taken, first_or_next, not_writable, remove_empty, remove_if_there, remove_v2_metadata,
-};
+use super::staging::{Staging, remove_empty, remove_if_there, remove_v2_metadata};
+use super::taking::Taken;
 use super::tally::Tally;
 use super::{Destination, check_ancestor, check_existing, flush, group_metadata, is_missing_group};
 use crate::encode::Encoded;
@@ -42,14 +42,14 @@ pub(crate) struct Directory {
     present: Option<Present>,
     /// The key space of the new version.
     keys: KeySpace,
-    /// Files and directories of the present version, when new ones do not have their permissions by
-    /// themselves.
     permissions: Permissions,
     durability: Durability,
     old_chunks: OldChunks,
     /// The record and the journal, when the write can be resumed.
     journal: Option<Arc<Journal>>,
     tally: Mutex<Tally>,
+    /// The new metadata, once it is sealed.
+    metadata: OnceLock<Vec<u8>>,
     /// Whether an earlier write has left something.
     is_left: bool,
     /// Whether this write may store chunks: the key space is its own.
@@ -57,13 +57,8 @@ pub(crate) struct Directory {
     /// Whether what was written can be relied upon.
     is_sound: AtomicBool,
     is_published: AtomicBool,
-}
-
-/// Where the permissions of new files and directories come from.
-#[derive(Default)]
-struct Permissions {
-    file: Option<PathBuf>,
-    directory: Option<PathBuf>,
+    /// Whether chunks of old versions could not be removed, which the next write has to do.
+    has_old_chunks: AtomicBool,
 }
 
 impl Directory {
@@ -102,43 +97,28 @@ impl Directory {
             old_chunks: sink.old_chunks,
             journal: None,
             tally: Mutex::default(),
+            metadata: OnceLock::new(),
             is_left,
             has_begun: false,
             is_sound: AtomicBool::new(true),
             is_published: AtomicBool::new(false),
+            has_old_chunks: AtomicBool::new(false),
         };
         // Since it was looked at, another write may have published.
         let (present, new_groups) = check(&*write.file_system, sink, &write.array, members.len())?;
         (write.present, write.new_groups) = (present, new_groups);
-        let keys = present.map(|present| present.keys);
-        write.keys = first_or_next(keys);
-        let record = match is_left {
-            true => Staging::record(&write.file_system, &write.array, &directory, keys)?,
-            false => None,
-        };
+        write.keys = KeySpace::after(present.map(|present| present.keys));
+        let record = if is_left { write.new_journal().record()? } else { None };
         if let (Some(record), None) = (&record, &sink.job) {
             let job = record.job.clone();
             return Err(Error::Unfinished { target: name, directory, job });
         }
-        let prepared = match &record {
-            Some(_) => remove_if_there(&*write.file_system, &write.staging.metadata()),
-            // What lies there now is of no use.
-            None if is_left => write.staging.reset().and_then(|()| write.clear(write.keys)),
-            None => write.clear(write.keys),
-        };
-        // A power failure that takes the staging directory takes all chunks: what is left without it is no
-        // longer known to be a write's.
-        let flushed = match (write.durability, present) {
-            (Durability::Full, None) => write.file_system.sync_directory(&write.array),
-            _ => Ok(()),
-        };
-        prepared.and(flushed).map_err(|source| not_writable(&name, &write.array, source))?;
-        write.permissions = write
-            .permissions_to_copy()
-            .map_err(|source| not_writable(&name, &write.array, source))?;
+        write
+            .prepare(record.is_some())
+            .map_err(|source| not_writable(target, &write.array, source))?;
         write.has_begun = true;
         write.journal = sink.job.as_ref().map(|_| {
-            let journal = write.staging.journal(write.keys);
+            let journal = write.new_journal();
             if record.is_some() {
                 journal.resume();
             }
@@ -156,51 +136,54 @@ impl Directory {
         self.target.to_string()
     }
 
-    /// Removes the chunks of a key space. The present version is flushed before, so that no power failure
-    /// brings back one that has them.
-    fn clear(&self, keys: KeySpace) -> io::Result<()> {
-        if self.durability == Durability::Full && keys.is_used(&*self.file_system, &self.array)? {
-            self.file_system.sync_directory(&self.array)?;
-        }
-        keys.clear(&*self.file_system, &self.array)
+    fn new_journal(&self) -> Journal {
+        Journal::new(&self.file_system, &self.array, self.staging.directory(), self.keys)
     }
 
-    /// Finds out whether new files and directories have the permissions of the present version by
-    /// themselves; and whether its metadata can be replaced.
-    fn permissions_to_copy(&self) -> io::Result<Permissions> {
-        let document = match self.present {
-            None => return Ok(Permissions::default()),
-            Some(present) => self.array.join(present.document()),
-        };
-        if document.ends_with("zarr.json") {
-            self.file_system.check_replaceable(&document)?;
+    /// Makes room for the chunks, and finds out what permissions they need.
+    fn prepare(&mut self, resumes: bool) -> io::Result<()> {
+        let file_system = &*self.file_system;
+        // So that no power failure takes the staging directory but not the chunks, which are known by it to be a
+        // write's; and none brings back a version that has the chunks which are removed here.
+        self.sync_array()?;
+        if resumes {
+            remove_if_there(file_system, &self.staging.metadata())?;
+        } else if self.is_left {
+            self.staging.reset()?;
+            self.keys.clear(file_system, &self.array)?;
+        } else if let Some(file) = self.keys.first_file(file_system, &self.array)? {
+            let message = format!(
+                "{} is in the way: it has the name of a chunk, and no write has left it; move it away, or remove \
+                 the chunks of old versions",
+                file.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let differs = |old: &Path, new: &Path| {
-            Ok::<_, io::Error>(!self.file_system.have_same_permissions(old, new)?)
-        };
-        let directory = self.staging.directory();
-        let is_file_special = differs(&document, &self.staging.holder_file())?;
-        let is_directory_special = differs(&self.array, directory)?;
-        Ok(Permissions {
-            file: is_file_special.then_some(document),
-            directory: is_directory_special.then(|| self.array.clone()),
-        })
+        let permissions =
+            Permissions::of_present(file_system, &self.array, self.present, &self.staging)?;
+        self.permissions = permissions;
+        Ok(())
     }
 
-    /// Creates the directory of a chunk, with the permissions of the array's.
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let Some(old) = &self.permissions.directory else {
-            return self.file_system.create_directories(path);
-        };
-        let new: Vec<_> = path.ancestors().take_while(|above| *above != self.array).collect();
-        for directory in new.into_iter().rev() {
-            match self.file_system.create_directory(directory) {
-                Ok(()) => self.file_system.copy_permissions(old, directory)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+    /// Flushes the entries of the array's directory, where a power failure is to be survived.
+    fn sync_array(&self) -> io::Result<()> {
+        match self.durability {
+            Durability::Full => self.file_system.sync_directory(&self.array),
+            Durability::None => Ok(()),
+        }
+    }
+
+    /// Removes chunks, for certain before the staging directory, by which what is left of them is known to be a
+    /// write's.
+    fn clear(&self, keys: &[KeySpace]) -> io::Result<()> {
+        let mut has_removed = false;
+        for keys in keys {
+            // A write that has taken over meanwhile may use them.
+            if self.staging.is_held()? {
+                has_removed |= keys.clear(&*self.file_system, &self.array)?;
             }
         }
-        Ok(())
+        if has_removed { self.sync_array() } else { Ok(()) }
     }
 
     /// Writes a new file, and creates the directories that it lies in below that of the array.
@@ -211,18 +194,15 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_held() => {
                 // The first chunk of its row creates the directory.
                 let directory = path.parent().unwrap_or(&self.array);
-                self.create_directory(directory).and_then(|()| write())
+                self.permissions
+                    .create_directory(&*self.file_system, &self.array, directory)
+                    .and_then(|()| write())
             }
             written => written,
         };
-        let written = written.and_then(|()| match &self.permissions.file {
-            Some(old) => self.file_system.copy_permissions(old, &path),
-            None => Ok(()),
-        });
-        written.map_err(|source| match self.is_held() {
-            true => Error::Write { path, source },
-            false => Error::TakenOver { target: self.name() },
-        })
+        let written =
+            written.and_then(|()| self.permissions.give_to_file(&*self.file_system, &path));
+        written.map_err(|source| self.not_written(path, source))
     }
 
     /// Returns true as long as no other write has taken over. What cannot be found out fails elsewhere.
@@ -233,10 +213,17 @@ impl Directory {
     fn write_staged(&self, path: PathBuf, bytes: &[u8]) -> Result<()> {
         let written = remove_if_there(&*self.file_system, &path)
             .and_then(|()| self.file_system.write(&path, bytes));
-        written.map_err(|source| match self.is_held() {
-            true => Error::Write { path, source },
-            false => Error::TakenOver { target: self.name() },
-        })
+        let written =
+            written.and_then(|()| self.permissions.give_to_file(&*self.file_system, &path));
+        written.map_err(|source| self.not_written(path, source))
+    }
+
+    fn not_written(&self, path: PathBuf, source: io::Error) -> Error {
+        if self.is_held() {
+            Error::Write { path, source }
+        } else {
+            Error::TakenOver { target: self.name() }
+        }
     }
 
     /// Flushes everything that was written, and the entries of the directories that it lies in.
@@ -307,11 +294,22 @@ impl Directory {
             Some(present) if !present.is_v2 => self.file_system.rename_file(&from, &to),
             _ => self.file_system.rename_new_file(&from, &to),
         };
-        renamed.map_err(|source| match source.kind() {
+        let Err(source) = renamed else { return Ok(()) };
+        // A server may have renamed it, though its answer was lost.
+        if self.is_held() && self.lies_at(&to) && !self.lies_at(&from) {
+            return Ok(());
+        }
+        Err(match source.kind() {
             io::ErrorKind::AlreadyExists => Error::TargetExists { target: self.name() },
             _ if !self.is_held() => Error::TakenOver { target: self.name() },
             _ => self.unpublished(source),
         })
+    }
+
+    /// Returns true if the metadata of the new version is found at a path.
+    fn lies_at(&self, path: &Path) -> bool {
+        let found = self.file_system.read(path, 0, None);
+        self.metadata.get().is_some_and(|metadata| found.is_ok_and(|found| found == metadata))
     }
 
     /// Flushes the entries that publishing has changed.
@@ -338,15 +336,8 @@ impl Directory {
         if self.present.is_some() {
             remove_v2_metadata(&*self.file_system, &self.array)?;
         }
-        let old =
-            KeySpace::ALL.into_iter().filter(|keys| *keys != self.keys && Some(*keys) != kept);
-        for keys in old {
-            // A write that has taken over meanwhile may use them.
-            if self.staging.is_held()? {
-                keys.clear(&*self.file_system, &self.array)?;
-            }
-        }
-        Ok(())
+        let is_old = |keys: &KeySpace| *keys != self.keys && Some(*keys) != kept;
+        self.clear(&KeySpace::ALL.into_iter().filter(is_old).collect::<Vec<_>>())
     }
 
     fn unpublished(&self, source: io::Error) -> Error {
@@ -377,11 +368,7 @@ impl Destination for Directory {
 
     fn seal(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
         self.write_staged(self.staging.metadata(), metadata)?;
-        if let Some(old) = &self.permissions.file {
-            self.file_system
-                .copy_permissions(old, &self.staging.metadata())
-                .map_err(|source| Error::Write { path: self.staging.metadata(), source })?;
-        }
+        let _ = self.metadata.set(metadata.to_vec());
         for level in 0..self.new_groups.len() {
             self.write_staged(self.staging.group(level), &group_metadata())?;
         }
@@ -413,7 +400,7 @@ impl Destination for Directory {
         self.is_published.store(true, Ordering::Relaxed);
         self.flush_published()?;
         if let Err(error) = self.clear_old() {
-            // The next write removes them.
+            self.has_old_chunks.store(true, Ordering::Relaxed);
             let array = self.array.display();
             tracing::warn!(%array, %error, "chunks of an old version could not be removed");
         }
@@ -435,14 +422,15 @@ impl Drop for Directory {
         let is_sound = self.is_sound.load(Ordering::Relaxed);
         // What an earlier write has left stays until this one begins.
         let is_kept = if self.has_begun { is_sound && has_record } else { self.is_left };
-        if !self.is_held() || (!is_published && is_kept) {
+        let has_old_chunks = self.has_old_chunks.load(Ordering::Relaxed);
+        if !self.is_held() || (!is_published && is_kept) || has_old_chunks {
             return;
         }
         // Another program may have published an array meanwhile, without looking for a lock.
         let present = present_at_path(&*self.file_system, &self.array);
         let is_ours = present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.keys));
         let cleared = if self.has_begun && !is_published && is_ours {
-            self.keys.clear(&*self.file_system, &self.array)
+            self.clear(&[self.keys])
         } else {
             Ok(())
         };
@@ -525,15 +513,14 @@ fn take(
                 return Ok((staging, created, true));
             }
             Ok(Taken::Created(mut staging)) => {
-                let noted = match created.len() {
-                    0 => Ok(()),
-                    n => staging.note_created(n),
-                };
-                match noted {
+                if created.is_empty() {
+                    return Ok((staging, created, false));
+                }
+                match staging.note_created(created.len()) {
                     Ok(()) => return Ok((staging, created, false)),
                     Err(source) => {
                         let _ = staging.remove();
-                        not_writable(&target, array, source)
+                        not_writable(&sink.target, array, source)
                     }
                 }
             }
@@ -546,11 +533,15 @@ fn take(
                 n_tries += 1;
                 continue;
             }
-            Err(source) => not_writable(&target, array, source),
+            Err(source) => not_writable(&sink.target, array, source),
         };
         remove_empty(&**file_system, created.iter().map(PathBuf::as_path));
         return Err(error);
     }
+}
+
+fn not_writable(target: &Target, directory: &Path, source: io::Error) -> Error {
+    Error::NotWritable { target: target.to_string(), directory: directory.to_owned(), source }
 }
 
 /// Creates a directory and those above it, and notes those that were not there.

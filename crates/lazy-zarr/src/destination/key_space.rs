@@ -65,12 +65,17 @@ impl KeySpace {
 
     /// Returns the key space of the version after this one. Three take turns, so that the version before
     /// this one stays whole while the next one is written.
-    pub(crate) fn next(self) -> KeySpace {
+    fn next(self) -> KeySpace {
         match self {
             KeySpace::Nested => KeySpace::Bare,
             KeySpace::Bare => KeySpace::Dotted,
             KeySpace::Dotted | KeySpace::BareDotted => KeySpace::Nested,
         }
+    }
+
+    /// Returns the key space that is written to where this version, or none, is present.
+    pub(crate) fn after(present: Option<KeySpace>) -> KeySpace {
+        present.map_or(KeySpace::Nested, KeySpace::next)
     }
 
     pub(crate) fn encoding(self) -> ChunkKeyEncoding {
@@ -157,14 +162,16 @@ impl KeySpace {
         Ok(())
     }
 
-    /// Removes all chunks of this key space, of whatever number of axes, from an array's directory. Files
-    /// of other names stay, and so do the directories that hold them.
+    /// Removes all chunks of this key space, of whatever number of axes, from an array's directory; returns
+    /// whether there were any. Files of other names stay, and so do the directories that hold them.
     ///
     /// # Errors
     ///
     /// When a chunk cannot be removed, or another Zarr node lies where chunks of this key space go.
-    pub(crate) fn clear(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<()> {
-        self.entries(file_system, array)?.iter().try_for_each(|path| remove(file_system, path))
+    pub(crate) fn clear(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<bool> {
+        let entries = self.entries(file_system, array)?;
+        entries.iter().try_for_each(|path| remove(file_system, path))?;
+        Ok(!entries.is_empty())
     }
 
     /// Returns how many files the chunks of this key space are, and how many bytes they have.
@@ -189,9 +196,21 @@ impl KeySpace {
         Ok((n_files, n_bytes))
     }
 
-    /// Returns true if an array's directory has chunks of this key space.
-    pub(super) fn is_used(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<bool> {
-        Ok(!self.entries(file_system, array)?.is_empty())
+    /// Returns a file in an array's directory that has the name of a chunk of this key space, if there is one.
+    pub(super) fn first_file(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+    ) -> io::Result<Option<PathBuf>> {
+        let mut open = self.entries(file_system, array)?;
+        while let Some(path) = open.pop() {
+            match file_system.entry_kind(&path)? {
+                Some(EntryKind::Directory) => open.extend(indices(file_system, &path)?),
+                Some(_) => return Ok(Some(path)),
+                None => {}
+            }
+        }
+        Ok(None)
     }
 
     fn entries(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<PathBuf>> {
@@ -343,7 +362,7 @@ mod tests {
             };
             assert_eq!(found(space), keys(space));
             assert_eq!(space.usage(&file_system, array).unwrap(), (12, 60));
-            space.clear(&file_system, array).unwrap();
+            assert!(space.clear(&file_system, array).unwrap());
             assert_eq!(found(space), [""; 0]);
             for other in KeySpace::ALL.into_iter().filter(|other| *other != space) {
                 assert_eq!(found(other), keys(other));

@@ -4,9 +4,11 @@ mod directory;
 mod flush;
 mod in_place;
 mod key_space;
+mod permissions;
 mod place;
 mod process;
 mod staging;
+mod taking;
 mod tally;
 
 use std::fmt;
@@ -24,7 +26,7 @@ use crate::{Error, Existing, Result, Target, ZarrSink};
 
 pub(crate) use key_space::{Found, KeySpace};
 pub(crate) use place::absolute;
-pub(crate) use staging::{Staging, Taken, first_or_next, is_staging};
+pub(crate) use staging::{Staging, is_staging};
 
 /// Takes the chunks of one array and makes them visible at once.
 ///

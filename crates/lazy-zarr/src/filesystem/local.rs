@@ -120,18 +120,20 @@ impl FileSystem for LocalFileSystem {
         // file that is open is moved aside when another takes its place, so that there is none for an instant.
         let kept_open = if mount::is_local(&file)? { Some(file) } else { None };
         Ok(FilePin::new(move |path| {
-            // A network file system looks the path up again when the file is opened.
-            let there = match open_to_read(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
-                // Another kind of node, for instance.
-                Err(error) => match fs::symlink_metadata(path) {
-                    Ok(there) if !there.is_file() => return Ok(false),
-                    _ => return Err(error),
+            let there = match &kept_open {
+                Some(_) => fs::metadata(path).map_err(absent_below_files)?,
+                // A network file system looks the path up again when the file is opened.
+                None => match open_to_read(path) {
+                    Ok((_, there)) => there,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+                    // Another kind of node, for instance.
+                    Err(error) => match fs::symlink_metadata(path) {
+                        Ok(there) if !there.is_file() => return Ok(false),
+                        _ => return Err(error),
+                    },
                 },
-                Ok((_, there)) => Fingerprint::of(&there),
             };
-            let _is_open = &kept_open;
-            Ok(there == pinned)
+            Ok(Fingerprint::of(&there) == pinned)
         }))
     }
 

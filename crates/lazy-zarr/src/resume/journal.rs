@@ -62,16 +62,17 @@ const LONGEST_LINE: usize = 1024;
 const PART: u64 = 64 << 10;
 
 impl Journal {
+    /// The journal in the staging directory `directory` of an array, of a write that has its chunks in `keys`.
     pub(crate) fn new(
-        file_system: Arc<dyn FileSystem>,
-        directory: PathBuf,
-        array: PathBuf,
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        directory: &Path,
         keys: KeySpace,
     ) -> Journal {
         Journal {
-            file_system,
-            directory,
-            array,
+            file_system: Arc::clone(file_system),
+            directory: directory.to_owned(),
+            array: array.to_owned(),
             keys,
             appending: Mutex::new(()),
             has_begun: AtomicBool::new(false),
@@ -90,7 +91,7 @@ impl Journal {
         self.may_be_torn.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn keys(&self) -> KeySpace {
+    pub(crate) fn keys(&self) -> KeySpace {
         self.keys
     }
 
@@ -98,7 +99,8 @@ impl Journal {
         &self.directory
     }
 
-    /// What was written down of an earlier write, if anything was.
+    /// What was written down of an earlier write, if anything was; and if it was not published, so that the
+    /// chunks are those of the present version.
     pub(crate) fn record(&self) -> Result<Option<Record>> {
         let path = self.directory.join(RECORD);
         let examine = |source| Error::Examine { path: path.clone(), source };
@@ -108,7 +110,9 @@ impl Journal {
             return Ok(None);
         }
         let text = self.file_system.read(&path, 0, None).map_err(examine)?;
-        Record::from_text(&text).map_err(|reason| Error::BrokenRecord { path, reason })
+        let record = Record::from_text(&text)
+            .map_err(|reason| Error::BrokenRecord { path: path.clone(), reason })?;
+        Ok(record.filter(|record| record.keys() == Some(self.keys)))
     }
 
     /// Removes the chunks that are not noted, or have another size than was noted: those that an earlier
@@ -272,7 +276,8 @@ mod tests {
 
     fn journal(directory: &Path) -> Journal {
         let (array, directory) = (directory.join("array"), directory.to_owned());
-        Journal::new(Arc::new(LocalFileSystem), directory, array, KeySpace::Nested)
+        let file_system: Arc<dyn FileSystem> = Arc::new(LocalFileSystem);
+        Journal::new(&file_system, &array, &directory, KeySpace::Nested)
     }
 
     #[test]

@@ -89,10 +89,7 @@ impl Record {
             return Err(format!("its version is {}, but {VERSION} is known", json["version"]));
         }
         let record: Record = serde_json::from_value(json).map_err(|error| error.to_string())?;
-        match record.is_sound() {
-            true => Ok(Some(record)),
-            false => Err("its sizes make no array".to_owned()),
-        }
+        if record.is_sound() { Ok(Some(record)) } else { Err("its sizes make no array".to_owned()) }
     }
 
     /// Whether the layout is one of the array.
