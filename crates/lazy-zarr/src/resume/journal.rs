@@ -109,7 +109,11 @@ impl Journal {
         if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
             return Ok(None);
         }
-        let text = self.file_system.read(&path, 0, None).map_err(examine)?;
+        let text = match self.file_system.read(&path, 0, None) {
+            // It was removed just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(examine)?,
+        };
         let record = Record::from_text(&text)
             .map_err(|reason| Error::BrokenRecord { path: path.clone(), reason })?;
         Ok(record.filter(|record| record.keys() == Some(self.keys)))
