@@ -7,7 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::python;
 
-const DEFAULT_ROUNDS: u32 = 100;
+const DEFAULT_ROUNDS: u32 = 60;
 
 pub(crate) fn run(shell: &Shell, rounds: Option<u32>, seed: Option<u64>) -> Result<()> {
     let python = python::with_peers(shell)?;
@@ -17,10 +17,10 @@ pub(crate) fn run(shell: &Shell, rounds: Option<u32>, seed: Option<u64>) -> Resu
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
     let seed = seed.to_string();
-    cmd!(shell, "cargo build --quiet --package lazy-tests --bin crash").run()?;
+    cmd!(shell, "cargo build --quiet --release --package lazy-tests --bin crash").run()?;
     // Errors say what was done; where they arose says nothing more.
     let _backtrace = shell.push_env("RUST_BACKTRACE", "0");
-    Ok(cmd!(shell, "cargo run --quiet --package lazy-tests --bin crash check")
+    Ok(cmd!(shell, "cargo run --quiet --release --package lazy-tests --bin crash check")
         .args([python.as_os_str(), rounds.as_ref(), seed.as_ref()])
         .run()?)
 }
