@@ -57,8 +57,8 @@ pub(crate) struct Directory {
     /// Whether what was written can be relied upon.
     is_sound: AtomicBool,
     is_published: AtomicBool,
-    /// Whether chunks of old versions could not be removed, which the next write has to do.
-    has_old_chunks: AtomicBool,
+    /// Whether the chunks of old versions were removed. If they were not, the next write does it.
+    is_cleared: AtomicBool,
 }
 
 impl Directory {
@@ -102,7 +102,7 @@ impl Directory {
             has_begun: false,
             is_sound: AtomicBool::new(true),
             is_published: AtomicBool::new(false),
-            has_old_chunks: AtomicBool::new(false),
+            is_cleared: AtomicBool::new(false),
         };
         // Since it was looked at, another write may have published.
         let (present, new_groups) = check(&*write.file_system, sink, &write.array, members.len())?;
@@ -399,10 +399,12 @@ impl Destination for Directory {
         }
         self.is_published.store(true, Ordering::Relaxed);
         self.flush_published()?;
-        if let Err(error) = self.clear_old() {
-            self.has_old_chunks.store(true, Ordering::Relaxed);
-            let array = self.array.display();
-            tracing::warn!(%array, %error, "chunks of an old version could not be removed");
+        match self.clear_old() {
+            Ok(()) => self.is_cleared.store(true, Ordering::Relaxed),
+            Err(error) => {
+                let array = self.array.display();
+                tracing::warn!(%array, %error, "chunks of an old version could not be removed");
+            }
         }
         Ok(())
     }
@@ -420,10 +422,15 @@ impl Drop for Directory {
         let has_record = self.journal.as_ref().is_some_and(|journal| journal.has_begun());
         let is_published = self.is_published.load(Ordering::Relaxed);
         let is_sound = self.is_sound.load(Ordering::Relaxed);
-        // What an earlier write has left stays until this one begins.
-        let is_kept = if self.has_begun { is_sound && has_record } else { self.is_left };
-        let has_old_chunks = self.has_old_chunks.load(Ordering::Relaxed);
-        if !self.is_held() || (!is_published && is_kept) || has_old_chunks {
+        let is_kept = if is_published {
+            !self.is_cleared.load(Ordering::Relaxed)
+        } else if self.has_begun {
+            is_sound && has_record
+        } else {
+            // What an earlier write has left stays until this one begins.
+            self.is_left
+        };
+        if !self.is_held() || is_kept {
             return;
         }
         // Another program may have published an array meanwhile, without looking for a lock.

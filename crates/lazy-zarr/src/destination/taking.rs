@@ -29,8 +29,15 @@ pub(crate) enum Taken {
 /// Whether a write that left a staging directory has ended.
 enum State {
     Ended(Option<FileLock>),
-    Running { holder: String },
-    Unknown { holder: String, lock: Option<FileLock> },
+    /// It has ended, but another process holds the lock: to find that out, or to take over.
+    Examined,
+    Running {
+        holder: String,
+    },
+    Unknown {
+        holder: String,
+        lock: Option<FileLock>,
+    },
 }
 
 /// The result of one try to take a staging directory.
@@ -134,14 +141,21 @@ impl Staging {
         file_system: &dyn FileSystem,
         directory: &Path,
     ) -> io::Result<Option<(String, bool)>> {
-        match state(file_system, directory) {
-            Ok(State::Ended(_)) => Ok(None),
-            Ok(State::Running { holder }) => Ok(Some((holder, true))),
-            Ok(State::Unknown { holder, .. }) => Ok(Some((holder, false))),
-            // It was being created, or removed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        for _ in 0..MOST_TRIES {
+            return match state(file_system, directory) {
+                Ok(State::Ended(_)) => Ok(None),
+                Ok(State::Examined) => {
+                    sleep(BETWEEN_TRIES);
+                    continue;
+                }
+                Ok(State::Running { holder }) => Ok(Some((holder, true))),
+                Ok(State::Unknown { holder, .. }) => Ok(Some((holder, false))),
+                // It was being created, or removed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
         }
+        Ok(Some((process::name(b""), true)))
     }
 }
 
@@ -162,6 +176,7 @@ impl Attempt<'_> {
                 self.take_over(number, lock)
             }
             Ok(State::Unknown { holder, .. }) => Ok(Try::Taken(Taken::MaybeHeld { holder })),
+            Ok(State::Examined) => Ok(Try::Again(None)),
             Ok(State::Running { holder }) => Ok(Try::Again(Some(holder))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.provide_lock(number),
             Err(error) => Err(error),
@@ -249,7 +264,12 @@ fn state(file_system: &dyn FileSystem, directory: &Path) -> io::Result<State> {
     let lock = match lock(file_system, directory) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             let description = description(file_system, directory)?.unwrap_or_default();
-            return Ok(State::Running { holder: process::name(&description) });
+            return Ok(match process::liveness(&description) {
+                Liveness::Ended => State::Examined,
+                Liveness::Running | Liveness::Unknown => {
+                    State::Running { holder: process::name(&description) }
+                }
+            });
         }
         lock => lock?,
     };
