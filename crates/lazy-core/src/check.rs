@@ -1,11 +1,14 @@
 //! Whether blocks fit together into one array, and where each lies in it.
 
+use std::borrow::Cow;
+
 use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Reference, Result};
 
 /// Checks blocks in order against the declaration and against each other: do they make one array?
 ///
-/// Reducers see only blocks that passed. It is for aggregators of other tensors, which are handed
-/// whatever the producer makes, and want the same errors.
+/// Reducers of a pass see only blocks that passed. It is for aggregators of other tensors, which are handed
+/// whatever the producer makes; and for reducers that another one may stand in front of, which changes blocks.
+/// Both want the same errors.
 ///
 /// # Example
 ///
@@ -43,7 +46,7 @@ use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Ref
 /// ```
 #[derive(Clone, Debug)]
 pub struct BlockCheck<'d> {
-    declared: &'d Declared,
+    declared: Cow<'d, Declared>,
     dtype: Option<(DType, Reference)>,
     /// The sizes of the axes behind the cut ones.
     trailing: Option<(Vec<usize>, Reference)>,
@@ -70,23 +73,34 @@ impl<'d> BlockCheck<'d> {
     ///
     /// [`Error::RowTypeMismatch`] when the declared row type does not fit the declared grid.
     pub fn new(declared: &'d Declared) -> Result<BlockCheck<'d>> {
+        BlockCheck::of(Cow::Borrowed(declared))
+    }
+
+    /// The same, which the state of a [`Reducer`](crate::Reducer) can hold.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new).
+    pub fn owned(declared: Declared) -> Result<BlockCheck<'static>> {
+        BlockCheck::of(Cow::Owned(declared))
+    }
+
+    fn of(declared: Cow<'_, Declared>) -> Result<BlockCheck<'_>> {
+        let columns = declared.grid().and_then(|grid| grid.columns());
         let mut check = BlockCheck {
-            declared,
             dtype: None,
             trailing: None,
-            width: declared
-                .grid()
-                .and_then(|grid| grid.columns())
-                .map(|columns| (columns.total(), Reference::Declared)),
+            width: columns.map(|columns| (columns.total(), Reference::Declared)),
             band: 0,
             row: 0,
             open: None,
+            declared,
         };
-        if let Some(row_type) = declared.row_type() {
+        if let Some(row_type) = check.declared.row_type() {
             let misfit =
                 |what: String| Error::RowTypeMismatch { row_shape: row_type.shape.clone(), what };
             let mut trailing = row_type.shape.as_slice();
-            if declared.cut() == Cut::RowsAndColumns {
+            if check.declared.cut() == Cut::RowsAndColumns {
                 let Some((&width, rest)) = trailing.split_first() else {
                     return Err(misfit("a nested sequence, whose rows have columns".to_owned()));
                 };
@@ -194,6 +208,49 @@ impl<'d> BlockCheck<'d> {
         Ok(position)
     }
 
+    /// Checks the next block that a reducer is handed, and that it lies where it is said to lie: a reducer in front
+    /// of this one may have changed either. Bands end by themselves.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`block`](Self::block) and [`end_band`](Self::end_band).
+    /// - [`Error::BlockPlace`] when the blocks before it do not end where it begins.
+    pub fn block_at(&mut self, at: BlockPosition, dtype: DType, shape: &[usize]) -> Result<()> {
+        if self.open.is_some() && at.location != self.next_location() {
+            self.end_band()?;
+        }
+        self.check_count(shape)?;
+        let next = self.block(dtype, shape)?;
+        if self.declared.cut() == Cut::Rows {
+            self.end_band()?;
+        }
+        let (expected, actual) = ([next.row, next.column], [at.row, at.column]);
+        if actual == expected {
+            Ok(())
+        } else {
+            Err(Error::BlockPlace { at: at.location, expected, actual })
+        }
+    }
+
+    /// Checks that the last band is whole, and that no band is missing.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`end_band`](Self::end_band).
+    /// - [`Error::TooFewBlocks`] when there are fewer bands than declared.
+    pub fn end(&mut self) -> Result<()> {
+        if self.open.is_some() {
+            self.end_band()?;
+        }
+        match self.declared.n_bands() {
+            Some(declared) if self.band < declared => {
+                let unit = self.declared.cut().unit();
+                Err(Error::TooFewBlocks { unit, declared, actual: self.band })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that the open band is whole. Where only axis 0 is cut, every block is a band.
     ///
     /// # Errors
@@ -219,6 +276,30 @@ impl<'d> BlockCheck<'d> {
         self.row += open.n_rows;
         self.band += 1;
         Ok(())
+    }
+
+    /// Checks that there is another block.
+    fn check_count(&self, shape: &[usize]) -> Result<()> {
+        match self.declared.n_bands() {
+            Some(declared) if self.band == declared => {
+                let unit = self.declared.cut().unit();
+                return Err(Error::TooManyBlocks { unit, declared });
+            }
+            _ => {}
+        }
+        let columns = self.declared.grid().and_then(|grid| grid.columns());
+        match (columns, &self.open) {
+            (Some(columns), Some(open)) if open.n_blocks == columns.n_blocks() => {
+                Err(Error::BandWidth {
+                    band: self.band,
+                    expected: columns.total(),
+                    actual: open.n_columns + shape.get(1).copied().unwrap_or(0),
+                    at_least: true,
+                    reference: Reference::Declared,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn n_open_blocks(&self) -> usize {

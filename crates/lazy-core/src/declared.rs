@@ -1,5 +1,7 @@
 //! What is known of a sequence before its first block is computed.
 
+use std::sync::Arc;
+
 use crate::{BlockGrid, Cut, DType};
 
 /// The dtype and the shape of one row: of `array[i]`, the array without axis 0.
@@ -56,20 +58,25 @@ pub struct RowType {
 pub struct Declared {
     cut: Cut,
     n_bands: Option<usize>,
-    grid: Option<BlockGrid>,
+    /// Shared, since every reducer of a pass keeps what is declared.
+    grid: Option<Arc<BlockGrid>>,
     row_type: Option<RowType>,
 }
 
 impl Declared {
-    pub(crate) fn streamed(cut: Cut, n_bands: Option<usize>) -> Declared {
+    /// Of blocks that are computed one after the other, and as many along axis 0 as is said.
+    #[must_use]
+    pub fn streamed(cut: Cut, n_bands: Option<usize>) -> Declared {
         Declared { cut, n_bands, grid: None, row_type: None }
     }
 
-    pub(crate) fn indexed(grid: BlockGrid) -> Declared {
+    /// Of blocks that have known sizes.
+    #[must_use]
+    pub fn indexed(grid: BlockGrid) -> Declared {
         Declared {
             cut: grid.cut(),
             n_bands: Some(grid.rows().n_blocks()),
-            grid: Some(grid),
+            grid: Some(Arc::new(grid)),
             row_type: None,
         }
     }
@@ -78,7 +85,10 @@ impl Declared {
         Declared { n_bands: Some(n_bands), ..self }
     }
 
-    pub(crate) fn with_row_type(self, row_type: Option<RowType>) -> Declared {
+    /// The same of other rows. A reducer that changes blocks before it hands them to another one declares what it
+    /// makes of them; `None` if it does not know.
+    #[must_use]
+    pub fn with_row_type(self, row_type: Option<RowType>) -> Declared {
         Declared { row_type, ..self }
     }
 
@@ -98,7 +108,7 @@ impl Declared {
     /// The block sizes, for the indexed kinds.
     #[must_use]
     pub fn grid(&self) -> Option<&BlockGrid> {
-        self.grid.as_ref()
+        self.grid.as_deref()
     }
 
     /// The dtype and the shape of one row, where the sequence was told.

@@ -123,6 +123,20 @@ pub enum Error {
         /// Where the expectation comes from.
         reference: Reference,
     },
+    /// A reducer was handed a block that does not lie where the blocks before it end: another reducer in front of
+    /// it has changed blocks, but not their positions.
+    #[error(
+        "{at} is said to begin at row {} and column {}, but the blocks before it end at row {} and column {}",
+        actual[0], actual[1], expected[0], expected[1]
+    )]
+    BlockPlace {
+        /// The block.
+        at: Location,
+        /// The row and the column at which it must begin.
+        expected: [usize; 2],
+        /// Those at which it is said to begin.
+        actual: [usize; 2],
+    },
     /// The blocks of one band differ in height.
     #[error("{at} has {actual} rows, but the first block of its band has {expected}")]
     BandHeight {

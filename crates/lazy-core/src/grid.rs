@@ -40,6 +40,14 @@ impl Cut {
             Cut::RowsAndColumns => 2,
         }
     }
+
+    /// What the blocks along axis 0 are called.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Cut::Rows => "blocks",
+            Cut::RowsAndColumns => "bands",
+        }
+    }
 }
 
 /// The sizes of the blocks along one axis, in array elements. Sizes of 0 are legal.

@@ -102,7 +102,7 @@ where
     S: Statistic,
     S::Output: NamedArrays,
 {
-    type Partial = S::State;
+    type Partial = <S as Reducer>::Partial;
     type State = StoringResult<<S as Reducer>::State, <ZarrSink as Reducer>::State>;
     type Output = (S::Output, Vec<StoredArray>);
 
@@ -118,7 +118,7 @@ where
         Ok(StoringResult { statistic, writes })
     }
 
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> lazy_core::Result<S::State> {
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> lazy_core::Result<Self::Partial> {
         self.statistic.partial(at, block)
     }
 
@@ -126,7 +126,7 @@ where
         &self,
         state: &mut Self::State,
         at: BlockPosition,
-        partial: S::State,
+        partial: Self::Partial,
     ) -> lazy_core::Result<()> {
         self.statistic.absorb(&mut state.statistic, at, partial)
     }

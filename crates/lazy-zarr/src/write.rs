@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use lazy_core::{
-    ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType, Watching,
+    ArrayBlock, BlockCheck, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType,
+    Watching,
 };
 
 use crate::assembler::{Assembler, Output, Unit};
@@ -23,6 +24,8 @@ use crate::{Error, Result, StoredArray, ZarrSink};
 /// A write that is under way. Dropped before it is finished, it leaves the target as it was.
 pub struct Write {
     stage: Stage,
+    /// The blocks may come from another reducer, which has made others of those that were declared.
+    check: BlockCheck<'static>,
     seen: Seen,
     provenance: Provenance,
     /// What a write that can be resumed has beside.
@@ -119,6 +122,7 @@ impl Write {
         let (destination, resumption) = destination::begin(sink, declared)?;
         Ok(Write {
             stage: Stage::Settling { kept: Vec::new() },
+            check: BlockCheck::owned(declared.clone())?,
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
             resumption,
@@ -159,6 +163,7 @@ impl Write {
         at: BlockPosition,
         block: ArrayBlock,
     ) -> Result<()> {
+        self.check.block_at(at, block.dtype(), block.shape())?;
         let n_bytes = block.data().len();
         self.n_bytes += n_bytes;
         if let Some(resumption) = &mut self.resumption {
@@ -261,6 +266,7 @@ impl Write {
 
     /// Writes what is left, after the last block; all but making it visible.
     pub(crate) fn seal(&mut self, sink: &ZarrSink) -> Result<()> {
+        self.check.end()?;
         let row_type = self.seen.final_row_type()?;
         let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
         self.settle(sink, Some(self.seen.n_rows))?;

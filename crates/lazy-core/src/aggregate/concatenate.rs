@@ -7,7 +7,8 @@ use crate::dtype::with_element;
 use crate::reduce::drive;
 use crate::stream::BlockStream;
 use crate::{
-    ArrayBlock, BlockPosition, Cut, Declared, Element, Error, Reducer, Result, RowType, copy_region,
+    ArrayBlock, BlockCheck, BlockPosition, Cut, Declared, Element, Error, Reducer, Result, RowType,
+    copy_region,
 };
 
 /// Joins all blocks into one array: along axis 0; in a nested sequence along axis 1 within each
@@ -42,6 +43,7 @@ pub struct Concatenate;
 #[derive(Debug)]
 pub struct Collected {
     cut: Cut,
+    check: BlockCheck<'static>,
     row_type: Option<RowType>,
     n_rows: usize,
     blocks: Vec<(BlockPosition, ArrayBlock)>,
@@ -93,6 +95,7 @@ impl Reducer for Concatenate {
     fn start(&self, declared: &Declared) -> Result<Collected> {
         Ok(Collected {
             cut: declared.cut(),
+            check: BlockCheck::owned(declared.clone())?,
             row_type: declared.row_type().cloned(),
             n_rows: 0,
             blocks: Vec::new(),
@@ -104,12 +107,14 @@ impl Reducer for Concatenate {
     }
 
     fn absorb(&self, state: &mut Collected, at: BlockPosition, block: ArrayBlock) -> Result<()> {
+        state.check.block_at(at, block.dtype(), block.shape())?;
         state.n_rows = at.row + block.shape()[0];
         state.blocks.push((at, block));
         Ok(())
     }
 
     fn seal(&self, state: &mut Collected) -> Result<()> {
+        state.check.end()?;
         state.row_type = Some(state.sealed_row_type()?);
         Ok(())
     }

@@ -28,6 +28,10 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// [`Error::other`](crate::Error::other) is handed on as it is. A reducer's own panic is not caught: the
 /// reduction is aborted, as by an error, and the panic goes on when all threads have ended.
 ///
+/// A reducer may stand in front of another one and hand it other blocks. Then it starts the other one with what it
+/// makes of them ([`Declared::with_row_type`]), and says where they lie: [`Concatenate`](crate::Concatenate),
+/// statistics and sinks check both ([`BlockCheck::block_at`](crate::BlockCheck::block_at)).
+///
 /// A tuple of up to eight reducers is a reducer, and so is a vector of reducers of one type; tuples may
 /// hold tuples. Reducers of types that are not known until the program runs go into a vector as a [`BoxedReducer`]. All of its members are sealed before the first one is finished, so that a sink publishes
 /// nothing when a statistic beside it fails.

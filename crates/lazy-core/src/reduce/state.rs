@@ -127,7 +127,7 @@ impl<S: Statistic> StateOf<S> {
 }
 
 impl<S: Statistic> Reducer for StateOf<S> {
-    type Partial = S::State;
+    type Partial = <S as Reducer>::Partial;
     type State = Reduction<S::State, S::Output>;
     type Output = SavedState<S::State>;
 
@@ -135,17 +135,22 @@ impl<S: Statistic> Reducer for StateOf<S> {
         self.statistic.start(declared)
     }
 
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<S::State> {
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
         let at = BlockPosition { row: self.first_row + at.row, ..at };
         self.statistic.partial(at, block)
     }
 
-    fn absorb(&self, state: &mut Self::State, at: BlockPosition, next: S::State) -> Result<()> {
+    fn absorb(
+        &self,
+        state: &mut Self::State,
+        at: BlockPosition,
+        next: Self::Partial,
+    ) -> Result<()> {
         self.statistic.absorb(state, at, next)
     }
 
-    fn seal(&self, _: &mut Self::State) -> Result<()> {
-        Ok(())
+    fn seal(&self, state: &mut Self::State) -> Result<()> {
+        state.end()
     }
 
     fn finish(&self, state: Self::State) -> Result<SavedState<S::State>> {

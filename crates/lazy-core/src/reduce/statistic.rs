@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::Reducer;
 use super::state::{STATE_VERSION, SavedState};
-use crate::{ArrayBlock, BlockPosition, Cut, DType, Declared, Error, Location, Result};
+use crate::{ArrayBlock, BlockCheck, BlockPosition, Cut, DType, Declared, Error, Location, Result};
 
 /// A summary of an array whose states merge, so that it can be computed piece by piece.
 ///
@@ -158,13 +158,28 @@ pub trait Statistic: Sync {
 /// The state of a [`Statistic`] as a [`Reducer`].
 #[derive(Debug)]
 pub struct Reduction<S, O> {
+    /// The blocks may come from another reducer, which has made others of those that were declared.
+    check: BlockCheck<'static>,
     /// What has been accumulated; taken when the reduction is sealed.
     state: Option<S>,
     /// The result, once the reduction is sealed.
     output: Option<O>,
 }
 
+/// What a block contributes to a [`Statistic`].
+#[derive(Debug)]
+pub struct Contribution<S> {
+    state: S,
+    dtype: DType,
+    shape: Box<[usize]>,
+}
+
 impl<S, O> Reduction<S, O> {
+    /// Checks that there was a last block.
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.check.end()
+    }
+
     /// The result, once it is sealed.
     pub fn output(&self) -> Option<&O> {
         self.output.as_ref()
@@ -219,7 +234,7 @@ impl<S: Statistic> Statistic for &S {
 }
 
 impl<S: Statistic> Reducer for S {
-    type Partial = S::State;
+    type Partial = Contribution<S::State>;
     type State = Reduction<S::State, S::Output>;
     type Output = S::Output;
 
@@ -235,10 +250,11 @@ impl<S: Statistic> Reducer for S {
         let row_type = declared.row_type();
         let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
         self.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
-        Ok(Reduction { state: Some(self.begin(row_shape)), output: None })
+        let check = BlockCheck::owned(declared.clone())?;
+        Ok(Reduction { check, state: Some(self.begin(row_shape)), output: None })
     }
 
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<S::State> {
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
         // A block of a sequence cut along axis 0 holds whole rows.
         let row_shape = match at.location {
             Location::Block(_) => Some(&block.shape()[1..]),
@@ -247,15 +263,22 @@ impl<S: Statistic> Reducer for S {
         self.check(Some(block.dtype()), row_shape)?;
         let mut state = self.empty();
         self.push(&mut state, at, block)?;
-        Ok(state)
+        Ok(Contribution { state, dtype: block.dtype(), shape: block.shape().into() })
     }
 
-    fn absorb(&self, state: &mut Self::State, _: BlockPosition, partial: S::State) -> Result<()> {
+    fn absorb(
+        &self,
+        state: &mut Self::State,
+        at: BlockPosition,
+        partial: Self::Partial,
+    ) -> Result<()> {
+        state.check.block_at(at, partial.dtype, &partial.shape)?;
         let accumulated = state.state.as_mut().expect("blocks come before the seal");
-        self.merge(accumulated, partial)
+        self.merge(accumulated, partial.state)
     }
 
     fn seal(&self, state: &mut Self::State) -> Result<()> {
+        state.end()?;
         let accumulated = state.state.take().expect("a reduction is sealed once");
         state.output = Some(S::finish(self, accumulated)?);
         Ok(())

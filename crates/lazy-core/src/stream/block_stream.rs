@@ -145,7 +145,10 @@ impl<'s, T> BlockStream<'s, T> {
             Err(payload) => return Some(Err(panicked(&*payload, self.location(in_band)))),
         };
         if !self.in_band && Some(self.band) == self.declared.n_bands() {
-            return Some(Err(Error::TooManyBlocks { unit: self.unit(), declared: self.band }));
+            return Some(Err(Error::TooManyBlocks {
+                unit: self.declared.cut().unit(),
+                declared: self.band,
+            }));
         }
         match step {
             Step::Block(_) => {
@@ -163,9 +166,11 @@ impl<'s, T> BlockStream<'s, T> {
 
     fn end(&self) -> Result<()> {
         match self.declared.n_bands() {
-            Some(declared) if declared != self.band => {
-                Err(Error::TooFewBlocks { unit: self.unit(), declared, actual: self.band })
-            }
+            Some(declared) if declared != self.band => Err(Error::TooFewBlocks {
+                unit: self.declared.cut().unit(),
+                declared,
+                actual: self.band,
+            }),
             _ => Ok(()),
         }
     }
@@ -175,13 +180,6 @@ impl<'s, T> BlockStream<'s, T> {
         match self.declared.cut() {
             Cut::RowsAndColumns if !in_band && !self.in_band => Location::Band(self.band),
             cut => Location::of_block(cut, self.band, self.column),
-        }
-    }
-
-    fn unit(&self) -> &'static str {
-        match self.declared.cut() {
-            Cut::Rows => "blocks",
-            Cut::RowsAndColumns => "bands",
         }
     }
 }
