@@ -10,10 +10,13 @@ use lazy_chunks::{
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 
+/// Makes another block of the one of this number.
+type Change = fn(usize, &ArrayBlock) -> ArrayBlock;
+
 /// Hands changed blocks to a reducer.
 struct Adapter<R> {
     inner: R,
-    change: fn(usize, &ArrayBlock) -> ArrayBlock,
+    change: Change,
     declare: fn(&Declared) -> Declared,
 }
 
@@ -64,7 +67,7 @@ fn cast(block: &ArrayBlock) -> ArrayBlock {
 }
 
 /// The changes that another reducer may make, with what the errors of those say that are not declared.
-const CHANGES: [(&str, fn(usize, &ArrayBlock) -> ArrayBlock); 8] = [
+const CHANGES: [(&str, Change); 8] = [
     ("dtype", |_, block| cast(block)),
     ("dtype", |_, block| {
         let elements = vec![0_u8; block.shape().iter().product()];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::settings::{Attribute, ChunkSizes, CodecSetting, Span};
+use crate::settings::{Attribute, ChunkSizes, CodecSetting, Span, path};
 use crate::statistics::StatisticList;
 
 /// Arrays that come one block at a time: stored as Zarr, and summarized, in the memory of a few chunks.
@@ -59,18 +59,19 @@ pub(crate) enum Command {
 /// Where blocks come from.
 #[derive(Args, Debug)]
 pub(crate) struct Input {
-    /// Blocks in their order: `-`, a stream of .npy records on standard input; .npy, .npz and .safetensors files, or
-    /// folders of them, in natural order (part-10 follows part-9); or Zarr arrays
-    #[arg(required = true, value_name = "INPUT")]
+    /// Blocks in their order: `-`, a stream of .npy records on standard input; or .npy, .npz and .safetensors files, Zarr
+    /// arrays, and folders of these, whose files come in natural order (part-10 follows part-9)
+    #[arg(required = true, value_name = "INPUT", value_parser = path())]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// Every so many blocks form a band, from left to right; without it, all blocks lie below one another
     #[arg(long, value_name = "COLS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) grid: Option<u32>,
 
-    /// Take files in the order in which they are given, not in natural order
+    /// Take inputs in natural order, not in the order in which they are given: for `part-*.npy`, which a shell puts into
+    /// the order of letters
     #[arg(long)]
-    pub(crate) as_given: bool,
+    pub(crate) sort: bool,
 
     /// Of .npz and .safetensors files, take only the arrays whose names match, such as `layer.*.weight`
     #[arg(long, value_name = "PATTERN")]
@@ -101,7 +102,7 @@ pub(crate) struct Output {
 #[command(after_long_help = "\
 Examples:
   python produce.py | lazy store - -o values.zarr --stats mean,std
-  lazy store part-*.npy -o values.zarr --grid 4 --resume
+  lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
   lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
   lazy store model.safetensors --tensors 'layer.*.weight' -o weights.zarr --array weights")]
 pub(crate) struct Store {
@@ -109,7 +110,7 @@ pub(crate) struct Store {
     pub(crate) input: Input,
 
     /// The Zarr array that is made, or with --array the group
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = path())]
     pub(crate) output: PathBuf,
 
     /// Make the array a member of the group at OUT, of this name
@@ -174,7 +175,7 @@ pub(crate) struct Store {
 #[command(after_long_help = "\
 Examples:
   lazy reduce values.zarr --stats mean,std,min,max,argmax,top:10,quantiles:0.5,0.99
-  lazy reduce part-*.npy --stats l2 --axis rows -o norms.zarr
+  lazy reduce part-*.npy --sort --stats l2 --axis rows -o norms.zarr
   python produce.py | lazy reduce - --stats mean --json")]
 pub(crate) struct Reduce {
     #[command(flatten)]
@@ -193,7 +194,7 @@ pub(crate) struct Reduce {
     pub(crate) ignore_nan: bool,
 
     /// Store the results as members of a Zarr group, and print none of rows and columns
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = path())]
     pub(crate) output: Option<PathBuf>,
 
     /// Replace arrays that are in that group
@@ -219,6 +220,7 @@ pub(crate) enum Axis {
 #[derive(Args, Debug)]
 pub(crate) struct Info {
     /// A Zarr array, or a group of them
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     /// Print it as JSON
@@ -232,6 +234,7 @@ pub(crate) struct Info {
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
     /// A Zarr array
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     #[command(flatten)]
@@ -249,10 +252,11 @@ Examples:
   lazy view values.zarr -o corner.png --rows :1000 --cols 500:1500")]
 pub(crate) struct View {
     /// A Zarr array
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     /// The picture
-    #[arg(short, long, value_name = "PNG")]
+    #[arg(short, long, value_name = "PNG", value_parser = path())]
     pub(crate) output: PathBuf,
 
     /// Replace a regular file that is there; links, devices and the like are never replaced
@@ -283,10 +287,11 @@ Examples:
   lazy export values.zarr -o - | python consume.py")]
 pub(crate) struct Export {
     /// A Zarr array
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     /// A .npy or .safetensors file, or `-`: a .npy record on standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = path())]
     pub(crate) output: PathBuf,
 
     /// Only these rows
@@ -314,6 +319,7 @@ pub(crate) struct Export {
 #[derive(Args, Debug)]
 pub(crate) struct Staging {
     /// A Zarr array or group that was to be, or a folder of them
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     /// Remove them, with all that they have stored; writes that are under way are left alone
@@ -336,6 +342,7 @@ Examples:
   lazy clean results/")]
 pub(crate) struct Clean {
     /// A Zarr array or group, or a folder of them
+    #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
     /// Say what would be removed, and remove nothing

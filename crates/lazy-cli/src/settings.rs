@@ -1,10 +1,27 @@
 //! Values of arguments that are more than a number or a word.
 
+use std::ffi::OsString;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use lazy_chunks::zarr::{BloscCompressor, Codec, Shuffle};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use lazy_chunks::zarr::{self, BloscCompressor, Codec, Shuffle, Target};
 use serde_json::Value;
+
+/// Takes a path, or a `file://` URL that stands for one.
+pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(local_path)
+}
+
+fn local_path(text: OsString) -> Result<PathBuf, zarr::Error> {
+    // What is no text is no URL.
+    let of_url = match text.to_str() {
+        Some(text) if !text.is_empty() => Target::from(text).path()?,
+        _ => None,
+    };
+    Ok(of_url.unwrap_or_else(|| PathBuf::from(text)))
+}
 
 /// The sizes of chunks or shards.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -121,6 +121,36 @@ impl Target {
         self
     }
 
+    /// Returns the path that this leads to; none of an array in a store.
+    ///
+    /// # Errors
+    ///
+    /// When it leads nowhere: [`Error::UnknownScheme`], [`Error::InvalidUrl`], [`Error::InvalidPath`],
+    /// [`Error::InvalidStorePath`] and [`Error::InvalidName`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use lazy_zarr::Target;
+    ///
+    /// let group = Target::from("file:///data/my%20run.zarr");
+    /// assert_eq!(group.path()?.as_deref(), Some(Path::new("/data/my run.zarr")));
+    /// assert_eq!(group.member("values").path()?.unwrap(), Path::new("/data/my run.zarr/values"));
+    /// assert!(Target::from("gopher://host/run.zarr").path().is_err());
+    /// # Ok::<(), lazy_zarr::Error>(())
+    /// ```
+    pub fn path(&self) -> Result<Option<PathBuf>> {
+        let Resolved { place, members } = self.resolve()?;
+        Ok(match place {
+            ResolvedPlace::Directory { path, .. } => {
+                Some(members.iter().fold(path, |path, name| path.join(name)))
+            }
+            ResolvedPlace::Store { .. } => None,
+        })
+    }
+
     /// The directory or the store that this leads to.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let place = match &self.place {
@@ -215,12 +245,12 @@ impl<S: ReadableWritableListableStorageTraits + 'static> From<Arc<S>> for Target
     }
 }
 
-/// The scheme of a URL, and what follows `://`.
+/// The scheme of a URL, or schemes as in `simplecache::s3`, and what follows `://`.
 fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let mut letters = scheme.chars();
     let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.:".contains(letter));
     is_scheme.then_some((scheme, rest))
 }
 

@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,16 @@ LAZY = os.environ["LAZY"]
 
 #: Long enough for any machine; what is waited for comes in milliseconds.
 PATIENCE = 120
+
+
+def heed_signals():
+    """Lets the programs that are started heed all signals, even if these tests run under nohup."""
+    for one in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGXCPU):
+        if signal.getsignal(one) == signal.SIG_IGN:
+            signal.signal(one, signal.SIG_DFL)
+
+
+heed_signals()
 
 
 def stream(blocks):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -76,6 +77,44 @@ class Places(ProgramTest):
         os.mkfifo(self.path("g.zarr"))
         said = self.fails("reduce", "a.zarr", "--stats", "mean", "-o", "g.zarr", code=2)
         self.assertIn("g.zarr is a FIFO, and no group", said)
+
+
+class Urls(ProgramTest):
+    def commands(self, place):
+        """Every command with a place that it reads or writes."""
+        self.save("x.npy", np.ones((2, 3)))
+        yield "store", "x.npy", "-o", place("new.zarr")
+        yield "store", place("x.npy"), "-o", "a.zarr"
+        yield "reduce", place("a.zarr"), "--stats", "sum", "-o", place("sums.zarr")
+        yield "info", place("a.zarr")
+        yield "verify", place("a.zarr")
+        yield "view", place("a.zarr"), "-o", place("a.png")
+        yield "export", place("a.zarr"), "-o", place("a%20b.npy")
+        yield "staging", place("a.zarr")
+        yield "clean", place("a.zarr")
+
+    def test_other_schemes_are_refused(self):
+        for scheme in ("s3", "gs", "https", "S3", "simplecache::s3"):
+            for command in self.commands(lambda name: f"{scheme}://bucket/{name}"):
+                before = self.tree()
+                self.lazy(*command, code=2)
+                self.assertIn(f"has the scheme {scheme}, but only file URLs", self.errors)
+                self.assertEqual(self.tree(), before)
+        self.assertEqual(list(self.tree()), ["x.npy"])
+
+    def test_file_urls_are_paths(self):
+        for start in ("file://", "file://localhost", "FILE://"):
+            for command in self.commands(lambda name: f"{start}{self.directory}/{name}"):
+                self.lazy(*command)
+            names = {name.split("/")[0] for name in self.tree()}
+            self.assertEqual(names, {"x.npy", "new.zarr", "a.zarr", "sums.zarr", "a.png", "a b.npy"})
+            for name in names:
+                path = self.path(name)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.lazy("info", f"file:{self.directory}/a.zarr", code=2)
+        self.assertIn("write file:///absolute/path, with three slashes", self.errors)
+        self.lazy("info", "file://host/a.zarr", code=2)
+        self.assertIn("it names a host", self.errors)
 
 
 class AfterStoring(ProgramTest):

@@ -131,11 +131,45 @@ class Files(ProgramTest):
             self.save(f"part-{i}.npy", np.full((1, 2), i))
         names = sorted(path.name for path in self.directory.iterdir())
         self.assertLess(names.index("part-10.npy"), names.index("part-9.npy"))
-        self.lazy("store", *names, "-o", "a.zarr")
+        self.lazy("store", *names, "-o", "a.zarr", "--sort")
         np.testing.assert_array_equal(self.array("a.zarr")[:, 0], np.arange(12))
-        self.lazy("store", *names, "-o", "b.zarr", "--as-given")
+        # As a shell gives them; which is said.
+        self.lazy("store", *names, "-o", "b.zarr")
+        self.assertIn("--sort takes them in natural order", self.errors)
         given = [int(name[5:-4]) for name in names]
         np.testing.assert_array_equal(self.array("b.zarr")[:, 0], given)
+        # As the user gives them.
+        self.lazy("store", "part-7.npy", "part-10.npy", "part-2.npy", "-o", "c.zarr")
+        self.assertEqual(self.errors.count("\n"), 1, self.errors)
+        np.testing.assert_array_equal(self.array("c.zarr")[:, 0], [7, 10, 2])
+        self.assertEqual(self.json("reduce", "part-7.npy", "part-10.npy", "--stats", "argmax")["argmax"]["row"], 1)
+
+    def test_whatever_is_left_out_of_a_folder_is_said(self):
+        for i, name in enumerate(["1.npy", "2.NPY", "10.Npy", ".hidden.npy", "._1.npy"]):
+            self.save(f"parts/{name}", np.full((1, 2), i))
+        self.lazy("store", "-", "-o", "parts/3.zarr", stdin=stream([np.full((1, 2), 7)]))
+        self.lazy("store", "parts/1.npy", "-o", "parts/.old.zarr")
+        self.path("parts/notes.txt").write_text("not an array")
+        self.path("parts/deeper").mkdir()
+        for command in (["store", "parts", "-o", "a.zarr"], ["reduce", "parts", "--stats", "sum"]):
+            self.lazy(*command)
+            said = "of parts, 5 of 9 are left out: ._1.npy, .hidden.npy, .old.zarr, deeper, notes.txt"
+            self.assertIn(said, self.errors)
+            self.assertIn("from 4 arrays", self.errors)
+        np.testing.assert_array_equal(self.array("a.zarr")[:, 0], [0, 1, 7, 2])
+        # A file that is named is taken, whatever its name.
+        self.lazy("store", "parts/.hidden.npy", "-o", "b.zarr")
+        self.lazy("store", "parts", "-o", "c.zarr", "-q")
+        self.assertEqual(self.errors, "")
+
+    def test_a_link_that_leads_nowhere_is_an_error(self):
+        self.save("parts/1.npy", np.ones((1, 2)))
+        for name in ("2.npy", "2.NPY", "2", "2.zarr"):
+            link = self.path("parts") / name
+            link.symlink_to("elsewhere")
+            self.assertIn(f"parts/{name} cannot be read", self.fails("store", "parts", "-o", "a.zarr"))
+            self.assertIn(f"parts/{name} cannot be read", self.fails("reduce", "parts", "--stats", "sum"))
+            link.unlink()
 
     def test_a_folder_and_a_grid(self):
         blocks = [[some((2, 3), "f8", 10 * i + j) for j in range(2)] for i in range(3)]

@@ -23,6 +23,9 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     }
 
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
+    if !arguments.print.quiet {
+        input.sources().notes().iter().for_each(print::note);
+    }
     let display = Display::new(arguments.print.quiet);
     let watcher = display.of_pass(input.n_blocks(), || None);
     let started = Instant::now();
@@ -41,8 +44,9 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
         let (seconds, pass) = (started.elapsed(), display.last());
         let rate = pass.bytes as f64 / seconds.as_secs_f64().max(1e-9);
         print::note(format_args!(
-            "reduced {} blocks, {}, in {seconds:.1?}, {}/s",
+            "reduced {} blocks{}, {}, in {seconds:.1?}, {}/s",
             pass.blocks,
+            input.sources().summary(),
             HumanBytes(pass.bytes),
             HumanBytes(rate as u64),
         ));

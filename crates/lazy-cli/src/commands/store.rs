@@ -45,6 +45,9 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
 
     let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
+    if !arguments.print.quiet {
+        input.sources().notes().iter().for_each(print::note);
+    }
     let sink = sink(arguments, target, input.job()?);
     let display = Display::new(arguments.print.quiet);
     let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
@@ -56,14 +59,14 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
 
     let answers = plan.answers(&found);
-    tell(arguments, &stored, &answers, started)
+    tell(arguments, (&input, &stored), &answers, started)
         .map_err(|failure| failure.after_storing(&arguments.output))
 }
 
 /// Tells what was stored, and what its statistics are.
 fn tell(
     arguments: &Store,
-    stored: &StoredArray,
+    (input, stored): (&Input, &StoredArray),
     answers: &[Answer],
     started: Instant,
 ) -> Result<()> {
@@ -73,9 +76,10 @@ fn tell(
         let raw = stored.n_bytes();
         let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
         print::note(format_args!(
-            "stored {} {:?} as {}: {} in {} {} of {} in all, {:.1?}, {}/s",
+            "stored {} {:?}{} as {}: {} in {} {} of {} in all, {:.1?}, {}/s",
             stored.dtype(),
             stored.shape(),
+            input.sources().summary(),
             arguments.output.display(),
             HumanBytes(raw),
             size.n_stored,

@@ -13,8 +13,10 @@ pub(crate) enum InputError {
     Read { name: String, source: io::Error },
     #[error("{name} is no file of arrays: its name ends neither in .npy, .npz nor .safetensors")]
     UnknownKind { name: String },
-    #[error("{name} has no .npy, .npz or .safetensors files, and is no Zarr array")]
-    NoFiles { name: String },
+    #[error(
+        "{name} has no .npy, .npz or .safetensors files and no Zarr arrays, and is none itself{}", of_left_out(.left_out)
+    )]
+    NoFiles { name: String, left_out: Vec<String> },
     #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
     NoArrays { name: String, pattern: Option<String> },
     #[error("{name} is corrupt: {reason}")]
@@ -69,6 +71,13 @@ pub(crate) enum InputError {
     Zarr(#[from] zarr::Error),
     #[error("it was stopped")]
     Stopped,
+}
+
+fn of_left_out(left_out: &[String]) -> String {
+    match left_out {
+        [] => String::new(),
+        names => format!("; left out: {}", super::few(names)),
+    }
 }
 
 impl InputError {

@@ -7,7 +7,7 @@ use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunk
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::piece::Piece;
-use super::{Blocks, Input, InputError, ShapeOfBlocks};
+use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 
 /// Blocks that are alive at once have so many bytes at most, unless a single one has more.
 const MOST_ALIVE: usize = 512 << 20;
@@ -152,6 +152,7 @@ impl PieceGrid {
             grid: Some(grid),
             n_blocks: Some(n_blocks),
             shape_of_blocks: Arc::new(shape_of_blocks.into()),
+            sources: Sources::default(),
         }
     }
 

@@ -46,6 +46,37 @@ pub(crate) struct Input {
     grid: Option<Arc<PieceGrid>>,
     n_blocks: Option<usize>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
+    sources: Sources,
+}
+
+/// How the input was understood.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    n_arrays: usize,
+    /// Files and Zarr arrays.
+    n_files: usize,
+    /// What the user should know before it is read.
+    notes: Vec<String>,
+}
+
+impl Sources {
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Says how much was read: nothing of a stream, which is one.
+    pub(crate) fn summary(&self) -> String {
+        let count = |number: usize, what: &str| match number {
+            1 => format!("1 {what}"),
+            _ => format!("{number} {what}s"),
+        };
+        let arrays = count(self.n_arrays, "array");
+        match (self.n_arrays, self.n_files) {
+            (0, _) => String::new(),
+            (n_arrays, n_files) if n_arrays == n_files => format!(" from {arrays}"),
+            (_, n_files) => format!(" from {arrays} in {}", count(n_files, "file")),
+        }
+    }
 }
 
 /// What the memory of a pass depends on.
@@ -83,13 +114,17 @@ impl Input {
             }
             return Ok(Stream::open(n_columns)?);
         }
-        let pieces = pieces(arguments, whole_rows)?;
+        let (pieces, sources) = pieces(arguments, whole_rows)?;
         let grid = PieceGrid::new(pieces, n_columns)?;
         let n_threads = match arguments.threads {
             Some(n_threads) => n_threads.into(),
             None => thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(grid.into_input(n_threads))
+        Ok(Input { sources, ..grid.into_input(n_threads) })
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Evaluates all blocks, once. If a file changes meanwhile, the reducer is not finished.
@@ -154,14 +189,33 @@ fn natural_order(a: &str, b: &str) -> Ordering {
 }
 
 /// All arrays of all inputs, in their order.
-fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<Vec<Piece>> {
+fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<(Vec<Piece>, Sources)> {
     let selection = Selection::new(arguments.tensors.as_deref())?;
-    let mut paths = Vec::new();
-    for input in &arguments.inputs {
-        paths.extend(expand(input)?);
+    let mut notes = Vec::new();
+    let mut inputs: Vec<_> = arguments.inputs.iter().collect();
+    let natural = |a: &&PathBuf, b: &&PathBuf| path_order(a, b);
+    if arguments.sort {
+        inputs.sort_by(natural);
+    } else if inputs.is_sorted() && !inputs.is_sorted_by(|a, b| natural(a, b).is_le()) {
+        notes.push(
+            "the inputs are taken in the order in which they are given, which is that of letters: part-10 comes before \
+             part-9; --sort takes them in natural order"
+                .to_owned(),
+        );
     }
-    if !arguments.as_given {
-        paths.sort_by(|a, b| natural_order(&a.to_string_lossy(), &b.to_string_lossy()));
+    let mut paths = Vec::new();
+    for input in inputs {
+        let Expanded { found, left_out } = expand(input)?;
+        if !left_out.is_empty() {
+            notes.push(format!(
+                "of {}, {} of {} are left out: {}",
+                input.display(),
+                left_out.len(),
+                left_out.len() + found.len(),
+                few(&left_out),
+            ));
+        }
+        paths.extend(found);
     }
     let mut pieces = Vec::new();
     for path in &paths {
@@ -186,7 +240,19 @@ fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<Vec<Piece>> 
             }
         }
     }
-    Ok(pieces)
+    let sources = Sources { n_arrays: pieces.len(), n_files: paths.len(), notes };
+    Ok((pieces, sources))
+}
+
+/// The first of some names.
+fn few(names: &[String]) -> String {
+    const FEW: usize = 5;
+    let more = if names.len() > FEW { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(FEW)].join(", "))
+}
+
+fn path_order(a: &Path, b: &Path) -> Ordering {
+    natural_order(&a.to_string_lossy(), &b.to_string_lossy())
 }
 
 /// What an input is.
@@ -203,7 +269,7 @@ fn kind(path: &Path) -> Option<Kind> {
 }
 
 fn kind_by_name(path: &Path) -> Option<Kind> {
-    match path.extension()?.to_str()? {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "npy" => Some(Kind::Npy),
         "npz" => Some(Kind::Npz),
         "safetensors" => Some(Kind::Safetensors),
@@ -211,35 +277,63 @@ fn kind_by_name(path: &Path) -> Option<Kind> {
     }
 }
 
-/// The files of a folder that are input, or the path itself.
-fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+/// The files that an input stands for.
+struct Expanded {
+    found: Vec<PathBuf>,
+    /// The names of what else is in the folder.
+    left_out: Vec<String>,
+}
+
+/// Returns the files and Zarr arrays of a folder, or the path itself.
+fn expand(path: &Path) -> Result<Expanded> {
     let of_path = |source| unreadable(path, source);
     let metadata = fs::metadata(path).map_err(of_path)?;
     if !metadata.is_dir() {
         check_regular(path, &metadata)?;
-        return Ok(vec![path.to_owned()]);
+        return Ok(Expanded { found: vec![path.to_owned()], left_out: Vec::new() });
     }
-    for name in [".zarray", "zarr.json"] {
-        let metadata = path.join(name);
-        if metadata.try_exists().map_err(|source| unreadable(&metadata, source))? {
-            return Ok(vec![path.to_owned()]);
-        }
+    if is_zarr(path)? {
+        return Ok(Expanded { found: vec![path.to_owned()], left_out: Vec::new() });
     }
-    let mut found = Vec::new();
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(path).map_err(of_path)? {
-        let entry = entry.map_err(of_path)?.path();
-        if kind_by_name(&entry).is_some() {
-            // Nothing that is named as input is left out.
-            let metadata = fs::metadata(&entry).map_err(|source| unreadable(&entry, source))?;
-            check_regular(&entry, &metadata)?;
-            found.push(entry);
+        let entry = entry.map_err(of_path)?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        // A link that leads nowhere, or where nothing may be read, may stand for input.
+        let metadata = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
+        let is_input = if name.starts_with('.') {
+            false
+        } else if metadata.is_dir() {
+            is_zarr(&path)?
+        } else {
+            kind_by_name(&path).is_some()
+        };
+        if !is_input {
+            left_out.push(name);
+            continue;
+        }
+        if !metadata.is_dir() {
+            check_regular(&path, &metadata)?;
+        }
+        found.push(path);
+    }
+    left_out.sort_by(|a, b| natural_order(a, b));
+    if found.is_empty() {
+        return Err(InputError::NoFiles { name: path.display().to_string(), left_out }.into());
+    }
+    found.sort_by(|a, b| path_order(a, b));
+    Ok(Expanded { found, left_out })
+}
+
+/// Returns true if a directory is a Zarr array or group.
+fn is_zarr(directory: &Path) -> Result<bool> {
+    for name in [".zarray", ".zgroup", "zarr.json"] {
+        let metadata = directory.join(name);
+        if metadata.try_exists().map_err(|source| unreadable(&metadata, source))? {
+            return Ok(true);
         }
     }
-    if found.is_empty() {
-        return Err(InputError::NoFiles { name: path.display().to_string() }.into());
-    }
-    found.sort_by(|a, b| natural_order(&a.to_string_lossy(), &b.to_string_lossy()));
-    Ok(found)
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::layout::Layout;
 use super::npy::read_header;
 use super::npz::read_elements;
-use super::{Blocks, Input, InputError, ShapeOfBlocks};
+use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 use crate::stop;
 
 /// How large a pipe is made, so that its two ends do not wait for each other at every turn: as large as
@@ -58,7 +58,13 @@ impl Stream {
                 Bands { records: records(), n_columns }
             })),
         };
-        Ok(Input { blocks, grid: None, n_blocks: None, shape_of_blocks })
+        Ok(Input {
+            blocks,
+            grid: None,
+            n_blocks: None,
+            shape_of_blocks,
+            sources: Sources::default(),
+        })
     }
 
     /// The next block; none where the stream ends between two.

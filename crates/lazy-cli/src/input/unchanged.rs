@@ -115,7 +115,7 @@ mod tests {
         let arguments = arguments::Input {
             inputs: vec![directory.to_owned()],
             grid: None,
-            as_given: false,
+            sort: false,
             tensors: None,
             threads: Some(1),
         };
