@@ -20,7 +20,7 @@ Exit codes: 0 done; 1 it failed, and what was there is as it was; 2 the command 
 Results go to standard output, all else to standard error. RUST_LOG=debug tells what happens inside.",
     after_long_help = "\
 Examples:
-  python produce.py | lazy store - -o values.zarr
+  lazy store --from-command 'python produce.py' -o values.zarr
   lazy store parts/ -o values.zarr --stats mean,std
   lazy view values.zarr -o values.png
 
@@ -61,8 +61,21 @@ pub(crate) enum Command {
 pub(crate) struct Input {
     /// Blocks in their order: `-`, a stream of .npy records on standard input; or .npy, .npz and .safetensors files, Zarr
     /// arrays, and folders of these, whose files come in natural order (part-10 follows part-9)
-    #[arg(required = true, value_name = "INPUT", value_parser = path())]
+    #[arg(required_unless_present = "from_command", value_name = "INPUT", value_parser = path())]
     pub(crate) inputs: Vec<PathBuf>,
+
+    /// Start a command of the shell that writes the stream, and take it for complete only if the command ends with exit
+    /// code 0: of a pipe, that cannot be known
+    #[arg(long, value_name = "COMMAND", conflicts_with = "inputs")]
+    pub(crate) from_command: Option<String>,
+
+    /// The input has so many rows (indices along axis 0): with fewer or more, it is an error
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+
+    /// The input has so many blocks, such as records of a stream: with fewer or more, it is an error
+    #[arg(long, value_name = "N")]
+    pub(crate) blocks: Option<u64>,
 
     /// Every so many blocks form a band, from left to right; without it, all blocks lie below one another
     #[arg(long, value_name = "COLS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -101,7 +114,8 @@ pub(crate) struct Output {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  python produce.py | lazy store - -o values.zarr --stats mean,std
+  lazy store --from-command 'python produce.py' -o values.zarr --stats mean,std
+  set -o pipefail; python produce.py | lazy store - -o values.zarr --rows 6400
   lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
   lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
   lazy store model.safetensors --tensors 'layer.*.weight' -o weights.zarr --array weights")]
@@ -120,6 +134,10 @@ pub(crate) struct Store {
     /// Replace an array that is there
     #[arg(long)]
     pub(crate) replace: bool,
+
+    /// With --replace, let a stream from a pipe replace an array that has more rows: it may be one that ended early
+    #[arg(long, requires = "replace")]
+    pub(crate) allow_fewer_rows: bool,
 
     /// With --replace, remove the chunks of the old array at once, instead of keeping them for readers that have
     /// opened it: those of other libraries then read fill values

@@ -97,7 +97,9 @@ impl From<lazy_chunks::Error> for Failure {
                 },
             },
             lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
-                Ok(source) if matches!(*source, InputError::EmptyStream) => Failure::Input(*source),
+                Ok(source) if matches!(*source, InputError::EmptyStream { .. }) => {
+                    Failure::Input(*source)
+                }
                 Ok(source) => Failure::Block { at, source },
                 Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
             },

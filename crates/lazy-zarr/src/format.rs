@@ -54,7 +54,7 @@ pub(crate) struct Format {
     pub(crate) codec: Codec,
     pub(crate) checksum: Checksum,
     pub(crate) fill: FillElement,
-    pub(crate) dimension_names: Option<Vec<String>>,
+    pub(crate) dimension_names: Option<Vec<Option<String>>>,
     pub(crate) attributes: serde_json::Map<String, serde_json::Value>,
 }
 

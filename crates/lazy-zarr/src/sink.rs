@@ -14,7 +14,8 @@ use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
 use crate::write::Write;
 use crate::{
-    Checksum, Codec, Durability, Error, Existing, OldChunks, Result, StoredArray, Target, threads,
+    Checksum, Codec, Durability, Error, Existing, MetadataSeal, OldChunks, Result, StoredArray,
+    Target, provenance, threads,
 };
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
@@ -83,7 +84,7 @@ pub struct ZarrSink {
     codec: Codec,
     checksum: Option<Checksum>,
     fill: Option<FillElement>,
-    dimension_names: Option<Vec<String>>,
+    dimension_names: Option<Vec<Option<String>>>,
     /// Values by name; why one cannot be stored.
     attributes: BTreeMap<String, Result<Value, String>>,
     n_threads: Option<usize>,
@@ -268,8 +269,57 @@ impl ZarrSink {
         self,
         names: impl IntoIterator<Item = N>,
     ) -> ZarrSink {
-        let names = names.into_iter().map(Into::into).collect();
+        let names = names.into_iter().map(|name| Some(name.into())).collect();
         ZarrSink { dimension_names: Some(names), ..self }
+    }
+
+    /// Takes the user's attributes, the dimension names and the fill value of a stored array, which a copy of it
+    /// needs to mean the same: packed data, for instance, say in attributes how they are unpacked. What is set after
+    /// this replaces what was taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StoredArray::fill_value`]. An attribute `provenance` that another program has given the array is
+    /// [`Error::Attribute`] when the sink is used.
+    ///
+    /// # Example
+    ///
+    /// A copy in other chunks:
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_zarr::{StoredArray, ToZarr, ZarrSink};
+    /// use ndarray::array;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name| directory.path().join(name);
+    /// let sink = ZarrSink::new(path("packed.zarr"))
+    ///     .with_dimension_names(["time", "place"])
+    ///     .with_fill_value(-1_i16)
+    ///     .with_attribute("scale_factor", 0.01);
+    /// LazyChunkSequence::new(|| [array![[1_i16, 2], [3, 4]]]).convert(NdarrayConverter).to_zarr(sink)?;
+    ///
+    /// let packed = StoredArray::open(path("packed.zarr"))?;
+    /// let sink = ZarrSink::new(path("copy.zarr"))
+    ///     .with_properties_of(&packed)?
+    ///     .with_attribute("comment", "a copy")
+    ///     .with_chunk_shape([1, 2]);
+    /// let copy = packed.sequence([1, 1])?.to_zarr(sink)?;
+    /// assert_eq!(copy.dimension_names(), packed.dimension_names());
+    /// assert_eq!(copy.fill_value()?, packed.fill_value()?);
+    /// assert_eq!(copy.attributes()["scale_factor"], 0.01);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_properties_of(self, array: &StoredArray) -> Result<ZarrSink> {
+        let fill = array.fill_value()?;
+        let fill = FillElement { dtype: fill.dtype(), bytes: fill.data().to_vec() };
+        let dimension_names = array.dimension_names().map(<[_]>::to_vec);
+        let is_own = |name: &String| {
+            name == provenance::ATTRIBUTE && array.metadata_seal() != MetadataSeal::Absent
+        };
+        let attributes = array.attributes().iter().filter(|(name, _)| !is_own(name));
+        let sink = ZarrSink { fill: Some(fill), dimension_names, ..self };
+        Ok(attributes.fold(sink, |sink, (name, value)| sink.with_attribute(name, value)))
     }
 
     /// Adds a user attribute, replacing one of the same name: anything that JSON can hold.
@@ -498,7 +548,8 @@ impl ZarrSink {
         self.codec.check_chunk(chunk_bytes)?;
         match &self.dimension_names {
             Some(names) if names.len() != n_axes => {
-                return Err(Error::DimensionNames { names: names.clone(), n_axes });
+                let names = names.iter().map(|name| name.clone().unwrap_or_default()).collect();
+                return Err(Error::DimensionNames { names, n_axes });
             }
             _ => {}
         }

@@ -4,13 +4,15 @@ import os
 import pickle
 import resource
 import subprocess
+import sys
+import time
 import unittest
 
 import numpy as np
 import zarr
 from safetensors.numpy import save_file
 
-from support import LAZY, ProgramTest, stream
+from support import LAZY, PATIENCE, ProgramTest, stream
 
 WHOLE = stream([np.ones((3, 4))])
 CORRUPT = 3
@@ -92,6 +94,83 @@ class Streams(ProgramTest):
     def test_what_was_there_is_as_it_was(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=WHOLE)
         self.store(WHOLE + WHOLE[:200], "--replace", code=CORRUPT)
+
+
+class DeadProducers(ProgramTest):
+    """A producer that dies between two records is not taken for one that is done."""
+
+    def setUp(self):
+        super().setUp()
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((4, 3))] * 5))
+
+    def test_a_size_that_was_declared(self):
+        six = stream([np.ones((3, 4))] * 2)
+        for declared, said in [
+            (["--rows", 20], "there were 6 rows, but --rows says 20; did the producer fail?"),
+            (["--blocks", 5], "there were 2 blocks, but --blocks says 5"),
+            (["--rows", 5], "there are more rows than the 5 that --rows says"),
+            (["--blocks", 1], "there are more blocks than the 1 that --blocks says"),
+        ]:
+            for command in (["store", "-", "-o", "a.zarr", "--replace"], ["reduce", "-", "--stats", "sum"]):
+                self.assertIn(said, self.fails(*command, *declared, stdin=six))
+        for command in (["store", "-", "-o", "a.zarr", "--replace"], ["reduce", "-", "--stats", "sum"]):
+            self.lazy(*command, "--rows", 6, "--blocks", 2, stdin=six)
+        self.assertEqual(self.array("a.zarr").shape, (6, 4))
+        # Of bands, and of files.
+        grid = ["store", "-", "-o", "b.zarr", "--grid", 2, "--rows"]
+        self.fails(*grid, 6, stdin=six)
+        self.lazy(*grid, 3, stdin=six)
+        self.save("x.npy", np.ones((3, 4)))
+        self.assertIn("there were 3 rows", self.fails("store", "x.npy", "-o", "c.zarr", "--rows", 4))
+
+    def test_a_larger_array_is_not_replaced_unasked(self):
+        six = stream([np.ones((3, 4))] * 2)
+        store = ["store", "-", "-o", "a.zarr", "--replace"]
+        said = self.fails(*store, stdin=six)
+        self.assertIn("ended after 6 rows, but the array that it is to replace has 20", said)
+        self.lazy(*store, stdin=stream([np.ones((4, 3))] * 5))
+        self.lazy(*store, "--allow-fewer-rows", stdin=six)
+        self.assertEqual(self.array("a.zarr").shape, (6, 4))
+
+    def test_a_command(self):
+        write = "import sys, numpy as np\nfor i in range(2):\n    np.save(sys.stdout.buffer, np.full((3, 4), i))\n"
+        for name, end in [("done", ""), ("die", "sys.exit(3)"), ("kill", "import os; os.kill(os.getpid(), 9)"),
+                          ("torn", "sys.stdout.buffer.write(b'\\x93NUMPY'); sys.stdout.flush(); sys.exit(4)")]:
+            self.path(f"{name}.py").write_text(write + end)
+        self.path("none.py").write_text("")
+
+        def command(name):
+            return ["--from-command", f"exec '{sys.executable}' {name}.py"]
+
+        for store in (["store", "-o", "a.zarr", "--replace"], ["store", "-o", "b.zarr"], ["reduce", "--stats", "sum"]):
+            self.assertIn("die.py` ended with exit code 3, so its blocks may not be all", self.fails(*store, *command("die")))
+            self.assertIn("kill.py` was ended by signal 9", self.fails(*store, *command("kill")))
+            self.assertIn("torn.py` ended with exit code 4", self.fails(*store, *command("torn")))
+            self.assertIn("the command's output has no blocks", self.fails(*store, *command("none")))
+            self.assertIn("ended with exit code 127", self.fails(*store, "--from-command", "no-such-program 2>&-"))
+            self.lazy(*store, *command("done"))
+        self.assertEqual(self.array("a.zarr").shape, (6, 4))
+        self.lazy("store", "x.npy", *command("done"), "-o", "c.zarr", code=2)
+        self.lazy("store", "-o", "c.zarr", code=2)
+
+    def test_a_command_is_stopped(self):
+        self.path("wait.py").write_text(
+            "import os, sys, time, numpy as np\nnp.save(sys.stdout.buffer, np.ones((3, 4)))\nsys.stdout.flush()\n"
+            "open('id', 'w').write(str(os.getpid()))\ntime.sleep(1000)\n"
+        )
+        command = f"exec '{sys.executable}' wait.py"
+        process = subprocess.Popen([LAZY, "store", "--from-command", command, "-o", "b.zarr"], cwd=self.directory, stderr=-1)
+        self.addCleanup(process.kill)
+        end = time.monotonic() + PATIENCE
+        while not (self.path("id").exists() and self.path("id").read_text()):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 128 + 15, errors)
+        self.assertFalse(self.path("b.zarr").exists())
+        with self.assertRaises(ProcessLookupError):
+            os.kill(int(self.path("id").read_text()), 0)
 
 
 class Files(ProgramTest):

@@ -41,7 +41,7 @@ class Streams(ProgramTest):
                         expected = np.concatenate(blocks)
                         blocks = [np.asarray(b.astype(b.dtype.newbyteorder(byte_order)), order=order) for b in blocks]
                         with self.subTest(dtype=dtype, byte_order=byte_order, shape=shape, order=order):
-                            self.lazy("store", "-", "-o", "a.zarr", "--replace", stdin=stream(blocks))
+                            self.lazy("store", "-", "-o", "a.zarr", "--replace", "--allow-fewer-rows", stdin=stream(blocks))
                             array = self.array("a.zarr")
                             self.assertEqual(array.dtype, np.dtype(dtype))
                             np.testing.assert_array_equal(array[:], expected)
@@ -123,6 +123,58 @@ class Settings(ProgramTest):
         self.assertEqual((told["shape"], told["statistics"], told["bytes"]), ([2, 3], {"sum": 6.0}, 48))
         quiet = self.lazy("store", "-", "-o", "b.zarr", "-q", stdin=stream([np.ones((2, 3))]))
         self.assertEqual((quiet, self.errors), ("", ""))
+
+
+class Copies(ProgramTest):
+    """A copy of an array means what the array means."""
+
+    def make(self, name, zarr_format=3, **properties):
+        defaults = {"fill_value": -7, "attributes": {"scale_factor": 0.5, "units": "K"}}
+        if zarr_format == 3:
+            defaults["dimension_names"] = ("time", None)
+        data = np.arange(20, dtype="i2").reshape(4, 5)
+        array = zarr.create_array(
+            self.path(name), shape=data.shape, dtype=data.dtype, chunks=(2, 2), zarr_format=zarr_format, **{**defaults, **properties}
+        )
+        array[:] = data
+        return data
+
+    def test_attributes_names_and_fill_value_are_kept(self):
+        for zarr_format in (2, 3):
+            name = f"m{zarr_format}.zarr"
+            data = self.make(name, zarr_format)
+            for copy in ("copy.zarr", name):
+                self.lazy("store", name, "-o", copy, "--replace", "--chunks", "2,5")
+                array = self.array(copy)
+                np.testing.assert_array_equal(array[:], data)
+                self.assertEqual(array.fill_value, -7)
+                self.assertEqual((array.attrs["scale_factor"], array.attrs["units"]), (0.5, "K"))
+                if zarr_format == 3:
+                    self.assertEqual(array.metadata.dimension_names, ("time", None))
+            # A copy of a copy, which this program has written.
+            self.lazy("store", name, "-o", name, "--replace", "--dims", "a,b", "--attr", "units=C", "--attr", "more=1")
+            array = self.array(name)
+            self.assertEqual(array.metadata.dimension_names, ("a", "b"))
+            found = {name: value for name, value in array.attrs.items() if name != "provenance"}
+            self.assertEqual(found, {"scale_factor": 0.5, "units": "C", "more": 1})
+
+    def test_several_arrays(self):
+        self.make("a.zarr")
+        self.make("b.zarr")
+        self.make("c.zarr", attributes={})
+        self.make("d.zarr", fill_value=0)
+        self.lazy("store", "a.zarr", "b.zarr", "-o", "ab.zarr")
+        self.assertEqual((self.array("ab.zarr").attrs["units"], self.array("ab.zarr").fill_value), ("K", -7))
+        for other in ("c.zarr", "d.zarr"):
+            self.lazy("store", "a.zarr", other, "-o", "other.zarr", "--replace")
+            self.assertIn("none are taken over; see --attr and --dims", self.errors)
+            self.assertNotIn("units", self.array("other.zarr").attrs)
+            self.lazy("store", "a.zarr", other, "-o", "quiet.zarr", "--replace", "-q")
+            self.assertEqual(self.errors, "")
+
+    def test_an_attribute_of_a_taken_name_is_not_lost(self):
+        self.make("a.zarr", attributes={"provenance": "a station in the Alps"})
+        self.assertIn("provenance", self.fails("store", "a.zarr", "-o", "b.zarr"))
 
 
 class Files(ProgramTest):

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use indicatif::HumanBytes;
 use lazy_chunks::zarr::{
-    Durability, Existing, FileSystem, LocalFileSystem, LockScope, OldChunks, StoredArray, Target,
-    UnfinishedWrite, WriteState, ZarrSink,
+    Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
+    StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
 };
 use serde_json::json;
 
@@ -24,7 +24,8 @@ use crate::stop;
 const SHARD_BYTES: usize = 128 << 20;
 
 pub(crate) fn run(arguments: &Store) -> Result<()> {
-    let from_stream = arguments.input.inputs.iter().any(|input| is_stream(input));
+    let from_pipe = arguments.input.inputs.iter().any(|input| is_stream(input));
+    let from_stream = from_pipe || arguments.input.from_command.is_some();
     if arguments.resume && from_stream {
         return Err(Failure::Usage(
             "a stream cannot be read again, so --resume cannot go on with one; store files instead, or start over"
@@ -44,11 +45,17 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
 
-    let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
+    let mut input = Input::open(&arguments.input, plan.needs_whole_rows())?;
+    if from_pipe && arguments.replace && !arguments.allow_fewer_rows {
+        // A producer that has died between two records looks like one that is done.
+        if let Ok(replaced) = StoredArray::open(target.clone()) {
+            input.refuse_fewer_rows(replaced.shape().first().copied().unwrap_or(0));
+        }
+    }
     if !arguments.print.quiet {
         input.sources().notes().iter().for_each(print::note);
     }
-    let sink = sink(arguments, target, input.job()?);
+    let sink = sink(arguments, target, &input)?;
     let display = Display::new(arguments.print.quiet);
     let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
     let bound = move || memory_bound(&inert_sink, blocks.get()?);
@@ -141,7 +148,7 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
     Ok(())
 }
 
-fn sink(arguments: &Store, target: Target, job: Option<String>) -> ZarrSink {
+fn sink(arguments: &Store, target: Target, input: &Input) -> Result<ZarrSink> {
     let existing = if arguments.replace { Existing::Replace } else { Existing::Fail };
     let durability = if arguments.no_sync { Durability::None } else { Durability::Full };
     let old_chunks = if arguments.remove_old { OldChunks::Remove } else { OldChunks::Keep };
@@ -161,6 +168,16 @@ fn sink(arguments: &Store, target: Target, job: Option<String>) -> ZarrSink {
         Some(ChunkSizes::Automatic) => sink = sink.with_shard_bytes(SHARD_BYTES),
         None => {}
     }
+    match input.copied().as_deref() {
+        Some([first, others @ ..]) if others.iter().all(|other| mean_the_same(first, other)) => {
+            sink = sink.with_properties_of(first)?;
+        }
+        Some(_) if !arguments.print.quiet => print::note(
+            "the arrays differ in their attributes, dimension names or fill values, so none are taken over; see --attr and \
+             --dims",
+        ),
+        _ => {}
+    }
     if let Some(dims) = &arguments.dims {
         sink = sink.with_dimension_names(dims);
     }
@@ -170,10 +187,24 @@ fn sink(arguments: &Store, target: Target, job: Option<String>) -> ZarrSink {
     if let Some(n_threads) = arguments.input.threads {
         sink = sink.with_writer_threads(n_threads.into());
     }
-    if let Some(job) = job {
+    if let Some(job) = input.job()? {
         sink = sink.with_resume(job);
     }
-    sink
+    Ok(sink)
+}
+
+/// Returns true if the elements of two arrays mean the same, as far as their metadata say.
+fn mean_the_same(one: &StoredArray, other: &StoredArray) -> bool {
+    let properties = |array: &StoredArray| {
+        let mut attributes = array.attributes().clone();
+        // What it was made of.
+        if array.metadata_seal() != MetadataSeal::Absent {
+            attributes.remove("provenance");
+        }
+        let dimension_names = array.dimension_names().map(<[_]>::to_vec);
+        (attributes, dimension_names, array.fill_value().ok().map(|fill| fill.data().clone()))
+    };
+    properties(one) == properties(other)
 }
 
 /// The memory of the write: its own, and that of the blocks that are alive beside it. What is wrong with the settings, the

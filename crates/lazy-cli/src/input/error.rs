@@ -61,10 +61,21 @@ pub(crate) enum InputError {
     OtherWidth { name: String, actual: usize, first: String, expected: usize },
     #[error("{n_blocks} blocks do not make bands of {n_columns}: the last band has {}", .n_blocks % .n_columns)]
     IncompleteBand { n_blocks: usize, n_columns: usize },
+    #[error("{name} has no blocks; write one at least, by `np.save(sys.stdout.buffer, block)`")]
+    EmptyStream { name: String },
+    #[error("the command `{command}` cannot be started: {source}")]
+    Command { command: String, source: io::Error },
+    #[error("the command `{command}` {end}, so its blocks may not be all")]
+    CommandFailed { command: String, end: String },
+    #[error("there were {actual} {unit}, but --{unit} says {declared}; did the producer fail?")]
+    TooFew { unit: &'static str, declared: u64, actual: u64 },
+    #[error("there are more {unit} than the {declared} that --{unit} says")]
+    TooMany { unit: &'static str, declared: u64 },
     #[error(
-        "standard input has no blocks; write one at least, by `np.save(sys.stdout.buffer, block)`"
+        "the stream ended after {actual} rows, but the array that it is to replace has {replaced}; did the producer \
+         fail? If these are all, say --rows {actual}, or --allow-fewer-rows"
     )]
-    EmptyStream,
+    Smaller { replaced: u64, actual: u64 },
     #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
     GridOfOneAxis { name: String, shape: Vec<usize> },
     #[error(transparent)]

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::piece::Piece;
+use super::size::Size;
 use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 
 /// Blocks that are alive at once have so many bytes at most, unless a single one has more.
@@ -101,6 +103,11 @@ impl PieceGrid {
         Ok(PieceGrid { pieces, n_columns: in_band, rows, columns, pool: BlockPool::new() })
     }
 
+    /// The arrays, if all of them are Zarr arrays.
+    pub(super) fn stored(&self) -> Option<Vec<&StoredArray>> {
+        self.pieces.iter().map(Piece::stored).collect()
+    }
+
     /// The blocks, computed by so many threads.
     pub(crate) fn into_input(self, n_threads: usize) -> Input {
         let first = &self.pieces[0];
@@ -153,6 +160,7 @@ impl PieceGrid {
             n_blocks: Some(n_blocks),
             shape_of_blocks: Arc::new(shape_of_blocks.into()),
             sources: Sources::default(),
+            size: Size::default(),
         }
     }
 

@@ -7,6 +7,8 @@ mod layout;
 mod npy;
 mod npz;
 mod piece;
+mod producer;
+mod size;
 mod source;
 mod stored;
 mod stream;
@@ -19,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use globset::{Glob, GlobMatcher};
+use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{
     ArrayBlock, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, Reducer, SharedIndexed,
 };
@@ -33,6 +36,7 @@ use crate::failure::{Failure, Result};
 use crate::stop;
 use grid::PieceGrid;
 use piece::Piece;
+use size::Size;
 use source::{check_regular, unreadable};
 use stored::Stored;
 use stream::Stream;
@@ -47,6 +51,7 @@ pub(crate) struct Input {
     n_blocks: Option<usize>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
     sources: Sources,
+    size: Size,
 }
 
 /// How the input was understood.
@@ -106,13 +111,17 @@ impl Input {
     /// Where whole rows are needed, blocks have all columns as long as there is no grid.
     pub(crate) fn open(arguments: &arguments::Input, whole_rows: bool) -> Result<Input> {
         let n_columns = arguments.grid.map(|n_columns| n_columns as usize);
+        let size = Size { rows: arguments.rows, blocks: arguments.blocks, replaced_rows: None };
+        if let Some(command) = &arguments.from_command {
+            return Ok(Input { size, ..Stream::start(command, n_columns)? });
+        }
         if arguments.inputs.iter().any(|path| is_stream(path)) {
             if arguments.inputs.len() > 1 {
                 let problem =
                     "standard input (`-`) cannot be joined with other inputs; give it alone";
                 return Err(Failure::Usage(problem.to_owned()));
             }
-            return Ok(Stream::open(n_columns)?);
+            return Ok(Input { size, ..Stream::open(n_columns)? });
         }
         let (pieces, sources) = pieces(arguments, whole_rows)?;
         let grid = PieceGrid::new(pieces, n_columns)?;
@@ -120,7 +129,19 @@ impl Input {
             Some(n_threads) => n_threads.into(),
             None => thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(Input { sources, ..grid.into_input(n_threads) })
+        Ok(Input { sources, size, ..grid.into_input(n_threads) })
+    }
+
+    /// Refuses an input of fewer rows than an array that it is to replace, unless its size was said.
+    pub(crate) fn refuse_fewer_rows(&mut self, replaced: usize) {
+        if self.size.rows.is_none() && self.size.blocks.is_none() {
+            self.size.replaced_rows = Some(replaced as u64);
+        }
+    }
+
+    /// Zarr arrays that are all there is, of which what is stored is a copy; none if anything else is among them.
+    pub(crate) fn copied(&self) -> Option<Vec<&StoredArray>> {
+        self.grid.as_ref()?.stored()
     }
 
     pub(crate) fn sources(&self) -> &Sources {
@@ -129,8 +150,8 @@ impl Input {
 
     /// Evaluates all blocks, once. If a file changes meanwhile, the reducer is not finished.
     pub(crate) fn compute<R: Reducer>(&self, reducer: R) -> Result<R::Output> {
-        let reducer = (Unchanged(self.grid.clone()), reducer);
-        let ((), output) = match &self.blocks {
+        let reducer = (Unchanged(self.grid.clone()), self.size, reducer);
+        let ((), (), output) = match &self.blocks {
             Blocks::Flat(sequence) => sequence.compute(reducer),
             Blocks::Nested(sequence) => sequence.compute(reducer),
             Blocks::Stream(sequence) => sequence.compute(reducer),

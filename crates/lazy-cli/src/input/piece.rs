@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{ArrayBlock, BlockPool, DType};
 
 use super::InputError;
@@ -29,6 +30,13 @@ impl Piece {
             Piece::InFile(array) => &array.name,
             Piece::Member(member) => &member.name,
             Piece::Stored(stored) => &stored.name,
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Option<&StoredArray> {
+        match self {
+            Piece::Stored(stored) => Some(&stored.array),
+            Piece::InFile(_) | Piece::Member(_) => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A stream of `.npy` records on standard input.
+//! A stream of `.npy` records, on standard input or of a command.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, stdin};
@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::layout::Layout;
 use super::npy::read_header;
 use super::npz::read_elements;
+use super::producer::Producer;
+use super::size::Size;
 use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 use crate::stop;
 
@@ -19,13 +21,18 @@ use crate::stop;
 /// Linux lets everybody have it.
 const PIPE: usize = 1 << 20;
 
+const STANDARD_INPUT: &str = "standard input";
+
 /// How long nothing is looked at but the stream.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Records, none of which is read before it is asked for: so what is wrong with the target is said first.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    reader: StandardInput,
+    name: String,
+    reader: Pipe,
+    /// Who writes it, where that is known. Dropped after the reader, so that it finds its pipe closed.
+    producer: Option<Producer>,
     pool: BlockPool<u8>,
     n_columns: Option<usize>,
     /// What the first record was like.
@@ -39,11 +46,29 @@ pub(crate) struct Stream {
 impl Stream {
     /// Blocks below one another, or in bands of so many.
     pub(crate) fn open(n_columns: Option<usize>) -> Result<Input, InputError> {
-        let reader = StandardInput::open()
-            .map_err(|source| InputError::Read { name: "standard input".to_owned(), source })?;
+        let reader = Pipe::of_standard_input()
+            .map_err(|source| InputError::Read { name: STANDARD_INPUT.to_owned(), source })?;
+        Ok(Stream::of(STANDARD_INPUT.to_owned(), reader, None, n_columns))
+    }
+
+    /// The same of what a command writes.
+    pub(crate) fn start(command: &str, n_columns: Option<usize>) -> Result<Input, InputError> {
+        let (producer, output) = Producer::start(command)?;
+        let name = "the command's output".to_owned();
+        Ok(Stream::of(name, Pipe::new(output), Some(producer), n_columns))
+    }
+
+    fn of(
+        name: String,
+        reader: Pipe,
+        producer: Option<Producer>,
+        n_columns: Option<usize>,
+    ) -> Input {
         let shape_of_blocks = Arc::new(OnceLock::new());
         let stream = Arc::new(Mutex::new(Stream {
+            name,
             reader,
+            producer,
             pool: BlockPool::new(),
             n_columns,
             first: None,
@@ -58,13 +83,14 @@ impl Stream {
                 Bands { records: records(), n_columns }
             })),
         };
-        Ok(Input {
+        Input {
             blocks,
             grid: None,
             n_blocks: None,
             shape_of_blocks,
             sources: Sources::default(),
-        })
+            size: Size::default(),
+        }
     }
 
     /// The next block; none where the stream ends between two.
@@ -72,13 +98,13 @@ impl Stream {
         if !self.has_more()? {
             return Ok(None);
         }
-        let name = name(self.n_records);
+        let name = self.record(self.n_records);
         let Some(layout) = self.next.take() else { return Ok(None) };
         if let Some(first) = self.first.as_ref().filter(|first| first.dtype != layout.dtype) {
             return Err(InputError::OtherDType {
                 name,
                 actual: layout.dtype,
-                first: self::name(0),
+                first: self.record(0),
                 expected: first.dtype,
             });
         }
@@ -96,7 +122,7 @@ impl Stream {
         let mut row_shape = block[1..].to_vec();
         if let Some(n_columns) = self.n_columns {
             let Some(columns) = row_shape.first_mut() else {
-                return Err(InputError::GridOfOneAxis { name: name(0), shape: block });
+                return Err(InputError::GridOfOneAxis { name: self.record(0), shape: block });
             };
             *columns = columns.saturating_mul(n_columns);
         }
@@ -107,21 +133,40 @@ impl Stream {
         Ok(())
     }
 
+    fn record(&self, number: usize) -> String {
+        format!("record {number} of {}", self.name)
+    }
+
+    /// Checks that the stream may end here.
+    fn end(&mut self) -> Result<(), InputError> {
+        self.producer.as_mut().map_or(Ok(()), Producer::wait)?;
+        if self.n_records == 0 {
+            Err(InputError::EmptyStream { name: self.name.clone() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns why the producer failed, if that is why an error of the stream came up.
+    fn or_of_producer(&mut self, error: InputError) -> InputError {
+        match (&error, &mut self.producer) {
+            (InputError::Ended { .. }, Some(producer)) => producer.wait().err().unwrap_or(error),
+            _ => error,
+        }
+    }
+
     /// Whether there is another record, of which there must be one. Its header is read.
     fn has_more(&mut self) -> Result<bool, InputError> {
         if self.next.is_none() {
-            let header = read_header(&name(self.n_records), &mut self.reader)?;
-            if header.is_none() && self.n_records == 0 {
-                return Err(InputError::EmptyStream);
+            let name = self.record(self.n_records);
+            let header = read_header(&name, &mut self.reader)?;
+            if header.is_none() {
+                self.end()?;
             }
             self.next = header.map(|header| header.layout);
         }
         Ok(self.next.is_some())
     }
-}
-
-fn name(record: usize) -> String {
-    format!("record {record} of standard input")
 }
 
 /// What a signal interrupted was not at fault.
@@ -141,7 +186,7 @@ impl Records {
         read: impl FnOnce(&mut Stream) -> Result<T, InputError>,
     ) -> Result<T, InputError> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&mut stream).map_err(or_stopped)
+        read(&mut stream).map_err(|error| or_stopped(stream.or_of_producer(error)))
     }
 }
 
@@ -199,26 +244,30 @@ impl Iterator for Band {
     }
 }
 
-/// Standard input, past the buffer of the standard library's.
+/// A pipe that is waited for no longer than until a signal comes.
 #[derive(Debug)]
-struct StandardInput {
+struct Pipe {
     file: File,
 }
 
-impl StandardInput {
-    fn open() -> io::Result<StandardInput> {
+impl Pipe {
+    fn new(file: File) -> Pipe {
+        // What is no pipe has no size, and what may not be larger stays as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE);
+        Pipe { file }
+    }
+
+    /// Standard input, past the buffer of the standard library's.
+    fn of_standard_input() -> io::Result<Pipe> {
         if stdin().is_terminal() {
             let problem = "it is a terminal; pipe .npy records into it";
             return Err(io::Error::other(problem));
         }
-        let file = File::from(stdin().as_fd().try_clone_to_owned()?);
-        // What is no pipe has no size, and what may not be larger stays as it is.
-        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE);
-        Ok(StandardInput { file })
+        Ok(Pipe::new(File::from(stdin().as_fd().try_clone_to_owned()?)))
     }
 }
 
-impl Read for StandardInput {
+impl Read for Pipe {
     /// Waits for bytes, and heeds signals meanwhile.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;

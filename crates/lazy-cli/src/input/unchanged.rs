@@ -114,6 +114,9 @@ mod tests {
     fn compute(directory: &Path, after: usize, act: &(dyn Fn() + Sync)) -> Result<usize, Failure> {
         let arguments = arguments::Input {
             inputs: vec![directory.to_owned()],
+            from_command: None,
+            rows: None,
+            blocks: None,
             grid: None,
             sort: false,
             tensors: None,
