@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::settings::{Attribute, ChunkSizes, CodecSetting, Span, path};
+use crate::settings::{Attribute, ChunkSizes, CodecSetting, Span, array_path, path, picture_path};
 use crate::statistics::StatisticList;
 
 /// Arrays that come one block at a time: stored as Zarr, and summarized, in the memory of a few chunks.
@@ -124,7 +124,7 @@ pub(crate) struct Store {
     pub(crate) input: Input,
 
     /// The Zarr array that is made, or with --array the group
-    #[arg(short, long, value_name = "OUT", value_parser = path())]
+    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
     pub(crate) output: PathBuf,
 
     /// Make the array a member of the group at OUT, of this name
@@ -212,7 +212,7 @@ pub(crate) struct Reduce {
     pub(crate) ignore_nan: bool,
 
     /// Store the results as members of a Zarr group, and print none of rows and columns
-    #[arg(short, long, value_name = "OUT", value_parser = path())]
+    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
     pub(crate) output: Option<PathBuf>,
 
     /// Replace arrays that are in that group
@@ -274,7 +274,7 @@ pub(crate) struct View {
     pub(crate) path: PathBuf,
 
     /// The picture
-    #[arg(short, long, value_name = "PNG", value_parser = path())]
+    #[arg(short, long, value_name = "PNG", value_parser = picture_path())]
     pub(crate) output: PathBuf,
 
     /// Replace a regular file that is there; links, devices and the like are never replaced

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -12,6 +12,44 @@ use serde_json::Value;
 /// Takes a path, or a `file://` URL that stands for one.
 pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(local_path)
+}
+
+/// The same of a Zarr array or group that is to be, which is a directory.
+pub(crate) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
+    /// Names that promise a file.
+    const FILES: [&str; 8] = ["npy", "npz", "safetensors", "csv", "txt", "h5", "hdf5", "png"];
+    OsStringValueParser::new().try_map(|text| {
+        let path = local_path(text).map_err(|error| error.to_string())?;
+        if path.as_os_str() == "-" {
+            let problem = "a Zarr array is a directory, and cannot go to standard output; store it first, and then \
+                           `lazy export` it to `-`";
+            return Err(problem.to_owned());
+        }
+        match extension(&path) {
+            Some(extension) if FILES.contains(&extension.as_str()) => Err(format!(
+                "a Zarr array is a directory, but this is the name of a .{extension} file; name it .zarr, and `lazy \
+                 export` makes files of it"
+            )),
+            _ => Ok(path),
+        }
+    })
+}
+
+/// The same of a picture that is to be.
+pub(crate) fn picture_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| {
+        let path = local_path(text).map_err(|error| error.to_string())?;
+        match extension(&path) {
+            Some(extension) if extension != "png" => Err(format!(
+                "pictures are PNG files, and this is the name of a .{extension} file; name it .png"
+            )),
+            _ => Ok(path),
+        }
+    })
+}
+
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
 
 fn local_path(text: OsString) -> Result<PathBuf, zarr::Error> {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import socket
 import stat
@@ -77,6 +78,38 @@ class Places(ProgramTest):
         os.mkfifo(self.path("g.zarr"))
         said = self.fails("reduce", "a.zarr", "--stats", "mean", "-o", "g.zarr", code=2)
         self.assertIn("g.zarr is a FIFO, and no group", said)
+
+
+class Names(ProgramTest):
+    """A name that promises something else than what would be made is refused."""
+
+    def test_of_another_format(self):
+        self.save("x.npy", np.ones((2, 3)))
+        self.lazy("store", "x.npy", "-o", "a.zarr")
+        before = self.tree()
+        for name in ("-", "y.npy", "y.NPZ", "y.safetensors", "y.csv", "y.h5"):
+            for command in (["store", "x.npy"], ["reduce", "x.npy", "--stats", "sum"]):
+                self.lazy(*command, "-o", name, code=2)
+                self.assertIn("a Zarr array is a directory", self.errors)
+        for name in ("u.jpg", "u.pdf", "u.zarr"):
+            self.lazy("view", "a.zarr", "-o", name, code=2)
+            self.assertIn("name it .png", self.errors)
+        self.assertEqual(self.tree(), before)
+        for name in ("b.zarr", "b.v2", "b", "b.npy.zarr"):
+            self.lazy("store", "x.npy", "-o", name)
+        for name in ("u.png", "U.PNG", "u"):
+            self.lazy("view", "a.zarr", "-o", name)
+
+    def test_a_terminal(self):
+        self.save("x.npy", np.ones((2, 3)))
+        self.lazy("store", "x.npy", "-o", "a.zarr")
+        reader, terminal = pty.openpty()
+        command = [LAZY, "export", "a.zarr", "-o", "-"]
+        done = subprocess.run(command, cwd=self.directory, stdout=terminal, stderr=-1)
+        os.close(terminal)
+        os.close(reader)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(b"standard output is a terminal", done.stderr)
 
 
 class Urls(ProgramTest):

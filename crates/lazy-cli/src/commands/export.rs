@@ -1,6 +1,6 @@
 //! `lazy export`.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Range;
 
 use indicatif::HumanBytes;
@@ -31,6 +31,10 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
     let header = header(arguments, stored.dtype(), &shape)?;
     let display = Display::new(arguments.quiet);
     if path.as_os_str() == "-" {
+        if io::stdout().is_terminal() {
+            let problem = "standard output is a terminal; name a file, or pipe it into a program that reads .npy";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
         let mut output = io::stdout().lock();
         return copy(&stored, &region, &header, &mut output, &display, Failure::Output);
     }

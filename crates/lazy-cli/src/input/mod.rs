@@ -322,21 +322,14 @@ fn expand(path: &Path) -> Result<Expanded> {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         // A link that leads nowhere, or where nothing may be read, may stand for input.
         let metadata = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
-        let is_input = if name.starts_with('.') {
-            false
-        } else if metadata.is_dir() {
-            is_zarr(&path)?
-        } else {
-            kind_by_name(&path).is_some()
-        };
-        if !is_input {
-            left_out.push(name);
-            continue;
-        }
-        if !metadata.is_dir() {
+        if !name.starts_with('.') && metadata.is_dir() && is_zarr(&path)? {
+            found.push(path);
+        } else if !name.starts_with('.') && kind_by_name(&path).is_some() {
             check_regular(&path, &metadata)?;
+            found.push(path);
+        } else {
+            left_out.push(name);
         }
-        found.push(path);
     }
     left_out.sort_by(|a, b| natural_order(a, b));
     if found.is_empty() {
