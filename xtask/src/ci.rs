@@ -36,6 +36,7 @@ const STEPS: [Step; 16] = [
             "every_small_case_agrees",
             "memory_stays_below_its_bound",
             "memory_does_not_grow_with_the_length",
+            "the_target_is_the_old_array_or_the_new",
         ];
         let slow = slow.map(|test| ["--skip", test]);
         let slow = slow.as_flattened();
