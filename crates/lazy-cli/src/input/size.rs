@@ -15,7 +15,7 @@ pub(super) struct Size {
     pub(super) replaced_rows: Option<u64>,
 }
 
-/// What has come.
+/// The rows and blocks so far.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     rows: u64,

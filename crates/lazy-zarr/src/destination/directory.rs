@@ -52,7 +52,7 @@ pub(crate) struct Directory {
     metadata: OnceLock<Vec<u8>>,
     /// Whether an earlier write has left something.
     is_left: bool,
-    /// Whether this write may store chunks: the key space is its own.
+    /// Whether this write may store chunks, because the key space belongs to it.
     has_begun: bool,
     /// Whether what was written can be relied upon.
     is_sound: AtomicBool,

@@ -137,8 +137,8 @@ impl Staging {
         // Once the lock is gone, nothing is removed there by its name any more: other writes may have come and
         // gone, and what lies there be another one's. And files that are open keep NFS and FUSE from removing
         // their directory.
-        self.holder = None;
         remove_if_there(&*file_system, &self.holder_file())?;
+        self.holder = None;
         remove_if_there(&*file_system, &self.directory.join(LOCK))?;
         self.lock = None;
         for _ in 0..MOST_REMOVALS {

@@ -1,4 +1,4 @@
-//! What the machine's file systems can do, by their types.
+//! The abilities of the machine's file systems, told by their types.
 
 use std::fs;
 use std::io;
