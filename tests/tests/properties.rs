@@ -176,8 +176,8 @@ fn check_statistics(
         prop_assert_eq!(top.indices.row(row).to_vec(), expected);
         prop_assert_eq!(largest.indices[row], order[0] as u64);
         let value = elements[order[0]].to_f64();
-        prop_assert!(close(largest.values[row], value, 0.0));
-        prop_assert!(close(top.values[[row, 0]], value, 0.0));
+        prop_assert!(close(largest.values[row].to_f64(), value, 0.0));
+        prop_assert!(close(top.values[[row, 0]].to_f64(), value, 0.0));
     }
 
     let n = values.len() as f64;

@@ -9,7 +9,7 @@ use std::thread;
 use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockPosition, Blocks, BottomK, Concatenate, DType, Error, Fold, LazyChunkSequence,
-    Location, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Progress,
+    Location, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Number, Progress,
     SequenceAggregator, SharedIndexed, Sum, TopK, Watch,
 };
 use ndarray::Array2;
@@ -346,9 +346,9 @@ fn what_an_aggregator_has_left_is_reduced_from_there() {
     struct WithoutFirst;
 
     impl SequenceAggregator<ArrayBlock> for WithoutFirst {
-        type Output = f64;
+        type Output = Number;
 
-        fn aggregate(self, mut blocks: Blocks<'_, ArrayBlock>) -> lazy_chunks::Result<f64> {
+        fn aggregate(self, mut blocks: Blocks<'_, ArrayBlock>) -> lazy_chunks::Result<Number> {
             blocks.next().expect("there are blocks")?;
             Sum.aggregate(blocks)
         }

@@ -73,7 +73,7 @@ pub use lazy_core::{
     Extremum, Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind,
     LazyChunkSequence, Location, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays,
     NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
-    Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType,
+    Number, Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType,
     SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed,
     Sum, Summary, TopK, Watch, Watching,
 };

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use lazy_chunks::{ArrayBlock, Element, LazyChunkSequence, Number};
 use serde_json::{Value, json};
 
 use crate::arguments::Axis;
@@ -34,44 +34,40 @@ pub(crate) struct Part {
 impl Part {
     /// The elements as text.
     fn texts(&self) -> Vec<String> {
-        numbers(&self.array).into_iter().map(Number::to_text).collect()
+        numbers(&self.array).into_iter().map(to_text).collect()
     }
 }
 
-/// An element of a result.
-#[derive(Clone, Copy, Debug)]
-enum Number {
-    Float(f64),
-    Integer(u64),
+fn to_text(number: Number) -> String {
+    match number {
+        Number::Float(float) if float == 0.0 || !float.is_finite() => float.to_string(),
+        Number::Float(float) if !(1e-4..1e16).contains(&float.abs()) => format!("{float:e}"),
+        _ => number.to_string(),
+    }
 }
 
-impl Number {
-    fn to_text(self) -> String {
-        match self {
-            Number::Integer(number) => number.to_string(),
-            Number::Float(number) if number == 0.0 || !number.is_finite() => number.to_string(),
-            Number::Float(number) if (1e-4..1e16).contains(&number.abs()) => number.to_string(),
-            Number::Float(number) => format!("{number:e}"),
-        }
-    }
-
-    /// JSON has no NaN and no infinities, which are strings that Python's `float` takes.
-    fn to_json(self) -> Value {
-        match self {
-            Number::Integer(number) => number.into(),
-            Number::Float(number) if number.is_finite() => number.into(),
-            Number::Float(number) if number.is_nan() => "nan".into(),
-            Number::Float(number) => if number > 0.0 { "inf" } else { "-inf" }.into(),
-        }
+/// JSON has no NaN and no infinities, which are strings that Python's `float` takes.
+fn to_json_value(number: Number) -> Value {
+    match number {
+        Number::Signed(integer) => integer.into(),
+        Number::Unsigned(integer) => integer.into(),
+        Number::Float(float) if float.is_finite() => float.into(),
+        Number::Float(float) if float.is_nan() => "nan".into(),
+        Number::Float(float) => if float > 0.0 { "inf" } else { "-inf" }.into(),
     }
 }
 
 fn numbers(array: &ArrayBlock) -> Vec<Number> {
-    if let Ok(integers) = array.as_slice::<u64>() {
-        return integers.iter().map(|&number| Number::Integer(number)).collect();
+    fn each<A: Element + Into<Number>>(elements: &[A]) -> Vec<Number> {
+        elements.iter().map(|&element| element.into()).collect()
     }
-    let floats = array.as_slice::<f64>().expect("results are uint64 or float64");
-    floats.iter().map(|&number| Number::Float(number)).collect()
+    if let Ok(integers) = array.as_slice::<u64>() {
+        each(integers)
+    } else if let Ok(integers) = array.as_slice::<i64>() {
+        each(integers)
+    } else {
+        each(array.as_slice::<f64>().expect("results are uint64, int64 or float64"))
+    }
 }
 
 /// All answers, as a program reads them.
@@ -107,7 +103,7 @@ impl Answer {
 
 fn nested(shape: &[usize], numbers: &[Number]) -> Value {
     match shape {
-        [] | [_] => numbers.iter().map(|number| number.to_json()).collect(),
+        [] | [_] => numbers.iter().map(|&number| to_json_value(number)).collect(),
         [size, inner @ ..] => {
             let length: usize = inner.iter().product();
             (0..*size).map(|i| nested(inner, &numbers[i * length..][..length])).collect()

@@ -96,6 +96,6 @@ pub use sequence::{
 pub use statistics::{
     ArgMax, ArgMin, BottomK, Count, Covariance, Covariances, Extrema, Extremum, Fold, Histogram,
     HistogramCounts, IgnoringNan, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays,
-    Norm, PerColumn, PerRow, Quantiles, Sum, Summary, TopK,
+    Norm, Number, PerColumn, PerRow, Quantiles, Sum, Summary, TopK,
 };
 pub use stream::{NestedSource, Source};

@@ -94,6 +94,26 @@ class Statistics(ProgramTest):
         said = self.fails("reduce", "-", "--stats", "cov", "--axis", "rows", stdin=self.stream, code=2)
         self.assertIn("leave out --axis", said)
 
+    def test_integers_stay_integers(self):
+        times = np.array([[1764336000123456789, 1764336000123456790], [3, -(2**63)]])
+        for dtype, data in (("int64", times), ("uint64", np.abs(times[:1]).astype("u8") + (1 << 63)), ("bool", times > 5)):
+            with self.subTest(dtype=dtype):
+                self.save("t.npy", data)
+                names = "min,max,argmin,argmax,top:1,bottom:1"
+                found = self.json("reduce", "t.npy", "--stats", names)
+                low, high = int(data.min()), int(data.max())
+                self.assertEqual([found["min"], found["max"]], [low, high])
+                self.assertEqual([found["argmin"]["value"], found["argmax"]["value"]], [low, high])
+                self.assertEqual([found["bottom:1"]["values"], found["top:1"]["values"]], [[low], [high]])
+                self.assertIn(f" {high}\n", self.lazy("reduce", "t.npy", "--stats", "max"))
+                self.lazy("reduce", "t.npy", "--stats", names + ",sum", "--axis", "columns", "-o", "t.zarr", "--replace")
+                group = zarr.open_group(self.path("t.zarr"), mode="r")
+                for name, reference in (("min", data.min(0)), ("max", data.max(0)), ("argmax/values", data.max(0)),
+                                        ("top/values", data.max(0)[:, None]), ("sum", data.astype(object).sum(0))):
+                    self.assertIn(group[name].dtype.kind, "iu", name)
+                    self.assertEqual(group[name][:].tolist(), reference.tolist(), name)
+                self.assertIsInstance(self.json("reduce", "t.npy", "--stats", "sum")["sum"], int if dtype != "uint64" else float)
+
     def test_nan(self):
         self.data[3, 4] = np.nan
         found = self.json("reduce", "-", "--stats", "mean,max", stdin=stream([self.data]))

@@ -7,7 +7,7 @@ use super::statistic::{Reduction, Statistic};
 use crate::{ArrayBlock, BlockPosition, Declared, Error, Result};
 
 /// How states are laid out. A change to the state of any statistic makes it another.
-pub(crate) const STATE_VERSION: u32 = 1;
+pub(crate) const STATE_VERSION: u32 = 2;
 
 /// A state of a [`Statistic`], which knows whose it is.
 ///

@@ -2,9 +2,9 @@
 
 use ndarray::{Array, Dimension};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange};
 use super::order::{Candidate, Ranking};
+use super::{Number, Real};
 use crate::Result;
 
 /// An element of the whole array that comes first in an order.
@@ -17,13 +17,14 @@ use crate::Result;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[4.0, 2.0]], array![[1.0, 3.0]]]);
 /// let smallest = sequence.convert(NdarrayConverter).compute(ArgMin)?;
-/// assert_eq!((smallest.value, smallest.row, smallest.index), (1.0, 1, 0));
+/// assert_eq!(smallest.value, 1.0);
+/// assert_eq!((smallest.row, smallest.index), (1, 0));
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extremum {
-    /// The element, as the nearest `f64`.
-    pub value: f64,
+    /// The element.
+    pub value: Number,
     /// Its row.
     pub row: u64,
     /// Its index within the row, in C order over all the row's axes.
@@ -33,7 +34,7 @@ pub struct Extremum {
 impl From<Candidate> for Extremum {
     fn from(candidate: Candidate) -> Extremum {
         let Candidate { value, place } = candidate;
-        Extremum { value: value.to_f64(), row: place.row, index: place.index }
+        Extremum { value, row: place.row, index: place.index }
     }
 }
 
@@ -55,7 +56,7 @@ impl From<Candidate> for Extremum {
 /// let n_right = predicted.indices.iter().zip(labels).filter(|(i, label)| **i == *label).count();
 /// assert_eq!(n_right, 2);
 /// // The least certain prediction.
-/// assert_eq!(predicted.values.fold(1.0, |least, value| value.min(least)), 0.5);
+/// assert_eq!(predicted.values.fold(1.0, |least: f64, value| least.min(value.to_f64())), 0.5);
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -63,8 +64,8 @@ pub struct Extrema<D: Dimension> {
     /// Of a row's element its index within the row, in C order over all the row's axes; of a column's element its
     /// row.
     pub indices: Array<u64, D>,
-    /// The elements, as the nearest `f64`.
-    pub values: Array<f64, D>,
+    /// The elements.
+    pub values: Array<Number, D>,
 }
 
 impl Ranking {
@@ -83,7 +84,7 @@ impl Ranking {
                 }
             }
         }
-        first.map(|(value, i)| Candidate { value: value.to_value(), place: run.place(i) })
+        first.map(|(value, i)| Candidate { value: value.to_number(), place: run.place(i) })
     }
 
     fn keep_first(self, state: &mut Option<Candidate>, next: Option<Candidate>) {
@@ -159,7 +160,7 @@ macro_rules! extremum {
             ) -> Result<$Values> {
                 let first: Option<Vec<Candidate>> = states.into_iter().collect();
                 let first = first.ok_or_else(|| self.problem(NO_ELEMENTS))?;
-                let values = first.iter().map(|candidate| candidate.value.to_f64()).collect();
+                let values = first.iter().map(|candidate| candidate.value).collect();
                 let indices = || first.iter().map(|candidate| along.index(candidate.place)).collect();
                 Ok(($to_values)(shape, values, indices))
             }
@@ -171,25 +172,25 @@ const NO_ELEMENTS: &str = "of no elements, none comes first";
 
 fn only_values<D: Dimension>(
     shape: D,
-    values: Vec<f64>,
+    values: Vec<Number>,
     _: impl FnOnce() -> Vec<u64>,
-) -> Array<f64, D> {
+) -> Array<Number, D> {
     arrange(shape, values)
 }
 
 fn values_and_indices<D: Dimension>(
     shape: D,
-    values: Vec<f64>,
+    values: Vec<Number>,
     indices: impl FnOnce() -> Vec<u64>,
 ) -> Extrema<D> {
     Extrema { values: arrange(shape.clone(), values), indices: arrange(shape, indices()) }
 }
 
 extremum!(
-    /// The largest element, as the nearest `f64`.
+    /// The largest element.
     ///
-    /// NaN counts as the largest, as in NumPy. The order is exact for every dtype; integers beyond 2⁵³ are
-    /// rounded in the end. The state is 32 bytes.
+    /// NaN counts as the largest, as in NumPy. The order is exact for every dtype, and so is the
+    /// result: integers stay [integers](Number). The state is 32 bytes.
     ///
     /// # Errors
     ///
@@ -208,11 +209,11 @@ extremum!(
     /// assert_eq!(largest, array![2.0, 7.0].into_dyn());
     /// # Ok::<(), lazy_core::Error>(())
     /// ```
-    Max, "the largest element", true, f64, |first: Extremum| first.value, Array<f64, D>, only_values
+    Max, "the largest element", true, Number, |first: Extremum| first.value, Array<Number, D>, only_values
 );
 
 extremum!(
-    /// The smallest element, as the nearest `f64`. In all else as [`Max`]: NaN counts as the smallest, too.
+    /// The smallest element. In all else as [`Max`]: NaN counts as the smallest, too.
     ///
     /// # Example
     ///
@@ -222,11 +223,11 @@ extremum!(
     ///
     /// let sequence = LazyChunkSequence::new(|| [array![[4.0, f64::NAN], [2.0, 3.0]]]).convert(NdarrayConverter);
     /// let (smallest, of_numbers) = sequence.compute((Min, Min.ignoring_nan()))?;
-    /// assert!(smallest.is_nan());
+    /// assert!(smallest.to_f64().is_nan());
     /// assert_eq!(of_numbers, 2.0);
     /// # Ok::<(), lazy_core::Error>(())
     /// ```
-    Min, "the smallest element", false, f64, |first: Extremum| first.value, Array<f64, D>, only_values
+    Min, "the smallest element", false, Number, |first: Extremum| first.value, Array<Number, D>, only_values
 );
 
 extremum!(

@@ -22,7 +22,7 @@ use crate::Result;
 /// let statistics = (ArgMax.ignoring_nan().per_row(), Count.ignoring_nan().per_row());
 /// let (largest, n_numbers) = sequence.convert(NdarrayConverter).compute(statistics)?;
 /// assert_eq!((largest.indices, n_numbers), (array![1, 0], array![1, 0]));
-/// assert!(largest.values[1].is_nan());
+/// assert!(largest.values[1].to_f64().is_nan());
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ mod ignoring_nan;
 mod mean_variance;
 mod named_arrays;
 mod norm;
+mod number;
 mod order;
 mod per_column;
 mod per_row;
@@ -31,6 +32,7 @@ pub use ignoring_nan::IgnoringNan;
 pub use mean_variance::{MeanVariance, Moments, MomentsOfMany};
 pub use named_arrays::NamedArrays;
 pub use norm::Norm;
+pub use number::Number;
 pub use per_column::PerColumn;
 pub use per_row::PerRow;
 pub use quantiles::Quantiles;
@@ -39,7 +41,7 @@ pub use summary::Summary;
 pub use top_k::{BottomK, TopK};
 
 use half::{bf16, f16};
-use order::{Ordered, Value};
+use order::Ordered;
 
 use crate::{DType, Element, Error, Result};
 
@@ -50,9 +52,9 @@ pub trait Real: Element + Ordered {
     /// The nearest `f64`.
     fn to_f64(self) -> f64;
     /// The element, without loss.
-    fn to_value(self) -> Value;
-    /// What [`to_value`](Self::to_value) was made of.
-    fn of_value(value: Value) -> Self;
+    fn to_number(self) -> Number;
+    /// The element that [`to_number`](Self::to_number) was given.
+    fn of_number(number: Number) -> Self;
 }
 
 macro_rules! real {
@@ -71,13 +73,13 @@ macro_rules! real {
                     ($to_f64)(self)
                 }
 
-                fn to_value(self) -> Value {
-                    Value::$Variant(($to)(self))
+                fn to_number(self) -> Number {
+                    Number::$Variant(($to)(self))
                 }
 
-                fn of_value(value: Value) -> Self {
-                    match value {
-                        Value::$Variant(value) => ($of)(value),
+                fn of_number(number: Number) -> Self {
+                    match number {
+                        Number::$Variant(number) => ($of)(number),
                         _ => unreachable!("the elements of an array have one dtype"),
                     }
                 }

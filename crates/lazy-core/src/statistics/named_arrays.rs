@@ -2,7 +2,8 @@
 
 use ndarray::{Array, Array1, Dimension};
 
-use super::{Covariances, Extrema, Extremum, HistogramCounts, Moments, MomentsOfMany};
+use super::number::to_block;
+use super::{Covariances, Extrema, Extremum, HistogramCounts, Moments, MomentsOfMany, Number};
 use crate::{ArrayBlock, Element};
 
 /// A result that is made of arrays, each with a name, as a sink stores it.
@@ -49,6 +50,10 @@ fn one<A: Element>(value: A) -> ArrayBlock {
     ArrayBlock::from_array(Array1::from_elem(1, value))
 }
 
+fn one_number(number: Number) -> ArrayBlock {
+    to_block(&Array1::from_elem(1, number))
+}
+
 macro_rules! alone {
     ($($A:ty)*) => {
         $(
@@ -65,6 +70,24 @@ macro_rules! alone {
 }
 
 alone!(f64 u64);
+
+/// One number.
+impl NamedArrays for Number {
+    const NAMES: &'static [&'static str] = &[""];
+
+    fn arrays(&self) -> Vec<ArrayBlock> {
+        vec![one_number(*self)]
+    }
+}
+
+/// One array: of int64 or uint64 where all numbers are such integers, else of float64.
+impl<D: Dimension> NamedArrays for Array<Number, D> {
+    const NAMES: &'static [&'static str] = &[""];
+
+    fn arrays(&self) -> Vec<ArrayBlock> {
+        vec![to_block(self)]
+    }
+}
 
 /// One array.
 impl<A: Element, D: Dimension> NamedArrays for Array<A, D> {
@@ -97,7 +120,7 @@ impl NamedArrays for Extremum {
     const NAMES: &'static [&'static str] = &["value", "row", "index"];
 
     fn arrays(&self) -> Vec<ArrayBlock> {
-        vec![one(self.value), one(self.row), one(self.index)]
+        vec![one_number(self.value), one(self.row), one(self.index)]
     }
 }
 
@@ -108,7 +131,8 @@ impl NamedArrays for Vec<Extremum> {
         fn each<A: Element>(extrema: &[Extremum], field: impl Fn(&Extremum) -> A) -> ArrayBlock {
             ArrayBlock::from_array(extrema.iter().map(field).collect::<Array1<A>>())
         }
-        vec![each(self, |one| one.value), each(self, |one| one.row), each(self, |one| one.index)]
+        let values = to_block(&self.iter().map(|one| one.value).collect::<Array1<Number>>());
+        vec![values, each(self, |one| one.row), each(self, |one| one.index)]
     }
 }
 
@@ -116,7 +140,7 @@ impl<D: Dimension> NamedArrays for Extrema<D> {
     const NAMES: &'static [&'static str] = &["values", "indices"];
 
     fn arrays(&self) -> Vec<ArrayBlock> {
-        vec![block(&self.values), block(&self.indices)]
+        vec![to_block(&self.values), block(&self.indices)]
     }
 }
 

@@ -4,39 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// One element of a real dtype, without loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Value {
-    /// An element of a signed integer dtype.
-    Signed(i64),
-    /// An element of an unsigned integer dtype, or a bool as 0 or 1.
-    Unsigned(u64),
-    /// An element of a float dtype.
-    Float(f64),
-}
-
-impl Value {
-    /// The nearest `f64`: exact but for integers beyond 2⁵³.
-    #[must_use]
-    pub fn to_f64(self) -> f64 {
-        match self {
-            Value::Signed(value) => value as f64,
-            Value::Unsigned(value) => value as f64,
-            Value::Float(value) => value,
-        }
-    }
-}
-
-/// Exact within a dtype; of different ones, which parts of an array may turn out to have, as `f64`.
-impl PartialOrd for Value {
-    fn partial_cmp(&self, other: &Value) -> Option<Ordering> {
-        match (self, other) {
-            (Value::Signed(a), Value::Signed(b)) => a.partial_cmp(b),
-            (Value::Unsigned(a), Value::Unsigned(b)) => a.partial_cmp(b),
-            _ => self.to_f64().partial_cmp(&other.to_f64()),
-        }
-    }
-}
+use super::Number;
 
 /// Where an element lies: its row, and its index within the row, in C order over all of the row's axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,7 +19,7 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The element.
-    pub value: Value,
+    pub value: Number,
     /// Where it lies.
     pub place: Place,
 }
@@ -62,9 +30,9 @@ pub trait Ordered: Copy + PartialOrd {
     fn is_nan(self) -> bool;
 }
 
-impl Ordered for Value {
+impl Ordered for Number {
     fn is_nan(self) -> bool {
-        matches!(self, Value::Float(value) if value.is_nan())
+        matches!(self, Number::Float(value) if value.is_nan())
     }
 }
 
