@@ -73,13 +73,17 @@ pub(crate) struct Input {
     #[arg(long, value_name = "N")]
     pub(crate) rows: Option<u64>,
 
-    /// The input has so many blocks, such as records of a stream: with fewer or more, it is an error
+    /// The input has so many blocks: records of a stream, or arrays of files; with fewer or more, it is an error
     #[arg(long, value_name = "N")]
     pub(crate) blocks: Option<u64>,
 
     /// Every so many blocks form a band, from left to right; without it, all blocks lie below one another
     #[arg(long, value_name = "COLS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) grid: Option<u32>,
+
+    /// Make a row of each input, as `np.stack` does: of vectors of 768 elements an array of shape (N, 768)
+    #[arg(long)]
+    pub(crate) stack: bool,
 
     /// Take inputs in natural order, not in the order in which they are given: for `part-*.npy`, which a shell puts into
     /// the order of letters
@@ -281,12 +285,12 @@ pub(crate) struct View {
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// Only these rows
-    #[arg(long, value_name = "a:b", default_value = ":")]
+    /// Only these rows, as in a slice of Python's: -3: are the last three
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
     /// Only these columns
-    #[arg(long, value_name = "a:b", default_value = ":")]
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
     /// Show no progress and no summary
@@ -312,12 +316,12 @@ pub(crate) struct Export {
     #[arg(short, long, value_name = "FILE", value_parser = path())]
     pub(crate) output: PathBuf,
 
-    /// Only these rows
-    #[arg(long, value_name = "a:b", default_value = ":")]
+    /// Only these rows, as in a slice of Python's: -3: are the last three
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
     /// Only these columns
-    #[arg(long, value_name = "a:b", default_value = ":")]
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
     /// The tensor's name in a .safetensors file

@@ -13,19 +13,19 @@ mod progress;
 mod settings;
 mod statistics;
 mod stop;
+mod usage;
 
 use std::env;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use arguments::Arguments;
 use failure::{Failure, Result};
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match run(&usage::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Who has read enough is not told that there is more.
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,

@@ -153,11 +153,11 @@ impl FromStr for Attribute {
     }
 }
 
-/// Indices from one to another, either of which may be left out.
+/// Indices from one to another, as in a slice of Python's: either may be left out, and below 0 it counts from the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    start: usize,
-    end: Option<usize>,
+    start: Option<i64>,
+    end: Option<i64>,
 }
 
 impl FromStr for Span {
@@ -170,23 +170,32 @@ impl FromStr for Span {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| problem()),
         };
-        Ok(Span { start: index(start)?.unwrap_or(0), end: index(end)? })
+        Ok(Span { start: index(start)?, end: index(end)? })
     }
 }
 
 impl Span {
     /// The indices along an axis of this size.
     pub(crate) fn along(&self, what: &str, size: usize) -> Result<Range<usize>, String> {
-        let end = self.end.unwrap_or(size);
-        if self.start > end || end > size {
-            return Err(format!("{what} {}:{end} are not within the array's {size}", self.start));
+        let index = |index: i64| match usize::try_from(index) {
+            Ok(index) => Some(index),
+            Err(_) => size.checked_sub(usize::try_from(index.unsigned_abs()).ok()?),
+        };
+        let (start, end) = (self.start.map_or(Some(0), index), self.end.map_or(Some(size), index));
+        match (start, end) {
+            (Some(start), Some(end)) if start <= end && end <= size => Ok(start..end),
+            _ => {
+                let text =
+                    |index: Option<i64>| index.map_or(String::new(), |index| index.to_string());
+                let (start, end) = (text(self.start), text(self.end));
+                Err(format!("{what} {start}:{end} are not within the array's {size}"))
+            }
         }
-        Ok(self.start..end)
     }
 
     /// Whether it is all there is.
     pub(crate) fn is_all(&self) -> bool {
-        self.start == 0 && self.end.is_none()
+        self.start.unwrap_or(0) == 0 && self.end.is_none()
     }
 }
 
@@ -224,8 +233,12 @@ mod tests {
         assert_eq!(along(":"), Ok(0..10));
         assert_eq!(along("3:"), Ok(3..10));
         assert_eq!(along("3:3"), Ok(3..3));
-        assert_eq!(along(":11").unwrap_err(), "rows 0:11 are not within the array's 10");
-        for wrong in ["", "5", "5:3", "a:b", "-1:", "1:2:3"] {
+        assert_eq!(along("-3:"), Ok(7..10));
+        assert_eq!(along("-3:-1"), Ok(7..9));
+        assert_eq!(along(":-10"), Ok(0..0));
+        assert_eq!(along(":11").unwrap_err(), "rows :11 are not within the array's 10");
+        assert_eq!(along("-11:").unwrap_err(), "rows -11: are not within the array's 10");
+        for wrong in ["", "5", "5:3", "a:b", "-1:-2", "--1:", "1:2:3", "-9223372036854775808:"] {
             assert!(along(wrong).is_err(), "{wrong:?}");
         }
     }

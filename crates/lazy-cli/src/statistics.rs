@@ -123,7 +123,28 @@ fn kind(text: &str) -> Result<Kind, String> {
                 false => Err(format!("{text:?} is without two edges at least that increase")),
             }
         }
-        _ => Err(format!("there is no statistic {name:?}; there are {NAMES}")),
+        _ => {
+            let meant = meant(name).map_or(String::new(), |meant| format!(", but {meant}"));
+            Err(format!("there is no statistic {name:?}{meant}; there are {NAMES}"))
+        }
+    }
+}
+
+/// What is called otherwise elsewhere.
+fn meant(name: &str) -> Option<&'static str> {
+    match name {
+        "median" => Some("`quantiles:0.5` is the median, within 1 %"),
+        "quantile" | "percentile" | "percentiles" => Some("`quantiles:0.25,0.75` are quantiles"),
+        "average" | "avg" => Some("`mean` is the average"),
+        "variance" => Some("`var` is the variance"),
+        "stddev" | "stdev" | "sd" => Some("`std` is the standard deviation"),
+        "hist" => Some("`histogram:0,0.5,1` is a histogram between these edges"),
+        "norm" => Some("`l2` is the Euclidean norm"),
+        "covariance" => Some("`cov` is the covariance"),
+        "correlation" | "corrcoef" => Some("`corr` is the correlation"),
+        "minimum" | "maximum" => Some("`min` and `max` are the extremes"),
+        "n" | "len" | "size" => Some("`count` is the number of elements"),
+        _ => None,
     }
 }
 
@@ -325,7 +346,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         for (text, expected) in [
-            ("median", "there is no statistic \"median\""),
+            ("median", "there is no statistic \"median\", but `quantiles:0.5` is the median"),
+            ("nonsense", "there is no statistic \"nonsense\"; there are"),
             ("", "there is no statistic \"\""),
             ("top", "as in `top:10`"),
             ("top:0", "as in `top:10`"),

@@ -34,8 +34,9 @@ class Streams(ProgramTest):
         self.assertIn("standard input has no blocks", self.store(b""))
 
     def test_no_npy(self):
-        self.assertIn("does not begin as .npy records do", self.store(b"a,b\n1,2\n", code=CORRUPT))
-        self.assertIn("block 1: record 1", self.store(WHOLE + b"\n", code=CORRUPT))
+        self.assertIn('no .npy record, but begins with "a,b\\n1,2\\n": it is text', self.store(b"a,b\n1,2\n"))
+        self.assertIn("block 1: record 1", self.store(WHOLE + b"\n"))
+        self.assertIn("and not as .npy records do", self.store(WHOLE + b"\0", code=CORRUPT))
 
     def test_objects_are_never_unpickled(self):
         class Trap:
@@ -48,7 +49,7 @@ class Streams(ProgramTest):
         self.assertIn("record 0 of standard input holds Python objects", self.store(records))
         structured = np.zeros(3, dtype=[("x", "f4"), ("y", object)])
         self.assertIn("holds Python objects", self.store(stream([structured])))
-        self.assertIn("does not begin as", self.store(pickle.dumps(Trap()), code=CORRUPT))
+        self.assertIn("a pickle of Python", self.store(pickle.dumps(Trap())))
 
     def test_dtypes_that_zarr_has_not(self):
         others = [np.array(["a"]), np.array([b"a"]), np.array(["2026-11-26"], "M8[D]"), np.zeros(2, "f4,i4")]
@@ -77,7 +78,7 @@ class Streams(ProgramTest):
 
         whole = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }"
         for text in [whole % "99999999999999,", whole % "9999999999, 99999999", whole % "-1,", "[" * 60_000, "{}", ""]:
-            self.lazy("store", "-", "-o", "a.zarr", stdin=record(text), code=1 if "9999" in text else CORRUPT)
+            self.lazy("store", "-", "-o", "a.zarr", stdin=record(text), code=CORRUPT)
             self.assertEqual(self.errors.count("\n"), 1, self.errors[:300])
         said = self.store(record("", b"\x02\x00", 2**32 - 1), code=CORRUPT)
         self.assertIn("its header is said to have 4294967295 bytes", said)

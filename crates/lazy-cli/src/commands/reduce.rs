@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     // Stored before they are printed: who reads the output may have read enough.
     let stored = group.as_ref().map_or(Ok(()), |group| group.store(&answers));
     if !arguments.print.quiet {
+        input.later_note().into_iter().for_each(print::note);
         let (seconds, pass) = (started.elapsed(), display.last());
         let rate = pass.bytes as f64 / seconds.as_secs_f64().max(1e-9);
         print::note(format_args!(

@@ -66,6 +66,9 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
 
     let answers = plan.answers(&found);
+    if !arguments.print.quiet {
+        input.later_note().into_iter().for_each(print::note);
+    }
     tell(arguments, (&input, &stored), &answers, started)
         .map_err(|failure| failure.after_storing(&arguments.output))
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use lazy_chunks::{DType, zarr};
 
+use super::npy::Foreign;
 use crate::failure::is_of_corrupt_array;
 
 /// What is wrong with a file, or with a record of a stream; or with how they fit together.
@@ -35,10 +36,12 @@ pub(crate) enum InputError {
         "{name} holds Python objects, which are pickled and never unpickled here; save numbers"
     )]
     Objects { name: String },
-    #[error("{name} has the dtype {dtype}, {}", not_taken(.dtype))]
-    UnsupportedDType { name: String, dtype: String },
-    #[error("{name} is one number without an axis; save arrays with one axis at least")]
+    #[error("{name} has the dtype {dtype}, which is not supported; {remedy}")]
+    UnsupportedDType { name: String, dtype: String, remedy: &'static str },
+    #[error("{name} is one number without an axis; --stack makes a row of each input")]
     NoAxes { name: String },
+    #[error("{name} is no .npy record, but begins with {start}: it is {}; {}", foreign.what, foreign.remedy)]
+    NoRecord { name: String, start: String, foreign: Foreign },
     #[error("{name} has an array of {shape:?} elements of {dtype}, which memory cannot hold")]
     TooLarge { name: String, shape: Vec<u64>, dtype: DType },
     #[error(
@@ -78,6 +81,8 @@ pub(crate) enum InputError {
     Smaller { replaced: u64, actual: u64 },
     #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
     GridOfOneAxis { name: String, shape: Vec<usize> },
+    #[error("{0}; --tensors takes some of the file's arrays, by name")]
+    InArchive(Box<InputError>),
     #[error(transparent)]
     Zarr(#[from] zarr::Error),
     #[error("it was stopped")]
@@ -92,6 +97,18 @@ fn of_left_out(left_out: &[String]) -> String {
 }
 
 impl InputError {
+    /// The same of one of several arrays of a file, of which the others may be meant.
+    pub(crate) fn in_archive(self) -> InputError {
+        match self {
+            InputError::OtherDType { .. }
+            | InputError::OtherShape { .. }
+            | InputError::NoAxes { .. }
+            | InputError::Objects { .. }
+            | InputError::UnsupportedDType { .. } => InputError::InArchive(Box::new(self)),
+            error => error,
+        }
+    }
+
     /// Whether the data are at fault, and not how they are used or where they lie.
     pub(crate) fn is_of_corrupt_data(&self) -> bool {
         match self {
@@ -106,15 +123,6 @@ impl InputError {
 
 fn of_pattern(pattern: Option<&str>) -> String {
     pattern.map_or_else(String::new, |pattern| format!(" whose names match {pattern:?}"))
-}
-
-fn not_taken(dtype: &str) -> &'static str {
-    match dtype {
-        "V2" => {
-            "which NumPy writes for bfloat16 and for other things; send bfloat16 by .safetensors files"
-        }
-        _ => "which Zarr has not; save bool, integers, floats or complex numbers",
-    }
 }
 
 fn must_agree(first_axis: usize) -> &'static str {

@@ -1,7 +1,7 @@
 //! Files whose elements lie in them as they are: `.npy` and `.safetensors`.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,19 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::layout::{Layout, Runs};
-use super::npy::read_header;
-use super::source::SourceFile;
+use super::npy::{Header, read_header};
+use super::source::{SourceFile, unreadable};
 use super::{InputError, Selection, natural_order};
+use crate::stop;
 
 /// A block of a file has at most so many bytes, unless a single row has more: what caches still have when it is written.
 const MOST_AT_ONCE: usize = 4 << 20;
 
 /// The same where each block costs as much as a matrix of all pairs of columns.
 const MOST_OF_WHOLE_ROWS: usize = 32 << 20;
+
+/// A row that has more bytes is cut along axis 1, into parts of as many.
+const MOST_OF_A_ROW: usize = 64 << 20;
 
 /// Where runs of bytes are no farther apart than this, those between them are read as well.
 const NEAR: usize = 64 << 10;
@@ -38,37 +42,63 @@ pub(crate) struct InFile {
     offset: u64,
     /// A block has at most so many bytes.
     most_at_once: usize,
+    has_whole_rows: bool,
+    /// Whether the file may have other arrays, which are chosen by name.
+    pub(crate) is_in_archive: bool,
 }
 
 impl InFile {
+    fn new(
+        name: String,
+        file: &Arc<SourceFile>,
+        layout: Layout,
+        offset: u64,
+        (cutting, is_in_archive): (Cutting, bool),
+    ) -> InFile {
+        let (file, most_at_once) = (Arc::clone(file), cutting.most_at_once());
+        let has_whole_rows = cutting.whole_rows;
+        InFile { name, file, layout, offset, most_at_once, has_whole_rows, is_in_archive }
+    }
+
     pub(crate) fn rows_at_once(&self) -> usize {
         self.most_at_once / self.layout.row_bytes().max(1)
+    }
+
+    /// The columns that are read at once; none where it is all of them.
+    pub(crate) fn columns_at_once(&self) -> Option<usize> {
+        let is_cut = !self.has_whole_rows && self.layout.shape.len() > 1;
+        let is_large = self.layout.row_bytes() > MOST_OF_A_ROW;
+        (is_cut && is_large).then(|| (MOST_OF_A_ROW / self.layout.column_bytes().max(1)).max(1))
     }
 
     pub(crate) fn read(
         &self,
         rows: Range<usize>,
+        columns: Option<Range<usize>>,
         pool: &BlockPool<u8>,
     ) -> Result<ArrayBlock, InputError> {
-        let runs = self.layout.runs(&rows);
+        let runs = self.layout.runs(&rows, columns.as_ref());
         let data = if runs.n_bytes() == 0 {
             Bytes::new()
         } else {
             let mut buffer = self.layout.buffer(&self.name, runs.n_bytes(), pool)?;
-            self.read_runs(runs, &mut buffer)?;
+            let file = self.file.reopen()?;
+            for (i, part) in buffer.chunks_exact_mut(runs.n_runs * runs.length).enumerate() {
+                let start = runs.start + i * runs.outer_stride;
+                self.read_runs(&file, Runs { start, ..runs }, part)?;
+            }
             buffer.into_block().data().clone()
         };
-        self.layout.block(&self.name, rows, data)
+        self.layout.block(&self.name, rows, columns, data)
     }
 
     /// Reads runs of bytes, one behind the other.
-    fn read_runs(&self, runs: Runs, buffer: &mut [u8]) -> Result<(), InputError> {
-        let file = self.file.reopen()?;
+    fn read_runs(&self, file: &File, runs: Runs, buffer: &mut [u8]) -> Result<(), InputError> {
         let start = self.offset + runs.start as u64;
         let at_once = (WINDOW / runs.stride).clamp(1, runs.n_runs);
         if at_once == 1 || runs.stride > NEAR {
             for (i, run) in buffer.chunks_exact_mut(runs.length).enumerate() {
-                self.file.read_at(&file, start + (i * runs.stride) as u64, run)?;
+                self.file.read_at(file, start + (i * runs.stride) as u64, run)?;
             }
             return Ok(());
         }
@@ -77,7 +107,7 @@ impl InFile {
             // What follows the last run may be beyond the end of the file.
             let n_bytes = (near.len() / runs.length - 1) * runs.stride + runs.length;
             let offset = start + (i * at_once * runs.stride) as u64;
-            self.file.read_at(&file, offset, &mut window[..n_bytes])?;
+            self.file.read_at(file, offset, &mut window[..n_bytes])?;
             let apart = window.chunks(runs.stride);
             for (run, from) in near.chunks_exact_mut(runs.length).zip(apart) {
                 run.copy_from_slice(&from[..runs.length]);
@@ -87,34 +117,74 @@ impl InFile {
     }
 }
 
-fn most_at_once(whole_rows: bool) -> usize {
-    if whole_rows { MOST_OF_WHOLE_ROWS } else { MOST_AT_ONCE }
+/// How the arrays of files are cut into blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cutting {
+    /// Each array is a row of its own.
+    pub(crate) stack: bool,
+    /// A block has all columns.
+    pub(crate) whole_rows: bool,
 }
 
-/// The array of a `.npy` file.
-pub(crate) fn open_npy(path: &Path, whole_rows: bool) -> Result<InFile, InputError> {
-    let (source, file) = SourceFile::open(path)?;
-    let name = source.name();
-    let header = read_header(&name, &mut BufReader::with_capacity(256, file))?
-        .ok_or_else(|| InputError::Corrupt { name: name.clone(), reason: "it is empty".into() })?;
-    let (expected, actual) = (header.n_bytes + header.layout.n_bytes() as u64, source.n_bytes());
-    if actual < expected {
-        return Err(InputError::Truncated { name, expected, actual });
+impl Cutting {
+    /// A block has so many bytes at most, unless a single row has more.
+    pub(crate) fn most_at_once(self) -> usize {
+        if self.whole_rows { MOST_OF_WHOLE_ROWS } else { MOST_AT_ONCE }
     }
-    if actual > expected {
-        let reason = format!("it has {} bytes behind the array", actual - expected);
-        return Err(InputError::Corrupt { name, reason });
+}
+
+/// The arrays of a `.npy` file, whose records follow each other.
+pub(crate) fn open_npy(path: &Path, cutting: Cutting) -> Result<Vec<InFile>, InputError> {
+    let (source, mut opened) = SourceFile::open(path)?;
+    let source = Arc::new(source);
+    let actual = source.n_bytes();
+    let mut arrays: Vec<InFile> = Vec::new();
+    let mut end = 0;
+    while end < actual || arrays.is_empty() {
+        if stop::is_asked_for() {
+            return Err(InputError::Stopped);
+        }
+        let name = match arrays.len() {
+            0 => source.name(),
+            number => format!("{}, record {number}", source.name()),
+        };
+        opened.seek(SeekFrom::Start(end)).map_err(|source| unreadable(path, source))?;
+        let mut reader = BufReader::with_capacity(256, &opened);
+        let header =
+            read_header(&name, &mut reader, cutting.stack).map_err(|error| match error {
+                InputError::Corrupt { .. }
+                | InputError::NoRecord { .. }
+                | InputError::Ended { .. }
+                    if end > 0 =>
+                {
+                    InputError::Corrupt {
+                        name: source.name(),
+                        reason: format!(
+                            "it has {} bytes behind the array, which are no other record",
+                            actual - end
+                        ),
+                    }
+                }
+                error => error,
+            })?;
+        let Some(Header { layout, n_bytes }) = header else {
+            return Err(InputError::Corrupt { name, reason: "it is empty".into() });
+        };
+        let offset = end + n_bytes;
+        end = offset + layout.n_bytes() as u64;
+        if actual < end {
+            return Err(InputError::Truncated { name, expected: end, actual });
+        }
+        arrays.push(InFile::new(name, &source, layout, offset, (cutting, false)));
     }
-    let (file, offset) = (Arc::new(source), header.n_bytes);
-    let most_at_once = most_at_once(whole_rows);
-    Ok(InFile { name, file, layout: header.layout, offset, most_at_once })
+    Ok(arrays)
 }
 
 /// The arrays of a `.safetensors` file that are selected.
 pub(crate) fn open_safetensors(
     path: &Path,
     selection: &Selection,
-    whole_rows: bool,
+    cutting: Cutting,
 ) -> Result<Vec<InFile>, InputError> {
     let (source, file) = SourceFile::open(path)?;
     let source = Arc::new(source);
@@ -128,12 +198,17 @@ pub(crate) fn open_safetensors(
         let dtype = dtype(info.dtype).ok_or_else(|| InputError::UnsupportedDType {
             name: name.clone(),
             dtype: info.dtype.to_string(),
-        })?;
+            remedy: "save bool, integers, floats of 16 bits or more, or complex64",
+        });
         let shape: Vec<_> = info.shape.iter().map(|&size| size as u64).collect();
-        let layout = Layout::new(&name, dtype, &shape, false, cfg!(target_endian = "big"))?;
+        let layout = dtype
+            .and_then(|dtype| {
+                Layout::new(&name, dtype, &shape, false, cfg!(target_endian = "big"))?
+                    .of_blocks(&name, cutting.stack)
+            })
+            .map_err(InputError::in_archive)?;
         let offset = first_byte + info.data_offsets.0 as u64;
-        let (file, most_at_once) = (Arc::clone(&source), most_at_once(whole_rows));
-        arrays.push(InFile { name, file, layout, offset, most_at_once });
+        arrays.push(InFile::new(name, &source, layout, offset, (cutting, true)));
     }
     if arrays.is_empty() {
         let name = source.name();

@@ -67,7 +67,12 @@ impl PieceGrid {
             });
         }
         for (i, piece) in pieces.iter().enumerate() {
-            check(piece, first, if n_columns.is_some() { 2 } else { 1 })?;
+            check(piece, first, if n_columns.is_some() { 2 } else { 1 }).map_err(|error| {
+                match piece.is_in_archive() {
+                    true => error.in_archive(),
+                    false => error,
+                }
+            })?;
             let (of_band, above) = (&pieces[i - i % in_band], &pieces[i % in_band]);
             if piece.shape()[0] != of_band.shape()[0] {
                 return Err(InputError::OtherHeight {
@@ -91,10 +96,12 @@ impl PieceGrid {
             .flat_map(|(band, piece)| cut(band, piece.shape()[0], piece.rows_at_once()))
             .collect();
         let across = pieces[..in_band].iter().enumerate();
+        let is_cut = pieces.iter().all(Piece::can_be_cut_along_columns);
         let columns: Option<Vec<_>> = (first.shape().len() > 1).then(|| {
             let places = across.flat_map(|(column, piece)| {
                 let n_columns = piece.shape()[1];
-                cut(column, n_columns, piece.columns_at_once().unwrap_or(n_columns).max(1))
+                let at_once = piece.columns_at_once().filter(|_| is_cut).unwrap_or(n_columns);
+                cut(column, n_columns, at_once.max(1))
             });
             places.collect()
         });
@@ -156,11 +163,12 @@ impl PieceGrid {
         };
         Input {
             blocks,
-            grid: Some(grid),
+            grid: Some(Arc::clone(&grid)),
             n_blocks: Some(n_blocks),
             shape_of_blocks: Arc::new(shape_of_blocks.into()),
             sources: Sources::default(),
-            size: Size::default(),
+            size: Size::of_arrays(grid.pieces.len()),
+            later_note: Arc::default(),
         }
     }
 

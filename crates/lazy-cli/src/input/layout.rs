@@ -20,7 +20,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Of an array of one axis at least, whose bytes can be counted.
+    /// Of an array whose bytes can be counted.
     pub(crate) fn new(
         name: &str,
         dtype: DType,
@@ -28,9 +28,6 @@ impl Layout {
         is_fortran: bool,
         is_swapped: bool,
     ) -> Result<Layout, InputError> {
-        if shape.is_empty() {
-            return Err(InputError::NoAxes { name: name.to_owned() });
-        }
         let too_large =
             || InputError::TooLarge { name: name.to_owned(), shape: shape.to_vec(), dtype };
         // Counted with a size of 0 as 1, so that no part of a shape is too large for numbers.
@@ -45,6 +42,17 @@ impl Layout {
         Ok(Layout { dtype, shape, is_fortran, is_swapped })
     }
 
+    /// The same of what blocks are made of: the array, which must have an axis, or with `stack` a row that it becomes.
+    pub(crate) fn of_blocks(mut self, name: &str, stack: bool) -> Result<Layout, InputError> {
+        if stack {
+            // One row is the same in both orders.
+            self.shape.insert(0, 1);
+        } else if self.shape.is_empty() {
+            return Err(InputError::NoAxes { name: name.to_owned() });
+        }
+        Ok(self)
+    }
+
     /// The bytes of all elements.
     pub(crate) fn n_bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.size()
@@ -55,20 +63,52 @@ impl Layout {
         self.shape[1..].iter().product::<usize>() * self.dtype.size()
     }
 
-    /// Returns where the bytes of rows lie.
-    pub(crate) fn runs(&self, rows: &Range<usize>) -> Runs {
-        let n_elements: usize = self.shape[1..].iter().product();
+    /// The bytes of one column of one row: of one element where there is one axis.
+    pub(crate) fn column_bytes(&self) -> usize {
+        self.n_trailing() * self.dtype.size()
+    }
+
+    /// Whether a few rows can be had from the beginning of the bytes.
+    pub(crate) fn is_row_after_row(&self) -> bool {
+        !self.is_fortran
+    }
+
+    /// The elements of one column of one row.
+    fn n_trailing(&self) -> usize {
+        self.shape.iter().skip(2).product()
+    }
+
+    /// Returns where the bytes of rows lie, or of some of their columns.
+    pub(crate) fn runs(&self, rows: &Range<usize>, columns: Option<&Range<usize>>) -> Runs {
         let size = self.dtype.size();
-        if self.is_fortran && rows.len() < self.shape[0] {
-            Runs {
-                start: rows.start * size,
-                length: rows.len() * size,
-                stride: self.shape[0] * size,
-                n_runs: n_elements,
+        let (n_rows, n_columns) = (self.shape[0], self.shape.get(1).copied().unwrap_or(1));
+        let columns = columns.cloned().unwrap_or(0..n_columns);
+        let all_columns = columns.len() == n_columns;
+        if !self.is_fortran {
+            let (row, column) = (self.row_bytes(), self.column_bytes());
+            let start = rows.start * row + columns.start * column;
+            return match all_columns {
+                true => Runs::one(start, rows.len() * row),
+                false => Runs::new(start, columns.len() * column, row, rows.len()),
+            };
+        }
+        // The row runs fastest, then the column, then what is behind it.
+        let (column, trailing) = (n_rows * size, n_rows * n_columns * size);
+        let start = (columns.start * n_rows + rows.start) * size;
+        match (rows.len() == n_rows, all_columns) {
+            (true, true) => Runs::one(start, self.n_bytes()),
+            (true, false) => Runs::new(start, columns.len() * column, trailing, self.n_trailing()),
+            (false, true) => {
+                Runs::new(start, rows.len() * size, column, n_columns * self.n_trailing())
             }
-        } else {
-            let length = rows.len() * self.row_bytes();
-            Runs { start: rows.start * self.row_bytes(), length, stride: length, n_runs: 1 }
+            (false, false) => Runs {
+                start,
+                length: rows.len() * size,
+                stride: column,
+                n_runs: columns.len(),
+                outer_stride: trailing,
+                n_outer: self.n_trailing(),
+            },
         }
     }
 
@@ -89,15 +129,20 @@ impl Layout {
         pool.buffer([n_bytes]).map_err(|_| too_large())
     }
 
-    /// Makes a block of the bytes of rows, [run](Self::runs) after run: without a copy if they lie as those of a block do.
+    /// Makes a block of the bytes of rows, or of some of their columns, [run](Self::runs) after run: without a copy if
+    /// they lie as those of a block do.
     pub(crate) fn block(
         &self,
         name: &str,
         rows: Range<usize>,
+        columns: Option<Range<usize>>,
         data: Bytes,
     ) -> Result<ArrayBlock, InputError> {
         let mut shape = self.shape.clone();
         shape[0] = rows.len();
+        if let Some(columns) = columns {
+            shape[1] = columns.len();
+        }
         let data = match (self.is_fortran, self.dtype.size()) {
             (false, _) => data,
             (true, 1) => transposed::<1>(&shape, &data),
@@ -140,7 +185,7 @@ fn transposed<const SIZE: usize>(shape: &[usize], data: &[u8]) -> Bytes {
     array.reversed_axes().iter().copied().collect::<Vec<_>>().into_flattened().into()
 }
 
-/// Runs of bytes of one length, whose starts are equally far apart.
+/// Runs of bytes of one length, whose starts are equally far apart: as many of them as `n_runs`, and those `n_outer` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) start: usize,
@@ -148,17 +193,30 @@ pub(crate) struct Runs {
     /// From the start of one run to that of the next.
     pub(crate) stride: usize,
     pub(crate) n_runs: usize,
+    /// From the start of the first runs to that of the next.
+    pub(crate) outer_stride: usize,
+    pub(crate) n_outer: usize,
 }
 
 impl Runs {
+    fn one(start: usize, length: usize) -> Runs {
+        Runs::new(start, length, length, 1)
+    }
+
+    fn new(start: usize, length: usize, stride: usize, n_runs: usize) -> Runs {
+        Runs { start, length, stride, n_runs, outer_stride: 0, n_outer: 1 }
+    }
+
     /// The bytes of all runs.
     pub(crate) fn n_bytes(&self) -> usize {
-        self.n_runs * self.length
+        self.n_outer * self.n_runs * self.length
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::s;
+
     use super::*;
 
     #[test]
@@ -177,17 +235,28 @@ mod tests {
                 // One byte off, so that they are not aligned.
                 let mut bytes = vec![0];
                 bytes.extend(elements.iter().flat_map(|x| swap(x).to_ne_bytes()));
-                for rows in [0..3, 1..3, 2..2] {
-                    let runs = layout.runs(&rows);
-                    let starts = (0..runs.n_runs).map(|i| 1 + runs.start + i * runs.stride);
+                for (rows, columns) in [
+                    (0..3, None),
+                    (1..3, None),
+                    (2..2, None),
+                    (0..3, Some(1..3)),
+                    (1..3, Some(1..4)),
+                    (1..2, Some(0..4)),
+                    (0..1, Some(2..2)),
+                ] {
+                    let runs = layout.runs(&rows, columns.as_ref());
+                    let starts = (0..runs.n_outer).flat_map(|outer| {
+                        let start = 1 + runs.start + outer * runs.outer_stride;
+                        (0..runs.n_runs).map(move |i| start + i * runs.stride)
+                    });
                     let part: Vec<_> =
                         starts.flat_map(|start| &bytes[start..][..runs.length]).copied().collect();
                     assert_eq!(part.len(), runs.n_bytes());
                     let part = Bytes::from([&[0], &part[..]].concat()).slice(1..);
-                    let block = layout.block("", rows.clone(), part).unwrap();
-                    let n = 8 * rows.start..8 * rows.end;
-                    let expected = &expected.as_slice::<u32>().unwrap()[n];
-                    assert_eq!(block.as_slice::<u32>().unwrap(), expected);
+                    let block = layout.block("", rows.clone(), columns.clone(), part).unwrap();
+                    let columns = columns.unwrap_or(0..4);
+                    let expected = in_c.slice(s![rows, columns, ..]);
+                    assert_eq!(block.as_array::<u32>().unwrap(), expected.into_dyn());
                 }
             }
         }
@@ -197,7 +266,7 @@ mod tests {
     fn the_parts_of_a_complex_number_are_swapped_one_by_one() {
         let layout = Layout::new("", DType::Complex64, &[1], false, true).unwrap();
         let parts = [1.5_f32, 2.5].map(|x| x.to_bits().swap_bytes().to_ne_bytes());
-        let block = layout.block("", 0..1, parts.concat().into()).unwrap();
+        let block = layout.block("", 0..1, None, parts.concat().into()).unwrap();
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(block.data()), [1.5, 2.5]);
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use stored::unit;
 use crate::arguments;
 use crate::failure::{Failure, Result};
 use crate::stop;
+use files::Cutting;
 use grid::PieceGrid;
 use piece::Piece;
 use size::Size;
@@ -52,6 +53,8 @@ pub(crate) struct Input {
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
     sources: Sources,
     size: Size,
+    /// What the user should know that is found out when the last block has come.
+    later_note: Arc<OnceLock<String>>,
 }
 
 /// How the input was understood.
@@ -111,9 +114,13 @@ impl Input {
     /// Where whole rows are needed, blocks have all columns as long as there is no grid.
     pub(crate) fn open(arguments: &arguments::Input, whole_rows: bool) -> Result<Input> {
         let n_columns = arguments.grid.map(|n_columns| n_columns as usize);
-        let size = Size { rows: arguments.rows, blocks: arguments.blocks, replaced_rows: None };
+        let cutting = Cutting { stack: arguments.stack, whole_rows };
+        let of_size = |mut input: Input| {
+            input.size = input.size.with_arguments(arguments);
+            input
+        };
         if let Some(command) = &arguments.from_command {
-            return Ok(Input { size, ..Stream::start(command, n_columns)? });
+            return Ok(of_size(Stream::start(command, n_columns, cutting)?));
         }
         if arguments.inputs.iter().any(|path| is_stream(path)) {
             if arguments.inputs.len() > 1 {
@@ -121,15 +128,15 @@ impl Input {
                     "standard input (`-`) cannot be joined with other inputs; give it alone";
                 return Err(Failure::Usage(problem.to_owned()));
             }
-            return Ok(Input { size, ..Stream::open(n_columns)? });
+            return Ok(of_size(Stream::open(n_columns, cutting)?));
         }
-        let (pieces, sources) = pieces(arguments, whole_rows)?;
+        let (pieces, sources) = pieces(arguments, cutting)?;
         let grid = PieceGrid::new(pieces, n_columns)?;
         let n_threads = match arguments.threads {
             Some(n_threads) => n_threads.into(),
             None => thread::available_parallelism().map_or(1, usize::from),
         };
-        Ok(Input { sources, size, ..grid.into_input(n_threads) })
+        Ok(of_size(Input { sources, ..grid.into_input(n_threads) }))
     }
 
     /// Refuses an input of fewer rows than an array that it is to replace, unless its size was said.
@@ -148,9 +155,14 @@ impl Input {
         &self.sources
     }
 
+    /// What the user should know, once all blocks have come.
+    pub(crate) fn later_note(&self) -> Option<&String> {
+        self.later_note.get()
+    }
+
     /// Evaluates all blocks, once. If a file changes meanwhile, the reducer is not finished.
     pub(crate) fn compute<R: Reducer>(&self, reducer: R) -> Result<R::Output> {
-        let reducer = (Unchanged(self.grid.clone()), self.size, reducer);
+        let reducer = (Unchanged(self.grid.clone()), self.size.clone(), reducer);
         let ((), (), output) = match &self.blocks {
             Blocks::Flat(sequence) => sequence.compute(reducer),
             Blocks::Nested(sequence) => sequence.compute(reducer),
@@ -210,7 +222,7 @@ fn natural_order(a: &str, b: &str) -> Ordering {
 }
 
 /// All arrays of all inputs, in their order.
-fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<(Vec<Piece>, Sources)> {
+fn pieces(arguments: &arguments::Input, cutting: Cutting) -> Result<(Vec<Piece>, Sources)> {
     let selection = Selection::new(arguments.tensors.as_deref())?;
     let mut notes = Vec::new();
     let mut inputs: Vec<_> = arguments.inputs.iter().collect();
@@ -228,32 +240,36 @@ fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<(Vec<Piece>,
     for input in inputs {
         let Expanded { found, left_out } = expand(input)?;
         if !left_out.is_empty() {
-            notes.push(format!(
-                "of {}, {} of {} are left out: {}",
-                input.display(),
-                left_out.len(),
-                left_out.len() + found.len(),
-                few(&left_out),
-            ));
+            notes.push(of_left_out(input, &left_out, found.len()));
         }
         paths.extend(found);
     }
     let mut pieces = Vec::new();
     for path in &paths {
         if stop::is_asked_for() {
-            return Err(Failure::Stopped("stopped before the first block".to_owned()));
+            return Err(stopped());
         }
         match kind(path) {
-            Some(Kind::Npy) => pieces.push(Piece::InFile(files::open_npy(path, whole_rows)?)),
+            Some(Kind::Npy) => {
+                let records = files::open_npy(path, cutting).map_err(|error| match error {
+                    InputError::Stopped => stopped(),
+                    error => error.into(),
+                })?;
+                pieces.extend(records.into_iter().map(Piece::InFile));
+            }
             Some(Kind::Npz) => {
-                pieces.extend(npz::open(path, &selection)?.into_iter().map(Piece::Member));
+                let npz::Members { found, left_out } = npz::open(path, &selection, cutting.stack)?;
+                if !left_out.is_empty() {
+                    notes.push(of_left_out(path, &left_out, found.len()));
+                }
+                pieces.extend(found.into_iter().map(Piece::Member));
             }
             Some(Kind::Safetensors) => {
-                let arrays = files::open_safetensors(path, &selection, whole_rows)?;
+                let arrays = files::open_safetensors(path, &selection, cutting)?;
                 pieces.extend(arrays.into_iter().map(Piece::InFile));
             }
             Some(Kind::Zarr) => {
-                pieces.push(Piece::Stored(Box::new(Stored::open(path, whole_rows)?)));
+                pieces.push(Piece::Stored(Box::new(Stored::open(path, cutting)?)));
             }
             None => {
                 let name = path.display().to_string();
@@ -261,8 +277,37 @@ fn pieces(arguments: &arguments::Input, whole_rows: bool) -> Result<(Vec<Piece>,
             }
         }
     }
+    let shapes = || pieces.iter().map(Piece::shape);
+    if !cutting.stack
+        && pieces.len() > 1
+        && shapes().all(|shape| shape.len() == 1 && shape == pieces[0].shape())
+    {
+        notes.push(of_vectors(pieces.len(), pieces[0].shape()[0]));
+    }
     let sources = Sources { n_arrays: pieces.len(), n_files: paths.len(), notes };
     Ok((pieces, sources))
+}
+
+fn of_left_out(path: &Path, left_out: &[String], n_found: usize) -> String {
+    format!(
+        "of {}, {} of {} are left out: {}",
+        path.display(),
+        left_out.len(),
+        left_out.len() + n_found,
+        few(left_out),
+    )
+}
+
+fn stopped() -> Failure {
+    Failure::Stopped("stopped before the first block".to_owned())
+}
+
+/// What those who meant rows should know.
+fn of_vectors(n_vectors: usize, length: usize) -> String {
+    format!(
+        "{n_vectors} arrays of one axis, all of {length} elements, are joined to one of {}; --stack makes a row of each",
+        n_vectors.saturating_mul(length)
+    )
 }
 
 /// The first of some names.

@@ -52,7 +52,7 @@ impl Piece {
         match self {
             Piece::InFile(array) => &array.layout.shape,
             Piece::Member(member) => &member.layout.shape,
-            Piece::Stored(stored) => stored.array.shape(),
+            Piece::Stored(stored) => &stored.shape,
         }
     }
 
@@ -71,7 +71,22 @@ impl Piece {
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
         match self {
             Piece::Stored(stored) => stored.at_once().get(1).copied(),
-            Piece::InFile(_) | Piece::Member(_) => None,
+            Piece::InFile(array) => array.columns_at_once(),
+            Piece::Member(_) => None,
+        }
+    }
+
+    /// Returns true if a part of its columns can be read.
+    pub(crate) fn can_be_cut_along_columns(&self) -> bool {
+        !matches!(self, Piece::Member(_))
+    }
+
+    /// Returns true if it is one of several arrays that a file may have.
+    pub(crate) fn is_in_archive(&self) -> bool {
+        match self {
+            Piece::InFile(array) => array.is_in_archive,
+            Piece::Member(_) => true,
+            Piece::Stored(_) => false,
         }
     }
 
@@ -83,7 +98,7 @@ impl Piece {
         pool: &BlockPool<u8>,
     ) -> Result<ArrayBlock, InputError> {
         match self {
-            Piece::InFile(array) => array.read(rows, pool),
+            Piece::InFile(array) => array.read(rows, columns, pool),
             Piece::Member(member) => member.read(pool),
             Piece::Stored(stored) => stored.read(rows, columns),
         }
@@ -93,7 +108,7 @@ impl Piece {
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         match self {
             Piece::InFile(array) => Ok(array.file.fingerprint()),
-            Piece::Member(member) => Ok(member.file.fingerprint()),
+            Piece::Member(member) => Ok(member.file().fingerprint()),
             Piece::Stored(stored) => stored.fingerprint(),
         }
     }
@@ -102,7 +117,7 @@ impl Piece {
     pub(crate) fn source(&self) -> Option<&Arc<SourceFile>> {
         match self {
             Piece::InFile(array) => Some(&array.file),
-            Piece::Member(member) => Some(&member.file),
+            Piece::Member(member) => Some(member.file()),
             Piece::Stored(_) => None,
         }
     }

@@ -9,6 +9,7 @@ use lazy_chunks::zarr::StoredArray;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::InputError;
+use super::files::Cutting;
 use super::source::{fingerprint, unreadable};
 
 /// Blocks of whole rows have at most so many bytes, unless a single row is larger: where a band of chunks has more, each
@@ -33,30 +34,37 @@ pub(crate) struct Stored {
     pub(crate) name: String,
     path: PathBuf,
     pub(crate) array: StoredArray,
-    /// Whether a block has all columns.
-    has_whole_rows: bool,
+    /// The shape of what blocks are made of.
+    pub(crate) shape: Vec<usize>,
+    cutting: Cutting,
 }
 
 impl Stored {
     /// The array of which each block is read by one thread, since several blocks are read at a time.
-    pub(crate) fn open(path: &Path, has_whole_rows: bool) -> Result<Stored, InputError> {
+    pub(crate) fn open(path: &Path, cutting: Cutting) -> Result<Stored, InputError> {
         let name = path.display().to_string();
         let array = StoredArray::open(path)?.with_reader_threads(1);
-        if array.shape().is_empty() {
+        let mut shape = array.shape().to_vec();
+        if cutting.stack {
+            shape.insert(0, 1);
+        } else if shape.is_empty() {
             return Err(InputError::NoAxes { name });
         }
-        Ok(Stored { name, path: path.to_owned(), array, has_whole_rows })
+        Ok(Stored { name, path: path.to_owned(), array, shape, cutting })
     }
 
     /// The rows, and the columns where there are any, that are read at once: whole chunks.
     pub(crate) fn at_once(&self) -> Vec<usize> {
-        let unit = unit(&self.array, MOST_AT_ONCE);
-        let shape = self.array.shape();
+        let mut unit = unit(&self.array, MOST_AT_ONCE).to_vec();
+        if self.cutting.stack {
+            unit.insert(0, 1);
+        }
+        let shape = &self.shape;
         let n_axes = shape.len().min(2);
         let of = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
         let element_bytes = of(&shape[n_axes..]).saturating_mul(self.array.dtype().size());
         let mut at_once = unit[..n_axes].to_vec();
-        if self.has_whole_rows && n_axes > 1 {
+        if self.cutting.whole_rows && n_axes > 1 {
             at_once[1] = shape[1].max(1);
             let row_bytes = at_once[1].saturating_mul(element_bytes);
             at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
@@ -75,13 +83,19 @@ impl Stored {
         rows: Range<usize>,
         columns: Option<Range<usize>>,
     ) -> Result<ArrayBlock, InputError> {
-        let shape = self.array.shape();
-        let mut region: Vec<_> = shape.iter().map(|&size| 0..size).collect();
+        let mut region: Vec<_> = self.shape.iter().map(|&size| 0..size).collect();
         region[0] = rows;
         if let Some(columns) = columns {
             region[1] = columns;
         }
-        Ok(self.array.read_region(&region)?)
+        if !self.cutting.stack {
+            return Ok(self.array.read_region(&region)?);
+        }
+        let block = self.array.read_region(&region[1..])?;
+        let shape = [&[1], block.shape()].concat();
+        ArrayBlock::new(block.dtype(), shape, block.data().clone()).map_err(|error| {
+            InputError::Corrupt { name: self.name.clone(), reason: error.to_string() }
+        })
     }
 
     /// The names, sizes and times of all its files: whoever writes to a chunk changes one of them.

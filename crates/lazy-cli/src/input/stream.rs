@@ -1,25 +1,33 @@
 //! A stream of `.npy` records, on standard input or of a command.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, stdin};
+use std::io::{self, BufReader, IsTerminal, Read, stdin};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lazy_chunks::{ArrayBlock, BlockPool, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::files::Cutting;
 use super::layout::Layout;
-use super::npy::read_header;
+use super::npy::{Header, read_header};
 use super::npz::read_elements;
 use super::producer::Producer;
 use super::size::Size;
-use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
+use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, of_vectors};
 use crate::stop;
 
 /// How large a pipe is made, so that its two ends do not wait for each other at every turn: as large as
 /// Linux lets everybody have it.
 const PIPE: usize = 1 << 20;
+
+/// What is read ahead of a header; elements are read past it.
+const BUFFER: usize = 256;
+
+/// A record that has more bytes is cut into blocks of as many, so that it need not fit into memory.
+const MOST_OF_A_RECORD: usize = 16 << 20;
 
 const STANDARD_INPUT: &str = "standard input";
 
@@ -30,51 +38,65 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Stream {
     name: String,
-    reader: Pipe,
+    reader: BufReader<Pipe>,
     /// Who writes it, where that is known. Dropped after the reader, so that it finds its pipe closed.
     producer: Option<Producer>,
     pool: BlockPool<u8>,
     n_columns: Option<usize>,
+    cutting: Cutting,
     /// What the first record was like.
     first: Option<Layout>,
-    /// The header that was read ahead of its elements.
-    next: Option<Layout>,
-    n_records: usize,
+    /// The record whose header was read, and which of its rows comes next.
+    current: Option<(Layout, usize)>,
+    /// Whether all records so far have one axis, of one size.
+    are_vectors: bool,
+    /// How many records have begun.
+    n_begun: Arc<AtomicU64>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
+    later_note: Arc<OnceLock<String>>,
 }
 
 impl Stream {
     /// Blocks below one another, or in bands of so many.
-    pub(crate) fn open(n_columns: Option<usize>) -> Result<Input, InputError> {
+    pub(crate) fn open(n_columns: Option<usize>, cutting: Cutting) -> Result<Input, InputError> {
         let reader = Pipe::of_standard_input()
             .map_err(|source| InputError::Read { name: STANDARD_INPUT.to_owned(), source })?;
-        Ok(Stream::of(STANDARD_INPUT.to_owned(), reader, None, n_columns))
+        Ok(Stream::of(STANDARD_INPUT.to_owned(), reader, None, (n_columns, cutting)))
     }
 
     /// The same of what a command writes.
-    pub(crate) fn start(command: &str, n_columns: Option<usize>) -> Result<Input, InputError> {
+    pub(crate) fn start(
+        command: &str,
+        n_columns: Option<usize>,
+        cutting: Cutting,
+    ) -> Result<Input, InputError> {
         let (producer, output) = Producer::start(command)?;
         let name = "the command's output".to_owned();
-        Ok(Stream::of(name, Pipe::new(output), Some(producer), n_columns))
+        Ok(Stream::of(name, Pipe::new(output), Some(producer), (n_columns, cutting)))
     }
 
     fn of(
         name: String,
         reader: Pipe,
         producer: Option<Producer>,
-        n_columns: Option<usize>,
+        (n_columns, cutting): (Option<usize>, Cutting),
     ) -> Input {
         let shape_of_blocks = Arc::new(OnceLock::new());
+        let later_note = Arc::new(OnceLock::new());
+        let size = Size::default();
         let stream = Arc::new(Mutex::new(Stream {
             name,
-            reader,
+            reader: BufReader::with_capacity(BUFFER, reader),
             producer,
             pool: BlockPool::new(),
             n_columns,
+            cutting,
             first: None,
-            next: None,
-            n_records: 0,
+            current: None,
+            are_vectors: true,
+            n_begun: Arc::clone(&size.n_begun),
             shape_of_blocks: Arc::clone(&shape_of_blocks),
+            later_note: Arc::clone(&later_note),
         }));
         let records = move || Records { stream: Arc::clone(&stream) };
         let blocks = match n_columns {
@@ -89,36 +111,65 @@ impl Stream {
             n_blocks: None,
             shape_of_blocks,
             sources: Sources::default(),
-            size: Size::default(),
+            size,
+            later_note,
         }
     }
 
-    /// The next block; none where the stream ends between two.
+    /// The next block: a record, or some of the rows of a large one. None where the stream ends between two records.
     fn read(&mut self) -> Result<Option<ArrayBlock>, InputError> {
         if !self.has_more()? {
             return Ok(None);
         }
-        let name = self.record(self.n_records);
-        let Some(layout) = self.next.take() else { return Ok(None) };
-        if let Some(first) = self.first.as_ref().filter(|first| first.dtype != layout.dtype) {
+        let Some((layout, first_row)) = self.current.take() else { return Ok(None) };
+        let name = self.record(self.n_begun() - 1);
+        let rows = first_row..layout.shape[0].min(first_row + self.rows_at_once(&layout));
+        let n_bytes = rows.len() * layout.row_bytes();
+        let data = read_elements(&name, &layout, n_bytes, &mut self.reader, &self.pool)
+            .map_err(|error| in_record(error, &layout, rows.start))?;
+        let block = layout.block(&name, rows.clone(), None, data)?;
+        if rows.end < layout.shape[0] {
+            self.current = Some((layout, rows.end));
+        }
+        Ok(Some(block))
+    }
+
+    /// How many rows of a record are one block: all of them, where the first cannot be had before the last, or where others
+    /// lie beside them.
+    fn rows_at_once(&self, layout: &Layout) -> usize {
+        if layout.is_row_after_row() && self.n_columns.is_none() {
+            let most = MOST_OF_A_RECORD.max(self.cutting.most_at_once());
+            (most / layout.row_bytes().max(1)).max(1)
+        } else {
+            layout.shape[0]
+        }
+    }
+
+    fn n_begun(&self) -> usize {
+        self.n_begun.load(Ordering::Relaxed) as usize
+    }
+
+    /// Checks a record against the first one.
+    fn begin(&mut self, layout: &Layout) -> Result<(), InputError> {
+        let number = self.n_begun();
+        self.n_begun.fetch_add(1, Ordering::Relaxed);
+        let Some(first) = &self.first else { return self.begin_first(layout) };
+        self.are_vectors &= layout.shape.len() == 1 && layout.shape == first.shape;
+        if first.dtype != layout.dtype {
             return Err(InputError::OtherDType {
-                name,
+                name: self.record(number),
                 actual: layout.dtype,
                 first: self.record(0),
                 expected: first.dtype,
             });
         }
-        if self.first.is_none() {
-            self.begin(&layout)?;
-        }
-        let data = read_elements(&name, &layout, &mut self.reader, &self.pool)?;
-        self.n_records += 1;
-        layout.block(&name, 0..layout.shape[0], data).map(Some)
+        Ok(())
     }
 
     /// Notes what the first record is like.
-    fn begin(&mut self, layout: &Layout) -> Result<(), InputError> {
-        let block = layout.shape.clone();
+    fn begin_first(&mut self, layout: &Layout) -> Result<(), InputError> {
+        self.are_vectors = layout.shape.len() == 1 && !self.cutting.stack;
+        let mut block = layout.shape.clone();
         let mut row_shape = block[1..].to_vec();
         if let Some(n_columns) = self.n_columns {
             let Some(columns) = row_shape.first_mut() else {
@@ -126,6 +177,7 @@ impl Stream {
             };
             *columns = columns.saturating_mul(n_columns);
         }
+        block[0] = block[0].min(self.rows_at_once(layout));
         let cut = if self.n_columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
         let shape = ShapeOfBlocks { cut, dtype: layout.dtype, row_shape, block, n_alive: 1 };
         self.shape_of_blocks.get_or_init(|| shape);
@@ -140,11 +192,14 @@ impl Stream {
     /// Checks that the stream may end here.
     fn end(&mut self) -> Result<(), InputError> {
         self.producer.as_mut().map_or(Ok(()), Producer::wait)?;
-        if self.n_records == 0 {
-            Err(InputError::EmptyStream { name: self.name.clone() })
-        } else {
-            Ok(())
+        match (self.n_begun(), &self.first) {
+            (0, _) => return Err(InputError::EmptyStream { name: self.name.clone() }),
+            (n_records @ 2.., Some(first)) if self.are_vectors => {
+                self.later_note.get_or_init(|| of_vectors(n_records, first.shape[0]));
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     /// Returns why the producer failed, if that is why an error of the stream came up.
@@ -155,17 +210,31 @@ impl Stream {
         }
     }
 
-    /// Whether there is another record, of which there must be one. Its header is read.
+    /// Returns true if there is another block, of a record whose header has been read. There must be one record.
     fn has_more(&mut self) -> Result<bool, InputError> {
-        if self.next.is_none() {
-            let name = self.record(self.n_records);
-            let header = read_header(&name, &mut self.reader)?;
-            if header.is_none() {
-                self.end()?;
+        if self.current.is_none() {
+            let name = self.record(self.n_begun());
+            match read_header(&name, &mut self.reader, self.cutting.stack)? {
+                None => self.end()?,
+                Some(Header { layout, .. }) => {
+                    self.begin(&layout)?;
+                    self.current = Some((layout, 0));
+                }
             }
-            self.next = header.map(|header| header.layout);
         }
-        Ok(self.next.is_some())
+        Ok(self.current.is_some())
+    }
+}
+
+/// Returns an error of a block with the bytes of its whole record.
+fn in_record(error: InputError, layout: &Layout, first_row: usize) -> InputError {
+    match error {
+        InputError::Ended { name, part, actual, .. } => {
+            let before = (first_row * layout.row_bytes()) as u64;
+            let expected = layout.n_bytes() as u64;
+            InputError::Ended { name, part, expected, actual: before + actual }
+        }
+        error => error,
     }
 }
 
@@ -236,7 +305,7 @@ impl Iterator for Band {
             return None;
         }
         let record = self.records.next().unwrap_or_else(|| {
-            let n_blocks = self.records.with(|stream| Ok(stream.n_records))?;
+            let n_blocks = self.records.with(|stream| Ok(stream.n_begun()))?;
             Err(InputError::IncompleteBand { n_blocks, n_columns: self.n_columns })
         });
         self.n_read += 1;

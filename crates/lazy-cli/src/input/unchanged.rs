@@ -118,6 +118,7 @@ mod tests {
             rows: None,
             blocks: None,
             grid: None,
+            stack: false,
             sort: false,
             tensors: None,
             threads: Some(1),

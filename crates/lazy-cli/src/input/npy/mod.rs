@@ -1,13 +1,19 @@
 //! Headers of `.npy` records, and their elements in the order in which blocks have them.
 
-use std::io::{self, Read};
-use std::panic::catch_unwind;
+mod descr;
+mod foreign;
+mod literal;
+
+use std::io::{self, BufRead, Read};
 
 use lazy_chunks::DType;
-use npyz::{DType as NpyDType, Endianness, NpyHeader, Order, TypeChar};
+
+pub(super) use foreign::Foreign;
 
 use super::InputError;
 use super::layout::Layout;
+use descr::Refused;
+use literal::Literal;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -17,6 +23,9 @@ const PREFIX: usize = 12;
 /// Headers of arrays of numbers have a hundred bytes or two.
 const LONGEST: usize = 1 << 20;
 
+/// How many of the first bytes are shown of what is no record.
+const SHOWN: usize = 48;
+
 /// What a record says of its elements, which follow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -25,20 +34,28 @@ pub(crate) struct Header {
     pub(crate) n_bytes: u64,
 }
 
-/// Reads the header of a record; none where there are no more bytes.
+/// Reads the header of a record; none where there are no more bytes. With `stack`, the record becomes a row of its own.
 pub(crate) fn read_header(
     name: &str,
-    reader: &mut impl Read,
+    reader: &mut impl BufRead,
+    stack: bool,
 ) -> Result<Option<Header>, InputError> {
-    let corrupt =
-        |reason: &str| InputError::Corrupt { name: name.to_owned(), reason: reason.into() };
+    let corrupt = |reason: String| InputError::Corrupt { name: name.to_owned(), reason };
+    // What has come already: more is not waited for, of what is no record.
+    let start =
+        first_bytes(reader).map_err(|source| InputError::Read { name: name.to_owned(), source })?;
     let mut bytes = vec![0; 8];
     let n_read = read_all(name, reader, &mut bytes)?;
     if n_read == 0 {
         return Ok(None);
     }
     if !MAGIC.starts_with(&bytes[..n_read.min(MAGIC.len())]) {
-        return Err(corrupt("it does not begin as .npy records do"));
+        let start = if start.len() < n_read { bytes[..n_read].to_vec() } else { start };
+        let shown = foreign::shown(&start);
+        return Err(match foreign::recognize(&start) {
+            Some(foreign) => InputError::NoRecord { name: name.to_owned(), start: shown, foreign },
+            None => corrupt(format!("it begins with {shown}, and not as .npy records do")),
+        });
     }
     let ended = |expected: usize, actual: usize| InputError::Ended {
         name: name.to_owned(),
@@ -52,7 +69,7 @@ pub(crate) fn read_header(
     let length_size = match bytes[6] {
         1 => 2,
         2 | 3 => 4,
-        version => return Err(corrupt(&format!("version {version} of the format is unknown"))),
+        version => return Err(corrupt(format!("version {version} of the format is unknown"))),
     };
     let mut length = [0; 4];
     let n_read = read_all(name, reader, &mut length[..length_size])?;
@@ -62,7 +79,7 @@ pub(crate) fn read_header(
     }
     let length = u32::from_le_bytes(length) as usize;
     if length > LONGEST {
-        return Err(corrupt(&format!("its header is said to have {length} bytes")));
+        return Err(corrupt(format!("its header is said to have {length} bytes")));
     }
     let start = bytes.len();
     debug_assert!(start <= PREFIX);
@@ -71,65 +88,70 @@ pub(crate) fn read_header(
     if n_read < length {
         return Err(ended(start + length, start + n_read));
     }
-    let layout = layout(name, &bytes, &bytes[start..])?;
+    let layout = layout(name, &bytes[start..], stack)?;
     Ok(Some(Header { layout, n_bytes: bytes.len() as u64 }))
 }
 
-fn layout(name: &str, header: &[u8], text: &[u8]) -> Result<Layout, InputError> {
-    // Whatever the text is, it is said by an error.
-    let parsed = catch_unwind(|| NpyHeader::from_reader(header))
-        .unwrap_or_else(|_| Err(io::Error::other("its header cannot be understood")));
-    let parsed = match parsed {
-        Ok(parsed) => parsed,
-        Err(_) if holds_objects(text) => return Err(InputError::Objects { name: name.to_owned() }),
-        Err(error) => {
-            // What could not be parsed is told with a drawing of it.
-            let error = error.to_string();
-            let reason = match error.lines().next() {
-                Some(line) if line == error && line.len() < 200 => error,
-                _ => "its header is no description of an array".to_owned(),
-            };
-            return Err(InputError::Corrupt { name: name.to_owned(), reason });
+/// The bytes that come next, as many as are there.
+fn first_bytes(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    loop {
+        match reader.fill_buf() {
+            Ok(bytes) => return Ok(bytes[..bytes.len().min(SHOWN)].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-    };
-    let unsupported = |dtype: String| InputError::UnsupportedDType { name: name.to_owned(), dtype };
-    let NpyDType::Plain(type_str) = parsed.dtype() else {
-        return Err(unsupported(parsed.dtype().descr()));
-    };
-    let (kind, size) = (type_str.type_char(), type_str.size_field());
-    let dtype = dtype(kind, size).ok_or_else(|| unsupported(format!("{}{size}", kind.to_str())))?;
-    Layout::new(
-        name,
-        dtype,
-        parsed.shape(),
-        parsed.order() == Order::Fortran,
-        dtype.size() > 1 && type_str.endianness() != Endianness::of_machine(),
-    )
+    }
 }
 
-/// Whether the elements are Python's objects: the one type that is pickled.
-fn holds_objects(text: &[u8]) -> bool {
-    text.windows(2).any(|pair| matches!(pair, b"|O" | b"'O" | b"\"O"))
-}
-
-fn dtype(kind: TypeChar, size: u64) -> Option<DType> {
-    Some(match (kind, size) {
-        (TypeChar::Bool, 1) => DType::Bool,
-        (TypeChar::Int, 1) => DType::Int8,
-        (TypeChar::Int, 2) => DType::Int16,
-        (TypeChar::Int, 4) => DType::Int32,
-        (TypeChar::Int, 8) => DType::Int64,
-        (TypeChar::Uint, 1) => DType::UInt8,
-        (TypeChar::Uint, 2) => DType::UInt16,
-        (TypeChar::Uint, 4) => DType::UInt32,
-        (TypeChar::Uint, 8) => DType::UInt64,
-        (TypeChar::Float, 2) => DType::Float16,
-        (TypeChar::Float, 4) => DType::Float32,
-        (TypeChar::Float, 8) => DType::Float64,
-        (TypeChar::Complex, 8) => DType::Complex64,
-        (TypeChar::Complex, 16) => DType::Complex128,
-        _ => return None,
-    })
+/// What the text of a header says.
+fn layout(name: &str, text: &[u8], stack: bool) -> Result<Layout, InputError> {
+    let corrupt = |reason: &str| InputError::Corrupt {
+        name: name.to_owned(),
+        reason: format!("its header is no description of an array: {reason}"),
+    };
+    // Versions 1 and 2 are Latin-1, of which no more than ASCII means anything outside of names of fields.
+    let text: String = match std::str::from_utf8(text) {
+        Ok(text) => text.to_owned(),
+        Err(_) => text.iter().map(|&byte| char::from(byte)).collect(),
+    };
+    let Literal::Dict(entries) = literal::parse(&text).map_err(|reason| corrupt(&reason))? else {
+        return Err(corrupt("it is no dictionary"));
+    };
+    let (mut descr, mut order, mut shape) = (None, None, None);
+    for (key, value) in entries {
+        let entry = match &key {
+            Literal::Text(key) if key == "descr" => &mut descr,
+            Literal::Text(key) if key == "fortran_order" => &mut order,
+            Literal::Text(key) if key == "shape" => &mut shape,
+            _ => return Err(corrupt("it has an unknown entry")),
+        };
+        *entry = Some(value);
+    }
+    let missing = |entry: &str| corrupt(&format!("it has no {entry:?}"));
+    let elements = descr::read(&descr.ok_or_else(|| missing("descr"))?).map_err(|refused| {
+        let name = name.to_owned();
+        match refused {
+            Refused::Objects => InputError::Objects { name },
+            Refused::Unsupported { dtype, remedy } => {
+                InputError::UnsupportedDType { name, dtype, remedy }
+            }
+            Refused::Unknown(reason) => corrupt(&reason),
+        }
+    })?;
+    let is_fortran = match order.ok_or_else(|| missing("fortran_order"))? {
+        Literal::Bool(is_fortran) => is_fortran,
+        _ => return Err(corrupt("its \"fortran_order\" is neither True nor False")),
+    };
+    let Literal::Tuple(sizes) = shape.ok_or_else(|| missing("shape"))? else {
+        return Err(corrupt("its \"shape\" is no tuple"));
+    };
+    let size = |size: Literal| match size {
+        Literal::Integer(Some(size)) => Ok(size),
+        _ => Err(corrupt("a size of its \"shape\" is none that an array can have")),
+    };
+    let shape = sizes.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
+    Layout::new(name, elements.dtype, &shape, is_fortran, elements.is_swapped)?
+        .of_blocks(name, stack)
 }
 
 /// The header of a record in C order and the machine's byte order; none where the format has no such dtype.
@@ -192,7 +214,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Option<Header>, String> {
-        read_header("a.npy", &mut &*bytes).map_err(|error| error.to_string())
+        read_header("a.npy", &mut &*bytes, false).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -223,17 +245,21 @@ mod tests {
     fn no_header_is_believed() {
         let cases = [
             (record("'|O'", "False", "(3,)"), "a.npy holds Python objects"),
-            (record("'<U3'", "False", "(3,)"), "has the dtype U3, which Zarr has not"),
-            (record("[('x', '<f4')]", "False", "(3,)"), "has the dtype [('x', '<f4'), ]"),
+            (record("'<U3'", "False", "(3,)"), "has the dtype U3 (text), which is not supported"),
+            (record("'<f16'", "False", "(3,)"), "longdouble"),
+            (record("'<M8[ns]'", "False", "(3,)"), "datetime64[ns], which is not supported"),
+            (record("[('x', '<f4')]", "False", "(3,)"), "has the dtype of the fields x"),
             (record("'<V2'", "False", "(3,)"), "bfloat16"),
             (record("'<f4'", "False", "()"), "one number without an axis"),
-            (record("'<f4'", "False", "(9999999999, 999999999)"), "memory cannot hold"),
+            (record("'<f4'", "False", "(9999999999, 9999999999)"), "memory cannot hold"),
             (record("'<f4'", "False", "(-1, 3)"), "corrupt"),
             (record("'<f4'", "3", "(1, 3)"), "corrupt"),
             (record("'<f4'", "False", "[[[["), "corrupt"),
             (b"\x93NUMPY\x04\x00\x02\x00{}".to_vec(), "version 4 of the format"),
             (b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(), "4294967295 bytes"),
-            (b"PK\x03\x04".to_vec(), "does not begin as .npy records do"),
+            (b"PK\x03\x04".to_vec(), "a zip archive"),
+            (b"Loading\xff".to_vec(), "begins with \"Loading\\xff\", and not as .npy records do"),
+            (b"Epoch 1\n".to_vec(), "begins with \"Epoch 1\\n\": it is text"),
         ];
         for (bytes, expected) in cases {
             let error = read(&bytes).unwrap_err();

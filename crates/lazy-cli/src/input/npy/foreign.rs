@@ -1,0 +1,123 @@
+//! What else begins where a record was to begin.
+
+use super::MAGIC;
+
+/// Data of another kind than `.npy` records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Foreign {
+    /// What it is.
+    pub(crate) what: &'static str,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+}
+
+/// How data of other kinds begin.
+const KINDS: [(&[u8], Foreign); 9] = [
+    (
+        b"PK\x03\x04",
+        Foreign {
+            what: "a zip archive, such as .npz files are",
+            remedy: "give the file itself, with a name that ends in .npz",
+        },
+    ),
+    (
+        b"version https://git-lfs",
+        Foreign { what: "a pointer of Git LFS", remedy: "get the file by `git lfs pull`" },
+    ),
+    (
+        b"\x1f\x8b",
+        Foreign { what: "compressed by gzip", remedy: "decompress it first, as by `gunzip`" },
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        Foreign { what: "compressed by Zstandard", remedy: "decompress it first, as by `unzstd`" },
+    ),
+    (
+        b"BZh",
+        Foreign { what: "compressed by bzip2", remedy: "decompress it first, as by `bunzip2`" },
+    ),
+    (
+        b"\xfd7zXZ\0",
+        Foreign { what: "compressed by xz", remedy: "decompress it first, as by `unxz`" },
+    ),
+    (
+        b"\x89HDF\r\n",
+        Foreign {
+            what: "an HDF5 file",
+            remedy: "read it with h5py, and send its blocks by `np.save`",
+        },
+    ),
+    (
+        b"\x80\x04",
+        Foreign {
+            what: "a pickle of Python's",
+            remedy: "load it in Python, and send its blocks by `np.save`",
+        },
+    ),
+    (
+        b"\x80\x05",
+        Foreign {
+            what: "a pickle of Python's",
+            remedy: "load it in Python, and send its blocks by `np.save`",
+        },
+    ),
+];
+
+const TEXT: Foreign = Foreign {
+    what: "text",
+    remedy: "let the producer write nothing else to standard output, as by `print(…, file=sys.stderr)`",
+};
+
+/// Recognizes data by their first bytes: text by those before a record, if one begins among them.
+pub(super) fn recognize(start: &[u8]) -> Option<Foreign> {
+    let record = start.windows(MAGIC.len()).position(|bytes| bytes == MAGIC);
+    let start = &start[..record.unwrap_or(start.len())];
+    let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
+    known.map(|(_, foreign)| *foreign).or_else(|| is_text(start).then_some(TEXT))
+}
+
+fn is_text(start: &[u8]) -> bool {
+    let is_control =
+        |letter: char| letter.is_control() && !letter.is_whitespace() && letter != '\x1b';
+    match std::str::from_utf8(start) {
+        Ok(text) => !text.is_empty() && !text.contains(is_control),
+        // The last letter may be cut off.
+        Err(error) if error.error_len().is_none() => is_text(&start[..error.valid_up_to()]),
+        Err(_) => false,
+    }
+}
+
+/// The first bytes as they are shown: on one line, and with escapes for what is no text.
+pub(super) fn shown(start: &[u8]) -> String {
+    match std::str::from_utf8(start) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("\"{}\"", start.escape_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_kinds_are_recognized() {
+        for (start, what) in [
+            (&b"PK\x03\x04\x14\0"[..], "zip"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+            (b"version 3\n", "text"),
+            (b"\x1f\x8b\x08", "gzip"),
+            (b"Loading model\xe2\x80\xa6\n", "text"),
+            (b"Loading model\xe2\x80", "text"),
+            (b"Epoch 1\n\x93NUMPY\x01\0", "text"),
+            (b"\x1b[1mEpoch 1\x1b[0m\n", "text"),
+        ] {
+            let foreign = recognize(start).unwrap();
+            assert!(foreign.what.contains(what), "{foreign:?}");
+        }
+        for start in [&b""[..], b"\0\0\0\0", b"\xff\xff", b"\x93NUMP\0"] {
+            assert_eq!(recognize(start), None, "{start:?}");
+        }
+        assert_eq!(shown(b"a\nb"), "\"a\\nb\"");
+        assert_eq!(shown(b"PK\x93"), "\"PK\\x93\"");
+    }
+}
