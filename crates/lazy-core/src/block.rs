@@ -106,6 +106,24 @@ impl ArrayBlock {
         ArrayBlock { dtype: A::DTYPE, shape, data: Bytes::from_owner(Elements(elements)) }
     }
 
+    /// Returns the block as one row: with another axis, of size 1, before the others. Nothing is copied.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::ArrayBlock;
+    /// use ndarray::arr0;
+    ///
+    /// let vector = ArrayBlock::from_vec([3], vec![1.0, 2.0, 3.0])?;
+    /// assert_eq!(vector.into_row().shape(), [1, 3]);
+    /// assert_eq!(ArrayBlock::from_array(arr0(1.0)).into_row().shape(), [1]);
+    /// # Ok::<(), lazy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_row(self) -> ArrayBlock {
+        ArrayBlock { shape: [&[1], &self.shape[..]].concat(), ..self }
+    }
+
     /// The element type.
     #[must_use]
     pub fn dtype(&self) -> DType {

@@ -92,6 +92,22 @@ impl Declared {
         Declared { row_type, ..self }
     }
 
+    /// What is known of blocks cut along axis 0 once each has become a row.
+    pub(crate) fn stacked(&self) -> Declared {
+        let grid =
+            self.grid.as_ref().map(|grid| BlockGrid::rows_only(vec![1; grid.rows().n_blocks()]));
+        let height = self.grid.as_ref().and_then(|grid| {
+            let mut heights = (0..grid.rows().n_blocks()).map(|i| grid.rows().size(i));
+            let first = heights.next()?;
+            heights.all(|height| height == first).then_some(first)
+        });
+        let row_type = height.zip(self.row_type.as_ref()).map(|(height, row_type)| RowType {
+            dtype: row_type.dtype,
+            shape: [&[height], &row_type.shape[..]].concat(),
+        });
+        Declared { grid: grid.map(Arc::new), row_type, ..*self }
+    }
+
     /// The axes along which the sequence is cut.
     #[must_use]
     pub fn cut(&self) -> Cut {

@@ -91,11 +91,7 @@ impl Stored {
         if !self.cutting.stack {
             return Ok(self.array.read_region(&region)?);
         }
-        let block = self.array.read_region(&region[1..])?;
-        let shape = [&[1], block.shape()].concat();
-        ArrayBlock::new(block.dtype(), shape, block.data().clone()).map_err(|error| {
-            InputError::Corrupt { name: self.name.clone(), reason: error.to_string() }
-        })
+        Ok(self.array.read_region(&region[1..])?.into_row())
     }
 
     /// The names, sizes and times of all its files: whoever writes to a chunk changes one of them.

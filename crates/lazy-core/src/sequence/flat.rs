@@ -213,6 +213,30 @@ impl<'a, T: 'a, K: Kind> LazyChunkSequence<'a, T, K> {
     }
 }
 
+impl<'a, K: Kind> LazyChunkSequence<'a, ArrayBlock, K> {
+    /// Makes a row of every block, as `numpy.stack` does: of vectors of 768 elements, one for each sample, an array of
+    /// shape `[n, 768]`. Blocks of any shape can be stacked, all of one shape; numbers without an axis as well.
+    ///
+    /// Kind and threads stay, and so does a declared row type where the grid tells the shape of all blocks.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{Concatenate, LazyChunkSequence, NdarrayConverter};
+    /// use ndarray::array;
+    ///
+    /// let embeddings = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]).convert(NdarrayConverter);
+    /// assert_eq!(embeddings.compute(Concatenate)?.shape(), [4]);
+    /// assert_eq!(embeddings.stack().compute(Concatenate)?.shape(), [2, 2]);
+    /// # Ok::<(), lazy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stack(self) -> Self {
+        let declared = self.declared.stacked();
+        Self { declared, ..self.transformed(None, |block: ArrayBlock| Ok(block.into_row())) }
+    }
+}
+
 impl<'a, T: 'a, K: IndexedKind> LazyChunkSequence<'a, T, K> {
     /// Computes block `i` alone.
     ///
