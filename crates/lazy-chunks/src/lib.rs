@@ -139,7 +139,7 @@ pub mod zarr {
         Existing, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope, MemoryStore,
         MetadataSeal, MissingChunks, OldChunks, ReadableWritableListableStorageTraits, Result,
         Shuffle, StoreResult, StoredArray, StoredSize, Superseded, Target, ToZarr, UnfinishedWrite,
-        Verify, WriteState, ZarrSink,
+        Verify, WriteState, ZarrSink, consolidate_metadata, remove_consolidated_metadata,
     };
 }
 

@@ -248,12 +248,49 @@ fn aligned(lines: &[Vec<String>]) -> String {
 pub(crate) struct Group {
     path: PathBuf,
     existing: Existing,
+    /// The names of the axes of the array that is summarized, where it has some.
+    dims: Vec<String>,
 }
 
 impl Group {
     pub(crate) fn new(path: &Path, replace: bool) -> Group {
         let existing = if replace { Existing::Replace } else { Existing::Fail };
-        Group { path: path.to_owned(), existing }
+        Group { path: path.to_owned(), existing, dims: Vec::new() }
+    }
+
+    /// The same, of an array whose axes have names.
+    pub(crate) fn with_dims(self, dims: Vec<String>) -> Group {
+        Group { dims, ..self }
+    }
+
+    /// The names of the axes of a result. No two arrays of the group have one name for axes of different sizes, so that
+    /// xarray opens it.
+    fn dims_of(&self, answer: &Answer, name: &str, part: &Part) -> Vec<String> {
+        let named = |axis: usize, otherwise: &str| {
+            self.dims.get(axis).cloned().unwrap_or_else(|| otherwise.to_owned())
+        };
+        let n_axes = part.array.shape().len();
+        let n_cells = match answer.axis {
+            Axis::All => 0,
+            Axis::Rows => 1,
+            Axis::Columns => n_axes - usize::from(answer.has_entries()),
+        };
+        let of_axis = |axis: usize| match answer.axis {
+            Axis::Rows if axis < n_cells => named(0, "row"),
+            Axis::Columns if axis < n_cells => match axis {
+                0 => named(1, "column"),
+                _ => named(axis + 1, &format!("axis_{}", axis + 1)),
+            },
+            _ => format!("{name}_{}", axis - n_cells),
+        };
+        let of_part = |axis| {
+            if part.name.is_empty() || axis < n_cells {
+                of_axis(axis)
+            } else {
+                format!("{}_{}", part.name, axis - n_cells)
+            }
+        };
+        (0..n_axes).map(of_part).collect()
     }
 
     /// Checks, before anything is computed, that nothing is in the way of what these statistics are stored as.
@@ -293,7 +330,8 @@ impl Group {
                 };
                 let mut sink = ZarrSink::new(member)
                     .with_existing(self.existing)
-                    .with_attribute("statistic", &answer.text);
+                    .with_attribute("statistic", &answer.text)
+                    .with_dimension_names(self.dims_of(answer, &name, part));
                 if !answer.labels.is_empty() && matches!(part.name, "" | "bins") {
                     sink = sink.with_attribute("entries", json!(answer.labels));
                 }

@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Export(Export),
     Staging(Staging),
     Clean(Clean),
+    Consolidate(Consolidate),
     Completions(Completions),
 }
 
@@ -374,6 +375,26 @@ pub(crate) struct Clean {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Copy the metadata of all members of a group into the group's own, or remove that copy
+///
+/// Readers open a group with consolidated metadata by one request, as zarr-python makes it. No array can be stored in such a
+/// group until the copy is removed: it would no longer be true.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy consolidate run.zarr --remove
+  lazy store today.npy -o run.zarr --array today
+  lazy consolidate run.zarr")]
+pub(crate) struct Consolidate {
+    /// A Zarr group
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Remove the copy
+    #[arg(long)]
+    pub(crate) remove: bool,
 }
 
 /// Print what a shell needs to complete the arguments

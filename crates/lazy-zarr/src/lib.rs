@@ -52,6 +52,7 @@ mod attribute;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod consolidated;
 mod destination;
 mod durability;
 mod encode;
@@ -80,6 +81,7 @@ mod write;
 mod writer;
 
 pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
+pub use consolidated::{consolidate_metadata, remove_consolidated_metadata};
 pub use durability::Durability;
 pub use error::{Error, Result};
 pub use existing::{Existing, OldChunks};

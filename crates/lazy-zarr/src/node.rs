@@ -3,21 +3,50 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
 use crate::destination::{KeySpace, is_staging};
 use crate::{EntryKind, Error, FileSystem, Result};
 
-/// A longer document of metadata is not parsed, which takes many times its memory.
+/// A longer document of metadata is not read. That of a group may hold copies of those of many arrays.
 const MOST_METADATA_BYTES: u64 = 64 << 20;
 
-/// Whether a document of metadata is one that is parsed.
-pub(crate) fn check_size(n_bytes: u64, place: impl Fn() -> String) -> Result<()> {
-    if n_bytes <= MOST_METADATA_BYTES {
+/// A longer document of an array's metadata is not parsed, since its attributes take many times its memory.
+const MOST_ARRAY_METADATA_BYTES: u64 = 16 << 20;
+
+fn check_size(n_bytes: u64, most: u64, place: impl Fn() -> String) -> Result<()> {
+    if n_bytes <= most {
         return Ok(());
     }
-    let source = format!("it has {n_bytes} bytes, but at most {MOST_METADATA_BYTES} are read");
+    let source = format!("it has {n_bytes} bytes, but at most {most} are read");
     Err(Error::BrokenMetadata { path: place(), source: source.into() })
+}
+
+/// Checks that a document of an array's metadata, or of its attributes, is not too long to be parsed.
+pub(crate) fn check_array_size(n_bytes: u64, place: impl Fn() -> String) -> Result<()> {
+    check_size(n_bytes, MOST_ARRAY_METADATA_BYTES, place)
+}
+
+/// What tells a node of Zarr v3. Nothing else of its metadata is kept while they are parsed.
+#[derive(Deserialize)]
+struct Head<'j> {
+    #[serde(borrow, default)]
+    node_type: Option<&'j RawValue>,
+    /// None of `null`, too.
+    #[serde(borrow, default)]
+    consolidated_metadata: Option<&'j RawValue>,
+}
+
+fn broken(error: serde_json::Error, place: impl Fn() -> String) -> Error {
+    Error::BrokenMetadata { path: place(), source: error.into() }
+}
+
+/// Parses a document of metadata whole.
+pub(crate) fn parse(document: &[u8], place: impl Fn() -> String) -> Result<Map<String, Value>> {
+    serde_json::from_slice(document).map_err(|error| broken(error, place))
 }
 
 /// What lies at a target.
@@ -47,20 +76,25 @@ fn zarr_node(
     place: impl Fn(&str) -> String,
 ) -> Result<Option<Node>> {
     if let Some(metadata) = get("zarr.json")? {
-        check_size(metadata.len() as u64, || place("zarr.json"))?;
-        let json: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| {
-            Error::BrokenMetadata { path: place("zarr.json"), source: error.into() }
-        })?;
-        return Ok(Some(match json["node_type"].as_str() {
-            Some("array") => Node::Array,
-            Some("group") => {
-                let is_consolidated = !json["consolidated_metadata"].is_null();
-                Node::Group { is_v2: false, is_consolidated }
+        let place = || place("zarr.json");
+        check_size(metadata.len() as u64, MOST_METADATA_BYTES, place)?;
+        let head: Head<'_> =
+            serde_json::from_slice(&metadata).map_err(|error| broken(error, place))?;
+        return match head.node_type.map(RawValue::get) {
+            Some("\"array\"") => {
+                check_array_size(metadata.len() as u64, place)?;
+                Ok(Some(Node::Array))
             }
-            _ => Node::NotZarr,
-        }));
+            Some("\"group\"") => {
+                let is_consolidated = head.consolidated_metadata.is_some();
+                Ok(Some(Node::Group { is_v2: false, is_consolidated }))
+            }
+            _ => Ok(Some(Node::NotZarr)),
+        };
     }
-    if get(".zarray")?.is_some() {
+    if let Some(metadata) = get(".zarray")? {
+        let place = || place(".zarray");
+        check_array_size(metadata.len() as u64, place)?;
         return Ok(Some(Node::Array));
     }
     if get(".zgroup")?.is_some() {
@@ -167,10 +201,10 @@ pub(crate) fn present_at_path(
     for (name, is_v2) in [("zarr.json", false), (".zarray", true)] {
         let Some(document) = document_at_path(file_system, &path.join(name))? else { continue };
         let place = || path.join(name).display().to_string();
-        let json: serde_json::Value = serde_json::from_slice(&document)
-            .map_err(|error| Error::BrokenMetadata { path: place(), source: error.into() })?;
-        let is_array = is_v2 || json["node_type"] == "array";
-        let keys = KeySpace::of_metadata(&json).filter(|_| is_array);
+        let head: Head<'_> =
+            serde_json::from_slice(&document).map_err(|error| broken(error, place))?;
+        let is_array = is_v2 || head.node_type.map(RawValue::get) == Some("\"array\"");
+        let keys = KeySpace::of_metadata(&document).filter(|_| is_array);
         return Ok(keys.map(|keys| Present { keys, is_v2 }));
     }
     Ok(None)
@@ -193,7 +227,7 @@ pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Re
 }
 
 /// Returns the bytes of a document of metadata, if there is one.
-fn document_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Bytes>> {
+pub(crate) fn document_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Bytes>> {
     let examine = |source| Error::Examine { path: path.to_owned(), source };
     match file_system.kind(path).map_err(examine)? {
         None | Some(EntryKind::Directory) => return Ok(None),
@@ -201,7 +235,7 @@ fn document_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<
     }
     // It is not read to see that it is too long.
     let n_bytes = file_system.size(path).map_err(examine)?;
-    check_size(n_bytes, || path.display().to_string())?;
+    check_size(n_bytes, MOST_METADATA_BYTES, || path.display().to_string())?;
     match file_system.read(path, 0, None) {
         // It was removed just now.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -1,6 +1,7 @@
 //! What an array's metadata says of how it came to be.
 
 use lazy_core::{ArrayBlock, BlockPosition, Cut, Location};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The name of the attribute.
@@ -154,13 +155,27 @@ impl MetadataSeal {
 /// Whether the text of an array's metadata is as this crate wrote it, when all chunks were stored. Whoever
 /// copies or changes the array by other means writes another text.
 fn is_sealed(metadata: &[u8]) -> bool {
+    /// What leads to the checksum. Nothing else is kept while the metadata are parsed.
+    #[derive(Deserialize)]
+    struct Head {
+        attributes: Attributes,
+    }
+
+    #[derive(Deserialize)]
+    struct Attributes {
+        provenance: Sealed,
+    }
+
+    #[derive(Deserialize)]
+    struct Sealed {
+        metadata_crc32c: String,
+    }
+
     let Ok(text) = std::str::from_utf8(metadata) else { return false };
-    let Ok(json) = serde_json::from_str::<Value>(text) else { return false };
-    let checksum = json["attributes"][ATTRIBUTE][CHECKSUM].as_str();
-    checksum.is_some_and(|checksum| {
-        let unsealed = text.replacen(&checksum_line(checksum), &checksum_line(NO_CHECKSUM), 1);
-        format!("{:08x}", crc32c::crc32c(unsealed.as_bytes())) == checksum
-    })
+    let Ok(head) = serde_json::from_str::<Head>(text) else { return false };
+    let checksum = head.attributes.provenance.metadata_crc32c;
+    let unsealed = text.replacen(&checksum_line(&checksum), &checksum_line(NO_CHECKSUM), 1);
+    format!("{:08x}", crc32c::crc32c(unsealed.as_bytes())) == checksum
 }
 
 /// The member of the attribute that has the CRC-32C of the metadata, which is made without it.

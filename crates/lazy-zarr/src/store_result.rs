@@ -39,7 +39,8 @@ use crate::{Durability, Existing, StoredArray, Target, ZarrSink};
 ///     StoreResult::new(Sum.per_row(), group.clone().member("sums")),
 /// ))?;
 /// assert_eq!(stored.shape(), [8, 3]);
-/// assert_eq!((moments.mean[[1]], sums[7]), (1.5, 9.0));
+/// assert_eq!(moments.mean[[1]], 1.5);
+/// assert_eq!(sums[7], 9.0);
 ///
 /// let variances = StoredArray::open(group.clone().member("of_columns").member("variance"))?;
 /// assert_eq!(variances.read()?.as_slice::<f64>()?, [1.25; 3]);
@@ -50,6 +51,8 @@ use crate::{Durability, Existing, StoredArray, Target, ZarrSink};
 pub struct StoreResult<S> {
     statistic: S,
     sink: ZarrSink,
+    /// By the names of arrays.
+    dimension_names: Vec<(String, Vec<String>)>,
 }
 
 impl<S> StoreResult<S>
@@ -59,7 +62,7 @@ where
 {
     /// Computes the statistic, and stores its result there.
     pub fn new(statistic: S, target: impl Into<Target>) -> StoreResult<S> {
-        StoreResult { statistic, sink: ZarrSink::new(target) }
+        StoreResult { statistic, sink: ZarrSink::new(target), dimension_names: Vec::new() }
     }
 
     /// What happens where there is an array already: by default [`Error::TargetExists`](crate::Error::TargetExists).
@@ -78,6 +81,63 @@ where
     #[must_use]
     pub fn with_attribute(self, name: impl Into<String>, value: impl Serialize) -> StoreResult<S> {
         StoreResult { sink: self.sink.with_attribute(name, value), ..self }
+    }
+
+    /// Names the axes of one of the arrays of the result: of the one that is alone, whose name is `""`, or of one of
+    /// [`NamedArrays::NAMES`].
+    ///
+    /// Without it, axes have names that no others in the group have, such as `sums_0` at the target `sums`, so that
+    /// xarray opens a group of them. In a result of several arrays an axis that has one size in all of them is
+    /// `axis_0`, and so on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{LazyChunkSequence, NdarrayConverter, Sum, Summary, TopK};
+    /// use lazy_zarr::{StoreResult, Target};
+    /// use ndarray::array;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let group = Target::from(directory.path().join("influence.zarr"));
+    /// let values = LazyChunkSequence::new(|| [array![[1.0, 2.0], [3.0, 4.0]]]).convert(NdarrayConverter);
+    /// let sums = StoreResult::new(Sum.per_row(), group.clone().member("sums"))
+    ///     .with_dimension_names("", ["test"]);
+    /// let top = StoreResult::new(TopK::new(1).per_row(), group.member("top"))
+    ///     .with_dimension_names("values", ["test", "rank"])
+    ///     .with_dimension_names("indices", ["test", "rank"]);
+    /// let ((_, sums), (_, top)) = values.compute((sums, top))?;
+    /// assert_eq!(sums[0].dimension_names().unwrap()[0].as_deref(), Some("test"));
+    /// assert_eq!(top[1].dimension_names().unwrap()[1].as_deref(), Some("rank"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_dimension_names<N: Into<String>>(
+        mut self,
+        array: impl Into<String>,
+        names: impl IntoIterator<Item = N>,
+    ) -> StoreResult<S> {
+        self.dimension_names.push((array.into(), names.into_iter().map(N::into).collect()));
+        self
+    }
+
+    /// The names of the axes of each array.
+    fn names_of_axes(&self, arrays: &[ArrayBlock]) -> Vec<Vec<String>> {
+        let own = self.sink.target.name();
+        let of_array = |(name, array): (&&str, &ArrayBlock)| {
+            if let Some((_, names)) = self.dimension_names.iter().rfind(|(of, _)| of == name) {
+                return names.clone();
+            }
+            let in_all = |axis: usize, size: &usize| {
+                arrays.iter().all(|other| other.shape().get(axis).is_none_or(|other| other == size))
+            };
+            let name_of = |(axis, size): (usize, &usize)| match *name {
+                "" => format!("{own}_{axis}"),
+                _ if in_all(axis, size) => format!("axis_{axis}"),
+                name => format!("{name}_{axis}"),
+            };
+            array.shape().iter().enumerate().map(name_of).collect()
+        };
+        S::Output::NAMES.iter().zip(arrays).map(of_array).collect()
     }
 
     /// A sink for each array of the result.
@@ -107,6 +167,15 @@ where
     type Output = (S::Output, Vec<StoredArray>);
 
     fn start(&self, declared: &Declared) -> lazy_core::Result<Self::State> {
+        let unknown = self
+            .dimension_names
+            .iter()
+            .find(|(name, _)| !S::Output::NAMES.contains(&name.as_str()));
+        if let Some((name, _)) = unknown {
+            let statistic = self.statistic.name();
+            let problem = format!("its result has no array {name:?}, but {:?}", S::Output::NAMES);
+            return Err(lazy_core::Error::Statistic { statistic, problem });
+        }
         let statistic = self.statistic.start(declared)?;
         // Of the result it is known that it comes in one piece.
         let result = LazyChunkSequence::new(|| [] as [ArrayBlock; 0]).with_len(1);
@@ -136,7 +205,9 @@ where
         let arrays = state.statistic.output().expect("it is sealed").arrays();
         assert_eq!(arrays.len(), state.writes.len(), "a result has an array for each of its names");
         let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-        for ((sink, write), array) in state.writes.iter_mut().zip(arrays) {
+        let names = self.names_of_axes(&arrays);
+        for (((sink, write), array), names) in state.writes.iter_mut().zip(arrays).zip(names) {
+            *sink = sink.clone().with_dimension_names(names);
             sink.absorb(write, at, array)?;
             sink.seal(write)?;
         }

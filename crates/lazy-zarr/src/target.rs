@@ -151,6 +151,18 @@ impl Target {
         })
     }
 
+    /// The last name of the path, or of the members.
+    pub(crate) fn name(&self) -> String {
+        let of_place = || match &self.place {
+            Place::Path { path, .. } => {
+                path.file_stem().map(|name| name.to_string_lossy().into_owned())
+            }
+            Place::Url(url) => url.rsplit('/').next().map(str::to_owned),
+            Place::Store { path, .. } => path.rsplit('/').next().map(str::to_owned),
+        };
+        self.members.last().cloned().or_else(of_place).unwrap_or_default()
+    }
+
     /// The directory or the store that this leads to.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let place = match &self.place {

@@ -2,12 +2,78 @@
 
 import json
 import subprocess
+import warnings
 
 import numpy as np
+import xarray
 import zarr
 from safetensors.numpy import load_file
 
 from support import LAZY, ProgramTest, pixels, stream
+
+
+class Groups(ProgramTest):
+    def consolidate(self):
+        with warnings.catch_warnings():
+            # That consolidated metadata is no part of Zarr v3 yet.
+            warnings.simplefilter("ignore")
+            zarr.consolidate_metadata(self.path("g.zarr"))
+
+    def test_consolidated_metadata_can_be_removed_and_written(self):
+        attributes = {"x": [0.1 + 0.2, 5e-324], "n": 2**60, "text": "é"}
+        zarr.open_group(self.path("g.zarr"), mode="w", attributes=attributes)
+        for name in ("a", "deep/b"):
+            self.lazy("store", "-", "-o", "g.zarr", "--array", name, stdin=stream([np.ones((2, 2))]))
+        for _ in range(2):
+            self.consolidate()
+            by_zarr = json.loads(self.path("g.zarr/zarr.json").read_text())
+            said = self.fails("store", "-", "-o", "g.zarr", "--array", "c", stdin=stream([np.ones((2, 2))]))
+            self.assertIn("consolidated metadata", said)
+            self.lazy("consolidate", "g.zarr")
+            ours = json.loads(self.path("g.zarr/zarr.json").read_text())
+            members = [metadata["consolidated_metadata"].pop("metadata") for metadata in (by_zarr, ours)]
+            self.assertEqual(ours, by_zarr)
+            self.assertEqual(members[1].keys(), members[0].keys())
+            for name, member in members[1].items():
+                self.assertEqual(member, json.loads(self.path(f"g.zarr/{name}/zarr.json").read_text()))
+            group = zarr.open_consolidated(self.path("g.zarr"), mode="r")
+            self.assertEqual(dict(group.attrs), attributes)
+            self.assertEqual(group["deep/b"].shape, (2, 2))
+        self.lazy("consolidate", "g.zarr", "--remove")
+        self.assertNotIn("consolidated_metadata", json.loads(self.path("g.zarr/zarr.json").read_text()))
+        self.assertEqual(dict(zarr.open_group(self.path("g.zarr"), mode="r").attrs), attributes)
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "c", stdin=stream([np.ones((2, 2))]))
+        self.lazy("consolidate", "g.zarr", "--remove")
+        self.assertIn("has no consolidated metadata", self.errors)
+        self.lazy("consolidate", "g.zarr")
+        self.assertIn("of 4 members", self.errors)
+        self.assertEqual(sorted(path.name for path in self.path("g.zarr").iterdir()), ["a", "c", "deep", "zarr.json"])
+
+    def test_what_is_no_group_is_not_consolidated(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((2, 2))]))
+        zarr.open_group(self.path("v2.zarr"), mode="w", zarr_format=2)
+        self.path("empty").mkdir()
+        for name, what in (("a.zarr", "an array"), ("v2.zarr", "a group of Zarr v2"), ("empty", "no Zarr node"),
+                           ("missing", "no Zarr node")):
+            self.assertIn(what, self.fails("consolidate", name))
+
+    def test_xarray_opens_results_beside_named_arrays(self):
+        data = np.random.default_rng(0).normal(size=(6, 4))
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "x", "--dims", "sample,feature", stdin=stream([data]))
+        names = "mean,std,quantiles:0.1,0.9"
+        self.lazy("reduce", "g.zarr/x", "--stats", names, "--axis", "rows", "-o", "g.zarr")
+        for axis in ("rows", "columns", "all"):
+            self.lazy("reduce", "g.zarr/x", "--stats", "max,top:2,histogram:0,1,2", "--axis", axis, "-o", f"g.zarr/{axis}")
+        self.lazy("reduce", "g.zarr/x", "--stats", "cov,count", "-o", "g.zarr/matrix")
+        data_set = xarray.open_zarr(self.path("g.zarr"), consolidated=False)
+        self.assertEqual((data_set.x.dims, data_set["mean"].dims), (("sample", "feature"), ("sample",)))
+        self.assertEqual(data_set["quantiles"].dims, ("sample", "quantiles_0"))
+        np.testing.assert_allclose(data_set["mean"], data_set.x.mean("feature"))
+        xarray.open_datatree(self.path("g.zarr"), engine="zarr", consolidated=False).load()
+        self.lazy("reduce", "-", "--stats", "max,top:2", "--axis", "columns", "-o", "s.zarr", stdin=stream([np.ones((2, 3, 4))]))
+        columns = xarray.open_datatree(self.path("s.zarr"), engine="zarr", consolidated=False)
+        self.assertEqual(columns["max"].dims, ("column", "axis_2"))
+        self.assertEqual(columns["top/values"].dims, ("column", "axis_2", "values_0"))
 
 
 class Info(ProgramTest):

@@ -2,6 +2,7 @@
 
 mod clean;
 mod completions;
+mod consolidate;
 mod export;
 mod info;
 mod reduce;
@@ -17,7 +18,11 @@ use crate::stop;
 pub(crate) fn run(command: &Command) -> Result<()> {
     let is_long = !matches!(
         command,
-        Command::Info(_) | Command::Staging(_) | Command::Clean(_) | Command::Completions(_)
+        Command::Info(_)
+            | Command::Staging(_)
+            | Command::Clean(_)
+            | Command::Consolidate(_)
+            | Command::Completions(_)
     );
     if is_long {
         stop::listen().map_err(Failure::Signals)?;
@@ -31,6 +36,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Export(arguments) => export::run(arguments),
         Command::Staging(arguments) => staging::run(arguments),
         Command::Clean(arguments) => clean::run(arguments),
+        Command::Consolidate(arguments) => consolidate::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
     }
 }

@@ -17,7 +17,7 @@ use crate::stop;
 pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     let form = Form { axis: arguments.axis, ignore_nan: arguments.ignore_nan };
     let (reducers, plan) = arguments.stats.plan(form)?;
-    let group = arguments.output.as_ref().map(|output| Group::new(output, arguments.replace));
+    let mut group = arguments.output.as_ref().map(|output| Group::new(output, arguments.replace));
     if let Some(group) = &group {
         group.check(&arguments.stats.texts())?;
     }
@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     if !arguments.print.quiet {
         input.sources().notes().iter().for_each(print::note);
     }
+    group = group.map(|group| group.with_dims(input.dimension_names()));
     let display = Display::new(arguments.print.quiet);
     let watcher = display.of_pass(input.n_blocks(), || None);
     let started = Instant::now();

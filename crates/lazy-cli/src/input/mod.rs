@@ -151,6 +151,17 @@ impl Input {
         self.grid.as_ref()?.stored()
     }
 
+    /// The names of the axes, if the input is one Zarr array that has a name for each.
+    pub(crate) fn dimension_names(&self) -> Vec<String> {
+        match self.copied().as_deref() {
+            Some([array]) => array
+                .dimension_names()
+                .and_then(|names| names.iter().cloned().collect())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
     }

@@ -33,9 +33,12 @@ impl Piece {
         }
     }
 
+    /// Returns the Zarr array that it is: none if it became a row.
     pub(crate) fn stored(&self) -> Option<&StoredArray> {
         match self {
-            Piece::Stored(stored) => Some(&stored.array),
+            Piece::Stored(stored) => {
+                (stored.shape == stored.array.shape()).then_some(&stored.array)
+            }
             Piece::InFile(_) | Piece::Member(_) => None,
         }
     }

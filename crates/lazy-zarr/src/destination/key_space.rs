@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use zarrs::array::chunk_key_encoding::{DefaultChunkKeyEncoding, V2ChunkKeyEncoding};
 use zarrs::array::{ChunkKeyEncoding, ChunkKeySeparator};
@@ -39,13 +41,22 @@ impl KeySpace {
 
     /// Returns the key space that an array's metadata names: its `zarr.json`, or the `.zarray` of Zarr v2.
     /// `None` is an encoding of keys that this crate does not know.
-    pub(crate) fn of_metadata(metadata: &Value) -> Option<KeySpace> {
-        let n_axes = metadata["shape"].as_array()?.len();
-        if metadata["zarr_format"] == 2 {
-            let separator = metadata["dimension_separator"].as_str().unwrap_or(".");
+    pub(crate) fn of_metadata(metadata: &[u8]) -> Option<KeySpace> {
+        /// What of the metadata tells the keys.
+        #[derive(Deserialize)]
+        struct Head {
+            shape: Vec<IgnoredAny>,
+            zarr_format: Option<u8>,
+            dimension_separator: Option<String>,
+            chunk_key_encoding: Option<Value>,
+        }
+        let head: Head = serde_json::from_slice(metadata).ok()?;
+        let n_axes = head.shape.len();
+        if head.zarr_format == Some(2) {
+            let separator = head.dimension_separator.as_deref().unwrap_or(".");
             return KeySpace::of_names("v2", Some(separator), n_axes);
         }
-        let encoding = &metadata["chunk_key_encoding"];
+        let encoding = head.chunk_key_encoding?;
         let name = encoding.as_str().or(encoding["name"].as_str())?;
         KeySpace::of_names(name, encoding["configuration"]["separator"].as_str(), n_axes)
     }
@@ -288,7 +299,11 @@ mod tests {
                     KeySpace::BareDotted if n_axes == 1 => KeySpace::Bare,
                     space => space,
                 };
-                assert_eq!(KeySpace::of_metadata(&metadata), Some(expected), "{metadata}");
+                assert_eq!(
+                    KeySpace::of_metadata(metadata.to_string().as_bytes()),
+                    Some(expected),
+                    "{metadata}"
+                );
             }
         }
         for (metadata, expected) in [
@@ -302,7 +317,11 @@ mod tests {
                 Some(KeySpace::Bare),
             ),
         ] {
-            assert_eq!(KeySpace::of_metadata(&metadata), expected, "{metadata}");
+            assert_eq!(
+                KeySpace::of_metadata(metadata.to_string().as_bytes()),
+                expected,
+                "{metadata}"
+            );
         }
     }
 

@@ -63,7 +63,7 @@ impl Record {
 
     /// Returns the key space of the chunks.
     pub(crate) fn keys(&self) -> Option<KeySpace> {
-        KeySpace::of_metadata(&self.array)
+        KeySpace::of_metadata(self.array.to_string().as_bytes())
     }
 
     /// How many chunks there are along each axis; or shards, where there are shards.

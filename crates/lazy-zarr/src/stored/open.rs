@@ -9,7 +9,7 @@ use zarrs::storage::{
 
 use super::origin::{Origin, Source};
 use crate::node::{
-    Node, check_size, members_at_path, members_in_store, node_at_path, node_in_store,
+    Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
 };
 use crate::store::DirectoryStore;
 use crate::target::{Resolved, ResolvedPlace, store_prefix};
@@ -86,7 +86,7 @@ fn document(
         if let Some(beside) = beside {
             let key = key(beside)?;
             let n_bytes = store.size_key(&key).map_err(|error| failed(key.as_str(), error))?;
-            check_size(n_bytes.unwrap_or(0), || format!("{target}/{beside}"))?;
+            check_array_size(n_bytes.unwrap_or(0), || format!("{target}/{beside}"))?;
         }
         return Ok((document, bytes));
     }

@@ -1,0 +1,156 @@
+//! Copies of all members' metadata in a group.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use crate::destination::absolute;
+use crate::node::{self, Node, document_at_path, zarr_node_at_path};
+use crate::target::{Resolved, ResolvedPlace, directories_below};
+use crate::{Error, FileSystem, Result, Target};
+
+/// The entry of a group's metadata.
+const ENTRY: &str = "consolidated_metadata";
+
+/// Writes the metadata of all that is in a group into the group's own, as zarr-python's `consolidate_metadata` does, and
+/// returns how many members it has. A copy that is there already is written anew.
+///
+/// Readers then open the group by one request. An array cannot be written into such a group, since the copy would no
+/// longer be true: [remove](remove_consolidated_metadata) it before, and consolidate again afterwards. The group's
+/// metadata are replaced in one step.
+///
+/// # Errors
+///
+/// - [`Error::NotAGroup`] when no group of Zarr v3 is there, on a file system.
+/// - [`Error::BrokenMetadata`] when the metadata of a member is no JSON.
+/// - [`Error::Examine`] and [`Error::Write`] when a file cannot be read or written.
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_zarr::{Target, ToZarr, consolidate_metadata, remove_consolidated_metadata};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let group = Target::from(directory.path().join("influence.zarr"));
+/// let values = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
+/// values.to_zarr(group.clone().member("monday"))?;
+/// assert_eq!(consolidate_metadata(group.clone())?, 1);
+///
+/// // The next day's.
+/// assert!(values.to_zarr(group.clone().member("tuesday")).is_err());
+/// assert!(remove_consolidated_metadata(group.clone())?);
+/// values.to_zarr(group.clone().member("tuesday"))?;
+/// assert_eq!(consolidate_metadata(group)?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn consolidate_metadata(group: impl Into<Target>) -> Result<usize> {
+    let group = Group::open(&group.into())?;
+    let mut members = Map::new();
+    directories_below(&group.target, |file_system, path| {
+        let Ok(name) = path.strip_prefix(&group.path) else { return Ok(()) };
+        let Some(name) = name.to_str().filter(|name| !name.is_empty()) else { return Ok(()) };
+        let Some(mut metadata) = metadata_at_path(&**file_system, path)? else { return Ok(()) };
+        metadata.remove(ENTRY);
+        members.insert(name.to_owned(), Value::Object(metadata));
+        Ok(())
+    })?;
+    let n_members = members.len();
+    let consolidated = json!({ "kind": "inline", "must_understand": false, "metadata": members });
+    group.replace_entry(Some(consolidated))?;
+    Ok(n_members)
+}
+
+/// Removes the copy of all members' metadata from a group's own, in one step, and returns true if there was one. The
+/// members stay as they are.
+///
+/// # Errors
+///
+/// Those of [`consolidate_metadata`].
+pub fn remove_consolidated_metadata(group: impl Into<Target>) -> Result<bool> {
+    Group::open(&group.into())?.replace_entry(None)
+}
+
+/// A group of Zarr v3 on a file system.
+struct Group {
+    target: Target,
+    file_system: Arc<dyn FileSystem>,
+    path: PathBuf,
+}
+
+impl Group {
+    fn open(target: &Target) -> Result<Group> {
+        let not_a_group = |place: &str, actual| Error::NotAGroup {
+            target: format!("the consolidated metadata of {target}"),
+            place: place.to_owned(),
+            actual,
+        };
+        let Resolved { place, members } = target.resolve()?;
+        let ResolvedPlace::Directory { file_system, mut path } = place else {
+            return Err(not_a_group("it", "in a store instance"));
+        };
+        path.extend(&members);
+        let path = absolute(&*file_system, &path)?;
+        let actual = match zarr_node_at_path(&*file_system, &path)? {
+            Some(Node::Group { is_v2: false, .. }) => {
+                return Ok(Group { target: target.clone(), file_system, path });
+            }
+            Some(Node::Group { is_v2: true, .. }) => "a group of Zarr v2",
+            Some(Node::Array) => "an array",
+            _ => "no Zarr node",
+        };
+        Err(not_a_group(&path.display().to_string(), actual))
+    }
+
+    /// Replaces the entry of the group's metadata, or removes it; returns true if there was one.
+    fn replace_entry(&self, entry: Option<Value>) -> Result<bool> {
+        let file = self.path.join("zarr.json");
+        let before = document_at_path(&*self.file_system, &file)?;
+        let Some(mut metadata) = metadata_at_path(&*self.file_system, &self.path)? else {
+            return Err(Error::Removed { target: self.target.to_string() });
+        };
+        let was_there = metadata.remove(ENTRY).is_some_and(|entry| !entry.is_null());
+        if entry.is_none() && !was_there {
+            return Ok(false);
+        }
+        metadata.extend(entry.map(|entry| (ENTRY.to_owned(), entry)));
+        let text =
+            serde_json::to_string_pretty(&metadata).expect("metadata are what JSON can hold");
+        // No other process, and no earlier one that ended too soon, has this name.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let staged = self.path.join(format!(".zarr.json.{}.{time}", process::id()));
+        let file_system = &*self.file_system;
+        let written = file_system
+            .write(&staged, text.as_bytes())
+            .and_then(|()| file_system.copy_permissions(&file, &staged))
+            .and_then(|()| file_system.sync_file(&staged))
+            .and_then(|()| match document_at_path(file_system, &file) {
+                Ok(now) if now == before => file_system.rename_file(&staged, &file),
+                _ => Err(io::Error::other("another program has written to it meanwhile")),
+            });
+        if let Err(source) = written {
+            // It is not what the user waits for.
+            let _ = file_system.remove_file(&staged);
+            return Err(Error::Write { path: file, source });
+        }
+        file_system
+            .sync_directory(&self.path)
+            .map_err(|source| Error::Unflushed { target: self.target.to_string(), source })?;
+        Ok(was_there)
+    }
+}
+
+/// The metadata of a node of Zarr v3, if there is one.
+fn metadata_at_path(
+    file_system: &dyn FileSystem,
+    path: &Path,
+) -> Result<Option<Map<String, Value>>> {
+    let file = path.join("zarr.json");
+    let Some(document) = document_at_path(file_system, &file)? else { return Ok(None) };
+    node::parse(&document, || file.display().to_string()).map(Some)
+}
