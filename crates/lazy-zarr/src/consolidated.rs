@@ -1,15 +1,17 @@
 //! Copies of all members' metadata in a group.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::destination::absolute;
-use crate::node::{self, Node, document_at_path, zarr_node_at_path};
+use crate::node::{Node, document_at_path, zarr_node_at_path};
 use crate::target::{Resolved, ResolvedPlace, directories_below};
 use crate::{Error, FileSystem, Result, Target};
 
@@ -51,19 +53,34 @@ const ENTRY: &str = "consolidated_metadata";
 /// ```
 pub fn consolidate_metadata(group: impl Into<Target>) -> Result<usize> {
     let group = Group::open(&group.into())?;
-    let mut members = Map::new();
+    let mut members: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
     directories_below(&group.target, |file_system, path| {
         let Ok(name) = path.strip_prefix(&group.path) else { return Ok(()) };
         let Some(name) = name.to_str().filter(|name| !name.is_empty()) else { return Ok(()) };
         let Some(mut metadata) = metadata_at_path(&**file_system, path)? else { return Ok(()) };
         metadata.remove(ENTRY);
-        members.insert(name.to_owned(), Value::Object(metadata));
+        members.insert(name.to_owned(), to_raw(&metadata));
         Ok(())
     })?;
     let n_members = members.len();
-    let consolidated = json!({ "kind": "inline", "must_understand": false, "metadata": members });
-    group.replace_entry(Some(consolidated))?;
+    group.replace_entry(Some(to_raw(&Inline {
+        kind: "inline",
+        must_understand: false,
+        metadata: members,
+    })))?;
     Ok(n_members)
+}
+
+/// The copy, as zarr-python writes it.
+#[derive(Serialize)]
+struct Inline {
+    kind: &'static str,
+    must_understand: bool,
+    metadata: BTreeMap<String, Box<RawValue>>,
+}
+
+fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("metadata are what JSON can hold")
 }
 
 /// Removes the copy of all members' metadata from a group's own, in one step, and returns true if there was one. The
@@ -108,13 +125,13 @@ impl Group {
     }
 
     /// Replaces the entry of the group's metadata, or removes it; returns true if there was one.
-    fn replace_entry(&self, entry: Option<Value>) -> Result<bool> {
+    fn replace_entry(&self, entry: Option<Box<RawValue>>) -> Result<bool> {
         let file = self.path.join("zarr.json");
         let before = document_at_path(&*self.file_system, &file)?;
         let Some(mut metadata) = metadata_at_path(&*self.file_system, &self.path)? else {
             return Err(Error::Removed { target: self.target.to_string() });
         };
-        let was_there = metadata.remove(ENTRY).is_some_and(|entry| !entry.is_null());
+        let was_there = metadata.remove(ENTRY).is_some_and(|entry| entry.get() != "null");
         if entry.is_none() && !was_there {
             return Ok(false);
         }
@@ -145,12 +162,15 @@ impl Group {
     }
 }
 
-/// The metadata of a node of Zarr v3, if there is one.
+/// The metadata of a node of Zarr v3, if there is one: each entry as it is written.
 fn metadata_at_path(
     file_system: &dyn FileSystem,
     path: &Path,
-) -> Result<Option<Map<String, Value>>> {
+) -> Result<Option<BTreeMap<String, Box<RawValue>>>> {
     let file = path.join("zarr.json");
     let Some(document) = document_at_path(file_system, &file)? else { return Ok(None) };
-    node::parse(&document, || file.display().to_string()).map(Some)
+    serde_json::from_slice(&document).map(Some).map_err(|error| Error::BrokenMetadata {
+        path: file.display().to_string(),
+        source: error.into(),
+    })
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
 use crate::destination::{KeySpace, is_staging};
@@ -42,11 +41,6 @@ struct Head<'j> {
 
 fn broken(error: serde_json::Error, place: impl Fn() -> String) -> Error {
     Error::BrokenMetadata { path: place(), source: error.into() }
-}
-
-/// Parses a document of metadata whole.
-pub(crate) fn parse(document: &[u8], place: impl Fn() -> String) -> Result<Map<String, Value>> {
-    serde_json::from_slice(document).map_err(|error| broken(error, place))
 }
 
 /// What lies at a target.

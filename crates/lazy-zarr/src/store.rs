@@ -68,6 +68,50 @@ impl ReadableStorageTraits for DirectoryStore {
     }
 }
 
+/// A store in which one key has other bytes.
+pub(crate) struct WithDocument {
+    pub(crate) store: ReadableStorage,
+    pub(crate) key: StoreKey,
+    pub(crate) bytes: Bytes,
+}
+
+impl ReadableStorageTraits for WithDocument {
+    fn get_partial_many<'a>(
+        &'a self,
+        key: &StoreKey,
+        byte_ranges: ByteRangeIterator<'a>,
+    ) -> Result<MaybeBytesIterator<'a>, StorageError> {
+        if *key != self.key {
+            return self.store.get_partial_many(key, byte_ranges);
+        }
+        let size = self.bytes.len() as u64;
+        let slice = move |range: ByteRange| {
+            let (start, end) = match range {
+                ByteRange::FromStart(offset, None) => (Some(offset), Some(size)),
+                ByteRange::FromStart(offset, Some(length)) => {
+                    (Some(offset), offset.checked_add(length))
+                }
+                ByteRange::Suffix(length) => (size.checked_sub(length), Some(size)),
+            };
+            match (start, end) {
+                (Some(start), Some(end)) if start <= end && end <= size => {
+                    Ok(self.bytes.slice(start as usize..end as usize))
+                }
+                _ => Err(InvalidByteRangeError::new(range, size).into()),
+            }
+        };
+        Ok(Some(Box::new(byte_ranges.map(slice))))
+    }
+
+    fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
+        if *key == self.key { Ok(Some(self.bytes.len() as u64)) } else { self.store.size_key(key) }
+    }
+
+    fn supports_get_partial(&self) -> bool {
+        self.store.supports_get_partial()
+    }
+}
+
 /// A store in which a key that is not there is an error.
 pub(crate) struct CompleteStore {
     store: ReadableStorage,

@@ -28,7 +28,7 @@ pub use defect::{Defect, DefectKind};
 pub use describe::StoredSize;
 use gather::{Direct, InShards};
 use memory::{caught, check_units};
-use open::locate;
+use open::{locate, open_array};
 pub(crate) use origin::{Origin, Source};
 pub use verify::Verify;
 
@@ -82,6 +82,7 @@ pub struct StoredArray {
     seal: MetadataSeal,
     /// As the metadata has them; those of `array` are wrapped.
     codecs: Arc<[Value]>,
+    attributes: Arc<Map<String, Value>>,
     target: String,
     dtype: DType,
     shape: Vec<usize>,
@@ -145,9 +146,9 @@ impl StoredArray {
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
         let target = target.into();
         let (source, metadata) = locate(&target)?;
-        let array = caught(|| Array::open(Arc::clone(&source.store), &source.path))
+        let (array, attributes) = caught(|| open_array(&source, &metadata))
             .map_err(|source| Error::Open { target: target.to_string(), source })?;
-        StoredArray::from_array(&target, source, &array, MetadataSeal::of(&metadata))
+        StoredArray::from_array(&target, source, (&array, attributes), MetadataSeal::of(&metadata))
     }
 
     /// The same array, with another meaning of chunks that are not there.
@@ -193,13 +194,14 @@ impl StoredArray {
         let store = Arc::clone(&source.store);
         let array = Array::new_with_metadata(store, &source.path, metadata)
             .map_err(|error| Error::Metadata { source: error.into() })?;
-        StoredArray::from_array(target, source, &array, MetadataSeal::Intact)
+        let attributes = array.attributes().clone();
+        StoredArray::from_array(target, source, (&array, attributes), MetadataSeal::Intact)
     }
 
     fn from_array(
         target: &Target,
         source: Source,
-        array: &Array<dyn ReadableStorageTraits>,
+        (array, attributes): (&Array<dyn ReadableStorageTraits>, Map<String, Value>),
         seal: MetadataSeal,
     ) -> Result<StoredArray> {
         let Source { store, path, origin } = source;
@@ -241,6 +243,7 @@ impl StoredArray {
             missing,
             seal,
             codecs: named_codecs,
+            attributes: attributes.into(),
             target,
             dtype,
             shape,
@@ -286,7 +289,7 @@ impl StoredArray {
     /// The attributes: the user's, and `provenance`, which [`ZarrSink`](crate::ZarrSink) adds.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
-        self.array.attributes()
+        &self.attributes
     }
 
     /// The name of each axis, where it has one.

@@ -1,17 +1,22 @@
 //! Where a stored array is read from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lazy_core::BoxError;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use zarrs::array::Array;
 use zarrs::storage::{
-    ReadableStorageTraits, ReadableWritableStorageTraits, StorageError, StoreKey,
+    ReadableStorage, ReadableStorageTraits, ReadableWritableStorageTraits, StorageError, StoreKey,
 };
 
 use super::origin::{Origin, Source};
 use crate::node::{
     Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
 };
-use crate::store::DirectoryStore;
+use crate::store::{DirectoryStore, WithDocument};
 use crate::target::{Resolved, ResolvedPlace, store_prefix};
 use crate::{Error, Result, Target};
 
@@ -63,6 +68,38 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
             Ok((Source { store, path, origin }, metadata))
         }
     }
+}
+
+/// An array without its attributes, and these.
+pub(super) type Opened = (Array<dyn ReadableStorageTraits>, Map<String, Value>);
+
+/// Opens the array of these metadata, and parses its attributes: once, and apart from all else, since they may take much
+/// more memory than their text.
+pub(super) fn open_array(
+    source: &Source,
+    metadata: &[u8],
+) -> std::result::Result<Opened, BoxError> {
+    let mut entries: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(metadata)?;
+    if entries.get("zarr_format").is_none_or(|format| format.get() != "3") {
+        // The attributes of Zarr v2 are a document of their own.
+        let array = Array::open(Arc::clone(&source.store), &source.path)?;
+        let attributes = array.attributes().clone();
+        return Ok((array, attributes));
+    }
+    let attributes = match entries.remove("attributes") {
+        Some(attributes) => serde_json::from_str(attributes.get())?,
+        None => Map::new(),
+    };
+    let prefix = source.path.trim_matches('/');
+    let key =
+        if prefix.is_empty() { "zarr.json".to_owned() } else { format!("{prefix}/zarr.json") };
+    let store: ReadableStorage = Arc::new(WithDocument {
+        store: Arc::clone(&source.store),
+        key: StoreKey::new(key)?,
+        bytes: serde_json::to_vec(&entries)?.into(),
+    });
+    let array = Array::open(store, &source.path)?;
+    Ok((array.with_storage(Arc::clone(&source.store)), attributes))
 }
 
 /// The key and the text of an array's metadata, of Zarr v3 or v2.
