@@ -28,6 +28,14 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
     let region = region(arguments, &stored)?;
     let shape: Vec<_> = region.iter().map(Range::len).collect();
     let path = &*arguments.output;
+    let n_bytes = shape
+        .iter()
+        .try_fold(stored.dtype().size(), |n, size| n.checked_mul(*size.max(&1)))
+        .filter(|n_bytes| *n_bytes <= isize::MAX as usize);
+    if n_bytes.is_none() {
+        let array = arguments.path.display();
+        return Err(Failure::Usage(format!("{array} has more elements than a file can hold")));
+    }
     let header = header(arguments, stored.dtype(), &shape)?;
     let display = Display::new(arguments.quiet);
     if path.as_os_str() == "-" {

@@ -87,11 +87,13 @@ fn means(
     display: &Display,
 ) -> Result<(Array2<f64>, f64)> {
     let shape = stored.shape();
-    let trailing: usize = shape[2.min(shape.len())..].iter().product();
+    // What saturates is more than memory holds, as the library says of the first region.
+    let behind = shape[2.min(shape.len())..].iter();
+    let trailing = behind.fold(1, |n: usize, &size| n.saturating_mul(size));
     let unit = unit(stored, AT_ONCE);
     let (unit_rows, unit_columns) =
         if shape.len() == 1 { (1, unit[0]) } else { (unit[0], unit[1]) };
-    let element_bytes = trailing * stored.dtype().size();
+    let element_bytes = trailing.saturating_mul(stored.dtype().size());
     // Whole chunks, as many as make so many bytes.
     let n_units = |unit_bytes: usize| (AT_ONCE / unit_bytes.max(1)).max(1);
     let row_bytes = columns.len().saturating_mul(element_bytes);

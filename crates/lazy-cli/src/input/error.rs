@@ -79,6 +79,8 @@ pub(crate) enum InputError {
          fail? If these are all, say --rows {actual}, or --allow-fewer-rows"
     )]
     Smaller { replaced: u64, actual: u64 },
+    #[error("{name} has shape {shape:?}, of which more than {most} blocks would have to be read")]
+    TooManyBlocks { name: String, shape: Vec<usize>, most: u128 },
     #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
     GridOfOneAxis { name: String, shape: Vec<usize> },
     #[error("{0}; --tensors takes some of the file's arrays, by name")]

@@ -61,7 +61,8 @@ impl InFile {
     }
 
     pub(crate) fn rows_at_once(&self) -> usize {
-        self.most_at_once / self.layout.row_bytes().max(1)
+        // Rows without elements take no memory, however many there are.
+        self.most_at_once.checked_div(self.layout.row_bytes()).unwrap_or(self.layout.shape[0])
     }
 
     /// The columns that are read at once; none where it is all of them.

@@ -14,6 +14,9 @@ use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 /// Blocks that are alive at once have so many bytes at most, unless a single one has more.
 const MOST_ALIVE: usize = 512 << 20;
 
+/// More blocks than this are taken for an array that only says that it is so large: of 4 MiB, they would be 512 TiB.
+const MOST_BLOCKS: u128 = 1 << 27;
+
 /// The arrays of the input, in bands of as many.
 #[derive(Debug)]
 pub(crate) struct PieceGrid {
@@ -91,6 +94,7 @@ impl PieceGrid {
                 });
             }
         }
+        check_number(&pieces, in_band)?;
         let bands = pieces.iter().step_by(in_band).enumerate();
         let rows: Vec<_> = bands
             .flat_map(|(band, piece)| cut(band, piece.shape()[0], piece.rows_at_once()))
@@ -206,6 +210,25 @@ impl PieceGrid {
         };
         Ok(format!("{names}; names, sizes and times {:016x}", xxh3_64(all.as_bytes())))
     }
+}
+
+/// Checks that the blocks are not more than can be counted through, however large the arrays say that they are.
+fn check_number(pieces: &[Piece], in_band: usize) -> Result<(), InputError> {
+    let along = |size: usize, at_once: usize| size.div_ceil(at_once).max(1) as u128;
+    let across = |piece: &Piece| {
+        let size = piece.shape().get(1).copied().unwrap_or(1);
+        along(size, piece.columns_at_once().unwrap_or(size).max(1))
+    };
+    let n_across: u128 = pieces[..in_band].iter().map(across).sum();
+    let mut n_blocks = 0;
+    for piece in pieces.iter().step_by(in_band) {
+        n_blocks += n_across * along(piece.shape()[0], piece.rows_at_once());
+        if n_blocks > MOST_BLOCKS {
+            let (name, shape) = (piece.name().to_owned(), piece.shape().to_vec());
+            return Err(InputError::TooManyBlocks { name, shape, most: MOST_BLOCKS });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an array has the dtype of the first one, and its sizes from an axis on.

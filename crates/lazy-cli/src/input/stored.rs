@@ -69,6 +69,10 @@ impl Stored {
             let row_bytes = at_once[1].saturating_mul(element_bytes);
             at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
         }
+        if shape.contains(&0) {
+            // Without elements it takes no memory, however large it is otherwise.
+            return shape[..n_axes].iter().map(|&size| size.max(1)).collect();
+        }
         // The columns first, so that blocks are as wide as can be.
         for axis in (0..n_axes).rev() {
             let n_bytes = of(&at_once).saturating_mul(element_bytes);

@@ -139,7 +139,7 @@ impl Stream {
     fn rows_at_once(&self, layout: &Layout) -> usize {
         if layout.is_row_after_row() && self.n_columns.is_none() {
             let most = MOST_OF_A_RECORD.max(self.cutting.most_at_once());
-            (most / layout.row_bytes().max(1)).max(1)
+            most.checked_div(layout.row_bytes()).map_or(layout.shape[0], |n_rows| n_rows.max(1))
         } else {
             layout.shape[0]
         }

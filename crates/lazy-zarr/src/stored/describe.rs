@@ -1,10 +1,15 @@
 //! What a stored array says of how it is stored.
 
+use std::io;
+
 use serde_json::Value;
 use zarrs::array::ArrayMetadata;
 
 use super::StoredArray;
 use super::memory::caught;
+use super::origin::Origin;
+use crate::destination::Found;
+use crate::node::present_at_path;
 use crate::{Error, Result};
 
 /// The codecs that an array's metadata names.
@@ -80,13 +85,51 @@ impl StoredArray {
         super::memory::n_bytes(self.dtype, self.shape.iter().copied()) as u64
     }
 
-    /// How many chunks are stored, or shards, and in how many bytes. Each is asked for its size, and none is read.
+    /// How many chunks are stored, or shards, and in how many bytes. None is read: in a directory, those that are there are
+    /// listed, however many the array has; in a store instance, and where the chunk key encoding is unknown, each is
+    /// asked for.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store does not tell, and [`Error::Replaced`] and [`Error::Removed`] when the array is
+    /// [`Error::Examine`] and [`Error::Store`] when that cannot be found out, and [`Error::Replaced`] and [`Error::Removed`] when the array is
     /// no longer the one that was opened.
     pub fn stored_size(&self) -> Result<StoredSize> {
+        let size = match self.listed_size()? {
+            Some(size) => size,
+            None => self.asked_size()?,
+        };
+        self.origin.check(&self.target)?;
+        Ok(size)
+    }
+
+    /// The size of what is listed; none where keys cannot be told from other names.
+    fn listed_size(&self) -> Result<Option<StoredSize>> {
+        let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(None) };
+        let Some(present) = present_at_path(&**file_system, path)? else { return Ok(None) };
+        let mut size = StoredSize { n_chunks: self.n_units(), n_stored: 0, bytes: 0 };
+        let n_chunks = self.array.chunk_grid_shape();
+        let walked = present.keys.walk(&**file_system, path, n_chunks, |found| {
+            if let Found::Chunk { path, .. } = found {
+                // One that was removed just now is not there.
+                match file_system.size(path) {
+                    Ok(bytes) => {
+                        size.n_stored += 1;
+                        size.bytes += bytes;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        });
+        match walked {
+            Ok(()) => Ok(Some(size)),
+            Err(source) => Err(Error::Examine { path: path.clone(), source }),
+        }
+    }
+
+    /// The size of all keys that there can be.
+    fn asked_size(&self) -> Result<StoredSize> {
         let n_chunks = self.n_units();
         let mut size = StoredSize { n_chunks, n_stored: 0, bytes: 0 };
         for place in 0..n_chunks {
@@ -96,7 +139,6 @@ impl StoredArray {
             size.n_stored += u64::from(bytes.is_some());
             size.bytes += bytes.unwrap_or(0);
         }
-        self.origin.check(&self.target)?;
         Ok(size)
     }
 
