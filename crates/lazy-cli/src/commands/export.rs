@@ -23,6 +23,9 @@ const AT_ONCE: usize = 32 << 20;
 /// chunks is read several times.
 const MOST_AT_ONCE: usize = 256 << 20;
 
+/// A chunk of fewer bytes counts as one of as many.
+const LEAST_PER_CHUNK: usize = 4 << 10;
+
 pub(crate) fn run(arguments: &Export) -> Result<()> {
     let stored = StoredArray::open(&*arguments.path)?;
     let region = region(arguments, &stored)?;
@@ -117,7 +120,7 @@ fn header(arguments: &Export, dtype: DType, shape: &[usize]) -> Result<Vec<u8>> 
     }
 }
 
-/// Writes the header, and the elements a few rows at a time.
+/// Writes the header, and the elements a few rows at a time, or a part of a row that is large.
 fn copy(
     stored: &StoredArray,
     region: &[Range<usize>],
@@ -127,29 +130,52 @@ fn copy(
     failed: impl Fn(io::Error) -> Failure,
 ) -> Result<()> {
     output.write_all(header).map_err(&failed)?;
-    let row_bytes = region[1..].iter().map(Range::len).product::<usize>() * stored.dtype().size();
-    let unit_rows = unit(stored, AT_ONCE)[0];
+    let bytes = |sizes: &[Range<usize>]| {
+        sizes.iter().map(Range::len).product::<usize>() * stored.dtype().size()
+    };
+    let unit = unit(stored, AT_ONCE);
+    // A chunk takes its time to be looked for, however small it is.
+    let unit_elements = unit.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
+    let cost = LEAST_PER_CHUNK.div_ceil(unit_elements.saturating_mul(stored.dtype().size()));
+    let row_bytes = bytes(&region[1..]).saturating_mul(cost);
     // Whole chunks, so that none is read twice.
-    let n_units = (AT_ONCE / unit_rows.saturating_mul(row_bytes).max(1)).max(1);
-    let most_rows = (MOST_AT_ONCE / row_bytes.max(1)).max(1);
-    let n_rows = unit_rows.saturating_mul(n_units).min(most_rows);
+    let at_once = |unit: usize, bytes_each: usize| {
+        let n_units = (AT_ONCE / unit.saturating_mul(bytes_each).max(1)).max(1);
+        let most = (MOST_AT_ONCE / bytes_each.max(1)).max(1);
+        unit.saturating_mul(n_units).min(most)
+    };
+    let n_rows = at_once(unit[0], row_bytes);
+    let columns = region.get(1).filter(|_| row_bytes > MOST_AT_ONCE);
+    let n_columns = columns.map(|_| at_once(unit[1], bytes(&region[2..]).saturating_mul(cost)));
     let bar = display.of_steps(region[0].len() as u64, "rows");
     let mut rows = region[0].clone();
     while !rows.is_empty() && row_bytes > 0 {
-        if stop::is_asked_for() {
-            display.clear();
-            let problem =
-                "stopped; no file was written, and what went to standard output is not whole";
-            return Err(Failure::Stopped(problem.to_owned()));
-        }
-        let end = ((rows.start / n_rows + 1).saturating_mul(n_rows)).min(rows.end);
+        let end = next_multiple(rows.start, n_rows).min(rows.end);
         let mut part = region.to_vec();
         part[0] = rows.start..end;
-        let block = stored.read_region(&part)?;
-        output.write_all(block.data()).map_err(&failed)?;
+        let mut rest = columns.cloned().unwrap_or(0..1);
+        while !rest.is_empty() {
+            if stop::is_asked_for() {
+                display.clear();
+                let problem =
+                    "stopped; no file was written, and what went to standard output is not whole";
+                return Err(Failure::Stopped(problem.to_owned()));
+            }
+            let end = n_columns.map_or(rest.end, |n| next_multiple(rest.start, n).min(rest.end));
+            if columns.is_some() {
+                part[1] = rest.start..end;
+            }
+            let block = stored.read_region(&part)?;
+            output.write_all(block.data()).map_err(&failed)?;
+            rest.start = end;
+        }
         bar.set_position((end - region[0].start) as u64);
         rows.start = end;
     }
     display.clear();
     output.flush().map_err(&failed)
+}
+
+fn next_multiple(index: usize, of: usize) -> usize {
+    (index / of + 1).saturating_mul(of)
 }

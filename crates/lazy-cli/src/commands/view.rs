@@ -19,6 +19,9 @@ use crate::stop;
 /// What is read of an array at most: of larger ones, some of the chunks.
 const MOST_BYTES: u64 = 4 << 30;
 
+/// A chunk of fewer bytes counts as one of as many.
+const LEAST_PER_CHUNK: usize = 4 << 10;
+
 /// How much is read at a time, where chunks are not larger.
 const AT_ONCE: usize = 32 << 20;
 
@@ -96,6 +99,9 @@ fn means(
     let element_bytes = trailing.saturating_mul(stored.dtype().size());
     // Whole chunks, as many as make so many bytes.
     let n_units = |unit_bytes: usize| (AT_ONCE / unit_bytes.max(1)).max(1);
+    // A chunk takes its time to be looked for, however small it is.
+    let unit_elements = unit_rows.saturating_mul(unit_columns).max(1);
+    let element_bytes = element_bytes.max(LEAST_PER_CHUNK.div_ceil(unit_elements));
     let row_bytes = columns.len().saturating_mul(element_bytes);
     let width = if unit_rows.saturating_mul(row_bytes) <= AT_ONCE {
         columns.len()

@@ -1,6 +1,7 @@
 //! What a stored array says of how it is stored.
 
 use std::io;
+use std::path::Path;
 
 use serde_json::Value;
 use zarrs::array::ArrayMetadata;
@@ -10,7 +11,7 @@ use super::memory::caught;
 use super::origin::Origin;
 use crate::destination::Found;
 use crate::node::present_at_path;
-use crate::{Error, Result};
+use crate::{Error, FileSystem, Result};
 
 /// The codecs that an array's metadata names.
 pub(super) fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
@@ -104,28 +105,40 @@ impl StoredArray {
 
     /// The size of what is listed; none where keys cannot be told from other names.
     fn listed_size(&self) -> Result<Option<StoredSize>> {
-        let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(None) };
-        let Some(present) = present_at_path(&**file_system, path)? else { return Ok(None) };
         let mut size = StoredSize { n_chunks: self.n_units(), n_stored: 0, bytes: 0 };
-        let n_chunks = self.array.chunk_grid_shape();
-        let walked = present.keys.walk(&**file_system, path, n_chunks, |found| {
-            if let Found::Chunk { path, .. } = found {
-                // One that was removed just now is not there.
-                match file_system.size(path) {
-                    Ok(bytes) => {
-                        size.n_stored += 1;
-                        size.bytes += bytes;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
+        let is_listed = self.list_units(|file_system, _, path| {
+            // One that was removed just now is not there.
+            match file_system.size(path) {
+                Ok(bytes) => {
+                    size.n_stored += 1;
+                    size.bytes += bytes;
+                    Ok(())
                 }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
             }
-            Ok(())
-        });
-        match walked {
-            Ok(()) => Ok(Some(size)),
-            Err(source) => Err(Error::Examine { path: path.clone(), source }),
+        })?;
+        Ok(is_listed.then_some(size))
+    }
+
+    /// Visits the keys and files of all chunks, or shards, that are there; false where they cannot be listed.
+    pub(super) fn list_units(
+        &self,
+        mut visit: impl FnMut(&dyn FileSystem, &str, &Path) -> io::Result<()>,
+    ) -> Result<bool> {
+        let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(false) };
+        let n_chunks = self.array.chunk_grid_shape();
+        // The key of the only chunk of an array without axes says nothing of the encoding.
+        if n_chunks.is_empty() {
+            return Ok(false);
         }
+        let Some(present) = present_at_path(&**file_system, path)? else { return Ok(false) };
+        let walked = present.keys.walk(&**file_system, path, n_chunks, |found| match found {
+            Found::Chunk { key, path } => visit(&**file_system, key, path),
+            Found::Directory(_) => Ok(()),
+        });
+        walked.map_err(|source| Error::Examine { path: path.clone(), source })?;
+        Ok(true)
     }
 
     /// The size of all keys that there can be.

@@ -1,12 +1,13 @@
 //! Every chunk of an array, checked.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::memory::n_bytes;
-use super::{Defect, StoredArray};
+use super::{Defect, MissingChunks, StoredArray};
 use crate::Result;
 use crate::threads::cores;
 
@@ -46,6 +47,8 @@ pub struct Verify<'s> {
     n_threads: u64,
     /// The chunks that are checked at once.
     window: u64,
+    /// The indices of those that are there, in C order, where the others are as they may be.
+    there: Option<Vec<Box<[u64]>>>,
     n_chunks: u64,
     n_checked: u64,
     found: VecDeque<Defect>,
@@ -103,14 +106,36 @@ impl StoredArray {
         let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
         let unit_bytes = n_bytes(self.dtype, unit_shape.iter().copied()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
+        let there = self.units_there();
         Verify {
             stored: self,
             n_threads,
             window: window.clamp(n_threads, n_threads * MOST_CHUNKS_PER_THREAD),
-            n_chunks: self.n_units(),
+            n_chunks: there.as_ref().map_or(self.n_units(), |there| there.len() as u64),
+            there,
             n_checked: 0,
             found: VecDeque::new(),
         }
+    }
+
+    /// The indices of the chunks, or shards, that are there, where one that is not stands for the fill value: an array
+    /// may say that it has any number of them. None where they cannot be listed.
+    fn units_there(&self) -> Option<Vec<Box<[u64]>>> {
+        if self.missing == MissingChunks::Error {
+            return None;
+        }
+        let mut there: Vec<Box<[u64]>> = Vec::new();
+        let is_listed = self.list_units(|_, key, _| {
+            let words =
+                key.trim_start_matches('c').split(['/', '.']).filter(|word| !word.is_empty());
+            let index =
+                words.map(str::parse).collect::<Result<_, _>>().map_err(io::Error::other)?;
+            there.push(index);
+            Ok(())
+        });
+        there.sort_unstable();
+        // What is wrong with a directory, reading says.
+        is_listed.unwrap_or(false).then_some(there)
     }
 }
 
@@ -121,7 +146,8 @@ impl Verify<'_> {
         self.n_checked
     }
 
-    /// The chunks, or shards, of the array.
+    /// The chunks, or shards, that are checked: all of the array, or those that are there, where one that is not stands
+    /// for the fill value and they can be listed.
     #[must_use]
     pub fn n_chunks(&self) -> u64 {
         self.n_chunks
@@ -174,7 +200,12 @@ impl Verify<'_> {
                 if i >= end {
                     break;
                 }
-                if let Some(defect) = self.stored.defect(&self.stored.unit_index(i)) {
+                let listed = self.there.as_ref().map(|there| &*there[i as usize]);
+                let defect = match listed {
+                    Some(index) => self.stored.defect(index),
+                    None => self.stored.defect(&self.stored.unit_index(i)),
+                };
+                if let Some(defect) = defect {
                     found.lock().unwrap_or_else(PoisonError::into_inner).push((i, defect));
                 }
             }
