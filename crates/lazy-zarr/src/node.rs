@@ -6,6 +6,7 @@ use bytes::Bytes;
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
 use crate::destination::{KeySpace, is_staging};
+use crate::error::foreign;
 use crate::{EntryKind, Error, FileSystem, Result};
 
 /// A longer document of metadata is not parsed, which takes many times its memory.
@@ -49,7 +50,7 @@ fn zarr_node(
     if let Some(metadata) = get("zarr.json")? {
         check_size(metadata.len() as u64, || place("zarr.json"))?;
         let json: serde_json::Value = serde_json::from_slice(&metadata).map_err(|error| {
-            Error::BrokenMetadata { path: place("zarr.json"), source: error.into() }
+            Error::BrokenMetadata { path: place("zarr.json"), source: foreign(error) }
         })?;
         return Ok(Some(match json["node_type"].as_str() {
             Some("array") => Node::Array,
@@ -168,7 +169,7 @@ pub(crate) fn present_at_path(
         let Some(document) = document_at_path(file_system, &path.join(name))? else { continue };
         let place = || path.join(name).display().to_string();
         let json: serde_json::Value = serde_json::from_slice(&document)
-            .map_err(|error| Error::BrokenMetadata { path: place(), source: error.into() })?;
+            .map_err(|error| Error::BrokenMetadata { path: place(), source: foreign(error) })?;
         let is_array = is_v2 || json["node_type"] == "array";
         let keys = KeySpace::of_metadata(&json).filter(|_| is_array);
         return Ok(keys.map(|keys| Present { keys, is_v2 }));
@@ -229,7 +230,7 @@ pub(crate) fn members_in_store(
 ) -> Result<Vec<String>> {
     let below = store
         .list_dir(prefix)
-        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: foreign(error) })?;
     let name = |below: &StorePrefix| {
         below.as_str()[prefix.as_str().len()..].trim_end_matches('/').to_owned()
     };
@@ -248,7 +249,7 @@ pub(crate) fn node_in_store(
     }
     let keys = store
         .list_prefix(prefix)
-        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: foreign(error) })?;
     Ok(if keys.is_empty() { Node::Vacant } else { Node::NotZarr })
 }
 
@@ -262,7 +263,7 @@ pub(crate) fn zarr_node_in_store(
         StoreKey::new(name.as_str())
             .map_err(Into::into)
             .and_then(|key| store.get(&key))
-            .map_err(|error| Error::Store { key: name, source: error.into() })
+            .map_err(|error| Error::Store { key: name, source: foreign(error) })
     };
     zarr_node(get, |name| format!("store:/{prefix}{name}"))
 }
