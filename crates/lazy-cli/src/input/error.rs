@@ -9,7 +9,7 @@ use crate::failure::is_of_corrupt_array;
 /// What is wrong with a file, or with a record of a stream; or with how they fit together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
-    #[error("{name} cannot be read: {source}")]
+    #[error("{name} cannot be read")]
     Read { name: String, source: io::Error },
     #[error("{name} is no file of arrays: its name ends neither in .npy, .npz nor .safetensors")]
     UnknownKind { name: String },
@@ -63,7 +63,7 @@ pub(crate) enum InputError {
     IncompleteBand { n_blocks: usize, n_columns: usize },
     #[error("{name} has no blocks; write one at least, by `np.save(sys.stdout.buffer, block)`")]
     EmptyStream { name: String },
-    #[error("the command `{command}` cannot be started: {source}")]
+    #[error("the command `{command}` cannot be started")]
     Command { command: String, source: io::Error },
     #[error("the command `{command}` {end}, so its blocks may not be all")]
     CommandFailed { command: String, end: String },
