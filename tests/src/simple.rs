@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence, report};
 
 /// A block of zeros.
 #[must_use]
@@ -35,11 +35,11 @@ pub fn never_computed() -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(|| -> [ArrayBlock; 0] { panic!("a block was computed") })
 }
 
-/// Asserts that a sink fails before the first block is computed, with an error that has this in its
-/// message.
+/// Asserts that a sink fails before the first block is computed, with an error that has this in what it and its
+/// causes say.
 #[track_caller]
 pub fn assert_target_refused(sink: impl Into<ZarrSink>, message: &str) {
-    let error = never_computed().to_zarr(sink).unwrap_err().to_string();
+    let error = report(&never_computed().to_zarr(sink).unwrap_err());
     assert!(error.contains(message), "{error}");
 }
 
@@ -80,19 +80,19 @@ pub fn assert_not_stored(sequence: &impl ToZarr, sink: fn(Target) -> ZarrSink, m
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.zarr");
     let error = sequence.to_zarr(sink(path.into())).unwrap_err();
-    assert_eq!(error.to_string(), message);
+    assert_eq!(report(&error), message);
     assert_eq!(names(directory.path()), [""; 0]);
 
     let path = directory.path().join("old.zarr");
     let old = flat(&[&[2, 3]]).to_zarr(&path).unwrap();
     let error = sequence.to_zarr(sink((&path).into()).with_existing(Existing::Replace));
-    assert_eq!(error.unwrap_err().to_string(), message);
+    assert_eq!(report(&error.unwrap_err()), message);
     assert_eq!(names(directory.path()), ["old.zarr"]);
     assert_eq!(old.read().unwrap(), zeros(&[2, 3]));
 
     let store = Arc::new(MemoryStore::new());
     let error = sequence.to_zarr(sink(Arc::clone(&store).into())).unwrap_err();
-    assert_eq!(error.to_string(), message);
+    assert_eq!(report(&error), message);
     assert!(StoredArray::open(Arc::clone(&store)).is_err());
     flat(&[&[2, 3]]).to_zarr(store).expect("a vacant store");
 }

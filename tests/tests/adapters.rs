@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use lazy_chunks::zarr::ZarrSink;
 use lazy_chunks::{
     ArrayBlock, BlockGrid, BlockPosition, Concatenate, Cut, DType, Declared, Error,
-    LazyChunkSequence, NestedLazyChunkSequence, Reducer, Result, RowType, Statistic,
+    LazyChunkSequence, NestedLazyChunkSequence, Reducer, Result, RowType, Statistic, report,
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 
@@ -115,7 +115,7 @@ fn what_was_not_declared_is_refused() {
                 // Without a declaration, whatever fits together is right.
                 let may_be = n < 2 || n == 3 || n == 4 || n == 6;
                 if let Err(error) = &joined {
-                    assert!(error.to_string().contains(word), "{kind}, change {n}: {error}");
+                    assert!(report(error).contains(word), "{kind}, change {n}: {error}");
                 } else {
                     assert!(may_be && !kind.contains("declared"), "{kind}, change {n}: {joined:?}");
                 }

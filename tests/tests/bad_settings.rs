@@ -6,7 +6,7 @@ use lazy_chunks::zarr::{
     self, Existing, MemoryStore, ReadableWritableListableStorageTraits, StoredArray, Target,
     ToZarr, ZarrSink,
 };
-use lazy_chunks::{Cut, DType};
+use lazy_chunks::{Cut, DType, report};
 use lazy_tests::{
     Fault, FaultyFileSystem, assert_not_stored, assert_target_refused, flat, names, nested,
     never_computed,
@@ -17,7 +17,7 @@ fn an_existing_array_is_an_error_before_the_first_block() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     flat(&[&[1, 2]]).to_zarr(&path).unwrap();
-    assert_target_refused(&path, "a.zarr exists already; remove it, or ask for it to be replaced");
+    assert_target_refused(&path, "a.zarr exists already");
     assert_eq!(names(directory.path()), ["a.zarr"]);
 
     let store = Arc::new(MemoryStore::new());
@@ -142,7 +142,7 @@ fn metadata_that_is_no_json_is_neither_a_group_nor_nothing() {
         for target in [target.clone(), target.clone().member("a"), target.clone().member("a")] {
             assert_target_refused(target, message);
         }
-        let error = StoredArray::open(target).unwrap_err().to_string();
+        let error = report(&StoredArray::open(target).unwrap_err());
         assert!(error.contains(message), "{error}");
     }
     assert_target_refused(directory.path().join("a/b"), "is not the JSON of a Zarr node");
@@ -161,7 +161,7 @@ fn a_directory_that_cannot_be_written_is_an_error_before_the_first_block() {
 fn targets_are_paths_file_urls_and_stores() {
     assert_target_refused("s3://bucket/a.zarr", "s3://bucket/a.zarr has the scheme s3");
     assert_target_refused("file://elsewhere/a.zarr", "it names a host");
-    assert_target_refused("file:/a.zarr", "write file:///absolute/path");
+    assert_target_refused("file:/a.zarr", "it has no :// behind its scheme");
     let store = || Arc::new(MemoryStore::new());
     assert_target_refused(Target::in_store(store(), "a"), "is no path within a store");
     assert_target_refused(Target::in_store(store(), "/a//b"), "is no path within a store");
@@ -230,7 +230,7 @@ fn shards_are_whole_chunks() {
 fn a_codec_takes_the_chunk() {
     // 2 GiB, by the shape and by the bytes that automatic chunks may have.
     let message = "chunks of 2147483648 bytes are more than the 2147483631 that the codec blosc \
-                   takes; ask for smaller ones";
+                   takes";
     let sinks: [fn(Target) -> ZarrSink; 2] = [
         |target| ZarrSink::new(target).with_chunk_shape([1 << 19, 1 << 10]),
         |target| ZarrSink::new(target).with_chunk_bytes(1 << 31),
@@ -239,7 +239,7 @@ fn a_codec_takes_the_chunk() {
         assert_not_stored(&flat(&[&[2, 3]]), sink, message);
         let declared = never_computed().with_row_type(DType::Float32, [3]);
         let error = declared.to_zarr(sink(Arc::new(MemoryStore::new()).into())).unwrap_err();
-        assert_eq!(error.to_string(), message);
+        assert_eq!(report(&error), message);
     }
 }
 
@@ -331,11 +331,11 @@ fn reading_names_what_cannot_be_read() {
     let stored = flat(&[&[2, 3]]).to_zarr(directory.path().join("b.zarr")).unwrap();
     let reversed = std::ops::Range { start: 1, end: 0 };
     for region in [vec![0..3, 0..3], vec![0..2, 0..3, 0..1], vec![reversed, 0..3]] {
-        let error = stored.read_region(&region).unwrap_err().to_string();
+        let error = report(&stored.read_region(&region).unwrap_err());
         assert!(error.contains("does not lie within an array of shape [2, 3]"), "{error}");
     }
     assert_eq!(
-        stored.sequence([1, 2]).unwrap_err().to_string(),
+        report(&stored.sequence([1, 2]).unwrap_err()),
         "blocks of 3 elements in all do not cut axis 0 of an array of shape [2, 3]"
     );
     assert!(stored.nested_sequence([2], [2]).is_err());

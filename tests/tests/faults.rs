@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lazy_chunks::zarr::{
     Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
-use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::interrupted::{self, left_unfinished, staging};
 use lazy_tests::{Fault, FaultyFileSystem, files};
 
@@ -63,11 +63,11 @@ fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
                 assert_eq!(found.read().unwrap(), array(2, 8));
             }
             (Err(error), found) if error.is_published() => {
-                assert!(error.to_string().contains("injected fault"), "{error}");
+                assert!(report(&error).contains("injected fault"), "{error}");
                 assert_eq!(found.unwrap().read().unwrap(), array(2, 8));
             }
             (Err(error), found) => {
-                assert!(error.to_string().contains("injected fault"), "{error}");
+                assert!(report(&error).contains("injected fault"), "{error}");
                 assert_eq!(found.is_ok(), replaces, "fault {n}: {error}");
                 if let Ok(found) = found {
                     assert_eq!(found.read().unwrap(), array(1, 8));
@@ -146,7 +146,7 @@ fn what_cannot_be_renamed_is_taken_over() {
     let fault = Fault { no_renamed_directory: true, ..Fault::default() };
     let target = || Target::on(FaultyFileSystem::new(fault), &path);
     let error = interrupted::failing(2, 3).to_zarr(interrupted::sink(target())).unwrap_err();
-    assert!(error.to_string().contains("accelerator"), "{error}");
+    assert!(report(&error).contains("accelerator"), "{error}");
     assert_eq!(staging(&path), path.join(".lazy.1"));
     interrupted::sequence(2).to_zarr(interrupted::sink(target())).unwrap();
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
@@ -234,7 +234,7 @@ fn without_locks_there_is_one_writer_too() {
         }
         let error = written.unwrap_err();
         assert!(matches!(error, Error::MaybeLocked { .. }), "{error}");
-        assert!(error.to_string().contains("process 7"), "{error}");
+        assert!(report(&error).contains("process 7"), "{error}");
         let target = || Target::on(Arc::clone(&file_system), &path);
         let listed = UnfinishedWrite::list(target()).unwrap();
         assert!(matches!(listed[0].state(), WriteState::MaybeRunning { .. }), "{listed:?}");
@@ -307,7 +307,7 @@ fn lost_chunks_are_noticed_before_the_array_is_published() {
             });
             let error = blocks.to_zarr(sink()).unwrap_err();
             assert!(matches!(error, Error::ChunksLost { .. }), "{error}");
-            assert!(error.to_string().contains(message), "{error}");
+            assert!(report(&error).contains(message), "{error}");
             assert!(!path.join("zarr.json").exists());
             // The next one stores what is missing.
             let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
@@ -349,7 +349,7 @@ fn a_file_with_the_name_of_a_chunk_is_not_removed() {
         std::fs::write(&file, "the only copy").unwrap();
         let before = files(directory.path());
         let replace = || ZarrSink::new(&path).with_existing(Existing::Replace);
-        let error = sequence(2).to_zarr(replace()).unwrap_err().to_string();
+        let error = report(&sequence(2).to_zarr(replace()).unwrap_err());
         assert!(error.contains(&format!("a.zarr/{name} is in the way")), "{error}");
         assert_eq!(files(directory.path()), before);
         std::fs::remove_file(&file).unwrap();
@@ -368,8 +368,8 @@ fn an_array_within_the_array_is_not_overwritten() {
     sequence(7).to_zarr(&inner).unwrap();
     std::fs::rename(&inner, path.join("0")).unwrap();
     let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
-    let error = sequence(2).to_zarr(replace).unwrap_err().to_string();
-    assert!(error.contains("a.zarr/0 is another Zarr node; move it away"), "{error}");
+    let error = report(&sequence(2).to_zarr(replace).unwrap_err());
+    assert!(error.contains("a.zarr/0 is in the way: it is another Zarr node"), "{error}");
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
     assert_eq!(StoredArray::open(path.join("0")).unwrap().read().unwrap(), array(7, 8));
 }
@@ -385,7 +385,7 @@ fn a_panic_while_writing_a_chunk_is_an_error() {
         let write = || sequence(2).to_zarr(sink(&file_system, &path));
         let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
         if let Ok(Err(error)) = written {
-            let error = error.to_string();
+            let error = report(&error);
             assert!(error.contains("could not be encoded and written, by a panic"), "{error}");
             assert!(error.contains("injected panic"), "{error}");
             assert_eq!(n_entries(directory.path()), 0);
@@ -412,7 +412,7 @@ fn what_is_no_longer_an_array_is_not_replaced() {
             [array(2, 1)]
         });
         let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
-        let error = blocks.to_zarr(replace).unwrap_err().to_string();
+        let error = report(&blocks.to_zarr(replace).unwrap_err());
         assert!(error.contains(message), "{error}");
         assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
         std::fs::remove_dir_all(&path).unwrap();
@@ -501,7 +501,7 @@ fn a_group_that_appears_before_the_lock_is_taken_is_entered() {
         });
         let target = Target::on(file_system, &path).member("inner").member("values");
         let written = sequence(2).to_zarr(ZarrSink::new(target).with_existing(existing));
-        let message = written.err().map_or(String::new(), |error| error.to_string());
+        let message = written.err().map_or(String::new(), |error| report(&error));
         assert!(message.contains(error) && error.is_empty() == message.is_empty(), "{message}");
         let read = |name| StoredArray::open(group.clone().member(name)).unwrap().read().unwrap();
         assert_eq!(read("values"), array(if error.is_empty() { 2 } else { 1 }, 8));

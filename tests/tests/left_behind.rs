@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lazy_chunks::LazyChunkSequence;
 use lazy_chunks::zarr::{
     Durability, Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
+use lazy_chunks::{LazyChunkSequence, report};
 use lazy_tests::interrupted::{array, failing, sequence, sink, staging};
 use lazy_tests::{Fault, FaultyFileSystem, VolatileFileSystem, files, names};
 use tempfile::{TempDir, tempdir};
@@ -25,7 +25,7 @@ fn a_file_with_the_name_of_the_staging_directory_is_not_removed() {
         let before = files(directory.path());
         for sink in [ZarrSink::new(&path), sink(&path)] {
             let written = sequence(1).to_zarr(sink.with_existing(Existing::Replace));
-            let error = written.unwrap_err().to_string();
+            let error = report(&written.unwrap_err());
             assert!(error.contains(".lazy.1 is in the way"), "{error}");
             assert_eq!(UnfinishedWrite::list(&path).unwrap(), []);
             assert_eq!(files(directory.path()), before);

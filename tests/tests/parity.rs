@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, Bands, Blocks, Concatenate, Converter, DType, LazyChunkSequence, NdarrayConverter,
-    NestedLazyChunkSequence, NestedSequenceAggregator, Result, SequenceAggregator,
+    NestedLazyChunkSequence, NestedSequenceAggregator, Result, SequenceAggregator, report,
 };
 use ndarray::{Array, Array1, Array2, Array3, array};
 
@@ -216,7 +216,7 @@ fn to_zarr() {
 
     // A path; then the same place as a URL; then a store instance. A read handle every time.
     assert_eq!(blocks.to_zarr(&path).unwrap().read().unwrap(), expected);
-    assert!(blocks.to_zarr(url.as_str()).unwrap_err().to_string().contains("exists already"));
+    assert!(report(&blocks.to_zarr(url.as_str()).unwrap_err()).contains("exists already"));
     let replaced = nested().convert(TensorConverter { device: 0 });
     let sink = ZarrSink::new(url.as_str()).with_existing(Existing::Replace);
     assert_eq!(replaced.to_zarr(sink).unwrap().shape(), [4, 6]);

@@ -11,7 +11,7 @@ use lazy_chunks::zarr::{
     Durability, Existing, FileSystem, StoredArray, Superseded, Target, ToZarr, UnfinishedWrite,
     ZarrSink,
 };
-use lazy_chunks::{ArrayBlock, LazyChunkSequence};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::VolatileFileSystem;
 use proptest::prelude::*;
 
@@ -116,7 +116,7 @@ impl Course {
     /// The value of the whole array that is found; none when there is nothing.
     fn found(self, file_system: &Arc<VolatileFileSystem>) -> Result<Option<i32>, TestCaseError> {
         let whole = |stored: StoredArray| {
-            let read = stored.read().map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let read = stored.read().map_err(|error| TestCaseError::fail(report(&error)))?;
             let value = read.as_slice::<i32>().unwrap()[0];
             prop_assert_eq!(read, array(value, 4));
             Ok(Some(value))
@@ -124,7 +124,7 @@ impl Course {
         match StoredArray::open(self.target(file_system)) {
             Ok(stored) => whole(stored),
             Err(lazy_chunks::zarr::Error::NothingThere { .. }) => Ok(None),
-            Err(error) => Err(TestCaseError::fail(error.to_string())),
+            Err(error) => Err(TestCaseError::fail(report(&error))),
         }
     }
 }
@@ -186,10 +186,10 @@ fn check_next(
     // A write of the rival that ended early is listed, and can be removed.
     let below = || Target::on(Arc::clone(&file_system), "/data/below");
     for left in UnfinishedWrite::list(below()).unwrap() {
-        left.remove().map_err(|error| TestCaseError::fail(error.to_string()))?;
+        left.remove().map_err(|error| TestCaseError::fail(report(&error)))?;
     }
     for old in Superseded::list(below()).unwrap() {
-        old.remove().map_err(|error| TestCaseError::fail(error.to_string()))?;
+        old.remove().map_err(|error| TestCaseError::fail(report(&error)))?;
     }
     prop_assert_eq!(course.found(&file_system)?, Some(2));
     let names = |directory: &str| -> BTreeSet<String> {

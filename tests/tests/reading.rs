@@ -10,7 +10,7 @@ use lazy_chunks::zarr::{
     BloscCompressor, Checksum, Codec, Error, MemoryStore, MissingChunks, Shuffle, StoredArray,
     Target, ToZarr, ZarrSink,
 };
-use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence};
+use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence, report};
 use lazy_tests::{Fault, FaultyFileSystem, case, elements};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ fn the_error_is_that_of_the_first_broken_chunk() {
                             matches!(&error, Error::ReadChunk { chunk: index, .. } if *index == chunk),
                             "{error}"
                         );
-                        error.to_string()
+                        report(&error)
                     })
                     .collect();
                 assert!(messages.iter().all(|message| *message == messages[0]), "{messages:?}");
@@ -212,7 +212,7 @@ fn a_chunk_with_more_bytes_is_an_error() {
     let path = directory.path().join("c/1/2");
     std::fs::write(&path, [&std::fs::read(&path).unwrap()[..], b"x"].concat()).unwrap();
     for region in [[0..6, 0..9], [2..4, 6..9]] {
-        let error = stored.read_region(&region).unwrap_err().to_string();
+        let error = report(&stored.read_region(&region).unwrap_err());
         assert!(error.contains("at c/1/2") && error.contains("25 bytes instead of 24"), "{error}");
     }
 }
@@ -327,7 +327,7 @@ fn threads_are_counted_from_one() {
     for n_threads in [0, 1025] {
         let error = stored.clone().with_reader_threads(n_threads).read().unwrap_err();
         assert_eq!(
-            error.to_string(),
+            report(&error),
             format!(
                 "the number of reader threads is {n_threads}, but it must be between 1 and 1024"
             )

@@ -8,7 +8,7 @@ use lazy_chunks::tch::{Copy, TchConcatenate, TchConverter};
 use lazy_chunks::zarr::{MemoryStore, StoredArray, ToZarr};
 use lazy_chunks::{
     ArrayBlock, BlockSizes, Concatenate, Converter, DType, LazyChunkSequence, NdarrayConverter,
-    NestedLazyChunkSequence,
+    NestedLazyChunkSequence, report,
 };
 use lazy_tests::{Case, case};
 use ndarray::Array2;
@@ -120,11 +120,11 @@ fn check_refusal(case: &Case, converter: TchConverter) -> Result<(), TestCaseErr
     let computed = AtomicUsize::new(0);
     let (message, at) = if case.columns.is_none() {
         let tensors = case.sequences(&computed).shared.remove(0).to_tensors::<Tensor, _>(converter);
-        (tensors.compute(TchConcatenate::new()).unwrap_err().to_string(), "block 0")
+        (report(&tensors.compute(TchConcatenate::new()).unwrap_err()), "block 0")
     } else {
         let sequence = case.nested_sequences(&computed).shared.remove(0);
         let tensors = sequence.to_tensors::<Tensor, _>(converter);
-        (tensors.compute(TchConcatenate::new()).unwrap_err().to_string(), "block (0, 0)")
+        (report(&tensors.compute(TchConcatenate::new()).unwrap_err()), "block (0, 0)")
     };
     let expected = format!("cannot take dtype {}", case.dtype);
     prop_assert!(message.contains(&expected), "{message}");

@@ -10,7 +10,7 @@ use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockPosition, Blocks, BottomK, Concatenate, DType, Error, Fold, LazyChunkSequence,
     Location, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Number, Progress,
-    SequenceAggregator, SharedIndexed, Sum, TopK, Watch,
+    SequenceAggregator, SharedIndexed, Sum, TopK, Watch, report,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -141,9 +141,9 @@ proptest! {
                 None => Ok(ArrayBlock::from_vec([1], vec![i as u64]).unwrap()),
             }
         });
-        let serial = sequence.compute(Sum).unwrap_err().to_string();
+        let serial = report(&sequence.compute(Sum).unwrap_err());
         let error = sequence.clone().with_threads(n_threads).compute(Sum).unwrap_err();
-        prop_assert_eq!(error.to_string(), serial);
+        prop_assert_eq!(report(&error), serial);
         drop(sequence);
         failing.sort_unstable();
         let first = failing[0].0;
@@ -160,9 +160,9 @@ fn blocks_that_do_not_fit_are_named_as_ever() {
             .convert(NdarrayConverter);
     let message =
         "block 70 has shape [1, 3], but its axes from 1 on must be [2] like the first block's";
-    assert_eq!(sequence.compute(MeanVariance).unwrap_err().to_string(), message);
+    assert_eq!(report(&sequence.compute(MeanVariance).unwrap_err()), message);
     let threaded = sequence.with_threads(4);
-    assert_eq!(threaded.compute(MeanVariance).unwrap_err().to_string(), message);
+    assert_eq!(report(&threaded.compute(MeanVariance).unwrap_err()), message);
 
     // The first block is the one that the others are held against, whoever comes first.
     let sequence = NestedLazyChunkSequence::from_fn([1; 10], [1; 10], |i, j| {
@@ -173,7 +173,7 @@ fn blocks_that_do_not_fit_are_named_as_ever() {
         ArrayBlock::from_vec([1, 1], vec![1.0]).unwrap()
     });
     assert_eq!(
-        sequence.with_threads(3).compute(MeanVariance).unwrap_err().to_string(),
+        report(&sequence.with_threads(3).compute(MeanVariance).unwrap_err()),
         "block (0, 1) has dtype float64, but it must be uint8 like the first block's"
     );
 }
@@ -267,8 +267,8 @@ fn there_may_be_more_threads_than_blocks_and_no_blocks() {
     let no_columns = NestedLazyChunkSequence::from_fn([1, 1], [0; 0], |_, _| {
         ArrayBlock::from_vec([1, 0], Vec::<f32>::new()).unwrap()
     });
-    let serial = no_columns.compute(Sum).unwrap_err().to_string();
-    assert_eq!(no_columns.with_threads(2).compute(Sum).unwrap_err().to_string(), serial);
+    let serial = report(&no_columns.compute(Sum).unwrap_err());
+    assert_eq!(report(&no_columns.with_threads(2).compute(Sum).unwrap_err()), serial);
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn what_an_aggregator_has_left_is_reduced_from_there() {
     });
     let result = |threads: usize| {
         let sequence = sequence.clone().with_threads(threads);
-        sequence.compute(WithoutFirst).map_err(|error| error.to_string())
+        sequence.compute(WithoutFirst).map_err(|error| report(&error))
     };
     let serial = result(1);
     let n_serial = n_computed.swap(0, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use lazy_chunks::zarr::{
 };
 use lazy_chunks::{
     ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, Summary,
-    TopK,
+    TopK, report,
 };
 use lazy_tests::interrupted::{JOB, array, failing, left_unfinished, sequence, sink, staging};
 use lazy_tests::{Fault, FaultyFileSystem, assert_target_refused, elements, files, names};
@@ -46,7 +46,7 @@ fn what_cannot_leave_out_blocks_cannot_be_resumed() {
     );
     assert_eq!(names(directory.path()), [""; 0]);
     let store = sequence(1).to_zarr(sink(Arc::new(MemoryStore::new())));
-    let message = store.unwrap_err().to_string();
+    let message = report(&store.unwrap_err());
     assert_eq!(
         message,
         "a write of store:/ cannot be resumed: it lies in a store, where nothing can be kept aside"
@@ -119,7 +119,7 @@ fn another_job_is_told_what_differs() {
     let never =
         LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
     for (message, change) in changes {
-        let error = never.to_zarr(change(sink(&path))).unwrap_err().to_string();
+        let error = report(&never.to_zarr(change(sink(&path))).unwrap_err());
         assert!(error.contains(message) && error.contains("a.zarr/.lazy."), "{error}");
         assert_eq!(kept(&path), before);
     }
@@ -129,24 +129,23 @@ fn another_job_is_told_what_differs() {
     ];
     for (rows, message) in others {
         let blocks = LazyChunkSequence::from_fn(rows, |_| -> ArrayBlock { panic!("computed") });
-        let error = blocks.to_zarr(sink(&path)).unwrap_err().to_string();
+        let error = report(&blocks.to_zarr(sink(&path)).unwrap_err());
         assert!(error.contains(message), "{error}");
     }
     let nested = NestedLazyChunkSequence::from_fn([2; 4], [5], |_, _| -> ArrayBlock { panic!() });
-    let error = nested.to_zarr(sink(&path)).unwrap_err().to_string();
+    let error = report(&nested.to_zarr(sink(&path)).unwrap_err());
     assert!(
         error.contains("its block sizes along axis 1 is not cut, but now it is 1 × 5"),
         "{error}"
     );
-    let error =
-        never.with_row_type(DType::Int32, [6]).to_zarr(sink(&path)).unwrap_err().to_string();
+    let error = report(&never.with_row_type(DType::Int32, [6]).to_zarr(sink(&path)).unwrap_err());
     assert!(error.contains("its type of a row is int32 [5], but now it is int32 [6]"), "{error}");
     // What was declared of nothing is found out with the first block.
     let floats = LazyChunkSequence::from_fn([2; 4], |i| match i {
         2 => ArrayBlock::from_vec([2, 5], vec![0.5_f32; 10]).unwrap(),
         _ => panic!("blocks 0 and 1 are there"),
     });
-    let error = floats.to_zarr(sink(&path)).unwrap_err().to_string();
+    let error = report(&floats.to_zarr(sink(&path)).unwrap_err());
     assert!(error.contains("block 2 has dtype float32, but it must be int32"), "{error}");
     assert_eq!(kept(&path), before);
     sequence(2).to_zarr(sink(&path)).unwrap();
@@ -157,7 +156,7 @@ fn another_job_is_told_what_differs() {
 fn a_write_that_does_not_go_on_leaves_what_can_be_gone_on_with() {
     let (directory, path) = left_unfinished();
     let before = kept(&path);
-    assert_target_refused(ZarrSink::new(&path), "of the job \"the job\"; go on with it");
+    assert_target_refused(ZarrSink::new(&path), "of the job \"the job\"");
     assert_eq!(kept(&path), before);
     for write in UnfinishedWrite::list(&path).unwrap() {
         write.remove().unwrap();
@@ -206,7 +205,7 @@ fn there_is_one_writer_at_a_time() {
                 LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("computed") });
             let error = blocks.to_zarr(second).unwrap_err();
             assert!(matches!(error, Error::Locked { .. }), "{error}");
-            assert!(error.to_string().contains(&process), "{error}");
+            assert!(report(&error).contains(&process), "{error}");
         }
         let [write] = &UnfinishedWrite::list(directory.path()).unwrap()[..] else { panic!() };
         let WriteState::Running { holder } = write.state() else { panic!("{write:?}") };
@@ -325,7 +324,7 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             let n_changes = file_system.n_changes();
             let is_published = written.as_ref().map_or_else(Error::is_published, |_| true);
             if let Err(error) = &written {
-                assert!(error.to_string().contains("injected fault"), "{error}");
+                assert!(report(&error).contains("injected fault"), "{error}");
             }
             if !is_published {
                 let error = written.as_ref().unwrap_err();

@@ -61,7 +61,8 @@
 //! ([`Statistic`]).
 //!
 //! Nothing but a progress bar is printed; passes and writes are `tracing` spans at level `DEBUG`. Errors
-//! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`).
+//! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`); [`report`] adds the
+//! causes, and their method `hint` is what to do.
 
 #[cfg(feature = "indicatif")]
 pub mod progress;
@@ -75,7 +76,7 @@ pub use lazy_core::{
     NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
     Number, Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType,
     SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed,
-    Sum, Summary, TopK, Watch, Watching,
+    Sum, Summary, TopK, Watch, Watching, report,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system

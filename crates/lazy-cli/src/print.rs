@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use lazy_chunks::report;
+
 use crate::failure::{Failure, Result};
 
 /// Prints a result.
@@ -21,11 +23,20 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Tells why the program did not do what it was asked for: in one line, whatever names are in it.
+/// Tells why the program did not do what it was asked for: in one line, whatever names are in it; and in another
+/// what can be done, if that is known.
 pub(crate) fn failure(failure: &Failure) {
-    let escaped = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
+    let mut text = format!("lazy: {}", escaped(&report(failure)));
+    if let Some(hint) = failure.hint() {
+        text.push_str(&format!("\nhint: {}", escaped(&hint)));
+    }
+    note(text);
+}
+
+/// The text in one line.
+fn escaped(text: &str) -> String {
+    let escaped = |letter: char| {
+        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
     };
-    note(format_args!("lazy: {}", failure.to_string().chars().map(escaped).collect::<String>()));
+    text.chars().map(escaped).collect()
 }

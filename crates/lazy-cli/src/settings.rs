@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use lazy_chunks::zarr::{self, BloscCompressor, Codec, Shuffle, Target};
+use lazy_chunks::zarr::{BloscCompressor, Codec, Shuffle, Target};
 use serde_json::Value;
+
+use crate::failure::with_hint;
 
 /// Takes a path, or a `file://` URL that stands for one.
 pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
@@ -19,7 +21,7 @@ pub(crate) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
     /// Names that promise a file.
     const FILES: [&str; 8] = ["npy", "npz", "safetensors", "csv", "txt", "h5", "hdf5", "png"];
     OsStringValueParser::new().try_map(|text| {
-        let path = local_path(text).map_err(|error| error.to_string())?;
+        let path = local_path(text)?;
         if path.as_os_str() == "-" {
             let problem = "a Zarr array is a directory, and cannot go to standard output; store it first, and then \
                            `lazy export` it to `-`";
@@ -38,7 +40,7 @@ pub(crate) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
 /// The same of a picture that is to be.
 pub(crate) fn picture_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|text| {
-        let path = local_path(text).map_err(|error| error.to_string())?;
+        let path = local_path(text)?;
         match extension(&path) {
             Some(extension) if extension != "png" => Err(format!(
                 "pictures are PNG files, and this is the name of a .{extension} file; name it .png"
@@ -52,10 +54,12 @@ fn extension(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-fn local_path(text: OsString) -> Result<PathBuf, zarr::Error> {
+fn local_path(text: OsString) -> Result<PathBuf, String> {
     // What is no text is no URL.
     let of_url = match text.to_str() {
-        Some(text) if !text.is_empty() => Target::from(text).path()?,
+        Some(text) if !text.is_empty() => {
+            Target::from(text).path().map_err(|error| with_hint(&error))?
+        }
         _ => None,
     };
     Ok(of_url.unwrap_or_else(|| PathBuf::from(text)))

@@ -61,7 +61,7 @@ pub trait Converter<T> {
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, report};
 /// use ndarray::{Array2, array};
 ///
 /// let blocks = LazyChunkSequence::new(|| [array![[1.0_f32, 2.0]], array![[3.0, 4.0]]])
@@ -73,7 +73,7 @@ pub trait Converter<T> {
 ///
 /// let others = blocks.to_tensors::<Array2<f64>, _>(NdarrayConverter);
 /// assert_eq!(
-///     others.collect().unwrap_err().to_string(),
+///     report(&others.collect().unwrap_err()),
 ///     "block 0 could not be converted: an array of dtype float32 was asked for as float64; \
 ///      nothing is cast"
 /// );

@@ -1,5 +1,8 @@
 //! The crate's error.
 
+use std::borrow::Cow;
+use std::error::Error as StdError;
+
 use crate::{DType, Location};
 
 /// The result of this crate's functions.
@@ -12,6 +15,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 ///
 /// Every variant that concerns a block names it; the first error ends the evaluation and is the
 /// only one reported.
+///
+/// The message says what happened, and leaves the cause to [`source`](std::error::Error::source):
+/// [`report`] is both. What to do about it is told by [`hint`](Self::hint), and is no part of a message.
 ///
 /// # Example
 ///
@@ -31,7 +37,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[non_exhaustive]
 pub enum Error {
     /// The producer returned an error.
-    #[error("the producer failed at {at}: {source}")]
+    #[error("the producer failed at {at}")]
     Producer {
         /// The block, or the band when its iterator could not be had.
         at: Location,
@@ -47,7 +53,7 @@ pub enum Error {
         message: String,
     },
     /// A converter refused a block.
-    #[error("{at} could not be converted: {source}")]
+    #[error("{at} could not be converted")]
     Conversion {
         /// The block.
         at: Location,
@@ -73,10 +79,7 @@ pub enum Error {
         declared: usize,
     },
     /// There is no block, and nothing tells the shape and the dtype.
-    #[error(
-        "the sequence has no blocks, so its shape and dtype are unknown; \
-         declare them with `with_row_type` to get an empty array"
-    )]
+    #[error("the sequence has no blocks, so its shape and dtype are unknown")]
     EmptySequence,
     /// A band has no block, so its number of rows is unknown.
     #[error("band {band} has no blocks; every band holds all columns in at least one block")]
@@ -231,7 +234,7 @@ pub enum Error {
         supported: &'static str,
     },
     /// A reducer refused a block.
-    #[error("{at} could not be reduced: {source}")]
+    #[error("{at} could not be reduced")]
     Reduction {
         /// The block.
         at: Location,
@@ -244,11 +247,11 @@ pub enum Error {
     Statistic {
         /// The statistic.
         statistic: String,
-        /// What is wrong, and what to do.
+        /// What is wrong.
         problem: String,
     },
     /// A state was saved by another statistic than the one that is to go on with it.
-    #[error("a state of `{actual}` is none of `{expected}`; merge states of equal statistics")]
+    #[error("cannot load a state of `{actual}` into `{expected}`")]
     StateMismatch {
         /// The statistic that was to go on.
         expected: String,
@@ -256,18 +259,13 @@ pub enum Error {
         actual: String,
     },
     /// A saved state is not what was saved.
-    #[error(
-        "a state of `{statistic}` is damaged: its parts do not fit together; compute it once more"
-    )]
+    #[error("a state of `{statistic}` is damaged: its parts do not fit together")]
     StateDamaged {
         /// The statistic whose state it is.
         statistic: String,
     },
     /// A state was saved by a version of this library that keeps other states.
-    #[error(
-        "a state of version {actual} cannot be read, but one of version {expected} can; make all states with \
-         one version of the library"
-    )]
+    #[error("a state of version {actual} cannot be read, but one of version {expected} can")]
     StateVersion {
         /// The version of states here.
         expected: u32,
@@ -286,6 +284,40 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns what can be done about the error, if that is known: a clause for programmers, which may name
+    /// functions and types of the library. Where the error has none, that of its cause counts.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_core::{Concatenate, LazyChunkSequence, report};
+    /// use ndarray::Array1;
+    ///
+    /// let error = LazyChunkSequence::new(Vec::<Array1<f32>>::new).compute(Concatenate).unwrap_err();
+    /// assert_eq!(report(&error), "the sequence has no blocks, so its shape and dtype are unknown");
+    /// assert_eq!(
+    ///     error.hint().as_deref(),
+    ///     Some("declare them with `with_row_type` to get an empty array")
+    /// );
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Error::EmptySequence => "declare them with `with_row_type` to get an empty array",
+            Error::StateMismatch { .. } => "merge states of equal statistics",
+            Error::StateDamaged { .. } => "compute the state again",
+            Error::StateVersion { .. } => "make all states with one version of the library",
+            Error::Conversion { source, .. } | Error::Reduction { source, .. } => {
+                return source.hint();
+            }
+            Error::Producer { source, .. } | Error::Other(source) => {
+                return causes(&**source).find_map(|cause| cause.downcast_ref::<Error>())?.hint();
+            }
+            _ => return None,
+        };
+        Some(hint.into())
+    }
+
     /// Wraps an error of an aggregator's or a reducer's own.
     pub fn other(error: impl Into<BoxError>) -> Error {
         Error::Other(error.into())
@@ -311,6 +343,40 @@ impl Error {
             error => error,
         }
     }
+}
+
+/// Returns what an error says, and after it, each after a colon, what its causes say.
+///
+/// Errors say what happened, and not why: that is said by their [`source`](std::error::Error::source). A
+/// program that prints an error by itself prints this. (`anyhow` and others that print whole chains do
+/// the same by themselves.)
+///
+/// # Example
+///
+/// ```
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, report};
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::try_new(|| [Ok(array![1.0, 2.0]), Err("the device is gone")])
+///     .convert(NdarrayConverter);
+/// let error = sequence.compute(MeanVariance).unwrap_err();
+/// assert_eq!(error.to_string(), "the producer failed at block 1");
+/// assert_eq!(report(&error), "the producer failed at block 1: the device is gone");
+/// ```
+#[must_use]
+pub fn report(error: &dyn StdError) -> String {
+    let mut said = error.to_string();
+    for cause in error.source().into_iter().flat_map(causes) {
+        said.push_str(&format!(": {cause}"));
+    }
+    said
+}
+
+/// An error, its cause, the cause of that, and so on.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// Where the expectation that a block disappoints comes from.

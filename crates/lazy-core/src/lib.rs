@@ -43,7 +43,8 @@
 //!   their results as they are stored; [`StateOf`] and [`SavedState`] are for those whose blocks are in several
 //!   processes.
 //! - [`Watch`], a reducer that tells an [`Observer`] the [`Progress`] of a pass, which it may stop.
-//! - [`Error`], which names the block that it concerns by its [`Location`].
+//! - [`Error`], which names the block that it concerns by its [`Location`]; [`report`], which adds what its causes
+//!   say.
 //! - `conformance`, behind the feature of this name: suites of test cases for those who implement
 //!   a converter.
 //!
@@ -83,7 +84,7 @@ pub use check::BlockCheck;
 pub use converter::{Converter, NdarrayConverter};
 pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};
-pub use error::{BoxError, Error, Reference, Result};
+pub use error::{BoxError, Error, Reference, Result, report};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
 pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};

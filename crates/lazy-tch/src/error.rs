@@ -1,27 +1,41 @@
 //! The crate's error.
 
+use std::borrow::Cow;
+
 use lazy_core::Location;
 use tch::{Device, TchError};
 
 /// Why a tensor could not become a block, or blocks could not be concatenated.
 ///
-/// Sequences return it within [`lazy_core::Error`], which names the block.
+/// Sequences return it within [`lazy_core::Error`], which names the block. The message leaves the cause to
+/// [`source`](std::error::Error::source): [`lazy_core::report`] is both. What to do about it is told by
+/// [`hint`](Self::hint), and is no part of a message.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::LazyChunkSequence;
+/// use lazy_core::{Converter, LazyChunkSequence, report};
 /// use lazy_tch::TchConverter;
 /// use tch::{Device, Kind, Tensor};
 ///
 /// let identities = LazyChunkSequence::new(|| {
 ///     (0..2).map(|_| Tensor::eye(3, (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(2))
 /// });
+/// let error = identities.convert(TchConverter::new()).collect().unwrap_err();
 /// assert_eq!(
-///     identities.convert(TchConverter::new()).collect().unwrap_err().to_string(),
-///     "block 0 could not be converted: the tensor's layout is sparse_coo; \
-///      only dense tensors become blocks: call `to_dense` on it"
+///     report(&error),
+///     "block 0 could not be converted: the tensor's layout is sparse_coo, but only dense tensors \
+///      become blocks"
 /// );
+///
+/// let sparse = Tensor::eye(3, (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(2);
+/// match TchConverter::new().to_array(sparse).unwrap_err() {
+///     lazy_core::Error::Other(error) => {
+///         let error: &lazy_tch::Error = error.downcast_ref().expect("an error of this crate");
+///         assert_eq!(error.hint().as_deref(), Some("call `to_dense` on it"));
+///     }
+///     error => panic!("{error:?}"),
+/// }
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,16 +45,13 @@ pub enum Error {
     #[error("the tensor is undefined: it was never given a value")]
     Undefined,
     /// A tensor that is not strided.
-    #[error("the tensor's layout is {layout}; only dense tensors become blocks{}", advice(layout))]
+    #[error("the tensor's layout is {layout}, but only dense tensors become blocks")]
     NotDense {
         /// libtorch's name of the layout.
         layout: &'static str,
     },
     /// A tensor whose elements no dtype can hold: quantized ones, and kinds that tch does not know.
-    #[error(
-        "the tensor's kind is {kind}, which no block can hold; \
-         call `to_kind` (of a quantized one: `dequantize`) on it, nothing is cast"
-    )]
+    #[error("the tensor's kind is {kind}, which no block can hold; nothing is cast")]
     UnsupportedKind {
         /// libtorch's name of the kind.
         kind: &'static str,
@@ -62,7 +73,7 @@ pub enum Error {
         message: String,
     },
     /// A block could not be concatenated with those before it.
-    #[error("{at} could not be concatenated: {source}")]
+    #[error("{at} could not be concatenated")]
     Concatenation {
         /// The block.
         at: Location,
@@ -72,6 +83,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns what can be done about the error, if that is known: a clause for programmers, which may name
+    /// functions. Where the error has none, that of its cause counts.
+    #[must_use]
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Error::NotDense { layout: "nested" | "jagged" } => {
+                "call `nested_to_padded_tensor` on it"
+            }
+            Error::NotDense {
+                layout:
+                    "sparse_coo" | "sparse_csr" | "sparse_csc" | "sparse_bsr" | "sparse_bsc" | "mkldnn",
+            } => "call `to_dense` on it",
+            Error::UnsupportedKind { .. } => {
+                "call `to_kind` on it, or `dequantize` if it is quantized"
+            }
+            Error::Concatenation { source, .. } => return source.hint(),
+            _ => return None,
+        };
+        Some(hint.into())
+    }
+
     pub(crate) fn libtorch(operation: impl Into<String>) -> impl FnOnce(TchError) -> Error {
         move |error| {
             let message = match error {
@@ -92,17 +124,6 @@ fn beginning(text: &str) -> String {
     match head.rfind(". ") {
         Some(end) if head.len() < line.len() => head[..end].to_owned(),
         _ => head.to_owned(),
-    }
-}
-
-/// What to do about a layout.
-fn advice(layout: &str) -> &'static str {
-    match layout {
-        "nested" | "jagged" => ": call `nested_to_padded_tensor` on it",
-        "sparse_coo" | "sparse_csr" | "sparse_csc" | "sparse_bsr" | "sparse_bsc" | "mkldnn" => {
-            ": call `to_dense` on it"
-        }
-        _ => "",
     }
 }
 

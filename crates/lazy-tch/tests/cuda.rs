@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use lazy_core::conformance::{Case, ConverterSuite};
 use lazy_core::{
-    ArrayBlock, BoxError, Concatenate, Converter, DType, LazyChunkSequence, NestedLazyChunkSequence,
+    ArrayBlock, BoxError, Concatenate, Converter, DType, LazyChunkSequence,
+    NestedLazyChunkSequence, report,
 };
 use lazy_tch::{TchConcatenate, TchConverter};
 use tch::{Cuda, Device, Kind, Tensor};
@@ -86,7 +87,7 @@ fn blocks_are_concatenated_off_the_device() -> Result<(), BoxError> {
 
 fn devices_are_not_mixed() -> Result<(), BoxError> {
     let sequence = LazyChunkSequence::new(|| [ramp(0), ramp(1), ramp(2).to_device(Device::Cpu)]);
-    let message = sequence.compute(TchConcatenate::new()).unwrap_err().to_string();
+    let message = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
     let expected = "block 2 could not be concatenated: \
                     it is on Cpu, but the blocks before it are on Cuda(0)";
     expect(message == expected, &format!("{message:?} is {expected:?}"))

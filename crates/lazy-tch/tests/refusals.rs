@@ -1,33 +1,34 @@
 //! What cannot become a block, a tensor, or one tensor, and what is said of it.
 
 use lazy_core::{ArrayBlock, Converter, DType, Element, LazyChunkSequence};
-use lazy_core::{Location, NestedLazyChunkSequence};
+use lazy_core::{Location, NestedLazyChunkSequence, report};
 use lazy_tch::{Error, TchConcatenate, TchConverter};
 use tch::{Device, Kind, Tensor};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-/// The message of the error within lazy-core's.
-fn refused(tensor: Tensor) -> String {
+/// The message of the error within lazy-core's, and its hint.
+fn refused(tensor: Tensor) -> (String, String) {
     let error = TchConverter::new().to_array(tensor).unwrap_err();
-    assert!(matches!(&error, lazy_core::Error::Other(error) if error.is::<Error>()), "{error:?}");
-    error.to_string()
+    let lazy_core::Error::Other(error) = error else { panic!("{error:?}") };
+    let error: &Error = error.downcast_ref().expect("an error of this crate");
+    (report(error), error.hint().unwrap_or_default().into_owned())
 }
 
 #[test]
 fn tensors_without_a_value() {
-    assert_eq!(refused(Tensor::new()), "the tensor is undefined: it was never given a value");
+    let undefined = "the tensor is undefined: it was never given a value".to_owned();
+    assert_eq!(refused(Tensor::new()), (undefined, String::new()));
     let parameter = Tensor::ones([2], FLOAT).set_requires_grad(true);
-    assert!(refused(parameter.grad()).contains("undefined"));
+    assert!(refused(parameter.grad()).0.contains("undefined"));
 }
 
 #[test]
 fn tensors_that_are_not_dense() {
     let dense = Tensor::eye(4, FLOAT);
     let sparse = |layout| {
-        format!(
-            "the tensor's layout is {layout}; only dense tensors become blocks: call `to_dense` on it"
-        )
+        let said = format!("the tensor's layout is {layout}, but only dense tensors become blocks");
+        (said, "call `to_dense` on it".to_owned())
     };
     assert_eq!(refused(dense.to_sparse_sparse_dim(2)), sparse("sparse_coo"));
     assert_eq!(refused(dense.to_sparse_csr(None)), sparse("sparse_csr"));
@@ -45,11 +46,9 @@ fn tensors_that_are_no_rectangle() {
     // Rows of two elements and of three.
     let sizes = Tensor::from_slice(&[2_i64, 3]).reshape([2, 1]);
     let nested = Tensor::internal_nested_from_padded(&Tensor::ones([2, 3], FLOAT), &sizes, false);
-    assert_eq!(
-        refused(nested),
-        "the tensor's layout is nested; only dense tensors become blocks: \
-         call `nested_to_padded_tensor` on it"
-    );
+    let (message, hint) = refused(nested);
+    assert_eq!(message, "the tensor's layout is nested, but only dense tensors become blocks");
+    assert_eq!(hint, "call `nested_to_padded_tensor` on it");
 }
 
 #[test]
@@ -62,12 +61,12 @@ fn kinds_that_no_block_can_hold() {
         (Kind::Float8e4m3fnuz, "Float8_e4m3fnuz"),
     ];
     for (kind, name) in kinds {
-        let message = refused(Tensor::empty([2], (kind, Device::Cpu)));
+        let (message, hint) = refused(Tensor::empty([2], (kind, Device::Cpu)));
         let expected = format!("the tensor's kind is {name}, which no block can hold; ");
-        assert!(message.starts_with(&expected), "{message}");
+        assert!(message.starts_with(&expected) && hint.contains("`to_kind`"), "{message}; {hint}");
     }
     let quantized = Tensor::ones([3], FLOAT).quantize_per_tensor(0.1, 10, Kind::QUInt8);
-    assert!(refused(quantized.shallow_clone()).contains("the tensor's kind is QUInt8"));
+    assert!(refused(quantized.shallow_clone()).0.contains("the tensor's kind is QUInt8"));
     let block = TchConverter::new().to_array(quantized.dequantize()).unwrap();
     assert_eq!(block.dtype(), DType::Float32);
 }
@@ -78,7 +77,7 @@ fn dtypes_that_tensors_lack() {
         let block = ArrayBlock::from_vec([1], vec![A::default()]).unwrap();
         let error = TchConverter::new().to_tensor(&block).unwrap_err();
         assert_eq!(
-            error.to_string(),
+            report(&error),
             format!(
                 "a libtorch tensor cannot take dtype {}; \
                  it takes bool, uint8, signed integers, floats and complex numbers",
@@ -98,7 +97,7 @@ fn devices_that_are_not_there() {
     }
     let block = ArrayBlock::from_vec([1], vec![1.0_f32]).unwrap();
     let converter = TchConverter::new().with_device(Device::Cuda(0));
-    let message = converter.to_tensor(&block).unwrap_err().to_string();
+    let message = report(&converter.to_tensor(&block).unwrap_err());
     assert!(message.starts_with("libtorch could not make a tensor on Cuda(0): "), "{message}");
     assert!(message.len() < 250, "neither a stack of functions nor a list of backends: {message}");
 }
@@ -112,10 +111,10 @@ fn zeros(shape: &[i64], kind: Kind) -> Tensor {
 fn blocks_that_do_not_fit_together() {
     let joined = |blocks: fn() -> Vec<Tensor>| {
         let sequence = LazyChunkSequence::new(blocks);
-        let error = sequence.compute(TchConcatenate::new()).unwrap_err().to_string();
+        let error = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
         // What the aggregator of arrays says is said here.
         let converted = sequence.convert(TchConverter::new());
-        assert_eq!(converted.compute(lazy_core::Concatenate).unwrap_err().to_string(), error);
+        assert_eq!(report(&converted.compute(lazy_core::Concatenate).unwrap_err()), error);
         error
     };
     assert_eq!(
@@ -139,9 +138,9 @@ fn blocks_that_do_not_fit_together() {
 fn blocks_of_bands_that_do_not_fit_together() {
     let joined = |bands: fn() -> Vec<Vec<Tensor>>| {
         let sequence = NestedLazyChunkSequence::new(bands);
-        let error = sequence.compute(TchConcatenate::new()).unwrap_err().to_string();
+        let error = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
         let converted = sequence.convert(TchConverter::new());
-        assert_eq!(converted.compute(lazy_core::Concatenate).unwrap_err().to_string(), error);
+        assert_eq!(report(&converted.compute(lazy_core::Concatenate).unwrap_err()), error);
         error
     };
     assert_eq!(
@@ -165,8 +164,8 @@ fn blocks_that_cannot_be_joined_at_all() {
     });
     let error = sequence.compute(TchConcatenate::new()).unwrap_err();
     assert!(
-        error.to_string().starts_with(
-            "block (0, 1) could not be concatenated: the tensor's layout is sparse_csr; "
+        report(&error).starts_with(
+            "block (0, 1) could not be concatenated: the tensor's layout is sparse_csr, "
         ),
         "{error}"
     );

@@ -1,6 +1,6 @@
 //! Whose memory a block holds, and what may be done to it meanwhile.
 
-use lazy_core::{ArrayBlock, Converter, DType, LazyChunkSequence};
+use lazy_core::{ArrayBlock, Converter, DType, LazyChunkSequence, report};
 use lazy_tch::{Copy, TchConverter};
 use tch::{Device, Kind, Tensor};
 
@@ -204,7 +204,7 @@ fn memory_is_given_back() {
 fn bytes_that_are_not_booleans() {
     let bytes = Tensor::from_slice(&[0_u8, 1, 2, 1]).reshape([2, 2]);
     for tensor in [bytes.view_dtype(Kind::Bool), bytes.view_dtype(Kind::Bool).transpose(0, 1)] {
-        let message = TchConverter::new().to_array(tensor).unwrap_err().to_string();
+        let message = report(&TchConverter::new().to_array(tensor).unwrap_err());
         assert!(message.contains("of a bool array is 2; only 0 and 1 are booleans"), "{message}");
     }
     let block = to_array(bytes.eq(1));

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::destination::absolute;
+use crate::error::foreign;
 use crate::node::{Node, document_at_path, zarr_node_at_path};
 use crate::target::{Resolved, ResolvedPlace, directories_below};
 use crate::{Error, FileSystem, Result, Target};
@@ -171,6 +172,6 @@ fn metadata_at_path(
     let Some(document) = document_at_path(file_system, &file)? else { return Ok(None) };
     serde_json::from_slice(&document).map(Some).map_err(|error| Error::BrokenMetadata {
         path: file.display().to_string(),
-        source: error.into(),
+        source: foreign(error),
     })
 }

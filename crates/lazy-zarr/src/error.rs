@@ -1,14 +1,23 @@
 //! The crate's error.
 
+use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
 use lazy_core::{BoxError, DType};
+use zarrs::array::CodecError;
+
+use crate::DefectKind;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an array could not be stored or read.
+///
+/// The message says what happened, and leaves the cause to [`source`](std::error::Error::source):
+/// [`lazy_core::report`] is both. What to do about it is told by [`hint`](Self::hint), and is no part of a
+/// message.
 ///
 /// # Example
 ///
@@ -16,7 +25,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// from:
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, report};
 /// use lazy_zarr::{Error, ToZarr, ZarrSink};
 /// use ndarray::array;
 ///
@@ -28,8 +37,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let error = sequence.compute((MeanVariance, ZarrSink::new(&path))).unwrap_err();
 /// match Error::from(error) {
 ///     Error::TargetExists { target } => assert_eq!(target, path.display().to_string()),
-///     Error::Sequence(error) => println!("a block is wrong: {error}"),
-///     error => println!("it could not be stored: {error}"),
+///     Error::Sequence(error) => println!("a block is wrong: {}", report(&error)),
+///     error => println!("it could not be stored: {}", report(&error)),
 /// }
 ///
 /// let error = sequence.to_zarr("s3://bucket/values.zarr").unwrap_err();
@@ -92,7 +101,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// The metadata of something that is there is no JSON.
-    #[error("{path} is not the JSON of a Zarr node: {source}")]
+    #[error("{path} is not the JSON of a Zarr node")]
     BrokenMetadata {
         /// Where it is.
         path: String,
@@ -101,35 +110,31 @@ pub enum Error {
     },
 
     /// There is an array at the target already.
-    #[error(
-        "{target} exists already; remove it, or ask for it to be replaced (`Existing::Replace`)"
-    )]
+    #[error("{target} exists already")]
     TargetExists {
         /// The target.
         target: String,
     },
     /// The target is to be replaced, but it is a group, which may hold other arrays.
-    #[error("{target} is a Zarr group, which is never replaced by an array; name another target")]
+    #[error("{target} is a Zarr group, which is never replaced by an array")]
     TargetIsGroup {
         /// The target.
         target: String,
     },
     /// The target is a file.
-    #[error("{target} is a file, which is never overwritten; name another target")]
+    #[error("{target} is a file, which is never overwritten")]
     TargetIsFile {
         /// The target.
         target: String,
     },
     /// The target holds something that is no Zarr array.
-    #[error(
-        "{target} holds data that is no Zarr array, which is never deleted; name another target"
-    )]
+    #[error("{target} holds data that is no Zarr array, which is never deleted")]
     TargetNotZarr {
         /// The target.
         target: String,
     },
     /// The target lies within an array.
-    #[error("{target} lies in the Zarr array {array}; name a target outside of it")]
+    #[error("{target} lies in the Zarr array {array}")]
     TargetInArray {
         /// The target.
         target: String,
@@ -138,8 +143,7 @@ pub enum Error {
     },
     /// The target lies in a group that holds a copy of its members' metadata.
     #[error(
-        "{target} lies in the Zarr group {group}, whose consolidated metadata would no longer be \
-         true; remove it from the group's zarr.json, and consolidate again afterwards"
+        "{target} lies in the Zarr group {group}, whose consolidated metadata would no longer be true"
     )]
     TargetInConsolidatedGroup {
         /// The target.
@@ -149,8 +153,7 @@ pub enum Error {
     },
     /// The target lies in a group of Zarr v2, which holds no arrays of v3.
     #[error(
-        "{target} lies in the Zarr v2 group {group}, in which no reader would see an array of Zarr \
-         v3; name a target outside of it"
+        "{target} lies in the Zarr v2 group {group}, in which no reader would see an array of Zarr v3"
     )]
     TargetInV2Group {
         /// The target.
@@ -171,14 +174,14 @@ pub enum Error {
     /// The target is to be replaced, but its store cannot rename.
     #[error(
         "{target} lies in a store that cannot rename, so the old array would be gone before the \
-         new one is complete; ask for that by name (`Existing::ReplaceInPlace`)"
+         new one is complete"
     )]
     ReplaceUnsupported {
         /// The target.
         target: String,
     },
     /// Another write of the same target is under way.
-    #[error("{target} is being written by {holder}; wait until that has ended, or stop it")]
+    #[error("{target} is being written by {holder}")]
     Locked {
         /// The target.
         target: String,
@@ -189,8 +192,7 @@ pub enum Error {
     /// machines.
     #[error(
         "{target} is being written by {holder}, or was when that process ended: locks of this file system \
-         do not tell; if it has ended, take over from it (`ZarrSink::with_take_over`), or remove what it \
-         has left (`UnfinishedWrite::remove`)"
+         do not tell"
     )]
     MaybeLocked {
         /// The target.
@@ -211,7 +213,7 @@ pub enum Error {
     /// The chunks of the array at the target have keys that this crate does not know.
     #[error(
         "{target} cannot be replaced: its chunk key encoding is unknown, so that its chunks cannot be told \
-         from new ones; name another target"
+         from new ones"
     )]
     UnknownKeys {
         /// The target.
@@ -234,13 +236,13 @@ pub enum Error {
     NotResumable {
         /// The target.
         target: String,
-        /// Why not, and what to do.
+        /// Why not.
         reason: &'static str,
     },
     /// A write is to be resumed, but what an earlier one left is of something else.
     #[error(
         "what is left of a write of {target} in {} is of another one: its {what} is {expected}, but now it \
-         is {actual}; go on as before, or remove what is left (`UnfinishedWrite::remove`)",
+         is {actual}",
         directory.display()
     )]
     ResumeMismatch {
@@ -256,10 +258,7 @@ pub enum Error {
         actual: String,
     },
     /// An earlier write can be resumed, which this one does not do.
-    #[error(
-        "an unfinished write of {target} is in {}, of the job {job:?}; go on with it \
-         (`ZarrSink::with_resume`), or remove it (`UnfinishedWrite::remove`)", directory.display()
-    )]
+    #[error("an unfinished write of {target} is in {}, of the job {job:?}", directory.display())]
     Unfinished {
         /// The target.
         target: String,
@@ -269,10 +268,7 @@ pub enum Error {
         job: String,
     },
     /// What an earlier write wrote down of itself cannot be understood.
-    #[error(
-        "the record {} of an unfinished write cannot be understood: {reason}; remove the write \
-         (`UnfinishedWrite::remove`), and start anew", path.display()
-    )]
+    #[error("the record {} of an unfinished write cannot be understood: {reason}", path.display())]
     BrokenRecord {
         /// The file.
         path: PathBuf,
@@ -280,7 +276,7 @@ pub enum Error {
         reason: String,
     },
     /// The target or what is around it cannot be looked at.
-    #[error("{} cannot be examined: {source}", path.display())]
+    #[error("{} cannot be examined", path.display())]
     Examine {
         /// The path.
         path: PathBuf,
@@ -288,7 +284,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Nothing can be written at the target.
-    #[error("{target} cannot be written: nothing can be created in {}: {source}", directory.display())]
+    #[error("{target} cannot be written: nothing can be created in {}", directory.display())]
     NotWritable {
         /// The target.
         target: String,
@@ -298,7 +294,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A chunk or the metadata could not be written.
-    #[error("{} could not be written: {source}; the target is as it was", path.display())]
+    #[error("could not write {}, so the target is unchanged", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -306,9 +302,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The complete array could not be published.
-    #[error(
-        "the complete array could not be published at {target}: {source}; the target is as it was"
-    )]
+    #[error("could not publish the complete array at {target}, which is unchanged")]
     Publish {
         /// The target.
         target: String,
@@ -316,10 +310,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The complete array could not be flushed to the device.
-    #[error(
-        "the new array for {target} could not be flushed to the device: {source}; the target is as it was, \
-         and the new array is given up"
-    )]
+    #[error("could not flush the new array to the device, so {target} is unchanged")]
     Flush {
         /// The target.
         target: String,
@@ -328,8 +319,8 @@ pub enum Error {
     },
     /// The array is published, but that could not be flushed to the device.
     #[error(
-        "the complete array is at {target}, but that could not be flushed to the device: {source}; a power \
-         failure may bring back what was there before, which is whole as well"
+        "the complete array is at {target}, but a power failure may bring back what was there before, since \
+         the directory could not be flushed to the device"
     )]
     Unflushed {
         /// The target.
@@ -344,13 +335,13 @@ pub enum Error {
         target: String,
     },
     /// A thread to encode and write chunks could not be started.
-    #[error("no thread could be started to write chunks: {source}; ask for fewer")]
+    #[error("no thread could be started to write chunks")]
     Thread {
         /// What the system answered.
         source: io::Error,
     },
     /// A store instance failed.
-    #[error("the store failed at key {key}: {source}")]
+    #[error("the store failed at key {key}")]
     Store {
         /// The key.
         key: String,
@@ -398,10 +389,7 @@ pub enum Error {
         chunk_shape: Vec<usize>,
     },
     /// A codec cannot take chunks of such a size.
-    #[error(
-        "chunks of {actual} bytes are more than the {limit} that the codec {codec} takes; ask for \
-         smaller ones"
-    )]
+    #[error("chunks of {actual} bytes are more than the {limit} that the codec {codec} takes")]
     ChunkTooLarge {
         /// The codec.
         codec: &'static str,
@@ -445,7 +433,7 @@ pub enum Error {
         range: &'static str,
     },
     /// A chunk could not be encoded.
-    #[error("chunk {chunk:?} could not be encoded: {source}")]
+    #[error("chunk {chunk:?} could not be encoded")]
     Encode {
         /// The chunk's index along each axis.
         chunk: Vec<usize>,
@@ -453,7 +441,7 @@ pub enum Error {
         source: BoxError,
     },
     /// The array's metadata could not be made.
-    #[error("no Zarr metadata can be made for the array: {source}")]
+    #[error("no Zarr metadata can be made for the array")]
     Metadata {
         /// Why not.
         source: BoxError,
@@ -466,15 +454,17 @@ pub enum Error {
         target: String,
     },
     /// What is at the target is no Zarr array.
-    #[error("{target} is no Zarr array: {reason}")]
+    #[error("{target} is no Zarr array: {reason}{}", named(members))]
     NotAnArray {
         /// The target.
         target: String,
-        /// What it is, and what to do.
-        reason: String,
+        /// What it is.
+        reason: &'static str,
+        /// Of a group, the names of its members.
+        members: Vec<String>,
     },
     /// The metadata of the array at the target cannot be understood.
-    #[error("{target} cannot be opened: {source}")]
+    #[error("{target} cannot be opened")]
     Open {
         /// The target.
         target: String,
@@ -510,7 +500,7 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// A chunk could not be read; or a shard, where there are shards.
-    #[error("the chunk {chunk:?} of {target}, at {key}, could not be read: {source}")]
+    #[error("the chunk {chunk:?} of {target}, at {key}, could not be read")]
     ReadChunk {
         /// The target.
         target: String,
@@ -522,7 +512,7 @@ pub enum Error {
         source: BoxError,
     },
     /// A region could not be read.
-    #[error("the region {region:?} of {target} could not be read: {source}")]
+    #[error("the region {region:?} of {target} could not be read")]
     Read {
         /// The target.
         target: String,
@@ -532,7 +522,7 @@ pub enum Error {
         source: BoxError,
     },
     /// Another array took the place of the one that was opened.
-    #[error("{target} was replaced since it was opened; open it again")]
+    #[error("{target} was replaced since it was opened")]
     Replaced {
         /// The target.
         target: String,
@@ -559,9 +549,7 @@ pub enum Error {
         bytes: u128,
     },
     /// A region is larger than memory can be.
-    #[error(
-        "the region {region:?} of {target} has {bytes} bytes, which memory cannot hold; read it in parts"
-    )]
+    #[error("the region {region:?} of {target} has {bytes} bytes, which memory cannot hold")]
     RegionMemory {
         /// The target.
         target: String,
@@ -596,11 +584,132 @@ impl From<Error> for lazy_core::Error {
 }
 
 impl Error {
+    /// Returns what can be done about the error, if that is known: a clause for programmers, which may name
+    /// functions and types of the library. Where the error has none, that of its cause counts.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use lazy_core::LazyChunkSequence;
+    /// use lazy_zarr::{Existing, ToZarr, ZarrSink};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// # let sequence = LazyChunkSequence::new(|| [lazy_core::ArrayBlock::from_vec([2], vec![1, 2]).unwrap()]);
+    /// sequence.to_zarr(&path)?;
+    ///
+    /// let error = sequence.to_zarr(&path).unwrap_err();
+    /// assert_eq!(error.to_string(), format!("{} exists already", path.display()));
+    /// assert_eq!(
+    ///     error.hint().as_deref(),
+    ///     Some("name another target, or overwrite this one with `Existing::Replace`")
+    /// );
+    /// sequence.to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Error::Sequence(error) => {
+                return match causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
+                    Some(cause) => cause.hint(),
+                    None => error.hint(),
+                };
+            }
+            Error::InvalidUrl { .. } => {
+                "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
+            }
+            Error::InvalidName { name, .. } if name.contains('/') => {
+                "name the groups on the way one by one, with `Target::member`"
+            }
+            Error::TargetExists { .. } => {
+                "name another target, or overwrite this one with `Existing::Replace`"
+            }
+            Error::TargetIsGroup { .. }
+            | Error::TargetIsFile { .. }
+            | Error::TargetNotZarr { .. }
+            | Error::UnknownKeys { .. } => "name another target",
+            Error::TargetInArray { .. } | Error::TargetInV2Group { .. } => {
+                "name a target outside of it"
+            }
+            Error::TargetInConsolidatedGroup { .. } => {
+                "remove the consolidated metadata with `remove_consolidated_metadata`, and consolidate again \
+                 afterwards"
+            }
+            Error::ReplaceUnsupported { .. } => {
+                "overwrite it all the same with `Existing::ReplaceInPlace`"
+            }
+            Error::Locked { .. } => "wait until that process ends, or stop it",
+            Error::MaybeLocked { .. } => {
+                "if that process has ended, take over from it with `ZarrSink::with_take_over`, or remove what \
+                 it left with `UnfinishedWrite::remove`"
+            }
+            Error::NotResumable { .. } => {
+                "make the sequence of a grid and a function, with `from_fn`, and store it at a path"
+            }
+            Error::ResumeMismatch { .. } => {
+                "resume with the settings that it had, or remove it with `UnfinishedWrite::remove`"
+            }
+            Error::Unfinished { .. } => {
+                "resume it with `ZarrSink::with_resume`, or remove it with `UnfinishedWrite::remove`"
+            }
+            Error::BrokenRecord { .. } => {
+                "remove the write with `UnfinishedWrite::remove`, and start anew"
+            }
+            Error::NotWritable { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                "move it away, or remove the chunks of old versions with `Superseded::remove`"
+            }
+            Error::Thread { .. } => "ask for fewer threads with `ZarrSink::with_writer_threads`",
+            Error::ChunkTooLarge { .. } => {
+                "ask for smaller chunks with `ZarrSink::with_chunk_shape`"
+            }
+            Error::NotAnArray { members, .. } if !members.is_empty() => {
+                "open one of its members, with `Target::member`"
+            }
+            Error::ReadChunk { source, .. }
+                if matches!(source.downcast_ref(), Some(DefectKind::Missing)) =>
+            {
+                "if another program removed it as one of fill value, read with `MissingChunks::FillValue`"
+            }
+            Error::Replaced { .. } => "open it again",
+            Error::RegionMemory { .. } => "read it in parts",
+            _ => return None,
+        };
+        Some(hint.into())
+    }
+
     /// Returns true if the array is complete at the target all the same: the error is of something that
     /// happened after it was published.
     #[must_use]
     pub fn is_published(&self) -> bool {
         matches!(self, Error::Unflushed { .. } | Error::ReplacedAtOnce { .. })
+    }
+}
+
+/// An error of another crate's, as the cause of one of this crate's.
+///
+/// Some say what their own cause says; that is left out.
+pub(crate) fn foreign(error: impl Into<BoxError>) -> BoxError {
+    let error = error.into();
+    let message = error.to_string();
+    let repeats = match error.downcast_ref() {
+        Some(CodecError::UnexpectedChunkDecodedSize(_)) => true,
+        _ => error.source().is_some_and(|cause| message.contains(&cause.to_string())),
+    };
+    if repeats { message.into() } else { error }
+}
+
+/// The causes of an error, from its own on.
+fn causes(error: &dyn StdError) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |error| (*error).source())
+}
+
+/// The names of members, as they follow the word for a group.
+fn named(members: &[String]) -> String {
+    match members {
+        [] => String::new(),
+        [member] => format!(" with the member {member}"),
+        members => format!(" with the members {}", members.join(", ")),
     }
 }
 

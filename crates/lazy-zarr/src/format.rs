@@ -11,6 +11,7 @@ use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillVa
 use zarrs::plugin::ExtensionName;
 
 use crate::destination::KeySpace;
+use crate::error::foreign;
 use crate::layout::Layout;
 use crate::{Checksum, Codec, Error, Result};
 
@@ -85,7 +86,7 @@ impl Format {
     pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
         self.builder(shape)?
             .build_metadata()
-            .map_err(|error| Error::Metadata { source: error.into() })
+            .map_err(|error| Error::Metadata { source: foreign(error) })
     }
 }
 

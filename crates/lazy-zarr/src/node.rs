@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use zarrs::storage::{ReadableWritableListableStorageTraits, StoreKey, StorePrefix};
 
 use crate::destination::{KeySpace, is_staging};
+use crate::error::foreign;
 use crate::{EntryKind, Error, FileSystem, Result};
 
 /// A longer document of metadata is not read. That of a group may hold copies of those of many arrays.
@@ -40,7 +41,7 @@ struct Head<'j> {
 }
 
 fn broken(error: serde_json::Error, place: impl Fn() -> String) -> Error {
-    Error::BrokenMetadata { path: place(), source: error.into() }
+    Error::BrokenMetadata { path: place(), source: foreign(error) }
 }
 
 /// What lies at a target.
@@ -257,7 +258,7 @@ pub(crate) fn members_in_store(
 ) -> Result<Vec<String>> {
     let below = store
         .list_dir(prefix)
-        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: foreign(error) })?;
     let name = |below: &StorePrefix| {
         below.as_str()[prefix.as_str().len()..].trim_end_matches('/').to_owned()
     };
@@ -276,7 +277,7 @@ pub(crate) fn node_in_store(
     }
     let keys = store
         .list_prefix(prefix)
-        .map_err(|error| Error::Store { key: prefix.to_string(), source: error.into() })?;
+        .map_err(|error| Error::Store { key: prefix.to_string(), source: foreign(error) })?;
     Ok(if keys.is_empty() { Node::Vacant } else { Node::NotZarr })
 }
 
@@ -290,7 +291,7 @@ pub(crate) fn zarr_node_in_store(
         StoreKey::new(name.as_str())
             .map_err(Into::into)
             .and_then(|key| store.get(&key))
-            .map_err(|error| Error::Store { key: name, source: error.into() })
+            .map_err(|error| Error::Store { key: name, source: foreign(error) })
     };
     zarr_node(get, |name| format!("store:/{prefix}{name}"))
 }

@@ -146,6 +146,4 @@ fn missing() -> StorageError {
 }
 
 /// What is said of a key that is not there in a store of which nothing may be missing.
-pub(crate) const MISSING: &str = "it is missing, though all chunks of this array were stored; if another \
-                                  program removed it as one of fill value, read with \
-                                  MissingChunks::FillValue";
+pub(crate) const MISSING: &str = "it is missing, though all chunks of this array were stored";

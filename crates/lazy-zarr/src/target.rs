@@ -271,17 +271,16 @@ fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
 
 fn path_of_url(url: &str) -> Result<PathBuf> {
     let invalid = |reason| Error::InvalidUrl { url: url.to_owned(), reason };
-    let (scheme, rest) =
-        scheme_and_rest(url).ok_or(invalid("write file:///absolute/path, with three slashes"))?;
+    let (scheme, rest) = scheme_and_rest(url).ok_or(invalid("it has no :// behind its scheme"))?;
     if !scheme.eq_ignore_ascii_case("file") {
         return Err(Error::UnknownScheme { url: url.to_owned(), scheme: scheme.to_owned() });
     }
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
-        return Err(invalid("it names a host; write file:///absolute/path"));
+        return Err(invalid("it names a host"));
     }
     if path.contains(['?', '#']) {
-        return Err(invalid("it has a query or a fragment; write ? as %3F and # as %23"));
+        return Err(invalid("it has a query or a fragment"));
     }
     match percent_decode_str(path).decode_utf8() {
         Ok(path) => Ok(PathBuf::from(path.into_owned())),
@@ -361,7 +360,7 @@ fn check_name(name: &str) -> Result<()> {
     let reason = if name.is_empty() {
         "it is empty"
     } else if name.contains(['/', '\\', '\0']) {
-        "it is more than one word of a path; name the groups on the way one by one"
+        "it is more than one word of a path"
     } else if name.chars().all(|letter| letter == '.') {
         "it has nothing but dots, which lead out of the group"
     } else if name.starts_with("__") {

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lazy_chunks::Progress;
-use lazy_chunks::zarr;
+use lazy_chunks::{Progress, report, zarr};
 
 /// What shells expect of a program that Ctrl-C ended.
 const STOPPED: u8 = 130;
@@ -26,11 +25,12 @@ pub(crate) fn run(example: impl FnOnce() -> Result<(), Box<dyn Error>>) -> ExitC
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_cancelled(&*error) => {
-            eprintln!("{error}; what was stored is kept, and the same command goes on with it");
+            let said = report(&*error);
+            eprintln!("{said}; what was stored is kept, and the same command goes on with it");
             ExitCode::from(STOPPED)
         }
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", report(&*error));
             ExitCode::FAILURE
         }
     }

@@ -139,13 +139,12 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
                 write.remove()?;
                 continue;
             }
-            return Err(Failure::Unfinished(format!(
-                "a write of {} has ended early, with {chunks} chunks stored ({}), of {job}; go on with it by \
-                 --resume, or remove it by `lazy staging {} --remove`",
+            let problem = format!(
+                "a write of {} has ended early, with {chunks} chunks stored ({}), of {job}",
                 write.target().display(),
                 HumanBytes(*stored_bytes),
-                arguments.output.display(),
-            )));
+            );
+            return Err(Failure::Unfinished { problem, output: arguments.output.clone() });
         }
     }
     Ok(())
@@ -246,11 +245,12 @@ fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failur
         let is_kept = !from_stream && kept.iter().any(is_resumable);
         // What the blocks depend on changes when a file is repaired.
         let condition = match failure {
-            Failure::Block { .. } => ", as long as the input stays as it is",
+            Failure::Block(_) => ", as long as the input stays as it is",
             _ => "",
         };
         return if is_kept {
-            Failure::Kept { failure: Box::new(failure), condition }
+            let output = arguments.output.clone();
+            Failure::Kept { output, failure: Box::new(failure), condition }
         } else {
             failure
         };

@@ -1,5 +1,6 @@
 //! `lazy verify`.
 
+use lazy_chunks::report;
 use lazy_chunks::zarr::{DefectKind, MetadataSeal, StoredArray};
 use serde_json::json;
 
@@ -23,16 +24,16 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
             n_defects += 1;
             if matches!(defect.kind, DefectKind::Unreadable { .. }) {
                 n_unreadable += 1;
-                first_unreadable.get_or_insert_with(|| defect.to_string());
+                first_unreadable.get_or_insert_with(|| report(&defect));
             }
             if arguments.print.json {
                 listed.push(json!({
                     "chunk": defect.chunk,
                     "key": defect.key,
-                    "problem": defect.kind.to_string(),
+                    "problem": report(&defect.kind),
                 }));
             } else if printed.is_ok() {
-                printed = bar.suspend(|| print::result(format_args!("{defect}\n")));
+                printed = bar.suspend(|| print::result(report(&defect) + "\n"));
             }
         }
         bar.set_position(verify.n_checked());

@@ -10,7 +10,7 @@ use crate::failure::is_of_corrupt_array;
 /// What is wrong with a file, or with a record of a stream; or with how they fit together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
-    #[error("{name} cannot be read: {source}")]
+    #[error("{name} cannot be read")]
     Read { name: String, source: io::Error },
     #[error("{name} is no file of arrays: its name ends neither in .npy, .npz nor .safetensors")]
     UnknownKind { name: String },
@@ -24,23 +24,19 @@ pub(crate) enum InputError {
     Corrupt { name: String, reason: String },
     #[error("{name} is cut off: it has {actual} bytes, but its header asks for {expected}")]
     Truncated { name: String, expected: u64, actual: u64 },
-    #[error(
-        "{name} ends in the middle: of {expected} bytes of {part}, {actual} came; did its producer fail?"
-    )]
+    #[error("{name} ends in the middle: of {expected} bytes of {part}, {actual} came")]
     Ended { name: String, part: &'static str, expected: u64, actual: u64 },
     #[error("{name} changed while it was read: {change}")]
     Changed { name: String, change: String },
     #[error("{name} is {what}, not a regular file")]
     NotAFile { name: String, what: &'static str },
-    #[error(
-        "{name} holds Python objects, which are pickled and never unpickled here; save numbers"
-    )]
+    #[error("{name} holds Python objects, which are pickled and never unpickled here")]
     Objects { name: String },
-    #[error("{name} has the dtype {dtype}, which is not supported; {remedy}")]
+    #[error("{name} has the dtype {dtype}, which is not supported")]
     UnsupportedDType { name: String, dtype: String, remedy: &'static str },
-    #[error("{name} is one number without an axis; --stack makes a row of each input")]
+    #[error("{name} is one number without an axis")]
     NoAxes { name: String },
-    #[error("{name} is no .npy record, but begins with {start}: it is {}; {}", foreign.what, foreign.remedy)]
+    #[error("{name} is no .npy record, but begins with {start}: it is {}", foreign.what)]
     NoRecord { name: String, start: String, foreign: Foreign },
     #[error("{name} has an array of {shape:?} elements of {dtype}, which memory cannot hold")]
     TooLarge { name: String, shape: Vec<u64>, dtype: DType },
@@ -64,26 +60,25 @@ pub(crate) enum InputError {
     OtherWidth { name: String, actual: usize, first: String, expected: usize },
     #[error("{n_blocks} blocks do not make bands of {n_columns}: the last band has {}", .n_blocks % .n_columns)]
     IncompleteBand { n_blocks: usize, n_columns: usize },
-    #[error("{name} has no blocks; write one at least, by `np.save(sys.stdout.buffer, block)`")]
+    #[error("{name} has no blocks")]
     EmptyStream { name: String },
-    #[error("the command `{command}` cannot be started: {source}")]
+    #[error("the command `{command}` cannot be started")]
     Command { command: String, source: io::Error },
     #[error("the command `{command}` {end}, so its blocks may not be all")]
     CommandFailed { command: String, end: String },
-    #[error("there were {actual} {unit}, but --{unit} says {declared}; did the producer fail?")]
+    #[error("there were {actual} {unit}, but --{unit} says {declared}")]
     TooFew { unit: &'static str, declared: u64, actual: u64 },
     #[error("there are more {unit} than the {declared} that --{unit} says")]
     TooMany { unit: &'static str, declared: u64 },
     #[error(
-        "the stream ended after {actual} rows, but the array that it is to replace has {replaced}; did the producer \
-         fail? If these are all, say --rows {actual}, or --allow-fewer-rows"
+        "the stream ended after {actual} rows, but the array that it is to replace has {replaced}"
     )]
     Smaller { replaced: u64, actual: u64 },
     #[error("{name} has shape {shape:?}, of which more than {most} blocks would have to be read")]
     TooManyBlocks { name: String, shape: Vec<usize>, most: u128 },
     #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
     GridOfOneAxis { name: String, shape: Vec<usize> },
-    #[error("{0}; --tensors takes some of the file's arrays, by name")]
+    #[error(transparent)]
     InArchive(Box<InputError>),
     #[error(transparent)]
     Zarr(#[from] zarr::Error),
@@ -109,6 +104,31 @@ impl InputError {
             | InputError::UnsupportedDType { .. } => InputError::InArchive(Box::new(self)),
             error => error,
         }
+    }
+
+    /// What can be done about it at the shell, if that is known.
+    pub(crate) fn hint(&self) -> Option<String> {
+        const OF_PRODUCER: &str = "see whether the producer failed";
+        Some(match self {
+            InputError::InArchive(error) => {
+                let choose = "take some of the file's arrays, by name, with --tensors";
+                error.hint().map_or(choose.to_owned(), |hint| format!("{hint}, or {choose}"))
+            }
+            InputError::Ended { .. } | InputError::TooFew { .. } => OF_PRODUCER.to_owned(),
+            InputError::Objects { .. } => "save numbers".to_owned(),
+            InputError::UnsupportedDType { remedy, .. } => (*remedy).to_owned(),
+            InputError::NoAxes { .. } => "make a row of each input with --stack".to_owned(),
+            InputError::NoRecord { foreign, .. } => foreign.remedy.to_owned(),
+            InputError::EmptyStream { .. } => {
+                "write one at least, by `np.save(sys.stdout.buffer, block)`".to_owned()
+            }
+            InputError::Smaller { actual, .. } => {
+                format!(
+                    "{OF_PRODUCER}; if these are all, say --rows {actual}, or --allow-fewer-rows"
+                )
+            }
+            _ => return None,
+        })
     }
 
     /// Whether the data are at fault, and not how they are used or where they lie.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{BoxError, panic_message};
+use crate::{BoxError, panic_message, report};
 
 /// One claim about an implementation, with the name under which it is reported.
 ///
@@ -50,7 +50,7 @@ impl Case {
     pub fn run(&self) -> Result<(), Failure> {
         let problem = match catch_unwind(AssertUnwindSafe(&self.check)) {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => report(&*error),
             Err(payload) => format!("panicked: {}", panic_message(&*payload)),
         };
         Err(Failure { case: self.name.clone(), problem })

@@ -1,7 +1,7 @@
 //! What is claimed of converters, and how each claim is checked.
 
 use super::{ConverterSuite, blocks};
-use crate::{ArrayBlock, BoxError, Converter, DType};
+use crate::{ArrayBlock, BoxError, Converter, DType, report};
 
 impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
     pub(super) fn elements(&self, dtype: DType) -> Result<(), BoxError> {
@@ -18,7 +18,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
                 return Err(format!("{block:?} became a tensor, but {dtype} is not listed").into());
             };
             // `uint8` does not name `int8`.
-            let message = error.to_string();
+            let message = report(&error);
             let mut words = message.split(|c: char| !c.is_alphanumeric());
             if !words.any(|word| word == dtype.name()) {
                 return Err(format!("the error does not name {dtype}: {message}").into());
@@ -203,7 +203,9 @@ fn round_trip<T>(converter: &impl Converter<T>, block: &ArrayBlock) -> Result<()
 }
 
 fn to_tensor<T>(converter: &impl Converter<T>, block: &ArrayBlock) -> Result<T, BoxError> {
-    converter.to_tensor(block).map_err(|error| format!("to_tensor of {block:?}: {error}").into())
+    converter
+        .to_tensor(block)
+        .map_err(|error| format!("to_tensor of {block:?}: {}", report(&error)).into())
 }
 
 /// `block` is what the tensor was made of.
@@ -214,7 +216,7 @@ fn to_array<T>(
 ) -> Result<ArrayBlock, BoxError> {
     converter
         .to_array(tensor)
-        .map_err(|error| format!("to_array of the tensor of {block:?}: {error}").into())
+        .map_err(|error| format!("to_array of the tensor of {block:?}: {}", report(&error)).into())
 }
 
 fn expect_equal(actual: &ArrayBlock, expected: &ArrayBlock) -> Result<(), BoxError> {

@@ -40,7 +40,7 @@ pub(crate) const STATE_VERSION: u32 = 2;
 /// let error = TopK::new(3).finish_saved([TopK::new(2).save(TopK::new(2).empty())]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "a state of `the 2 largest` is none of `the 3 largest`; merge states of equal statistics"
+///     "cannot load a state of `the 2 largest` into `the 3 largest`"
 /// );
 /// # Ok::<(), lazy_core::Error>(())
 /// ```

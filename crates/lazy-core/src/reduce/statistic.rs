@@ -242,8 +242,7 @@ impl<S: Statistic> Reducer for S {
         if self.needs_whole_rows() && declared.cut() == Cut::RowsAndColumns {
             return Err(Error::Statistic {
                 statistic: self.name(),
-                problem: "it needs whole rows, which the blocks of a nested sequence do not have; join them \
-                          along the rows"
+                problem: "it needs whole rows, which the blocks of a nested sequence do not have"
                     .to_owned(),
             });
         }

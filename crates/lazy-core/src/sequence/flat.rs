@@ -62,11 +62,11 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
     /// # Example
     ///
     /// ```
-    /// use lazy_core::LazyChunkSequence;
+    /// use lazy_core::{LazyChunkSequence, report};
     ///
     /// let numbers = LazyChunkSequence::try_new(|| ["1", "2", "three"].map(str::parse::<i32>));
     /// assert_eq!(
-    ///     numbers.collect().unwrap_err().to_string(),
+    ///     report(&numbers.collect().unwrap_err()),
     ///     "the producer failed at block 2: invalid digit found in string"
     /// );
     /// ```

@@ -60,13 +60,13 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
     /// # Example
     ///
     /// ```
-    /// use lazy_core::NestedLazyChunkSequence;
+    /// use lazy_core::{NestedLazyChunkSequence, report};
     ///
     /// let sequence = NestedLazyChunkSequence::try_new(|| {
     ///     [Ok(["1", "2"].map(str::parse::<i32>)), Ok(["3", "four"].map(str::parse))]
     /// });
     /// assert_eq!(
-    ///     sequence.collect().unwrap_err().to_string(),
+    ///     report(&sequence.collect().unwrap_err()),
     ///     "the producer failed at block (1, 1): invalid digit found in string"
     /// );
     /// ```

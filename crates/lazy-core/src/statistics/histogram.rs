@@ -89,7 +89,7 @@ impl Cell for Histogram {
         };
         if self.edges.len() < 2 {
             return Err(problem(format!(
-                "{} edges have no bin between them; give two at least",
+                "it has {} edges, but needs at least 2",
                 self.edges.len()
             )));
         }

@@ -96,7 +96,7 @@ impl<S: Cell> Statistic for PerRow<S> {
             return Err(Error::Statistic {
                 statistic: self.name(),
                 problem: format!(
-                    "rows {}..{end} cannot be followed by rows from {}; merge states in the order of \
+                    "rows {}..{end} cannot be followed by rows from {}, since states are merged in the order of \
                      their blocks",
                     state.first, next.first
                 ),

@@ -126,7 +126,7 @@ impl Cell for Quantiles {
 
     fn check(&self, _: Option<usize>) -> Result<()> {
         if self.quantiles.is_empty() {
-            return Err(self.problem("ask for one quantile at least"));
+            return Err(self.problem("it has 0 quantiles, but needs at least 1"));
         }
         if let Some(quantile) = self.quantiles.iter().find(|q| !(0.0..=1.0).contains(*q)) {
             return Err(self.problem(format!("a quantile is from 0 to 1, and not {quantile}")));

@@ -127,7 +127,7 @@ macro_rules! top_k {
 
             fn check(&self, n_elements: Option<usize>) -> Result<()> {
                 if self.k == 0 {
-                    return Err(self.problem("ask for one element at least"));
+                    return Err(self.problem("it is asked for 0 elements, but needs at least 1"));
                 }
                 n_elements.map_or(Ok(()), |n_elements| self.check_number(n_elements))
             }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Failure, Parallel, Produce, Step, Steps, Trace};
-use crate::{Cut, Declared, Error, Location, Result, panic_message};
+use crate::{BoxError, Cut, Declared, Error, Location, Result, panic_message};
 
 /// A running evaluation that names the block a failure belongs to, checks the declared number of
 /// bands, and never calls the producer again once it has failed or ended.
@@ -195,8 +195,19 @@ pub(crate) fn guarded<T>(at: Location, block: impl FnOnce() -> Result<T, Failure
 
 fn failed(failure: Failure, at: Location) -> Error {
     match failure {
-        Failure::Producer(source) => Error::Producer { at, source },
+        Failure::Producer(source) => Error::Producer { at, source: carried(source) },
         Failure::Conversion(source) => Error::Conversion { at, source: Box::new(source) },
+    }
+}
+
+/// The error of somebody else's that [`Error::Other`] only hands on, so that it can be told by its type.
+fn carried(source: BoxError) -> BoxError {
+    match source.downcast::<Error>() {
+        Ok(error) => match *error {
+            Error::Other(carried) => carried,
+            error => error.into(),
+        },
+        Err(source) => source,
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::dispatcher::{get_default, with_default};
 use tracing::span::Entered;
 use tracing::{Dispatch, Level, Span, debug, debug_span};
 
-use crate::{Cut, Declared, Error, Result};
+use crate::{Cut, Declared, Error, Result, report};
 
 /// The record of one evaluation, which its stream shares with whoever knows how it ends.
 ///
@@ -131,7 +131,7 @@ impl Trace {
     pub(crate) fn failed(&self, error: &Error) {
         if let Some(evaluation) = &self.0 {
             evaluation.outcome.set(Outcome::Failed);
-            evaluation.error.replace(Some(error.to_string()));
+            evaluation.error.replace(Some(report(error)));
         }
     }
 }

@@ -153,8 +153,7 @@ impl Directory {
             self.keys.clear(file_system, &self.array)?;
         } else if let Some(file) = self.keys.first_file(file_system, &self.array)? {
             let message = format!(
-                "{} is in the way: it has the name of a chunk, and no write has left it; move it away, or remove \
-                 the chunks of old versions",
+                "{} is in the way: it has the name of a chunk, and no write has left it",
                 file.display()
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));

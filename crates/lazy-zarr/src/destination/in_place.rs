@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use lazy_core::report;
 use zarrs::storage::{
     ReadableWritableListableStorage, ReadableWritableListableStorageTraits,
     ReadableWritableStorageTraits, StorageError, StoreKey, StorePrefix,
@@ -13,6 +14,7 @@ use super::{
     Destination, KeySpace, check_ancestor, check_existing, group_metadata, is_missing_group,
 };
 use crate::encode::Encoded;
+use crate::error::foreign;
 use crate::node::{Node, node_in_store, zarr_node_in_store};
 use crate::stored::{Origin, Source};
 use crate::target::store_prefix;
@@ -82,7 +84,7 @@ impl InPlace {
         for group in &self.groups {
             let name = format!("{}zarr.json", group.as_str());
             let failed =
-                |error: StorageError| Error::Store { key: name.clone(), source: error.into() };
+                |error: StorageError| Error::Store { key: name.clone(), source: foreign(error) };
             let key = StoreKey::new(name.as_str()).map_err(|error| failed(error.into()))?;
             if self.store.size_key(&key).map_err(failed)?.is_none() {
                 self.store.set(&key, group_metadata().into()).map_err(failed)?;
@@ -99,10 +101,10 @@ impl InPlace {
     fn remove_old(&self) -> Result<(), String> {
         match zarr_node_in_store(&*self.store, &self.prefix) {
             Ok(Some(Node::Array)) => {
-                self.store.erase_prefix(&self.prefix).map_err(|error| error.to_string())
+                self.store.erase_prefix(&self.prefix).map_err(|error| report(&error))
             }
             Ok(_) => Err("what was to be replaced is no longer a Zarr array".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(report(&error)),
         }
     }
 
@@ -119,8 +121,10 @@ impl InPlace {
             return Ok(());
         }
         let keys = self.store.list_prefix(&self.prefix);
-        let keys = keys
-            .map_err(|error| Error::Store { key: self.prefix.to_string(), source: error.into() })?;
+        let keys = keys.map_err(|error| Error::Store {
+            key: self.prefix.to_string(),
+            source: foreign(error),
+        })?;
         let below = keys.iter().filter_map(|key| key.as_str().strip_prefix(self.prefix.as_str()));
         let found = below.filter(|key| self.keys().number(key, n_chunks).is_some()).count() as u64;
         if found == expected {
@@ -141,7 +145,7 @@ impl InPlace {
         StoreKey::new(key.as_str())
             .map_err(StorageError::from)
             .and_then(|key| self.store.set(&key, bytes))
-            .map_err(|error| failed(error.into()))
+            .map_err(|error| failed(foreign(error)))
     }
 }
 
@@ -197,7 +201,7 @@ impl Destination for InPlace {
         let store = ReadableWritableStorageTraits::readable(store);
         let key = format!("{}zarr.json", self.prefix.as_str());
         let document = StoreKey::new(key.as_str())
-            .map_err(|error| Error::Store { key, source: error.into() })?;
+            .map_err(|error| Error::Store { key, source: foreign(error) })?;
         let bytes = self.metadata.get().expect("an array is sealed before it is read").clone();
         let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
         Ok(Source { store, path: self.path.clone(), origin })

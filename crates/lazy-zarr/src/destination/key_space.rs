@@ -257,7 +257,8 @@ fn indices(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Vec<Pat
     let names = file_system.list(directory)?;
     if names.iter().any(|name| name == "zarr.json" || name == ".zarray" || name == ".zgroup") {
         let place = directory.display();
-        return Err(io::Error::other(format!("{place} is another Zarr node; move it away")));
+        let message = format!("{place} is in the way: it is another Zarr node");
+        return Err(io::Error::other(message));
     }
     let names = names.iter().filter_map(|name| name.to_str()).filter(|name| is_index(name));
     Ok(names.map(|name| directory.join(name)).collect())

@@ -14,6 +14,7 @@ use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{Array, CodecChain};
 
 use crate::assembler::Unit;
+use crate::error::foreign;
 use crate::format::{Format, as_u64, one_thread, shared};
 use crate::guard::guarded;
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ impl UnitCodec {
         let array = format
             .builder(&vec![0; format.layout.chunk_shape.len()])?
             .build(Arc::new(()), "/")
-            .map_err(|error| Error::Metadata { source: error.into() })?;
+            .map_err(|error| Error::Metadata { source: foreign(error) })?;
         let unit_shape = format.layout.unit_shape().iter();
         let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
         let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
@@ -74,7 +75,7 @@ impl UnitCodec {
                 })
             }
         };
-        encoded.map_err(|source| Error::Encode { chunk: unit.index.clone(), source })
+        encoded.map_err(|error| Error::Encode { chunk: unit.index.clone(), source: foreign(error) })
     }
 
     /// The native-endian bytes in C order of a unit of which this was stored.

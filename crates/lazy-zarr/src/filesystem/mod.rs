@@ -148,7 +148,7 @@ pub enum EntryKind {
 /// let target = Target::on(FullDisk, directory.path().join("values.zarr"));
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
 /// let error = sequence.to_zarr(target).unwrap_err();
-/// assert!(error.to_string().contains("no storage space"));
+/// assert!(lazy_core::report(&error).contains("no storage space"));
 /// assert_eq!(LocalFileSystem.list(directory.path())?.len(), 0, "nothing is left behind");
 /// # Ok::<(), io::Error>(())
 /// ```

@@ -114,7 +114,6 @@ impl Resumption {
 pub(crate) fn not_resumable(sink: &ZarrSink) -> Error {
     Error::NotResumable {
         target: sink.target.to_string(),
-        reason: "a streamed sequence computes its blocks one after the other; make it of a grid and a \
-                 function (`from_fn`)",
+        reason: "a streamed sequence computes its blocks one after the other",
     }
 }

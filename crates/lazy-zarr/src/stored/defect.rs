@@ -1,5 +1,6 @@
 //! What is wrong with a stored chunk.
 
+use std::error::Error;
 use std::fmt;
 
 use lazy_core::BoxError;
@@ -8,10 +9,13 @@ use crate::store::MISSING;
 
 /// A chunk that cannot be read, or a shard, where there are shards.
 ///
+/// It is an error as well, whose message names the chunk; what the codec or the store says of it is its
+/// [`source`](std::error::Error::source), which [`lazy_core::report`] adds.
+///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_core::{LazyChunkSequence, NdarrayConverter, report};
 /// use lazy_zarr::{Checksum, DefectKind, ToZarr, ZarrSink};
 /// use ndarray::Array2;
 ///
@@ -26,7 +30,7 @@ use crate::store::MISSING;
 /// let defects = stored.verify().collect::<Result<Vec<_>, _>>()?;
 /// assert_eq!((&defects[0].key[..], &defects[0].chunk[..]), ("c/2/0", &[2, 0][..]));
 /// assert!(matches!(defects[0].kind, DefectKind::Missing));
-/// assert!(defects[0].to_string().starts_with("the chunk [2, 0], at c/2/0: it is missing"));
+/// assert!(report(&defects[0]).starts_with("the chunk [2, 0], at c/2/0: it is missing"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -83,17 +87,23 @@ pub enum DefectKind {
         actual: u64,
     },
     /// Its bytes do not stand for elements, or have another checksum than was stored.
-    #[error("it is corrupt: {source}")]
+    #[error("it is corrupt")]
     Corrupt {
         /// What the codec answered.
         source: BoxError,
     },
     /// Its bytes could not be had.
-    #[error("{source}")]
+    #[error(transparent)]
     Unreadable {
         /// What the store answered.
         source: BoxError,
     },
+}
+
+impl Error for Defect {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 impl fmt::Display for Defect {

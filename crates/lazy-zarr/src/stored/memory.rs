@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lazy_core::{BoxError, DType, panic_message};
 
+use crate::error::foreign;
 use crate::memory::fits_memory;
 use crate::{Error, Result};
 
@@ -50,7 +51,7 @@ pub(super) fn caught<T, E: Into<BoxError>>(
     function: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, BoxError> {
     match catch_unwind(AssertUnwindSafe(function)) {
-        Ok(result) => result.map_err(Into::into),
+        Ok(result) => result.map_err(foreign),
         Err(payload) => Err(format!("by a panic: {}", panic_message(&*payload)).into()),
     }
 }

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt, CodecOptions};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
+use crate::error::foreign;
 use crate::format::dtype_of;
 use crate::guard::guarded;
 use crate::store::CompleteStore;
@@ -176,7 +177,7 @@ impl StoredArray {
         let pinned = self.origin.pin("zarr.json").and_then(|()| {
             let key = StoreKey::new("zarr.json").expect("it is a key");
             let read = self.store.get(&key);
-            read.map_err(|error| Error::Store { key: key.to_string(), source: error.into() })
+            read.map_err(|error| Error::Store { key: key.to_string(), source: foreign(error) })
         });
         match (&self.origin, pinned) {
             (Origin::Keys { .. }, _) => Ok(self),
@@ -193,7 +194,7 @@ impl StoredArray {
     ) -> Result<StoredArray> {
         let store = Arc::clone(&source.store);
         let array = Array::new_with_metadata(store, &source.path, metadata)
-            .map_err(|error| Error::Metadata { source: error.into() })?;
+            .map_err(|error| Error::Metadata { source: foreign(error) })?;
         let attributes = array.attributes().clone();
         StoredArray::from_array(target, source, (&array, attributes), MetadataSeal::Intact)
     }

@@ -13,6 +13,7 @@ use zarrs::storage::{
 };
 
 use super::origin::{Origin, Source};
+use crate::error::foreign;
 use crate::node::{
     Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
 };
@@ -110,7 +111,7 @@ fn document(
 ) -> Result<(StoreKey, Bytes)> {
     let failed = |key: &str, source: StorageError| Error::Store {
         key: key.to_owned(),
-        source: source.into(),
+        source: foreign(source),
     };
     let key = |name: &str| {
         let key = format!("{prefix}{name}");
@@ -130,7 +131,7 @@ fn document(
     Err(Error::NothingThere { target: target.to_string() })
 }
 
-/// Whether a node is an array; what it is, and what to do, when it is not.
+/// Whether a node is an array; what it is, when it is not.
 fn check_array(
     target: &Target,
     node: Node,
@@ -140,15 +141,15 @@ fn check_array(
     let reason = match node {
         Node::Array => return Ok(()),
         Node::Vacant => return Err(Error::NothingThere { target }),
-        Node::File => "it is a file".to_owned(),
-        Node::NotZarr => "it holds no metadata of an array, zarr.json or .zarray".to_owned(),
-        Node::Group { .. } => match members()?.as_slice() {
-            [] => "it is a Zarr group without members".to_owned(),
-            members => format!(
-                "it is a Zarr group; open one of its members (`Target::member`): {}",
-                members.join(", ")
-            ),
-        },
+        Node::File => "it is a file",
+        Node::NotZarr => "it holds no metadata of an array, zarr.json or .zarray",
+        Node::Group { .. } => {
+            let members = members()?;
+            let is_empty = members.is_empty();
+            let reason =
+                if is_empty { "it is a Zarr group without members" } else { "it is a Zarr group" };
+            return Err(Error::NotAnArray { target, reason, members });
+        }
     };
-    Err(Error::NotAnArray { target, reason })
+    Err(Error::NotAnArray { target, reason, members: Vec::new() })
 }

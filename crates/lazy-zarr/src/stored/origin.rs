@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zarrs::storage::{ReadableStorage, StoreKey};
 
+use crate::error::foreign;
 use crate::{Error, FilePin, FileSystem, Result};
 
 /// Where an array is read from.
@@ -67,7 +68,7 @@ impl Origin {
                 Ok(Some(now)) => now == *bytes,
                 Ok(None) => return Err(Error::Removed { target: target() }),
                 Err(error) => {
-                    return Err(Error::Store { key: document.to_string(), source: error.into() });
+                    return Err(Error::Store { key: document.to_string(), source: foreign(error) });
                 }
             },
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{Error, MemoryStore, StoredArray, ZarrSink};
-use lazy_chunks::{LazyChunkSequence, Location, NestedLazyChunkSequence, Stage, Watch};
+use lazy_chunks::{LazyChunkSequence, Location, NestedLazyChunkSequence, Stage, Watch, report};
 use outside_custom::{BlockNorms, Drift, Jump, LargestRowSum, Ledger, Matrix, MatrixConverter};
 
 fn ones(shape: [usize; 2]) -> Matrix {
@@ -31,7 +31,7 @@ fn the_producers_error_comes_through() {
         [Ok::<_, String>([Ok(ones([2, 2])), Err("the model diverged".to_owned())])]
     });
     assert_eq!(
-        sequence.compute(BlockNorms).unwrap_err().to_string(),
+        report(&sequence.compute(BlockNorms).unwrap_err()),
         "the producer failed at block (0, 1): the model diverged"
     );
 }

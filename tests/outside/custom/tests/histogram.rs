@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lazy_chunks::zarr::{Error, MemoryStore, StoredArray, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockPosition, DType, LazyChunkSequence, Location, MeanVariance, NdarrayConverter,
-    NestedLazyChunkSequence, Statistic,
+    NestedLazyChunkSequence, Statistic, report,
 };
 use ndarray::{Array2, array};
 use outside_custom::{Counts, Histogram};
@@ -102,7 +102,7 @@ fn a_refused_block_leaves_no_array_behind() {
     let reducers = (ZarrSink::new(store.clone()), Histogram::new(EDGES));
     let error = complex.compute(reducers).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        report(&error),
         "block 0 could not be reduced: Histogram cannot take dtype complex64; it takes bool, integers \
          and floats"
     );

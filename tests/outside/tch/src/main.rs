@@ -4,7 +4,7 @@ use lazy_chunks::zarr::{Existing, ToZarr, ZarrSink};
 use tch::nn::{self, Module};
 use tch::{Device, Kind, Tensor};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     // The embeddings of 10 batches of 32 samples: an array of shape (320, 8). The model's tensors
     // cannot be shared with other threads, so the function stays on its own.
     let variables = nn::VarStore::new(Device::Cpu);

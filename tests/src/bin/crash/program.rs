@@ -15,7 +15,7 @@ use lazy_chunks::zarr::{
     Durability, Error, Existing, OldChunks, Superseded, Target, UnfinishedWrite, ZarrSink,
 };
 use lazy_chunks::{
-    ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, Summary, TopK,
+    ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, Summary, TopK, report,
 };
 use lazy_tests::{Failpoint, KillingFileSystem, Operation};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,7 @@ impl Failure {
     fn of(error: &Error) -> Failure {
         let kind = format!("{error:?}");
         let name = kind.split(|letter: char| !letter.is_alphanumeric()).next();
-        Failure { kind: name.unwrap_or("").to_owned(), message: error.to_string() }
+        Failure { kind: name.unwrap_or("").to_owned(), message: report(error) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use lazy_chunks::zarr::{Error, StoredArray, ToZarr};
-use lazy_chunks::{ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence};
+use lazy_chunks::{ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence, report};
 
 use crate::manifest::{Entry, Group, Manifest, Unreadable, hexadecimal, target};
 
@@ -112,7 +112,7 @@ fn check_error(directory: &Path, entry: &Entry, expected: &Unreadable) -> Result
         Error::Read { .. } => "Read",
         _ => "another",
     };
-    let message = error.to_string();
+    let message = report(&error);
     let target = target.to_string();
     ensure!(message.contains(&target), "the message does not name the array: {message}");
     // What is unknown may be in the array's name as well.

@@ -214,7 +214,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Option<Header>, String> {
-        read_header("a.npy", &mut &*bytes, false).map_err(|error| error.to_string())
+        read_header("a.npy", &mut &*bytes, false)
+            .map_err(|error| format!("{error}; {}", error.hint().unwrap_or_default()))
     }
 
     #[test]
