@@ -26,7 +26,7 @@ class Streams(ProgramTest):
         for end in [1, 5, 8, 9, 10, 60, 127, 128, 129, len(WHOLE) - 1]:
             said = self.store(WHOLE + WHOLE[:end], code=CORRUPT)
             self.assertIn("block 1: record 1 of standard input ends in the middle", said)
-            self.assertIn("did its producer fail?", said)
+            self.assertIn("see whether the producer failed", said)
         said = self.store(WHOLE[:100], code=CORRUPT)
         self.assertIn("record 0 of standard input ends in the middle", said)
 
@@ -79,7 +79,7 @@ class Streams(ProgramTest):
         whole = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }"
         for text in [whole % "99999999999999,", whole % "9999999999, 99999999", whole % "-1,", "[" * 60_000, "{}", ""]:
             self.lazy("store", "-", "-o", "a.zarr", stdin=record(text), code=CORRUPT)
-            self.assertEqual(self.errors.count("\n"), 1, self.errors[:300])
+            self.check_said(self.errors)
         said = self.store(record("", b"\x02\x00", 2**32 - 1), code=CORRUPT)
         self.assertIn("its header is said to have 4294967295 bytes", said)
         deep = record("[" * (2**20 - 10), b"\x02\x00")
@@ -107,7 +107,7 @@ class DeadProducers(ProgramTest):
     def test_a_size_that_was_declared(self):
         six = stream([np.ones((3, 4))] * 2)
         for declared, said in [
-            (["--rows", 20], "there were 6 rows, but --rows says 20; did the producer fail?"),
+            (["--rows", 20], "there were 6 rows, but --rows says 20"),
             (["--blocks", 5], "there were 2 blocks, but --blocks says 5"),
             (["--rows", 5], "there are more rows than the 5 that --rows says"),
             (["--blocks", 1], "there are more blocks than the 1 that --blocks says"),

@@ -156,7 +156,7 @@ class Signals(ProgramTest):
         producer.wait()
         _, errors = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 3)
-        self.assertIn("did its producer fail?", errors.decode())
+        self.assertIn("see whether the producer failed", errors.decode())
 
 
 class Pipes(ProgramTest):
