@@ -293,11 +293,11 @@ fn states_of_others_are_refused() {
     );
 
     let text = serde_json::to_string(&part(3).unwrap()).unwrap();
-    let older = text.replacen("\"version\":1", "\"version\":0", 1);
+    let older = text.replacen("\"version\":2", "\"version\":1", 1);
     assert_ne!(text, older);
     let older: SavedState<_> = serde_json::from_str(&older).unwrap();
     let error = TopK::new(3).finish_saved([older]).unwrap_err();
-    assert!(matches!(error, Error::StateVersion { expected: 1, actual: 0 }), "{error}");
+    assert!(matches!(error, Error::StateVersion { expected: 2, actual: 1 }), "{error}");
 }
 
 /// Whatever one entry of a saved state becomes, it is refused or merged, and nothing panics.
