@@ -211,7 +211,8 @@ pub(crate) struct Reduce {
     #[arg(long)]
     pub(crate) ignore_nan: bool,
 
-    /// Store the results as members of a Zarr group, and print none of rows and columns
+    /// Store the results as members of a Zarr group, and print only those that are few numbers: no matrices, rows or
+    /// columns
     #[arg(short, long, value_name = "OUT", value_parser = array_path())]
     pub(crate) output: Option<PathBuf>,
 
