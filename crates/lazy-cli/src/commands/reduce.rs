@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
-use lazy_chunks::Watch;
+use lazy_chunks::{MemoryLimit, Watch};
 
 use crate::answers::{self, Answer, Group};
 use crate::arguments::Reduce;
@@ -17,6 +17,7 @@ use crate::stop;
 pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     let form = Form { axis: arguments.axis, ignore_nan: arguments.ignore_nan };
     let (reducers, plan) = arguments.stats.plan(form)?;
+    let reducers = MemoryLimit::new(arguments.memory.bytes(), reducers);
     let group = arguments.output.as_ref().map(|output| Group::new(output, arguments.replace));
     if let Some(group) = &group {
         group.check(&arguments.stats.texts())?;

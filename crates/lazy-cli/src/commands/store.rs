@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
+use lazy_chunks::MemoryLimit;
 use lazy_chunks::zarr::{
     Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
     StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     }
     let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
+    let reducers = MemoryLimit::new(arguments.memory.bytes(), reducers);
 
     let mut input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     if from_pipe && arguments.replace && !arguments.allow_fewer_rows {
