@@ -72,11 +72,11 @@ pub use lazy_core::{
     BlockPosition, BlockSizes, Blocks, BottomK, BoxError, BoxedReducer, Concatenate, Converter,
     Count, Covariance, Covariances, Cut, DType, Declared, DynArrayView, Element, Error, Extrema,
     Extremum, Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind,
-    LazyChunkSequence, Location, Max, MeanVariance, Min, Moments, MomentsOfMany, NamedArrays,
-    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
-    Number, Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result, RowType,
-    SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, Statistic, Streamed,
-    Sum, Summary, TopK, Watch, Watching, report,
+    LazyChunkSequence, Location, Max, MeanVariance, MemoryLimit, Min, Moments, MomentsOfMany,
+    NamedArrays, NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource,
+    Norm, Number, Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result,
+    RowType, SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, StateSize,
+    Statistic, Streamed, Sum, Summary, TopK, Watch, Watching, report, system_memory,
 };
 
 /// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system

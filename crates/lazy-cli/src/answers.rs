@@ -1,13 +1,16 @@
 //! What statistics came to: as a table, as JSON, and as Zarr arrays.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, Element, LazyChunkSequence, Number};
-use serde_json::{Value, json};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, Number};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::arguments::Axis;
 use crate::failure::{Failure, Result};
@@ -31,63 +34,87 @@ pub(crate) struct Part {
     pub(crate) array: ArrayBlock,
 }
 
-impl Part {
-    /// The elements as text.
-    fn texts(&self) -> Vec<String> {
-        numbers(&self.array).into_iter().map(to_text).collect()
+/// The elements of a result, in C order.
+#[derive(Clone, Copy, Debug)]
+enum Elements<'a> {
+    Unsigned(&'a [u64]),
+    Signed(&'a [i64]),
+    Float(&'a [f64]),
+}
+
+impl<'a> Elements<'a> {
+    fn of(array: &'a ArrayBlock) -> Elements<'a> {
+        if let Ok(integers) = array.as_slice() {
+            Elements::Unsigned(integers)
+        } else if let Ok(integers) = array.as_slice() {
+            Elements::Signed(integers)
+        } else {
+            Elements::Float(array.as_slice().expect("results are uint64, int64 or float64"))
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Elements::Unsigned(elements) => elements.len(),
+            Elements::Signed(elements) => elements.len(),
+            Elements::Float(elements) => elements.len(),
+        }
+    }
+
+    fn get(self, i: usize) -> Number {
+        match self {
+            Elements::Unsigned(elements) => elements[i].into(),
+            Elements::Signed(elements) => elements[i].into(),
+            Elements::Float(elements) => elements[i].into(),
+        }
+    }
+
+    /// Writes an element as text.
+    fn write(self, i: usize, text: &mut String) -> fmt::Result {
+        match self.get(i) {
+            Number::Float(float)
+                if float != 0.0 && float.is_finite() && !(1e-4..1e16).contains(&float.abs()) =>
+            {
+                write!(text, "{float:e}")
+            }
+            number => write!(text, "{number}"),
+        }
     }
 }
 
-fn to_text(number: Number) -> String {
-    match number {
-        Number::Float(float) if float == 0.0 || !float.is_finite() => float.to_string(),
-        Number::Float(float) if !(1e-4..1e16).contains(&float.abs()) => format!("{float:e}"),
-        _ => number.to_string(),
+/// All answers, as a program reads them. They are written one number after the other.
+#[derive(Debug)]
+pub(crate) struct Json<'a>(pub(crate) &'a [Answer]);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries = serializer.serialize_map(None)?;
+        for (i, answer) in self.0.iter().enumerate() {
+            // What was asked for twice has one entry.
+            if self.0[..i].iter().all(|other| other.text != answer.text) {
+                entries.serialize_entry(&answer.text, answer)?;
+            }
+        }
+        entries.end()
     }
 }
 
-/// JSON has no NaN and no infinities, which are strings that Python's `float` takes.
-fn to_json_value(number: Number) -> Value {
-    match number {
-        Number::Signed(integer) => integer.into(),
-        Number::Unsigned(integer) => integer.into(),
-        Number::Float(float) if float.is_finite() => float.into(),
-        Number::Float(float) if float.is_nan() => "nan".into(),
-        Number::Float(float) => if float > 0.0 { "inf" } else { "-inf" }.into(),
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.parts[..] {
+            [alone] if alone.name.is_empty() => self.json(alone).serialize(serializer),
+            parts => serializer.collect_map(parts.iter().map(|part| (part.name, self.json(part)))),
+        }
     }
-}
-
-fn numbers(array: &ArrayBlock) -> Vec<Number> {
-    fn each<A: Element + Into<Number>>(elements: &[A]) -> Vec<Number> {
-        elements.iter().map(|&element| element.into()).collect()
-    }
-    if let Ok(integers) = array.as_slice::<u64>() {
-        each(integers)
-    } else if let Ok(integers) = array.as_slice::<i64>() {
-        each(integers)
-    } else {
-        each(array.as_slice::<f64>().expect("results are uint64, int64 or float64"))
-    }
-}
-
-/// All answers, as a program reads them.
-pub(crate) fn to_json(answers: &[Answer]) -> Value {
-    let entry = |answer: &Answer| (answer.text.clone(), answer.to_json());
-    Value::Object(answers.iter().map(entry).collect())
 }
 
 impl Answer {
-    fn to_json(&self) -> Value {
-        let part = |part: &Part| match nested(part.array.shape(), &numbers(&part.array)) {
-            Value::Array(mut array) if self.is_one_number(part) => array.remove(0),
-            array => array,
-        };
-        match &self.parts[..] {
-            [alone] if alone.name.is_empty() => part(alone),
-            parts => {
-                let entries = parts.iter().map(|each| (each.name.to_owned(), part(each)));
-                Value::Object(entries.collect())
-            }
+    fn json<'a>(&self, part: &'a Part) -> PartJson<'a> {
+        let elements = Elements::of(&part.array);
+        if self.is_one_number(part) && elements.len() > 0 {
+            PartJson::Number(elements.get(0))
+        } else {
+            PartJson::Array { elements, shape: part.array.shape(), start: 0 }
         }
     }
 
@@ -99,115 +126,249 @@ impl Answer {
         };
         self.axis == Axis::All && has_one
     }
+
+    /// Returns true if it is of the whole array and has few numbers: it is no matrix, and not of all rows or columns.
+    pub(crate) fn is_short(&self) -> bool {
+        const FEW: usize = 1000;
+        let is_short = |part: &Part| part.array.shape().len() < 2 && part.array.n_elements() <= FEW;
+        self.axis == Axis::All && self.parts.iter().all(is_short)
+    }
 }
 
-fn nested(shape: &[usize], numbers: &[Number]) -> Value {
-    match shape {
-        [] | [_] => numbers.iter().map(|&number| to_json_value(number)).collect(),
-        [size, inner @ ..] => {
-            let length: usize = inner.iter().product();
-            (0..*size).map(|i| nested(inner, &numbers[i * length..][..length])).collect()
+/// One number, or arrays in one another.
+#[derive(Clone, Copy, Debug)]
+enum PartJson<'a> {
+    Number(Number),
+    /// The elements from a place on, of an array of a shape.
+    Array {
+        elements: Elements<'a>,
+        shape: &'a [usize],
+        start: usize,
+    },
+}
+
+impl Serialize for PartJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            PartJson::Number(Number::Signed(integer)) => serializer.serialize_i64(integer),
+            PartJson::Number(Number::Unsigned(integer)) => serializer.serialize_u64(integer),
+            PartJson::Number(Number::Float(float)) if float.is_finite() => {
+                serializer.serialize_f64(float)
+            }
+            // JSON has no NaN and no infinities, which are strings that Python's `float` takes.
+            PartJson::Number(Number::Float(float)) if float.is_nan() => {
+                serializer.serialize_str("nan")
+            }
+            PartJson::Number(Number::Float(float)) => {
+                serializer.serialize_str(if float > 0.0 { "inf" } else { "-inf" })
+            }
+            // What has no axes is a list of one number.
+            PartJson::Array { elements, shape: shape @ ([] | [_]), start } => {
+                let numbers = start..start + shape.first().copied().unwrap_or(1);
+                serializer.collect_seq(numbers.map(|i| PartJson::Number(elements.get(i))))
+            }
+            PartJson::Array { elements, shape: [size, inner @ ..], start } => {
+                let length: usize = inner.iter().product();
+                let part =
+                    |i| PartJson::Array { elements, shape: inner, start: start + i * length };
+                serializer.collect_seq((0..*size).map(part))
+            }
         }
     }
 }
 
-/// All answers, as a person reads them.
-pub(crate) fn to_table(answers: &[Answer]) -> String {
+/// All answers, as a person reads them: in tables, whose cells are made twice, so that none is kept.
+pub(crate) fn to_tables(answers: &[Answer]) -> Tables<'_> {
     match answers.first() {
-        None => String::new(),
+        None => Tables(Vec::new()),
         Some(Answer { axis: Axis::All, .. }) => of_whole_array(answers),
-        Some(answer) => of_cells(answer.axis, answers),
+        Some(answer) => Tables(vec![(None, of_cells(answer.axis, answers))]),
+    }
+}
+
+/// Tables below one another, with what stands above each.
+pub(crate) struct Tables<'a>(Vec<(Option<&'a str>, Table<'a>)>);
+
+impl fmt::Display for Tables<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (head, table) in &self.0 {
+            if let Some(head) = head {
+                writeln!(formatter, "{head}")?;
+            }
+            table.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines whose columns are aligned: the first to the left, the others to the right.
+struct Table<'a> {
+    n_columns: usize,
+    parts: Vec<Lines<'a>>,
+}
+
+/// Writes the cell at a line and a column.
+type WriteCell<'a> = Box<dyn Fn(usize, usize, &mut String) -> fmt::Result + 'a>;
+
+/// Lines that are alike.
+struct Lines<'a> {
+    n_lines: usize,
+    cell: WriteCell<'a>,
+}
+
+impl<'a> Table<'a> {
+    fn new(n_columns: usize) -> Table<'a> {
+        Table { n_columns, parts: Vec::new() }
+    }
+
+    fn add(
+        &mut self,
+        n_lines: usize,
+        cell: impl Fn(usize, usize, &mut String) -> fmt::Result + 'a,
+    ) {
+        self.parts.push(Lines { n_lines, cell: Box::new(cell) });
+    }
+
+    fn add_line(&mut self, cells: Vec<String>) {
+        self.add(1, move |_, column, text| write!(text, "{}", cells[column]));
+    }
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut widths = vec![0; self.n_columns];
+        let mut text = String::new();
+        for Lines { n_lines, cell } in &self.parts {
+            for line in 0..*n_lines {
+                for (column, width) in widths.iter_mut().enumerate() {
+                    text.clear();
+                    cell(line, column, &mut text)?;
+                    *width = text.chars().count().max(*width);
+                }
+            }
+        }
+        let mut aligned = String::new();
+        for Lines { n_lines, cell } in &self.parts {
+            for line in 0..*n_lines {
+                aligned.clear();
+                for (column, width) in widths.iter().enumerate() {
+                    text.clear();
+                    cell(line, column, &mut text)?;
+                    if column == 0 {
+                        write!(aligned, "{text:<width$}")?;
+                    } else {
+                        write!(aligned, "  {text:>width$}")?;
+                    }
+                }
+                writeln!(formatter, "{}", aligned.trim_end())?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// A line for each number; of elements, where they are.
-fn of_whole_array(answers: &[Answer]) -> String {
-    let mut lines = Vec::new();
-    let mut matrices = String::new();
-    let line = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+fn of_whole_array(answers: &[Answer]) -> Tables<'_> {
     let has_places =
         answers.iter().any(|answer| answer.part("row").or(answer.part("rows")).is_some());
-    lines.push(line(if has_places {
-        ["", "value", "row", "index"]
-    } else {
-        ["", "value", "", ""]
-    }));
+    let head = if has_places { ["", "value", "row", "index"] } else { ["", "value", "", ""] };
+    let mut table = Table::new(4);
+    table.add_line(head.map(str::to_owned).to_vec());
+    let mut matrices = Vec::new();
     for answer in answers {
-        let part = |one: &str, many: &str| answer.part(one).or(answer.part(many)).map(Part::texts);
-        let name = answer.text.split(':').next().unwrap_or_default();
+        let part = |one: &str, many: &str| {
+            answer.part(one).or(answer.part(many)).map(|part| Elements::of(&part.array))
+        };
+        let name = answer.name();
+        let alone = &answer.parts[0].array;
+        let elements = Elements::of(alone);
+        let labelled = move |line: usize, column: usize, text: &mut String| match column {
+            0 => write!(text, "{name} {}", answer.labels[line]),
+            1 => elements.write(line, text),
+            _ => Ok(()),
+        };
+        let n_labelled = answer.labels.len().min(elements.len());
         if let Some(values) = part("value", "values") {
-            let (rows, indices) = (part("row", "rows"), part("index", "indices"));
-            let places = rows.into_iter().flatten().zip(indices.into_iter().flatten());
-            for (i, (value, (row, index))) in values.iter().zip(places).enumerate() {
-                let text = if i == 0 { &answer.text[..] } else { "" };
-                lines.push(line([text, value, &row, &index]));
-            }
-        } else if let Some(bins) = answer.part("bins") {
-            for (label, count) in answer.labels.iter().zip(bins.texts()) {
-                lines.push(line([&format!("{name} {label}"), &count, "", ""]));
-            }
+            let columns = [Some(values), part("row", "rows"), part("index", "indices")];
+            let n_lines = columns.iter().flatten().map(|part| part.len()).min().unwrap_or(0);
+            table.add(n_lines, move |line, column, text| match column.checked_sub(1) {
+                None if line == 0 => write!(text, "{}", answer.text),
+                None => Ok(()),
+                Some(column) => columns[column].map_or(Ok(()), |part| part.write(line, text)),
+            });
+        } else if answer.part("bins").is_some() {
+            table.add(n_labelled, labelled);
             for part in &answer.parts[1..] {
-                lines.push(line([&format!("{name} {}", part.name), &part.texts()[0], "", ""]));
+                let elements = Elements::of(&part.array);
+                table.add(1, move |_, column, text| match column {
+                    0 => write!(text, "{name} {}", part.name),
+                    1 => elements.write(0, text),
+                    _ => Ok(()),
+                });
             }
-        } else if answer.parts[0].array.shape().len() == 2 {
-            matrices.push_str(&matrix(answer));
+        } else if let [n_rows, n_columns] = *alone.shape() {
+            let mut matrix = Table::new(n_columns);
+            matrix.add(n_rows, move |row, column, text| {
+                elements.write(row * n_columns + column, text)
+            });
+            matrices.push((Some(&answer.text[..]), matrix));
         } else if answer.labels.is_empty() {
-            lines.push(line([&answer.text, &answer.parts[0].texts()[0], "", ""]));
+            table.add(1, move |_, column, text| match column {
+                0 => write!(text, "{}", answer.text),
+                1 => elements.write(0, text),
+                _ => Ok(()),
+            });
         } else {
-            for (label, value) in answer.labels.iter().zip(answer.parts[0].texts()) {
-                lines.push(line([&format!("{name} {label}"), &value, "", ""]));
-            }
+            table.add(n_labelled, labelled);
         }
     }
-    let table = if lines.len() > 1 { aligned(&lines) } else { String::new() };
-    table + &matrices
-}
-
-/// A matrix under its name.
-fn matrix(answer: &Answer) -> String {
-    let (texts, n_columns) = (answer.parts[0].texts(), answer.parts[0].array.shape()[1]);
-    let lines: Vec<_> = texts.chunks(n_columns.max(1)).map(<[String]>::to_vec).collect();
-    format!("{}\n{}", answer.text, aligned(&lines))
+    let table = (table.parts.len() > 1).then_some((None, table));
+    Tables(table.into_iter().chain(matrices).collect())
 }
 
 /// A line for each row or column of the array.
-fn of_cells(axis: Axis, answers: &[Answer]) -> String {
-    let n_axes = answers[0].parts[0].array.shape().len();
-    let is_one_more = answers[0].has_entries();
-    let cells = &answers[0].parts[0].array.shape()[..n_axes - usize::from(is_one_more)];
+fn of_cells(axis: Axis, answers: &[Answer]) -> Table<'_> {
+    let shape = answers[0].parts[0].array.shape();
+    let cells = &shape[..shape.len() - usize::from(answers[0].has_entries())];
     let n_cells: usize = cells.iter().product();
     let mut head = vec![if axis == Axis::Rows { "row" } else { "column" }.to_owned()];
-    let mut columns: Vec<Vec<String>> = vec![(0..n_cells).map(|i| index(cells, i)).collect()];
+    // The numbers of each column: the first of them, and how far they are apart.
+    let mut columns = Vec::new();
     for answer in answers {
         for part in &answer.parts {
-            let texts = part.texts();
-            let n_entries = texts.len().checked_div(n_cells).unwrap_or(0);
-            let name = answer.text.split(':').next().unwrap_or_default();
+            let elements = Elements::of(&part.array);
+            let n_entries = elements.len().checked_div(n_cells).unwrap_or(0);
             for entry in 0..n_entries {
                 let of = match (&answer.labels.get(entry), answer.has_entries()) {
-                    (Some(label), _) => format!("{name} {label}"),
-                    (None, true) => format!("{name} {}", entry + 1),
+                    (Some(label), _) => format!("{} {label}", answer.name()),
+                    (None, true) => format!("{} {}", answer.name(), entry + 1),
                     (None, false) => answer.text.clone(),
                 };
                 head.push(if part.name == "indices" { format!("{of} at") } else { of });
-                columns.push(texts.iter().skip(entry).step_by(n_entries).cloned().collect());
+                columns.push((elements, entry, n_entries));
             }
         }
     }
-    let mut lines = vec![head];
-    for i in 0..n_cells {
-        lines.push(columns.iter().map(|column| column[i].clone()).collect());
-    }
-    aligned(&lines)
+    let mut table = Table::new(head.len());
+    table.add_line(head);
+    table.add(n_cells, move |cell, column, text| match column.checked_sub(1) {
+        None => write_index(cells, cell, text),
+        Some(column) => {
+            let (elements, first, n_entries) = columns[column];
+            elements.write(first + cell * n_entries, text)
+        }
+    });
+    table
 }
 
-/// The index of a cell in C order, along each axis.
-fn index(shape: &[usize], mut place: usize) -> String {
-    let mut index = vec![String::new(); shape.len()];
-    for (index, size) in index.iter_mut().zip(shape).rev() {
-        (*index, place) = ((place % size).to_string(), place / size);
+/// Writes the index of a cell in C order, along each axis.
+fn write_index(shape: &[usize], place: usize, text: &mut String) -> fmt::Result {
+    let mut stride: usize = shape.iter().product();
+    for (axis, size) in shape.iter().enumerate() {
+        stride /= size;
+        write!(text, "{}{}", if axis > 0 { "," } else { "" }, place / stride % size)?;
     }
-    index.join(",")
+    Ok(())
 }
 
 impl Answer {
@@ -215,32 +376,15 @@ impl Answer {
         self.parts.iter().find(|part| part.name == name)
     }
 
+    /// What is in front of its numbers.
+    fn name(&self) -> &str {
+        self.text.split(':').next().unwrap_or_default()
+    }
+
     /// Whether there are several numbers for each row or column, along one more axis.
     fn has_entries(&self) -> bool {
         !self.labels.is_empty() || self.text.starts_with("top") || self.text.starts_with("bottom")
     }
-}
-
-/// Lines whose columns are aligned: the first to the left, the others to the right.
-fn aligned(lines: &[Vec<String>]) -> String {
-    let n_columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..n_columns).map(width).collect();
-    let mut text = String::new();
-    for line in lines {
-        let mut cells = line.iter().zip(&widths);
-        let mut aligned =
-            cells.next().map_or(String::new(), |(cell, width)| format!("{cell:<width$}"));
-        for (cell, width) in cells {
-            aligned.push_str(&format!("  {cell:>width$}"));
-        }
-        text.push_str(aligned.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// The group whose members answers are stored as.

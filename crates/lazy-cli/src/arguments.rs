@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::settings::{Attribute, ChunkSizes, CodecSetting, Span, array_path, path, picture_path};
+use crate::settings::{
+    Attribute, ChunkSizes, CodecSetting, MemorySize, Span, array_path, path, picture_path,
+};
 use crate::statistics::StatisticList;
 
 /// Arrays that come one block at a time: stored as Zarr, and summarized, in the memory of a few chunks.
@@ -185,6 +187,11 @@ pub(crate) struct Store {
     #[arg(long, value_name = "LIST")]
     pub(crate) stats: Option<StatisticList>,
 
+    /// Refuse statistics whose states would take more memory than this, such as 8G or 512MiB; by default half of the
+    /// machine's memory, or of the limit of the cgroup
+    #[arg(long, value_name = "SIZE", default_value_t, hide_default_value = true)]
+    pub(crate) memory: MemorySize,
+
     #[command(flatten)]
     pub(crate) print: Output,
 }
@@ -212,11 +219,17 @@ pub(crate) struct Reduce {
     #[arg(long, value_enum, default_value_t = Axis::All)]
     pub(crate) axis: Axis,
 
+    /// Refuse statistics whose states would take more memory than this, such as 8G or 512MiB; by default half of the
+    /// machine's memory, or of the limit of the cgroup
+    #[arg(long, value_name = "SIZE", default_value_t, hide_default_value = true)]
+    pub(crate) memory: MemorySize,
+
     /// Leave out NaN
     #[arg(long)]
     pub(crate) ignore_nan: bool,
 
-    /// Store the results as members of a Zarr group, and print none of rows and columns
+    /// Store the results as members of a Zarr group, and print only those that are few numbers: no matrices, rows or
+    /// columns
     #[arg(short, long, value_name = "OUT", value_parser = array_path())]
     pub(crate) output: Option<PathBuf>,
 

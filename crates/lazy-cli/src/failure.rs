@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     /// The pass failed.
     #[error(transparent)]
     Pass(lazy_chunks::Error),
+    /// The statistics would take more memory than they may.
+    #[error("{0}; --memory changes the limit")]
+    StatisticMemory(lazy_chunks::Error),
     /// A file that is to be made cannot be.
     #[error("{} cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -133,8 +136,16 @@ impl From<lazy_chunks::Error> for Failure {
                 Ok(error) => Failure::Block(BlockError { at, error }),
                 Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
             },
+            error if is_of_memory_limit(&error) => Failure::StatisticMemory(error),
             error => Failure::Pass(error),
         }
+    }
+}
+
+fn is_of_memory_limit(error: &lazy_chunks::Error) -> bool {
+    match error {
+        lazy_chunks::Error::Reduction { source, .. } => is_of_memory_limit(source),
+        error => matches!(error, lazy_chunks::Error::StatisticMemory { limit: Some(_), .. }),
     }
 }
 

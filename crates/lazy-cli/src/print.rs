@@ -1,21 +1,28 @@
 //! Standard output and standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
 
 use lazy_chunks::report;
 
 use crate::failure::{Failure, Result};
 
-/// Prints a result.
+/// Prints a result, which may be long.
 pub(crate) fn result(text: impl Display) -> Result<()> {
-    let mut output = io::stdout().lock();
+    let mut output = BufWriter::new(io::stdout().lock());
     write!(output, "{text}").and_then(|()| output.flush()).map_err(Failure::Output)
 }
 
 /// Prints JSON for a program.
-pub(crate) fn json(value: &serde_json::Value) -> Result<()> {
-    result(format_args!("{value:#}\n"))
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut output, value)
+        .map_err(io::Error::from)
+        .and_then(|()| writeln!(output))
+        .and_then(|()| output.flush())
+        .map_err(Failure::Output)
 }
 
 /// Tells what was done. When nobody can be told, it was done all the same.

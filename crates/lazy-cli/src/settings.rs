@@ -1,6 +1,7 @@
 //! Values of arguments that are more than a number or a word.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -134,6 +135,54 @@ where
     })
 }
 
+/// How much memory the states of statistics may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemorySize(u64);
+
+impl MemorySize {
+    pub(crate) fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// Half of what there is, since others need memory, too; all that can be addressed where the system does not tell.
+impl Default for MemorySize {
+    fn default() -> MemorySize {
+        MemorySize(lazy_chunks::system_memory().map_or(isize::MAX as u64, |bytes| bytes / 2))
+    }
+}
+
+/// In bytes, which are parsed back.
+impl fmt::Display for MemorySize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for MemorySize {
+    type Err = String;
+
+    /// Units are powers of 1024, as those of `ulimit` and systemd, whether they are written as in `8G` or in `8GiB`.
+    fn from_str(text: &str) -> Result<MemorySize, String> {
+        let n_digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(n_digits);
+        let exponent = match unit.trim_start().to_ascii_uppercase().as_str() {
+            "" | "B" => Some(0),
+            "K" | "KIB" => Some(10),
+            "M" | "MIB" => Some(20),
+            "G" | "GIB" => Some(30),
+            "T" | "TIB" => Some(40),
+            _ => None,
+        };
+        let bytes = number.parse().ok().zip(exponent).and_then(|(number, exponent): (u64, u32)| {
+            number.checked_mul(1 << exponent).filter(|bytes| *bytes > 0)
+        });
+        bytes.map(MemorySize).ok_or_else(|| {
+            format!("{text:?} is no size of memory; give a number of bytes, or one with K, M, G or T, such as 8G")
+        })
+    }
+}
+
 /// An attribute: a value of JSON, or text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attribute {
@@ -220,6 +269,28 @@ mod tests {
         for wrong in ["", "none:1", "zstd:23", "gzip:-1", "lz4", "zstd:", "blosc-zstd:10"] {
             assert!(wrong.parse::<CodecSetting>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn sizes_of_memory() {
+        let bytes = |text: &str| text.parse().map(MemorySize::bytes);
+        for (text, expected) in [
+            ("1", 1),
+            ("4096B", 4096),
+            ("3K", 3 << 10),
+            ("512M", 512 << 20),
+            ("8G", 8 << 30),
+            ("4GiB", 4 << 30),
+            ("4 gib", 4 << 30),
+            ("2t", 2 << 40),
+        ] {
+            assert_eq!(bytes(text), Ok(expected));
+        }
+        for wrong in ["", "0", "0G", "G", "-1G", "1.5G", "8GB", "8X", "1e9", "16777216T"] {
+            assert!(bytes(wrong).is_err_and(|error| error.contains("such as 8G")), "{wrong:?}");
+        }
+        let default = MemorySize::default();
+        assert_eq!(bytes(&default.to_string()), Ok(default.bytes()));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use lazy_chunks::{
-    ArgMax, ArgMin, ArrayBlock, BottomK, BoxedReducer, Count, Covariance, Histogram, IgnoringNan,
-    Max, MeanVariance, Min, NamedArrays, Norm, PerColumn, PerRow, Quantiles, Statistic, Sum,
-    Summary, TopK,
+    ArgMax, ArgMin, ArrayBlock, BottomK, BoxedReducer, Count, Covariance, Covariances, Histogram,
+    IgnoringNan, Max, MeanVariance, Min, NamedArrays, Norm, PerColumn, PerRow, Quantiles,
+    Statistic, Sum, Summary, TopK,
 };
+use ndarray::Array2;
 
 use crate::answers::{Answer, Part};
 use crate::arguments::Axis;
@@ -218,21 +219,29 @@ impl StatisticList {
                 // Matrices may be large, so only those that are asked for are made.
                 let is_wanted = |kind: Kind| self.0.iter().any(|wanted| wanted.kind == kind);
                 let wanted = [Kind::Covariance, Kind::Correlation, Kind::Gram].map(is_wanted);
-                BoxedReducer::new(Covariance, move |found| {
-                    let covariance = || ArrayBlock::from_array(found.covariance(1));
-                    let correlation = || ArrayBlock::from_array(found.correlation());
-                    let gram = || ArrayBlock::from_array(found.gram());
-                    let matrices: [(&str, &dyn Fn() -> ArrayBlock); 3] = [
-                        ("covariance", &covariance),
-                        ("correlation", &correlation),
-                        ("gram", &gram),
-                    ];
-                    let matrices = matrices.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
-                    matrices.map(|((name, make), _)| (name, make())).collect()
-                })
+                BoxedReducer::new(Covariance, move |found| matrices(found, wanted))
             }
         })
     }
+}
+
+/// Makes those of the matrices that are wanted, the last of them in the memory of the sums that they are made of.
+fn matrices(sums: Covariances, wanted: [bool; 3]) -> Found {
+    type Make = fn(Covariances) -> Array2<f64>;
+    let kinds: [(&str, Make); 3] = [
+        ("covariance", |sums| sums.into_covariance(1)),
+        ("correlation", Covariances::into_correlation),
+        ("gram", Covariances::into_gram),
+    ];
+    let mut kinds: Vec<_> =
+        kinds.into_iter().zip(wanted).filter_map(|(kind, wanted)| wanted.then_some(kind)).collect();
+    let last = kinds.pop();
+    let mut found: Found = kinds
+        .into_iter()
+        .map(|(name, make)| (name, ArrayBlock::from_array(make(sums.clone()))))
+        .collect();
+    found.extend(last.map(|(name, make)| (name, ArrayBlock::from_array(make(sums)))));
+    found
 }
 
 /// Whether it is of all pairs of columns.

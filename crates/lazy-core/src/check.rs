@@ -156,7 +156,8 @@ impl<'d> BlockCheck<'d> {
     /// # Errors
     ///
     /// [`Error::TooFewAxes`], [`Error::BlockDType`], [`Error::TrailingShape`],
-    /// [`Error::GridMismatch`], [`Error::BandHeight`] and [`Error::BandWidth`], with the block's index.
+    /// [`Error::GridMismatch`], [`Error::BandHeight`], [`Error::BandWidth`] and [`Error::IndexOverflow`], with the
+    /// block's index.
     pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
         let cut = self.declared.cut();
         let n_blocks = self.n_open_blocks();
@@ -185,6 +186,9 @@ impl<'d> BlockCheck<'d> {
         self.check_grid(at, n_blocks, shape)?;
 
         let n_rows = shape[0];
+        if self.row.checked_add(n_rows).is_none() {
+            return Err(Error::IndexOverflow { at, axis: 0 });
+        }
         let open = self.open.get_or_insert(OpenBand { n_rows, n_blocks: 0, n_columns: 0 });
         if n_rows != open.n_rows {
             return Err(Error::BandHeight { at, expected: open.n_rows, actual: n_rows });
@@ -192,7 +196,10 @@ impl<'d> BlockCheck<'d> {
         let position = BlockPosition { location: at, row: self.row, column: open.n_columns };
         open.n_blocks += 1;
         if cut == Cut::RowsAndColumns {
-            open.n_columns += shape[1];
+            let Some(end) = open.n_columns.checked_add(shape[1]) else {
+                return Err(Error::IndexOverflow { at, axis: 1 });
+            };
+            open.n_columns = end;
             if let Some((expected, reference)) = self.width
                 && open.n_columns > expected
             {
@@ -293,7 +300,7 @@ impl<'d> BlockCheck<'d> {
                 Err(Error::BandWidth {
                     band: self.band,
                     expected: columns.total(),
-                    actual: open.n_columns + shape.get(1).copied().unwrap_or(0),
+                    actual: open.n_columns.saturating_add(shape.get(1).copied().unwrap_or(0)),
                     at_least: true,
                     reference: Reference::Declared,
                 })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::memory::Memory;
 use crate::{BlockGrid, Cut, DType};
 
 /// The dtype and the shape of one row: of `array[i]`, the array without axis 0.
@@ -61,13 +62,14 @@ pub struct Declared {
     /// Shared, since every reducer of a pass keeps what is declared.
     grid: Option<Arc<BlockGrid>>,
     row_type: Option<RowType>,
+    memory: Memory,
 }
 
 impl Declared {
     /// Of blocks that are computed one after the other, and as many along axis 0 as is said.
     #[must_use]
     pub fn streamed(cut: Cut, n_bands: Option<usize>) -> Declared {
-        Declared { cut, n_bands, grid: None, row_type: None }
+        Declared { cut, n_bands, grid: None, row_type: None, memory: Memory::default() }
     }
 
     /// Of blocks that have known sizes.
@@ -78,6 +80,7 @@ impl Declared {
             n_bands: Some(grid.rows().n_blocks()),
             grid: Some(Arc::new(grid)),
             row_type: None,
+            memory: Memory::default(),
         }
     }
 
@@ -105,7 +108,23 @@ impl Declared {
             dtype: row_type.dtype,
             shape: [&[height], &row_type.shape[..]].concat(),
         });
-        Declared { grid: grid.map(Arc::new), row_type, ..*self }
+        Declared { grid: grid.map(Arc::new), row_type, ..self.clone() }
+    }
+
+    /// Returns the declaration with another limit for the memory of statistics; see
+    /// [`with_memory_limit`](crate::LazyChunkSequence::with_memory_limit).
+    #[must_use]
+    pub fn with_memory_limit(self, bytes: u64) -> Declared {
+        Declared { memory: self.memory.with_limit(bytes), ..self }
+    }
+
+    /// Returns the declaration for one pass, in which so many contributions may be alive at once.
+    pub(crate) fn for_pass(&self, n_in_flight: usize) -> Declared {
+        Declared { memory: self.memory.for_pass(n_in_flight), ..self.clone() }
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The axes along which the sequence is cut.
@@ -131,5 +150,11 @@ impl Declared {
     #[must_use]
     pub fn row_type(&self) -> Option<&RowType> {
         self.row_type.as_ref()
+    }
+
+    /// The bytes that the states of statistics may take; `None` if no limit was set.
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.memory.limit()
     }
 }

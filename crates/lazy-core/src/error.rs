@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
+use crate::reduce::short_name;
 use crate::{DType, Location};
 
 /// The result of this crate's functions.
@@ -250,6 +251,40 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The states of a statistic would take more memory than there may be; see
+    /// [`with_memory_limit`](crate::LazyChunkSequence::with_memory_limit).
+    #[error(
+        "{statistic} needs {} for {states} state{}, but {}",
+        HumanBytes(*.bytes), if *.states == 1 { "" } else { "s" }, memory_limit(*.limit, *.taken)
+    )]
+    StatisticMemory {
+        /// The statistic.
+        statistic: String,
+        /// The number of states: one for each row or column, of what is accumulated and of each block in flight.
+        states: u128,
+        /// The bytes that all of them take at least.
+        bytes: u128,
+        /// The bytes that have been taken of the limit, by other statistics or for other states.
+        taken: u128,
+        /// The limit in bytes; `None` if the allocation failed.
+        limit: Option<u64>,
+    },
+    /// Memory cannot hold an array.
+    #[error("memory cannot hold an array of shape {shape:?} and dtype {dtype}")]
+    ArrayMemory {
+        /// The shape of the array.
+        shape: Vec<usize>,
+        /// The dtype of the array.
+        dtype: DType,
+    },
+    /// A block reaches beyond the largest index.
+    #[error("{at} reaches beyond index {} of axis {axis}", usize::MAX)]
+    IndexOverflow {
+        /// The block.
+        at: Location,
+        /// The axis.
+        axis: usize,
+    },
     /// A state was saved by another statistic than the one that is to go on with it.
     #[error("cannot load a state of `{actual}` into `{expected}`")]
     StateMismatch {
@@ -326,7 +361,9 @@ impl Error {
     /// This error of what a statistic makes use of, with the statistic's own name.
     pub(crate) fn of_statistic(self, name: String) -> Error {
         match self {
-            Error::Statistic { problem, .. } => Error::Statistic { statistic: name, problem },
+            Error::Statistic { problem, .. } => {
+                Error::Statistic { statistic: short_name(name), problem }
+            }
             error => error,
         }
     }
@@ -339,7 +376,9 @@ impl Error {
             | Error::DTypeMismatch { .. }
             | Error::RankMismatch { .. }
             | Error::UnsupportedDType { .. }
-            | Error::Statistic { .. } => Error::Reduction { at, source: Box::new(self) },
+            | Error::Statistic { .. }
+            | Error::StatisticMemory { .. }
+            | Error::ArrayMemory { .. } => Error::Reduction { at, source: Box::new(self) },
             error => error,
         }
     }
@@ -427,5 +466,65 @@ fn expected_bytes(expected: &Option<usize>) -> String {
     match expected {
         Some(bytes) => format!(", which has {bytes} bytes"),
         None => ", which is larger than memory can be".to_owned(),
+    }
+}
+
+/// Prints bytes in binary units: `31.2 GiB`.
+struct HumanBytes(u128);
+
+impl std::fmt::Display for HumanBytes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return write!(formatter, "{} bytes", self.0);
+        }
+        if self.0 >= 1 << 70 {
+            return formatter.write_str("more than 1024 EiB");
+        }
+        let mut number = self.0 as f64 / 1024.0;
+        let mut units = UNITS.into_iter();
+        let mut unit = units.next().unwrap_or_default();
+        // What rounds to 1024.0 has the next unit.
+        while number >= 1023.95
+            && let Some(next) = units.next()
+        {
+            (number, unit) = (number / 1024.0, next);
+        }
+        let number = format!("{number:.1}");
+        write!(formatter, "{} {unit}", number.trim_end_matches(".0"))
+    }
+}
+
+fn memory_limit(limit: Option<u64>, taken: u128) -> String {
+    match (limit, taken) {
+        (None, _) => "memory cannot hold them".to_owned(),
+        (Some(limit), 0) => format!("the limit is {}", HumanBytes(limit.into())),
+        (Some(limit), taken) => format!(
+            "the limit is {}, of which {} are taken",
+            HumanBytes(limit.into()),
+            HumanBytes(taken)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_the_unit_that_fits() {
+        for (bytes, expected) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (8 << 30, "8 GiB"),
+            (33_501_000_000, "31.2 GiB"),
+            ((1 << 70) - (1 << 60), "1023 EiB"),
+            (1 << 70, "more than 1024 EiB"),
+        ] {
+            assert_eq!(HumanBytes(bytes).to_string(), expected);
+        }
     }
 }

@@ -55,7 +55,10 @@
 //! Both are at the level `DEBUG`, failures included, since errors are returned. Without a
 //! subscriber nothing is printed, and no clock is read.
 //!
-//! This crate does no input or output. Storing and reading are the business of the crates above it.
+//! Statistics of each row or column take memory with the shape. A pass is refused before its first block if its
+//! statistics would take more than there [may be](LazyChunkSequence::with_memory_limit), where the shape is declared.
+//!
+//! This crate does no input or output, but for asking how much memory there is. Storing and reading are the business of the crates above it.
 
 mod aggregate;
 mod block;
@@ -67,6 +70,7 @@ mod declared;
 mod dtype;
 mod error;
 mod grid;
+mod memory;
 mod panic;
 mod pool;
 mod progress;
@@ -86,10 +90,11 @@ pub use declared::{Declared, RowType};
 pub use dtype::{DType, Element};
 pub use error::{BoxError, Error, Reference, Result, report};
 pub use grid::{BlockGrid, BlockPosition, BlockSizes, Cut, Location};
+pub use memory::{StateSize, system_memory};
 pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage, Watch, Watching};
-pub use reduce::{BoxedReducer, Reducer, SavedState, StateOf, Statistic};
+pub use reduce::{BoxedReducer, MemoryLimit, Reducer, SavedState, StateOf, Statistic};
 pub use region::{CommonRuns, copy_region};
 pub use sequence::{
     Indexed, IndexedKind, Kind, LazyChunkSequence, NestedLazyChunkSequence, SharedIndexed, Streamed,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ndarray::ArrayViewMutD;
 
 use crate::block::size_in_bytes;
+use crate::memory::fits;
 use crate::{ArrayBlock, Element, Error, Result};
 
 /// Memory of blocks that is used again when they are gone.
@@ -56,7 +57,8 @@ impl<A: Element> BlockPool<A> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidData`] when a block of this shape is larger than memory can be.
+    /// - [`Error::InvalidData`] when a block of this shape is larger than memory can be.
+    /// - [`Error::ArrayMemory`] when memory cannot hold it.
     pub fn buffer(&self, shape: impl Into<Vec<usize>>) -> Result<BlockBuffer<A>> {
         let shape = shape.into();
         let Some(n_bytes) = size_in_bytes(A::DTYPE, &shape) else {
@@ -67,6 +69,9 @@ impl<A: Element> BlockPool<A> {
         if elements.len() < n_elements {
             // What is there is of no use; and zeros come from the system, which clears pages anyway.
             drop(elements);
+            if !fits(n_bytes as u128) {
+                return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
+            }
             elements = vec![A::default(); n_elements];
         }
         Ok(BlockBuffer { shape, n_elements, elements, free: Arc::clone(&self.free) })

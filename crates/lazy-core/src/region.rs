@@ -94,7 +94,10 @@ impl CommonRuns {
                 assert!(start[axis] + extent[axis] <= shape[axis]);
             }
         }
-        let is_empty = extent.contains(&0);
+        if extent.contains(&0) {
+            // The strides of arrays without elements may be larger than any index.
+            return CommonRuns { length: 0, next: None, outer: Vec::new() };
+        }
         let (mut length, mut strides, mut first) = (1, (1, 1), (0, 0));
         let mut outer = Vec::new();
         for axis in (0..n_axes).rev() {
@@ -107,7 +110,7 @@ impl CommonRuns {
             first.1 += other.1[axis] * strides.1;
             strides = (strides.0 * one.0[axis], strides.1 * other.0[axis]);
         }
-        CommonRuns { length, next: (!is_empty).then_some(first), outer }
+        CommonRuns { length, next: Some(first), outer }
     }
 
     /// The elements of each run.

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Info) -> Result<()> {
         }
     }
     match arguments.json {
-        true => print::json(&described.into())?,
+        true => print::json(&described)?,
         false => print::result(described.iter().map(to_text).collect::<Vec<_>>().join("\n"))?,
     }
     failures.into_iter().next().map_or(Ok(()), Err)

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
-use lazy_chunks::Watch;
+use lazy_chunks::{MemoryLimit, Watch};
 
-use crate::answers::{self, Group};
-use crate::arguments::{Axis, Reduce};
+use crate::answers::{self, Answer, Group};
+use crate::arguments::Reduce;
 use crate::failure::{Failure, Result};
 use crate::input::Input;
 use crate::print;
@@ -17,6 +17,7 @@ use crate::stop;
 pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     let form = Form { axis: arguments.axis, ignore_nan: arguments.ignore_nan };
     let (reducers, plan) = arguments.stats.plan(form)?;
+    let reducers = MemoryLimit::new(arguments.memory.bytes(), reducers);
     let mut group = arguments.output.as_ref().map(|output| Group::new(output, arguments.replace));
     if let Some(group) = &group {
         group.check(&arguments.stats.texts())?;
@@ -39,6 +40,8 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
         })?;
 
     let answers = plan.answers(&found);
+    // What no answer is made of.
+    drop(found);
     // Stored before they are printed: who reads the output may have read enough.
     let stored = group.as_ref().map_or(Ok(()), |group| group.store(&answers));
     if !arguments.print.quiet {
@@ -53,17 +56,23 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
             HumanBytes(rate as u64),
         ));
     }
-    // Rows and columns may be millions; those that could not be stored are not lost.
-    if group.is_none() || stored.is_err() || arguments.axis == Axis::All {
-        let printed = match arguments.print.json {
-            true => print::json(&answers::to_json(&answers)),
-            false => print::result(answers::to_table(&answers)),
-        };
-        let of_stored = |failure: Failure| match &arguments.output {
-            Some(output) => failure.after_storing(output),
-            None => failure,
-        };
-        return stored.and(printed.map_err(of_stored));
+    // Matrices, rows and columns may be millions of numbers. Those that could not be stored are not lost.
+    let printed: Vec<_> = if group.is_none() || stored.is_err() {
+        answers
+    } else {
+        answers.into_iter().filter(Answer::is_short).collect()
+    };
+    if printed.is_empty() {
+        return stored;
     }
-    stored
+    let printed = if arguments.print.json {
+        print::json(&answers::Json(&printed))
+    } else {
+        print::result(answers::to_tables(&printed))
+    };
+    let of_stored = |failure: Failure| match &arguments.output {
+        Some(output) => failure.after_storing(output),
+        None => failure,
+    };
+    stored.and(printed.map_err(of_stored))
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::HumanBytes;
+use lazy_chunks::MemoryLimit;
 use lazy_chunks::zarr::{
     Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
     StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
 };
-use serde_json::json;
+use serde::Serialize;
 
 use crate::answers::{self, Answer};
 use crate::arguments::{Axis, Store};
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     }
     let stats = arguments.stats.clone().unwrap_or_else(StatisticList::none);
     let (reducers, plan) = stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
+    let reducers = MemoryLimit::new(arguments.memory.bytes(), reducers);
 
     let mut input = Input::open(&arguments.input, plan.needs_whole_rows())?;
     if from_pipe && arguments.replace && !arguments.allow_fewer_rows {
@@ -66,6 +68,7 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
 
     let answers = plan.answers(&found);
+    drop(found);
     if !arguments.print.quiet {
         input.later_note().into_iter().for_each(print::note);
     }
@@ -100,19 +103,33 @@ fn tell(
         ));
     }
     if arguments.print.json {
-        return print::json(&json!({
-            "path": arguments.output.to_string_lossy(),
-            "array": arguments.array,
-            "dtype": stored.dtype().name(),
-            "shape": stored.shape(),
-            "chunk_shape": stored.chunk_shape(),
-            "shard_shape": stored.shard_shape(),
-            "bytes": stored.n_bytes(),
-            "stored_bytes": size.bytes,
-            "statistics": answers::to_json(answers),
-        }));
+        return print::json(&Told {
+            path: &arguments.output.to_string_lossy(),
+            array: arguments.array.as_deref(),
+            dtype: stored.dtype().name(),
+            shape: stored.shape(),
+            chunk_shape: stored.chunk_shape(),
+            shard_shape: stored.shard_shape(),
+            bytes: stored.n_bytes(),
+            stored_bytes: size.bytes,
+            statistics: answers::Json(answers),
+        });
     }
-    print::result(answers::to_table(answers))
+    print::result(answers::to_tables(answers))
+}
+
+/// What a program is told, in this order.
+#[derive(Serialize)]
+struct Told<'a> {
+    path: &'a str,
+    array: Option<&'a str>,
+    dtype: &'a str,
+    shape: &'a [usize],
+    chunk_shape: &'a [usize],
+    shard_shape: Option<&'a [usize]>,
+    bytes: u64,
+    stored_bytes: u64,
+    statistics: answers::Json<'a>,
 }
 
 /// Returns true if a write on another machine is not kept out by a lock.

@@ -3,7 +3,9 @@
 use ndarray::{Array, Dimension};
 
 use super::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
+use crate::block::size_in_bytes;
 use crate::dtype::with_element;
+use crate::memory::fits;
 use crate::reduce::drive;
 use crate::stream::BlockStream;
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
 /// # Errors
 ///
 /// - The errors of blocks that do not fit together, with the block's index.
+/// - [`Error::ArrayMemory`] when memory cannot hold the array beside the blocks.
 /// - [`Error::EmptySequence`] when there is no block and no declared row type.
 /// - [`Error::DTypeMismatch`] and [`Error::RankMismatch`] when there is no block, and the declared row
 ///   type is not that of the ndarray type.
@@ -65,8 +68,11 @@ impl Collected {
     /// Copies the blocks into one array, freeing each once it is copied.
     fn joined<A: Element>(self, row_type: &RowType) -> Result<(Vec<usize>, Vec<A>)> {
         let shape = [&[self.n_rows], &row_type.shape[..]].concat();
-        let n_elements = if shape.contains(&0) { 0 } else { shape.iter().product() };
-        let mut array = vec![A::default(); n_elements];
+        let n_bytes = size_in_bytes(A::DTYPE, &shape).filter(|n_bytes| fits(*n_bytes as u128));
+        let Some(n_bytes) = n_bytes else {
+            return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
+        };
+        let mut array = vec![A::default(); n_bytes / size_of::<A>()];
         for (position, block) in self.blocks {
             let mut start = vec![0; shape.len()];
             start[0] = position.row;

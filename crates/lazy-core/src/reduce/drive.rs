@@ -33,9 +33,9 @@ fn accumulate_in_order<R: Reducer, T>(
     stream: &mut BlockStream<'_, T>,
     into_block: impl Fn(T) -> ArrayBlock,
 ) -> Result<R::State> {
-    let declared = stream.declared();
-    let mut check = BlockCheck::new(declared)?;
-    let mut state = reducer.start(declared)?;
+    let declared = stream.declared().for_pass(1);
+    let mut check = BlockCheck::new(&declared)?;
+    let mut state = reducer.start(&declared)?;
     loop {
         let recalled = match check.next_of_grid() {
             Some(at) => reducer.recall(&mut state, at)?,
@@ -56,8 +56,9 @@ fn accumulate_in_order<R: Reducer, T>(
             Step::Block(block) => {
                 stream.trace().bytes(block.data().len());
                 let at = check.block(block.dtype(), block.shape())?;
-                reducer
-                    .partial(at, &block)
+                declared
+                    .memory()
+                    .contribute(|| reducer.partial(at, &block))
                     .and_then(|partial| reducer.absorb(&mut state, at, partial))
                     .map_err(|error| error.in_reduction(at.location))?;
             }

@@ -2,14 +2,17 @@
 
 mod boxed;
 pub(crate) mod drive;
+mod limit;
 mod parallel;
 mod state;
 mod statistic;
 mod tuples;
 
 pub use boxed::BoxedReducer;
+pub use limit::MemoryLimit;
 pub use state::{SavedState, StateOf};
 pub use statistic::Statistic;
+pub(crate) use statistic::short_name;
 
 use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
 use crate::{ArrayBlock, BlockPosition, Declared, Result};

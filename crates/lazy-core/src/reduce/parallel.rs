@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Reducer;
+use crate::memory::{Memory, n_elements};
 use crate::stream::{BlockStream, Parallel, TraceOfThreads, guarded};
 use crate::{ArrayBlock, BlockCheck, BlockGrid, BlockPosition, BlockSizes, Error, Result};
 
@@ -23,10 +24,16 @@ pub(super) fn accumulate<R: Reducer, T>(
     parallel: Parallel<'_, T>,
     into_block: impl Fn(T) -> ArrayBlock + Sync,
 ) -> Result<R::State> {
-    let declared = stream.declared();
-    let grid = declared.grid().expect("a sequence that threads share is made from a grid");
-    let check = BlockCheck::new(declared)?;
-    let mut state = reducer.start(declared)?;
+    let grid = stream.declared().grid().expect("a sequence that threads share is made from a grid");
+    let n_threads = parallel.n_threads().min(grid.n_blocks());
+    let dealing = Dealing { n_threads, window: parallel.window() };
+    let row_type = stream.declared().row_type();
+    // As long as the rows are not known, their blocks may be as small as can be.
+    let row_length = row_type.map_or(0, |row_type| saturating_product(&row_type.shape));
+    let n_in_flight = dealing.window(dealing.run_length(grid, row_length)).min(grid.n_blocks());
+    let declared = stream.declared().for_pass(n_in_flight);
+    let check = BlockCheck::new(&declared)?;
+    let mut state = reducer.start(&declared)?;
     if grid.n_blocks() == 0 && grid.rows().n_blocks() > 0 {
         return Err(Error::EmptyBand { band: 0 });
     }
@@ -43,6 +50,7 @@ pub(super) fn accumulate<R: Reducer, T>(
     let evaluation = Evaluation {
         reducer,
         grid,
+        memory: declared.memory(),
         compute,
         trace: trace.for_threads(),
         queue: Mutex::new(Queue {
@@ -59,7 +67,6 @@ pub(super) fn accumulate<R: Reducer, T>(
         check,
         changed: Condvar::new(),
     };
-    let n_threads = parallel.n_threads().min(grid.n_blocks());
     thread::scope(|scope| {
         let _over = Over(&evaluation);
         for _ in 1..n_threads {
@@ -70,7 +77,7 @@ pub(super) fn accumulate<R: Reducer, T>(
                 break;
             }
         }
-        let mut dealer = Dealer { n_dealt: 0, n_threads, window: parallel.window() };
+        let mut dealer = Dealer { n_dealt: 0, dealing };
         let mut ready = VecDeque::new();
         for index in 0..grid.n_blocks() {
             let outcome = loop {
@@ -102,6 +109,8 @@ pub(super) fn accumulate<R: Reducer, T>(
 struct Evaluation<'e, R: Reducer, F> {
     reducer: &'e R,
     grid: &'e BlockGrid,
+    /// The memory that statistics may take.
+    memory: &'e Memory,
     /// What there is to check of a block before any has been seen.
     check: BlockCheck<'e>,
     /// Computes a block that was not recalled, and says how long that took.
@@ -268,8 +277,10 @@ where
             self.lock().first = First::Fits(check);
             self.changed.notify_all();
         }
-        let partial =
-            self.reducer.partial(at, &block).map_err(|error| error.in_reduction(at.location))?;
+        let partial = self
+            .memory
+            .contribute(|| self.reducer.partial(at, &block))
+            .map_err(|error| error.in_reduction(at.location))?;
         Ok(Some(Done { at, partial, n_bytes: block.data().len(), in_producer, is_recalled }))
     }
 
@@ -288,12 +299,42 @@ where
     }
 }
 
-/// Deals blocks, in their order and no further than the window goes.
-struct Dealer {
-    n_dealt: usize,
+/// How many blocks a thread is dealt at once, and how many may be alive.
+#[derive(Clone, Copy)]
+struct Dealing {
     n_threads: usize,
     /// The blocks that may be alive at once, if that was said.
     window: Option<usize>,
+}
+
+impl Dealing {
+    /// The blocks that a thread is dealt at once, of rows of so many elements: one, unless they are so small that dealing
+    /// them takes longer than computing them might.
+    fn run_length(self, grid: &BlockGrid, n_elements_of_row: usize) -> usize {
+        /// Elements that take longer than dealing them, whatever they are.
+        const N_ELEMENTS: usize = 4096;
+        /// Runs that there are at least, so that all threads have some.
+        const N_RUNS: usize = 64;
+        /// Blocks of a run at most: each has a state of its own until it is absorbed.
+        const LONGEST: usize = 16;
+        let n_elements = grid.rows().total().saturating_mul(n_elements_of_row);
+        let of_a_block = n_elements.div_ceil(grid.n_blocks().max(1)).max(1);
+        let run_length =
+            N_ELEMENTS.div_ceil(of_a_block).min(LONGEST).min(grid.n_blocks() / N_RUNS).max(1);
+        self.window
+            .map_or(run_length, |window| run_length.min((window / self.n_threads.max(1)).max(1)))
+    }
+
+    /// The blocks that may be alive at once, where runs are of this length.
+    fn window(self, run_length: usize) -> usize {
+        self.window.unwrap_or(2 * self.n_threads * run_length)
+    }
+}
+
+/// Deals blocks, in their order and no further than the window goes.
+struct Dealer {
+    n_dealt: usize,
+    dealing: Dealing,
 }
 
 impl Dealer {
@@ -307,7 +348,7 @@ impl Dealer {
         let grid = evaluation.grid;
         loop {
             let run_length = self.run_length(evaluation);
-            let window = self.window.unwrap_or(2 * self.n_threads * run_length);
+            let window = self.dealing.window(run_length);
             let end = grid.n_blocks().min(self.n_dealt + run_length);
             if self.n_dealt == grid.n_blocks() || end > next.saturating_add(window) {
                 return Ok(());
@@ -331,27 +372,18 @@ impl Dealer {
         }
     }
 
-    /// The blocks that a thread is dealt at once: one, unless they are so small that dealing them takes longer than
-    /// computing them might. It follows from the grid, once the first block has told what it is a grid of.
+    /// The length of a run: it follows from the grid, once the first block has told what it is a grid of.
     fn run_length<R: Reducer, F>(&self, evaluation: &Evaluation<'_, R, F>) -> usize {
-        /// Elements that take longer than dealing them, whatever they are.
-        const N_ELEMENTS: usize = 4096;
-        /// Runs that there are at least, so that all threads have some.
-        const N_RUNS: usize = 64;
-        /// Blocks of a run at most: each has a state of its own until it is absorbed.
-        const LONGEST: usize = 16;
-        let grid = evaluation.grid;
         let n_trailing = match &evaluation.lock().first {
-            First::Fits(check) => check.element_type().map(|(_, shape)| shape.iter().product()),
+            First::Fits(check) => check.element_type().map(|(_, shape)| saturating_product(shape)),
             First::Unknown | First::Failed => None,
         };
-        let Some(n_trailing): Option<usize> = n_trailing else { return 1 };
-        let n_columns = grid.columns().map_or(1, BlockSizes::total);
-        let n_elements =
-            [n_columns, n_trailing].into_iter().fold(grid.rows().total(), usize::saturating_mul);
-        let of_a_block = n_elements.div_ceil(grid.n_blocks()).max(1);
-        let run_length =
-            N_ELEMENTS.div_ceil(of_a_block).min(LONGEST).min(grid.n_blocks() / N_RUNS).max(1);
-        self.window.map_or(run_length, |window| run_length.min((window / self.n_threads).max(1)))
+        let Some(n_trailing) = n_trailing else { return 1 };
+        let n_columns = evaluation.grid.columns().map_or(1, BlockSizes::total);
+        self.dealing.run_length(evaluation.grid, n_columns.saturating_mul(n_trailing))
     }
+}
+
+fn saturating_product(shape: &[usize]) -> usize {
+    n_elements(shape).unwrap_or(usize::MAX)
 }

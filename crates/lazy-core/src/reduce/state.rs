@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Reducer;
-use super::statistic::{Reduction, Statistic};
+use super::statistic::{Reduction, Statistic, short_name};
 use crate::{ArrayBlock, BlockPosition, Declared, Error, Result};
 
 /// How states are laid out. A change to the state of any statistic makes it another.
@@ -63,10 +63,13 @@ impl<T> SavedState<T> {
         }
         let expected = statistic.name();
         if self.statistic != expected {
-            return Err(Error::StateMismatch { expected, actual: self.statistic });
+            return Err(Error::StateMismatch {
+                expected: short_name(expected),
+                actual: short_name(self.statistic),
+            });
         }
         if !statistic.is_state(&self.state) {
-            return Err(Error::StateDamaged { statistic: expected });
+            return Err(Error::StateDamaged { statistic: short_name(expected) });
         }
         Ok(self.state)
     }
@@ -136,8 +139,12 @@ impl<S: Statistic> Reducer for StateOf<S> {
     }
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-        let at = BlockPosition { row: self.first_row + at.row, ..at };
-        self.statistic.partial(at, block)
+        let row = self.first_row.checked_add(at.row);
+        // The last row has an index, too.
+        match row.filter(|row| row.checked_add(block.shape()[0]).is_some()) {
+            Some(row) => self.statistic.partial(BlockPosition { row, ..at }, block),
+            None => Err(Error::IndexOverflow { at: at.location, axis: 0 }),
+        }
     }
 
     fn absorb(

@@ -5,7 +5,11 @@ use serde::de::DeserializeOwned;
 
 use super::Reducer;
 use super::state::{STATE_VERSION, SavedState};
-use crate::{ArrayBlock, BlockCheck, BlockPosition, Cut, DType, Declared, Error, Location, Result};
+use crate::memory::{Claim, fits, measured};
+use crate::{
+    ArrayBlock, BlockCheck, BlockPosition, BlockSizes, Cut, DType, Declared, Error, Location,
+    Result, StateSize,
+};
 
 /// A summary of an array whose states merge, so that it can be computed piece by piece.
 ///
@@ -88,14 +92,28 @@ pub trait Statistic: Sync {
         Ok(())
     }
 
+    /// Returns the size of the states of so many rows of this shape, or less where that is unknown. `row_shape` is
+    /// none as long as the shape is.
+    ///
+    /// So a pass can be refused before its first block if the states of its statistics would take more memory than
+    /// [there may be](crate::LazyChunkSequence::with_memory_limit). By default it is the size of the type.
+    fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+        let (_, _) = (n_rows, row_shape);
+        StateSize::new(1, size_of::<Self::State>())
+    }
+
     /// The state of no block at all.
     fn empty(&self) -> Self::State;
 
     /// The state to which those of all blocks are added. Where the shape of a row is declared, an array
     /// without a block has its columns.
-    fn begin(&self, row_shape: Option<&[usize]>) -> Self::State {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StatisticMemory`] when memory cannot hold the state.
+    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Self::State> {
         let _ = row_shape;
-        self.empty()
+        Ok(self.empty())
     }
 
     /// Adds a block to a state. [`check`](Self::check) has accepted it.
@@ -160,6 +178,11 @@ pub trait Statistic: Sync {
 pub struct Reduction<S, O> {
     /// The blocks may come from another reducer, which has made others of those that were declared.
     check: BlockCheck<'static>,
+    /// The memory of what has been accumulated, and of blocks in flight.
+    claim: Claim,
+    /// The size of what has been accumulated.
+    size: StateSize,
+    in_flight: InFlight,
     /// What has been accumulated; taken when the reduction is sealed.
     state: Option<S>,
     /// The result, once the reduction is sealed.
@@ -170,6 +193,7 @@ pub struct Reduction<S, O> {
 #[derive(Debug)]
 pub struct Contribution<S> {
     state: S,
+    size: StateSize,
     dtype: DType,
     shape: Box<[usize]>,
 }
@@ -191,6 +215,111 @@ impl<S, O> Reduction<S, O> {
     }
 }
 
+/// The contributions that may be alive at once.
+#[derive(Debug)]
+struct InFlight {
+    cut: Cut,
+    /// How many there may be.
+    most: usize,
+    /// The blocks that are not absorbed, where their number is known.
+    n_left: usize,
+    /// The smallest sizes that blocks have along the cut axes.
+    smallest: [usize; 2],
+}
+
+impl InFlight {
+    fn new(declared: &Declared) -> InFlight {
+        let most = declared.memory().n_in_flight();
+        let Some(grid) = declared.grid() else {
+            // Blocks that come one after the other are absorbed one after the other.
+            return InFlight {
+                cut: declared.cut(),
+                most: most.min(1),
+                n_left: usize::MAX,
+                smallest: [0, 0],
+            };
+        };
+        let smallest = |sizes: &BlockSizes| (0..sizes.n_blocks()).map(|i| sizes.size(i)).min();
+        let n_rows = smallest(grid.rows()).unwrap_or(0);
+        let n_columns = grid.columns().and_then(smallest).unwrap_or(0);
+        InFlight {
+            cut: declared.cut(),
+            most,
+            n_left: grid.n_blocks(),
+            smallest: [n_rows, n_columns],
+        }
+    }
+
+    /// The size of the contribution of the smallest block.
+    fn of_smallest<S: Statistic>(&self, statistic: &S, row_shape: Option<&[usize]>) -> StateSize {
+        let [n_rows, n_columns] = self.smallest;
+        match (self.cut, row_shape) {
+            (Cut::RowsAndColumns, Some([_, trailing @ ..])) => {
+                let shape = [&[n_columns], trailing].concat();
+                statistic.state_size(n_rows, Some(&shape))
+            }
+            _ => statistic.state_size(n_rows, row_shape),
+        }
+    }
+
+    /// What a pass will need at least: before the last blocks that are in flight together are absorbed, or when all are.
+    fn foreseen<S: Statistic>(&self, statistic: &S, declared: &Declared) -> StateSize {
+        let row_shape = declared.row_type().map(|row_type| row_type.shape.as_slice());
+        let of_smallest = self.of_smallest(statistic, row_shape);
+        let Some(grid) = declared.grid() else {
+            let begun = statistic.state_size(0, row_shape);
+            let has_blocks = declared.n_bands() != Some(0);
+            return if has_blocks { begun.plus(of_smallest) } else { begun };
+        };
+        let n_last = self.most.min(self.n_left);
+        let n_rows_before = match self.n_left - n_last {
+            first if n_last > 0 => {
+                let position = grid.position(first);
+                let is_begun = first % grid.blocks_per_band() > 0;
+                let band = first / grid.blocks_per_band();
+                position.row + if is_begun { grid.rows().size(band) } else { 0 }
+            }
+            _ => grid.rows().total(),
+        };
+        let with_last =
+            statistic.state_size(n_rows_before, row_shape).plus(of_smallest.times(n_last));
+        with_last.max(statistic.state_size(grid.rows().total(), row_shape))
+    }
+
+    /// What the contributions that are alive when this one is absorbed need at least: those behind it as much as the
+    /// smallest block, and as much more as this one has grown beyond what was foreseen.
+    fn absorbed<S: Statistic>(
+        &mut self,
+        statistic: &S,
+        contribution: &Contribution<S::State>,
+    ) -> StateSize {
+        let n_others = self.most.min(self.n_left).saturating_sub(1);
+        self.n_left = self.n_left.saturating_sub(1);
+        if n_others == 0 {
+            return contribution.size;
+        }
+        let [n_rows, row_shape @ ..] = &*contribution.shape else { return contribution.size };
+        let growth = contribution.size.minus(statistic.state_size(*n_rows, Some(row_shape)));
+        let of_smallest = self.of_smallest(statistic, Some(row_shape));
+        let other =
+            StateSize { bytes: of_smallest.bytes.saturating_add(growth.bytes), ..of_smallest };
+        contribution.size.plus(other.times(n_others))
+    }
+}
+
+/// Returns the name of a statistic for a message: of one that is configured by many numbers, the beginning and the end.
+pub(crate) fn short_name(name: String) -> String {
+    const LONGEST: usize = 160;
+    const END: usize = 60;
+    let n_letters = name.chars().count();
+    if n_letters <= LONGEST {
+        return name;
+    }
+    let beginning: String = name.chars().take(LONGEST - END).collect();
+    let end: String = name.chars().skip(n_letters - END).collect();
+    format!("{beginning} … {end}")
+}
+
 /// A statistic is inert configuration, and may be used for several passes.
 impl<S: Statistic> Statistic for &S {
     type State = S::State;
@@ -208,7 +337,11 @@ impl<S: Statistic> Statistic for &S {
         (**self).check(dtype, row_shape)
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> S::State {
+    fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+        (**self).state_size(n_rows, row_shape)
+    }
+
+    fn begin(&self, row_shape: Option<&[usize]>) -> Result<S::State> {
         (**self).begin(row_shape)
     }
 
@@ -250,7 +383,17 @@ impl<S: Statistic> Reducer for S {
         let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
         self.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
         let check = BlockCheck::owned(declared.clone())?;
-        Ok(Reduction { check, state: Some(self.begin(row_shape)), output: None })
+        let in_flight = InFlight::new(declared);
+        let foreseen = in_flight.foreseen(self, declared);
+        let mut claim = Claim::new(declared.memory());
+        claim.raise(foreseen, || self.name())?;
+        if !fits(foreseen.bytes) {
+            let StateSize { states, bytes } = foreseen;
+            let statistic = short_name(self.name());
+            return Err(Error::StatisticMemory { statistic, states, bytes, taken: 0, limit: None });
+        }
+        let (state, size) = claim.grow(StateSize::default(), || self.begin(row_shape));
+        Ok(Reduction { check, claim, size, in_flight, state: Some(state?), output: None })
     }
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
@@ -261,8 +404,9 @@ impl<S: Statistic> Reducer for S {
         };
         self.check(Some(block.dtype()), row_shape)?;
         let mut state = self.empty();
-        self.push(&mut state, at, block)?;
-        Ok(Contribution { state, dtype: block.dtype(), shape: block.shape().into() })
+        let (pushed, size) = measured(|| self.push(&mut state, at, block));
+        pushed?;
+        Ok(Contribution { state, size, dtype: block.dtype(), shape: block.shape().into() })
     }
 
     fn absorb(
@@ -272,14 +416,20 @@ impl<S: Statistic> Reducer for S {
         partial: Self::Partial,
     ) -> Result<()> {
         state.check.block_at(at, partial.dtype, &partial.shape)?;
+        let in_flight = state.in_flight.absorbed(self, &partial);
+        state.claim.raise(state.size.plus(in_flight), || self.name())?;
         let accumulated = state.state.as_mut().expect("blocks come before the seal");
-        self.merge(accumulated, partial.state)
+        let (merged, growth) =
+            state.claim.grow(state.size, || self.merge(accumulated, partial.state));
+        state.size = state.size.plus(growth);
+        merged
     }
 
     fn seal(&self, state: &mut Self::State) -> Result<()> {
         state.end()?;
         let accumulated = state.state.take().expect("a reduction is sealed once");
-        state.output = Some(S::finish(self, accumulated)?);
+        let (output, _) = state.claim.grow(state.size, || S::finish(self, accumulated));
+        state.output = Some(output?);
         Ok(())
     }
 

@@ -48,6 +48,38 @@ macro_rules! shared_methods {
                 Self { declared: self.declared.with_row_type(Some(row_type)), ..self }
             }
 
+            /// Limits the memory that the states of the statistics of one evaluation take together.
+            ///
+            /// A statistic of each row or column has a state for each, once for all blocks so far, and once for each
+            /// block in flight: one, or on several threads as many as the window. If a row type is declared, a
+            /// statistic that would take too much is refused before the first block; otherwise when a block is
+            /// reduced, before the memory is allocated. States that grow with the data, such as those of
+            /// [`Quantiles`](crate::Quantiles), are counted as they grow. The error is
+            /// [`Error::StatisticMemory`](crate::Error::StatisticMemory). Blocks, results and what a sink holds do
+            /// not count.
+            ///
+            /// Without a limit, it is [all memory that the system has](crate::system_memory) for this process.
+            /// [`MemoryLimit`](crate::MemoryLimit) limits some of the reducers of an evaluation.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use lazy_core::{DType, Histogram, LazyChunkSequence, NdarrayConverter, Summary};
+            /// use ndarray::Array2;
+            ///
+            /// let rows = LazyChunkSequence::new(|| [Array2::<f32>::zeros((1, 100_000))])
+            ///     .convert(NdarrayConverter)
+            ///     .with_row_type(DType::Float32, [100_000])
+            ///     .with_memory_limit(8 << 30);
+            /// let edges: Vec<f64> = (0..=20_000).map(f64::from).collect();
+            /// let error = rows.compute(Histogram::new(edges).per_column()).unwrap_err().to_string();
+            /// assert!(error.ends_with("needs 29.8 GiB for 200000 states, but the limit is 8 GiB"), "{error}");
+            /// ```
+            #[must_use]
+            pub fn with_memory_limit(self, bytes: u64) -> Self {
+                Self { declared: self.declared.with_memory_limit(bytes), ..self }
+            }
+
             /// Applies a function to every block as it is computed. A declared row type is dropped,
             /// since the function may change it.
             ///

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 
 use super::Real;
 use super::order::Place;
-use crate::{ArrayBlock, BlockPosition, Error, Result};
+use crate::memory::{self, n_elements};
+use crate::reduce::short_name;
+use crate::{ArrayBlock, BlockPosition, Error, Result, StateSize};
 
 /// A statistic of the elements of one cell of its result: of the whole array, of a row, or of a column.
 ///
@@ -18,6 +20,8 @@ pub trait Cell: Sync {
     type Value;
     /// The results of many cells, as arrays of a dimension.
     type Values<D: Dimension>;
+    /// Whether states have memory beside that of their type, which may grow.
+    const HAS_HEAP: bool = false;
 
     /// What it is called in messages, with all that it is configured by: `the 10 largest`.
     fn name(&self) -> String;
@@ -26,6 +30,27 @@ pub trait Cell: Sync {
     fn check(&self, n_elements: Option<usize>) -> Result<()> {
         let _ = n_elements;
         Ok(())
+    }
+
+    /// The memory beside that of its type that the state of so many elements has at least.
+    fn least_heap(&self, n_elements: usize) -> usize {
+        let _ = n_elements;
+        0
+    }
+
+    /// The memory that a state has beside that of its type.
+    fn heap(&self, state: &Self::State) -> usize {
+        let _ = state;
+        0
+    }
+
+    /// The bytes of the result of one cell among many.
+    fn value_size(&self) -> usize;
+
+    /// The least size of the states of so many cells, of so many elements each.
+    fn size_of_cells(&self, n_cells: Option<usize>, n_elements: usize) -> StateSize {
+        let each = size_of::<Self::State>().saturating_add(self.least_heap(n_elements));
+        StateSize::new(n_cells.map_or(u128::MAX, |n_cells| n_cells as u128), each)
     }
 
     /// The state of no element at all.
@@ -91,8 +116,66 @@ pub trait Cell: Sync {
 
     /// The error of a configuration or of data that have no such value.
     fn problem(&self, problem: impl Into<String>) -> Error {
-        Error::Statistic { statistic: self.name(), problem: problem.into() }
+        Error::Statistic { statistic: short_name(self.name()), problem: problem.into() }
     }
+}
+
+/// The memory of states beside that of their types, as it grows.
+#[derive(Debug, Default)]
+pub(crate) struct Heap {
+    /// What they have.
+    bytes: usize,
+    /// What was taken for them.
+    taken: usize,
+}
+
+impl Heap {
+    /// Of states for which so much was taken.
+    pub(crate) fn of(taken: usize) -> Heap {
+        Heap { bytes: 0, taken }
+    }
+
+    /// Counts that of a state which had less before, and takes what is missing.
+    pub(crate) fn grow(
+        &mut self,
+        before: usize,
+        after: usize,
+        statistic: impl FnOnce() -> String,
+    ) -> Result<()> {
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
+        if self.bytes > self.taken {
+            memory::take(StateSize::growth(self.bytes - self.taken), statistic)?;
+            self.taken = self.bytes;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was taken and is not needed.
+    pub(crate) fn settle(self) {
+        memory::give_back(StateSize::growth(self.taken.saturating_sub(self.bytes)));
+    }
+}
+
+/// Merges two states, and takes by how much the first one grows.
+pub(crate) fn merge_counted<S: Cell>(
+    summary: &S,
+    state: &mut S::State,
+    next: S::State,
+    statistic: impl FnOnce() -> String,
+) -> Result<()> {
+    if !S::HAS_HEAP {
+        summary.merge(state, next);
+        return Ok(());
+    }
+    let before = summary.heap(state);
+    summary.merge(state, next);
+    let after = summary.heap(state);
+    if after > before {
+        memory::take(StateSize::growth(after - before), statistic)?;
+    } else {
+        memory::give_back(StateSize::growth(before - after));
+    }
+    Ok(())
 }
 
 /// Which of the array's axes a cell has all of.
@@ -154,6 +237,38 @@ impl<'b, A: Real> Run<'b, A> {
         let (row, index) = ((self.first + i) / self.row_length, (self.first + i) % self.row_length);
         Place { row: self.place.row + row as u64, index: self.place.index + index as u64 }
     }
+}
+
+/// The results of all cells, in arrays that memory can hold.
+pub(crate) fn values_of_cells<S: Cell, D: Dimension>(
+    summary: &S,
+    states: Vec<S::State>,
+    shape: D,
+    along: Along,
+    statistic: impl Fn() -> String,
+) -> Result<S::Values<D>> {
+    let size = StateSize::new(states.len() as u128, summary.value_size());
+    memory::check_result(size, &statistic)?;
+    // Of no cells, the shape may still be larger than that of any array.
+    let is_array = n_elements_but_0(shape.slice()).is_some_and(|n_cells| {
+        n_cells.checked_mul(summary.value_size().max(1)).is_some_and(|n| isize::try_from(n).is_ok())
+    });
+    if !is_array {
+        return Err(Error::Statistic {
+            statistic: short_name(statistic()),
+            problem: format!(
+                "a result of shape {:?} is larger than an array can be",
+                shape.slice()
+            ),
+        });
+    }
+    summary.values(states, shape, along).map_err(|error| error.of_statistic(statistic()))
+}
+
+/// As ndarray counts, where sizes of 0 do not make a shape small.
+fn n_elements_but_0(shape: &[usize]) -> Option<usize> {
+    let sizes: Vec<usize> = shape.iter().copied().filter(|size| *size > 0).collect();
+    n_elements(&sizes)
 }
 
 /// One result for each cell.

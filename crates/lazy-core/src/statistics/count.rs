@@ -39,6 +39,10 @@ impl Cell for Count {
         "the count".to_owned()
     }
 
+    fn value_size(&self) -> usize {
+        size_of::<u64>()
+    }
+
     fn empty(&self) -> u64 {
         0
     }

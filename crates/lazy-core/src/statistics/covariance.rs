@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Real, check_real, not_real};
 use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+use crate::memory::{give_back, n_elements, take};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
 
 const NAME: &str = "the covariance";
 
@@ -16,13 +17,14 @@ const NAME: &str = "the covariance";
 /// taken together. All is accumulated as `f64`: the products of the deviations from the means of a block, whose
 /// columns are summed row by row; and blocks are joined by the update of Chan, Golub and LeVeque. NaN and
 /// infinities make NaN of all that they have a part in. The state is 8 · `d`² + 8 · `d` bytes, and each block that is
-/// being added takes as much, and 16 bytes for each of its elements.
+/// being added takes as much, and 16 bytes for each of its elements. What is [made](Covariances::covariance) of the
+/// result is another matrix; [`into_covariance`](Covariances::into_covariance) and the like make it in place.
 ///
 /// # Errors
 ///
 /// - [`Error::UnsupportedDType`] for complex dtypes.
-/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows, and when memory cannot hold the
-///   matrix.
+/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows.
+/// - [`Error::StatisticMemory`] when the matrices are larger than memory may be.
 ///
 /// # Example
 ///
@@ -70,18 +72,35 @@ impl Covariances {
     /// too few rows.
     #[must_use]
     pub fn covariance(&self, ddof: u64) -> Array2<f64> {
-        let divisor = match self.count.checked_sub(ddof) {
+        let divisor = self.divisor(ddof);
+        self.sum_of_products.mapv(|sum| sum / divisor)
+    }
+
+    /// The same as [`covariance`](Self::covariance), in the memory of the result.
+    #[must_use]
+    pub fn into_covariance(self, ddof: u64) -> Array2<f64> {
+        let divisor = self.divisor(ddof);
+        self.sum_of_products.mapv_into(|sum| sum / divisor)
+    }
+
+    fn divisor(&self, ddof: u64) -> f64 {
+        match self.count.checked_sub(ddof) {
             None | Some(0) => f64::NAN,
             Some(divisor) => divisor as f64,
-        };
-        self.sum_of_products.mapv(|sum| sum / divisor)
+        }
     }
 
     /// The coefficients of correlation, as NumPy's `corrcoef`: NaN for columns whose deviations are 0, to the last bit.
     #[must_use]
     pub fn correlation(&self) -> Array2<f64> {
+        self.clone().into_correlation()
+    }
+
+    /// The same as [`correlation`](Self::correlation), in the memory of the result.
+    #[must_use]
+    pub fn into_correlation(self) -> Array2<f64> {
         let deviations = self.sum_of_products.diag().mapv(f64::sqrt);
-        let mut correlation = self.sum_of_products.clone();
+        let mut correlation = self.sum_of_products;
         for ((i, j), entry) in correlation.indexed_iter_mut() {
             *entry /= deviations[i];
             *entry /= deviations[j];
@@ -93,7 +112,13 @@ impl Covariances {
     /// The Gram matrix of the columns, `arrayᵀ · array`.
     #[must_use]
     pub fn gram(&self) -> Array2<f64> {
-        let mut gram = self.sum_of_products.clone();
+        self.clone().into_gram()
+    }
+
+    /// The same as [`gram`](Self::gram), in the memory of the result.
+    #[must_use]
+    pub fn into_gram(self) -> Array2<f64> {
+        let mut gram = self.sum_of_products;
         if self.count == 0 {
             return gram;
         }
@@ -154,26 +179,23 @@ impl Statistic for Covariance {
     }
 
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
-        if let Some(n_columns) = row_shape.map(|shape| shape.iter().product::<usize>()) {
-            let fits = n_columns
-                .checked_mul(n_columns)
-                .is_some_and(|n_entries| Vec::<f64>::new().try_reserve_exact(n_entries).is_ok());
-            if !fits {
-                return Err(Error::Statistic {
-                    statistic: NAME.to_owned(),
-                    problem: format!("memory cannot hold the matrix of {n_columns} columns"),
-                });
-            }
-        }
+        let _ = row_shape;
         check_real(|| NAME.to_owned(), dtype)
+    }
+
+    fn state_size(&self, _: usize, row_shape: Option<&[usize]>) -> StateSize {
+        row_shape.map_or(StateSize::default(), size)
     }
 
     fn empty(&self) -> Option<Covariances> {
         None
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> Option<Covariances> {
-        row_shape.map(|shape| Covariances::of_nothing(shape.iter().product()))
+    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Option<Covariances>> {
+        let Some(shape) = row_shape else { return Ok(None) };
+        take(size(shape), || NAME.to_owned())?;
+        // More than indices can count was not granted.
+        Ok(Some(Covariances::of_nothing(n_elements(shape).unwrap_or(0))))
     }
 
     fn push(
@@ -182,16 +204,28 @@ impl Statistic for Covariance {
         _: BlockPosition,
         block: &ArrayBlock,
     ) -> Result<()> {
-        let dtype = block.dtype();
+        let (dtype, row_shape) = (block.dtype(), &block.shape()[1..]);
+        take(size(row_shape), || NAME.to_owned())?;
+        // The elements as f64, and their deviations.
+        let copies = StateSize::growth(block.n_elements().saturating_mul(2 * size_of::<f64>()));
+        take(copies, || NAME.to_owned())?;
         let elements: Vec<f64> = with_element!(
             dtype,
             real A => block.as_slice::<A>()?.iter().map(|x| x.to_f64()).collect(),
             _ => return Err(not_real(NAME, dtype))
         );
-        let shape = (block.shape()[0], block.shape()[1..].iter().product());
-        let rows = ArrayView2::from_shape(shape, &elements).expect("a block has all its elements");
-        let next =
-            if shape.0 == 0 { Covariances::of_nothing(shape.1) } else { Covariances::of(&rows) };
+        let (n_rows, n_columns) = (block.shape()[0], n_elements(row_shape).unwrap_or(0));
+        let next = if elements.is_empty() {
+            Covariances { count: n_rows as u64, ..Covariances::of_nothing(n_columns) }
+        } else {
+            let rows = ArrayView2::from_shape((n_rows, n_columns), &elements);
+            Covariances::of(&rows.expect("a block has all its elements"))
+        };
+        give_back(copies);
+        if state.is_none() {
+            *state = Some(next);
+            return Ok(());
+        }
         self.merge(state, Some(next))
     }
 
@@ -212,7 +246,11 @@ impl Statistic for Covariance {
                     state.merge(&next);
                 }
             }
-            (_, Some(next)) => *state = Some(next),
+            (Some(state), Some(next)) => *state = next,
+            (None, Some(next)) => {
+                take(size(&[next.mean.len()]), || NAME.to_owned())?;
+                *state = Some(next);
+            }
             (_, None) => {}
         }
         Ok(())
@@ -228,6 +266,13 @@ impl Statistic for Covariance {
     fn finish(&self, state: Option<Covariances>) -> Result<Covariances> {
         Ok(state.unwrap_or_else(|| Covariances::of_nothing(0)))
     }
+}
+
+/// The size of the state of rows of this shape.
+fn size(row_shape: &[usize]) -> StateSize {
+    let n_columns = n_elements(row_shape).map_or(u128::MAX, |n_columns| n_columns as u128);
+    let n_floats = n_columns.saturating_mul(n_columns).saturating_add(n_columns);
+    StateSize { states: 1, bytes: n_floats.saturating_mul(size_of::<f64>() as u128) }
 }
 
 impl Covariances {

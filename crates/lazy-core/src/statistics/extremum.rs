@@ -126,6 +126,10 @@ macro_rules! extremum {
                 }
             }
 
+            fn value_size(&self) -> usize {
+                size_of::<Extremum>()
+            }
+
             fn empty(&self) -> Self::State {
                 None
             }

@@ -71,12 +71,17 @@ impl Histogram {
     pub fn new(edges: impl Into<Vec<f64>>) -> Histogram {
         Histogram { edges: edges.into() }
     }
+
+    fn n_bins(&self) -> usize {
+        self.edges.len().saturating_sub(1)
+    }
 }
 
 impl Cell for Histogram {
     type State = Counts;
     type Value = HistogramCounts;
     type Values<D: Dimension> = Array<u64, D::Larger>;
+    const HAS_HEAP: bool = true;
 
     fn name(&self) -> String {
         format!("the histogram between the edges {:?}", self.edges)
@@ -107,8 +112,20 @@ impl Cell for Histogram {
         Ok(())
     }
 
+    fn least_heap(&self, _: usize) -> usize {
+        self.n_bins().saturating_mul(size_of::<u64>())
+    }
+
+    fn heap(&self, state: &Counts) -> usize {
+        state.bins.capacity() * size_of::<u64>()
+    }
+
+    fn value_size(&self) -> usize {
+        self.least_heap(0)
+    }
+
     fn empty(&self) -> Counts {
-        Counts { bins: vec![0; self.edges.len() - 1], below: 0, above: 0, nan: 0 }
+        Counts { bins: vec![0; self.n_bins()], below: 0, above: 0, nan: 0 }
     }
 
     fn push<A: Real>(&self, state: &mut Counts, run: Run<'_, A>) {
@@ -151,7 +168,7 @@ impl Cell for Histogram {
         _: Along,
     ) -> Result<Array<u64, D::Larger>> {
         let counts = states.into_iter().flat_map(|state| state.bins).collect();
-        Ok(arrange_many(&shape, self.edges.len() - 1, counts))
+        Ok(arrange_many(&shape, self.n_bins(), counts))
     }
 }
 

@@ -32,6 +32,7 @@ impl<S: Cell> Cell for IgnoringNan<S> {
     type State = S::State;
     type Value = S::Value;
     type Values<D: Dimension> = S::Values<D>;
+    const HAS_HEAP: bool = S::HAS_HEAP;
 
     fn name(&self) -> String {
         format!("{} ignoring NaN", self.0.name())
@@ -39,6 +40,18 @@ impl<S: Cell> Cell for IgnoringNan<S> {
 
     fn check(&self, n_elements: Option<usize>) -> Result<()> {
         self.0.check(n_elements)
+    }
+
+    fn least_heap(&self, n_elements: usize) -> usize {
+        self.0.least_heap(n_elements)
+    }
+
+    fn heap(&self, state: &S::State) -> usize {
+        self.0.heap(state)
+    }
+
+    fn value_size(&self) -> usize {
+        self.0.value_size()
     }
 
     fn empty(&self) -> S::State {

@@ -195,6 +195,10 @@ impl Cell for MeanVariance {
         "the mean and variance".to_owned()
     }
 
+    fn value_size(&self) -> usize {
+        size_of::<Moments>()
+    }
+
     fn empty(&self) -> Moments {
         Moments::EMPTY
     }

@@ -43,6 +43,7 @@ pub use top_k::{BottomK, TopK};
 use half::{bf16, f16};
 use order::Ordered;
 
+use crate::reduce::short_name;
 use crate::{DType, Element, Error, Result};
 
 /// An element type with an order and a value as `f64`.
@@ -107,7 +108,7 @@ real! {
 /// The error of a statistic of real numbers that is given complex ones.
 pub(crate) fn not_real(statistic: &str, dtype: DType) -> Error {
     Error::UnsupportedDType {
-        taker: statistic.to_owned(),
+        taker: short_name(statistic.to_owned()),
         dtype,
         supported: "it takes bool, integers and real floats",
     }

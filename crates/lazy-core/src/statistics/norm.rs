@@ -81,6 +81,10 @@ impl Cell for Norm {
         .to_owned()
     }
 
+    fn value_size(&self) -> usize {
+        size_of::<f64>()
+    }
+
     fn empty(&self) -> Compensated {
         Compensated::default()
     }

@@ -3,10 +3,12 @@
 use ndarray::IxDyn;
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Along, Cell, Run};
+use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::{Real, check_real, not_real};
 use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+use crate::memory::{n_elements, reserve, take};
+use crate::reduce::short_name;
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
 
 /// A statistic of each column; see [`Summary::per_column`](super::Summary::per_column). The result has the array's
 /// axes but the first; of an array without a block it has one axis, of nothing, unless the shape of a row is declared.
@@ -37,18 +39,23 @@ pub struct Columns<C> {
     cells: Vec<C>,
 }
 
-/// The columns of what there is of a row, and the elements that a row has of each.
-fn columns(row_shape: &[usize]) -> (usize, usize) {
+/// The columns of what there is of a row, and the elements that a row has of each; `None` if these are more than indices.
+fn columns(row_shape: &[usize]) -> (usize, Option<usize>) {
     match row_shape {
-        [] => (1, 1),
-        [n_columns, trailing @ ..] => (*n_columns, trailing.iter().product()),
+        [] => (1, Some(1)),
+        [n_columns, trailing @ ..] => (*n_columns, n_elements(trailing)),
     }
 }
 
 /// Adds the columns of a block to cells, which are as many.
 ///
 /// Columns are copied together a few at a time, so that lines of the cache are used whole.
-fn push_columns<S: Cell, A: Real>(summary: &S, cells: &mut [S::State], run: Run<'_, A>) {
+fn push_columns<S: Cell, A: Real>(
+    summary: &S,
+    cells: &mut [S::State],
+    run: Run<'_, A>,
+    mut grow: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<()> {
     const N_COLUMNS: usize = 16;
     const N_ROWS: usize = 256;
     let row_length = cells.len();
@@ -65,12 +72,15 @@ fn push_columns<S: Cell, A: Real>(summary: &S, cells: &mut [S::State], run: Run<
             }
             for (column, cell) in cells.iter_mut().enumerate() {
                 let elements = &columns[column * n_rows..][..n_rows];
+                let heap = summary.heap(cell);
                 summary.push(cell, run.column(i * N_ROWS, first_column + column, elements));
                 // What is no longer needed of one column goes before the next one is looked at.
                 summary.settle(cell);
+                grow(heap, summary.heap(cell))?;
             }
         }
     }
+    Ok(())
 }
 
 impl<S: Cell> Statistic for PerColumn<S> {
@@ -86,19 +96,20 @@ impl<S: Cell> Statistic for PerColumn<S> {
         check_real(|| self.name(), dtype)
     }
 
+    fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+        row_shape
+            .map_or(StateSize::default(), |shape| self.0.size_of_cells(n_elements(shape), n_rows))
+    }
+
     fn empty(&self) -> Columns<S::State> {
         Columns { first: 0, shape: None, cells: Vec::new() }
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> Columns<S::State> {
-        row_shape.map_or_else(
-            || self.empty(),
-            |shape| Columns {
-                first: 0,
-                shape: Some(shape.to_vec()),
-                cells: vec![self.0.empty(); shape.iter().product()],
-            },
-        )
+    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Columns<S::State>> {
+        let Some(shape) = row_shape else { return Ok(self.empty()) };
+        let mut cells = Vec::new();
+        self.add_columns(&mut cells, n_elements(shape), 0)?;
+        Ok(Columns { first: 0, shape: Some(shape.to_vec()), cells })
     }
 
     fn push(
@@ -108,31 +119,44 @@ impl<S: Cell> Statistic for PerColumn<S> {
         block: &ArrayBlock,
     ) -> Result<()> {
         let shape = block.shape()[1..].to_vec();
-        let n_cells: usize = shape.iter().product();
-        let mut cells = vec![self.0.empty(); n_cells];
-        let dtype = block.dtype();
+        let (n_rows, dtype) = (block.shape()[0], block.dtype());
+        let mut cells = Vec::new();
+        // Without rows there may be more columns than memory can hold.
+        self.add_columns(&mut cells, n_elements(&shape), n_rows)?;
+        let mut heap = Heap::of(cells.len() * self.0.least_heap(n_rows));
+        // What empty states have.
+        let of_empty = if S::HAS_HEAP { self.0.least_heap(0) } else { 0 };
+        heap.grow(0, cells.len() * of_empty, || self.name())?;
         with_element!(
             dtype,
             real A => {
                 let run = Run::<A>::of_block(at, block)?;
                 if !run.elements.is_empty() {
-                    push_columns(&self.0, &mut cells, run);
+                    let grow = |before, after| heap.grow(before, after, || self.name());
+                    push_columns(&self.0, &mut cells, run, grow)?;
                 }
             },
             _ => return Err(not_real(&self.name(), dtype))
         );
-        self.merge(state, Columns { first: at.column, shape: Some(shape), cells })
+        heap.settle();
+        let next = Columns { first: at.column, shape: Some(shape), cells };
+        if state.shape.is_none() {
+            *state = next;
+            return Ok(());
+        }
+        self.merge(state, next)
     }
 
     fn merge(&self, state: &mut Columns<S::State>, next: Columns<S::State>) -> Result<()> {
         let Some(next_shape) = &next.shape else { return Ok(()) };
         let Some(shape) = &mut state.shape else {
+            take(self.size_of(&next.cells), || self.name())?;
             *state = next;
             return Ok(());
         };
         if shape.len() != next_shape.len() || shape.get(1..) != next_shape.get(1..) {
             return Err(Error::Statistic {
-                statistic: self.name(),
+                statistic: short_name(self.name()),
                 problem: format!(
                     "what there is of rows of shape {shape:?} and of {next_shape:?} does not fit together"
                 ),
@@ -143,16 +167,27 @@ impl<S: Cell> Statistic for PerColumn<S> {
         let first = state.first.min(next.first);
         let end = (state.first + n_columns).max(next.first + n_next);
         // What comes before, and what comes behind; a part of a band may leave a gap, for others to fill.
-        let n_before = (state.first - first) * n_trailing;
-        state.cells.splice(..0, vec![self.0.empty(); n_before]);
-        state.cells.resize((end - first) * n_trailing, self.0.empty());
+        let of_columns = |n_columns: usize| match n_columns {
+            0 => Some(0),
+            _ => n_trailing?.checked_mul(n_columns),
+        };
+        let n_before = of_columns(state.first - first);
+        let n_behind = of_columns(end - state.first - n_columns);
+        if n_before != Some(0) {
+            let mut cells = Vec::new();
+            self.add_columns(&mut cells, n_before, 0)?;
+            reserve(&mut cells, state.cells.len(), || self.name())?;
+            cells.append(&mut state.cells);
+            state.cells = cells;
+        }
+        self.add_columns(&mut state.cells, n_behind, 0)?;
         state.first = first;
         if let Some(n_columns) = shape.first_mut() {
             *n_columns = end - first;
         }
-        let cells = &mut state.cells[(next.first - first) * n_trailing..];
-        for (cell, next) in cells.iter_mut().zip(next.cells) {
-            self.0.merge(cell, next);
+        let n_skipped = of_columns(next.first - first).unwrap_or(0);
+        for (cell, next) in state.cells[n_skipped..].iter_mut().zip(next.cells) {
+            merge_counted(&self.0, cell, next, || self.name())?;
         }
         Ok(())
     }
@@ -170,8 +205,29 @@ impl<S: Cell> Statistic for PerColumn<S> {
 
     fn finish(&self, state: Columns<S::State>) -> Result<S::Values<IxDyn>> {
         let shape = state.shape.unwrap_or(vec![0]);
-        self.0
-            .values(state.cells, IxDyn(&shape), Along::Column)
-            .map_err(|error| error.of_statistic(self.name()))
+        values_of_cells(&self.0, state.cells, IxDyn(&shape), Along::Column, || self.name())
+    }
+}
+
+impl<S: Cell> PerColumn<S> {
+    /// Adds empty states of so many columns, which are to have so many elements each.
+    fn add_columns(
+        &self,
+        cells: &mut Vec<S::State>,
+        n_columns: Option<usize>,
+        n_elements: usize,
+    ) -> Result<()> {
+        let name = || self.name();
+        take(self.0.size_of_cells(n_columns, n_elements), name)?;
+        // More than indices can count was not granted.
+        let n_columns = n_columns.unwrap_or(0);
+        reserve(cells, n_columns, name)?;
+        cells.resize(cells.len() + n_columns, self.0.empty());
+        Ok(())
+    }
+
+    fn size_of(&self, cells: &[S::State]) -> StateSize {
+        let heap = if S::HAS_HEAP { cells.iter().map(|cell| self.0.heap(cell)).sum() } else { 0 };
+        StateSize::new(cells.len() as u128, size_of::<S::State>()).plus(StateSize::growth(heap))
     }
 }

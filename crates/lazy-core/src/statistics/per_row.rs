@@ -3,10 +3,12 @@
 use ndarray::Ix1;
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Along, Cell, Run};
+use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::{check_real, not_real};
 use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+use crate::memory::{n_elements, reserve, take};
+use crate::reduce::short_name;
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
 
 /// A statistic of each row; see [`Summary::per_row`](super::Summary::per_row). The result has axis 0 of the array.
 ///
@@ -47,9 +49,13 @@ impl<S: Cell> Statistic for PerRow<S> {
 
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
         self.0
-            .check(row_shape.map(|shape| shape.iter().product()))
+            .check(row_shape.map(|shape| n_elements(shape).unwrap_or(usize::MAX)))
             .map_err(|error| error.of_statistic(self.name()))?;
         check_real(|| self.name(), dtype)
+    }
+
+    fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+        self.0.size_of_cells(Some(n_rows), row_shape.and_then(n_elements).unwrap_or(0))
     }
 
     fn empty(&self) -> Rows<S::State> {
@@ -63,38 +69,53 @@ impl<S: Cell> Statistic for PerRow<S> {
         block: &ArrayBlock,
     ) -> Result<()> {
         let dtype = block.dtype();
-        let cells = with_element!(
+        let (n_rows, name) = (block.shape()[0], || self.name());
+        // Without columns there may be more rows than memory can hold.
+        let row_length = block.n_elements().checked_div(n_rows).unwrap_or(0);
+        take(self.0.size_of_cells(Some(n_rows), row_length), name)?;
+        let mut heap = Heap::of(n_rows * self.0.least_heap(row_length));
+        let mut cells = Vec::new();
+        reserve(&mut cells, n_rows, name)?;
+        with_element!(
             dtype,
             real A => {
                 let run = Run::<A>::of_block(at, block)?;
-                let cell = |row| {
+                for row in 0..n_rows {
                     let mut cell = self.0.empty();
                     // A block without columns has nothing of its rows.
                     if !run.elements.is_empty() {
                         self.0.push(&mut cell, run.row(row));
                         self.0.settle(&mut cell);
                     }
-                    cell
-                };
-                (0..block.shape()[0]).map(cell).collect()
+                    heap.grow(0, self.0.heap(&cell), name)?;
+                    cells.push(cell);
+                }
             },
             _ => return Err(not_real(&self.name(), dtype))
         );
-        self.merge(state, Rows { first: at.row as u64, cells })
+        heap.settle();
+        let next = Rows { first: at.row as u64, cells };
+        if state.cells.is_empty() {
+            *state = next;
+            return Ok(());
+        }
+        self.merge(state, next)
     }
 
     fn merge(&self, state: &mut Rows<S::State>, next: Rows<S::State>) -> Result<()> {
         if next.cells.is_empty() {
             return Ok(());
         }
+        let name = || self.name();
         if state.cells.is_empty() {
+            take(self.size_of(&next.cells), name)?;
             *state = next;
             return Ok(());
         }
         let end = state.first + state.cells.len() as u64;
         if next.first < state.first || next.first > end {
             return Err(Error::Statistic {
-                statistic: self.name(),
+                statistic: short_name(self.name()),
                 problem: format!(
                     "rows {}..{end} cannot be followed by rows from {}, since states are merged in the order of \
                      their blocks",
@@ -103,9 +124,12 @@ impl<S: Cell> Statistic for PerRow<S> {
             });
         }
         let n_before = (next.first - state.first) as usize;
+        let n_known = (state.cells.len() - n_before).min(next.cells.len());
+        take(self.size_of(&next.cells[n_known..]), name)?;
+        reserve(&mut state.cells, next.cells.len() - n_known, name)?;
         for (i, next) in next.cells.into_iter().enumerate() {
             match state.cells.get_mut(n_before + i) {
-                Some(cell) => self.0.merge(cell, next),
+                Some(cell) => merge_counted(&self.0, cell, next, name)?,
                 None => state.cells.push(next),
             }
         }
@@ -119,8 +143,13 @@ impl<S: Cell> Statistic for PerRow<S> {
 
     fn finish(&self, state: Rows<S::State>) -> Result<S::Values<Ix1>> {
         let n_rows = Ix1(state.cells.len());
-        self.0
-            .values(state.cells, n_rows, Along::Row)
-            .map_err(|error| error.of_statistic(self.name()))
+        values_of_cells(&self.0, state.cells, n_rows, Along::Row, || self.name())
+    }
+}
+
+impl<S: Cell> PerRow<S> {
+    fn size_of(&self, cells: &[S::State]) -> StateSize {
+        let heap = if S::HAS_HEAP { cells.iter().map(|cell| self.0.heap(cell)).sum() } else { 0 };
+        StateSize::new(cells.len() as u128, size_of::<S::State>()).plus(StateSize::growth(heap))
     }
 }

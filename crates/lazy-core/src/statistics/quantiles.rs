@@ -119,6 +119,7 @@ impl Cell for Quantiles {
     type State = Sketch;
     type Value = Array1<f64>;
     type Values<D: Dimension> = Array<f64, D::Larger>;
+    const HAS_HEAP: bool = true;
 
     fn name(&self) -> String {
         format!("the quantiles {:?} within {}", self.quantiles, self.relative_error)
@@ -135,6 +136,14 @@ impl Cell for Quantiles {
             return Err(self.problem("the relative error must be from 0.0001 to 0.5"));
         }
         Ok(())
+    }
+
+    fn heap(&self, state: &Sketch) -> usize {
+        state.finite.length() * size_of::<u64>()
+    }
+
+    fn value_size(&self) -> usize {
+        self.quantiles.len().saturating_mul(size_of::<f64>())
     }
 
     fn empty(&self) -> Sketch {

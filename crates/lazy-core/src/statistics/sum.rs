@@ -67,6 +67,10 @@ impl Cell for Sum {
         "the sum".to_owned()
     }
 
+    fn value_size(&self) -> usize {
+        size_of::<Number>()
+    }
+
     fn empty(&self) -> Total {
         Total::default()
     }

@@ -1,12 +1,13 @@
 //! Statistics of the whole array, and how to have them of each row or each column.
 
-use super::cell::{Cell, Run};
+use super::cell::{Cell, Heap, Run, merge_counted};
 use super::{
     ArgMax, ArgMin, BottomK, Count, Histogram, IgnoringNan, Max, MeanVariance, Min, Norm,
     PerColumn, PerRow, Quantiles, Sum, TopK, check_real, not_real,
 };
 use crate::dtype::with_element;
-use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
+use crate::memory::{n_elements, take};
+use crate::{ArrayBlock, BlockPosition, DType, Result, StateSize, Statistic};
 
 /// A statistic of elements: by itself of the whole array; and of each row, or of each column.
 ///
@@ -32,13 +33,15 @@ use crate::{ArrayBlock, BlockPosition, DType, Result, Statistic};
 /// # Ok::<(), lazy_core::Error>(())
 /// ```
 pub trait Summary: Cell + Sized {
-    /// The same of each row. The state is one for each row.
+    /// The same of each row. The state is one for each row: if they would take more memory than
+    /// [there may be](crate::LazyChunkSequence::with_memory_limit), it is
+    /// [`Error::StatisticMemory`](crate::Error::StatisticMemory).
     fn per_row(self) -> PerRow<Self> {
         PerRow(self)
     }
 
     /// The same of each column: of `array[:, i]`, and of `array[:, i, j]` where there are more axes. The
-    /// state is one for each column.
+    /// state is one for each column, with the same error as [of each row](Self::per_row).
     fn per_column(self) -> PerColumn<Self> {
         PerColumn(self)
     }
@@ -74,6 +77,9 @@ fn push_block<C: Cell>(
     at: BlockPosition,
     block: &ArrayBlock,
 ) -> Result<()> {
+    let name = || Cell::name(summary);
+    take(summary.size_of_cells(Some(1), block.n_elements()), name)?;
+    let mut heap = Heap::of(summary.least_heap(block.n_elements()));
     let mut next = summary.empty();
     let dtype = block.dtype();
     with_element!(
@@ -82,6 +88,8 @@ fn push_block<C: Cell>(
         _ => return Err(not_real(&summary.name(), dtype))
     );
     summary.settle(&mut next);
+    heap.grow(0, summary.heap(&next), name)?;
+    heap.settle();
     summary.merge(state, next);
     Ok(())
 }
@@ -105,8 +113,18 @@ macro_rules! of_the_whole_array {
                     check_real(|| Cell::name(self), dtype)
                 }
 
+                fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+                    let row_length = row_shape.and_then(n_elements).unwrap_or(0);
+                    self.size_of_cells(Some(1), n_rows.saturating_mul(row_length))
+                }
+
                 fn empty(&self) -> Self::State {
                     Cell::empty(self)
+                }
+
+                fn begin(&self, _: Option<&[usize]>) -> Result<Self::State> {
+                    take(self.size_of_cells(Some(1), 0), || Cell::name(self))?;
+                    Ok(Cell::empty(self))
                 }
 
                 fn push(
@@ -119,8 +137,7 @@ macro_rules! of_the_whole_array {
                 }
 
                 fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()> {
-                    Cell::merge(self, state, next);
-                    Ok(())
+                    merge_counted(self, state, next, || Cell::name(self))
                 }
 
                 fn is_state(&self, state: &Self::State) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange_many};
 use super::order::{Candidate, Ranking};
-use super::{Extrema, Extremum, Real};
+use super::{Extrema, Extremum, Number, Real};
 use crate::Result;
 
 /// Elements that come first in an order, and whether there may be more than are asked for.
@@ -120,6 +120,7 @@ macro_rules! top_k {
             type State = Ranked;
             type Value = Vec<Extremum>;
             type Values<D: Dimension> = Extrema<D::Larger>;
+            const HAS_HEAP: bool = true;
 
             fn name(&self) -> String {
                 format!(concat!("the {} ", $adjective), self.k)
@@ -130,6 +131,18 @@ macro_rules! top_k {
                     return Err(self.problem("it is asked for 0 elements, but needs at least 1"));
                 }
                 n_elements.map_or(Ok(()), |n_elements| self.check_number(n_elements))
+            }
+
+            fn least_heap(&self, n_elements: usize) -> usize {
+                self.k.min(n_elements).saturating_mul(size_of::<Candidate>())
+            }
+
+            fn heap(&self, state: &Ranked) -> usize {
+                state.candidates.capacity() * size_of::<Candidate>()
+            }
+
+            fn value_size(&self) -> usize {
+                self.k.saturating_mul(size_of::<Number>() + size_of::<u64>())
             }
 
             fn empty(&self) -> Ranked {

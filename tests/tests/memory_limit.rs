@@ -1,0 +1,397 @@
+//! Statistics are refused when their states would take more memory than there may be, and before they do; what shapes
+//! ask for is never allocated unasked.
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lazy_chunks::{
+    ArrayBlock, Concatenate, Count, Covariance, DType, Error, Histogram, LazyChunkSequence, Max,
+    MeanVariance, MemoryLimit, Min, NestedLazyChunkSequence, Quantiles, Reducer, SharedIndexed,
+    StateOf, Statistic, Sum, Summary, TopK, system_memory,
+};
+use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Tests run one after the other, since bytes are counted of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls a function, and returns by how much memory grew meanwhile, at most.
+fn peak<T>(function: impl FnOnce() -> T) -> (T, usize) {
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    let output = function();
+    (output, ALLOCATOR.peak_usage().saturating_sub(before))
+}
+
+/// Shows all statistics, also those that need whole rows.
+fn all_statistics<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
+    every_statistic(visitor, 2)?;
+    every_statistic_of_rows(visitor)
+}
+
+/// Returns the limit that a statistic was refused for.
+fn refused(error: &Error) -> Option<(u128, u128)> {
+    match error {
+        Error::Reduction { source, .. } => refused(source),
+        Error::StatisticMemory { bytes, states, .. } => Some((*bytes, *states)),
+        _ => None,
+    }
+}
+
+/// One evaluation of a reducer.
+type Attempt<'a, R> = Box<dyn Fn() -> lazy_chunks::Result<<R as Reducer>::Output> + 'a>;
+
+/// Blocks that have nothing but a shape.
+struct ShapesAlone {
+    shape: Vec<usize>,
+    n_refused: usize,
+}
+
+impl ShapesAlone {
+    fn try_all<R: Reducer>(
+        &mut self,
+        name: &str,
+        reducer: impl Fn() -> R,
+        show: fn(&R::Output) -> String,
+    ) {
+        let shape = self.shape.clone();
+        let block = || ArrayBlock::from_vec(&shape[..], Vec::<u8>::new()).unwrap();
+        let rows = vec![shape[0]; 2];
+        let flat = LazyChunkSequence::from_fn(&rows, |_| block());
+        let nested = NestedLazyChunkSequence::from_fn(&rows, [shape[1]; 3], |_, _| block());
+        let streamed = LazyChunkSequence::new(|| [block(), block()]);
+        let mut wide = shape.clone();
+        wide[1] *= 3;
+        let flat_declared = flat.clone().with_row_type(DType::UInt8, &shape[1..]);
+        let nested_declared = nested.clone().with_row_type(DType::UInt8, &wide[1..]);
+        let streamed_declared = streamed.clone().with_row_type(DType::UInt8, &shape[1..]);
+        let attempts: [(&str, Attempt<'_, R>); 8] = [
+            ("flat", Box::new(|| flat.compute(reducer()))),
+            ("flat, declared", Box::new(|| flat_declared.compute(reducer()))),
+            ("on threads", Box::new(|| flat.clone().with_threads(2).compute(reducer()))),
+            ("nested", Box::new(|| nested.compute(reducer()))),
+            ("nested, declared", Box::new(|| nested_declared.compute(reducer()))),
+            (
+                "nested, on threads",
+                Box::new(|| nested_declared.clone().with_threads(2).compute(reducer())),
+            ),
+            ("streamed", Box::new(|| streamed.compute(reducer()))),
+            ("streamed, declared", Box::new(|| streamed_declared.compute(reducer()))),
+        ];
+        for (form, attempt) in attempts {
+            let (outcome, peak) =
+                peak(|| catch_unwind(AssertUnwindSafe(|| attempt().map(|output| show(&output)))));
+            let of = || format!("{name} of blocks of shape {:?}, {form}", self.shape);
+            let outcome = outcome.unwrap_or_else(|_| panic!("{} panicked", of()));
+            assert!(peak < 1 << 20, "{}: {peak} bytes", of());
+            if let Err(error) = outcome {
+                self.n_refused += usize::from(refused(&error).is_some());
+                assert!(error.to_string().len() < 500, "{}: {error}", of());
+            }
+        }
+    }
+}
+
+impl Visitor for ShapesAlone {
+    type Error = std::convert::Infallible;
+
+    fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), Self::Error>
+    where
+        S: Statistic,
+        S::Output: Debug,
+    {
+        let name = statistic.name();
+        self.try_all(&name, || &statistic, |result| format!("{result:?}"));
+        self.try_all(&name, || StateOf::new(&statistic), |_| String::new());
+        self.try_all(&name, || (&statistic, &statistic), |results| format!("{results:?}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn shapes_alone_neither_abort_nor_panic() {
+    let _alone = alone();
+    const HUGE: usize = 1 << 60;
+    for shape in [
+        vec![1 << 40, 0],
+        vec![HUGE, 0],
+        vec![0, 1 << 53],
+        vec![0, HUGE],
+        vec![1, 0, 1 << 40],
+        vec![1 << 40, 1 << 20, 0],
+        vec![0, 1 << 30, 1 << 30],
+        vec![2, 0, 1 << 20, 1 << 20],
+        vec![0, 0, HUGE],
+    ] {
+        let mut shapes_alone = ShapesAlone { shape: shape.clone(), n_refused: 0 };
+        let Ok(()) = all_statistics(&mut shapes_alone);
+        shapes_alone.try_all("concatenation", || Concatenate, |array| format!("{array:?}"));
+        let is_small = shape[0] < 3 && (shape[1] == 0 || shape.len() > 2);
+        assert!(is_small || shapes_alone.n_refused > 50, "{shape:?}: {}", shapes_alone.n_refused);
+    }
+}
+
+#[test]
+fn indices_that_overflow_are_errors() {
+    let _alone = alone();
+    let block = || ArrayBlock::from_vec([1 << 62, 0], Vec::<u8>::new()).unwrap();
+    let rows = LazyChunkSequence::new(|| (0..4).map(|_| block()));
+    let error = rows.compute(Count).unwrap_err();
+    assert_eq!(error.to_string(), format!("block 3 reaches beyond index {} of axis 0", usize::MAX));
+    let block = || ArrayBlock::from_vec([0, 1 << 62], Vec::<u8>::new()).unwrap();
+    let columns = NestedLazyChunkSequence::new(|| [(0..4).map(|_| block())]);
+    assert!(matches!(columns.compute(Count).unwrap_err(), Error::IndexOverflow { axis: 1, .. }));
+    let block = || ArrayBlock::from_vec([2], vec![1_u8, 2]).unwrap();
+    let last = LazyChunkSequence::new(|| [block()]);
+    let error = last.compute(StateOf::new(Max.per_row()).from_row(usize::MAX)).unwrap_err();
+    assert!(matches!(error, Error::IndexOverflow { axis: 0, .. }), "{error}");
+}
+
+#[test]
+fn gaps_between_states_are_not_allocated_unasked() {
+    let _alone = alone();
+    // Two parts of the columns, far from each other, as a file may claim.
+    let near = r#"{"version":2,"statistic":"the count of each column","state":{"first":0,"shape":[1],"cells":[1]}}"#;
+    for first in [1_u64 << 60, u64::MAX - 1] {
+        let far = near.replace(r#""first":0"#, &format!(r#""first":{first}"#));
+        for states in [[near, &far], [&far, near]] {
+            let states = states.map(|state| serde_json::from_str(state).unwrap());
+            let error = Count.per_column().finish_saved(states).unwrap_err();
+            assert!(refused(&error).is_some(), "{error}");
+        }
+    }
+}
+
+const N_BLOCKS: usize = 3;
+
+fn blocks(
+    shape: [usize; 2],
+    declared: bool,
+) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
+    let elements: Vec<f64> = (0..shape[0] * shape[1]).map(|i| (i as f64 * 0.7).sin()).collect();
+    let block = ArrayBlock::from_vec(shape, elements).unwrap();
+    // The same memory in all blocks, so that only states take some.
+    let sequence = LazyChunkSequence::from_fn([shape[0]; N_BLOCKS], move |_| block.clone());
+    if declared { sequence.with_row_type(DType::Float64, [shape[1]]) } else { sequence }
+}
+
+/// Finds the smallest limit with which each statistic is computed.
+struct SmallestLimits {
+    shape: [usize; 2],
+    declared: bool,
+}
+
+impl Visitor for SmallestLimits {
+    type Error = Error;
+
+    fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), Error>
+    where
+        S: Statistic,
+        S::Output: Debug,
+    {
+        /// What a pass takes beside states: names, shapes, and pieces of columns.
+        const SLACK: usize = 48 << 10;
+        let sequence = blocks(self.shape, self.declared);
+        let (name, of) = (statistic.name(), (self.shape, self.declared));
+        let (result, needed) = peak(|| sequence.compute(&statistic).map(drop));
+        result?;
+        let with_limit = |limit: usize| {
+            let sequence = sequence.clone().with_memory_limit(limit as u64);
+            peak(|| sequence.compute(&statistic).map(drop))
+        };
+        let (result, _) = with_limit(needed);
+        assert!(result.is_ok(), "{name} of {of:?} needs {needed} bytes: {}", result.unwrap_err());
+        let (mut too_little, mut enough) = (0, needed);
+        while enough - too_little > needed / 20 {
+            let limit = too_little.midpoint(enough);
+            match with_limit(limit) {
+                (Ok(()), _) => enough = limit,
+                (Err(error), peak) => {
+                    too_little = limit;
+                    let (bytes, states) = refused(&error).unwrap_or_else(|| panic!("{error}"));
+                    assert!(bytes > 0 && states > 0, "{error}");
+                    assert!(peak <= 2 * limit + SLACK, "{name} of {of:?}, {limit} bytes: {peak}");
+                    // What is declared is refused before anything is allocated, but for what grows with the data, and
+                    // for copies of a block.
+                    let grows = ["quantiles", "the 2 ", "covariance"]
+                        .iter()
+                        .any(|growing| name.contains(growing));
+                    let is_early = !matches!(error, Error::Reduction { .. });
+                    assert!(is_early || grows || !self.declared, "{name} of {of:?}: {error}");
+                }
+            }
+        }
+        // States that are moved to where there is more room are in memory twice.
+        assert!(needed <= 3 * enough + SLACK, "{name} of {of:?}: {needed} bytes, limit {enough}");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_limit_refuses_what_needs_more_and_nothing_else() {
+    let _alone = alone();
+    for declared in [true, false] {
+        for shape in [[2, 600], [600, 3]] {
+            let mut limits = SmallestLimits { shape, declared };
+            all_statistics(&mut limits).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_declared_is_refused_before_the_first_block() {
+    let _alone = alone();
+    let n_computed = AtomicUsize::new(0);
+    let sequence = LazyChunkSequence::from_fn([1; 4], |_| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+        ArrayBlock::from_vec([1, 1000], vec![0_f64; 1000]).unwrap()
+    })
+    .with_row_type(DType::Float64, [1000]);
+    let edges: Vec<f64> = (0..=20_000).map(f64::from).collect();
+    let histogram = Histogram::new(edges).per_column();
+    let bytes = 1000 * histogram.state_size(0, Some(&[1])).bytes;
+    // One that is accumulated, and one for each block in flight.
+    for (n_threads, window, n_states) in [(1, 1, 2), (2, 1, 2), (2, 3, 4), (8, 100, 5)] {
+        let sequence = sequence.clone().with_threads(n_threads).with_window(window);
+        let limit = u64::try_from(n_states * bytes).unwrap();
+        let error = sequence.clone().with_memory_limit(limit - 1).compute(&histogram).unwrap_err();
+        assert_eq!(n_computed.load(Ordering::Relaxed), 0);
+        assert_eq!(refused(&error), Some((n_states * bytes, n_states * 1000)));
+        let said = error.to_string();
+        assert!(said.starts_with("the histogram between the edges [0.0, 1.0, "), "{said}");
+        assert!(said.contains(" … ") && said.len() < 300, "{said}");
+        assert!(
+            said.contains("of each column needs ") && said.contains("but the limit is "),
+            "{said}"
+        );
+    }
+    let limit = u64::try_from(2 * bytes).unwrap();
+    assert_eq!(
+        sequence.with_memory_limit(limit).compute(&histogram).unwrap().shape(),
+        [1000, 20_000]
+    );
+}
+
+#[test]
+fn the_limit_is_one_of_all_statistics_together() {
+    let _alone = alone();
+    let sequence = blocks([2, 1000], true);
+    // Twice 24,000 bytes of one of them, and twice 8,000 of the other.
+    let together = (MeanVariance.per_column(), Count.per_column());
+    let limited = |limit| sequence.clone().with_memory_limit(limit);
+    assert!(limited(64_000).compute(together).is_ok());
+    let error = limited(63_999).compute(together).unwrap_err();
+    let Error::StatisticMemory { statistic, bytes, taken, limit, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((&statistic[..], *bytes, *taken), ("the count of each column", 16_000, 48_000));
+    assert_eq!(*limit, Some(63_999));
+    assert!(error.to_string().ends_with("but the limit is 62.5 KiB, of which 46.9 KiB are taken"));
+    assert!(
+        limited(48_000).compute(together.0).is_ok() && limited(16_000).compute(together.1).is_ok()
+    );
+    // Each pass has the whole limit.
+    let limited = limited(64_000);
+    for _ in 0..3 {
+        limited.compute(together).unwrap();
+    }
+}
+
+#[test]
+fn some_reducers_of_a_pass_have_a_limit_of_their_own() {
+    let _alone = alone();
+    for declared in [true, false] {
+        let sequence = blocks([2, 1000], declared);
+        let mean = || MeanVariance.per_column();
+        assert!(sequence.compute((mean(), MemoryLimit::new(16_000, Count.per_column()))).is_ok());
+        assert!(sequence.compute((mean(), MemoryLimit::new(15_000, Count.per_column()))).is_err());
+        let both = MemoryLimit::new(63_000, (mean(), Count.per_column()));
+        assert!(sequence.compute(both).is_err());
+    }
+}
+
+#[test]
+fn sketches_are_refused_while_they_grow() {
+    let _alone = alone();
+    const N_COLUMNS: usize = 2000;
+    const LIMIT: usize = 32 << 20;
+    // Of such a range a sketch has half a megabyte, and all of them have a gigabyte.
+    let elements = |i: usize| if i < N_COLUMNS { 1e-300 } else { 1e300 };
+    let block = ArrayBlock::from_vec([2, N_COLUMNS], (0..2 * N_COLUMNS).map(elements).collect());
+    let block = block.unwrap();
+    let (shared, transposed) = (block.clone(), N_COLUMNS);
+    let columns = LazyChunkSequence::from_fn([2; 50], move |_| shared.clone());
+    let elements = |i: usize| if i.is_multiple_of(2) { 1e-300 } else { 1e300 };
+    let tall = ArrayBlock::from_vec([N_COLUMNS, 2], (0..2 * transposed).map(elements).collect());
+    let tall = tall.unwrap();
+    let rows = LazyChunkSequence::from_fn([N_COLUMNS; 50], move |_| tall.clone());
+    // One block after the other has elements of another magnitude.
+    let spread = LazyChunkSequence::from_fn([1; 200], |i| {
+        ArrayBlock::from_vec([1, 400], vec![10_f64.powi(3 * i as i32 - 300); 400]).unwrap()
+    });
+    let quantiles = Quantiles::new([0.5]);
+    for n_threads in [1, 3] {
+        let check = |outcome: lazy_chunks::Result<()>, peak: usize| {
+            let error = outcome.unwrap_err();
+            assert!(refused(&error).is_some(), "{error}");
+            assert!(peak < 3 * LIMIT, "{peak} bytes on {n_threads} threads: {error}");
+        };
+        let limited = |sequence: &LazyChunkSequence<'static, ArrayBlock, SharedIndexed>| {
+            sequence.clone().with_threads(n_threads).with_memory_limit(LIMIT as u64)
+        };
+        let (outcome, bytes) =
+            peak(|| limited(&columns).compute(quantiles.clone().per_column()).map(drop));
+        check(outcome, bytes);
+        let (outcome, bytes) =
+            peak(|| limited(&rows).compute(quantiles.clone().per_row()).map(drop));
+        check(outcome, bytes);
+        let (outcome, bytes) =
+            peak(|| limited(&spread).compute(quantiles.clone().per_column()).map(drop));
+        check(outcome, bytes);
+        // What is within the limit is computed.
+        assert!(
+            limited(&columns).compute((Min, Sum.per_column(), TopK::new(2).per_column())).is_ok()
+        );
+    }
+}
+
+#[test]
+fn many_rows_of_a_stream_are_refused_when_they_have_come() {
+    let _alone = alone();
+    let stream = LazyChunkSequence::new(|| {
+        (0..).map(|_| ArrayBlock::from_vec([1000, 1], vec![1_u8; 1000]).unwrap())
+    })
+    .with_memory_limit(1 << 20);
+    let (outcome, peak) = peak(|| stream.compute(Count.per_row()).map(drop));
+    let error = outcome.unwrap_err();
+    // Of 131,072 counts of 8 bytes, there is room for those of 131 blocks.
+    assert!(
+        error
+            .to_string()
+            .starts_with("block 131 could not be reduced: the count of each row needs"),
+        "{error}"
+    );
+    assert!(peak < 4 << 20, "{peak}");
+}
+
+#[test]
+fn without_a_limit_it_is_the_memory_of_the_system() {
+    let _alone = alone();
+    let Some(system) = system_memory() else { return };
+    // A matrix of as many bytes, and another one of the block.
+    let n_columns = ((system / 8) as f64).sqrt() as usize;
+    let sequence = LazyChunkSequence::new(Vec::<ArrayBlock>::new)
+        .with_row_type(DType::Float32, [n_columns])
+        .with_len(1);
+    let error = sequence.compute(Covariance).unwrap_err();
+    let Error::StatisticMemory { limit, states: 2, .. } = error else { panic!("{error}") };
+    assert_eq!(limit, Some(system));
+}
