@@ -340,3 +340,15 @@ fn reading_names_what_cannot_be_read() {
     );
     assert!(stored.nested_sequence([2], [2]).is_err());
 }
+
+#[test]
+fn a_target_that_is_named_twice_in_a_pass_is_said_to_be_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let twice = [ZarrSink::new(&path), ZarrSink::new(directory.path().join("./a.zarr"))];
+    let error = zarr::Error::from(never_computed().compute(twice.to_vec()).unwrap_err());
+    let target = directory.path().join("./a.zarr");
+    assert_eq!(error.to_string(), format!("{} is being written by this process", target.display()));
+    assert!(error.hint().unwrap().contains("name each target of a pass once"));
+    assert!(names(directory.path()).is_empty());
+}

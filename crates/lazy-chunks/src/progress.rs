@@ -179,11 +179,14 @@ impl Counted {
 
     fn style(&self) -> ProgressStyle {
         let unit = self.unit;
+        // What there is no room for is cut off, so that no line wraps.
         let template = match self.all {
             Some(_) => {
-                format!("{{bar:24}} {{pos}}/{{len}} {unit}, {{msg}} [{{elapsed}}, {{eta}} left]")
+                format!(
+                    "{{bar:20}} {{pos}}/{{len}} {unit} [{{elapsed}}, {{eta}} left] {{wide_msg}}"
+                )
             }
-            None => format!("{{spinner}} {{pos}} {unit}, {{msg}} [{{elapsed}}]"),
+            None => format!("{{spinner}} {{pos}} {unit} [{{elapsed}}] {{wide_msg}}"),
         };
         ProgressStyle::with_template(&template).expect("the template is one of indicatif's")
     }

@@ -56,7 +56,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Pass(lazy_chunks::Error),
     /// The statistics would take more memory than they may.
-    #[error("{0}; --memory changes the limit")]
+    #[error(transparent)]
     StatisticMemory(lazy_chunks::Error),
     /// A file that is to be made cannot be.
     #[error("{} cannot be written", path.display())]
@@ -163,6 +163,9 @@ impl Failure {
             }
             Failure::Unchanged { failure, .. } | Failure::AfterStoring { failure, .. } => {
                 failure.hint()
+            }
+            Failure::StatisticMemory(_) => {
+                Some("ask for fewer statistics, or allow more memory with --memory".to_owned())
             }
             Failure::Exists(_) => Some(REPLACE.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PLACE.to_owned()),

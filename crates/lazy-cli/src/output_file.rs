@@ -22,6 +22,12 @@ pub(crate) struct OutputFile {
 impl OutputFile {
     pub(crate) fn create(path: &Path, replace: bool) -> Result<OutputFile> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(there) = directory.and_then(|directory| fs::metadata(directory).ok())
+            && !there.is_dir()
+        {
+            let source = io::ErrorKind::NotADirectory.into();
+            return Err(Failure::Write { path: path.to_owned(), source });
+        }
         let mut builder = tempfile::Builder::new();
         // As of any file that is made by name: what the process takes from it, it takes from this one.
         #[cfg(unix)]

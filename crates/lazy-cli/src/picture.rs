@@ -147,21 +147,31 @@ fn draw_color_bar(area: &Area<'_>, (x, y_range): (i32, &Range<i32>), scale: &Sca
         area.draw(&PathElement::new([(x, y), (x + WIDTH, y)], scale.color(value)))?;
     }
     area.draw(&Rectangle::new([(x, y_range.start), (x + WIDTH, y_range.end)], INK))?;
-    let n_labels = (y_range.len() / 30).clamp(2, 5);
+    // Where all values are the same, one label says so.
+    let n_labels = if scale.low == scale.high { 1 } else { (y_range.len() / 30).clamp(2, 5) };
     for step in 0..n_labels {
-        let place = step as f64 / (n_labels - 1) as f64;
+        let place = if n_labels == 1 { 0.5 } else { step as f64 / (n_labels - 1) as f64 };
         let y = y_range.end - (height * place) as i32;
         area.draw(&PathElement::new([(x + WIDTH, y), (x + WIDTH + 6, y)], INK))?;
-        let label = label(scale.value(place), scale.high - scale.low);
+        let label = label(scale.value(place), scale);
         area.draw_text(&label, &text(16, HPos::Left), (x + WIDTH + 10, y))?;
     }
     Ok(())
 }
 
-/// A number, to as many digits as tell the labels of a range of numbers apart.
-fn label(value: f64, range: f64) -> String {
-    if range == 0.0 || !(1e-3..1e6).contains(&range) || value.abs() >= 1e6 {
-        return format!("{value:.2e}");
+/// A number, to as many digits as tell the labels of a scale apart.
+fn label(value: f64, scale: &Scale) -> String {
+    let (range, largest) = (scale.high - scale.low, scale.low.abs().max(scale.high.abs()));
+    if range == 0.0 {
+        return if largest == 0.0 || (1e-3..1e6).contains(&largest) {
+            value.to_string()
+        } else {
+            format!("{value:e}")
+        };
+    }
+    if !(1e-3..1e6).contains(&range) || largest >= 1e6 {
+        let digits = ((largest / range).log10() + 2.0).clamp(2.0, 16.0) as usize;
+        return format!("{value:.digits$e}");
     }
     let digits = (2.0 - range.log10().floor()).clamp(0.0, 8.0) as usize;
     format!("{value:.digits$}")
@@ -269,10 +279,21 @@ mod tests {
 
     #[test]
     fn labels_tell_values_apart() {
-        assert_eq!(label(0.25, 1.0), "0.25");
-        assert_eq!(label(1234.0, 1000.0), "1234");
-        assert_eq!(label(1e-7, 1e-7), "1.00e-7");
-        assert_eq!(label(100.01, 0.02), "100.0100");
+        let label = |value: f64, low: f64, high: f64| {
+            label(value, &Scale { low, high, is_diverging: false })
+        };
+        assert_eq!(label(0.25, 0.0, 1.0), "0.25");
+        assert_eq!(label(1234.0, 1000.0, 2000.0), "1234");
+        assert_eq!(label(1e-7, 0.0, 1e-7), "1.00e-7");
+        assert_eq!(label(100.01, 100.0, 100.02), "100.0100");
+        assert_eq!(label(3.5, 3.5, 3.5), "3.5");
+        assert_eq!(label(1e-9, 1e-9, 1e-9), "1e-9");
+        for (low, high) in [(1e6, 1e6 + 1.0), (1e12, 1e12 + 4.0), (1.0, 1.0 + 1e-9), (-3e-7, 1e-9)]
+        {
+            let labels: Vec<_> =
+                (0..5).map(|i| label(low + (high - low) * f64::from(i) / 4.0, low, high)).collect();
+            assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{labels:?}");
+        }
     }
 
     #[test]

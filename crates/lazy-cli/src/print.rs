@@ -25,25 +25,34 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
         .map_err(Failure::Output)
 }
 
-/// Tells what was done. When nobody can be told, it was done all the same.
+/// Prints a result of one line, whatever names are in it.
+pub(crate) fn line(text: impl Display) -> Result<()> {
+    result(one_line(&text.to_string()) + "\n")
+}
+
+/// Tells what was done, in one line. When nobody can be told, it was done all the same.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", one_line(&text.to_string()));
 }
 
 /// Tells why the program did not do what it was asked for: in one line, whatever names are in it; and in another
 /// what can be done, if that is known.
 pub(crate) fn failure(failure: &Failure) {
-    let mut text = format!("lazy: {}", escaped(&report(failure)));
+    note(format_args!("lazy: {}", report(failure)));
     if let Some(hint) = failure.hint() {
-        text.push_str(&format!("\nhint: {}", escaped(&hint)));
+        note(format_args!("hint: {hint}"));
     }
-    note(text);
 }
 
-/// The text in one line.
-fn escaped(text: &str) -> String {
-    let escaped = |letter: char| {
-        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+/// The text in one line, with escapes for what a terminal takes for a command, and for what changes the direction of
+/// writing.
+pub(crate) fn one_line(text: &str) -> String {
+    let is_safe = |letter: char| {
+        !letter.is_control()
+            && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(escaped).collect()
+    let shown = |letter: char| {
+        if is_safe(letter) { letter.to_string() } else { letter.escape_default().to_string() }
+    };
+    text.chars().map(shown).collect()
 }

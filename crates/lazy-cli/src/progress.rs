@@ -38,7 +38,8 @@ impl Display {
             None => "{spinner} {pos} blocks",
         };
         let time = if n_blocks.is_some() { "{elapsed}, {eta} left" } else { "{elapsed}" };
-        self.bar.set_style(style(&format!("{counts}, {{msg}} [{time}]{{prefix}}")));
+        // What there is no room for is cut off, so that no line wraps.
+        self.bar.set_style(style(&format!("{counts} [{time}]{{prefix}} {{wide_msg}}")));
         Watcher {
             progress: ProgressBar::from_bar(self.bar.clone()),
             bar: self.bar.clone(),
@@ -89,7 +90,7 @@ impl Observer for Watcher {
             && self.bar.prefix().is_empty()
             && let Some(bytes) = (self.memory_bound)()
         {
-            self.bar.set_prefix(format!(" in {} of memory at most", HumanBytes(bytes as u64)));
+            self.bar.set_prefix(format!(" in ≤ {}", HumanBytes(bytes as u64)));
         }
         self.progress.observe(progress)
     }

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
+use crate::destination::THIS_PROCESS;
 use lazy_core::{BoxError, DType};
 use zarrs::array::CodecError;
 
@@ -638,6 +639,9 @@ impl Error {
             }
             Error::ReplaceUnsupported { .. } => {
                 "overwrite it all the same with `Existing::ReplaceInPlace`"
+            }
+            Error::Locked { holder, .. } if holder == THIS_PROCESS => {
+                "name each target of a pass once, or wait until the other write of this process ends"
             }
             Error::Locked { .. } => "wait until that process ends, or stop it",
             Error::MaybeLocked { .. } => {

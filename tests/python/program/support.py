@@ -112,6 +112,20 @@ class ProgramTest(unittest.TestCase):
         return path
 
 
+def peak_memory(shell, cwd):
+    """The most bytes of memory that a command of the shell and what it starts have had, each by itself.
+
+    A small process starts it, since a process counts the memory that the one before it had until it was started.
+    """
+    program = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run(['sh', '-c', sys.argv[1]], check=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, shell], cwd=cwd, stdout=subprocess.PIPE, check=True)
+    return 1024 * int(done.stdout)
+
+
 def n_waiting(pipe):
     """The bytes in a pipe that nobody has read yet."""
     count = array.array("i", [0])

@@ -1,14 +1,20 @@
 """Files that commands write, and what they never write over."""
 
+import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import socket
 import stat
+import struct
 import subprocess
+import termios
+import time
 
 import numpy as np
+import zarr
 
 from support import LAZY, ProgramTest, stream
 
@@ -110,6 +116,60 @@ class Names(ProgramTest):
         os.close(reader)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn(b"standard output is a terminal", done.stderr)
+
+
+class Terminals(ProgramTest):
+    def test_names_are_no_commands_for_a_terminal(self):
+        evil = "a\x1b[2J\x9b31m\u202egnp.zarr"
+        array = zarr.create_array(self.path(evil), shape=(4, 4), chunks=(2, 2), dtype="f8",
+                                  dimension_names=["x\x1b]0;title\x07", "y\nz"], attributes={"k\x1b[1m": "v\x7f\x85"})
+        array[:] = 1
+        chunk = self.path(evil) / "c/0/0"
+        for command in (["info", evil], ["verify", evil], ["reduce", evil, "--stats", "mean"], ["staging", evil],
+                        ["clean", evil], ["store", evil, "-o", evil + "2"], ["view", evil, "-o", evil + ".png"],
+                        ["export", evil, "-o", evil + ".npy"], ["info", evil + "3"], ["consolidate", evil]):
+            done = subprocess.run([LAZY, *command], cwd=self.directory, capture_output=True)
+            for output in (done.stdout.decode(), done.stderr.decode()):
+                for letter in "\x1b\x9b\x07\x7f\x85\u202e":
+                    self.assertNotIn(letter, output, command)
+        chunk.write_bytes(b"torn")
+        told = self.lazy("verify", evil, code=3) + self.errors
+        self.assertNotIn("\x1b", told)
+        told = self.lazy("info", evil)
+        self.assertIn("\\u{1b}[2J", told)
+        self.assertIn("y\\nz", told)
+
+    def test_progress_fits_into_a_line(self):
+        self.save("a.npy", np.zeros((400, 200)))
+        for width in (80, 200):
+            for command in (["store", "a.npy", "-o", "a.zarr", "--replace", "--chunks", "1,200"],
+                            ["store", "-", "-o", "b.zarr", "--replace", "--allow-fewer-rows"]):
+                ours, theirs = os.openpty()
+                fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+                process = subprocess.Popen([LAZY, *command], cwd=self.directory, stderr=theirs, stdin=subprocess.PIPE,
+                                           stdout=subprocess.DEVNULL)
+                if command[1] == "-":
+                    for _ in range(5):
+                        process.stdin.write(stream([np.zeros((100, 200))]))
+                        process.stdin.flush()
+                        time.sleep(0.1)
+                process.stdin.close()
+                os.close(theirs)
+                shown = b""
+                try:
+                    while part := os.read(ours, 1 << 16):
+                        shown += part
+                except OSError:
+                    pass
+                os.close(ours)
+                self.assertEqual(process.wait(), 0, shown)
+                # The summary at the end is no progress, and may be longer.
+                drawn = re.split(r"[\r\n]|\x1b\[\d*[A-HJ-Z]", shown.decode())
+                lines = [re.sub(r"\x1b\[[\d;]*[a-zA-Z]", "", line) for line in drawn]
+                lines = [line for line in lines if " blocks [" in line]
+                self.assertTrue(lines, shown)
+                for line in lines:
+                    self.assertLessEqual(len(line), width, line)
 
 
 class Urls(ProgramTest):

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Clean) -> Result<()> {
     for old in old {
         let target = old.target();
         let line = format!(
-            "{}: {verb} {} old chunks, {}\n",
+            "{}: {verb} {} old chunks, {}",
             target.display(),
             old.n_files(),
             HumanBytes(old.bytes())
@@ -33,19 +33,19 @@ pub(crate) fn run(arguments: &Clean) -> Result<()> {
             old.remove()?;
         }
         if !arguments.json && printed.is_ok() {
-            printed = print::result(line);
+            printed = print::line(line);
         }
     }
     for write in abandoned {
         let line = format!(
-            "{}: {verb} the rest of a write that cannot be resumed\n",
+            "{}: {verb} the rest of a write that cannot be resumed",
             write.target().display()
         );
         if !arguments.dry_run {
             write.remove()?;
         }
         if !arguments.json && printed.is_ok() {
-            printed = print::result(line);
+            printed = print::line(line);
         }
     }
     printed

@@ -111,6 +111,7 @@ fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
         "dtype": stored.dtype().name(),
         "shape": stored.shape(),
         "dimension_names": stored.dimension_names(),
+        "chunk_grid": stored.chunk_grid(),
         "chunk_shape": stored.chunk_shape(),
         "shard_shape": stored.shard_shape(),
         "codecs": stored.codecs(),
@@ -137,14 +138,21 @@ fn to_text(array: &Value) -> String {
             .collect::<Vec<_>>()
     };
     let number = |name: &str| array[name].as_u64().unwrap_or(0);
-    let mut lines = vec![array["path"].as_str().unwrap_or_default().to_owned()];
-    let mut line = |name: &str, text: String| lines.push(format!("  {name:<11} {text}"));
+    // Names and values are anybody's, and may have what a terminal takes for commands.
+    let mut lines = vec![print::one_line(array["path"].as_str().unwrap_or_default())];
+    let mut line = |name: &str, text: String| {
+        lines.push(format!("  {name:<11} {}", print::one_line(&text)));
+    };
     line("dtype", array["dtype"].as_str().unwrap_or_default().to_owned());
     line("shape", list(&array["shape"]).join(" × "));
     if array["dimension_names"].is_array() {
         line("dimensions", list(&array["dimension_names"]).join(", "));
     }
-    line("chunks", list(&array["chunk_shape"]).join(" × "));
+    let of_grid = match array["chunk_grid"].as_str() {
+        Some("regular") | None => String::new(),
+        Some(name) => format!(", the first of a {name} grid"),
+    };
+    line("chunks", list(&array["chunk_shape"]).join(" × ") + &of_grid);
     if array["shard_shape"].is_array() {
         line("shards", list(&array["shard_shape"]).join(" × "));
     }

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Staging) -> Result<()> {
     for write in writes {
         let target = write.target().display().to_string();
         if !arguments.json && printed.is_ok() {
-            printed = print::result(format_args!("{target}: {}\n", to_text(&write)));
+            printed = print::line(format_args!("{target}: {}", to_text(&write)));
         }
         // One that is under way is not what anybody left behind.
         if arguments.remove && !matches!(write.state(), WriteState::Running { .. }) {

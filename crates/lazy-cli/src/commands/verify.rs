@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
                     "problem": report(&defect.kind),
                 }));
             } else if printed.is_ok() {
-                printed = bar.suspend(|| print::result(report(&defect) + "\n"));
+                printed = bar.suspend(|| print::line(report(&defect)));
             }
         }
         bar.set_position(verify.n_checked());

@@ -67,7 +67,8 @@ impl InFile {
 
     /// The columns that are read at once; none where it is all of them.
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
-        let is_cut = !self.has_whole_rows && self.layout.shape.len() > 1;
+        let shape = &self.layout.shape;
+        let is_cut = !self.has_whole_rows && shape.len() > 1 && !shape.contains(&0);
         let is_large = self.layout.row_bytes() > MOST_OF_A_ROW;
         (is_cut && is_large).then(|| (MOST_OF_A_ROW / self.layout.column_bytes().max(1)).max(1))
     }

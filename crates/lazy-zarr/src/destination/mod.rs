@@ -26,6 +26,7 @@ use crate::{Error, Existing, Result, Target, ZarrSink};
 
 pub(crate) use key_space::{Found, KeySpace};
 pub(crate) use place::absolute;
+pub(crate) use process::THIS_PROCESS;
 pub(crate) use staging::{Staging, is_staging};
 
 /// Takes the chunks of one array and makes them visible at once.

@@ -87,6 +87,7 @@ pub struct StoredArray {
     target: String,
     dtype: DType,
     shape: Vec<usize>,
+    chunk_grid: Arc<str>,
     chunk_shape: Vec<usize>,
     shard_shape: Option<Vec<usize>>,
 }
@@ -219,6 +220,7 @@ impl StoredArray {
             None => (unit_shape, None),
         };
         let named_codecs = describe::codecs(array.metadata()).into();
+        let chunk_grid = array.chunk_grid().metadata().name().into();
         // Of shapes that are too strange, nothing is known.
         let in_shards = caught(|| Ok::<_, lazy_core::BoxError>(InShards::of(array, dtype, &unit)))
             .ok()
@@ -248,6 +250,7 @@ impl StoredArray {
             target,
             dtype,
             shape,
+            chunk_grid,
             chunk_shape,
             shard_shape,
         };
@@ -270,6 +273,13 @@ impl StoredArray {
     #[must_use]
     pub fn chunk_shape(&self) -> &[usize] {
         &self.chunk_shape
+    }
+
+    /// Returns the name of the chunk grid: `regular`, or of another one, in which chunks differ in size. Then
+    /// [`chunk_shape`](Self::chunk_shape) is that of the first chunk.
+    #[must_use]
+    pub fn chunk_grid(&self) -> &str {
+        &self.chunk_grid
     }
 
     /// The shards' size along each axis, when chunks lie in shards.
