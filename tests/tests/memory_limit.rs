@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lazy_chunks::{
     ArrayBlock, Concatenate, Count, Covariance, DType, Error, Histogram, LazyChunkSequence, Max,
     MeanVariance, MemoryLimit, Min, NestedLazyChunkSequence, Quantiles, Reducer, SharedIndexed,
-    StateOf, Statistic, Sum, Summary, TopK, system_memory,
+    StateOf, Statistic, Sum, Summary, TopK, report, system_memory,
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 use peak_alloc::PeakAlloc;
@@ -94,7 +94,7 @@ impl ShapesAlone {
             assert!(peak < 1 << 20, "{}: {peak} bytes", of());
             if let Err(error) = outcome {
                 self.n_refused += usize::from(refused(&error).is_some());
-                assert!(error.to_string().len() < 500, "{}: {error}", of());
+                assert!(report(&error).len() < 500, "{}: {error}", of());
             }
         }
     }
@@ -265,7 +265,7 @@ fn what_is_declared_is_refused_before_the_first_block() {
         let error = sequence.clone().with_memory_limit(limit - 1).compute(&histogram).unwrap_err();
         assert_eq!(n_computed.load(Ordering::Relaxed), 0);
         assert_eq!(refused(&error), Some((n_states * bytes, n_states * 1000)));
-        let said = error.to_string();
+        let said = report(&error);
         assert!(said.starts_with("the histogram between the edges [0.0, 1.0, "), "{said}");
         assert!(said.contains(" … ") && said.len() < 300, "{said}");
         assert!(
@@ -374,9 +374,7 @@ fn many_rows_of_a_stream_are_refused_when_they_have_come() {
     let error = outcome.unwrap_err();
     // Of 131,072 counts of 8 bytes, there is room for those of 131 blocks.
     assert!(
-        error
-            .to_string()
-            .starts_with("block 131 could not be reduced: the count of each row needs"),
+        report(&error).starts_with("block 131 could not be reduced: the count of each row needs"),
         "{error}"
     );
     assert!(peak < 4 << 20, "{peak}");

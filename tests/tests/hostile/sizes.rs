@@ -100,8 +100,8 @@ fn metadata_of_every_sort() {
         format!("{}{}", "[".repeat(100), "]".repeat(100)).as_bytes(),
         &["holds no", "cannot be"],
     );
-    refused(b"[1, 2, 3]", &["holds no metadata of an array", "cannot be opened"]);
-    refused(b"null", &["holds no metadata of an array", "cannot be opened"]);
+    refused(b"[1, 2, 3]", &not_parsed);
+    refused(b"null", &not_parsed);
     refused(b"{\"node_type\": 7}", &["holds no metadata of an array", "cannot be opened"]);
 
     // Longer than anything that is parsed: it is not even read.
@@ -171,7 +171,8 @@ fn any_number_of_axes() {
         let array = StoredArray::open(&path).unwrap();
         let block = array.read().unwrap();
         assert_eq!((block.shape(), block.n_elements()), (&vec![1; n_axes][..], 1));
-        assert_eq!(array.verify().n_chunks(), 1);
+        // Of those that may be missing, none is listed; of one without axes, it is not known how its key is made.
+        assert_eq!(array.verify().n_chunks(), u64::from(n_axes == 0));
         assert_eq!(array.verify().count(), 0);
         examine(&path).unwrap();
     }

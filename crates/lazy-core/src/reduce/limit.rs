@@ -12,7 +12,7 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Covariance, Error, LazyChunkSequence, MeanVariance, MemoryLimit, NdarrayConverter};
+/// use lazy_core::{Covariance, LazyChunkSequence, MeanVariance, MemoryLimit, NdarrayConverter, report};
 /// use ndarray::Array2;
 ///
 /// // The matrix of 4,096 columns has 128 MiB, and that of the block being added as much.
@@ -20,7 +20,7 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// let covariance = MemoryLimit::new(100 << 20, Covariance);
 /// let error = sequence.compute((MeanVariance, covariance)).unwrap_err();
 /// assert_eq!(
-///     error.to_string(),
+///     report(&error),
 ///     "block 0 could not be reduced: the covariance needs 128 MiB for 1 state, but the limit is 100 MiB"
 /// );
 /// ```
