@@ -66,7 +66,7 @@ impl StoredArray {
     /// Each is read and decoded whole, so that all checksums in it are checked. Without one
     /// ([`Checksum::None`](crate::Checksum::None)), damage is seen where a codec cannot make sense of it,
     /// or the length is wrong. A chunk that is not there is a defect only where reading it would be an
-    /// error: [`MissingChunks`](crate::MissingChunks). [`metadata_seal`](Self::metadata_seal) tells of the
+    /// error: [`MissingChunks`]. [`metadata_seal`](Self::metadata_seal) tells of the
     /// metadata.
     ///
     /// # Errors

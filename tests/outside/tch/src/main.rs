@@ -14,7 +14,7 @@ fn main() -> anyhow::Result<()> {
         model.forward(&samples)
     });
 
-    let path = std::env::temp_dir().join("embeddings.zarr");
+    let path = "embeddings.zarr";
     let sink = ZarrSink::new(path).with_existing(Existing::Replace);
     let stored = embeddings.clone().convert(TchConverter::new()).to_zarr(sink)?;
 
