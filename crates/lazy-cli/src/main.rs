@@ -19,12 +19,14 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
+use rayon::ThreadPoolBuilder;
 use tracing_subscriber::EnvFilter;
 
 use arguments::Arguments;
 use failure::{Failure, Result};
 
 fn main() -> ExitCode {
+    start_no_pool();
     match run(&usage::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Who has read enough is not told that there is more.
@@ -34,6 +36,16 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Makes rayon's global pool one of this thread alone.
+///
+/// Nothing here uses it. But zarrs asks rayon how many threads there are, which otherwise starts as many, and panics where the
+/// system has no more.
+fn start_no_pool() {
+    let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+    // No other part of the program has made one.
+    let _ = pool.build_global();
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -13,7 +13,6 @@ use zarrs::storage::{
 
 use crate::destination::{absolute, is_staging};
 use crate::node::{Node, zarr_node_at_path};
-use crate::threads::configure_zarrs;
 use crate::{EntryKind, Error, FileSystem, LocalFileSystem, Result};
 
 /// Where an array lies or is to lie: a path, a `file://` URL, or a path within a store instance.
@@ -166,8 +165,6 @@ impl Target {
 
     /// The directory or the store that this leads to.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
-        // Whatever zarrs is asked for, it is of a target.
-        configure_zarrs();
         let place = match &self.place {
             Place::Path { path, .. } if path.as_os_str().is_empty() => {
                 let reason = "it is empty";

@@ -1,7 +1,9 @@
 """Statistics take no more memory than they may, whatever shapes are declared; and large results are not gathered."""
 
 import json
+import os
 import resource
+import shutil
 import struct
 import subprocess
 
@@ -200,3 +202,29 @@ class LargeResults(ProgramTest):
             peak = peak_memory(f"{LAZY} reduce wide.npy --stats cov --threads 1 -q {print_as}", self.directory)
             # The sums, and those of the block; besides, the program.
             self.assertLess(peak, 2.5 * matrix + (48 << 20), print_as)
+
+
+class FewThreads(ProgramTest):
+    def test_no_more_threads_are_started_than_are_asked_for(self):
+        program = self.path("lazy")
+        shutil.copy(LAZY, program)
+        program.chmod(0o755)
+        self.directory.chmod(0o777)
+        self.save("a.npy", np.random.default_rng(0).normal(size=(200, 200)))
+
+        def limit():
+            # The superuser has as many as there are.
+            if os.getuid() == 0:
+                os.setgid(54321)
+                os.setuid(54321)
+            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+        for command in (["store", "a.npy", "-o", "a.zarr", "--chunks", "50,50", "--shards", "100,100", "--threads", "1"],
+                        ["verify", "a.zarr"], ["export", "a.zarr", "-o", "b.npy"], ["view", "a.zarr", "-o", "a.png"],
+                        ["reduce", "a.zarr", "--stats", "mean"]):
+            done = subprocess.run([program, *command], cwd=self.directory, capture_output=True, preexec_fn=limit)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        command = [program, "store", "a.npy", "-o", "b.zarr", "--threads", "2"]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, preexec_fn=limit)
+        self.assertIn(b"no thread could be started to write chunks", done.stderr)
+        self.assertEqual(done.returncode, 1)
