@@ -90,7 +90,7 @@ pub(crate) enum Failure {
     Stopped(String),
 }
 
-/// What is wrong with a block of the input: one message, which names both.
+/// An error in a block of the input, whose message names the block.
 #[derive(Debug)]
 pub(crate) struct BlockError {
     at: Location,
@@ -150,7 +150,7 @@ fn is_of_memory_limit(error: &lazy_chunks::Error) -> bool {
 }
 
 impl Failure {
-    /// What can be done about it at the shell, if that is known.
+    /// Returns a remedy in words of the shell, if one is known.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Failure::Input(error) => hint_of_cause(error),
@@ -266,7 +266,7 @@ fn remove_unfinished(target: impl Display) -> String {
     format!("remove it by `lazy staging {target} --remove`")
 }
 
-/// What can be done about an error, or about one of its causes.
+/// Returns the remedy for an error, or for one of its causes.
 fn hint_of_cause(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut causes = iter::successors(Some(error), |error| (*error).source());
     causes.find_map(|error| match error.downcast_ref() {
@@ -276,13 +276,13 @@ fn hint_of_cause(error: &(dyn StdError + 'static)) -> Option<String> {
     })
 }
 
-/// What is wrong with an argument, and what to write instead.
+/// Returns the message of an error in an argument, with its remedy.
 pub(crate) fn with_hint(error: &zarr::Error) -> String {
     let hint = hint_of_array(error).map_or_else(String::new, |hint| format!("; {hint}"));
     report(error) + &hint
 }
 
-/// What can be done at the shell about an error of the library, which itself says what programs do.
+/// Returns the remedy for an error of the library in words of the shell; the library's own hints name Rust items.
 fn hint_of_array(error: &zarr::Error) -> Option<String> {
     let hint = match error {
         zarr::Error::Sequence(error) => return hint_of_cause(error),

@@ -131,7 +131,7 @@ fn kind(text: &str) -> Result<Kind, String> {
     }
 }
 
-/// What is called otherwise elsewhere.
+/// Returns a tip for a statistic that has another name here.
 fn meant(name: &str) -> Option<&'static str> {
     match name {
         "median" => Some("`quantiles:0.5` is the median, within 1 %"),

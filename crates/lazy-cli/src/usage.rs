@@ -1,4 +1,4 @@
-//! What a user of other programs may have meant by a command line that makes no sense.
+//! Tips for arguments that other programs have.
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
@@ -10,7 +10,7 @@ pub(crate) fn parse() -> Arguments {
     Arguments::try_parse().unwrap_or_else(|mut error| {
         if let Some(tip) = tip(&error) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-            // What is spelt alike means something else.
+            // A similarly spelled argument means something else.
             error.remove(ContextKind::SuggestedArg);
         }
         error.exit()

@@ -95,7 +95,7 @@ impl Declared {
         Declared { row_type, ..self }
     }
 
-    /// What is known of blocks cut along axis 0 once each has become a row.
+    /// Returns the declaration of the sequence in which each block is one row.
     pub(crate) fn stacked(&self) -> Declared {
         let grid =
             self.grid.as_ref().map(|grid| BlockGrid::rows_only(vec![1; grid.rows().n_blocks()]));

@@ -12,15 +12,16 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::destination::absolute;
 use crate::error::foreign;
-use crate::node::{Node, document_at_path, zarr_node_at_path};
-use crate::target::{Resolved, ResolvedPlace, directories_below};
-use crate::{Error, FileSystem, Result, Target};
+use crate::node::{Node, document_at_path, members_at_path, zarr_node_at_path};
+use crate::target::{Resolved, ResolvedPlace};
+use crate::{EntryKind, Error, FileSystem, Result, Target};
 
 /// The entry of a group's metadata.
 const ENTRY: &str = "consolidated_metadata";
 
 /// Writes the metadata of all that is in a group into the group's own, as zarr-python's `consolidate_metadata` does, and
-/// returns how many members it has. A copy that is there already is written anew.
+/// returns the number of members, at any depth. An existing copy is replaced. Members that are links to arrays are followed;
+/// a link to a group is an error.
 ///
 /// Readers then open the group by one request. An array cannot be written into such a group, since the copy would no
 /// longer be true: [remove](remove_consolidated_metadata) it before, and consolidate again afterwards. The group's
@@ -54,15 +55,7 @@ const ENTRY: &str = "consolidated_metadata";
 /// ```
 pub fn consolidate_metadata(group: impl Into<Target>) -> Result<usize> {
     let group = Group::open(&group.into())?;
-    let mut members: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
-    directories_below(&group.target, |file_system, path| {
-        let Ok(name) = path.strip_prefix(&group.path) else { return Ok(()) };
-        let Some(name) = name.to_str().filter(|name| !name.is_empty()) else { return Ok(()) };
-        let Some(mut metadata) = metadata_at_path(&**file_system, path)? else { return Ok(()) };
-        metadata.remove(ENTRY);
-        members.insert(name.to_owned(), to_raw(&metadata));
-        Ok(())
-    })?;
+    let members = group.members()?;
     let n_members = members.len();
     group.replace_entry(Some(to_raw(&Inline {
         kind: "inline",
@@ -123,6 +116,39 @@ impl Group {
             _ => "no Zarr node",
         };
         Err(not_a_group(&path.display().to_string(), actual))
+    }
+
+    /// Returns the metadata of all arrays and groups in the group, at any depth, by their paths in it.
+    fn members(&self) -> Result<BTreeMap<String, Box<RawValue>>> {
+        let mut members = BTreeMap::new();
+        let mut groups = vec![String::new()];
+        while let Some(group) = groups.pop() {
+            for name in members_at_path(&*self.file_system, &self.path.join(&group))? {
+                let name = if group.is_empty() { name } else { format!("{group}/{name}") };
+                let path = self.path.join(&name);
+                let Some(mut metadata) = metadata_at_path(&*self.file_system, &path)? else {
+                    continue;
+                };
+                metadata.remove(ENTRY);
+                if metadata.get("node_type").is_some_and(|kind| kind.get() == "\"group\"") {
+                    self.check_no_link(&path)?;
+                    groups.push(name.clone());
+                }
+                members.insert(name, to_raw(&metadata));
+            }
+        }
+        Ok(members)
+    }
+
+    /// Checks that a member group is no link, which may lead back to a group above it.
+    fn check_no_link(&self, path: &Path) -> Result<()> {
+        let examine = |source| Error::Examine { path: path.to_owned(), source };
+        match self.file_system.entry_kind(path).map_err(examine)? {
+            Some(EntryKind::Link) => {
+                Err(examine(io::Error::other("it is a link to a group, which is not followed")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Replaces the entry of the group's metadata, or removes it; returns true if there was one.

@@ -30,7 +30,7 @@ pub(crate) fn check_array_size(n_bytes: u64, place: impl Fn() -> String) -> Resu
     check_size(n_bytes, MOST_ARRAY_METADATA_BYTES, place)
 }
 
-/// What tells a node of Zarr v3. Nothing else of its metadata is kept while they are parsed.
+/// The entries that identify a node of Zarr v3. Parsing keeps nothing else.
 #[derive(Deserialize)]
 struct Head<'j> {
     #[serde(borrow, default)]

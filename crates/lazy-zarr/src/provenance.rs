@@ -155,7 +155,7 @@ impl MetadataSeal {
 /// Whether the text of an array's metadata is as this crate wrote it, when all chunks were stored. Whoever
 /// copies or changes the array by other means writes another text.
 fn is_sealed(metadata: &[u8]) -> bool {
-    /// What leads to the checksum. Nothing else is kept while the metadata are parsed.
+    /// The path to the checksum. Parsing keeps nothing else.
     #[derive(Deserialize)]
     struct Head {
         attributes: Attributes,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator, InvalidByteRangeError};
+use zarrs::storage::byte_range::{
+    ByteRange, ByteRangeIterator, InvalidByteRangeError, extract_byte_ranges,
+};
 use zarrs::storage::{
     MaybeBytesIterator, ReadableStorage, ReadableStorageTraits, StorageError, StoreKey,
 };
@@ -84,23 +86,8 @@ impl ReadableStorageTraits for WithDocument {
         if *key != self.key {
             return self.store.get_partial_many(key, byte_ranges);
         }
-        let size = self.bytes.len() as u64;
-        let slice = move |range: ByteRange| {
-            let (start, end) = match range {
-                ByteRange::FromStart(offset, None) => (Some(offset), Some(size)),
-                ByteRange::FromStart(offset, Some(length)) => {
-                    (Some(offset), offset.checked_add(length))
-                }
-                ByteRange::Suffix(length) => (size.checked_sub(length), Some(size)),
-            };
-            match (start, end) {
-                (Some(start), Some(end)) if start <= end && end <= size => {
-                    Ok(self.bytes.slice(start as usize..end as usize))
-                }
-                _ => Err(InvalidByteRangeError::new(range, size).into()),
-            }
-        };
-        Ok(Some(Box::new(byte_ranges.map(slice))))
+        let parts = extract_byte_ranges(&self.bytes, byte_ranges)?;
+        Ok(Some(Box::new(parts.into_iter().map(|part| Ok(part.into())))))
     }
 
     fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {

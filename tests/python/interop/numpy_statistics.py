@@ -10,7 +10,7 @@ import zarr
 EDGES = [-1e300, -1.0, 0.0, 0.5, 1e9]
 QUANTILES = [0.0, 0.1, 0.5, 0.999, 1.0]
 
-# What an array of integers has integers of.
+# The results that stay integers for arrays of integers.
 OF_INTEGERS = {
     "sum": [""], "min": [""], "max": [""],
     **{name: ["value", "values"] for name in ("argmin", "argmax", "top", "bottom", "top3", "bottom3")},

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 
 import numpy as np
 import zarr
@@ -129,9 +128,7 @@ class NearlyEmpty(ProgramTest):
         self.assertIn("c/99999/7", self.lazy("verify", "a.zarr", code=3))
 
     def test_a_picture_is_drawn_of_some_chunks(self):
-        started = time.monotonic()
         self.lazy("view", "a.zarr", "-o", "a.png")
-        self.assertLess(time.monotonic() - started, PATIENCE)
         self.assertIn("of the elements were read", self.errors)
 
     def test_rows_of_many_chunks_are_exported_in_parts(self):

@@ -49,6 +49,19 @@ class Groups(ProgramTest):
         self.assertIn("of 4 members", self.errors)
         self.assertEqual(sorted(path.name for path in self.path("g.zarr").iterdir()), ["a", "c", "deep", "zarr.json"])
 
+    def test_links_are_not_left_out_of_consolidated_metadata(self):
+        self.lazy("store", "-", "-o", "elsewhere.zarr", stdin=stream([np.ones((2, 2))]))
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "a", stdin=stream([np.ones((2, 2))]))
+        self.path("g.zarr/b").symlink_to(self.path("elsewhere.zarr"))
+        # No reader finds members in a directory that is no group.
+        self.lazy("store", "-", "-o", "g.zarr/plain/c.zarr", stdin=stream([np.ones((2, 2))]))
+        for path in (self.path("g.zarr/plain")).glob("zarr.json"):
+            path.unlink()
+        self.lazy("consolidate", "g.zarr")
+        self.assertEqual(sorted(zarr.open_consolidated(self.path("g.zarr"), mode="r").array_keys()), ["a", "b"])
+        self.path("g.zarr/up").symlink_to(self.path("g.zarr"))
+        self.assertIn("g.zarr/up cannot be examined: it is a link to a group", self.fails("consolidate", "g.zarr"))
+
     def test_what_is_no_group_is_not_consolidated(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((2, 2))]))
         zarr.open_group(self.path("v2.zarr"), mode="w", zarr_format=2)

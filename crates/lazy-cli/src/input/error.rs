@@ -106,7 +106,7 @@ impl InputError {
         }
     }
 
-    /// What can be done about it at the shell, if that is known.
+    /// Returns a remedy in words of the shell, if one is known.
     pub(crate) fn hint(&self) -> Option<String> {
         const OF_PRODUCER: &str = "see whether the producer failed";
         Some(match self {

@@ -43,7 +43,7 @@ pub(crate) struct InFile {
     /// A block has at most so many bytes.
     most_at_once: usize,
     has_whole_rows: bool,
-    /// Whether the file may have other arrays, which are chosen by name.
+    /// True if the file may have other arrays, which are chosen by name.
     pub(crate) is_in_archive: bool,
 }
 
@@ -119,7 +119,7 @@ impl InFile {
     }
 }
 
-/// How the arrays of files are cut into blocks.
+/// The settings by which arrays are cut into blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cutting {
     /// Each array is a row of its own.

@@ -68,7 +68,7 @@ impl Layout {
         self.n_trailing() * self.dtype.size()
     }
 
-    /// Whether a few rows can be had from the beginning of the bytes.
+    /// Returns true if rows are stored one after the other.
     pub(crate) fn is_row_after_row(&self) -> bool {
         !self.is_fortran
     }

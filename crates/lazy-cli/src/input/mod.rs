@@ -53,7 +53,7 @@ pub(crate) struct Input {
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
     sources: Sources,
     size: Size,
-    /// What the user should know that is found out when the last block has come.
+    /// A note for the user that is known only after the last block.
     later_note: Arc<OnceLock<String>>,
 }
 
@@ -166,7 +166,7 @@ impl Input {
         &self.sources
     }
 
-    /// What the user should know, once all blocks have come.
+    /// Returns the note for the user that is known only after the last block.
     pub(crate) fn later_note(&self) -> Option<&String> {
         self.later_note.get()
     }
@@ -313,7 +313,7 @@ fn stopped() -> Failure {
     Failure::Stopped("stopped before the first block".to_owned())
 }
 
-/// What those who meant rows should know.
+/// The note for users who may have meant rows.
 fn of_vectors(n_vectors: usize, length: usize) -> String {
     format!(
         "{n_vectors} arrays of one axis, all of {length} elements, are joined to one of {}; --stack makes a row of each",

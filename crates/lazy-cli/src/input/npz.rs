@@ -22,7 +22,7 @@ pub(crate) struct Member {
     pub(crate) layout: Layout,
     archive: Arc<Archive>,
     index: usize,
-    /// Whether the array is one row.
+    /// True if the array is one row.
     is_stacked: bool,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Size {
     pub(super) blocks: Option<u64>,
     /// The rows of an array that must not be replaced by a smaller one.
     pub(super) replaced_rows: Option<u64>,
-    /// How many records or arrays there are, or have begun so far.
+    /// The number of arrays, or of records that have begun.
     pub(super) n_begun: Arc<AtomicU64>,
 }
 

@@ -23,7 +23,7 @@ use crate::stop;
 /// Linux lets everybody have it.
 const PIPE: usize = 1 << 20;
 
-/// What is read ahead of a header; elements are read past it.
+/// The buffer for headers; elements are read directly.
 const BUFFER: usize = 256;
 
 /// A record that has more bytes is cut into blocks of as many, so that it need not fit into memory.
@@ -48,9 +48,9 @@ pub(crate) struct Stream {
     first: Option<Layout>,
     /// The record whose header was read, and which of its rows comes next.
     current: Option<(Layout, usize)>,
-    /// Whether all records so far have one axis, of one size.
+    /// True if all records so far have one axis of the same size.
     are_vectors: bool,
-    /// How many records have begun.
+    /// The number of records that have begun.
     n_begun: Arc<AtomicU64>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
     later_note: Arc<OnceLock<String>>,
@@ -134,8 +134,7 @@ impl Stream {
         Ok(Some(block))
     }
 
-    /// How many rows of a record are one block: all of them, where the first cannot be had before the last, or where others
-    /// lie beside them.
+    /// Returns the number of rows in a block: all rows of a record in Fortran order, and of a record in a band.
     fn rows_at_once(&self, layout: &Layout) -> usize {
         if layout.is_row_after_row() && self.n_columns.is_none() {
             let most = MOST_OF_A_RECORD.max(self.cutting.most_at_once());

@@ -207,16 +207,16 @@ impl Drop for Claim {
     }
 }
 
-/// What may be taken by the function that runs on this thread.
+/// The memory that the function running on this thread may take.
 #[derive(Clone, Copy, Debug)]
 struct Scope {
     limit: Option<u64>,
     /// The bytes of the limit that others have.
     others: u128,
-    /// How many functions like this one may run at once, or have run without being absorbed.
+    /// The number of contributions that may be alive at once.
     times: usize,
     taken: StateSize,
-    /// What of it was taken by other statistics, before this one.
+    /// The part of `taken` that other statistics took before this one.
     before: StateSize,
 }
 
@@ -232,7 +232,7 @@ thread_local! {
 }
 
 impl Scope {
-    /// The scope of this thread; that of a function that is called by hand may take all memory of the system.
+    /// Returns the scope of this thread. Outside of a pass, the limit is the memory of the system.
     fn current() -> Scope {
         SCOPE.get().unwrap_or_else(|| Scope { limit: system_memory(), ..Scope::default() })
     }

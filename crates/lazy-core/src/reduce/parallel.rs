@@ -299,7 +299,7 @@ where
     }
 }
 
-/// How many blocks a thread is dealt at once, and how many may be alive.
+/// The number of blocks that a thread is dealt at once, and that may be alive.
 #[derive(Clone, Copy)]
 struct Dealing {
     n_threads: usize,

@@ -42,7 +42,7 @@ impl KeySpace {
     /// Returns the key space that an array's metadata names: its `zarr.json`, or the `.zarray` of Zarr v2.
     /// `None` is an encoding of keys that this crate does not know.
     pub(crate) fn of_metadata(metadata: &[u8]) -> Option<KeySpace> {
-        /// What of the metadata tells the keys.
+        /// The entries that decide the keys.
         #[derive(Deserialize)]
         struct Head {
             shape: Vec<IgnoredAny>,

@@ -36,7 +36,7 @@ pub(super) fn ended() -> String {
     format!("{name}\n{ENDED}\n")
 }
 
-/// What the present process is called.
+/// The name of the present process in messages.
 pub(crate) const THIS_PROCESS: &str = "this process";
 
 /// Returns what a description says to people.

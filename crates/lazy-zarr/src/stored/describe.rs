@@ -86,9 +86,9 @@ impl StoredArray {
         super::memory::n_bytes(self.dtype, self.shape.iter().copied()) as u64
     }
 
-    /// How many chunks are stored, or shards, and in how many bytes. None is read: in a directory, those that are there are
-    /// listed, however many the array has; in a store instance, and where the chunk key encoding is unknown, each is
-    /// asked for.
+    /// Returns the number of stored chunks, or shards, and their bytes. No chunk is read. In a directory, the existing chunks
+    /// are listed, however many the array declares; in a store instance, and for an unknown chunk key encoding, each chunk
+    /// is looked up.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What NumPy calls the dtype of a record's elements.
+//! The names of dtypes in headers.
 
 use lazy_chunks::DType;
 
@@ -8,7 +8,7 @@ use super::literal::Literal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Elements {
     pub(super) dtype: DType,
-    /// Whether bytes come in the order that the machine has not.
+    /// True if the byte order is not the machine's.
     pub(super) is_swapped: bool,
 }
 
@@ -19,7 +19,7 @@ pub(super) enum Refused {
     Objects,
     /// A dtype of NumPy's that is not supported, and what to do.
     Unsupported { dtype: String, remedy: &'static str },
-    /// What is no dtype of NumPy's.
+    /// Not a dtype of NumPy.
     Unknown(String),
 }
 

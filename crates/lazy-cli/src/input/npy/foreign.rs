@@ -1,17 +1,17 @@
-//! What else begins where a record was to begin.
+//! Data of other formats in place of a record.
 
 use super::MAGIC;
 
 /// Data of another kind than `.npy` records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Foreign {
-    /// What it is.
+    /// The name of the format.
     pub(crate) what: &'static str,
-    /// What to do.
+    /// The remedy.
     pub(crate) remedy: &'static str,
 }
 
-/// How data of other kinds begin.
+/// The first bytes of other formats.
 const KINDS: [(&[u8], Foreign); 9] = [
     (
         b"PK\x03\x04",

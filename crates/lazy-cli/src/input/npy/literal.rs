@@ -95,7 +95,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands between brackets, separated by commas; and whether a comma follows the last.
+    /// Parses the items between brackets; returns true with them if a comma follows the last.
     fn items<T>(
         &mut self,
         end: char,

@@ -23,7 +23,7 @@ const PREFIX: usize = 12;
 /// Headers of arrays of numbers have a hundred bytes or two.
 const LONGEST: usize = 1 << 20;
 
-/// How many of the first bytes are shown of what is no record.
+/// The number of bytes that an error shows of data that is not a record.
 const SHOWN: usize = 48;
 
 /// What a record says of its elements, which follow it.
@@ -41,7 +41,7 @@ pub(crate) fn read_header(
     stack: bool,
 ) -> Result<Option<Header>, InputError> {
     let corrupt = |reason: String| InputError::Corrupt { name: name.to_owned(), reason };
-    // What has come already: more is not waited for, of what is no record.
+    // Only bytes that have arrived: an error does not wait for more.
     let start =
         first_bytes(reader).map_err(|source| InputError::Read { name: name.to_owned(), source })?;
     let mut bytes = vec![0; 8];
@@ -103,7 +103,7 @@ fn first_bytes(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What the text of a header says.
+/// Reads the text of a header.
 fn layout(name: &str, text: &[u8], stack: bool) -> Result<Layout, InputError> {
     let corrupt = |reason: &str| InputError::Corrupt {
         name: name.to_owned(),
