@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    self, Codec, Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink,
+    self, Codec, Existing, MemoryStore, Resume, StoredArray, Target, ToZarr, ZarrSink,
 };
 use lazy_chunks::{
     ArrayBlock, BoxError, Concatenate, Converter, Count, Covariance, DType, Error, Histogram,
     LazyChunkSequence, Max, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Quantiles,
     StateOf, Statistic, Sum, TopK, report,
 };
-use lazy_tests::interrupted::{left_unfinished, sequence};
+use lazy_tests::interrupted::{self, JOB, left_unfinished, sequence};
 use lazy_tests::{Fault, FaultyFileSystem, flat, nested, zeros};
 use ndarray::Array1;
 use num_complex::Complex64;
@@ -251,7 +251,11 @@ fn unfinished_writes() {
     let said = check_hint(refused(&sequence(2), &path), "`UnfinishedWrite::remove`");
     assert!(said.ends_with("of the job \"the job\""), "{said}");
     let other = ZarrSink::new(&path).with_resume("another job");
-    check_hint(refused(&sequence(2), other), "`UnfinishedWrite::remove`");
+    check_hint(refused(&sequence(2), other), "`Resume::or_restart`");
+    let revision =
+        |revision| interrupted::sink(&path).with_resume(Resume::new(JOB).with_revision(revision));
+    sequence(2).to_zarr(revision("one")).unwrap();
+    check_hint(refused(&sequence(3), revision("two")), "`Existing::Replace`");
 }
 
 #[test]

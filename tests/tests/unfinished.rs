@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Checksum, Codec, Error, Existing, LocalFileSystem, MemoryStore, StoredArray, Target, ToZarr,
-    UnfinishedWrite, WriteState, ZarrSink,
+    Checksum, Codec, Error, Existing, LocalFileSystem, MemoryStore, Resume, StoredArray, Target,
+    ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
     ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, Summary,
@@ -90,42 +90,45 @@ fn statistics_beside_a_resumed_write_are_of_the_whole_array() {
     }
 }
 
-#[test]
-fn another_job_is_told_what_differs() {
-    type Change = fn(ZarrSink) -> ZarrSink;
-    let changes: [(&str, Change); 9] = [
-        ("its job is \"the job\", but now it is \"another\"", |sink| sink.with_resume("another")),
-        ("its chunk and shard settings is chunks of shape [2, 3]", |sink| {
+type Change = fn(ZarrSink) -> ZarrSink;
+
+/// Changes of a write that is to be resumed, and what is said of them.
+fn changes() -> [(&'static str, Change); 9] {
+    [
+        ("its job changed from \"the job\" to \"another\"", |sink| sink.with_resume("another")),
+        ("its chunk and shard settings changed from chunks of shape [2, 3]", |sink| {
             sink.with_chunk_shape([2, 5])
         }),
-        ("but now it is chunks of at most 9 bytes", |sink| sink.with_chunk_bytes(9)),
-        ("but now it is chunks of shape [2, 3] in shards of shape [2, 6]", |sink| {
+        ("to chunks of at most 9 bytes", |sink| sink.with_chunk_bytes(9)),
+        ("to chunks of shape [2, 3] in shards of shape [2, 6]", |sink| {
             sink.with_shard_shape([2, 6])
         }),
-        ("its codecs is [{", |sink| sink.with_codec(Codec::None)),
-        ("its codecs is [{", |sink| {
+        ("its codecs changed from [{", |sink| sink.with_codec(Codec::None)),
+        ("its codecs changed from [{", |sink| {
             sink.with_checksum(Checksum::None).with_codec(Codec::Gzip { level: 1 })
         }),
-        ("its fill value is 0, but now it is 7", |sink| sink.with_fill_value(7_i32)),
-        ("its dimension names is null, but now it is [\"a\",\"b\"]", |sink| {
+        ("its fill value changed from 0 to 7", |sink| sink.with_fill_value(7_i32)),
+        ("its dimension names changed from null to [\"a\",\"b\"]", |sink| {
             sink.with_dimension_names(["a", "b"])
         }),
-        ("its attributes is null, but now it is {\"l2\":0.5}", |sink| {
-            sink.with_attribute("l2", 0.5)
-        }),
-    ];
+        ("its attributes changed from null to {\"l2\":0.5}", |sink| sink.with_attribute("l2", 0.5)),
+    ]
+}
+
+#[test]
+fn another_job_is_told_what_differs() {
     let (directory, path) = left_unfinished();
     let before = kept(&path);
     let never =
         LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
-    for (message, change) in changes {
+    for (message, change) in changes() {
         let error = report(&never.to_zarr(change(sink(&path))).unwrap_err());
         assert!(error.contains(message) && error.contains("a.zarr/.lazy."), "{error}");
         assert_eq!(kept(&path), before);
     }
     let others = [
-        (vec![2, 2, 4], "its block sizes along axis 0 is 4 × 2, but now it is 2 × 2, 1 × 4"),
-        (vec![2; 5], "its block sizes along axis 0 is 4 × 2, but now it is 5 × 2"),
+        (vec![2, 2, 4], "its block sizes along axis 0 changed from 4 × 2 to 2 × 2, 1 × 4"),
+        (vec![2; 5], "its block sizes along axis 0 changed from 4 × 2 to 5 × 2"),
     ];
     for (rows, message) in others {
         let blocks = LazyChunkSequence::from_fn(rows, |_| -> ArrayBlock { panic!("computed") });
@@ -135,11 +138,11 @@ fn another_job_is_told_what_differs() {
     let nested = NestedLazyChunkSequence::from_fn([2; 4], [5], |_, _| -> ArrayBlock { panic!() });
     let error = report(&nested.to_zarr(sink(&path)).unwrap_err());
     assert!(
-        error.contains("its block sizes along axis 1 is not cut, but now it is 1 × 5"),
+        error.contains("its block sizes along axis 1 changed from not cut to 1 × 5"),
         "{error}"
     );
     let error = report(&never.with_row_type(DType::Int32, [6]).to_zarr(sink(&path)).unwrap_err());
-    assert!(error.contains("its type of a row is int32 [5], but now it is int32 [6]"), "{error}");
+    assert!(error.contains("its type of a row changed from int32 [5] to int32 [6]"), "{error}");
     // What was declared of nothing is found out with the first block.
     let floats = LazyChunkSequence::from_fn([2; 4], |i| match i {
         2 => ArrayBlock::from_vec([2, 5], vec![0.5_f32; 10]).unwrap(),
@@ -150,6 +153,87 @@ fn another_job_is_told_what_differs() {
     assert_eq!(kept(&path), before);
     sequence(2).to_zarr(sink(&path)).unwrap();
     assert_eq!(names(directory.path()), ["a.zarr"]);
+}
+
+#[test]
+fn a_write_of_another_job_starts_anew_where_it_is_told_to() {
+    for (i, (what, change)) in changes().into_iter().enumerate() {
+        let restart = |path: &Path| {
+            let job = if i == 0 { "another" } else { JOB };
+            change(sink(path)).with_resume(Resume::new(job).or_restart())
+        };
+        let (whole, (directory, path)) = (tempdir().unwrap(), left_unfinished());
+        sequence(3).to_zarr(restart(&whole.path().join("a.zarr"))).unwrap();
+        let expected = files(&whole.path().join("a.zarr"));
+        // The second time, it is resumed.
+        failing(3, 2).to_zarr(restart(&path)).unwrap_err();
+        sequence(3).to_zarr(restart(&path)).unwrap();
+        assert_eq!(files(&path), expected, "{what}");
+        assert_eq!(names(directory.path()), ["a.zarr"]);
+    }
+    // One of the same job is resumed.
+    let (_directory, path) = left_unfinished();
+    let only_the_last = LazyChunkSequence::from_fn([2; 4], |i| match i {
+        2.. => array(2, 2),
+        _ => panic!("block {i} was computed"),
+    });
+    only_the_last.to_zarr(sink(&path).with_resume(Resume::new(JOB).or_restart())).unwrap();
+    // A record that cannot be understood is one of another job.
+    let (_directory, path) = left_unfinished();
+    let record = "{\"version\": 0}";
+    let text = format!("{record}\n{:08x}\n", crc32c::crc32c(record.as_bytes()));
+    std::fs::write(staging(&path).join("record"), text).unwrap();
+    let message = report(&sequence(4).to_zarr(sink(&path)).unwrap_err());
+    assert!(message.contains("cannot be understood: its version is 0"), "{message}");
+    sequence(4).to_zarr(sink(&path).with_resume(Resume::new(JOB).or_restart())).unwrap();
+}
+
+/// Chunks of two revisions lie beside each other, and neither is believed.
+#[test]
+fn a_revision_that_comes_back_is_compared_as_well() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let sink = |revision| sink(&path).with_resume(Resume::new(JOB).with_revision(revision));
+    failing(1, 2).to_zarr(sink("one")).unwrap_err();
+    failing(2, 3).to_zarr(sink("two")).unwrap_err();
+    let stored = sequence(1).to_zarr(sink("one")).unwrap();
+    assert_eq!(stored.read().unwrap(), array(1, 8));
+    let error = sequence(2).to_zarr(sink("one")).unwrap_err();
+    assert!(
+        report(&error).ends_with("a.zarr exists already, and differs from this write in block 0")
+    );
+}
+
+#[test]
+fn a_complete_array_of_the_same_job_is_not_computed_again() {
+    let directory = tempdir().unwrap();
+    let (path, other) = (directory.path().join("a.zarr"), directory.path().join("b.zarr"));
+    sequence(2).to_zarr(sink(&path)).unwrap();
+    let before = files(&path);
+    let never =
+        LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
+    // Another array of the same pass has its blocks, too.
+    let (stored, missing) = never.compute((sink(&path), sink(&other))).unwrap();
+    assert_eq!(stored.read().unwrap(), missing.read().unwrap());
+    assert_eq!((files(&path), files(&other)), (before.clone(), before.clone()));
+    for (what, change) in changes() {
+        let error = never.to_zarr(change(sink(&path))).unwrap_err();
+        assert!(matches!(error, Error::TargetExists { .. }), "{what}: {error}");
+    }
+    for write in [sink(&path).with_existing(Existing::Replace), ZarrSink::new(&path)] {
+        let message = report(&never.to_zarr(write).unwrap_err());
+        assert!(message.contains("a block was computed") || message.ends_with("exists already"));
+    }
+    assert_eq!(files(&path), before);
+    // One that was changed or damaged is none.
+    let metadata = std::fs::read_to_string(path.join("zarr.json")).unwrap();
+    let renamed = metadata.replace("\"attributes\": {", "\"attributes\": {\"a\": 1,");
+    std::fs::write(path.join("zarr.json"), renamed).unwrap();
+    assert!(matches!(never.to_zarr(sink(&path)), Err(Error::TargetExists { .. })));
+    std::fs::write(path.join("zarr.json"), metadata).unwrap();
+    std::fs::remove_file(path.join("c/1/0")).unwrap();
+    let message = report(&never.to_zarr(sink(&path)).unwrap_err());
+    assert!(message.contains("c/1/0"), "{message}");
 }
 
 #[test]

@@ -40,7 +40,7 @@
 //!    of your own, several of them in a tuple. [`Watch`] tells an [`Observer`] how far it has come.
 //! 4. **Store** in the same pass by `zarr::ZarrSink`, or alone by `zarr::ToZarr`: chunks and shards,
 //!    codecs, attributes. `zarr::Target` is a path, a URL or a store, and by `member` an array in a
-//!    group. With `with_resume`, a write that ended early is gone on with when the program is started again;
+//!    group. With `with_resume`, a write that ended early is resumed when the program is started again;
 //!    `zarr::UnfinishedWrite` lists what was left behind.
 //! 5. **Read back** by `zarr::StoredArray`: whole, by region, or as a sequence again, for step 3; and
 //!    `verify` what is stored.
@@ -139,8 +139,9 @@ pub mod zarr {
         BloscCompressor, Checksum, Codec, Defect, DefectKind, Durability, EntryKind, Error,
         Existing, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope, MemoryStore,
         MetadataSeal, MissingChunks, OldChunks, ReadableWritableListableStorageTraits, Result,
-        Shuffle, StoreResult, StoredArray, StoredSize, Superseded, Target, ToZarr, UnfinishedWrite,
-        Verify, WriteState, ZarrSink, consolidate_metadata, remove_consolidated_metadata,
+        Resume, Shuffle, StoreResult, StoredArray, StoredSize, Superseded, Target, ToZarr,
+        UnfinishedWrite, Verify, WriteState, ZarrSink, consolidate_metadata,
+        remove_consolidated_metadata,
     };
 }
 

@@ -117,7 +117,7 @@ pub(crate) struct Output {
 /// Store blocks as one Zarr array
 ///
 /// The array appears at its place in one step, when it is complete; a write that fails leaves what was there. What
-/// a write of files has stored when it is stopped is kept, and `--resume` goes on with it.
+/// a write of files has stored when it is stopped is kept, and `--resume` continues from there.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -155,9 +155,14 @@ pub(crate) struct Store {
     #[arg(long)]
     pub(crate) take_over: bool,
 
-    /// Go on with a write that ended early
+    /// Resume a write that ended early; where the array is complete already, check that it is the input's
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// Remove what a write that ended early has stored, and start anew; with --resume, only if it was of other input
+    /// or other settings
+    #[arg(long)]
+    pub(crate) restart: bool,
 
     /// Chunk sizes along the axes, or `auto`: chunks of at most 8 MiB
     #[arg(long, value_name = "auto|R,C,…", default_value = "auto")]

@@ -36,7 +36,6 @@ pub(crate) enum Failure {
         output: PathBuf,
         #[source]
         failure: Box<Failure>,
-        condition: &'static str,
     },
     /// A write failed, and neither published nor kept anything.
     #[error("could not store {}, which is unchanged", output.display())]
@@ -74,8 +73,8 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Unreadable(String),
     /// A write stopped before, and it was not said what is to become of it.
-    #[error("{problem}")]
-    Unfinished { problem: String, output: PathBuf },
+    #[error("{0}")]
+    Unfinished(String),
     /// Standard output could not be written to.
     #[error("standard output cannot be written to")]
     Output(#[source] io::Error),
@@ -157,9 +156,9 @@ impl Failure {
             Failure::Block(block) => hint_of_cause(&*block.error),
             Failure::Zarr(error) => hint_of_array(error),
             Failure::Pass(error) => hint_of_cause(error),
-            Failure::Kept { failure, condition, .. } => {
-                let kept = format!("what was stored is kept: --resume goes on with it{condition}");
-                Some(failure.hint().map_or_else(|| kept.clone(), |hint| format!("{hint}; {kept}")))
+            Failure::Kept { failure, .. } => {
+                let kept = "what was stored is kept: --resume continues from there";
+                Some(failure.hint().map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}")))
             }
             Failure::Unchanged { failure, .. } | Failure::AfterStoring { failure, .. } => {
                 failure.hint()
@@ -169,10 +168,7 @@ impl Failure {
             }
             Failure::Exists(_) => Some(REPLACE.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PLACE.to_owned()),
-            Failure::Unfinished { output, .. } => Some(format!(
-                "go on with it by --resume, or {}",
-                remove_unfinished(output.display())
-            )),
+            Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),
             _ => None,
         }
     }
@@ -206,6 +202,18 @@ impl Failure {
             return self;
         }
         Failure::AfterStoring { output: output.to_owned(), failure: Box::new(self) }
+    }
+
+    /// Returns true if it is what lies at the target that does not let the write begin.
+    pub(crate) fn is_of_target(&self) -> bool {
+        let Failure::Zarr(error) = self else { return false };
+        matches!(
+            error,
+            zarr::Error::TargetExists { .. }
+                | zarr::Error::TargetDiffers { .. }
+                | zarr::Error::ResumeMismatch { .. }
+                | zarr::Error::BrokenRecord { .. }
+        )
     }
 
     /// Whether a file of the input changed while it was read.
@@ -261,6 +269,7 @@ pub(crate) fn is_of_corrupt_array(error: &zarr::Error) -> bool {
 
 const REPLACE: &str = "name another place, or --replace it";
 const ANOTHER_PLACE: &str = "name another place";
+const RESUME_OR_RESTART: &str = "resume it with --resume, or start anew with --restart";
 
 fn remove_unfinished(target: impl Display) -> String {
     format!("remove it by `lazy staging {target} --remove`")
@@ -289,7 +298,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         zarr::Error::InvalidUrl { .. } => {
             "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
         }
-        zarr::Error::TargetExists { .. } => REPLACE,
+        zarr::Error::TargetExists { .. } | zarr::Error::TargetDiffers { .. } => REPLACE,
         zarr::Error::TargetIsGroup { .. }
         | zarr::Error::TargetIsFile { .. }
         | zarr::Error::TargetNotZarr { .. }
@@ -306,21 +315,14 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         zarr::Error::MaybeLocked { target, .. } => {
             let remove = remove_unfinished(target);
             return Some(format!(
-                "if that process has ended, go on with what it left by --take-over, or {remove}"
+                "if that process has ended, take over with --take-over, or {remove}"
             ));
         }
-        zarr::Error::ResumeMismatch { target, .. } => {
-            let remove = remove_unfinished(target);
-            return Some(format!("say what was said when it began, or {remove}"));
+        zarr::Error::ResumeMismatch { .. } => {
+            "start anew with --restart, or resume with the input and the settings that it began with"
         }
-        zarr::Error::Unfinished { target, .. } => {
-            return Some(format!("go on with it by --resume, or {}", remove_unfinished(target)));
-        }
-        zarr::Error::BrokenRecord { path, .. } => {
-            // The record lies in a directory of the array's.
-            let array = path.ancestors().nth(2).unwrap_or(path);
-            return Some(remove_unfinished(array.display()));
-        }
+        zarr::Error::Unfinished { .. } => RESUME_OR_RESTART,
+        zarr::Error::BrokenRecord { .. } => "start anew with --restart",
         zarr::Error::NotWritable { source, .. }
             if source.kind() == io::ErrorKind::AlreadyExists =>
         {
@@ -367,6 +369,7 @@ mod tests {
             Array::InvalidPath { path: path(), reason },
             Array::BrokenMetadata { path: text(), source: cause() },
             Array::TargetExists { target: target() },
+            Array::TargetDiffers { target: target(), at: Location::Block(3) },
             Array::TargetIsGroup { target: target() },
             Array::TargetIsFile { target: target() },
             Array::TargetNotZarr { target: target() },
@@ -458,7 +461,7 @@ mod tests {
             failures.extend(of_arrays().into_iter().map(|error| producer(wrap(error)).into()));
         }
         for wrap in [
-            |output, failure| Failure::Kept { output, failure, condition: ", as long as it stays" },
+            |output, failure| Failure::Kept { output, failure },
             |output, failure| Failure::Unchanged { output, failure },
             |output, failure| Failure::AfterStoring { output, failure },
         ] as [fn(PathBuf, Box<Failure>) -> Failure; 3]
@@ -474,7 +477,7 @@ mod tests {
             Failure::InTheWay { path: output(), what: "a FIFO" },
             Failure::Output(io_error()),
             Failure::Signals(io_error()),
-            Failure::Unfinished { problem: "a write has ended early".into(), output: output() },
+            Failure::Unfinished("a write has ended early".into()),
             InputError::Read { name: "a.npy".into(), source: io_error() }.into(),
             InputError::Command { command: "exit 1".into(), source: io_error() }.into(),
         ]);
@@ -513,15 +516,12 @@ mod tests {
         let holder = "process 7".to_owned();
         assert_eq!(
             hint(Array::MaybeLocked { target: target(), holder }),
-            "if that process has ended, go on with what it left by --take-over, or remove it by `lazy staging \
+            "if that process has ended, take over with --take-over, or remove it by `lazy staging \
              a.zarr --remove`"
         );
         let path = PathBuf::from("b/a.zarr/.lazy.1/record");
         let reason = "its version is 0".to_owned();
-        assert_eq!(
-            hint(Array::BrokenRecord { path, reason }),
-            "remove it by `lazy staging b/a.zarr --remove`"
-        );
+        assert_eq!(hint(Array::BrokenRecord { path, reason }), "start anew with --restart");
         // Of an array that is read, deep below.
         let replaced = Array::Replaced { target: target() };
         let read = Error::Producer { at: Location::Block(0), source: Box::new(replaced) };
@@ -529,11 +529,10 @@ mod tests {
         let replaced = InputError::from(Array::Replaced { target: target() });
         assert_eq!(Failure::from(replaced).hint().as_deref(), Some("run the command again"));
         let exists = Failure::from(Array::TargetExists { target: target() });
-        let kept =
-            Failure::Kept { output: "a.zarr".into(), failure: Box::new(exists), condition: "" };
+        let kept = Failure::Kept { output: "a.zarr".into(), failure: Box::new(exists) };
         assert_eq!(
             kept.hint().unwrap(),
-            "name another place, or --replace it; what was stored is kept: --resume goes on with it"
+            "name another place, or --replace it; what was stored is kept: --resume continues from there"
         );
     }
 }

@@ -27,6 +27,7 @@ fn tip(error: &clap::Error) -> Option<&'static str> {
         ("--overwrite" | "--force" | "-f" | "--clobber" | "--exist-ok", _) => {
             Some("to replace what is there, use '--replace'")
         }
+        ("--continue" | "-c", _) => Some("to resume a write that ended early, use '--resume'"),
         ("--axis <AXIS>", Some("0")) => {
             Some("what NumPy computes with axis=0, a value for each column, is '--axis columns'")
         }
@@ -49,6 +50,7 @@ mod tests {
             (&store, &["--overwrite"][..], "--replace", &["--replace"][..]),
             (&store, &["--force"], "--replace", &["--replace"]),
             (&store, &["-f"], "--replace", &["--replace"]),
+            (&store, &["--continue"], "--resume", &["--resume"]),
             (&reduce, &["--axis", "0"], "--axis columns", &["--axis", "columns"]),
             (&reduce, &["--axis", "1"], "--axis rows", &["--axis", "rows"]),
         ] {

@@ -116,6 +116,15 @@ pub enum Error {
         /// The target.
         target: String,
     },
+    /// There is an array at the target already, which a write of the same job and another revision was to be
+    /// equal to.
+    #[error("{target} exists already, and differs from this write in {at}")]
+    TargetDiffers {
+        /// The target.
+        target: String,
+        /// The first block that is not equal to what is stored.
+        at: lazy_core::Location,
+    },
     /// The target is to be replaced, but it is a group, which may hold other arrays.
     #[error("{target} is a Zarr group, which is never replaced by an array")]
     TargetIsGroup {
@@ -242,8 +251,7 @@ pub enum Error {
     },
     /// A write is to be resumed, but what an earlier one left is of something else.
     #[error(
-        "what is left of a write of {target} in {} is of another one: its {what} is {expected}, but now it \
-         is {actual}",
+        "cannot resume the unfinished write of {target} in {}: its {what} changed from {expected} to {actual}",
         directory.display()
     )]
     ResumeMismatch {
@@ -623,7 +631,7 @@ impl Error {
             Error::InvalidName { name, .. } if name.contains('/') => {
                 "name the groups on the way one by one, with `Target::member`"
             }
-            Error::TargetExists { .. } => {
+            Error::TargetExists { .. } | Error::TargetDiffers { .. } => {
                 "name another target, or overwrite this one with `Existing::Replace`"
             }
             Error::TargetIsGroup { .. }
@@ -652,13 +660,13 @@ impl Error {
                 "make the sequence of a grid and a function, with `from_fn`, and store it at a path"
             }
             Error::ResumeMismatch { .. } => {
-                "resume with the settings that it had, or remove it with `UnfinishedWrite::remove`"
+                "resume it with the same job and settings, or start anew with `Resume::or_restart`"
             }
             Error::Unfinished { .. } => {
                 "resume it with `ZarrSink::with_resume`, or remove it with `UnfinishedWrite::remove`"
             }
             Error::BrokenRecord { .. } => {
-                "remove the write with `UnfinishedWrite::remove`, and start anew"
+                "start anew with `Resume::or_restart`, or remove it with `UnfinishedWrite::remove`"
             }
             Error::NotWritable { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 "move it away, or remove the chunks of old versions with `Superseded::remove`"

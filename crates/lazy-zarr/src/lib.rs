@@ -87,6 +87,7 @@ pub use error::{Error, Result};
 pub use existing::{Existing, OldChunks};
 pub use filesystem::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope};
 pub use provenance::MetadataSeal;
+pub use resume::Resume;
 pub use sink::ZarrSink;
 pub use store_result::StoreResult;
 pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, StoredSize, Verify};

@@ -2,12 +2,14 @@
 
 use lazy_core::{ArrayBlock, BlockPosition, Cut, Location};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The name of the attribute.
 pub(crate) const ATTRIBUTE: &str = "provenance";
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
+/// The member of the attribute by which a write that is resumed knows the array that it would make.
+const DIGEST: &str = "job_xxh3";
 
 /// The sizes of blocks along an axis, as runs of equal ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,8 +81,8 @@ impl Provenance {
     }
 
     /// The attribute, after the last block: no time, host or path, so that equal input makes equal
-    /// bytes.
-    pub(crate) fn attribute(&mut self) -> Value {
+    /// bytes. With the digest of a write that can be resumed, if it is one.
+    pub(crate) fn attribute(&mut self, digest: Option<String>) -> Value {
         self.end_band();
         let mut attribute = json!({
             "program": PROGRAM,
@@ -93,8 +95,16 @@ impl Provenance {
                 attribute[name] = runs;
             }
         }
+        if let Some(digest) = digest {
+            attribute[DIGEST] = digest.into();
+        }
         attribute
     }
+}
+
+/// Returns the digest that the attributes of an array have of the write that stored it.
+pub(crate) fn digest(attributes: &Map<String, Value>) -> Option<&str> {
+    attributes.get(ATTRIBUTE)?.get(DIGEST)?.as_str()
 }
 
 /// Puts the checksum of the metadata into its text.
@@ -205,7 +215,7 @@ mod tests {
                 provenance.add(at, &block);
             }
         }
-        provenance.attribute()
+        provenance.attribute(None)
     }
 
     #[test]

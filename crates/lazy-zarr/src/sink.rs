@@ -14,8 +14,8 @@ use crate::format::{FillElement, Format};
 use crate::layout::{Layout, LayoutSettings, MemoryBound, Sizes, memory_bound};
 use crate::write::Write;
 use crate::{
-    Checksum, Codec, Durability, Error, Existing, MetadataSeal, OldChunks, Result, StoredArray,
-    Target, provenance, threads,
+    Checksum, Codec, Durability, Error, Existing, MetadataSeal, OldChunks, Result, Resume,
+    StoredArray, Target, provenance, threads,
 };
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
@@ -89,8 +89,8 @@ pub struct ZarrSink {
     attributes: BTreeMap<String, Result<Value, String>>,
     n_threads: Option<usize>,
     observer: Option<Observed>,
-    /// What the blocks depend on, when an unfinished write is to be gone on with.
-    pub(crate) job: Option<String>,
+    /// Set when an unfinished write is to be resumed.
+    pub(crate) resume: Option<Resume>,
 }
 
 /// An observer, which prints as nothing more than that.
@@ -129,7 +129,7 @@ impl ZarrSink {
             attributes: BTreeMap::new(),
             n_threads: None,
             observer: None,
-            job: None,
+            resume: None,
         }
     }
 
@@ -387,13 +387,13 @@ impl ZarrSink {
         ZarrSink { observer: Some(Observed(Arc::new(observer))), ..self }
     }
 
-    /// Makes the write one that can be resumed: when it ends early, for whatever reason, what it has stored
-    /// is kept; and when an earlier one did, this one goes on with that.
+    /// Makes the write resumable: completed chunks survive when it ends early, and the next write of the same job
+    /// continues from them.
     ///
-    /// `job` names all that the blocks depend on: the model, the data, the parameters, the version of the
-    /// program. Going on with a write of another job is [`Error::ResumeMismatch`], and so is one of another
-    /// block grid, layout, codec or metadata; the message names what differs. All that is found out before
-    /// the first block is computed.
+    /// The job is a text that names all that the blocks depend on: the model, the data, the parameters, the version
+    /// of the program. [`Resume`] has more settings. An unfinished write of another job is
+    /// [`Error::ResumeMismatch`], and so is one of another block grid, layout, codec or metadata; the message names
+    /// what differs. All that is found out before the first block is computed.
     ///
     /// Each chunk that is complete is noted in a journal, with its checksum. A later write reads those
     /// chunks back, and hands their blocks to all reducers of its pass in place of the producer. So it
@@ -401,9 +401,10 @@ impl ZarrSink {
     /// it are of the whole array; and the result has the same bits as that of a write which nothing
     /// interrupted, as long as equal jobs have equal blocks.
     ///
-    /// In a pass of several sinks, each publishes its array in the end. When a process dies in between, the
-    /// next run goes on with the others, and stores those that are published already once more:
-    /// their sinks need [`Existing::Replace`].
+    /// An array of the same job, block grid and settings that is complete at the target is no error: its blocks are
+    /// read back, no block is computed, and nothing is written. So a program that is started again and again until
+    /// it succeeds comes to its end, and one that dies between the arrays of a pass makes only those that are
+    /// missing. With [`Existing::Replace`], the array is stored anew.
     ///
     /// That costs little: chunks of 8 MiB in the default codec were stored in as much time, in a file system in
     /// memory, uncompressed ones in 1.15 times, and chunks of 4 KiB in 1.12 times.
@@ -456,8 +457,8 @@ impl ZarrSink {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_resume(self, job: impl Into<String>) -> ZarrSink {
-        ZarrSink { job: Some(job.into()), ..self }
+    pub fn with_resume(self, resume: impl Into<Resume>) -> ZarrSink {
+        ZarrSink { resume: Some(resume.into()), ..self }
     }
 
     pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
@@ -522,7 +523,7 @@ impl ZarrSink {
             dtype,
             row_shape,
             block_shape,
-            resumes: self.job.is_some(),
+            resumes: self.resume.is_some(),
         }))
     }
 

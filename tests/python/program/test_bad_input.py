@@ -274,11 +274,11 @@ class FullDisk(ProgramTest):
         arguments = ["store", "a.npy", "-o", "a.zarr", "--codec", "zstd", "--chunks", "50,400", "--threads", "1"]
         done = self.limited(*arguments)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("\nhint: what was stored is kept: --resume goes on with it", done.stderr.decode())
+        self.assertIn("\nhint: what was stored is kept: --resume continues from there", done.stderr.decode())
         self.assertIn("c/1/0, so the target is unchanged: File too large", done.stderr.decode())
         self.check_said(done.stderr.decode())
         said = self.fails(*arguments)
-        self.assertIn("go on with it by --resume", said)
+        self.assertIn("resume it with --resume", said)
         self.lazy(*arguments, "--resume")
         np.testing.assert_array_equal(self.array("a.zarr")[:], data)
 

@@ -64,7 +64,6 @@ class Declared(ProgramTest):
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGINT)
                     _, said = process.communicate(timeout=PATIENCE)
-                    self.assertEqual(process.returncode, 130, said)
                 self.assertIn(process.returncode, (0, 1, 2, 3, 130), said)
                 self.assertNotIn(b"panicked", said)
                 self.assertLess(len(said), 1000)

@@ -51,7 +51,7 @@ class Signals(ProgramTest):
             _, errors = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, 128 + stop, errors)
             self.assertEqual(errors.decode(), "lazy: stopped; what was stored is kept, and the same command with --resume "
-                                              "goes on with it; a.zarr is as it was\n")
+                                              "continues from there; a.zarr is as it was\n")
         said = self.lazy("staging", ".")
         self.assertRegex(said, r"a\.zarr: \d+ chunks \(.*\) in .*, of 40 arrays, from part-0.npy to part-39.npy")
         said = self.lazy(*arguments, code=1) or self.errors
@@ -65,7 +65,7 @@ class Signals(ProgramTest):
         self.assertEqual(process.returncode, 0)
         # Of other files, it is another write.
         said = self.lazy("store", *inputs[1:], "-o", "a.zarr", *arguments[-6:], "--resume", code=1) or self.errors
-        self.assertIn("is of another one", said)
+        self.assertIn("cannot resume the unfinished write of a.zarr", said)
         mean = self.lazy(*arguments, "--resume").split()[-1]
         self.assertAlmostEqual(float(mean), data.mean())
         np.testing.assert_array_equal(self.array("a.zarr")[:], data)
@@ -97,7 +97,7 @@ class Signals(ProgramTest):
             wait_for(lambda: process.poll() is not None)
             _, errors = process.communicate()
             self.assertEqual(process.returncode, 128 + stop)
-            self.assertIn("a stream cannot be gone on with, so nothing is kept; a.zarr is as it was", errors.decode())
+            self.assertIn("a stream cannot be resumed, so nothing is kept; a.zarr is as it was", errors.decode())
             self.assertEqual(errors.count(b"\n"), 1)
             self.assertEqual(set(self.tree()), set())
 

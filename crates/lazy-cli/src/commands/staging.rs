@@ -42,7 +42,9 @@ fn to_text(write: &UnfinishedWrite) -> String {
         ),
         WriteState::Resumable { job, chunks, stored_bytes } => {
             let stored = HumanBytes(*stored_bytes);
-            format!("{chunks} chunks ({stored}) in {directory}, of {job}; --resume goes on with it")
+            format!(
+                "{chunks} chunks ({stored}) in {directory}, of {job}; --resume of `lazy store` continues it"
+            )
         }
         _ => format!("cannot be resumed, in {directory}"),
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::HumanBytes;
 use lazy_chunks::MemoryLimit;
 use lazy_chunks::zarr::{
-    Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
+    self, Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
     StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
 };
 use serde::Serialize;
@@ -29,13 +29,17 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let from_stream = from_pipe || arguments.input.from_command.is_some();
     if arguments.resume && from_stream {
         return Err(Failure::Usage(
-            "a stream cannot be read again, so --resume cannot go on with one; store files instead, or start over"
+            "a stream cannot be read again, so --resume cannot continue one; store files instead, or start anew"
                 .to_owned(),
         ));
     }
     let target = target(arguments);
     if !arguments.resume {
         check_unfinished(arguments, &target)?;
+    }
+    let is_complete = !arguments.replace && StoredArray::open(target.clone()).is_ok();
+    if is_complete && !arguments.resume {
+        return Err(zarr::Error::TargetExists { target: target.to_string() }.into());
     }
     if !arguments.print.quiet && locks_end_here(&arguments.output) {
         print::note(format_args!(
@@ -65,42 +69,48 @@ pub(crate) fn run(arguments: &Store) -> Result<()> {
     let started = Instant::now();
     let ended = input.compute((reducers, sink.with_observer(watcher)));
     display.clear();
-    let (found, stored) = ended.map_err(|failure| ended_early(failure, arguments, from_stream))?;
+    let (found, stored) =
+        ended.map_err(|failure| ended_early(failure, arguments, (from_stream, is_complete)))?;
 
     let answers = plan.answers(&found);
     drop(found);
     if !arguments.print.quiet {
         input.later_note().into_iter().for_each(print::note);
     }
+    let started = (!is_complete).then_some(started);
     tell(arguments, (&input, &stored), &answers, started)
         .map_err(|failure| failure.after_storing(&arguments.output))
 }
 
-/// Tells what was stored, and what its statistics are.
+/// Tells what was stored since a time, or that it was there already; and what its statistics are.
 fn tell(
     arguments: &Store,
     (input, stored): (&Input, &StoredArray),
     answers: &[Answer],
-    started: Instant,
+    started: Option<Instant>,
 ) -> Result<()> {
     let size = stored.stored_size()?;
     if !arguments.print.quiet {
-        let seconds = started.elapsed();
-        let raw = stored.n_bytes();
-        let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
-        print::note(format_args!(
-            "stored {} {:?}{} as {}: {} in {} {} of {} in all, {:.1?}, {}/s",
-            stored.dtype(),
-            stored.shape(),
-            input.sources().summary(),
-            arguments.output.display(),
-            HumanBytes(raw),
-            size.n_stored,
-            if stored.shard_shape().is_some() { "shards" } else { "chunks" },
-            HumanBytes(size.bytes),
-            seconds,
-            HumanBytes(rate as u64),
-        ));
+        let output = arguments.output.display();
+        let array = format!("{} {:?}{}", stored.dtype(), stored.shape(), input.sources().summary());
+        match started {
+            None => print::note(format_args!(
+                "{output} is complete already, and equal to the input: {array}; nothing was stored"
+            )),
+            Some(started) => {
+                let seconds = started.elapsed();
+                let raw = stored.n_bytes();
+                let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
+                print::note(format_args!(
+                    "stored {array} as {output}: {} in {} {} of {} in all, {seconds:.1?}, {}/s",
+                    HumanBytes(raw),
+                    size.n_stored,
+                    if stored.shard_shape().is_some() { "shards" } else { "chunks" },
+                    HumanBytes(size.bytes),
+                    HumanBytes(rate as u64),
+                ));
+            }
+        }
     }
     if arguments.print.json {
         return print::json(&Told {
@@ -147,12 +157,11 @@ fn target(arguments: &Store) -> Target {
     members.fold(group, Target::member)
 }
 
-/// What an earlier write has stored is not thrown away unless that is said.
+/// Checks that no earlier write can be resumed. With `--restart`, what it has stored is removed.
 fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
     for write in UnfinishedWrite::list(target.clone())? {
         if let WriteState::Resumable { job, chunks, stored_bytes } = write.state() {
-            if *chunks == 0 {
-                // There is nothing to lose.
+            if *chunks == 0 || arguments.restart {
                 write.remove()?;
                 continue;
             }
@@ -161,7 +170,7 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
                 write.target().display(),
                 HumanBytes(*stored_bytes),
             );
-            return Err(Failure::Unfinished { problem, output: arguments.output.clone() });
+            return Err(Failure::Unfinished(problem));
         }
     }
     Ok(())
@@ -206,8 +215,8 @@ fn sink(arguments: &Store, target: Target, input: &Input) -> Result<ZarrSink> {
     if let Some(n_threads) = arguments.input.threads {
         sink = sink.with_writer_threads(n_threads.into());
     }
-    if let Some(job) = input.job()? {
-        sink = sink.with_resume(job);
+    if let Some(resume) = input.resume(&arguments.output)? {
+        sink = sink.with_resume(if arguments.restart { resume.or_restart() } else { resume });
     }
     Ok(sink)
 }
@@ -246,8 +255,12 @@ fn remove_kept(arguments: &Store) {
 }
 
 /// What becomes of a write that failed, or that a signal stopped.
-fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failure {
-    if failure.is_of_published_array() {
+fn ended_early(
+    failure: Failure,
+    arguments: &Store,
+    (from_stream, is_complete): (bool, bool),
+) -> Failure {
+    if failure.is_of_published_array() || failure.is_of_target() {
         return failure;
     }
     if failure.is_of_changed_input() {
@@ -260,25 +273,24 @@ fn ended_early(failure: Failure, arguments: &Store, from_stream: bool) -> Failur
             matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
         };
         let is_kept = !from_stream && kept.iter().any(is_resumable);
-        // What the blocks depend on changes when a file is repaired.
-        let condition = match failure {
-            Failure::Block(_) => ", as long as the input stays as it is",
-            _ => "",
-        };
         return if is_kept {
             let output = arguments.output.clone();
-            Failure::Kept { output, failure: Box::new(failure), condition }
+            Failure::Kept { output, failure: Box::new(failure) }
         } else {
             failure
         };
     }
     let output = arguments.output.display();
-    Failure::Stopped(match from_stream {
-        false => format!(
-            "stopped; what was stored is kept, and the same command with --resume goes on with it; {output} is as it was"
+    Failure::Stopped(match (from_stream, is_complete) {
+        (_, true) => format!("stopped; {output} is as it was"),
+        (false, false) => format!(
+            "stopped; what was stored is kept, and the same command with --resume continues from there; {output} is as \
+             it was"
         ),
-        true => format!(
-            "stopped; a stream cannot be gone on with, so nothing is kept; {output} is as it was"
-        ),
+        (true, false) => {
+            format!(
+                "stopped; a stream cannot be resumed, so nothing is kept; {output} is as it was"
+            )
+        }
     })
 }

@@ -1,15 +1,15 @@
 //! Arrays side by side and below one another, cut into blocks that fit memory.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
-use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::zarr::{Resume, StoredArray};
 use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::piece::Piece;
 use super::size::Size;
-use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
+use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, identity};
 
 /// Blocks that are alive at once have so many bytes at most, unless a single one has more.
 const MOST_ALIVE: usize = 512 << 20;
@@ -196,19 +196,9 @@ impl PieceGrid {
         Ok(())
     }
 
-    /// What tells these arrays from others, and from themselves when they have changed.
-    pub(crate) fn job(&self) -> Result<String, InputError> {
-        let mut all = format!("{}\n", self.n_columns);
-        for piece in &self.pieces {
-            all.push_str(&piece.fingerprint()?);
-            all.push_str(&format!(" {} {} {:?}\n", piece.name(), piece.dtype(), piece.shape()));
-        }
-        let (first, last) = (&self.pieces[0], &self.pieces[self.pieces.len() - 1]);
-        let names = match self.pieces.len() {
-            1 => first.name().to_owned(),
-            n_pieces => format!("{n_pieces} arrays, from {} to {}", first.name(), last.name()),
-        };
-        Ok(format!("{names}; names, sizes and times {:016x}", xxh3_64(all.as_bytes())))
+    /// Returns the identity of a write of these arrays to `output`.
+    pub(crate) fn resume(&self, output: &Path) -> Result<Resume, InputError> {
+        identity::resume(&self.pieces, self.n_columns, output)
     }
 }
 

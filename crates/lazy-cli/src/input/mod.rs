@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod grid;
+mod identity;
 mod layout;
 mod npy;
 mod npz;
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use globset::{Glob, GlobMatcher};
-use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::zarr::{Resume, StoredArray};
 use lazy_chunks::{
     ArrayBlock, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, Reducer, SharedIndexed,
 };
@@ -183,9 +184,10 @@ impl Input {
         Ok(output)
     }
 
-    /// What the blocks depend on, where they can be had again. Each file is looked at for it.
-    pub(crate) fn job(&self) -> Result<Option<String>> {
-        Ok(self.grid.as_ref().map(|grid| grid.job()).transpose()?)
+    /// Returns the identity of a write to `output`, where the blocks can be had again. Each file is looked at for
+    /// it.
+    pub(crate) fn resume(&self, output: &Path) -> Result<Option<Resume>> {
+        Ok(self.grid.as_ref().map(|grid| grid.resume(output)).transpose()?)
     }
 
     /// How many blocks there are, where that is known.

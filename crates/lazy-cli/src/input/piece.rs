@@ -1,6 +1,7 @@
 //! One array of the input, of which any part can be read.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::StoredArray;
@@ -107,7 +108,16 @@ impl Piece {
         }
     }
 
-    /// What tells it from another one, or from itself when it has changed.
+    /// Returns the path of the file, or of the Zarr array.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Piece::InFile(array) => array.file.path(),
+            Piece::Member(member) => member.file().path(),
+            Piece::Stored(stored) => stored.path(),
+        }
+    }
+
+    /// Returns what tells it from itself when it has changed.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         match self {
             Piece::InFile(array) => Ok(array.file.fingerprint()),

@@ -92,16 +92,20 @@ impl SourceFile {
         self.state.n_bytes
     }
 
-    /// Tells the file from others, and from later versions of itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns what tells the file from later versions of itself.
     pub(crate) fn fingerprint(&self) -> String {
-        self.state.fingerprint(&self.path)
+        self.state.fingerprint()
     }
 }
 
-/// Tells a file of any kind from others, and from later versions of itself.
+/// Returns what tells a file of any kind from later versions of itself.
 pub(crate) fn fingerprint(path: &Path) -> Result<String, InputError> {
     let metadata = fs::metadata(path).map_err(|source| unreadable(path, source))?;
-    Ok(FileState::of(&metadata).fingerprint(path))
+    Ok(FileState::of(&metadata).fingerprint())
 }
 
 pub(crate) fn unreadable(path: &Path, source: io::Error) -> InputError {
@@ -206,9 +210,10 @@ impl FileState {
         TICK.checked_sub(age).filter(|rest| !rest.is_zero())
     }
 
-    fn fingerprint(&self, path: &Path) -> String {
-        let FileState { n_bytes, modified, changed, .. } = self;
-        format!("{} {n_bytes} {modified:?} {changed:?}", path.display())
+    /// Returns all but the device, which may have another number when it is mounted again.
+    fn fingerprint(&self) -> String {
+        let FileState { inode, n_bytes, modified, changed, .. } = self;
+        format!("{inode} {n_bytes} {modified:?} {changed:?}")
     }
 }
 

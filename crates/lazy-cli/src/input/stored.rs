@@ -98,7 +98,12 @@ impl Stored {
         Ok(self.array.read_region(&region[1..])?.into_row())
     }
 
-    /// The names, sizes and times of all its files: whoever writes to a chunk changes one of them.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns a digest of the names, sizes and times of all its files: a program that writes to a chunk changes one
+    /// of them.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         let mut directories = vec![self.path.clone()];
         let mut files = Vec::new();
@@ -108,7 +113,11 @@ impl Stored {
                 let entry = entry.map_err(unreadable)?;
                 match entry.file_type().map_err(unreadable)?.is_dir() {
                     true => directories.push(entry.path()),
-                    false => files.push(fingerprint(&entry.path())?),
+                    false => {
+                        let path = entry.path();
+                        let name = path.strip_prefix(&self.path).unwrap_or(&path);
+                        files.push(format!("{} {}", name.display(), fingerprint(&path)?));
+                    }
                 }
             }
         }

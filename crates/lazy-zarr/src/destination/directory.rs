@@ -108,8 +108,12 @@ impl Directory {
         let (present, new_groups) = check(&*write.file_system, sink, &write.array, members.len())?;
         (write.present, write.new_groups) = (present, new_groups);
         write.keys = KeySpace::after(present.map(|present| present.keys));
-        let record = if is_left { write.new_journal().record()? } else { None };
-        if let (Some(record), None) = (&record, &sink.job) {
+        let restarts = sink.resume.as_ref().is_some_and(|resume| resume.restarts);
+        let record = match is_left.then(|| write.new_journal().record()) {
+            Some(Err(Error::BrokenRecord { .. })) if restarts => None,
+            record => record.transpose()?.flatten(),
+        };
+        if let (Some(record), None) = (&record, &sink.resume) {
             let job = record.job.clone();
             return Err(Error::Unfinished { target: name, directory, job });
         }
@@ -117,7 +121,7 @@ impl Directory {
             .prepare(record.is_some())
             .map_err(|source| not_writable(target, &write.array, source))?;
         write.has_begun = true;
-        write.journal = sink.job.as_ref().map(|_| {
+        write.journal = sink.resume.as_ref().map(|_| {
             let journal = write.new_journal();
             if record.is_some() {
                 journal.resume();

@@ -63,16 +63,16 @@ pub(crate) fn begin(
     match place {
         ResolvedPlace::Directory { file_system, path } => {
             let (write, record) = directory::Directory::begin(sink, file_system, &path, &members)?;
-            let resumption = match (&sink.job, write.journal()) {
-                (Some(job), Some(journal)) => {
+            let resumption = match (&sink.resume, write.journal()) {
+                (Some(settings), Some(journal)) => {
                     let journal = Arc::clone(journal);
-                    Some(Resumption::begin(sink, job, declared, journal, record)?)
+                    Some(Resumption::begin(sink, settings, declared, journal, record)?)
                 }
                 _ => None,
             };
             Ok((Arc::new(write), resumption))
         }
-        ResolvedPlace::Store { .. } if sink.job.is_some() => Err(Error::NotResumable {
+        ResolvedPlace::Store { .. } if sink.resume.is_some() => Err(Error::NotResumable {
             target: target.to_string(),
             reason: "it lies in a store, where nothing can be kept aside",
         }),

@@ -154,24 +154,48 @@ impl Journal {
         }
     }
 
-    /// Writes down what the write is. It is flushed at once, since all that comes after is worth nothing
-    /// without it.
+    /// Writes down what the write is, in one step. It is flushed at once, since all that comes after is worth
+    /// nothing without it.
     pub(super) fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
-        let path = self.directory.join(RECORD);
+        const NEW: &str = "record.new";
+        let (path, new) = (self.directory.join(RECORD), self.directory.join(NEW));
         let failed = |source| self.failed(&path, source);
-        if self.file_system.kind(&path).map_err(failed)?.is_some() {
-            self.file_system.remove_file(&path).map_err(failed)?;
+        if self.file_system.entry_kind(&new).map_err(failed)?.is_some() {
+            self.file_system.remove_file(&new).map_err(failed)?;
         }
-        self.file_system.write(&path, record.to_text().as_bytes()).map_err(failed)?;
+        self.file_system.write(&new, record.to_text().as_bytes()).map_err(failed)?;
+        if durability == Durability::Full {
+            self.file_system.sync_file(&new).map_err(failed)?;
+        }
+        self.file_system.rename_file(&new, &path).map_err(failed)?;
         self.has_begun.store(true, Ordering::Relaxed);
         if durability == Durability::None {
             return Ok(());
         }
-        self.file_system.sync_file(&path).map_err(failed)?;
         // The array's directory may be new, as may be those above it.
         let above = self.directory.ancestors().take(3);
         let mut flushed = above.map(|directory| self.file_system.sync_directory(directory));
         flushed.try_for_each(|flushed| flushed).map_err(failed)
+    }
+
+    /// Removes what an earlier write has stored and written down.
+    pub(super) fn restart(&self) -> Result<()> {
+        // The record goes first: without it, chunks are known to be of no use.
+        for name in [RECORD, JOURNAL] {
+            let path = self.directory.join(name);
+            match self.file_system.remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failed(&path, error));
+                }
+                _ => {}
+            }
+        }
+        self.has_begun.store(false, Ordering::Relaxed);
+        self.may_be_torn.store(false, Ordering::Relaxed);
+        self.keys
+            .clear(&*self.file_system, &self.array)
+            .map(|_| ())
+            .map_err(|source| Error::Examine { path: self.array.clone(), source })
     }
 
     /// Notes that a chunk is complete, which was stored in these pieces.

@@ -7,6 +7,7 @@
 mod journal;
 mod recall;
 mod record;
+mod settings;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, Declared};
 
 pub(crate) use journal::Journal;
 pub(crate) use record::Record;
+pub use settings::Resume;
 
 use crate::format::Format;
 use crate::{Error, Result, ZarrSink};
@@ -22,25 +24,32 @@ use record::Difference;
 
 /// What a write that can be resumed has beside one that cannot.
 pub(crate) struct Resumption {
-    /// What the user says that the blocks depend on.
-    job: String,
+    settings: Resume,
     grid: BlockGrid,
     journal: Arc<Journal>,
-    /// The chunks of an earlier write, and what it was.
-    kept: Option<(Recall, Record)>,
+    kept: Option<Kept>,
+}
+
+/// What an earlier write has left.
+struct Kept {
+    recall: Recall,
+    record: Record,
+    /// True if its chunks are those that this write would store. If not, they are compared with the blocks.
+    is_trusted: bool,
 }
 
 impl Resumption {
-    /// Goes on with what an earlier write recorded, if there was one; an error when that was another.
+    /// Resumes what an earlier write recorded, if there was one. If that was another write, it is an error, or
+    /// what it has stored is removed.
     pub(crate) fn begin(
         sink: &ZarrSink,
-        job: &str,
+        settings: &Resume,
         declared: &Declared,
         journal: Arc<Journal>,
         record: Option<Record>,
     ) -> Result<Resumption> {
         let grid = declared.grid().ok_or_else(|| not_resumable(sink))?.clone();
-        let mut resumption = Resumption { job: job.to_owned(), grid, journal, kept: None };
+        let mut resumption = Resumption { settings: settings.clone(), grid, journal, kept: None };
         let Some(record) = record else { return Ok(resumption) };
         let keys = resumption.journal.keys();
         let format = sink.format(record.dtype, record.layout.clone(), keys);
@@ -49,64 +58,91 @@ impl Resumption {
         if let Some(difference) =
             record.difference(&now).or_else(|| record.row_difference(declared_rows))
         {
-            return Err(resumption.mismatch(sink, difference));
+            resumption.restart(sink, difference)?;
+            return Ok(resumption);
         }
+        let is_trusted = record.is_of_revision_of(&now);
+        let record = match is_trusted {
+            true => record,
+            false => {
+                let record = record.with_revisions_of(&now);
+                resumption.journal.begin(&record, sink.durability)?;
+                record
+            }
+        };
         let recall = Recall::new(&resumption.grid, &format, &record, &resumption.journal)?;
-        resumption.kept = Some((recall, record));
+        resumption.kept = Some(Kept { recall, record, is_trusted });
         Ok(resumption)
     }
 
     fn record(&self, sink: &ZarrSink, format: &Format, row_shape: &[usize]) -> Result<Record> {
-        Record::new(&self.job, &self.grid, &sink.layout, format, row_shape)
+        Record::new(&self.settings, &self.grid, &sink.layout, format, row_shape)
     }
 
-    fn mismatch(&self, sink: &ZarrSink, difference: Difference) -> Error {
-        Error::ResumeMismatch {
+    /// Removes what a write that differs from this one has stored, if that is asked for.
+    fn restart(&self, sink: &ZarrSink, difference: Difference) -> Result<()> {
+        if self.settings.restarts {
+            return self.journal.restart();
+        }
+        Err(Error::ResumeMismatch {
             target: sink.target.to_string(),
             directory: self.journal.directory().to_owned(),
             what: difference.what,
             expected: difference.kept,
             actual: difference.now,
-        }
+        })
     }
 
     /// Writes down what is written, as soon as that is known; or checks that it is what the earlier write
     /// had written down.
     pub(crate) fn settle(
-        &self,
+        &mut self,
         sink: &ZarrSink,
         format: &Format,
         row_shape: &[usize],
     ) -> Result<()> {
         let now = self.record(sink, format, row_shape)?;
-        match &self.kept {
-            None => self.journal.begin(&now, sink.durability),
-            Some((_, kept)) => match kept.difference(&now) {
-                None => Ok(()),
-                Some(difference) => Err(self.mismatch(sink, difference)),
-            },
+        if let Some(kept) = &self.kept {
+            let Some(difference) = kept.record.difference(&now) else { return Ok(()) };
+            self.restart(sink, difference)?;
+            self.kept = None;
         }
+        self.journal.begin(&now, sink.durability)
     }
 
-    /// The block at a position, when all chunks that it touches are there.
+    /// Returns the digest by which a later write knows the array of this one.
+    pub(crate) fn digest(
+        &self,
+        sink: &ZarrSink,
+        format: &Format,
+        row_shape: &[usize],
+    ) -> Result<String> {
+        Ok(self.record(sink, format, row_shape)?.digest())
+    }
+
+    /// Returns the block at a position, when all chunks that it touches are there and can be trusted.
     pub(crate) fn recall(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         match &mut self.kept {
-            Some((recall, _)) => recall.block(at),
-            None => Ok(None),
+            Some(Kept { recall, is_trusted: true, .. }) => recall.block(at),
+            _ => Ok(None),
         }
     }
 
-    /// Lets go of what is not needed after a block.
-    pub(crate) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
-        if let Some((recall, _)) = &mut self.kept {
-            recall.forget(at, shape);
+    /// Takes note of a block that was recalled or computed: compares it with chunks that are not trusted, and
+    /// lets go of what is not needed after it.
+    pub(crate) fn take_note(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        if let Some(Kept { recall, is_trusted, .. }) = &mut self.kept {
+            if !*is_trusted {
+                recall.compare(at, block)?;
+            }
+            recall.forget(at, block.shape());
         }
+        Ok(())
     }
 
     /// The stored bytes of a chunk that is there already and need not be written; asked once for each.
     pub(crate) fn take_kept(&mut self, chunk: &[usize]) -> Option<u64> {
-        let (recall, _) = self.kept.as_mut()?;
-        recall.take_verified(chunk)
+        self.kept.as_mut()?.recall.take_verified(chunk)
     }
 }
 

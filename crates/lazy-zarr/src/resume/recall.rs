@@ -11,7 +11,9 @@ use super::record::Record;
 use crate::Result;
 use crate::encode::UnitCodec;
 use crate::format::Format;
-use crate::overlap::{Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin};
+use crate::overlap::{
+    Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin, runs_of_bytes,
+};
 
 /// Cuts blocks, in order, out of chunks that were verified.
 ///
@@ -83,6 +85,34 @@ impl Recall {
             let _ = self.journal.remove(&self.codec.key(chunk));
         }
         verified
+    }
+
+    /// Compares a block that was computed with the chunks that it touches. One that differs is no longer complete:
+    /// it is removed, and is to be stored again.
+    pub(super) fn compare(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let shape = block.shape();
+        if shape.contains(&0) {
+            return Ok(());
+        }
+        let origin = origin(at, shape.len());
+        for chunk in chunks(&origin, shape, &self.chunk_shape) {
+            if !self.load(&chunk)? {
+                continue;
+            }
+            let Overlap { in_block, in_chunk, extent } =
+                Overlap::new(&chunk, &origin, shape, &self.chunk_shape);
+            let (computed, stored) = ((shape, &*in_block), (&*self.chunk_shape, &*in_chunk));
+            let mut runs = runs_of_bytes(self.dtype.size(), computed, stored, &extent);
+            let n_bytes = runs.length();
+            let is_equal = runs.all(|(in_block, in_chunk)| {
+                block.data()[in_block..in_block + n_bytes]
+                    == self.loaded[&chunk][in_chunk..in_chunk + n_bytes]
+            });
+            if !is_equal && self.verified.remove(&chunk).is_some() {
+                self.journal.remove(&self.codec.key(&chunk))?;
+            }
+        }
+        Ok(())
     }
 
     fn block_shape(&self, at: BlockPosition) -> Vec<usize> {

@@ -1,9 +1,13 @@
 //! What a write is, written down so that a later one can tell whether it is the same.
 
+use std::collections::BTreeSet;
+
 use lazy_core::{BlockGrid, BlockSizes, DType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
 
+use super::Resume;
 use crate::Result;
 use crate::destination::KeySpace;
 use crate::format::Format;
@@ -16,6 +20,8 @@ pub(crate) struct Record {
     /// Of this format.
     version: u32,
     pub(crate) job: String,
+    /// The revisions of the job that chunks may be of: where there are several, no chunk is trusted.
+    revisions: BTreeSet<Option<String>>,
     /// The sizes of the blocks along the cut axes, as runs `[how many, size]`.
     block_rows: Vec<[usize; 2]>,
     block_columns: Option<Vec<[usize; 2]>>,
@@ -29,7 +35,7 @@ pub(crate) struct Record {
     array: Value,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What two writes do not have in common.
 pub(super) struct Difference {
@@ -39,8 +45,8 @@ pub(super) struct Difference {
 }
 
 impl Record {
-    pub(super) fn new(
-        job: &str,
+    pub(crate) fn new(
+        resume: &Resume,
         grid: &BlockGrid,
         settings: &LayoutSettings,
         format: &Format,
@@ -50,7 +56,8 @@ impl Record {
         let metadata = format.metadata(&shape)?.to_string_pretty();
         Ok(Record {
             version: VERSION,
-            job: job.to_owned(),
+            job: resume.job.clone(),
+            revisions: [resume.revision.clone()].into(),
             block_rows: runs(grid.rows()),
             block_columns: grid.columns().map(runs),
             dtype: format.dtype,
@@ -64,6 +71,31 @@ impl Record {
     /// Returns the key space of the chunks.
     pub(crate) fn keys(&self) -> Option<KeySpace> {
         KeySpace::of_metadata(self.array.to_string().as_bytes())
+    }
+
+    /// Returns true if all chunks are of the revision of another write.
+    pub(super) fn is_of_revision_of(&self, now: &Record) -> bool {
+        self.revisions == now.revisions
+    }
+
+    /// Returns the record of a write that stores chunks of its own revision beside those of this one.
+    pub(super) fn with_revisions_of(&self, now: &Record) -> Record {
+        let revisions = self.revisions.union(&now.revisions).cloned().collect();
+        Record { revisions, ..self.clone() }
+    }
+
+    /// Returns a digest of all that a complete array has in common with this write: not of the key space, which
+    /// differs from version to version. Nor of the job where it has a revision, since blocks are compared then.
+    pub(crate) fn digest(&self) -> String {
+        let mut record = self.clone();
+        if record.revisions.iter().any(Option::is_some) {
+            record.job.clear();
+            record.revisions.clear();
+        }
+        if let Some(array) = record.array.as_object_mut() {
+            array.remove("chunk_key_encoding");
+        }
+        format!("{:032x}", xxh3_128(record.to_text().as_bytes()))
     }
 
     /// How many chunks there are along each axis; or shards, where there are shards.

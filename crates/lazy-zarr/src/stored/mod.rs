@@ -187,6 +187,11 @@ impl StoredArray {
         }
     }
 
+    /// Checks that the array which lies at the target is still the one that was opened.
+    pub(crate) fn check_is_there(&self) -> Result<()> {
+        self.origin.check(&self.target)
+    }
+
     /// The array of this metadata, which need not be there yet.
     pub(crate) fn new(
         target: &Target,

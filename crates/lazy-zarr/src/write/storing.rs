@@ -1,13 +1,8 @@
-//! The course of a write: from the first block to the published array.
+//! Blocks that become an array.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
-use lazy_core::{
-    ArrayBlock, BlockCheck, BlockPosition, BlockSizes, Cut, Declared, Location, Observer, RowType,
-    Watching,
-};
+use lazy_core::{ArrayBlock, BlockPosition, BlockSizes, Cut, Declared, Location, RowType};
 
 use crate::assembler::{Assembler, Output, Unit};
 use crate::destination::{self, Destination};
@@ -16,26 +11,21 @@ use crate::format::Format;
 use crate::layout::{self, BLOCK_OVERHEAD, kept_bytes};
 use crate::memory::announce;
 use crate::provenance::{self, Provenance};
-use crate::resume::{self, Resumption};
+use crate::resume::Resumption;
 use crate::trace::Trace;
 use crate::writer::Writer;
 use crate::{Error, Result, StoredArray, ZarrSink};
 
-/// A write that is under way. Dropped before it is finished, it leaves the target as it was.
-pub struct Write {
+/// The layout, the chunks and their destination.
+pub(super) struct Storing {
     stage: Stage,
-    /// The blocks may come from another reducer, which has made others of those that were declared.
-    check: BlockCheck<'static>,
     seen: Seen,
     provenance: Provenance,
     /// What a write that can be resumed has beside.
     resumption: Option<Resumption>,
-    /// The blocks that were recalled, and have not come yet.
-    recalled: VecDeque<BlockPosition>,
     /// Dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
     trace: Trace,
-    watching: Option<Watching<dyn Observer>>,
     /// The bytes of the blocks so far.
     n_bytes: usize,
     /// The stored array's handle and its metadata, once the write is sealed.
@@ -60,12 +50,6 @@ enum Stage {
     Settling { kept: Vec<(BlockPosition, ArrayBlock)> },
     /// Blocks become chunks, chunks are written.
     Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
-}
-
-impl fmt::Debug for Write {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Write").field("n_rows", &self.seen.n_rows).finish_non_exhaustive()
-    }
 }
 
 impl Seen {
@@ -109,83 +93,47 @@ impl Seen {
     }
 }
 
-impl Write {
-    /// Checks the settings and the target.
-    pub(crate) fn start(sink: &ZarrSink, declared: &Declared) -> Result<Write> {
-        sink.check()?;
-        if let Some(row_type) = declared.row_type() {
-            sink.check_array(row_type.dtype, 1 + row_type.shape.len())?;
-        }
-        if sink.job.is_some() && declared.grid().is_none() {
-            return Err(resume::not_resumable(sink));
-        }
+impl Storing {
+    /// Takes the target's directory.
+    pub(super) fn start(sink: &ZarrSink, declared: &Declared) -> Result<Storing> {
         let (destination, resumption) = destination::begin(sink, declared)?;
-        Ok(Write {
+        Ok(Storing {
             stage: Stage::Settling { kept: Vec::new() },
-            check: BlockCheck::owned(declared.clone())?,
             seen: Seen::new(declared),
             provenance: Provenance::new(declared.cut()),
             resumption,
-            recalled: VecDeque::new(),
             destination,
             trace: Trace::new(&sink.target),
-            watching: sink
-                .observer()
-                .map(|observer| Watching::start(declared, observer))
-                .transpose()?,
             n_bytes: 0,
             stored: None,
         })
     }
 
-    /// The chunks and the bytes that have been written so far.
-    fn written(&self) -> (u64, u64) {
+    /// Returns the chunks and the bytes that have been written so far.
+    pub(super) fn written(&self) -> (u64, u64) {
         match &self.stage {
             Stage::Settling { .. } => (0, 0),
             Stage::Writing { writer, .. } => writer.written(),
         }
     }
 
-    /// A block that has yet to come, when an earlier write has stored all of it.
-    pub(crate) fn recall(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
-        let Some(resumption) = &mut self.resumption else { return Ok(None) };
-        let block = resumption.recall(at)?;
-        if block.is_some() {
-            self.recalled.push_back(at);
+    pub(super) fn recall(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        match &mut self.resumption {
+            Some(resumption) => resumption.recall(at),
+            None => Ok(None),
         }
-        Ok(block)
     }
 
-    /// Takes the next block.
-    pub(crate) fn add(
+    pub(super) fn add(
         &mut self,
         sink: &ZarrSink,
         at: BlockPosition,
         block: ArrayBlock,
     ) -> Result<()> {
-        self.check.block_at(at, block.dtype(), block.shape())?;
-        let n_bytes = block.data().len();
-        self.n_bytes += n_bytes;
+        self.n_bytes += block.data().len();
         if let Some(resumption) = &mut self.resumption {
-            resumption.forget(at, block.shape());
+            resumption.take_note(at, &block)?;
         }
-        self.store(sink, at, block)?;
-        let (n_chunks, stored_bytes) = self.written();
-        let is_recalled = self.recalled.front() == Some(&at);
-        if is_recalled {
-            self.recalled.pop_front();
-        }
-        if let Some(watching) = &mut self.watching {
-            if is_recalled {
-                watching.recall();
-            }
-            watching.set_stored(n_chunks, stored_bytes);
-            watching.block(at, n_bytes as u64)?;
-        }
-        Ok(())
-    }
-
-    fn store(&mut self, sink: &ZarrSink, at: BlockPosition, block: ArrayBlock) -> Result<()> {
         if self.seen.row_type.is_none() {
             sink.check_array(block.dtype(), block.shape().len())?;
         }
@@ -240,7 +188,7 @@ impl Write {
         let unit_bytes = layout::n_bytes(row_type.dtype, layout.unit_shape());
         announce((unit_bytes as u128).saturating_mul(4));
         let format = Box::new(sink.format(row_type.dtype, layout, self.destination.keys()));
-        if let Some(resumption) = &self.resumption {
+        if let Some(resumption) = &mut self.resumption {
             let mut row_shape = row_type.shape.clone();
             if let Some(width) = seen.width {
                 row_shape[0] = width;
@@ -265,8 +213,7 @@ impl Write {
     }
 
     /// Writes what is left, after the last block; all but making it visible.
-    pub(crate) fn seal(&mut self, sink: &ZarrSink) -> Result<()> {
-        self.check.end()?;
+    pub(super) fn seal(&mut self, sink: &ZarrSink) -> Result<()> {
         let row_type = self.seen.final_row_type()?;
         let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
         self.settle(sink, Some(self.seen.n_rows))?;
@@ -279,7 +226,10 @@ impl Write {
         }
         assembler.finish(shape[0], output)?;
         writer.finish()?;
-        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), self.provenance.attribute());
+        let resumption = self.resumption.as_ref();
+        let digest = resumption.map(|resumption| resumption.digest(sink, format, &shape[1..]));
+        let provenance = self.provenance.attribute(digest.transpose()?);
+        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), provenance);
         let metadata = format.metadata(&shape)?;
         let text = provenance::seal(&metadata.to_string_pretty());
         let unit_shape = format.layout.unit_shape().iter();
@@ -293,17 +243,13 @@ impl Write {
     }
 
     /// Makes the array visible.
-    pub(crate) fn publish(mut self) -> Result<StoredArray> {
+    pub(super) fn publish(mut self) -> Result<StoredArray> {
         self.destination.publish()?;
         let (stored, metadata) =
             self.stored.take().expect("a write is sealed before it is published");
         let stored = stored.pin_published(metadata.as_bytes())?;
         let (n_chunks, stored_bytes) = self.written();
         self.trace.published(stored.shape(), self.n_bytes, (n_chunks, stored_bytes));
-        if let Some(mut watching) = self.watching.take() {
-            watching.set_stored(n_chunks, stored_bytes);
-            watching.finish();
-        }
         Ok(stored)
     }
 }

@@ -1,0 +1,66 @@
+//! The identity of an input, by which a write of it is resumed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lazy_chunks::zarr::Resume;
+use pathdiff::diff_paths;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::InputError;
+use super::piece::Piece;
+use super::source::unreadable;
+
+/// Returns the job and the revision of a write of these arrays, in bands of so many, to `output`.
+///
+/// The job is the names, dtypes and shapes of the arrays. Paths are those from the directory of the output,
+/// however they were spelled: so a write can be resumed after a directory was moved that holds both. The revision
+/// is the states of the files, which tell whether their contents may have changed.
+pub(super) fn resume(
+    pieces: &[Piece],
+    n_columns: usize,
+    output: &Path,
+) -> Result<Resume, InputError> {
+    let directory = canonical_directory(output);
+    let mut names = Vec::with_capacity(pieces.len());
+    let mut job = format!("{n_columns}\n");
+    let mut revision = String::new();
+    for piece in pieces {
+        let name = name(piece, &directory)?;
+        job.push_str(&format!("{name} {} {:?}\n", piece.dtype(), piece.shape()));
+        names.push(name);
+        revision.push_str(&piece.fingerprint()?);
+        revision.push('\n');
+    }
+    let names = match &names[..] {
+        [name] => name.clone(),
+        names => format!("{} arrays, from {} to {}", names.len(), names[0], names[names.len() - 1]),
+    };
+    let job = format!("{names}; names, dtypes and shapes {}", digest(&job));
+    Ok(Resume::new(job).with_revision(digest(&revision)))
+}
+
+fn digest(text: &str) -> String {
+    format!("{:016x}", xxh3_64(text.as_bytes()))
+}
+
+/// Returns the name of an array, with its path from a directory.
+fn name(piece: &Piece, directory: &Path) -> Result<String, InputError> {
+    let path = piece.path();
+    let canonical = fs::canonicalize(path).map_err(|source| unreadable(path, source))?;
+    let from_directory = diff_paths(&canonical, directory).unwrap_or(canonical);
+    let in_file = piece.name().strip_prefix(&*path.to_string_lossy()).unwrap_or(piece.name());
+    Ok(format!("{}{in_file}", from_directory.display()))
+}
+
+/// Returns the directory of an output without links, as far as it is there.
+fn canonical_directory(output: &Path) -> PathBuf {
+    let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    let directory = output.parent().unwrap_or(&output);
+    for above in directory.ancestors() {
+        if let (Ok(there), Ok(rest)) = (fs::canonicalize(above), directory.strip_prefix(above)) {
+            return there.join(rest);
+        }
+    }
+    directory.to_owned()
+}
