@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{
-    bench, crash, example, features, fuse, interop, layering, libtorch, outside, program,
-    properties, tidy,
+    bench, crash, dependencies, example, features, fuse, interop, layering, libtorch, outside,
+    program, properties, tidy,
 };
 
 type Step = (&'static str, fn(&Shell) -> Result<()>);
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     ("formatting", |shell| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -27,6 +27,7 @@ const STEPS: [Step; 16] = [
         Ok(())
     }),
     ("layering", layering::run),
+    ("dependencies", dependencies::run),
     ("tidy", tidy::run),
     ("features", features::run),
     ("tests", |shell| {
@@ -62,6 +63,9 @@ const STEPS: [Step; 16] = [
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let start = Instant::now();
+    // Everything is built once. So it need not be ready to be built again, nor to be debugged.
+    let _incremental = shell.push_env("CARGO_INCREMENTAL", "0");
+    let _debug = shell.push_env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     for (name, step) in STEPS {
         println!("\n=== {name} ({} s)", start.elapsed().as_secs());
         step(shell).with_context(|| format!("the step {name:?} failed"))?;

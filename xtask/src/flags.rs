@@ -20,6 +20,9 @@ xflags::xflags! {
         }
         /// Which crate may know which, from cargo tree.
         cmd layering {}
+        /// The licences and sources of all crates that the workspace is built from, and what is known to be wrong
+        /// with them, by cargo-deny, which is built below target/.
+        cmd dependencies {}
         /// What the documents say of the tree holds: paths, the map, examples of public types,
         /// programs.
         cmd tidy {}

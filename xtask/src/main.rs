@@ -6,6 +6,7 @@ mod apt;
 mod bench;
 mod ci;
 mod crash;
+mod dependencies;
 mod example;
 mod features;
 mod flags;
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
         XtaskCmd::Libtorch(_) => libtorch::run(&shell),
         XtaskCmd::Properties(flags) => properties::run(&shell, flags.cases),
         XtaskCmd::Layering(_) => layering::run(&shell),
+        XtaskCmd::Dependencies(_) => dependencies::run(&shell),
         XtaskCmd::Tidy(_) => tidy::run(&shell),
         XtaskCmd::Features(_) => features::run(&shell),
         XtaskCmd::Outside(_) => outside::run(&shell),
