@@ -4,13 +4,12 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::flags::Bench;
-use crate::python;
+use crate::{build, python};
 
 pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     let python = python::with_peers(shell)?;
-    // Of the tables alone, what builds says nothing.
-    let packages = ["--package", "lazy-bench", "--package", "lazy-cli"];
-    cmd!(shell, "cargo build --quiet --release {packages...}").run()?;
+    let programs = build::release(shell, &["--bin", "lazy-bench", "--bin", "lazy"])?;
+    let lazy_bench = programs.join("lazy-bench");
     let mut arguments = Vec::new();
     let options = [
         ("--only", flags.only.clone()),
@@ -23,7 +22,7 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     }
     arguments.extend(flags.quick.then(|| "--quick".to_owned()));
     arguments.extend(flags.json.then(|| "--json".to_owned()));
-    Ok(cmd!(shell, "target/release/lazy-bench run {python} {arguments...}").quiet().run()?)
+    Ok(cmd!(shell, "{lazy_bench} run {python} {arguments...}").quiet().run()?)
 }
 
 /// Whether it runs, with all parties, on little.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::python;
+use crate::{build, python};
 
 const DEFAULT_ROUNDS: u32 = 60;
 
@@ -17,10 +17,8 @@ pub(crate) fn run(shell: &Shell, rounds: Option<u32>, seed: Option<u64>) -> Resu
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
     };
     let seed = seed.to_string();
-    cmd!(shell, "cargo build --quiet --release --package lazy-tests --bin crash").run()?;
+    let crash = build::release(shell, &["--bin", "crash"])?.join("crash");
     // Errors say what was done; where they arose says nothing more.
     let _backtrace = shell.push_env("RUST_BACKTRACE", "0");
-    Ok(cmd!(shell, "cargo run --quiet --release --package lazy-tests --bin crash check")
-        .args([python.as_os_str(), rounds.as_ref(), seed.as_ref()])
-        .run()?)
+    Ok(cmd!(shell, "{crash} check {python} {rounds} {seed}").run()?)
 }

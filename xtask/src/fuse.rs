@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{apt, python};
+use crate::{apt, build, python};
 
 const SOURCES: &str = "tests/fuse";
 const DIRECTORY: &str = "target/fuse";
@@ -18,8 +18,8 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         return Ok(());
     }
     let python = python::with_peers(shell)?;
-    cmd!(shell, "cargo build --release --package lazy-cli").run()?;
-    let _program = shell.push_env("LAZY", shell.current_dir().join("target/release/lazy"));
+    let programs = build::release(shell, &["--bin", "lazy"])?;
+    let _program = shell.push_env("LAZY", programs.join("lazy"));
     let _passthrough = shell.push_env("PASSTHROUGH", passthrough);
     Ok(cmd!(shell, "{python} tests/python/fuse").run()?)
 }

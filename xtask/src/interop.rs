@@ -3,16 +3,14 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::python;
+use crate::{build, python};
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let python = python::with_peers(shell)?;
     let ours = "target/interop/ours";
     let theirs = "target/interop/theirs";
-    let rust = |task: &str, directory: &str| {
-        let cargo = cmd!(shell, "cargo run --quiet --package lazy-tests --bin interop --");
-        cargo.args([task, directory]).run()
-    };
+    let interop = build::release(shell, &["--bin", "interop"])?.join("interop");
+    let rust = |task: &str, directory: &str| cmd!(shell, "{interop} {task} {directory}").run();
     let peers = |task: &str, directory: &str| {
         cmd!(shell, "{python} tests/python/interop {task} {directory}").run()
     };

@@ -4,6 +4,7 @@
 
 mod apt;
 mod bench;
+mod build;
 mod ci;
 mod crash;
 mod dependencies;

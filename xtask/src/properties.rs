@@ -8,22 +8,15 @@ use crate::libtorch;
 const DEFAULT_CASES: u32 = 256;
 
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
-    libtorch::provide(shell)?;
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
     let _cases = shell.push_env("PROPTEST_CASES", cases);
-    let tests = [
-        "properties",
-        "statistics",
-        "threads",
-        "memory",
-        "memory_of_reducing",
-        "resume",
-        "unfinished",
-        "power_loss",
-        "hostile",
-        "tensors",
-    ];
-    let tests = tests.map(|test| ["--test", test]);
-    let test = cmd!(shell, "cargo test --release --package lazy-tests --features tch");
-    Ok(test.args(tests.as_flattened()).run()?)
+    // All members are selected, and libtorch where it is tested alone, so that nothing is built once more for this.
+    let test = || cmd!(shell, "cargo test --workspace");
+    let of_memory = ["memory", "memory_of_reducing", "hostile"].map(|test| ["--test", test]);
+    test().arg("--release").args(of_memory.as_flattened()).run()?;
+    let modules = ["properties", "statistics", "threads", "resume", "unfinished", "power_loss"];
+    let modules = modules.map(|module| format!("{module}::"));
+    test().args(["--release", "--test", "suite", "--"]).args(modules).run()?;
+    libtorch::provide(shell)?;
+    Ok(test().args(["--features", "tch", "--test", "suite", "--", "tensors::"]).run()?)
 }

@@ -180,7 +180,7 @@ pub(crate) struct Store {
     #[arg(long = "attr", value_name = "K=V")]
     pub(crate) attributes: Vec<Attribute>,
 
-    /// Names of the axes, which xarray asks for
+    /// Names of the axes, which xarray asks for; by default those of an array `x` in a group are `x_0`, `x_1` and so on
     #[arg(long, value_name = "a,b,…", value_delimiter = ',')]
     pub(crate) dims: Option<Vec<String>>,
 

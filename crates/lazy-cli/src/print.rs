@@ -17,12 +17,39 @@ pub(crate) fn result(text: impl Display) -> Result<()> {
 
 /// Prints JSON for a program.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    let mut output = BufWriter::new(io::stdout().lock());
+    let mut output = Escaping(BufWriter::new(io::stdout().lock()));
     serde_json::to_writer_pretty(&mut output, value)
         .map_err(io::Error::from)
         .and_then(|()| writeln!(output))
         .and_then(|()| output.flush())
         .map_err(Failure::Output)
+}
+
+/// Writes JSON, with escapes for what a terminal would not show as it is.
+struct Escaping<W>(W);
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Only strings have such letters, and newlines are between them.
+        let is_whole = |letter| letter == '\n' || is_safe(letter);
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.chars().all(is_whole) => {
+                for letter in text.chars() {
+                    if is_whole(letter) {
+                        write!(self.0, "{letter}")?;
+                    } else {
+                        write!(self.0, "\\u{:04x}", u32::from(letter))?;
+                    }
+                }
+            }
+            _ => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Prints a result of one line, whatever names are in it.
@@ -47,12 +74,14 @@ pub(crate) fn failure(failure: &Failure) {
 /// The text in one line, with escapes for what a terminal takes for a command, and for what changes the direction of
 /// writing.
 pub(crate) fn one_line(text: &str) -> String {
-    let is_safe = |letter: char| {
-        !letter.is_control()
-            && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let shown = |letter: char| {
         if is_safe(letter) { letter.to_string() } else { letter.escape_default().to_string() }
     };
     text.chars().map(shown).collect()
+}
+
+/// Returns true if a terminal shows a letter, and takes it for no command.
+fn is_safe(letter: char) -> bool {
+    !letter.is_control()
+        && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

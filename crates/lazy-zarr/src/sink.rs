@@ -112,7 +112,7 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 impl ZarrSink {
     /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
     /// [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers, 0 and false
-    /// otherwise; no dimension names and no attributes but `provenance`; as many writer threads as
+    /// otherwise; no dimension names but of members of groups, and no attributes but `provenance`; as many writer threads as
     /// there are cores, but at least two; an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink {
@@ -262,8 +262,11 @@ impl ZarrSink {
         ZarrSink { fill: Some(FillElement::new(value)), ..self }
     }
 
-    /// A name for each axis. xarray asks for them. Fewer or more than the array has axes are
-    /// [`Error::DimensionNames`] when the sink is used.
+    /// Sets a name for each axis. Fewer or more than the array has axes are [`Error::DimensionNames`] when the sink
+    /// is used.
+    ///
+    /// xarray opens a group only if all of its arrays have names for their axes. So those of a
+    /// [member](crate::Target::member) `values` are `values_0`, `values_1` and so on by default. Other arrays have none.
     #[must_use]
     pub fn with_dimension_names<N: Into<String>>(
         self,
@@ -563,6 +566,9 @@ impl ZarrSink {
     }
 
     pub(crate) fn format(&self, dtype: DType, layout: Layout, keys: KeySpace) -> Format {
+        let n_axes = layout.chunk_shape.len();
+        let of_member =
+            |name: &str| (0..n_axes).map(|axis| Some(format!("{name}_{axis}"))).collect();
         Format {
             dtype,
             layout,
@@ -570,7 +576,10 @@ impl ZarrSink {
             codec: self.codec,
             checksum: self.checksum(),
             fill: self.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
-            dimension_names: self.dimension_names.clone(),
+            dimension_names: self
+                .dimension_names
+                .clone()
+                .or_else(|| self.target.member_name().map(of_member)),
             attributes: self
                 .attributes
                 .iter()

@@ -92,7 +92,8 @@ impl Target {
     /// The member of this name in the group that this target leads to.
     ///
     /// Where there is no such group, writing the array creates it, just before the array appears. A group holds any number of arrays, and
-    /// other groups; xarray opens a group whose arrays have names for their dimensions.
+    /// other groups; xarray opens a group whose arrays have
+    /// [names for their dimensions](crate::ZarrSink::with_dimension_names).
     ///
     /// A name is one word of a path: not empty, without `/`, `\` and NUL, not of dots alone, and of 255
     /// bytes at most; it does not begin with `__`, and is not `zarr.json`. Another name is
@@ -149,6 +150,11 @@ impl Target {
             }
             ResolvedPlace::Store { .. } => None,
         })
+    }
+
+    /// Returns the name of the array in the group, if it was named as a member.
+    pub(crate) fn member_name(&self) -> Option<&str> {
+        self.members.last().map(String::as_str)
     }
 
     /// The last name of the path, or of the members.

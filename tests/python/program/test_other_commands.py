@@ -70,6 +70,15 @@ class Groups(ProgramTest):
                            ("missing", "no Zarr node")):
             self.assertIn(what, self.fails("consolidate", name))
 
+    def test_xarray_opens_arrays_that_were_given_no_names(self):
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "x", "--dims", "sample,feature", stdin=stream([np.ones((6, 4))]))
+        self.lazy("store", "-", "-o", "g.zarr", "--array", "y", stdin=stream([np.ones((3, 2))]))
+        self.lazy("store", "g.zarr/y", "-o", "g.zarr/z", "--stack")
+        self.lazy("store", "g.zarr/x", "-o", "g.zarr/copy")
+        data_set = xarray.open_zarr(self.path("g.zarr"), consolidated=False)
+        self.assertEqual((data_set.y.dims, data_set.z.dims), (("y_0", "y_1"), ("z_0", "z_1", "z_2")))
+        self.assertEqual(data_set["copy"].dims, ("sample", "feature"))
+
     def test_xarray_opens_results_beside_named_arrays(self):
         data = np.random.default_rng(0).normal(size=(6, 4))
         self.lazy("store", "-", "-o", "g.zarr", "--array", "x", "--dims", "sample,feature", stdin=stream([data]))

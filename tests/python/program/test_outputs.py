@@ -127,11 +127,14 @@ class Terminals(ProgramTest):
         chunk = self.path(evil) / "c/0/0"
         for command in (["info", evil], ["verify", evil], ["reduce", evil, "--stats", "mean"], ["staging", evil],
                         ["clean", evil], ["store", evil, "-o", evil + "2"], ["view", evil, "-o", evil + ".png"],
-                        ["export", evil, "-o", evil + ".npy"], ["info", evil + "3"], ["consolidate", evil]):
+                        ["export", evil, "-o", evil + ".npy"], ["info", evil + "3"], ["consolidate", evil],
+                        ["info", evil, "--json"], ["verify", evil, "--json"], ["store", evil, "-o", evil + "4", "--json"]):
             done = subprocess.run([LAZY, *command], cwd=self.directory, capture_output=True)
             for output in (done.stdout.decode(), done.stderr.decode()):
                 for letter in "\x1b\x9b\x07\x7f\x85\u202e":
                     self.assertNotIn(letter, output, command)
+        told = self.json("info", evil)
+        self.assertEqual((told["attributes"]["k\x1b[1m"], told["path"]), ("v\x7f\x85", evil))
         chunk.write_bytes(b"torn")
         told = self.lazy("verify", evil, code=3) + self.errors
         self.assertNotIn("\x1b", told)

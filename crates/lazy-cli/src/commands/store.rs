@@ -1,5 +1,6 @@
 //! `lazy store`.
 
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use lazy_chunks::zarr::{
     self, Durability, Existing, FileSystem, LocalFileSystem, LockScope, MetadataSeal, OldChunks,
     StoredArray, Target, UnfinishedWrite, WriteState, ZarrSink,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answers::{self, Answer};
 use crate::arguments::{Axis, Store};
@@ -151,8 +152,16 @@ fn locks_end_here(output: &Path) -> bool {
     })
 }
 
+/// Returns the array, as a member of its group where there is one: such an array needs names for its axes.
 fn target(arguments: &Store) -> Target {
-    let group = Target::from(&*arguments.output);
+    let output = &arguments.output;
+    if arguments.array.is_none()
+        && let (Some(group), Some(name)) = (output.parent(), output.file_name())
+        && let Some(name) = name.to_str().filter(|_| is_group(group))
+    {
+        return Target::from(group).member(name);
+    }
+    let group = Target::from(&**output);
     let members = arguments.array.iter().flat_map(|name| name.split('/'));
     members.fold(group, Target::member)
 }
@@ -174,6 +183,20 @@ fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns true if a directory holds a Zarr group.
+fn is_group(directory: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Node {
+        node_type: String,
+    }
+
+    let path = directory.join("zarr.json");
+    // Opening anything else might wait.
+    let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+    let text = if is_file { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    serde_json::from_slice::<Node>(&text).is_ok_and(|node| node.node_type == "group")
 }
 
 fn sink(arguments: &Store, target: Target, input: &Input) -> Result<ZarrSink> {

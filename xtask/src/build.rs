@@ -1,0 +1,15 @@
+//! Programs of the workspace, with optimization.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+/// Builds programs, and returns the directory that they are in.
+///
+/// All members of the workspace are selected each time. So cargo chooses the same features of what they share, and
+/// builds it once.
+pub(crate) fn release(shell: &Shell, targets: &[&str]) -> Result<PathBuf> {
+    cmd!(shell, "cargo build --release --workspace {targets...}").run()?;
+    Ok(shell.current_dir().join("target/release"))
+}
