@@ -16,7 +16,7 @@ use crate::statistics::StatisticList;
     name = "lazy",
     version,
     after_help = "\
-Exit codes: 0 done; 1 it failed, and what was there is as it was; 2 the command line makes no sense;
+Exit codes: 0 done; 1 it failed, and what was there is unchanged; 2 the command line makes no sense;
 3 data are corrupt; 4 an array was stored, but what followed failed; 128+N stopped by signal N.
 
 Results go to standard output, all else to standard error. RUST_LOG=debug tells what happens inside.",
@@ -30,7 +30,7 @@ The first stores a block for each `np.save(sys.stdout.buffer, block)` of the Pyt
 
 Exit codes:
   0      done
-  1      it failed, and what was there is as it was
+  1      it failed, and what was there is unchanged
   2      the command line makes no sense
   3      data are corrupt
   4      an array was stored, but what followed failed, such as printing its statistics

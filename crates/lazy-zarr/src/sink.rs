@@ -112,7 +112,7 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 impl ZarrSink {
     /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
     /// [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers, 0 and false
-    /// otherwise; no dimension names but of members of groups, and no attributes but `provenance`; as many writer threads as
+    /// otherwise; dimension names for members of groups alone; no attributes but `provenance`; as many writer threads as
     /// there are cores, but at least two; an error when there is an array at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink {
@@ -330,7 +330,7 @@ impl ZarrSink {
     /// One that JSON cannot hold is [`Error::Attribute`] when the sink is used; NaN and infinities are no
     /// JSON, and an `f32` is written as the `f64` that it equals. The name `provenance` is taken: there the sink writes down the program and its version, a
     /// checksum of the metadata, and the sizes of the blocks that it was stored from, as runs `[how many, size]`
-    /// along each axis that was cut.
+    /// along each axis that was cut; and of a [resumable](Self::with_resume) write a digest of its job and settings.
     ///
     /// # Example
     ///

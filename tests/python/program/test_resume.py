@@ -6,8 +6,9 @@ import signal
 import subprocess
 
 import numpy as np
+from google_crc32c import value as crc32c
 
-from support import LAZY, ProgramTest
+from support import LAZY, ProgramTest, stream
 
 N_FILES = 200
 
@@ -45,6 +46,7 @@ class Resume(ProgramTest):
 
     def check_kept(self, before):
         """All chunks that were noted are still the same files: all but the last one or two."""
+        self.assertGreater(len(before), 5)
         now = self.chunks()
         self.assertGreaterEqual(sum(now[path] == before[path] for path in before), len(before) - 2)
 
@@ -129,6 +131,25 @@ class Resume(ProgramTest):
         self.assertIn(b" chunks (", process.stdout)
         self.store("--restart")
         self.check_stored()
+
+    def test_a_record_that_cannot_be_understood(self):
+        for arguments in (["--restart"], ["--resume", "--restart"]):
+            self.interrupt()
+            (staging,) = self.path("a.zarr").glob(".lazy.*")
+            record = b'{"version": 0}'
+            checksum = crc32c(record)
+            (staging / "record").write_bytes(record + b"\n" + f"{checksum:08x}".encode() + b"\n")
+            said = self.refused()
+            self.assertIn("its version is 0", said)
+            self.assertTrue(said.endswith("\nhint: start anew with --restart\n"), said)
+            self.store(*arguments)
+            self.check_stored()
+            shutil.rmtree(self.path("a.zarr"))
+        self.interrupt()
+        (staging,) = self.path("a.zarr").glob(".lazy.*")
+        (staging / "record").write_bytes(record + b"\n" + f"{checksum:08x}".encode() + b"\n")
+        self.lazy("store", "-", "-o", "a.zarr", "--restart", stdin=stream([np.ones((2, 2))]))
+        np.testing.assert_array_equal(self.array("a.zarr")[:], np.ones((2, 2)))
 
     def test_an_array_that_is_complete(self):
         self.store("--stats", "mean,max")

@@ -51,7 +51,7 @@ class Signals(ProgramTest):
             _, errors = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, 128 + stop, errors)
             self.assertEqual(errors.decode(), "lazy: stopped; what was stored is kept, and the same command with --resume "
-                                              "continues from there; a.zarr is as it was\n")
+                                              "continues from there; a.zarr is unchanged\n")
         said = self.lazy("staging", ".")
         self.assertRegex(said, r"a\.zarr: \d+ chunks \(.*\) in .*, of 40 arrays, from part-0.npy to part-39.npy")
         said = self.lazy(*arguments, code=1) or self.errors
@@ -97,7 +97,7 @@ class Signals(ProgramTest):
             wait_for(lambda: process.poll() is not None)
             _, errors = process.communicate()
             self.assertEqual(process.returncode, 128 + stop)
-            self.assertIn("a stream cannot be resumed, so nothing is kept; a.zarr is as it was", errors.decode())
+            self.assertIn("a stream cannot be resumed, so nothing is kept; a.zarr is unchanged", errors.decode())
             self.assertEqual(errors.count(b"\n"), 1)
             self.assertEqual(set(self.tree()), set())
 

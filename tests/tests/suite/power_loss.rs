@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::conformance::FileSystemSuite;
 use lazy_chunks::zarr::{
-    Durability, Existing, FileSystem, StoredArray, Superseded, Target, ToZarr, UnfinishedWrite,
-    ZarrSink,
+    Durability, Existing, FileSystem, Resume, StoredArray, Superseded, Target, ToZarr,
+    UnfinishedWrite, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::VolatileFileSystem;
@@ -232,6 +232,57 @@ proptest! {
         seed in any::<u64>(),
     ) {
         check(course, seed)?;
+    }
+}
+
+/// No chunk of what an unfinished write of other blocks has stored is in the array, whatever comes back.
+#[test]
+fn a_new_start_and_a_comparison_keep_no_chunk_of_other_blocks() {
+    let resumes: [fn(i32) -> Resume; 2] = [
+        |value| Resume::new(format!("the value {value}")).or_restart(),
+        |value| Resume::new("a value").with_revision(value.to_string()),
+    ];
+    let courses = [0, 1].map(|n_versions| Course {
+        n_versions,
+        can_sync_all: true,
+        in_group: false,
+        has_rival: false,
+        resumes: true,
+    });
+    for (course, resume) in courses.into_iter().flat_map(|course| resumes.map(|of| (course, of))) {
+        let store = |file_system: &Arc<VolatileFileSystem>, value, n_blocks| {
+            let sink = ZarrSink::new(course.target(file_system))
+                .with_chunk_shape([3, 2])
+                .with_existing(Existing::Replace)
+                .with_writer_threads(1)
+                .with_resume(resume(value));
+            let blocks = LazyChunkSequence::try_from_local_fn(BLOCK_ROWS, |i| match i < n_blocks {
+                true => Ok(array(value, BLOCK_ROWS[i])),
+                false => Err("it is stopped"),
+            });
+            blocks.to_zarr(sink)
+        };
+        for seed in 0..6 {
+            for n in 0.. {
+                let file_system = course.file_system();
+                store(&file_system, 7, 1).unwrap_err();
+                file_system.sync_file_system(Path::new("/")).unwrap();
+                file_system.fail_at(n);
+                let stopped = store(&file_system, 2, 1).unwrap_err();
+                let n_changes = file_system.n_changes();
+                let after = Arc::new(file_system.after_power_loss(chooser(seed ^ n as u64)));
+                let stored = store(&after, 2, 2)
+                    .unwrap_or_else(|error| panic!("{course:?}, {seed}, {n}: {}", report(&error)));
+                assert_eq!(
+                    stored.read().unwrap(),
+                    array(2, 4),
+                    "{course:?}, {seed}, {n}: {stopped}"
+                );
+                if n_changes <= n {
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -140,7 +140,7 @@ impl Experiment {
         Ok(())
     }
 
-    /// What every array of the group has in common. A write that was stopped is resumed.
+    /// Returns a sink with the settings that all arrays of the group share. A stopped write is resumed.
     fn sink(&self, name: &str, dimensions: &[&str]) -> ZarrSink {
         let group = Target::from(self.directory.join("influence.zarr"));
         let sink = ZarrSink::new(group.member(name))

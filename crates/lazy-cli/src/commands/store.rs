@@ -169,8 +169,15 @@ fn target(arguments: &Store) -> Target {
 /// Checks that no earlier write can be resumed. With `--restart`, what it has stored is removed.
 fn check_unfinished(arguments: &Store, target: &Target) -> Result<()> {
     for write in UnfinishedWrite::list(target.clone())? {
+        // One that cannot be resumed may have a record that cannot be understood.
+        let has_ended =
+            matches!(write.state(), WriteState::Resumable { .. } | WriteState::Abandoned);
+        if arguments.restart && has_ended {
+            write.remove()?;
+            continue;
+        }
         if let WriteState::Resumable { job, chunks, stored_bytes } = write.state() {
-            if *chunks == 0 || arguments.restart {
+            if *chunks == 0 {
                 write.remove()?;
                 continue;
             }
@@ -267,7 +274,7 @@ fn memory_bound(sink: &ZarrSink, blocks: &ShapeOfBlocks) -> Option<usize> {
     Some(bound.saturating_add(block_bytes.saturating_mul(*n_alive)))
 }
 
-/// Removes the chunks of a write whose input has changed, which no write can resume.
+/// Removes the chunks of a write whose input changed while it was read: they may be of several versions of it.
 fn remove_kept(arguments: &Store) {
     for write in UnfinishedWrite::list(target(arguments)).unwrap_or_default() {
         if matches!(write.state(), WriteState::Resumable { .. }) {
@@ -305,14 +312,14 @@ fn ended_early(
     }
     let output = arguments.output.display();
     Failure::Stopped(match (from_stream, is_complete) {
-        (_, true) => format!("stopped; {output} is as it was"),
+        (_, true) => format!("stopped; {output} is unchanged"),
         (false, false) => format!(
-            "stopped; what was stored is kept, and the same command with --resume continues from there; {output} is as \
-             it was"
+            "stopped; what was stored is kept, and the same command with --resume continues from there; {output} is \
+             unchanged"
         ),
         (true, false) => {
             format!(
-                "stopped; a stream cannot be resumed, so nothing is kept; {output} is as it was"
+                "stopped; a stream cannot be resumed, so nothing is kept; {output} is unchanged"
             )
         }
     })

@@ -154,6 +154,10 @@ impl Directory {
             remove_if_there(file_system, &self.staging.metadata())?;
         } else if self.is_left {
             self.staging.reset()?;
+            // Nor is a journal to come back beside the record of this write.
+            if self.durability == Durability::Full {
+                file_system.sync_directory(self.staging.directory())?;
+            }
             self.keys.clear(file_system, &self.array)?;
         } else if let Some(file) = self.keys.first_file(file_system, &self.array)? {
             let message = format!(

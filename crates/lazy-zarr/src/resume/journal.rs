@@ -179,8 +179,7 @@ impl Journal {
     }
 
     /// Removes what an earlier write has stored and written down.
-    pub(super) fn restart(&self) -> Result<()> {
-        // The record goes first: without it, chunks are known to be of no use.
+    pub(super) fn restart(&self, durability: Durability) -> Result<()> {
         for name in [RECORD, JOURNAL] {
             let path = self.directory.join(name);
             match self.file_system.remove_file(&path) {
@@ -189,6 +188,12 @@ impl Journal {
                 }
                 _ => {}
             }
+        }
+        // A power failure must not bring the journal back beside the record of this write, by which its chunks would
+        // be those of this one.
+        if durability == Durability::Full {
+            let flushed = self.file_system.sync_directory(&self.directory);
+            flushed.map_err(|source| self.failed(&self.directory, source))?;
         }
         self.has_begun.store(false, Ordering::Relaxed);
         self.may_be_torn.store(false, Ordering::Relaxed);

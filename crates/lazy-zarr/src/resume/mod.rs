@@ -30,7 +30,7 @@ pub(crate) struct Resumption {
     kept: Option<Kept>,
 }
 
-/// What an earlier write has left.
+/// The chunks of an unfinished write, and its record.
 struct Kept {
     recall: Recall,
     record: Record,
@@ -82,7 +82,7 @@ impl Resumption {
     /// Removes what a write that differs from this one has stored, if that is asked for.
     fn restart(&self, sink: &ZarrSink, difference: Difference) -> Result<()> {
         if self.settings.restarts {
-            return self.journal.restart();
+            return self.journal.restart(sink.durability);
         }
         Err(Error::ResumeMismatch {
             target: sink.target.to_string(),
@@ -128,8 +128,7 @@ impl Resumption {
         }
     }
 
-    /// Takes note of a block that was recalled or computed: compares it with chunks that are not trusted, and
-    /// lets go of what is not needed after it.
+    /// Compares a block with chunks that are not trusted, and frees the chunks of which it is the last block.
     pub(crate) fn take_note(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
         if let Some(Kept { recall, is_trusted, .. }) = &mut self.kept {
             if !*is_trusted {

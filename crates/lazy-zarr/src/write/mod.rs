@@ -12,7 +12,7 @@ use crate::{Result, StoredArray, ZarrSink, resume};
 use complete::Complete;
 use storing::Storing;
 
-/// A write that is under way. Dropped before it is finished, it leaves the target as it was.
+/// A write in progress. Dropped before it is finished, it leaves the target unchanged.
 pub struct Write {
     /// The blocks may come from another reducer, which has made others of those that were declared.
     check: BlockCheck<'static>,
