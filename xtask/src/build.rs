@@ -7,9 +7,9 @@ use xshell::{Shell, cmd};
 
 /// Builds programs, and returns the directory that they are in.
 ///
-/// All members of the workspace are selected each time. So cargo chooses the same features of what they share, and
-/// builds it once.
+/// All members of the workspace are selected each time, and an example, which has the dependencies of tests. So cargo
+/// chooses the same features of what they share, and builds it once.
 pub(crate) fn release(shell: &Shell, targets: &[&str]) -> Result<PathBuf> {
-    cmd!(shell, "cargo build --release --workspace {targets...}").run()?;
+    cmd!(shell, "cargo build --release --workspace --example influence {targets...}").run()?;
     Ok(shell.current_dir().join("target/release"))
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     let python = python::with_peers(shell)?;
     let check =
         |directory: &str| cmd!(shell, "{python} tests/python/read_influence.py {directory}").run();
-    let examples = build::release(shell, &["--example", "influence"])?.join("examples");
+    let examples = build::release(shell, &[])?.join("examples");
     let directory = "target/influence";
     let influence = examples.join("influence");
     cmd!(shell, "{influence} {directory} --in-memory").run()?;

@@ -26,12 +26,11 @@ def check_group(directory, group, entries):
         return
     assert listed == names, listed
     assert "bfloat16" not in group.path, "zarr-python lists a group with a bfloat16 array"
-    if all(entry.dimension_names for entry in entries):
-        check_dataset(path, entries)
-        if group.is_consolidated:
-            consolidate(path)
-            assert sorted(zarr.open_consolidated(path, mode="r").array_keys()) == names
-            check_dataset(path, entries, consolidated=True)
+    check_dataset(path, entries)
+    if group.is_consolidated:
+        consolidate(path)
+        assert sorted(zarr.open_consolidated(path, mode="r").array_keys()) == names
+        check_dataset(path, entries, consolidated=True)
 
 
 def check_dataset(path, entries, consolidated=False):
@@ -40,7 +39,7 @@ def check_dataset(path, entries, consolidated=False):
     lazy = xarray.open_zarr(path, consolidated=consolidated)
     assert sorted(eager.data_vars) == sorted(entry.name for entry in entries), eager
     assert not eager.coords and not eager.attrs, eager
-    sizes = dict(zip(entries[0].dimension_names, entries[0].shape))
+    sizes = {name: size for entry in entries for name, size in zip(entry.dimension_names, entry.shape)}
     assert dict(eager.sizes) == sizes, eager.sizes
     for entry in entries:
         expected = dataset(path)[entry.name].values.tobytes()

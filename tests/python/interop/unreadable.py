@@ -45,9 +45,6 @@ NOT_BY_PEERS = [
     NotByPeer("xarray", "reading", lambda entry: "bfloat16" in entry.group,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
               "an array that zarr-python cannot read hides the group's others from it"),
-    NotByPeer("xarray", "reading", lambda entry: entry.dimension_names is None,
-              "dimension_names",
-              "it wants names for the dimensions of all arrays of a group"),
     NotByPeer("xarray", "fill", is_payload_of_float16, "'007e'",
               "it reads with zarr-python"),
 ]

@@ -49,6 +49,9 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
         None => format!("{name}.zarr"),
         Some(group) => format!("{group}/{name}"),
     };
+    let default_names: Option<Vec<_>> = group
+        .is_some()
+        .then(|| (0..case.shape().len()).map(|axis| format!("{name}_{axis}")).collect());
     let attributes = attributes(i);
 
     let mut sink = setting.fill.of(case.sink(target(directory, &path)), setting.dtype);
@@ -76,7 +79,9 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
         shards: stored.shard_shape().map(<[usize]>::to_vec),
         codecs: setting.codec_names(),
         fill: hexadecimal(stored.fill_value()?.data()),
-        dimension_names: dimension_names.map(|names| names.into_iter().map(Some).collect()),
+        dimension_names: dimension_names
+            .or(default_names)
+            .map(|names| names.into_iter().map(Some).collect()),
         attributes,
         elements,
         error: None,
@@ -86,7 +91,7 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
 /// The group that a peer is to consolidate.
 const CONSOLIDATED: &str = "groups/line.zarr";
 
-/// The group of arrays without names for their dimensions.
+/// The group of arrays that are given no names for their dimensions, and have default ones.
 const UNNAMED: &str = "groups/unnamed.zarr";
 
 /// The group of an array: of arrays of one shape, which share their dimensions; but what keeps xarray
