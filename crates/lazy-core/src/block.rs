@@ -1,49 +1,66 @@
-//! The block: a dense array whose dtype is known at run time.
+//! Blocks: dense arrays whose dtype is known at run time.
 
+use std::any::Any;
 use std::fmt;
+use std::mem;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use half::{bf16, f16};
-use ndarray::{Array, ArrayViewD, Dimension};
+use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension};
 use num_complex::Complex;
 
 use crate::dtype::with_element;
-use crate::statistics::{Real, not_real};
+use crate::real::{Real, not_real};
 use crate::{DType, Element, Error, Result};
 
-/// A dense array in C order, of a dtype known at run time: what every tensor type is converted to.
+/// A dense array in C order whose dtype is known at run time. Converters turn every tensor type
+/// into it.
 ///
-/// Cloning shares the memory. The data may be any owner's, a tensor's included
-/// ([`Bytes::from_owner`]), so a block is made without a copy where the tensor is dense.
-/// Two blocks are equal when dtype, shape and every bit are, so NaN equals itself.
+/// Cloning shares the memory. The memory can belong to any owner, for example a tensor
+/// ([`Bytes::from_owner`]), so a block of a dense tensor needs no copy. Two blocks are equal if
+/// their dtype, their shape and all their bits are equal, so NaN equals itself.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{ArrayBlock, DType};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArrayBlock, DType};
 /// use ndarray::array;
 ///
 /// let block = ArrayBlock::from_array(array![[1.0_f32, 2.0], [3.0, 4.0]]);
 /// assert_eq!((block.dtype(), block.shape()), (DType::Float32, &[2, 2][..]));
 /// assert_eq!(block.as_slice::<f32>()?, [1.0, 2.0, 3.0, 4.0]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ArrayBlock {
     dtype: DType,
     shape: Vec<usize>,
     data: Bytes,
+    /// The vector that contains `data`, if this crate made the block from a vector: an
+    /// `Arc<Elements<A>>`, which `data` holds as well. [`into_array`](Self::into_array) returns the
+    /// vector if no other block shares it.
+    vector: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+impl PartialEq for ArrayBlock {
+    fn eq(&self, other: &ArrayBlock) -> bool {
+        self.dtype == other.dtype && self.shape == other.shape && self.data == other.data
+    }
+}
+
+impl Eq for ArrayBlock {}
+
 impl ArrayBlock {
-    /// Makes a block of native-endian bytes in C order.
+    /// Creates a block from native-endian bytes in C order.
     ///
-    /// Memory that is not aligned for the dtype is copied once.
+    /// Bytes that are not aligned for the dtype are copied once.
     ///
     /// # Errors
     ///
-    /// - [`Error::InvalidData`] when the bytes are not as many as shape and dtype ask for.
-    /// - [`Error::InvalidBool`] when the dtype is bool and a byte is neither 0 nor 1.
+    /// - [`Error::InvalidData`] if the number of bytes does not match the shape and the dtype.
+    /// - [`Error::InvalidBool`] if the dtype is bool and a byte is neither 0 nor 1.
     pub fn new(dtype: DType, shape: impl Into<Vec<usize>>, data: Bytes) -> Result<ArrayBlock> {
         let shape = shape.into();
         let expected = size_in_bytes(dtype, &shape);
@@ -60,14 +77,14 @@ impl ArrayBlock {
         } else {
             with_element!(dtype, A => aligned_copy::<A>(&data))
         };
-        Ok(ArrayBlock { dtype, shape, data })
+        Ok(ArrayBlock { dtype, shape, data, vector: None })
     }
 
-    /// Makes a block of elements in C order, without a copy.
+    /// Creates a block from elements in C order, without a copy.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidData`] when the elements are not as many as the shape asks for.
+    /// [`Error::InvalidData`] if the number of elements does not match the shape.
     pub fn from_vec<A: Element>(
         shape: impl Into<Vec<usize>>,
         elements: Vec<A>,
@@ -78,22 +95,31 @@ impl ArrayBlock {
         if expected != Some(actual) {
             return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected, actual });
         }
-        Ok(ArrayBlock { dtype: A::DTYPE, shape, data: Bytes::from_owner(Elements(elements)) })
+        Ok(ArrayBlock::of_vector(shape, elements))
     }
 
-    /// Makes a block of what lends elements of this dtype as bytes, as many as the shape asks for.
+    /// Creates a block from bytes that are aligned and valid elements of this dtype, as many as the
+    /// shape requires.
     pub(crate) fn of_elements(dtype: DType, shape: Vec<usize>, data: Bytes) -> ArrayBlock {
         debug_assert_eq!(size_in_bytes(dtype, &shape), Some(data.len()));
-        ArrayBlock { dtype, shape, data }
+        ArrayBlock { dtype, shape, data, vector: None }
     }
 
-    /// Makes a block of an ndarray: without a copy when it is in C order, else with one.
+    /// Creates a block from as many elements as the shape requires.
+    fn of_vector<A: Element>(shape: Vec<usize>, elements: Vec<A>) -> ArrayBlock {
+        let elements = Arc::new(Elements(elements));
+        let data = Bytes::from_owner(Shared(Arc::clone(&elements)));
+        ArrayBlock { dtype: A::DTYPE, shape, data, vector: Some(elements) }
+    }
+
+    /// Creates a block from an ndarray, without a copy if the ndarray is in C order, and with one
+    /// otherwise.
     pub fn from_array<A: Element, D: Dimension>(array: Array<A, D>) -> ArrayBlock {
         let shape = array.shape().to_vec();
         let elements = if array.is_standard_layout() {
             let n_elements = array.len();
             let (mut elements, offset) = array.into_raw_vec_and_offset();
-            // What lies around a slice is dropped, and its memory given back where it is much.
+            // The elements around a slice are dropped, and their memory is freed if it is large.
             elements.truncate(offset.unwrap_or(0) + n_elements);
             elements.drain(..offset.unwrap_or(0));
             if elements.capacity() / 2 > n_elements {
@@ -103,56 +129,57 @@ impl ArrayBlock {
         } else {
             array.iter().copied().collect()
         };
-        ArrayBlock { dtype: A::DTYPE, shape, data: Bytes::from_owner(Elements(elements)) }
+        ArrayBlock::of_vector(shape, elements)
     }
 
-    /// Returns the block as one row: with another axis, of size 1, before the others. Nothing is copied.
+    /// Returns the block as one row: adds an axis of size 1 before the others. Nothing is copied.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::ArrayBlock;
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::ArrayBlock;
     /// use ndarray::arr0;
     ///
     /// let vector = ArrayBlock::from_vec([3], vec![1.0, 2.0, 3.0])?;
     /// assert_eq!(vector.into_row().shape(), [1, 3]);
     /// assert_eq!(ArrayBlock::from_array(arr0(1.0)).into_row().shape(), [1]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     #[must_use]
     pub fn into_row(self) -> ArrayBlock {
         ArrayBlock { shape: [&[1], &self.shape[..]].concat(), ..self }
     }
 
-    /// The element type.
+    /// Returns the element type.
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// The size along each axis.
+    /// Returns the size along each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     #[must_use]
     pub fn n_elements(&self) -> usize {
         self.data.len() / self.dtype.size()
     }
 
-    /// The elements' bytes, native-endian, in C order.
+    /// Returns the bytes of the elements: native-endian, in C order.
     #[must_use]
     pub fn data(&self) -> &Bytes {
         &self.data
     }
 
-    /// The elements in C order.
+    /// Returns the elements in C order.
     ///
     /// # Errors
     ///
-    /// [`Error::DTypeMismatch`] when `A` is not the block's element type.
+    /// [`Error::DTypeMismatch`] if `A` is not the element type of the block.
     pub fn as_slice<A: Element>(&self) -> Result<&[A]> {
         if A::DTYPE != self.dtype {
             return Err(Error::DTypeMismatch { expected: A::DTYPE, actual: self.dtype });
@@ -160,23 +187,25 @@ impl ArrayBlock {
         Ok(elements(&self.data))
     }
 
-    /// Calls a function with each element as `f64`, in C order: the nearest, for integers beyond 2⁵³.
+    /// Calls a function with each element as an `f64`, in C order. An integer beyond 2⁵³ becomes
+    /// the nearest `f64`.
     ///
-    /// [`view`](Self::view) hands out the elements as what they are.
+    /// [`view`](Self::view) returns the elements without a conversion.
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`] when the elements are complex.
+    /// [`Error::UnsupportedDType`] if the elements are complex.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::ArrayBlock;
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::ArrayBlock;
     ///
     /// let mut sum = 0.0;
     /// ArrayBlock::from_vec([3], vec![1_u8, 2, 3])?.for_each_f64(|value| sum += value)?;
     /// assert_eq!(sum, 6.0);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     pub fn for_each_f64(&self, mut function: impl FnMut(f64)) -> Result<()> {
         with_element!(
@@ -187,44 +216,89 @@ impl ArrayBlock {
         Ok(())
     }
 
-    /// The block as an ndarray view of dynamic dimension.
+    /// Returns the block as an ndarray view of dimension `D`. [`IxDyn`](type@ndarray::IxDyn) allows any
+    /// number of axes.
     ///
     /// # Errors
     ///
-    /// [`Error::DTypeMismatch`] when `A` is not the block's element type.
+    /// - [`Error::DTypeMismatch`] if `A` is not the element type of the block.
+    /// - [`Error::RankMismatch`] if the number of axes of the block is not the one of `D`.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::ArrayBlock;
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::ArrayBlock;
+    /// use ndarray::{ArrayView2, Ix1, Ix2};
     ///
     /// let block = ArrayBlock::from_vec([2, 3], vec![1_i64, 2, 3, 4, 5, 6])?;
-    /// assert_eq!(block.as_array::<i64>()?[[1, 0]], 4);
-    /// assert!(block.as_array::<f64>().is_err());
-    /// # Ok::<(), lazy_core::Error>(())
+    /// assert_eq!(block.as_array::<i64, Ix2>()?.row(1).sum(), 15);
+    /// assert!(block.as_array::<f64, Ix2>().is_err());
+    /// assert!(block.as_array::<i64, Ix1>().is_err());
+    ///
+    /// // The types can be inferred.
+    /// let view: ArrayView2<'_, i64> = block.as_array()?;
+    /// assert_eq!(view.dim(), (2, 3));
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
-    pub fn as_array<A: Element>(&self) -> Result<ArrayViewD<'_, A>> {
-        self.as_slice().map(|elements| array_view(&self.shape, elements))
+    pub fn as_array<A: Element, D: Dimension>(&self) -> Result<ArrayView<'_, A, D>> {
+        let view = array_view(&self.shape, self.as_slice()?);
+        view.into_dimensionality().map_err(|_| self.rank_mismatch::<D>())
     }
 
-    /// The block as an owned ndarray of dimension `D`, copied once.
+    /// Copies the block into an ndarray of dimension `D`.
     ///
     /// # Errors
     ///
-    /// - [`Error::DTypeMismatch`] when `A` is not the block's element type.
-    /// - [`Error::RankMismatch`] when the block has another number of axes than `D`.
+    /// The errors of [`as_array`](Self::as_array).
     pub fn to_array<A: Element, D: Dimension>(&self) -> Result<Array<A, D>> {
-        let view = self.as_array::<A>()?;
-        match view.into_dimensionality::<D>() {
-            Ok(view) => Ok(view.to_owned()),
-            Err(_) => Err(Error::RankMismatch {
-                expected: D::NDIM.unwrap_or_default(),
-                shape: self.shape.clone(),
-            }),
-        }
+        Ok(self.as_array()?.to_owned())
     }
 
-    /// The block as a view of whichever element type it has.
+    /// Turns the block into an ndarray of dimension `D`, without a copy if the block was made from
+    /// a vector or an ndarray and no other block shares its memory, and with one otherwise.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`as_array`](Self::as_array).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::ArrayBlock;
+    /// use ndarray::Array2;
+    ///
+    /// let array = Array2::<f32>::zeros((100, 200));
+    /// let memory = array.as_ptr();
+    /// let block = ArrayBlock::from_array(array);
+    /// let array: Array2<f32> = block.into_array()?;
+    /// assert_eq!(array.as_ptr(), memory);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn into_array<A: Element, D: Dimension>(mut self) -> Result<Array<A, D>> {
+        self.as_array::<A, D>()?;
+        let vector = self.vector.take().and_then(|vector| vector.downcast::<Elements<A>>().ok());
+        let Some(vector) = vector else { return self.to_array() };
+        let data = mem::take(&mut self.data);
+        let elements = match Arc::strong_count(&vector) {
+            // This handle and the one in the bytes. If the bytes are not shared either, they drop
+            // theirs.
+            2 => {
+                drop(data);
+                Arc::try_unwrap(vector).map_or_else(|shared| shared.0.clone(), |Elements(it)| it)
+            }
+            _ => vector.0.clone(),
+        };
+        let array = array_of(&self.shape, elements);
+        array.into_dimensionality().map_err(|_| self.rank_mismatch::<D>())
+    }
+
+    fn rank_mismatch<D: Dimension>(&self) -> Error {
+        Error::RankMismatch { expected: D::NDIM.unwrap_or_default(), shape: self.shape.clone() }
+    }
+
+    /// Returns the block as a view of its own element type.
     #[must_use]
     pub fn view(&self) -> DynArrayView<'_> {
         macro_rules! views {
@@ -241,6 +315,13 @@ impl ArrayBlock {
     }
 }
 
+/// Creates a block from an ndarray, as [`ArrayBlock::from_array`] does.
+impl<A: Element, D: Dimension> From<Array<A, D>> for ArrayBlock {
+    fn from(array: Array<A, D>) -> ArrayBlock {
+        ArrayBlock::from_array(array)
+    }
+}
+
 impl fmt::Debug for ArrayBlock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ArrayBlock {{ dtype: {}, shape: {:?} }}", self.dtype, self.shape)
@@ -252,10 +333,11 @@ impl fmt::Debug for ArrayBlock {
 /// # Example
 ///
 /// ```
-/// use lazy_core::{ArrayBlock, DynArrayView};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArrayBlock, DynArrayView};
 /// use ndarray::array;
 ///
-/// /// The sum of an array of floats; none for other dtypes.
+/// /// Returns the sum of an array of floats, or `None` for other dtypes.
 /// fn sum(block: &ArrayBlock) -> Option<f64> {
 ///     match block.view() {
 ///         DynArrayView::Float32(view) => Some(view.iter().copied().map(f64::from).sum()),
@@ -287,8 +369,17 @@ pub enum DynArrayView<'a> {
     Complex128(ArrayViewD<'a, Complex<f64>>),
 }
 
-/// Lends a vector of elements as bytes.
+/// A vector of elements that is borrowed as bytes.
 struct Elements<A>(Vec<A>);
+
+/// A handle of a shared vector.
+struct Shared<A>(Arc<Elements<A>>);
+
+impl<A: Element> AsRef<[u8]> for Shared<A> {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
 
 impl<A: Element> AsRef<[u8]> for Elements<A> {
     fn as_ref(&self) -> &[u8] {
@@ -296,16 +387,16 @@ impl<A: Element> AsRef<[u8]> for Elements<A> {
     }
 }
 
-/// The bytes of a dense array; none when they are more than memory can hold.
+/// Returns the size of a dense array in bytes, or `None` if it exceeds `isize::MAX`.
 pub(crate) fn size_in_bytes(dtype: DType, shape: &[usize]) -> Option<usize> {
-    // As in ndarray, an empty array's other sizes count as well.
+    // As in ndarray, the other sizes of an empty array count as well.
     let mut sizes = shape.iter().filter(|&&size| size > 0);
     let bytes = sizes.try_fold(dtype.size(), |bytes, size| bytes.checked_mul(*size))?;
     isize::try_from(bytes).ok()?;
     Some(if shape.contains(&0) { 0 } else { bytes })
 }
 
-/// Views bytes as elements; a block's bytes were checked and aligned when it was made.
+/// Views bytes as elements. A block checks and aligns its bytes when it is made.
 fn elements<A: Element>(data: &[u8]) -> &[A] {
     if data.is_empty() {
         return &[];
@@ -317,6 +408,10 @@ fn array_view<'a, A>(shape: &[usize], elements: &'a [A]) -> ArrayViewD<'a, A> {
     ArrayViewD::from_shape(shape, elements).expect("a block has as many elements as its shape")
 }
 
+fn array_of<A>(shape: &[usize], elements: Vec<A>) -> ArrayD<A> {
+    ArrayD::from_shape_vec(shape, elements).expect("a block has as many elements as its shape")
+}
+
 fn aligned_copy<A: Element>(data: &[u8]) -> Bytes {
     let elements: Vec<A> =
         data.chunks_exact(size_of::<A>()).map(bytemuck::checked::pod_read_unaligned::<A>).collect();
@@ -325,7 +420,7 @@ fn aligned_copy<A: Element>(data: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, array, s};
+    use ndarray::{Array1, Array2, Ix2, IxDyn, array, s};
 
     use super::*;
 
@@ -385,7 +480,7 @@ mod tests {
             Err(Error::InvalidBool { index: 2, value: 2 })
         ));
         let empty = |shape| ArrayBlock::new(DType::Int16, shape, Bytes::new());
-        assert_eq!(empty([7, 9, 0]).unwrap().as_array::<i16>().unwrap().shape(), [7, 9, 0]);
+        assert_eq!(empty([7, 9, 0]).unwrap().as_array::<i16, IxDyn>().unwrap().shape(), [7, 9, 0]);
         assert!(matches!(
             empty([usize::MAX, usize::MAX, 0]),
             Err(Error::InvalidData { expected: None, .. })
@@ -406,5 +501,103 @@ mod tests {
         assert!(
             matches!(block.view(), DynArrayView::Int32(view) if view == array![1, 2].into_dyn())
         );
+    }
+
+    #[test]
+    fn an_array_is_taken_back_without_a_copy() {
+        for dtype in DType::ALL {
+            with_element!(dtype, A => {
+                let array = Array2::from_elem((3, 4), A::default());
+                let (memory, expected) = (array.as_ptr(), array.clone());
+                let block = ArrayBlock::from_array(array).into_row().clone();
+                let array: ArrayD<A> = block.into_array().unwrap();
+                assert_eq!(array.as_ptr(), memory);
+                let array = array.remove_axis(ndarray::Axis(0));
+                assert_eq!(array, expected.into_dyn());
+            });
+        }
+        let elements = vec![1, 2, 3, 4, 5, 6];
+        let memory = elements.as_ptr();
+        let block = ArrayBlock::from_vec([2, 3], elements).unwrap();
+        // A dropped view and a dropped clone do not count.
+        assert_eq!(block.clone().as_array::<i32, Ix2>().unwrap().sum(), 21);
+        let array: Array2<i32> = block.into_array().unwrap();
+        assert_eq!((array.as_ptr(), &array), (memory, &array![[1, 2, 3], [4, 5, 6]]));
+    }
+
+    #[test]
+    fn an_array_of_shared_memory_is_copied() {
+        let expected = array![[1.0, 2.0], [3.0, 4.0]];
+        let block = ArrayBlock::from_array(expected.clone());
+        let memory = block.as_slice::<f64>().unwrap().as_ptr();
+
+        let clone = block.clone();
+        let mut array: Array2<f64> = clone.into_array().unwrap();
+        assert_ne!(array.as_ptr(), memory);
+        array.fill(0.0);
+        assert_eq!(block.as_array::<f64, Ix2>().unwrap(), expected);
+
+        // The bytes, or a slice of them, share the memory as well.
+        for bytes in [block.data().clone(), block.data().slice(8..16)] {
+            let before = bytes.to_vec();
+            let mut array: Array2<f64> = block.clone().into_array().unwrap();
+            array.fill(0.0);
+            assert_eq!(bytes, before);
+        }
+        let bytes = block.data().clone();
+        let array: Array2<f64> = block.into_array().unwrap();
+        assert_eq!(array, expected);
+        assert_ne!(array.as_ptr(), memory);
+        assert_eq!(bytes.as_ptr(), memory.cast());
+    }
+
+    #[test]
+    fn arrays_of_any_memory_are_taken() {
+        // Bytes of another owner, a slice of a larger array, another order, and no elements.
+        let bytes = Bytes::copy_from_slice(bytemuck::cast_slice(&[1_i16, 2, 3]));
+        let block = ArrayBlock::new(DType::Int16, [3], bytes).unwrap();
+        assert_eq!(block.into_array::<i16, _>().unwrap(), array![1_i16, 2, 3]);
+        let larger = array![[1, 2], [3, 4], [5, 6]];
+        let part = ArrayBlock::from_array(larger.clone().slice_move(s![1..2, ..]));
+        assert_eq!(part.into_array::<i32, _>().unwrap(), array![[3, 4]]);
+        let transposed = ArrayBlock::from_array(larger.clone().reversed_axes());
+        assert_eq!(transposed.into_array::<i32, _>().unwrap(), larger.t());
+        let empty = ArrayBlock::from_array(Array2::<u8>::zeros((0, 7)));
+        assert_eq!(empty.into_array::<u8, Ix2>().unwrap().dim(), (0, 7));
+        let number = ArrayBlock::from_array(ndarray::arr0(3_u64));
+        assert_eq!(number.into_array::<u64, _>().unwrap(), ndarray::arr0(3));
+    }
+
+    #[test]
+    fn an_array_of_another_type_is_refused() {
+        let block = ArrayBlock::from_array(Array2::<f32>::zeros((2, 3)));
+        assert!(matches!(
+            block.clone().into_array::<f64, Ix2>(),
+            Err(Error::DTypeMismatch { expected: DType::Float64, actual: DType::Float32 })
+        ));
+        let error = block.clone().into_array::<f32, ndarray::Ix3>().unwrap_err();
+        assert_eq!(error.to_string(), "expected 3 axes, but the array has shape [2, 3]");
+        assert!(matches!(
+            block.as_array::<f32, ndarray::Ix0>(),
+            Err(Error::RankMismatch { expected: 0, .. })
+        ));
+        assert!(block.as_array::<f32, IxDyn>().is_ok());
+    }
+
+    #[test]
+    fn threads_that_share_memory_take_it_back_at_once() {
+        for _ in 0..100 {
+            let block = ArrayBlock::from_array(Array1::from_elem(1000, 7_u64));
+            let blocks = [block.clone(), block];
+            std::thread::scope(|scope| {
+                for block in blocks {
+                    scope.spawn(|| {
+                        let mut array: Array1<u64> = block.into_array().unwrap();
+                        assert!(array.iter().all(|&x| x == 7));
+                        array.fill(8);
+                    });
+                }
+            });
+        }
     }
 }

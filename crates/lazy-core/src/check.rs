@@ -1,19 +1,22 @@
-//! Whether blocks fit together into one array, and where each lies in it.
+//! The check that blocks fit together into one array.
 
 use std::borrow::Cow;
 
-use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Reference, Result};
+use crate::{
+    BlockGrid, BlockIndex, BlockPosition, Cut, DType, Error, Reference, Result, SequenceSpec,
+};
 
-/// Checks blocks in order against the declaration and against each other: do they make one array?
+/// Checks that blocks fit the declaration and each other, and computes their positions.
 ///
-/// Reducers of a pass see only blocks that passed. It is for aggregators of other tensors, which are handed
-/// whatever the producer makes; and for reducers that another one may stand in front of, which changes blocks.
-/// Both want the same errors.
+/// Within a pass, reducers receive only blocks that passed this check. Use it in aggregators of
+/// other tensors, which receive the blocks unchecked, and in reducers that another reducer, which
+/// changes blocks, may precede. Both then return the same errors as a pass.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{BlockCheck, Blocks, DType, LazyChunkSequence, Result, SequenceAggregator};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{BlockCheck, Blocks, DType, LazyChunkSequence, Result, SequenceAggregator};
 ///
 /// /// A matrix whose elements lie somewhere else.
 /// struct Matrix { n_rows: usize, n_columns: usize }
@@ -24,7 +27,7 @@ use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Ref
 ///     type Output = usize;
 ///
 ///     fn aggregate(self, blocks: Blocks<'_, Matrix>) -> Result<usize> {
-///         let mut check = BlockCheck::new(blocks.declared())?;
+///         let mut check = BlockCheck::new(blocks.spec())?;
 ///         let mut n_rows = 0;
 ///         for block in blocks {
 ///             let block = block?;
@@ -46,16 +49,16 @@ use crate::{BlockGrid, BlockPosition, Cut, DType, Declared, Error, Location, Ref
 /// ```
 #[derive(Clone, Debug)]
 pub struct BlockCheck<'d> {
-    declared: Cow<'d, Declared>,
+    spec: Cow<'d, SequenceSpec>,
     dtype: Option<(DType, Reference)>,
-    /// The sizes of the axes behind the cut ones.
+    /// The sizes of the uncut axes.
     trailing: Option<(Vec<usize>, Reference)>,
-    /// The columns of a whole band, when axis 1 is cut.
+    /// The number of columns of a whole band, if axis 1 is cut.
     width: Option<(usize, Reference)>,
     band: usize,
     /// The first row of the open band.
     row: usize,
-    /// Rows and blocks of the open band, once it has a block.
+    /// The size of the open band so far; `None` before its first block.
     open: Option<OpenBand>,
 }
 
@@ -67,26 +70,26 @@ struct OpenBand {
 }
 
 impl<'d> BlockCheck<'d> {
-    /// Begins with what is declared.
+    /// Creates a check that borrows the declaration.
     ///
     /// # Errors
     ///
-    /// [`Error::RowTypeMismatch`] when the declared row type does not fit the declared grid.
-    pub fn new(declared: &'d Declared) -> Result<BlockCheck<'d>> {
-        BlockCheck::of(Cow::Borrowed(declared))
+    /// [`Error::RowTypeMismatch`] if the declared row type does not match the declared grid.
+    pub fn new(spec: &'d SequenceSpec) -> Result<BlockCheck<'d>> {
+        BlockCheck::of(Cow::Borrowed(spec))
     }
 
-    /// The same, which the state of a [`Reducer`](crate::Reducer) can hold.
+    /// Creates a check that owns the declaration, so a [`Run`](crate::Run) can hold it.
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new).
-    pub fn owned(declared: Declared) -> Result<BlockCheck<'static>> {
-        BlockCheck::of(Cow::Owned(declared))
+    /// The errors of [`new`](Self::new).
+    pub fn owned(spec: SequenceSpec) -> Result<BlockCheck<'static>> {
+        BlockCheck::of(Cow::Owned(spec))
     }
 
-    fn of(declared: Cow<'_, Declared>) -> Result<BlockCheck<'_>> {
-        let columns = declared.grid().and_then(|grid| grid.columns());
+    fn of(spec: Cow<'_, SequenceSpec>) -> Result<BlockCheck<'_>> {
+        let columns = spec.grid().and_then(|grid| grid.columns());
         let mut check = BlockCheck {
             dtype: None,
             trailing: None,
@@ -94,13 +97,13 @@ impl<'d> BlockCheck<'d> {
             band: 0,
             row: 0,
             open: None,
-            declared,
+            spec,
         };
-        if let Some(row_type) = check.declared.row_type() {
+        if let Some(row_type) = check.spec.row_type() {
             let misfit =
                 |what: String| Error::RowTypeMismatch { row_shape: row_type.shape.clone(), what };
             let mut trailing = row_type.shape.as_slice();
-            if check.declared.cut() == Cut::RowsAndColumns {
+            if check.spec.cut() == Cut::RowsAndColumns {
                 let Some((&width, rest)) = trailing.split_first() else {
                     return Err(misfit("a nested sequence, whose rows have columns".to_owned()));
                 };
@@ -118,15 +121,15 @@ impl<'d> BlockCheck<'d> {
         Ok(check)
     }
 
-    /// The block that is checked next.
+    /// Returns the index of the next block.
     #[must_use]
-    pub fn next_location(&self) -> Location {
-        Location::of_block(self.declared.cut(), self.band, self.n_open_blocks())
+    pub fn next_location(&self) -> BlockIndex {
+        BlockIndex::of_block(self.spec.cut(), self.band, self.n_open_blocks())
     }
 
-    /// Where the next block of the open band lies, when the grid says that there is one.
+    /// Returns the position of the next block of the open band, if the grid has one.
     pub(crate) fn next_of_grid(&self) -> Option<BlockPosition> {
-        let grid = self.declared.grid()?;
+        let grid = self.spec.grid()?;
         let (band, column) = (self.band, self.n_open_blocks());
         if band == grid.rows().n_blocks() || column == grid.blocks_per_band() {
             return None;
@@ -134,7 +137,7 @@ impl<'d> BlockCheck<'d> {
         Some(grid.position(band * grid.blocks_per_band() + column))
     }
 
-    /// Goes to a block of the grid, as if all before it had been checked.
+    /// Moves to a block of the grid, as if all blocks before it had been checked.
     pub(crate) fn seek(&mut self, grid: &BlockGrid, band: usize, column: usize) {
         self.band = band;
         self.row = grid.rows().start(band);
@@ -145,21 +148,21 @@ impl<'d> BlockCheck<'d> {
         });
     }
 
-    /// The dtype and the shape behind the cut axes, once they are known.
+    /// Returns the dtype and the sizes of the uncut axes, once they are known.
     pub(crate) fn element_type(&self) -> Option<(DType, &[usize])> {
         let ((dtype, _), (trailing, _)) = self.dtype.zip(self.trailing.as_ref())?;
         Some((dtype, trailing))
     }
 
-    /// Checks the next block of the open band and says where it lies.
+    /// Checks the next block of the open band and returns its position.
     ///
     /// # Errors
     ///
     /// [`Error::TooFewAxes`], [`Error::BlockDType`], [`Error::TrailingShape`],
-    /// [`Error::GridMismatch`], [`Error::BandHeight`], [`Error::BandWidth`] and [`Error::IndexOverflow`], with the
-    /// block's index.
+    /// [`Error::GridMismatch`], [`Error::BandHeight`], [`Error::BandWidth`] or
+    /// [`Error::IndexOverflow`], with the index of the block.
     pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
-        let cut = self.declared.cut();
+        let cut = self.spec.cut();
         let n_blocks = self.n_open_blocks();
         let at = self.next_location();
         let actual = || shape.to_vec();
@@ -193,7 +196,7 @@ impl<'d> BlockCheck<'d> {
         if n_rows != open.n_rows {
             return Err(Error::BandHeight { at, expected: open.n_rows, actual: n_rows });
         }
-        let position = BlockPosition { location: at, row: self.row, column: open.n_columns };
+        let position = BlockPosition { index: at, row: self.row, column: open.n_columns };
         open.n_blocks += 1;
         if cut == Cut::RowsAndColumns {
             let Some(end) = open.n_columns.checked_add(shape[1]) else {
@@ -215,59 +218,60 @@ impl<'d> BlockCheck<'d> {
         Ok(position)
     }
 
-    /// Checks the next block that a reducer is handed, and that it lies where it is said to lie: a reducer in front
-    /// of this one may have changed either. Bands end by themselves.
+    /// Checks the next block that a reducer receives and its position, since a reducer in front may
+    /// have changed either. Ends bands automatically.
     ///
     /// # Errors
     ///
-    /// - Those of [`block`](Self::block) and [`end_band`](Self::end_band).
-    /// - [`Error::BlockPlace`] when the blocks before it do not end where it begins.
+    /// - The errors of [`block`](Self::block) and [`end_band`](Self::end_band).
+    /// - [`Error::TooManyBlocks`] if there are more bands than declared.
+    /// - [`Error::BlockPlace`] if the block does not start where the blocks before it end.
     pub fn block_at(&mut self, at: BlockPosition, dtype: DType, shape: &[usize]) -> Result<()> {
-        if self.open.is_some() && at.location != self.next_location() {
+        if self.open.is_some() && at.index != self.next_location() {
             self.end_band()?;
         }
         self.check_count(shape)?;
         let next = self.block(dtype, shape)?;
-        if self.declared.cut() == Cut::Rows {
+        if self.spec.cut() == Cut::Rows {
             self.end_band()?;
         }
         let (expected, actual) = ([next.row, next.column], [at.row, at.column]);
         if actual == expected {
             Ok(())
         } else {
-            Err(Error::BlockPlace { at: at.location, expected, actual })
+            Err(Error::BlockPlace { at: at.index, expected, actual })
         }
     }
 
-    /// Checks that the last band is whole, and that no band is missing.
+    /// Checks that the last band is complete and no band is missing.
     ///
     /// # Errors
     ///
-    /// - Those of [`end_band`](Self::end_band).
-    /// - [`Error::TooFewBlocks`] when there are fewer bands than declared.
+    /// - The errors of [`end_band`](Self::end_band).
+    /// - [`Error::TooFewBlocks`] if there are fewer bands than declared.
     pub fn end(&mut self) -> Result<()> {
         if self.open.is_some() {
             self.end_band()?;
         }
-        match self.declared.n_bands() {
+        match self.spec.n_bands() {
             Some(declared) if self.band < declared => {
-                let unit = self.declared.cut().unit();
+                let unit = self.spec.cut().unit();
                 Err(Error::TooFewBlocks { unit, declared, actual: self.band })
             }
             _ => Ok(()),
         }
     }
 
-    /// Checks that the open band is whole. Where only axis 0 is cut, every block is a band.
+    /// Checks that the open band is complete. If only axis 0 is cut, every block is a band.
     ///
     /// # Errors
     ///
-    /// - [`Error::EmptyBand`] when it has no block.
-    /// - [`Error::BandWidth`] when it has fewer columns than declared or than the first band.
+    /// - [`Error::EmptyBand`] if the band has no blocks.
+    /// - [`Error::BandWidth`] if the band has fewer columns than declared or than the first band.
     pub fn end_band(&mut self) -> Result<()> {
         let band = self.band;
         let open = self.open.take().ok_or(Error::EmptyBand { band })?;
-        if self.declared.cut() == Cut::RowsAndColumns {
+        if self.spec.cut() == Cut::RowsAndColumns {
             let &mut (expected, reference) =
                 self.width.get_or_insert((open.n_columns, Reference::FirstBand));
             if open.n_columns != expected {
@@ -285,16 +289,16 @@ impl<'d> BlockCheck<'d> {
         Ok(())
     }
 
-    /// Checks that there is another block.
+    /// Checks that the declaration allows another block.
     fn check_count(&self, shape: &[usize]) -> Result<()> {
-        match self.declared.n_bands() {
+        match self.spec.n_bands() {
             Some(declared) if self.band == declared => {
-                let unit = self.declared.cut().unit();
+                let unit = self.spec.cut().unit();
                 return Err(Error::TooManyBlocks { unit, declared });
             }
             _ => {}
         }
-        let columns = self.declared.grid().and_then(|grid| grid.columns());
+        let columns = self.spec.grid().and_then(|grid| grid.columns());
         match (columns, &self.open) {
             (Some(columns), Some(open)) if open.n_blocks == columns.n_blocks() => {
                 Err(Error::BandWidth {
@@ -313,8 +317,8 @@ impl<'d> BlockCheck<'d> {
         self.open.as_ref().map_or(0, |open| open.n_blocks)
     }
 
-    fn check_grid(&self, at: Location, n_blocks: usize, shape: &[usize]) -> Result<()> {
-        let Some(grid) = self.declared.grid() else { return Ok(()) };
+    fn check_grid(&self, at: BlockIndex, n_blocks: usize, shape: &[usize]) -> Result<()> {
+        let Some(grid) = self.spec.grid() else { return Ok(()) };
         let n_rows = grid.rows().size(self.band);
         let n_columns = grid.columns().map(|columns| columns.size(n_blocks));
         if shape[0] == n_rows && n_columns.is_none_or(|n_columns| shape[1] == n_columns) {

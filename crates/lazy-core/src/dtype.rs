@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 /// # Example
 ///
 /// ```
-/// use lazy_core::DType;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::DType;
 ///
 /// // The memory of a block of 256 rows of 8192 elements, whose type a configuration file names.
 /// let dtype = DType::from_name("bfloat16").expect("NumPy or Zarr has this name");
@@ -73,7 +74,10 @@ macro_rules! with_element {
             (Float16 half::f16) (BFloat16 half::bf16) (Float32 f32) (Float64 f64);
             _ => $other)
     };
-    (@match $dtype:expr, $A:ident => $body:expr; $(($variant:ident $type:ty))* $(; _ => $other:expr)?) => {
+    (
+        @match $dtype:expr, $A:ident => $body:expr;
+        $(($variant:ident $type:ty))* $(; _ => $other:expr)?
+    ) => {
         match $dtype {
             $($crate::DType::$variant => {
                 type $A = $type;
@@ -154,14 +158,16 @@ impl fmt::Display for DType {
 
 /// A Rust type that an array can hold.
 ///
-/// The trait is sealed: these are the types that every backend can store.
+/// The trait cannot be implemented outside this crate: its types are those that every backend can
+/// store.
 ///
 /// # Example
 ///
 /// A function for blocks of any one type:
 ///
 /// ```
-/// use lazy_core::{ArrayBlock, Element, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArrayBlock, Element, Result};
 ///
 /// /// The share of elements that are 0, or false.
 /// fn sparsity<A: Element>(block: &ArrayBlock) -> Result<f64> {
@@ -172,7 +178,7 @@ impl fmt::Display for DType {
 /// let block = ArrayBlock::from_vec([2, 2], vec![0_u8, 3, 0, 0])?;
 /// assert_eq!(sparsity::<u8>(&block)?, 0.75);
 /// assert!(sparsity::<f32>(&block).is_err(), "nothing is cast");
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub trait Element:
     sealed::Sealed

@@ -1,29 +1,31 @@
-//! The crate's error.
+//! The error type of the crate.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::fmt;
 
-use crate::reduce::short_name;
-use crate::{DType, Location};
+use crate::dtype::DType;
+use crate::grid::BlockIndex;
 
-/// The result of this crate's functions.
+/// The result of the functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of any type, as producers, aggregators and sinks report it.
+/// An error of any type, as producers, aggregators and sinks return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Why a sequence could not be evaluated or aggregated.
+/// An error in the evaluation or aggregation of a sequence.
 ///
-/// Every variant that concerns a block names it; the first error ends the evaluation and is the
-/// only one reported.
+/// Every variant that concerns a block names it. The first error ends the evaluation and is the
+/// only one that is reported.
 ///
-/// The message says what happened, and leaves the cause to [`source`](std::error::Error::source):
-/// [`report`] is both. What to do about it is told by [`hint`](Self::hint), and is no part of a message.
+/// The message says what happened. The cause is the [`source`](std::error::Error::source), and
+/// [`report`] prints both. Messages give no advice; [`hint`](Self::hint) does.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Concatenate, Error, Location, NestedLazyChunkSequence};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Concatenate, Error, BlockIndex, NestedLazyChunkSequence};
 /// use ndarray::Array2;
 ///
 /// // The second band has blocks of 3 and of 2 rows.
@@ -32,7 +34,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// });
 /// let error = sequence.compute(Concatenate).unwrap_err();
 /// assert_eq!(error.to_string(), "block (1, 1) has 2 rows, but the first block of its band has 3");
-/// assert!(matches!(error, Error::BandHeight { at: Location::NestedBlock(1, 1), actual: 2, .. }));
+/// assert!(matches!(
+///     error,
+///     Error::BandHeight { at: BlockIndex::NestedBlock(1, 1), actual: 2, .. }
+/// ));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,50 +45,50 @@ pub enum Error {
     /// The producer returned an error.
     #[error("the producer failed at {at}")]
     Producer {
-        /// The block, or the band when its iterator could not be had.
-        at: Location,
-        /// What the producer returned.
+        /// The block, or the band if the producer did not return its iterator.
+        at: BlockIndex,
+        /// The error that the producer returned.
         source: BoxError,
     },
     /// The producer panicked.
     #[error("the producer panicked at {at}: {message}")]
     ProducerPanicked {
-        /// The block, or the band when its iterator could not be had.
-        at: Location,
+        /// The block, or the band if the producer did not return its iterator.
+        at: BlockIndex,
         /// The panic's message.
         message: String,
     },
-    /// A converter refused a block.
+    /// A converter rejected a block.
     #[error("{at} could not be converted")]
     Conversion {
         /// The block.
-        at: Location,
-        /// Why it was refused.
+        at: BlockIndex,
+        /// The reason.
         source: Box<Error>,
     },
-    /// There are fewer blocks along axis 0 than declared.
+    /// The sequence has fewer blocks along axis 0 than declared.
     #[error("the sequence ended after {actual} {unit}, but {declared} were declared")]
     TooFewBlocks {
         /// `blocks`, or `bands` in a nested sequence.
         unit: &'static str,
-        /// How many were declared.
+        /// The declared number.
         declared: usize,
-        /// How many there were.
+        /// The actual number.
         actual: usize,
     },
-    /// There are more blocks along axis 0 than declared.
-    #[error("the sequence goes on after the {declared} {unit} that were declared")]
+    /// The sequence has more blocks along axis 0 than declared.
+    #[error("the sequence has more {unit} than the {declared} declared")]
     TooManyBlocks {
         /// `blocks`, or `bands` in a nested sequence.
         unit: &'static str,
-        /// How many were declared.
+        /// The declared number.
         declared: usize,
     },
-    /// There is no block, and nothing tells the shape and the dtype.
+    /// The sequence has no blocks and no declared row type, so its shape and dtype are unknown.
     #[error("the sequence has no blocks, so its shape and dtype are unknown")]
     EmptySequence,
-    /// A band has no block, so its number of rows is unknown.
-    #[error("band {band} has no blocks; every band holds all columns in at least one block")]
+    /// A band has no blocks, so its number of rows is unknown.
+    #[error("band {band} has no blocks; every band needs at least one block")]
     EmptyBand {
         /// The band.
         band: usize,
@@ -92,66 +97,67 @@ pub enum Error {
     #[error("{at} has shape {actual:?}, but a block of this sequence has at least {expected} axes")]
     TooFewAxes {
         /// The block.
-        at: Location,
-        /// The least number of axes.
+        at: BlockIndex,
+        /// The minimum number of axes.
         expected: usize,
         /// The block's shape.
         actual: Vec<usize>,
     },
-    /// A block's axes behind the cut ones differ from what was declared or seen first.
+    /// The sizes of a block's uncut axes differ from those declared or seen first.
     #[error(
         "{at} has shape {actual:?}, but its axes from {first_axis} on must be {expected:?} \
          {reference}"
     )]
     TrailingShape {
         /// The block.
-        at: Location,
+        at: BlockIndex,
         /// The first axis that is not cut.
         first_axis: usize,
-        /// The sizes that these axes must have.
+        /// The expected sizes of the axes from `first_axis` on.
         expected: Vec<usize>,
-        /// The block's whole shape.
+        /// The whole shape of the block.
         actual: Vec<usize>,
-        /// Where the expectation comes from.
+        /// The origin of the expectation.
         reference: Reference,
     },
-    /// A block's dtype differs from what was declared or seen first.
+    /// The dtype of a block differs from the one declared or seen first.
     #[error("{at} has dtype {actual}, but it must be {expected} {reference}")]
     BlockDType {
         /// The block.
-        at: Location,
-        /// The dtype that it must have.
+        at: BlockIndex,
+        /// The expected dtype.
         expected: DType,
-        /// The dtype that it has.
+        /// The dtype of the block.
         actual: DType,
-        /// Where the expectation comes from.
+        /// The origin of the expectation.
         reference: Reference,
     },
-    /// A reducer was handed a block that does not lie where the blocks before it end: another reducer in front of
-    /// it has changed blocks, but not their positions.
+    /// A block does not start where the blocks before it end. Another reducer, in front of the one
+    /// that returns this error, has changed blocks without changing their positions.
     #[error(
-        "{at} is said to begin at row {} and column {}, but the blocks before it end at row {} and column {}",
+        "{at} starts at row {} and column {}, but the blocks before it end at row {} and column \
+         {}",
         actual[0], actual[1], expected[0], expected[1]
     )]
     BlockPlace {
         /// The block.
-        at: Location,
-        /// The row and the column at which it must begin.
+        at: BlockIndex,
+        /// The row and the column at which the block must start.
         expected: [usize; 2],
-        /// Those at which it is said to begin.
+        /// The row and the column of the position that the reducer received.
         actual: [usize; 2],
     },
     /// The blocks of one band differ in height.
     #[error("{at} has {actual} rows, but the first block of its band has {expected}")]
     BandHeight {
         /// The block.
-        at: Location,
-        /// The rows of the band's first block.
+        at: BlockIndex,
+        /// The number of rows of the band's first block.
         expected: usize,
-        /// The block's rows.
+        /// The number of rows of the block.
         actual: usize,
     },
-    /// The blocks of a band have another total width than declared or seen first.
+    /// The total width of a band differs from the one declared or seen first.
     #[error(
         "band {band} has {}{actual} columns in all, but it must have {expected} {reference}",
         if *.at_least { "at least " } else { "" }
@@ -159,177 +165,197 @@ pub enum Error {
     BandWidth {
         /// The band.
         band: usize,
-        /// The columns that it must have.
+        /// The expected number of columns.
         expected: usize,
-        /// The columns that it has.
+        /// The number of columns of the band, or of its blocks so far.
         actual: usize,
-        /// Whether the band was left before its end, so that it may have more columns.
+        /// True if the rest of the band was not evaluated, so the band may have more columns.
         at_least: bool,
-        /// Where the expectation comes from.
+        /// The origin of the expectation.
         reference: Reference,
     },
-    /// A block's size along the cut axes differs from the declared grid.
+    /// The sizes of a block along the cut axes differ from the declared grid.
     #[error(
         "{at} has shape {actual:?}, but the grid declares sizes {expected:?} for its first axes"
     )]
     GridMismatch {
         /// The block.
-        at: Location,
+        at: BlockIndex,
         /// The sizes along the cut axes that the grid declares.
         expected: Vec<usize>,
-        /// The block's shape.
+        /// The shape of the block.
         actual: Vec<usize>,
     },
-    /// The declared row type contradicts the declared grid, or has too few axes.
-    #[error("the declared row shape {row_shape:?} does not fit {what}")]
+    /// The declared row type contradicts the declared grid or has too few axes.
+    #[error("the declared row shape {row_shape:?} does not match {what}")]
     RowTypeMismatch {
         /// The declared shape of one row.
         row_shape: Vec<usize>,
-        /// What it does not fit.
+        /// The declaration that it contradicts: the end of the message.
         what: String,
     },
-    /// Bytes do not make an array of the shape and dtype given with them.
-    #[error("{actual} bytes are not an array of shape {shape:?} and dtype {dtype}{}", expected_bytes(.expected))]
+    /// The number of bytes does not match the shape and the dtype.
+    #[error(
+        "{actual} bytes are not an array of shape {shape:?} and dtype {dtype}{}",
+        expected_bytes(.expected)
+    )]
     InvalidData {
-        /// The shape given.
+        /// The shape.
         shape: Vec<usize>,
-        /// The dtype given.
+        /// The dtype.
         dtype: DType,
-        /// The bytes that the shape and the dtype ask for; none when they overflow.
+        /// The number of bytes that the shape and the dtype require; `None` if it overflows.
         expected: Option<usize>,
-        /// The bytes given.
+        /// The actual number of bytes.
         actual: usize,
     },
-    /// A byte of a boolean array is neither 0 nor 1.
+    /// A byte of a bool array is neither 0 nor 1.
     #[error("byte {index} of a bool array is {value}; only 0 and 1 are booleans")]
     InvalidBool {
-        /// The byte's index in C order.
+        /// The index of the byte in C order.
         index: usize,
-        /// The byte.
+        /// The value of the byte.
         value: u8,
     },
-    /// An array was asked for as another dtype than it has; nothing is cast.
-    #[error("an array of dtype {actual} was asked for as {expected}; nothing is cast")]
+    /// An array has another dtype than requested. Arrays are never cast.
+    #[error("expected dtype {expected}, but the array has dtype {actual}; arrays are not cast")]
     DTypeMismatch {
-        /// The dtype asked for.
+        /// The requested dtype.
         expected: DType,
         /// The dtype of the array.
         actual: DType,
     },
-    /// An array was asked for with another number of axes than it has.
-    #[error("an array of shape {shape:?} was asked for with {expected} axes")]
+    /// An array has another number of axes than requested.
+    #[error(
+        "expected {expected} {}, but the array has shape {shape:?}",
+        if *.expected == 1 { "axis" } else { "axes" }
+    )]
     RankMismatch {
-        /// The number of axes asked for.
+        /// The requested number of axes.
         expected: usize,
         /// The shape of the array.
         shape: Vec<usize>,
     },
-    /// A dtype cannot be taken. Statistics and converters of one's own return it as well.
-    #[error("{taker} cannot take dtype {dtype}; {supported}")]
+    /// A statistic or a converter does not support a dtype. Your own statistics and converters can
+    /// return it, too.
+    #[error("{taker} cannot handle dtype {dtype}; {supported}")]
     UnsupportedDType {
-        /// What cannot take it: the beginning of the message.
+        /// The statistic or converter: the beginning of the message.
         taker: String,
         /// The dtype.
         dtype: DType,
-        /// What could be taken instead: a clause that follows a semicolon, such as `it takes float32`.
+        /// The supported dtypes: a clause that follows a semicolon, such as `it supports float32`.
         supported: &'static str,
     },
-    /// A reducer refused a block.
+    /// A reducer rejected a block.
     #[error("{at} could not be reduced")]
     Reduction {
         /// The block.
-        at: Location,
-        /// Why it was refused.
+        at: BlockIndex,
+        /// The reason.
         source: Box<Error>,
     },
-    /// A statistic is configured in a way that makes no sense, or has no value for the data. Statistics
-    /// of one's own return it as well.
+    /// The configuration of a statistic is invalid, or the statistic is undefined for the data.
+    /// Your own statistics can return it, too.
     #[error("{statistic}: {problem}")]
     Statistic {
-        /// The statistic.
+        /// The name of the statistic.
         statistic: String,
-        /// What is wrong.
+        /// The problem: the end of the message.
         problem: String,
     },
-    /// The states of a statistic would take more memory than there may be; see
+    /// The states of a statistic would take more memory than the limit allows; see
     /// [`with_memory_limit`](crate::LazyChunkSequence::with_memory_limit).
     #[error(
         "{statistic} needs {} for {states} state{}, but {}",
         HumanBytes(*.bytes), if *.states == 1 { "" } else { "s" }, memory_limit(*.limit, *.taken)
     )]
     StatisticMemory {
-        /// The statistic.
+        /// The name of the statistic.
         statistic: String,
-        /// The number of states: one for each row or column, of what is accumulated and of each block in flight.
+        /// The number of states. A statistic per row or per column has one for each; accumulated
+        /// states and those of blocks in flight both count.
         states: u128,
-        /// The bytes that all of them take at least.
+        /// A lower bound of the bytes that all of these states take.
         bytes: u128,
-        /// The bytes that have been taken of the limit, by other statistics or for other states.
+        /// The bytes of the limit that other statistics or other states have already taken.
         taken: u128,
         /// The limit in bytes; `None` if the allocation failed.
         limit: Option<u64>,
     },
-    /// Memory cannot hold an array.
-    #[error("memory cannot hold an array of shape {shape:?} and dtype {dtype}")]
+    /// There is not enough memory for an array.
+    #[error("not enough memory for an array of shape {shape:?} and dtype {dtype}")]
     ArrayMemory {
         /// The shape of the array.
         shape: Vec<usize>,
         /// The dtype of the array.
         dtype: DType,
     },
-    /// A block reaches beyond the largest index.
-    #[error("{at} reaches beyond index {} of axis {axis}", usize::MAX)]
+    /// A block extends past the largest index.
+    #[error("{at} extends past index {} of axis {axis}", usize::MAX)]
     IndexOverflow {
         /// The block.
-        at: Location,
+        at: BlockIndex,
         /// The axis.
         axis: usize,
     },
-    /// A state was saved by another statistic than the one that is to go on with it.
+    /// A state was saved by a different statistic than the one that loads it.
     #[error("cannot load a state of `{actual}` into `{expected}`")]
     StateMismatch {
-        /// The statistic that was to go on.
+        /// The statistic that loads the state.
         expected: String,
-        /// The statistic whose state it is.
+        /// The statistic that saved the state.
         actual: String,
     },
-    /// A saved state is not what was saved.
-    #[error("a state of `{statistic}` is damaged: its parts do not fit together")]
+    /// A saved state is corrupt.
+    #[error("the state of `{statistic}` is corrupt: its parts are inconsistent")]
     StateDamaged {
-        /// The statistic whose state it is.
+        /// The statistic that saved the state.
         statistic: String,
     },
-    /// A state was saved by a version of this library that keeps other states.
-    #[error("a state of version {actual} cannot be read, but one of version {expected} can")]
+    /// A state was saved by a version of this library that has a different format of states.
+    #[error("cannot load a state of version {actual}; this library reads version {expected}")]
     StateVersion {
-        /// The version of states here.
+        /// The version that this library reads.
         expected: u32,
         /// The version of the state.
         actual: u32,
     },
     /// An [`Observer`](crate::Observer) asked to stop.
-    #[error("the evaluation was stopped by its observer after {blocks} blocks")]
+    #[error(
+        "the evaluation was cancelled after {}{}",
+        blocks_in_words(*blocks),
+        kept_in_words(kept)
+    )]
     Cancelled {
-        /// The blocks before.
+        /// The number of blocks that were evaluated before.
         blocks: usize,
+        /// The chunks that sinks have stored, which a later write can resume from.
+        kept: Vec<KeptChunks>,
     },
-    /// An error of an aggregator, a reducer or a sink outside this crate, handed on as it is.
+    /// An error of an aggregator, a reducer or a sink outside this crate, returned unchanged.
     #[error(transparent)]
     Other(#[from] BoxError),
 }
 
 impl Error {
-    /// Returns what can be done about the error, if that is known: a clause for programmers, which may name
-    /// functions and types of the library. Where the error has none, that of its cause counts.
+    /// Returns advice about the error, if there is any: a clause for programmers, which may name
+    /// functions and types of the library. An error without advice of its own returns the hint of
+    /// its cause.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{Concatenate, LazyChunkSequence, report};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{Concatenate, LazyChunkSequence, report};
     /// use ndarray::Array1;
     ///
-    /// let error = LazyChunkSequence::new(Vec::<Array1<f32>>::new).compute(Concatenate).unwrap_err();
-    /// assert_eq!(report(&error), "the sequence has no blocks, so its shape and dtype are unknown");
+    /// let sequence = LazyChunkSequence::new(Vec::<Array1<f32>>::new);
+    /// let error = sequence.compute(Concatenate).unwrap_err();
+    /// assert_eq!(
+    ///     report(&error),
+    ///     "the sequence has no blocks, so its shape and dtype are unknown"
+    /// );
     /// assert_eq!(
     ///     error.hint().as_deref(),
     ///     Some("declare them with `with_row_type` to get an empty array")
@@ -339,9 +365,12 @@ impl Error {
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Error::EmptySequence => "declare them with `with_row_type` to get an empty array",
-            Error::StateMismatch { .. } => "merge states of equal statistics",
+            Error::StateMismatch { .. } => "merge only states of equal statistics",
             Error::StateDamaged { .. } => "compute the state again",
-            Error::StateVersion { .. } => "make all states with one version of the library",
+            Error::StateVersion { .. } => "compute all states with the same version of the library",
+            Error::Cancelled { kept, .. } if !kept.is_empty() => {
+                "run the same program again to resume the write"
+            }
             Error::Conversion { source, .. } | Error::Reduction { source, .. } => {
                 return source.hint();
             }
@@ -353,12 +382,12 @@ impl Error {
         Some(hint.into())
     }
 
-    /// Wraps an error of an aggregator's or a reducer's own.
+    /// Wraps an error of your own aggregator or reducer.
     pub fn other(error: impl Into<BoxError>) -> Error {
         Error::Other(error.into())
     }
 
-    /// This error of what a statistic makes use of, with the statistic's own name.
+    /// Replaces the name in an error of an inner statistic with the name of the outer statistic.
     pub(crate) fn of_statistic(self, name: String) -> Error {
         match self {
             Error::Statistic { problem, .. } => {
@@ -368,8 +397,8 @@ impl Error {
         }
     }
 
-    /// This error of a reducer, with the block that it was handed, where it does not name one itself.
-    pub(crate) fn in_reduction(self, at: Location) -> Error {
+    /// Adds the block to an error of a reducer that does not name one.
+    pub(crate) fn in_reduction(self, at: BlockIndex) -> Error {
         match self {
             Error::InvalidData { .. }
             | Error::InvalidBool { .. }
@@ -384,16 +413,78 @@ impl Error {
     }
 }
 
-/// Returns what an error says, and after it, each after a colon, what its causes say.
+/// Shortens the name of a statistic for a message. A name that lists many numbers keeps its
+/// beginning and its end.
+pub(crate) fn short_name(name: String) -> String {
+    const LONGEST: usize = 160;
+    const END: usize = 60;
+    let n_letters = name.chars().count();
+    if n_letters <= LONGEST {
+        return name;
+    }
+    let beginning: String = name.chars().take(LONGEST - END).collect();
+    let end: String = name.chars().skip(n_letters - END).collect();
+    format!("{beginning} … {end}")
+}
+
+/// The chunks that a cancelled write has stored, which a later write resumes from.
 ///
-/// Errors say what happened, and not why: that is said by their [`source`](std::error::Error::source). A
-/// program that prints an error by itself prints this. (`anyhow` and others that print whole chains do
-/// the same by themselves.)
+/// [`Error::Cancelled`] lists them.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, report};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Error, KeptChunks};
+///
+/// let kept = KeptChunks {
+///     target: "factors.zarr".to_owned(),
+///     directory: "factors.zarr/.lazy.0".to_owned(),
+///     chunks: 12,
+/// };
+/// assert_eq!(
+///     Error::Cancelled { blocks: 24, kept: vec![kept] }.to_string(),
+///     "the evaluation was cancelled after 24 blocks; 12 chunks of factors.zarr are kept \
+///      (factors.zarr/.lazy.0)"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptChunks {
+    /// The target of the write, as the caller named it.
+    pub target: String,
+    /// The directory that records the unfinished write.
+    pub directory: String,
+    /// The number of complete chunks or shards.
+    pub chunks: u64,
+}
+
+impl fmt::Display for KeptChunks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let KeptChunks { target, directory, chunks } = self;
+        let (s, are) = if *chunks == 1 { ("", "is") } else { ("s", "are") };
+        write!(formatter, "{chunks} chunk{s} of {target} {are} kept ({directory})")
+    }
+}
+
+fn blocks_in_words(n_blocks: usize) -> String {
+    format!("{n_blocks} block{}", if n_blocks == 1 { "" } else { "s" })
+}
+
+fn kept_in_words(kept: &[KeptChunks]) -> String {
+    kept.iter().map(|kept| format!("; {kept}")).collect()
+}
+
+/// Returns the message of an error, followed by the messages of its causes, separated by colons.
+///
+/// The message of an error does not include its cause, which is its
+/// [`source`](std::error::Error::source). Print errors with this function unless your error library
+/// prints whole chains, as `anyhow` does.
+///
+/// # Example
+///
+/// ```
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, report};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::try_new(|| [Ok(array![1.0, 2.0]), Err("the device is gone")])
@@ -411,21 +502,22 @@ pub fn report(error: &dyn StdError) -> String {
     said
 }
 
-/// An error, its cause, the cause of that, and so on.
+/// Yields an error, its cause, the cause of the cause, and so on.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// Where the expectation that a block disappoints comes from.
+/// The origin of an expectation that a block does not meet.
 ///
 /// # Example
 ///
-/// It tells which side to look at:
+/// It tells whether to change the declaration or the producer:
 ///
 /// ```
-/// use lazy_core::{Concatenate, DType, Error, LazyChunkSequence, NdarrayConverter, Reference};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Concatenate, DType, Error, LazyChunkSequence, NdarrayConverter, Reference};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![1.0_f32]])
@@ -444,7 +536,7 @@ fn causes<'e>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference {
-    /// The sequence's declaration.
+    /// The declaration of the sequence.
     Declared,
     /// The first block.
     FirstBlock,
@@ -465,7 +557,7 @@ impl std::fmt::Display for Reference {
 fn expected_bytes(expected: &Option<usize>) -> String {
     match expected {
         Some(bytes) => format!(", which has {bytes} bytes"),
-        None => ", which is larger than memory can be".to_owned(),
+        None => ", which is larger than the address space".to_owned(),
     }
 }
 
@@ -484,7 +576,7 @@ impl std::fmt::Display for HumanBytes {
         let mut number = self.0 as f64 / 1024.0;
         let mut units = UNITS.into_iter();
         let mut unit = units.next().unwrap_or_default();
-        // What rounds to 1024.0 has the next unit.
+        // A number that rounds to 1024.0 gets the next unit.
         while number >= 1023.95
             && let Some(next) = units.next()
         {
@@ -497,10 +589,10 @@ impl std::fmt::Display for HumanBytes {
 
 fn memory_limit(limit: Option<u64>, taken: u128) -> String {
     match (limit, taken) {
-        (None, _) => "memory cannot hold them".to_owned(),
+        (None, _) => "there is not enough memory".to_owned(),
         (Some(limit), 0) => format!("the limit is {}", HumanBytes(limit.into())),
         (Some(limit), taken) => format!(
-            "the limit is {}, of which {} are taken",
+            "the limit is {} and {} are in use",
             HumanBytes(limit.into()),
             HumanBytes(taken)
         ),

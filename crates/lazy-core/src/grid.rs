@@ -1,6 +1,7 @@
-//! Where blocks lie: block sizes, the block grid, locations and positions.
+//! Block sizes, the block grid, block indices and positions.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +9,22 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Example
 ///
-/// An aggregator that needs whole rows refuses blocks that are parts of rows, before one is computed:
+/// An aggregator that needs whole rows rejects blocks that are parts of rows, before any is
+/// computed:
 ///
 /// ```
-/// use lazy_core::{Cut, Declared, Error, NestedLazyChunkSequence, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Cut, SequenceSpec, Error, NestedLazyChunkSequence, Result};
 ///
-/// fn check(declared: &Declared) -> Result<()> {
-///     match declared.cut() {
+/// fn check(spec: &SequenceSpec) -> Result<()> {
+///     match spec.cut() {
 ///         Cut::Rows => Ok(()),
 ///         Cut::RowsAndColumns => Err(Error::other("rows cannot be sorted piece by piece")),
 ///     }
 /// }
 ///
 /// let nested = NestedLazyChunkSequence::new(|| [[1, 2], [3, 4]]);
-/// assert!(check(nested.declared()).is_err());
+/// assert!(check(nested.spec()).is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cut {
@@ -32,7 +35,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// How many axes are cut, which is the least number of axes that a block has.
+    /// Returns the number of cut axes, which is the minimum number of axes of a block.
     #[must_use]
     pub fn n_axes(self) -> usize {
         match self {
@@ -41,7 +44,7 @@ impl Cut {
         }
     }
 
-    /// What the blocks along axis 0 are called.
+    /// Returns the unit in which messages count along axis 0: `blocks` or `bands`.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Cut::Rows => "blocks",
@@ -50,12 +53,13 @@ impl Cut {
     }
 }
 
-/// The sizes of the blocks along one axis, in array elements. Sizes of 0 are legal.
+/// The sizes of the blocks along one axis, in array elements. Sizes of 0 are allowed.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::BlockSizes;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::BlockSizes;
 ///
 /// let sizes = BlockSizes::uniform(10, 4);
 /// assert_eq!(sizes, BlockSizes::from(vec![4, 4, 2]));
@@ -69,11 +73,11 @@ pub struct BlockSizes {
 }
 
 impl BlockSizes {
-    /// Cuts `total` elements into blocks of `size`; the last block holds what is left.
+    /// Cuts `total` elements into blocks of `size` elements; the last block may be smaller.
     ///
     /// # Panics
     ///
-    /// When `size` is 0.
+    /// Panics if `size` is 0.
     #[must_use]
     pub fn uniform(total: usize, size: usize) -> BlockSizes {
         assert!(size > 0, "blocks of size 0 never cover an axis");
@@ -81,46 +85,78 @@ impl BlockSizes {
         BlockSizes { ends: (1..=n_blocks).map(|i| total.min(i.saturating_mul(size))).collect() }
     }
 
-    /// The number of blocks.
+    /// Returns the number of blocks.
     #[must_use]
     pub fn n_blocks(&self) -> usize {
         self.ends.len()
     }
 
-    /// The number of elements in all blocks together.
+    /// Returns the total number of elements of all blocks.
     #[must_use]
     pub fn total(&self) -> usize {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// The first element of block `i`.
+    /// Returns the index of the first element of block `i`.
     ///
     /// # Panics
     ///
-    /// When there is no block `i`.
+    /// Panics if there is no block `i`.
     #[must_use]
     pub fn start(&self, i: usize) -> usize {
         assert!(i < self.ends.len(), "block {i} of {}", self.ends.len());
         if i == 0 { 0 } else { self.ends[i - 1] }
     }
 
-    /// The number of elements in block `i`.
+    /// Returns the number of elements of block `i`.
     ///
     /// # Panics
     ///
-    /// When there is no block `i`.
+    /// Panics if there is no block `i`.
     #[must_use]
     pub fn size(&self, i: usize) -> usize {
         self.ends[i] - self.start(i)
     }
 
-    /// The elements of block `i`, as a range along the axis.
+    /// Returns the ranges of all blocks along the axis, in order.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::BlockSizes;
+    ///
+    /// assert!(BlockSizes::uniform(10, 4).ranges().eq([0..4, 4..8, 8..10]));
+    /// ```
+    #[must_use]
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
+        (0..self.n_blocks()).map(|i| self.range(i))
+    }
+
+    /// Returns the block that contains element `index` of the axis, or `None` beyond the end.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::BlockSizes;
+    ///
+    /// let sizes = BlockSizes::from([4, 0, 2]);
+    /// assert_eq!([3, 4, 6].map(|row| sizes.block_of(row)), [Some(0), Some(2), None]);
+    /// ```
+    #[must_use]
+    pub fn block_of(&self, index: usize) -> Option<usize> {
+        let i = self.ends.partition_point(|&end| end <= index);
+        (i < self.ends.len()).then_some(i)
+    }
+
+    /// Returns the range of the elements of block `i` along the axis.
     ///
     /// # Panics
     ///
-    /// When there is no block `i`.
+    /// Panics if there is no block `i`.
     #[must_use]
-    pub fn range(&self, i: usize) -> std::ops::Range<usize> {
+    pub fn range(&self, i: usize) -> Range<usize> {
         self.start(i)..self.ends[i]
     }
 }
@@ -128,7 +164,7 @@ impl BlockSizes {
 impl<S: AsRef<[usize]>> From<S> for BlockSizes {
     /// # Panics
     ///
-    /// When the sizes add up to more than `usize::MAX`.
+    /// Panics if the sum of the sizes exceeds `usize::MAX`.
     fn from(sizes: S) -> BlockSizes {
         let mut end = 0_usize;
         let ends = sizes.as_ref().iter().map(|size| {
@@ -139,14 +175,15 @@ impl<S: AsRef<[usize]>> From<S> for BlockSizes {
     }
 }
 
-/// The block sizes along the cut axes, when they are known before anything runs.
+/// The block sizes along the cut axes, if they are known in advance.
 ///
 /// # Example
 ///
-/// The grid of an indexed sequence says which blocks can be asked for:
+/// The grid of an indexed sequence tells which blocks exist:
 ///
 /// ```
-/// use lazy_core::{BlockSizes, NestedLazyChunkSequence, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{BlockSizes, NestedLazyChunkSequence, Result};
 ///
 /// let sequence =
 ///     NestedLazyChunkSequence::from_fn(BlockSizes::uniform(1000, 300), [500, 500], |i, j| (i, j));
@@ -158,7 +195,7 @@ impl<S: AsRef<[usize]>> From<S> for BlockSizes {
 /// let blocks = (0..grid.blocks_per_band()).map(|j| sequence.block(last, j));
 /// assert_eq!(blocks.collect::<Result<Vec<_>>>()?, [(3, 0), (3, 1)]);
 /// assert_eq!(grid.rows().range(last), 900..1000);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockGrid {
@@ -167,12 +204,13 @@ pub struct BlockGrid {
 }
 
 impl BlockGrid {
-    /// The grid of a sequence cut along axis 0.
+    /// Creates the grid of a sequence cut along axis 0.
     pub fn rows_only(rows: impl Into<BlockSizes>) -> BlockGrid {
         BlockGrid { rows: rows.into(), columns: None }
     }
 
-    /// The grid of a sequence cut along axes 0 and 1; every band has the same column blocks.
+    /// Creates the grid of a sequence cut along axes 0 and 1. Every band has the same sizes along
+    /// axis 1.
     pub fn rows_and_columns(
         rows: impl Into<BlockSizes>,
         columns: impl Into<BlockSizes>,
@@ -180,102 +218,107 @@ impl BlockGrid {
         BlockGrid { rows: rows.into(), columns: Some(columns.into()) }
     }
 
-    /// The axes that are cut.
+    /// Returns the axes that are cut.
     #[must_use]
     pub fn cut(&self) -> Cut {
         if self.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows }
     }
 
-    /// The block sizes along axis 0.
+    /// Returns the block sizes along axis 0.
     #[must_use]
     pub fn rows(&self) -> &BlockSizes {
         &self.rows
     }
 
-    /// The block sizes along axis 1, when that axis is cut.
+    /// Returns the block sizes along axis 1, if that axis is cut.
     #[must_use]
     pub fn columns(&self) -> Option<&BlockSizes> {
         self.columns.as_ref()
     }
 
-    /// The number of blocks in one band; 1 when only axis 0 is cut.
+    /// Returns the number of blocks in one band, which is 1 if only axis 0 is cut.
     #[must_use]
     pub fn blocks_per_band(&self) -> usize {
         self.columns.as_ref().map_or(1, BlockSizes::n_blocks)
     }
 
-    /// Where a block lies, which is counted through all bands.
+    /// Returns the position of the block that has this index when blocks are counted through all
+    /// bands.
     pub(crate) fn position(&self, index: usize) -> BlockPosition {
         let (band, column) = (index / self.blocks_per_band(), index % self.blocks_per_band());
         BlockPosition {
-            location: Location::of_block(self.cut(), band, column),
+            index: BlockIndex::of_block(self.cut(), band, column),
             row: self.rows.start(band),
             column: self.columns.as_ref().map_or(0, |columns| columns.start(column)),
         }
     }
 
-    /// The number of blocks in the whole grid.
+    /// Returns the number of blocks in the whole grid.
     #[must_use]
     pub fn n_blocks(&self) -> usize {
         self.rows.n_blocks() * self.blocks_per_band()
     }
 }
 
-/// Names a block or a band in messages: `block 3`, `block (3, 1)`, `band 3`. Counted from 0.
+/// The index of a block or a band, counted from 0. Displays as `block 3`, `block (3, 1)` or `band
+/// 3`.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Error, LazyChunkSequence, Location};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Error, LazyChunkSequence, BlockIndex};
 ///
 /// let files = ["1", "2", "?"];
 /// let sequence = LazyChunkSequence::try_new(|| files.map(str::parse::<i32>));
 /// match sequence.collect() {
-///     Err(Error::Producer { at: Location::Block(i), .. }) => assert_eq!(files[i], "?"),
+///     Err(Error::Producer { at: BlockIndex::Block(i), .. }) => assert_eq!(files[i], "?"),
 ///     other => panic!("the last file holds no number, but there was {other:?}"),
 /// }
-/// assert_eq!(Location::NestedBlock(2, 1).to_string(), "block (2, 1)");
+/// assert_eq!(BlockIndex::NestedBlock(2, 1).to_string(), "block (2, 1)");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Location {
+pub enum BlockIndex {
     /// A block of a sequence cut along axis 0.
     Block(usize),
-    /// Band and place in the band of a block of a nested sequence.
+    /// A block of a nested sequence: the band, and the index of the block within the band.
     NestedBlock(usize, usize),
-    /// A whole band: the outer step of a nested sequence.
+    /// A whole band of a nested sequence.
     Band(usize),
 }
 
-impl Location {
-    /// The block `column` of band `band`; `column` is 0 in a sequence cut along axis 0.
-    pub(crate) fn of_block(cut: Cut, band: usize, column: usize) -> Location {
+impl BlockIndex {
+    /// Returns the index of block `column` of band `band`; `column` is 0 in a sequence cut along
+    /// axis 0.
+    pub(crate) fn of_block(cut: Cut, band: usize, column: usize) -> BlockIndex {
         match cut {
-            Cut::Rows => Location::Block(band),
-            Cut::RowsAndColumns => Location::NestedBlock(band, column),
+            Cut::Rows => BlockIndex::Block(band),
+            Cut::RowsAndColumns => BlockIndex::NestedBlock(band, column),
         }
     }
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for BlockIndex {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Location::Block(i) => write!(formatter, "block {i}"),
-            Location::NestedBlock(i, j) => write!(formatter, "block ({i}, {j})"),
-            Location::Band(i) => write!(formatter, "band {i}"),
+            BlockIndex::Block(i) => write!(formatter, "block {i}"),
+            BlockIndex::NestedBlock(i, j) => write!(formatter, "block ({i}, {j})"),
+            BlockIndex::Band(i) => write!(formatter, "band {i}"),
         }
     }
 }
 
-/// Which block a reducer is handed, and where in the array it lies.
+/// The index of a block and its position in the array.
 ///
 /// # Example
 ///
-/// The trace of a matrix, of blocks of any sizes:
+/// The trace of a matrix, from blocks of any sizes:
 ///
 /// ```
-/// # use lazy_core::{NdarrayConverter, NestedLazyChunkSequence};
-/// use lazy_core::{ArrayBlock, BlockPosition, Result, Statistic};
+/// # extern crate lazy_core as lazy_chunks;
+/// # use lazy_chunks::{NdarrayConverter, NestedLazyChunkSequence};
+/// use lazy_chunks::{ArrayBlock, BlockPosition, Result, Statistic};
 /// use ndarray::Ix2;
 ///
 /// struct Trace;
@@ -284,8 +327,8 @@ impl fmt::Display for Location {
 /// #   type State = f64;
 /// #   type Output = f64;
 /// #   fn empty(&self) -> f64 { 0.0 }
-///     fn push(&self, trace: &mut f64, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-///         for ((row, column), value) in block.to_array::<f64, Ix2>()?.indexed_iter() {
+///     fn update(&self, trace: &mut f64, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+///         for ((row, column), value) in block.as_array::<f64, Ix2>()?.indexed_iter() {
 ///             if at.row + row == at.column + column {
 ///                 *trace += value;
 ///             }
@@ -299,19 +342,18 @@ impl fmt::Display for Location {
 ///
 /// # use ndarray::array;
 /// # let bands = || [[array![[1.0, 2.0]], array![[3.0]]], [array![[4.0, 5.0]], array![[6.0]]]];
-/// // [[1, 2, 3], [4, 5, 6]] in blocks of one row, and of two columns and one.
+/// // [[1, 2, 3], [4, 5, 6]] in blocks of one row, and of two columns and one column.
 /// let matrix = NestedLazyChunkSequence::new(bands).convert(NdarrayConverter);
 /// assert_eq!(matrix.compute(Trace)?, 6.0);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockPosition {
-    /// The block's name in messages.
-    pub location: Location,
-    /// The array's row (index along axis 0) of the block's first row.
+    /// The index of the block.
+    pub index: BlockIndex,
+    /// The index along axis 0 of the block's first row in the array.
     pub row: usize,
-    /// The array's column (index along axis 1) of the block's first column; 0 when only axis 0 is
-    /// cut.
+    /// The index along axis 1 of the block's first column in the array; 0 if only axis 0 is cut.
     pub column: usize,
 }
 
@@ -336,5 +378,20 @@ mod tests {
         let sizes = BlockSizes::from([2, 0, 3]);
         assert_eq!((0..3).map(|i| sizes.size(i)).collect::<Vec<_>>(), [2, 0, 3]);
         assert_eq!(BlockGrid::rows_and_columns(sizes, [1, 1]).n_blocks(), 6);
+    }
+
+    #[test]
+    fn each_element_is_in_the_block_whose_range_holds_it() {
+        for sizes in [vec![], vec![0], vec![0, 2, 0, 0, 3, 1, 0], vec![4]] {
+            let sizes = BlockSizes::from(sizes);
+            assert_eq!(sizes.ranges().len(), sizes.n_blocks());
+            assert!(sizes.ranges().eq((0..sizes.n_blocks()).map(|i| sizes.range(i))));
+            for index in 0..sizes.total() + 2 {
+                let expected = sizes.ranges().position(|range| range.contains(&index));
+                assert_eq!(sizes.block_of(index), expected, "element {index} of {sizes:?}");
+            }
+        }
+        assert_eq!(BlockSizes::from([usize::MAX]).block_of(usize::MAX), None);
+        assert_eq!(BlockSizes::from([usize::MAX]).block_of(usize::MAX - 1), Some(0));
     }
 }

@@ -1,16 +1,18 @@
-//! What a panic said.
+//! The message of a panic.
 
 use std::any::Any;
 
-/// The message of a panic, from what `catch_unwind` or the end of a thread gives.
+/// Returns the message of a panic, from the payload that `catch_unwind` or the join of a thread
+/// returns.
 ///
-/// For those who call code of others, as evaluations, sinks and test suites do, and report its panics as
-/// errors.
+/// Use it to report panics in the code of others as errors, as evaluations, sinks and test suites
+/// do.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::panic_message;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::panic_message;
 ///
 /// let payload = std::panic::catch_unwind(|| panic!("block {} is gone", 3)).unwrap_err();
 /// assert_eq!(panic_message(&*payload), "block 3 is gone");

@@ -1,4 +1,4 @@
-//! Memory of blocks that is used again.
+//! Reuse of the memory of blocks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,53 +12,55 @@ use crate::block::size_in_bytes;
 use crate::memory::fits;
 use crate::{ArrayBlock, Element, Error, Result};
 
-/// Memory of blocks that is used again when they are gone.
+/// A pool that reuses the memory of dropped blocks.
 ///
-/// A producer that allocates each block anew has the system clear its pages first, which takes as long as
-/// copying the block does. One that fills [buffers](Self::buffer) of a pool does not: a buffer becomes a block
-/// without a copy, and when nobody has the block any more, wherever it went, its memory is the pool's
-/// again. As much is held as blocks were ever alive at once, until the pool and its blocks are dropped.
+/// If a producer allocates each block anew, the system clears its pages first, which takes as long
+/// as copying the block. A producer that fills [buffers](Self::buffer) of a pool avoids this. A
+/// buffer becomes a block without a copy. When the last handle to the block is dropped, wherever it
+/// is, its memory returns to the pool. The pool keeps as much memory as blocks were ever in use at
+/// once, until the pool and its blocks are dropped.
 ///
 /// Cloning shares the pool.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{BlockPool, LazyChunkSequence, MeanVariance};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{BlockPool, LazyChunkSequence, MeanVariance};
 ///
 /// let pool = BlockPool::<f64>::new();
 /// let sequence = LazyChunkSequence::from_fn([2; 100], |i| {
-///     let mut block = pool.buffer([2, 1000]).expect("so many fit into memory");
-///     // What an earlier block left is in it.
+///     let mut block = pool.buffer([2, 1000]).expect("there is enough memory");
+///     // The buffer may contain elements of an earlier block.
 ///     block.fill(i as f64);
 ///     block.into_block()
 /// });
 /// assert_eq!(sequence.compute(MeanVariance)?.mean, 49.5);
-/// // One block was alive at a time.
+/// // At most one block was in use at a time.
 /// assert_eq!(pool.n_free(), 1);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct BlockPool<A> {
     free: Free<A>,
 }
 
-/// The memory that no block has at the moment, by the number of elements.
+/// The memory that no block uses at the moment, by the number of elements.
 type Free<A> = Arc<Mutex<BTreeMap<usize, Vec<Vec<A>>>>>;
 
 impl<A: Element> BlockPool<A> {
-    /// An empty pool: the first buffers are allocated.
+    /// Creates an empty pool, so the first buffers are allocated.
     #[must_use]
     pub fn new() -> BlockPool<A> {
         BlockPool { free: Free::default() }
     }
 
-    /// A buffer for a block of this shape. Its elements are whatever is there: what an earlier block had,
-    /// or zeros.
+    /// Returns a buffer for a block of this shape. Its elements are unspecified: those of an
+    /// earlier block, or zeros.
     ///
     /// # Errors
     ///
-    /// - [`Error::InvalidData`] when a block of this shape is larger than memory can be.
-    /// - [`Error::ArrayMemory`] when memory cannot hold it.
+    /// - [`Error::InvalidData`] if a block of this shape exceeds the address space.
+    /// - [`Error::ArrayMemory`] if there is not enough memory.
     pub fn buffer(&self, shape: impl Into<Vec<usize>>) -> Result<BlockBuffer<A>> {
         let shape = shape.into();
         let Some(n_bytes) = size_in_bytes(A::DTYPE, &shape) else {
@@ -67,7 +69,8 @@ impl<A: Element> BlockPool<A> {
         let n_elements = n_bytes / size_of::<A>();
         let mut elements = take(&mut lock(&self.free), n_elements);
         if elements.len() < n_elements {
-            // What is there is of no use; and zeros come from the system, which clears pages anyway.
+            // The old elements are useless, and zeros come from the system, which clears pages
+            // anyway.
             drop(elements);
             if !fits(n_bytes as u128) {
                 return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
@@ -77,15 +80,15 @@ impl<A: Element> BlockPool<A> {
         Ok(BlockBuffer { shape, n_elements, elements, free: Arc::clone(&self.free) })
     }
 
-    /// The pieces of memory that no block has at the moment.
+    /// Returns the number of pieces of memory that no block uses at the moment.
     #[must_use]
     pub fn n_free(&self) -> usize {
         lock(&self.free).values().map(Vec::len).sum()
     }
 }
 
-/// The smallest memory that so many elements fit into, else the largest of what is too small; of equals the one
-/// that was used last, which a cache may still have.
+/// Returns the smallest memory that `n_elements` elements fit into, or else the largest that is too
+/// small. Among equals, returns the one that was used last, which a cache may still hold.
 fn take<A>(free: &mut BTreeMap<usize, Vec<Vec<A>>>, n_elements: usize) -> Vec<A> {
     let sizes = [free.range(n_elements..).next(), free.last_key_value()];
     let Some((&size, _)) = sizes.into_iter().flatten().next() else { return Vec::new() };
@@ -98,7 +101,7 @@ fn take<A>(free: &mut BTreeMap<usize, Vec<Vec<A>>>, n_elements: usize) -> Vec<A>
 }
 
 fn lock<A>(free: &Free<A>) -> MutexGuard<'_, BTreeMap<usize, Vec<Vec<A>>>> {
-    // Nothing panics while it is held, so what it guards is whole.
+    // No code panics while it holds the lock, so the data is consistent.
     free.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -122,13 +125,14 @@ impl<A: Element> fmt::Debug for BlockPool<A> {
 
 /// A block that is being filled, in memory of a [`BlockPool`].
 ///
-/// It is a slice of its elements in C order, and [`view_mut`](Self::view_mut) is the array. Dropped, it
-/// leaves its memory to the pool.
+/// It dereferences to a slice of its elements in C order, and [`view_mut`](Self::view_mut) returns
+/// it as an array. Dropping it returns its memory to the pool.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{BlockPool, DType};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{BlockPool, DType};
 /// use ndarray::linalg::general_mat_mul;
 /// use ndarray::{Array2, Ix2};
 ///
@@ -137,29 +141,29 @@ impl<A: Element> fmt::Debug for BlockPool<A> {
 /// let mut product = block.view_mut().into_dimensionality::<Ix2>().expect("two axes");
 /// general_mat_mul(1.0, &a, &b, 0.0, &mut product);
 /// assert_eq!(block.into_block().as_slice::<f32>()?, [3.0; 20]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct BlockBuffer<A: Element> {
     shape: Vec<usize>,
     n_elements: usize,
-    /// At least as many: the memory may have been that of a larger block.
+    /// At least as many elements as the shape has, since the memory may come from a larger block.
     elements: Vec<A>,
     free: Free<A>,
 }
 
 impl<A: Element> BlockBuffer<A> {
-    /// The size along each axis.
+    /// Returns the size along each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The elements as an ndarray.
+    /// Returns the elements as an ndarray view.
     pub fn view_mut(&mut self) -> ArrayViewMutD<'_, A> {
         array_view_mut(&self.shape, &mut self.elements[..self.n_elements])
     }
 
-    /// The block that it has become, without a copy.
+    /// Turns the buffer into a block, without a copy.
     #[must_use]
     pub fn into_block(mut self) -> ArrayBlock {
         let shape = std::mem::take(&mut self.shape);

@@ -2,23 +2,25 @@
 
 /// Copies a box of `extent` elements per axis from one dense C-order array into another.
 ///
-/// `source` has shape `source_shape`, the box begins at `source_start` in it and at `target_start`
-/// in `target`, which has shape `target_shape`. All five slices have one entry per axis.
-/// Consecutive elements are copied in the longest runs that both arrays have in common.
+/// `source` has shape `source_shape`, and the box starts at `source_start` in it. `target` has
+/// shape `target_shape`, and the box starts at `target_start` in it. All five slices have one entry
+/// per axis. Elements are copied in the longest runs that are contiguous in both arrays.
 ///
-/// Any `Copy` element will do; arrays of unknown type are copied as bytes with the element size as
-/// one more, innermost axis.
+/// Any `Copy` element works. Arrays of unknown type are copied as bytes, with the element size as
+/// an additional innermost axis.
 ///
 /// # Panics
 ///
-/// When the box does not lie within both arrays, or a slice's length differs from its shape.
+/// Panics if the box does not lie within both arrays, or if the length of a slice does not match
+/// its shape.
 ///
 /// # Example
 ///
 /// ```
+/// # extern crate lazy_core as lazy_chunks;
 /// let source = [1, 2, 3, 4, 5, 6]; // 2 × 3
 /// let mut target = [0; 8]; // 2 × 4
-/// lazy_core::copy_region(&source, &[2, 3], &[0, 1], &mut target, &[2, 4], &[0, 2], &[2, 2]);
+/// lazy_chunks::copy_region(&source, &[2, 3], &[0, 1], &mut target, &[2, 4], &[0, 2], &[2, 2]);
 /// assert_eq!(target, [0, 0, 2, 3, 0, 0, 5, 6]);
 /// ```
 pub fn copy_region<E: Copy>(
@@ -39,23 +41,24 @@ pub fn copy_region<E: Copy>(
     }
 }
 
-/// The runs of a box of elements that lies in two dense C-order arrays: stretches without a gap in either, as
-/// long as can be, and all of one length.
+/// The runs of a box of elements in two dense C-order arrays: the longest stretches that are
+/// contiguous in both arrays. All runs have the same length.
 ///
-/// The iterator gives where each run begins, in elements from the beginning of the one array and of the
-/// other; in C order. An empty box has no runs.
+/// The iterator yields, in C order, the index of the first element of each run in the one array and
+/// in the other. An empty box has no runs.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::CommonRuns;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::CommonRuns;
 ///
 /// // Two rows of two elements, in a 2 × 3 array and in a 2 × 4 array.
 /// let runs = CommonRuns::new((&[2, 3], &[0, 1]), (&[2, 4], &[0, 2]), &[2, 2]);
 /// assert_eq!(runs.length(), 2);
 /// assert_eq!(runs.collect::<Vec<_>>(), [(1, 2), (4, 6)]);
 ///
-/// // Whole rows of both are one run.
+/// // Whole rows of both arrays are one run.
 /// let runs = CommonRuns::new((&[5, 3], &[1, 0]), (&[2, 3], &[0, 0]), &[2, 3]);
 /// assert_eq!(runs.length(), 6);
 /// assert_eq!(runs.collect::<Vec<_>>(), [(3, 0)]);
@@ -64,7 +67,7 @@ pub fn copy_region<E: Copy>(
 pub struct CommonRuns {
     length: usize,
     next: Option<(usize, usize)>,
-    /// The axes outside of the runs, the last one first.
+    /// The axes outside the runs, the last one first.
     outer: Vec<OuterAxis>,
 }
 
@@ -72,19 +75,19 @@ pub struct CommonRuns {
 struct OuterAxis {
     /// The size of the box.
     extent: usize,
-    /// The elements from one index to the next, in both arrays.
+    /// The number of elements from one index to the next, in both arrays.
     strides: (usize, usize),
     /// The index of the next run.
     at: usize,
 }
 
 impl CommonRuns {
-    /// Of a box of `extent` elements per axis. Each array is given by its shape, and where the box begins
-    /// in it.
+    /// Creates the runs of a box of `extent` elements per axis. Each array is given by its shape
+    /// and by the index at which the box starts in it.
     ///
     /// # Panics
     ///
-    /// When the box does not lie within both arrays, or one of the slices has another length.
+    /// Panics if the box does not lie within both arrays, or if the slices differ in length.
     #[must_use]
     pub fn new(one: (&[usize], &[usize]), other: (&[usize], &[usize]), extent: &[usize]) -> Self {
         let n_axes = extent.len();
@@ -101,7 +104,8 @@ impl CommonRuns {
         let (mut length, mut strides, mut first) = (1, (1, 1), (0, 0));
         let mut outer = Vec::new();
         for axis in (0..n_axes).rev() {
-            // All that lies within is one run, as long as the box is whole there, in both.
+            // As long as the box is whole along an axis in both arrays, everything within is one
+            // run.
             match length == strides.0 && length == strides.1 {
                 true => length *= extent[axis],
                 false => outer.push(OuterAxis { extent: extent[axis], strides, at: 0 }),
@@ -113,7 +117,7 @@ impl CommonRuns {
         CommonRuns { length, next: Some(first), outer }
     }
 
-    /// The elements of each run.
+    /// Returns the number of elements of each run.
     #[must_use]
     pub fn length(&self) -> usize {
         self.length
@@ -150,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// Per axis: source size, target size, and a box that fits both.
+    /// For each axis: the source size, the target size, and a box that fits both.
     fn boxes() -> impl Strategy<Value = Vec<[usize; 5]>> {
         let axis = (0..5usize, 0..5usize).prop_flat_map(|(source, target)| {
             (0..=source.min(target)).prop_flat_map(move |extent| {
@@ -171,14 +175,17 @@ mod tests {
             let source: Vec<usize> = (1..=n_source).collect();
             let mut target = vec![0; target_shape.iter().product()];
 
-            let source_array = ArrayD::from_shape_vec(source_shape.clone(), source.clone()).unwrap();
+            let source_array =
+                ArrayD::from_shape_vec(source_shape.clone(), source.clone()).unwrap();
             let mut expected = ArrayD::<usize>::zeros(target_shape.clone());
             let cut = |start: &[usize], axis: usize| {
                 Slice::from(start[axis]..start[axis] + extent[axis])
             };
             expected
                 .slice_each_axis_mut(|axis| cut(&target_start, axis.axis.index()))
-                .assign(&source_array.slice_each_axis(|axis| cut(&source_start, axis.axis.index())));
+                .assign(&source_array.slice_each_axis(|axis| {
+                    cut(&source_start, axis.axis.index())
+                }));
 
             copy_region(
                 &source, &source_shape, &source_start,

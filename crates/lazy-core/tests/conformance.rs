@@ -1,4 +1,4 @@
-//! The suite for converters, on this crate's own converter and on broken ones.
+//! The suite for converters, run on this crate's converter and on broken ones.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use ndarray::{Array, ArrayD, Axis, Dimension, Ix0, Ix1, Ix2, Ix3, Ix6, IxDyn, Sl
 use num_complex::Complex;
 
 #[test]
-fn ndarrays_converter() {
+fn the_ndarray_converter_conforms() {
     fn every_dimension<A: Element>() {
         check::<A, Ix0>([0]);
         check::<A, Ix1>([1]);
@@ -46,7 +46,7 @@ fn check<A: Element, D: Dimension + 'static>(ranks: impl IntoIterator<Item = usi
         .run();
 }
 
-/// Arrays with a block's elements, in every layout that ndarray has.
+/// Returns arrays with a block's elements, in every layout of ndarray.
 fn layouts<A: Element, D: Dimension>(block: &ArrayBlock) -> Vec<(&'static str, Array<A, D>)> {
     let array: Array<A, D> = block.to_array().unwrap();
     let fortran = array.t().as_standard_layout().into_owned().reversed_axes();
@@ -74,7 +74,8 @@ fn layouts<A: Element, D: Dimension>(block: &ArrayBlock) -> Vec<(&'static str, A
     layouts
 }
 
-/// The array as part of a larger one: from `margin(axis)` on, with a step where there is a margin.
+/// Returns the array as part of a larger one: it begins at `margin(axis)`, with a step along axes
+/// with a margin.
 fn part<A: Element, D: Dimension>(
     array: &Array<A, D>,
     margin: impl Fn(usize) -> usize,
@@ -96,34 +97,34 @@ fn part<A: Element, D: Dimension>(
     larger
 }
 
-/// Arrays of `f32` of any shape, with one mistake.
+/// A converter of `f32` arrays of any shape with one mistake.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Broken {
-    /// None.
+    /// No mistake.
     Nothing,
-    /// Doubles are cast.
+    /// Casts doubles.
     Casts,
-    /// Says of every dtype that it is not supported, but not which one it is.
+    /// Reports an unsupported dtype without its name.
     NamesNoDType,
-    /// NaNs lose their payload.
+    /// Drops the payload of NaNs.
     PlainNan,
-    /// Minus zero becomes zero.
+    /// Turns minus zero into zero.
     PlainZero,
-    /// One axis is all there is.
+    /// Returns one axis for every array.
     Flattens,
-    /// Axes of size 1 vanish.
+    /// Removes axes of size 1.
     Squeezes,
-    /// Empty arrays have one axis.
+    /// Returns one axis for empty arrays.
     PlainEmpty,
-    /// Elements are taken in the order of memory.
+    /// Takes elements in the order of memory.
     IgnoresStrides,
-    /// A fourth axis is merged with the third one, where it should be refused.
+    /// Merges a fourth axis with the third one instead of returning an error.
     MergesAxes,
-    /// Whatever is longer than a buffer is cut off.
+    /// Cuts off elements beyond a buffer.
     Truncates,
-    /// Every conversion but a converter's first adds one.
+    /// Adds 1 in every conversion except the first one of a converter.
     Remembers,
-    /// Empty arrays panic.
+    /// Panics for empty arrays.
     Panics,
 }
 
@@ -162,7 +163,7 @@ impl Converter<ArrayD<f32>> for BrokenConverter {
         let n_axes = block.shape().len();
         match self.broken {
             Broken::Casts if block.dtype() == DType::Float64 => {
-                return Ok(block.as_array::<f64>()?.mapv(|x| x as f32));
+                return Ok(block.as_array::<f64, IxDyn>()?.mapv(|x| x as f32));
             }
             Broken::NamesNoDType if block.dtype() != DType::Float32 => {
                 return Err(Error::other("this dtype is not supported"));
@@ -181,7 +182,7 @@ fn dense(tensor: &ArrayD<f32>) -> Vec<f32> {
     tensor.iter().copied().collect()
 }
 
-/// The cases that fail for a converter with this mistake.
+/// Returns the cases that fail for a converter with this mistake.
 fn failing(broken: Broken) -> Vec<String> {
     let converter = move || BrokenConverter { broken, is_used: AtomicBool::new(false) };
     let suite = ConverterSuite::new(converter)
@@ -208,7 +209,7 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     assert_eq!(unnamed.len(), DType::ALL.len() - 1);
     assert!(unnamed.iter().all(|name| name.starts_with("refuses_dtype::")), "{unnamed:?}");
 
-    // Each of these is seen in many ways.
+    // Several cases find each of these.
     let flattened = failing(Broken::Flattens);
     for name in ["rank::0", "rank::2", "rank::3", "layouts::float32", "empty_arrays"] {
         assert!(flattened.contains(&name.to_owned()), "{name}: {flattened:?}");
@@ -223,9 +224,9 @@ fn each_mistake_is_found_by_the_case_of_its_name() {
     }
 }
 
-/// A converter whose blocks lie in an arena of its own, which is freed with it.
+/// The blocks of this converter lie in its arena, which is freed with the converter.
 #[test]
-fn blocks_that_need_their_converter_are_found() {
+fn the_suite_finds_blocks_that_need_their_converter() {
     struct Arena(Arc<AtomicBool>);
     struct Memory {
         bytes: Vec<u8>,
@@ -263,9 +264,9 @@ fn blocks_that_need_their_converter_are_found() {
     assert_eq!(failure.problem, "panicked: freed after its arena");
 }
 
-/// A converter whose tensors are all one buffer.
+/// All tensors of this converter are the same buffer.
 #[test]
-fn tensors_that_share_a_buffer_are_found() {
+fn the_suite_finds_tensors_that_share_a_buffer() {
     type Buffer = Arc<Mutex<Option<ArrayBlock>>>;
     struct OneBuffer(Buffer);
     impl Converter<Buffer> for OneBuffer {
@@ -287,14 +288,14 @@ fn tensors_that_share_a_buffer_are_found() {
 
 #[test]
 #[should_panic(expected = "1 of 31 cases failed:\n  empty_arrays: panicked: nothing to convert")]
-fn running_the_suite_names_what_fails() {
+fn the_suite_names_the_failing_cases() {
     let converter = || BrokenConverter { broken: Broken::Panics, is_used: AtomicBool::new(false) };
     ConverterSuite::new(converter).with_dtypes([DType::Float32]).with_ranks(0..=3).run();
 }
 
 #[test]
 #[should_panic(expected = "layouts::float32: the function given to `with_layouts` made no tensors")]
-fn layouts_that_are_none_are_found() {
+fn the_suite_rejects_empty_layouts() {
     ConverterSuite::<ArrayD<f32>, _>::new(|| NdarrayConverter)
         .with_dtypes([DType::Float32])
         .with_ranks(0..=6)

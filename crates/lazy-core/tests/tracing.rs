@@ -1,4 +1,4 @@
-//! What a subscriber hears of evaluations.
+//! Events that evaluations report to a `tracing` subscriber.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use lazy_core::{
     ArrayBlock, BlockPosition, Blocks, Concatenate, Error, Fold, LazyChunkSequence, MeanVariance,
-    NdarrayConverter, NestedLazyChunkSequence, Result, SequenceAggregator,
+    NdarrayConverter, NestedLazyChunkSequence, Reducer, Result, Run, SequenceAggregator,
+    SequenceSpec,
 };
 use ndarray::{Array2, array};
 use tracing::field::{Field, Visit};
@@ -19,7 +20,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 #[derive(Clone, Debug)]
 struct Entry {
     metadata: &'static Metadata<'static>,
-    /// The place in the log of the span that it belongs to.
+    /// The index in the log of the span that contains it.
     parent: Option<usize>,
     fields: BTreeMap<&'static str, String>,
 }
@@ -55,13 +56,13 @@ struct Log {
 }
 
 impl Log {
-    /// The spans that this thread has entered.
+    /// Returns the spans that this thread has entered.
     fn entered(&mut self) -> &mut Vec<usize> {
         self.entered.entry(thread::current().id()).or_default()
     }
 }
 
-/// Keeps all up to a level.
+/// A subscriber that keeps all spans and events up to a level.
 struct Listener {
     level: Level,
     log: Arc<Mutex<Log>>,
@@ -84,7 +85,7 @@ impl Listener {
     }
 }
 
-/// Identifiers begin at 1.
+/// Returns the index of a span. Identifiers begin at 1.
 fn place(id: &Id) -> usize {
     usize::try_from(id.into_u64()).unwrap() - 1
 }
@@ -121,7 +122,7 @@ impl Subscriber for Listener {
     }
 }
 
-/// What is heard at a level while `run` runs; all spans have been left afterwards.
+/// Returns the entries up to a level while `run` runs, and checks that all spans were left.
 fn heard_at(level: Level, run: impl FnOnce()) -> Vec<Entry> {
     let log = Arc::default();
     tracing::subscriber::with_default(Listener { level, log: Arc::clone(&log) }, run);
@@ -134,7 +135,7 @@ fn heard(run: impl FnOnce()) -> Vec<Entry> {
     heard_at(Level::TRACE, run)
 }
 
-/// The only event, whose span is the only one.
+/// Returns the only event, and checks that it belongs to the only span.
 fn only_event(run: impl FnOnce()) -> Entry {
     let [span, event] = <[_; 2]>::try_from(heard(run)).unwrap();
     assert!(span.metadata.is_span() && event.metadata.is_event());
@@ -147,7 +148,7 @@ fn three_blocks() -> LazyChunkSequence<'static, ArrayBlock> {
         .convert(NdarrayConverter)
 }
 
-/// Takes so many blocks, then fails if it is to.
+/// Takes this many blocks, and then fails if `fails` is true.
 struct Take {
     n_blocks: usize,
     fails: bool,
@@ -182,7 +183,7 @@ fn a_reduction_has_a_span_and_ends_with_an_event() {
 }
 
 #[test]
-fn nested_sequences_and_arrays_are_heard_of_too() {
+fn nested_sequences_and_collecting_are_reported_too() {
     let sequence = NestedLazyChunkSequence::new(|| [[array![[1_u8]], array![[2]]]]);
     let event = only_event(|| drop(sequence.compute(Concatenate).unwrap()));
     assert_eq!((event.field("blocks"), event.field("bytes")), (Some("2"), Some("2")));
@@ -242,7 +243,7 @@ fn the_event_says_how_the_evaluation_ended() {
 }
 
 #[test]
-fn what_the_producer_logs_falls_into_the_span() {
+fn events_of_the_producer_are_inside_the_span() {
     let sequence = LazyChunkSequence::new(|| {
         tracing::info!("start");
         (0..2).map(|_| tracing::info!("block"))
@@ -263,7 +264,7 @@ fn what_the_producer_logs_falls_into_the_span() {
         ]
     };
 
-    // Between two blocks an iterator's user is not within the span; an aggregator is.
+    // Between two blocks, an iterator's user is outside the span, and an aggregator inside it.
     let iterated = heard(|| sequence.blocks().for_each(|_| tracing::info!("own")));
     assert_eq!(parents(iterated), expected(None));
 
@@ -281,7 +282,7 @@ fn what_the_producer_logs_falls_into_the_span() {
 }
 
 #[test]
-fn what_all_threads_log_falls_into_the_span() {
+fn events_of_all_threads_are_inside_the_span() {
     let barrier = Barrier::new(3);
     let sequence = LazyChunkSequence::from_fn([1; 3], |_| {
         // Each thread has a block.
@@ -307,17 +308,90 @@ fn what_all_threads_log_falls_into_the_span() {
 }
 
 #[test]
-fn an_evaluation_within_a_producer_is_a_span_within_the_span() {
+fn aggregators_on_threads_are_reported_like_those_on_one() {
+    let barrier = Barrier::new(3);
+    let sequence = LazyChunkSequence::from_fn([1; 3], |_| {
+        barrier.wait();
+        tracing::info!("block");
+        sleep(Duration::from_millis(1));
+    })
+    .with_threads(3);
+    let collect = || drop(sequence.collect().unwrap());
+    let take = || sequence.compute(Take { n_blocks: 4, fails: false }).unwrap();
+    for entries in [heard(collect), heard(take)] {
+        assert_eq!(entries.len(), 1 + 3 + 1);
+        assert!(entries[1..].iter().all(|entry| entry.parent == Some(0)));
+        let event = entries.last().unwrap();
+        assert_eq!((event.field("blocks"), event.field("bytes")), (Some("3"), None));
+        assert_eq!(event.message(), "evaluation completed");
+        // The time of all threads together.
+        assert!(event.number("producer_seconds") >= 3e-3);
+    }
+    let failing =
+        LazyChunkSequence::try_from_fn([1; 9], |i| if i == 4 { Err("no") } else { Ok(i) })
+            .with_threads(2);
+    let event = only_event(|| drop(failing.collect()));
+    assert_eq!((event.field("blocks"), event.field("outcome")), (Some("4"), Some("failed")));
+    assert_eq!(event.field("error"), Some("the producer failed at block 4: no"));
+    let event = only_event(|| failing.compute(Take { n_blocks: 2, fails: false }).unwrap());
+    assert_eq!((event.field("blocks"), event.field("outcome")), (Some("2"), Some("abandoned")));
+}
+
+#[test]
+fn the_event_counts_restored_blocks() {
+    /// Restores the first two blocks.
+    struct FirstTwo;
+
+    impl Reducer for FirstTwo {
+        type Map = fn(BlockPosition, &ArrayBlock) -> Result<()>;
+        type Run = FirstTwo;
+        type Output = ();
+
+        fn start(self, _: &SequenceSpec) -> Result<(Self::Map, FirstTwo)> {
+            Ok((|_, _| Ok(()), self))
+        }
+    }
+
+    impl Run for FirstTwo {
+        type Partial = ();
+        type Output = ();
+
+        fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+            Ok((at.row < 2).then(|| ArrayBlock::from_array(array![0_u8])))
+        }
+
+        fn merge(&mut self, _: BlockPosition, (): ()) -> Result<()> {
+            Ok(())
+        }
+
+        fn commit(self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    let sequence = LazyChunkSequence::from_fn([1; 5], |_| ArrayBlock::from_array(array![0_u8]));
+    for n_threads in 1..3 {
+        let sequence = sequence.clone().with_threads(n_threads);
+        let event = only_event(|| sequence.compute(FirstTwo).unwrap());
+        assert_eq!((event.field("blocks"), event.field("restored")), (Some("5"), Some("2")));
+        assert_eq!(event.field("bytes"), Some("5"));
+        let event = only_event(|| sequence.streamed().compute(FirstTwo).unwrap());
+        assert_eq!((event.field("blocks"), event.field("restored")), (Some("5"), Some("2")));
+    }
+}
+
+#[test]
+fn an_evaluation_inside_a_producer_is_a_nested_span() {
     let inner = LazyChunkSequence::new(|| [1, 2]);
     let outer = LazyChunkSequence::try_new(|| std::iter::once_with(|| inner.collect()));
     let entries = heard(|| drop(outer.collect().unwrap()));
     let parents: Vec<_> = entries.iter().map(|entry| entry.parent).collect();
-    // The outer span, the inner one, the inner one's event, the outer one's.
+    // The outer span, the inner span, the event of the inner one, and the event of the outer one.
     assert_eq!(parents, [None, Some(0), Some(1), Some(0)]);
 }
 
 #[test]
-fn the_time_in_the_producer_is_part_of_all_the_time() {
+fn the_producers_time_is_part_of_the_total_time() {
     const NAP: Duration = Duration::from_millis(5);
     let sleepy = LazyChunkSequence::new(|| std::iter::once_with(|| sleep(NAP)));
     let event = only_event(|| sleepy.blocks().for_each(|_| sleep(NAP)));
@@ -327,7 +401,7 @@ fn the_time_in_the_producer_is_part_of_all_the_time() {
 }
 
 #[test]
-fn above_debug_nothing_is_heard() {
+fn nothing_is_reported_above_debug() {
     let failing = LazyChunkSequence::try_new(|| ["three"].map(str::parse::<i32>));
     let entries = heard_at(Level::INFO, || {
         three_blocks().compute(Concatenate).unwrap();

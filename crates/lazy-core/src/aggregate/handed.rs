@@ -1,20 +1,22 @@
-//! What an aggregator is handed: an iterator of blocks, or bands lent one at a time.
+//! The inputs of aggregators: an iterator of blocks, or bands that are lent one at a time.
 
 use std::fmt;
 
 use crate::stream::{BlockStream, Step, Trace};
-use crate::{Declared, Result};
+use crate::{Result, SequenceSpec};
 
-/// The blocks of a running evaluation, in order. After an error the iterator is at its end.
+/// An iterator over the blocks of a running evaluation, in order. After an error it yields nothing
+/// more.
 ///
 /// The errors are those of [`collect`](crate::LazyChunkSequence::collect).
 ///
 /// # Example
 ///
-/// What is not asked for is not computed:
+/// Blocks that the aggregator does not take are not computed:
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, Result};
 ///
 /// let sequence = LazyChunkSequence::new(|| (0..).map(|i| 0.5_f64.powi(i)));
 /// let mut sum = 0.0;
@@ -26,7 +28,7 @@ use crate::{Declared, Result};
 ///     }
 /// }
 /// assert!((sum - 2.0).abs() < 1e-3);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct Blocks<'s, T> {
     stream: BlockStream<'s, T>,
@@ -45,10 +47,10 @@ impl<'s, T> Blocks<'s, T> {
         self.stream.trace().clone()
     }
 
-    /// What is known before the first block is computed.
+    /// Returns the declaration of the sequence.
     #[must_use]
-    pub fn declared(&self) -> &'s Declared {
-        self.stream.declared()
+    pub fn spec(&self) -> &'s SequenceSpec {
+        self.stream.spec()
     }
 }
 
@@ -66,22 +68,23 @@ impl<T> Iterator for Blocks<'_, T> {
     }
 }
 
-/// The bands of a running evaluation, lent one at a time in order.
+/// The bands of a running evaluation, lent one at a time, in order.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::NestedLazyChunkSequence;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::NestedLazyChunkSequence;
 ///
 /// let sequence = NestedLazyChunkSequence::new(|| (0..3).map(|i| (0..4).map(move |j| 10 * i + j)));
-/// // The first block of each band; the others are not computed.
+/// // Takes the first block of each band; the others are not computed.
 /// let mut bands = sequence.bands();
 /// let mut first_blocks = Vec::new();
 /// while let Some(mut band) = bands.next_band()? {
 ///     first_blocks.extend(band.next().transpose()?);
 /// }
 /// assert_eq!(first_blocks, [0, 10, 20]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct Bands<'s, T> {
     stream: BlockStream<'s, T>,
@@ -100,18 +103,21 @@ impl<'s, T> Bands<'s, T> {
         self.stream.trace().clone()
     }
 
-    /// What is known before the first block is computed.
+    /// Returns the declaration of the sequence.
     #[must_use]
-    pub fn declared(&self) -> &'s Declared {
-        self.stream.declared()
+    pub fn spec(&self) -> &'s SequenceSpec {
+        self.stream.spec()
     }
 
-    /// The next band; none at the end and after an error. What is left of the band before is not
-    /// evaluated.
+    /// Returns the next band, or `None` at the end and after an error. The remaining blocks of the
+    /// band before are not computed.
     ///
     /// # Errors
     ///
-    /// The producer's error or panic, or that there are fewer or more bands than declared.
+    /// The error or the panic of the producer, or
+    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
+    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the number of bands differs from
+    /// the declared one.
     pub fn next_band(&mut self) -> Result<Option<Band<'_, 's, T>>> {
         self.stream.skip_band()?;
         let first = match self.stream.next_step().transpose()? {
@@ -124,15 +130,16 @@ impl<'s, T> Bands<'s, T> {
     }
 }
 
-/// The blocks of one band, in order. After an error the iterator is at its end.
+/// An iterator over the blocks of one band, in order. After an error it yields nothing more.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Band, NestedLazyChunkSequence, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Band, NestedLazyChunkSequence, Result};
 /// use ndarray::{Array1, Array2, Axis};
 ///
-/// /// The sum of each row, of one band.
+/// /// Returns the sum of each row of one band.
 /// fn row_sums(mut band: Band<'_, '_, Array2<f64>>) -> Result<Option<Array1<f64>>> {
 ///     let Some(first) = band.next() else { return Ok(None) };
 ///     let first = first?.sum_axis(Axis(1));
@@ -145,7 +152,7 @@ impl<'s, T> Bands<'s, T> {
 /// while let Some(band) = bands.next_band()? {
 ///     assert_eq!(row_sums(band)?.unwrap().to_vec(), [5.0, 5.0]);
 /// }
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct Band<'b, 's, T> {
     stream: &'b mut BlockStream<'s, T>,
@@ -183,7 +190,7 @@ macro_rules! debug_declared {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter
                     .debug_struct(stringify!($Type))
-                    .field("declared", self.stream.declared())
+                    .field("declared", self.stream.spec())
                     .finish_non_exhaustive()
             }
         })*

@@ -1,22 +1,21 @@
-//! Aggregators: what consumes the blocks of a sequence and yields one result.
+//! Aggregators, which consume the blocks of a sequence and return one result.
 
-mod concatenate;
 mod handed;
 
-pub use concatenate::Concatenate;
 pub use handed::{Band, Bands, Blocks};
 
 use crate::Result;
 
-/// Consumes the blocks of a [`LazyChunkSequence`](crate::LazyChunkSequence) and yields one result.
+/// Consumes the blocks of a [`LazyChunkSequence`](crate::LazyChunkSequence) and returns one result.
 ///
-/// Implement it on a type of your own for your own tensor type. Every
-/// [`Reducer`](crate::Reducer) is one for sequences of [`ArrayBlock`](crate::ArrayBlock)s.
+/// Implement it for your own type, to aggregate blocks of your own tensor type. Every
+/// [`Reducer`](crate::Reducer) is an aggregator of [`ArrayBlock`](crate::ArrayBlock)s.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Blocks, LazyChunkSequence, Result, SequenceAggregator};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Blocks, LazyChunkSequence, Result, SequenceAggregator};
 ///
 /// struct Longest;
 ///
@@ -37,33 +36,42 @@ use crate::Result;
 ///
 /// let words = LazyChunkSequence::new(|| ["a", "sequence", "of", "words"].map(str::to_owned));
 /// assert_eq!(words.compute(Longest)?.as_deref(), Some("sequence"));
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not aggregate sequences of `{T}`",
-    note = "reducers and statistics take sequences of `ArrayBlock`s: call `.convert(converter)` first"
+    note = "reducers and statistics take sequences of `ArrayBlock`s: \
+            call `.convert(converter)` first",
+    note = "a tuple has at most eight reducers, and tuples nest: `((a, b), c)`"
 )]
 pub trait SequenceAggregator<T> {
-    /// The result.
+    /// The type of the result.
     type Output;
 
-    /// Consumes the blocks. Each is computed when the iterator is asked for it; those that are not
-    /// asked for are never computed.
+    /// True for reducers, which compute the contributions of blocks on the threads of the sequence.
+    #[doc(hidden)]
+    const REDUCES: bool = false;
+
+    /// Consumes the blocks. On one thread, each block is computed when the iterator is asked for it,
+    /// and the others are never computed. On several
+    /// [threads](crate::LazyChunkSequence::with_threads), blocks ahead of the iterator are computed
+    /// too, as far as they may be in flight.
     ///
     /// # Errors
     ///
-    /// An error that the iterator yields is to be returned as it is; the aggregator's own become
+    /// Return an error of the iterator unchanged. Wrap an error of the aggregator in
     /// [`Error::other`](crate::Error::other).
     fn aggregate(self, blocks: Blocks<'_, T>) -> Result<Self::Output>;
 }
 
 /// Consumes the blocks of a [`NestedLazyChunkSequence`](crate::NestedLazyChunkSequence), one band
-/// at a time, and yields one result.
+/// at a time, and returns one result.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Bands, NestedLazyChunkSequence, NestedSequenceAggregator, Result};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Bands, NestedLazyChunkSequence, NestedSequenceAggregator, Result};
 ///
 /// /// The sum of each band.
 /// struct BandSums;
@@ -82,22 +90,30 @@ pub trait SequenceAggregator<T> {
 ///
 /// let sequence = NestedLazyChunkSequence::new(|| [[1, 2], [3, 4]]);
 /// assert_eq!(sequence.compute(BandSums)?, [3, 7]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not aggregate nested sequences of `{T}`",
-    note = "reducers and statistics take sequences of `ArrayBlock`s: call `.convert(converter)` first"
+    note = "reducers and statistics take sequences of `ArrayBlock`s: \
+            call `.convert(converter)` first",
+    note = "a tuple has at most eight reducers, and tuples nest: `((a, b), c)`"
 )]
 pub trait NestedSequenceAggregator<T> {
-    /// The result.
+    /// The type of the result.
     type Output;
 
-    /// Consumes the bands. Each block is computed when its band is asked for it; those that are
-    /// not asked for are never computed.
+    /// True for reducers, which compute the contributions of blocks on the threads of the sequence.
+    #[doc(hidden)]
+    const REDUCES: bool = false;
+
+    /// Consumes the bands. On one thread, each block is computed when its band is asked for it, and
+    /// the others are never computed. On several
+    /// [threads](crate::NestedLazyChunkSequence::with_threads), blocks ahead of the band are computed
+    /// too, as far as they may be in flight.
     ///
     /// # Errors
     ///
-    /// An error that the bands yield is to be returned as it is; the aggregator's own become
+    /// Return an error of the bands unchanged. Wrap an error of the aggregator in
     /// [`Error::other`](crate::Error::other).
     fn aggregate_nested(self, bands: Bands<'_, T>) -> Result<Self::Output>;
 }

@@ -1,10 +1,10 @@
-//! The blocks that converters are tried on: bits that are easily lost, and shapes.
+//! The blocks with which converters are tested: unusual bits and shapes.
 
 use bytes::Bytes;
 
 use crate::{ArrayBlock, DType};
 
-/// A block of this shape whose elements differ from their neighbours. All are finite.
+/// Returns a block of this shape whose elements are finite and differ from their neighbours.
 pub(super) fn filled(dtype: DType, shape: &[usize]) -> ArrayBlock {
     let (n_parts, part) = parts(dtype);
     let part_size = dtype.size() / n_parts;
@@ -21,7 +21,8 @@ pub(super) fn filled(dtype: DType, shape: &[usize]) -> ArrayBlock {
     block(dtype, shape, bits.flat_map(|bits| native_bytes(bits, part_size)).collect())
 }
 
-/// Blocks with this many axes that together hold every element which a conversion may spoil.
+/// Returns blocks with this many axes that together contain every element that a conversion may
+/// spoil.
 pub(super) fn special(dtype: DType, rank: usize) -> Vec<ArrayBlock> {
     let elements = special_elements(dtype);
     let Some(last) = rank.checked_sub(1) else {
@@ -32,19 +33,19 @@ pub(super) fn special(dtype: DType, rank: usize) -> Vec<ArrayBlock> {
     vec![block(dtype, &shape, elements.concat())]
 }
 
-/// A shape with this many axes, none of size 0 or 1, and neighbours that differ; from the seventh axis
-/// on, the sizes are 1, so that memory suffices for any number of axes.
+/// Returns a shape with this many axes, in which neighbours differ and no size is 0 or 1. From the
+/// seventh axis on, the sizes are 1, to bound the memory.
 pub(super) fn shape(rank: usize) -> Vec<usize> {
     let sizes = [2, 3, 5, 4, 2, 3];
     (0..rank).map(|axis| sizes.get(axis).copied().unwrap_or(1)).collect()
 }
 
-/// A block with the same elements, in memory that nothing else shares.
+/// Returns a block with the same elements, in memory of its own.
 pub(super) fn deep_copy(block: &ArrayBlock) -> ArrayBlock {
     self::block(block.dtype(), block.shape(), block.data().to_vec())
 }
 
-/// A block with the same elements, made of bytes that lie at `offset` of a longer run.
+/// Returns a block with the same elements, in bytes that lie at `offset` of a longer buffer.
 pub(super) fn at_offset(block: &ArrayBlock, offset: usize) -> ArrayBlock {
     let around = vec![1; offset];
     let bytes = Bytes::from([&around[..], block.data(), &around[..]].concat());
@@ -52,7 +53,7 @@ pub(super) fn at_offset(block: &ArrayBlock, offset: usize) -> ArrayBlock {
     new(block.dtype(), block.shape(), bytes)
 }
 
-/// What the bits of an element, or of either half of a complex one, mean.
+/// The meaning of the bits of an element, or of either half of a complex element.
 enum Part {
     Bool,
     Integer,
@@ -80,12 +81,12 @@ fn special_elements(dtype: DType) -> Vec<Vec<u8>> {
         Part::Integer => special_integers(part_size),
         Part::Float { exponent_bits } => special_floats(part_size, exponent_bits),
     };
-    // The parts of a complex element differ, so that they cannot be exchanged unseen.
+    // The parts of a complex element differ, so a conversion that swaps them is detected.
     let pattern = |i: usize| native_bytes(patterns[i % patterns.len()], part_size);
     (0..patterns.len()).map(|i| (0..n_parts).flat_map(|k| pattern(i + 5 * k)).collect()).collect()
 }
 
-/// The extremes, and what is lost in a float or by an extension of the sign.
+/// Returns the extremes, and integers that a float or a sign extension would change.
 fn special_integers(size: usize) -> Vec<u64> {
     let minimum = 1 << (8 * size - 1);
     let around_a_float = [24, 53].map(|mantissa_bits| (1 << mantissa_bits) + 1);
@@ -95,7 +96,7 @@ fn special_integers(size: usize) -> Vec<u64> {
     patterns
 }
 
-/// Zeros, subnormals, infinities and NaNs with their payloads, of both signs.
+/// Returns zeros, subnormals, infinities and NaNs with payloads, of both signs.
 fn special_floats(size: usize, exponent_bits: usize) -> Vec<u64> {
     let mantissa_bits = 8 * size - 1 - exponent_bits;
     let sign = 1_u64 << (8 * size - 1);
@@ -106,14 +107,14 @@ fn special_floats(size: usize, exponent_bits: usize) -> Vec<u64> {
     let signalling_nan = infinity | 3;
     let mut patterns = vec![0, 1, mantissa, mantissa + 1, one, one + 1, infinity - 1, infinity];
     patterns.extend([quiet_nan, quiet_nan | 5, infinity | mantissa]);
-    // The x87 unit quietens what merely passes through it.
+    // The x87 unit makes signalling NaNs quiet when they merely pass through it.
     if !cfg!(target_arch = "x86") {
         patterns.push(signalling_nan);
     }
     patterns.into_iter().flat_map(|pattern| [pattern, pattern | sign]).collect()
 }
 
-/// The low `size` bytes of a number, in the machine's order.
+/// Returns the low `size` bytes of a number, in native order.
 fn native_bytes(bits: u64, size: usize) -> Vec<u8> {
     let mut bytes = bits.to_le_bytes()[..size].to_vec();
     if cfg!(target_endian = "big") {
@@ -122,7 +123,7 @@ fn native_bytes(bits: u64, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bits that look random, those of the generator `SplitMix64` at its `i`-th step.
+/// Returns pseudorandom bits: step `i` of the generator `SplitMix64`.
 fn scrambled(i: u64) -> u64 {
     let mut x = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

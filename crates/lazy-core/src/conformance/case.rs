@@ -1,16 +1,17 @@
-//! The named case, of which every suite is a list.
+//! The named test case; every suite is a list of them.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{BoxError, panic_message, report};
 
-/// One claim about an implementation, with the name under which it is reported.
+/// One requirement on an implementation, with the name under which it is reported.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::conformance::Case;
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::conformance::Case;
 ///
 /// let case = Case::new("doubling_is_adding", || match 2 * 2 {
 ///     4 => Ok(()),
@@ -28,7 +29,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case that fails when `check` returns an error or panics.
+    /// Creates a case that fails if `check` returns an error or panics.
     pub fn new(
         name: impl Into<String>,
         check: impl Fn() -> Result<(), BoxError> + Send + Sync + 'static,
@@ -36,17 +37,17 @@ impl Case {
         Case { name: name.into(), check: Box::new(check) }
     }
 
-    /// The name, the same in every run.
+    /// Returns the name, which is the same in every run.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Checks the claim.
+    /// Checks the requirement.
     ///
     /// # Errors
     ///
-    /// When it does not hold, or the implementation panics.
+    /// A [`Failure`] if the implementation does not meet the requirement or panics.
     pub fn run(&self) -> Result<(), Failure> {
         let problem = match catch_unwind(AssertUnwindSafe(&self.check)) {
             Ok(Ok(())) => return Ok(()),
@@ -63,22 +64,22 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Why a case failed.
+/// The failure of a case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{case}: {problem}")]
 #[non_exhaustive]
 pub struct Failure {
-    /// The case's name.
+    /// The name of the case.
     pub case: String,
-    /// What was wrong.
+    /// The problem.
     pub problem: String,
 }
 
-/// Runs all cases, those after a failing one as well.
+/// Runs all cases, even after one has failed.
 ///
 /// # Panics
 ///
-/// When a case fails. The message names every one that does, a line each.
+/// Panics if a case fails. The message lists every failed case, one per line.
 #[track_caller]
 pub fn run_cases(cases: impl IntoIterator<Item = Case>) {
     let mut n_cases = 0;

@@ -1,4 +1,4 @@
-//! What is claimed of converters, and how each claim is checked.
+//! The requirements on converters, and their checks.
 
 use super::{ConverterSuite, blocks};
 use crate::{ArrayBlock, BoxError, Converter, DType, report};
@@ -17,7 +17,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
             let Err(error) = converter.to_tensor(&block) else {
                 return Err(format!("{block:?} became a tensor, but {dtype} is not listed").into());
             };
-            // `uint8` does not name `int8`.
+            // A message that contains `uint8` does not name `int8`.
             let message = report(&error);
             let mut words = message.split(|c: char| !c.is_alphanumeric());
             if !words.any(|word| word == dtype.name()) {
@@ -71,7 +71,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
         self.round_trips(self.shapes_with_an_axis_of(1))
     }
 
-    /// Larger than a page, and of sizes that no power of two divides.
+    /// Larger than a page, and of sizes that are not multiples of a power of two.
     pub(super) fn large_arrays(&self) -> Result<(), BoxError> {
         let large = |rank: usize| match rank {
             0 => vec![],
@@ -84,7 +84,8 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
     pub(super) fn bytes_at_an_offset(&self) -> Result<(), BoxError> {
         let converter = (self.make_converter)();
         self.each_block(|block| {
-            // Aligned for no dtype of several bytes, and for each.
+            // The first offset is unaligned for every dtype of several bytes, the second aligned
+            // for all.
             [1, 16].into_iter().try_for_each(|offset| {
                 round_trip(&converter, &blocks::at_offset(block, offset))
                     .map_err(|problem| format!("at offset {offset}: {problem}").into())
@@ -134,7 +135,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
     pub(super) fn conversions_are_independent(&self) -> Result<(), BoxError> {
         let converter = (self.make_converter)();
         self.each_block(|block| {
-            // Of the same dtype and shape, but of other elements.
+            // The same dtype and shape with other elements.
             let zeros = vec![0; block.data().len()];
             let other = ArrayBlock::new(block.dtype(), block.shape(), zeros.into())?;
             let first = to_tensor(&converter, block)?;
@@ -180,7 +181,8 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
         self.each_block_of(shapes, |block| round_trip(&converter, block))
     }
 
-    /// For every rank, the shapes in which one axis has this size, and the one in which all have.
+    /// Returns, for every rank, the shapes in which one axis has this size, and the one in which
+    /// all have.
     fn shapes_with_an_axis_of(&self, size: usize) -> Vec<Vec<usize>> {
         let mut shapes = Vec::new();
         for &rank in &self.ranks {
@@ -208,7 +210,7 @@ fn to_tensor<T>(converter: &impl Converter<T>, block: &ArrayBlock) -> Result<T, 
         .map_err(|error| format!("to_tensor of {block:?}: {}", report(&error)).into())
 }
 
-/// `block` is what the tensor was made of.
+/// Converts a tensor that was made from `block`.
 fn to_array<T>(
     converter: &impl Converter<T>,
     tensor: T,
@@ -240,7 +242,7 @@ fn expect_equal(actual: &ArrayBlock, expected: &ArrayBlock) -> Result<(), BoxErr
     Err(format!("{expected:?} became another block").into())
 }
 
-/// Makes it likely that memory which was freed too early holds something else.
+/// Makes it likely that memory that was freed too early contains something else.
 fn overwrite_freed_memory(block: &ArrayBlock) {
     let memory: Vec<Vec<u8>> = (0..16).map(|_| vec![0xa5; block.data().len()]).collect();
     std::hint::black_box(memory);

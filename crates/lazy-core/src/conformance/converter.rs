@@ -6,34 +6,39 @@ use std::sync::Arc;
 use super::{Case, run_cases};
 use crate::{ArrayBlock, BoxError, Converter, DType};
 
-/// The least ranks that are tried when no others are named; those not named must be refused.
+/// The ranks that are tested by default. A converter must reject the ranks that are tested but not
+/// listed.
 const RANKS: std::ops::RangeInclusive<usize> = 0..=6;
 
-/// What a [`Converter`] has to do: blocks become tensors and blocks again, bit for bit, and what
-/// has no counterpart is refused.
+/// The test suite for a [`Converter`]: blocks become tensors and blocks again, bit for bit, and
+/// input without a counterpart is rejected.
 ///
-/// Tensors are opaque to the suite, which looks at blocks alone. So it cannot see that a tensor's
-/// elements are right, when they come back right all the same; tests of that are the converter's own.
+/// The suite inspects only blocks, since tensors are opaque to it. It cannot tell if the elements
+/// of a tensor are wrong and the conversion back undoes the error; test that separately.
 ///
-/// | case | what is claimed |
+/// | case | requirement |
 /// |---|---|
 /// | `elements::DTYPE` | integer extremes, NaN payloads, -0.0, subnormals and infinities survive |
-/// | `refuses_dtype::DTYPE` | a dtype that is not listed is an error which names it, and is never cast |
+/// | `refuses_dtype::DTYPE` | an unlisted dtype is an error that names it, and is never cast |
 /// | `rank::N` | the shape survives |
-/// | `refuses_rank::N` | a rank that is not listed is an error |
+/// | `refuses_rank::N` | an unlisted rank is an error |
 /// | `layouts::DTYPE` | tensors of other layouts become the block with the same elements |
-/// | `empty_arrays`, `axes_of_size_one`, `large_arrays` | such shapes survive, any axis being the odd one |
-/// | `bytes_at_an_offset` | blocks of memory that was not aligned, or is part of more, are converted |
+/// | `empty_arrays` | shapes with axes of size 0 survive, whichever axes they are |
+/// | `axes_of_size_one` | shapes with axes of size 1 survive, whichever axes they are |
+/// | `large_arrays` | large shapes survive |
+/// | `bytes_at_an_offset` | blocks in unaligned memory or in a part of a buffer are converted |
 /// | `block_is_unchanged` | converting a block does not change it |
-/// | `tensor_outlives_block`, `block_outlives_tensor` | neither needs the memory of what it was made of, or the converter, and blocks can go to another thread |
-/// | `conversions_are_independent` | converting a block twice gives the same, and two tensors |
-/// | `several_threads` | a converter can be used by several threads at once |
+/// | `tensor_outlives_block` | the tensor needs neither the block nor the converter |
+/// | `block_outlives_tensor` | the block needs neither, and can move to another thread |
+/// | `conversions_are_independent` | converting a block twice gives two equal, separate tensors |
+/// | `several_threads` | several threads can use a converter at once |
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::conformance::ConverterSuite;
-/// use lazy_core::{ArrayBlock, DType, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::conformance::ConverterSuite;
+/// use lazy_chunks::{ArrayBlock, DType, NdarrayConverter};
 /// use ndarray::Array2;
 ///
 /// ConverterSuite::<Array2<f32>, _>::new(|| NdarrayConverter)
@@ -55,7 +60,8 @@ pub struct ConverterSuite<T, C> {
 pub(super) type Layouts<T> = dyn Fn(&ArrayBlock) -> Vec<(&'static str, T)> + Send + Sync;
 
 impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
-    /// The suite for a converter of tensors that can hold every dtype and any number of axes.
+    /// Creates the suite for a converter of tensors that can hold every dtype and any number of
+    /// axes.
     ///
     /// The function makes a converter for each case, which drops it.
     pub fn new(make_converter: impl Fn() -> C + Send + Sync + 'static) -> ConverterSuite<T, C> {
@@ -67,35 +73,35 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
         }
     }
 
-    /// Names the dtypes that `T` can hold. Every other one must be refused.
+    /// Sets the dtypes that `T` can hold. The converter must reject all others.
     ///
     /// # Panics
     ///
-    /// When there is none.
+    /// Panics if `dtypes` is empty.
     #[must_use]
     pub fn with_dtypes(mut self, dtypes: impl IntoIterator<Item = DType>) -> ConverterSuite<T, C> {
         self.dtypes = dtypes.into_iter().collect();
-        assert!(!self.dtypes.is_empty(), "a tensor type that holds no dtype cannot be tested");
+        assert!(!self.dtypes.is_empty(), "the suite needs at least one dtype");
         self
     }
 
-    /// Names the numbers of axes that `T` can have. Every other one must be refused.
+    /// Sets the numbers of axes that `T` can have. The converter must reject all others.
     ///
     /// # Panics
     ///
-    /// When there is none.
+    /// Panics if `ranks` is empty.
     #[must_use]
     pub fn with_ranks(mut self, ranks: impl IntoIterator<Item = usize>) -> ConverterSuite<T, C> {
         self.ranks = ranks.into_iter().collect();
-        assert!(!self.ranks.is_empty(), "a tensor type that has no rank cannot be tested");
+        assert!(!self.ranks.is_empty(), "the suite needs at least one rank");
         self
     }
 
-    /// Gives a function that makes, of a block, other tensors with the same elements and shape: with
-    /// other strides, transposed in memory, parts of a larger tensor.
+    /// Sets a function that makes other tensors from a block, with the same elements and shape:
+    /// with other strides, transposed in memory, or parts of a larger tensor.
     ///
-    /// Each has a name, and must be converted to exactly the block. The blocks have the listed dtypes
-    /// and ranks, and no axis of size 0.
+    /// Each tensor has a name and must be converted to exactly the block. The blocks have the
+    /// listed dtypes and ranks, and no axis of size 0.
     #[must_use]
     pub fn with_layouts(
         mut self,
@@ -105,7 +111,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
         self
     }
 
-    /// The cases one by one, in the order of the table.
+    /// Returns the cases, in the order of the table.
     #[must_use]
     pub fn cases(self) -> Vec<Case> {
         let suite = Arc::new(self);
@@ -151,7 +157,7 @@ impl<T: 'static, C: Converter<T> + Send + Sync + 'static> ConverterSuite<T, C> {
     ///
     /// # Panics
     ///
-    /// When the converter breaks a claim. The message names every case that fails, and says why.
+    /// Panics if the converter fails a case. The message lists every failed case and its problem.
     #[track_caller]
     pub fn run(self) {
         run_cases(self.cases());

@@ -1,12 +1,13 @@
-//! What every implementation of this crate's traits has to do, as named cases to run in its tests.
+//! Test suites for implementations of this crate's traits, as named cases to run in your tests.
 //!
-//! A trait's signatures do not say that nothing is cast, that a NaN keeps its payload, or that a
-//! transposed tensor becomes a block in C order. A suite does. It is given an implementation, and
-//! names each claim that the implementation breaks:
+//! The signatures of a trait do not say that elements are never cast, that a NaN keeps its payload,
+//! or that a transposed tensor becomes a block in C order. A suite checks all of it for an
+//! implementation, and names each case that fails:
 //!
 //! ```
-//! use lazy_core::conformance::ConverterSuite;
-//! use lazy_core::{ArrayBlock, Converter, DType, Result};
+//! # extern crate lazy_core as lazy_chunks;
+//! use lazy_chunks::conformance::ConverterSuite;
+//! use lazy_chunks::{ArrayBlock, Converter, DType, Result};
 //!
 //! struct Signal { samples: Vec<f32> }
 //!
@@ -22,33 +23,34 @@
 //!     }
 //! }
 //!
-//! // In a test of your own: panics, and names every case that fails.
+//! // In a test of your own: panics and names every case that fails.
 //! ConverterSuite::<Signal, _>::new(|| SignalConverter)
 //!     .with_dtypes([DType::Float32])
 //!     .with_ranks([1])
 //!     .run();
 //! ```
 //!
-//! A suite's `cases()` are the same cases one by one, for a test harness that shows each as a test of
-//! its own (such as `libtest-mimic`, which takes a name and a function), or to leave one out that is
-//! known to fail:
+//! The `cases()` of a suite are the individual cases, for a test harness that shows each as a
+//! separate test (such as `libtest-mimic`, which takes a name and a function), or to skip a case
+//! that is known to fail:
 //!
 //! ```
-//! # use lazy_core::conformance::ConverterSuite;
-//! # use lazy_core::NdarrayConverter;
+//! # extern crate lazy_core as lazy_chunks;
+//! # use lazy_chunks::conformance::ConverterSuite;
+//! # use lazy_chunks::NdarrayConverter;
 //! let suite = ConverterSuite::<ndarray::Array2<u8>, _>::new(|| NdarrayConverter)
-//!     .with_dtypes([lazy_core::DType::UInt8])
+//!     .with_dtypes([lazy_chunks::DType::UInt8])
 //!     .with_ranks([2]);
 //! for case in suite.cases().iter().filter(|case| case.name() != "large_arrays") {
 //!     println!("{}", case.name());
 //!     case.run()?;
 //! }
-//! # Ok::<(), lazy_core::conformance::Failure>(())
+//! # Ok::<(), lazy_chunks::conformance::Failure>(())
 //! ```
 //!
-//! [`Case`] and [`run_cases`] are what a suite is made of; a crate that has traits of its own builds
-//! its suites from them as well. This module is behind the feature `conformance`, to be turned on
-//! where tests need it: in `[dev-dependencies]`.
+//! [`Case`] and [`run_cases`] are the parts of a suite. A crate with traits of its own can build
+//! suites from them. This module requires the feature `conformance`; enable it where tests need it,
+//! in `[dev-dependencies]`.
 
 mod blocks;
 mod case;

@@ -1,15 +1,16 @@
-//! Memory for the states of statistics: the limit of a pass, and what its statistics have taken of it.
+//! Memory for the states of statistics: the limit of a pass, and the memory that its statistics
+//! claim.
 //!
-//! The limit lies in the pass's [`Declared`](crate::Declared), which every statistic is started with. A statistic
-//! counts what it has accumulated, and what blocks in flight need, in a [`Claim`]. What one block contributes is counted
-//! in a scope of the thread that computes it, since [`Reducer::partial`](crate::Reducer::partial) is handed nothing but
-//! the block.
+//! The limit is part of the [`SequenceSpec`](crate::SequenceSpec) of the pass, with which every
+//! statistic starts. A statistic counts the states that it has accumulated, and those of blocks in
+//! flight, in a [`Claim`]. The contribution of one block is counted in a scope of the thread that
+//! computes it, since [`BlockMap::partial`](crate::BlockMap::partial) receives only the block.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::reduce::short_name;
+use crate::error::short_name;
 use crate::{Error, Result};
 
 mod system;
@@ -21,24 +22,25 @@ pub use system::system_memory;
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Histogram, Statistic, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Histogram, Statistic, Summary};
 ///
 /// let histogram = Histogram::new((0..=20_000).map(f64::from).collect::<Vec<_>>());
 /// let size = histogram.per_column().state_size(0, Some(&[100_000]));
 /// assert_eq!(size.states, 100_000);
-/// // 8 bytes for each of 20,000 bins of each column, and a little more.
+/// // 8 bytes for each of 20,000 bins of each column, and some overhead.
 /// assert!((16_000_000_000..16_100_000_000).contains(&size.bytes));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateSize {
-    /// The number of states: one for each row or column, or one of the whole array.
+    /// The number of states: one for each row or column, or one for the whole array.
     pub states: u128,
-    /// The bytes that all of them take.
+    /// The total number of bytes of these states.
     pub bytes: u128,
 }
 
 impl StateSize {
-    /// Returns the size of so many states of so many bytes each.
+    /// Returns the size of `states` states of `bytes_each` bytes each.
     #[must_use]
     pub fn new(states: u128, bytes_each: usize) -> StateSize {
         StateSize { states, bytes: states.saturating_mul(bytes_each as u128) }
@@ -67,13 +69,13 @@ impl StateSize {
         if other.bytes > self.bytes { other } else { self }
     }
 
-    /// More bytes of states that are counted already.
+    /// Returns additional bytes of states that are already counted.
     pub(crate) fn growth(bytes: usize) -> StateSize {
         StateSize { states: 0, bytes: bytes as u128 }
     }
 }
 
-/// Returns the number of elements of an array of this shape; `None` if it is larger than `usize`.
+/// Returns the number of elements of an array of this shape, or `None` if it exceeds `usize::MAX`.
 pub(crate) fn n_elements(shape: &[usize]) -> Option<usize> {
     if shape.contains(&0) {
         return Some(0);
@@ -81,10 +83,10 @@ pub(crate) fn n_elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size))
 }
 
-/// Returns true if memory can hold so many bytes: they are asked for and given back at once, so that a failed
-/// allocation does not abort the process.
+/// Returns true if `bytes` can be allocated. Allocates and frees them at once, so that a failed
+/// allocation does not abort the process later.
 pub(crate) fn fits(bytes: u128) -> bool {
-    /// Smaller allocations are not tried: glibc would keep their memory from then on.
+    /// Smaller allocations are not tested, since glibc would keep their memory from then on.
     const LARGE: u128 = 32 << 20;
     bytes <= LARGE
         || usize::try_from(bytes).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok())
@@ -93,9 +95,9 @@ pub(crate) fn fits(bytes: u128) -> bool {
 /// The memory for the states of one pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
-    /// None for the memory of the system.
+    /// The declared limit; `None` for the memory of the system.
     limit: Option<u64>,
-    /// The contributions that may be alive at once.
+    /// The maximum number of contributions in flight.
     n_in_flight: usize,
     /// The bytes that the statistics of the pass have claimed.
     claimed: Arc<AtomicU64>,
@@ -107,7 +109,7 @@ impl Default for Memory {
     }
 }
 
-/// Compares what was declared, and not what a pass has taken of it.
+/// Compares the declared limits, not the claims of a pass.
 impl PartialEq for Memory {
     fn eq(&self, other: &Memory) -> bool {
         self.limit == other.limit
@@ -121,7 +123,7 @@ impl Memory {
         Memory { limit: Some(bytes), claimed: Arc::default(), ..*self }
     }
 
-    /// Returns the memory of a pass that has claimed nothing yet.
+    /// Returns the memory of a new pass, without claims.
     pub(crate) fn for_pass(&self, n_in_flight: usize) -> Memory {
         Memory { n_in_flight, claimed: Arc::default(), ..*self }
     }
@@ -134,7 +136,7 @@ impl Memory {
         self.n_in_flight
     }
 
-    /// Computes a contribution, of which as many may be alive at once as are in flight.
+    /// Computes a contribution. Counts it once for each contribution that can be in flight.
     pub(crate) fn contribute<T>(&self, contribution: impl FnOnce() -> T) -> T {
         let limit = self.limit.or_else(system_memory);
         Scope { limit, times: self.n_in_flight.max(1), ..Scope::default() }.enter(contribution).0
@@ -150,7 +152,7 @@ pub(crate) fn contribute_within<T>(limit: u64, contribution: impl FnOnce() -> T)
     contribution
 }
 
-/// The memory that one statistic has claimed, for what it has accumulated and for blocks in flight.
+/// The memory that one statistic has claimed, for accumulated states and for blocks in flight.
 #[derive(Debug)]
 pub(crate) struct Claim {
     memory: Memory,
@@ -166,12 +168,12 @@ impl Claim {
         self.memory.limit.or_else(system_memory)
     }
 
-    /// The bytes that other statistics of the pass have claimed.
+    /// Returns the bytes that other statistics of the pass have claimed.
     fn others(&self) -> u64 {
         self.memory.claimed.load(Ordering::Relaxed).saturating_sub(self.bytes)
     }
 
-    /// Claims so many bytes in all, if it is more than before.
+    /// Raises the claim to `size` bytes, if that is more than before.
     pub(crate) fn raise(
         &mut self,
         size: StateSize,
@@ -192,7 +194,7 @@ impl Claim {
         }
     }
 
-    /// Calls what adds to states of this size, and returns by how much they grew.
+    /// Calls a function that adds to states of this size, and returns by how much they grew.
     pub(crate) fn grow<T>(&self, states: StateSize, grow: impl FnOnce() -> T) -> (T, StateSize) {
         let others = u128::from(self.others());
         let scope = Scope { limit: self.limit(), others, taken: states, ..Scope::default() };
@@ -211,9 +213,9 @@ impl Drop for Claim {
 #[derive(Clone, Copy, Debug)]
 struct Scope {
     limit: Option<u64>,
-    /// The bytes of the limit that others have.
+    /// The bytes of the limit that others have taken.
     others: u128,
-    /// The number of contributions that may be alive at once.
+    /// The maximum number of contributions in flight.
     times: usize,
     taken: StateSize,
     /// The part of `taken` that other statistics took before this one.
@@ -232,13 +234,13 @@ thread_local! {
 }
 
 impl Scope {
-    /// Returns the scope of this thread. Outside of a pass, the limit is the memory of the system.
+    /// Returns the scope of this thread. Outside a pass, the limit is the memory of the system.
     fn current() -> Scope {
         SCOPE.get().unwrap_or_else(|| Scope { limit: system_memory(), ..Scope::default() })
     }
 
     fn enter<T>(self, function: impl FnOnce() -> T) -> (T, StateSize) {
-        /// Leaves the scope, whether the function returns or panics.
+        /// Leaves the scope when the function returns or panics.
         struct Outer(Option<Scope>);
 
         impl Drop for Outer {
@@ -266,7 +268,7 @@ pub(crate) fn take(size: StateSize, statistic: impl FnOnce() -> String) -> Resul
     let in_all = scope.others.saturating_add(taken.times(scope.times).bytes);
     let is_within = scope.limit.is_none_or(|limit| in_all <= u128::from(limit));
     if !is_within || !fits(size.bytes) {
-        // What is within the limit is more than the system gives.
+        // Within the limit, the system does not have that much memory.
         let limit = scope.limit.filter(|_| !is_within);
         let others = scope.others.saturating_add(scope.before.times(scope.times).bytes);
         let own = taken.minus(scope.before).times(scope.times);
@@ -276,7 +278,7 @@ pub(crate) fn take(size: StateSize, statistic: impl FnOnce() -> String) -> Resul
     Ok(())
 }
 
-/// Checks that a result, which takes the place of states, is by itself within the limit.
+/// Checks that a result, which replaces states, is within the limit on its own.
 pub(crate) fn check_result(size: StateSize, statistic: impl FnOnce() -> String) -> Result<()> {
     let limit = Scope::current().limit;
     let is_within = limit.is_none_or(|limit| size.bytes <= u128::from(limit));
@@ -287,13 +289,13 @@ pub(crate) fn check_result(size: StateSize, statistic: impl FnOnce() -> String) 
     }
 }
 
-/// Gives back memory that was taken and is free again.
+/// Gives back memory that was taken and has been freed.
 pub(crate) fn give_back(size: StateSize) {
     let scope = Scope::current();
     Scope { taken: scope.taken.minus(size), ..scope }.update();
 }
 
-/// Calls a function of one statistic, and returns what it has taken.
+/// Calls a function of one statistic, and returns the memory that it has taken.
 pub(crate) fn measured<T>(function: impl FnOnce() -> T) -> (T, StateSize) {
     let outer = Scope::current();
     let (output, taken) = Scope { before: outer.taken, ..outer }.enter(function);
@@ -301,13 +303,13 @@ pub(crate) fn measured<T>(function: impl FnOnce() -> T) -> (T, StateSize) {
     (output, taken.minus(outer.taken))
 }
 
-/// Makes room for so many more states, which were taken.
+/// Reserves capacity for `n_more` more states, which were taken before.
 pub(crate) fn reserve<T>(
     states: &mut Vec<T>,
     n_more: usize,
     statistic: impl FnOnce() -> String,
 ) -> Result<()> {
-    // If there is no room for states that may come later, there may be for these.
+    // If there is no room for extra capacity, there may be for these states alone.
     if states.try_reserve(n_more).is_ok() || states.try_reserve_exact(n_more).is_ok() {
         return Ok(());
     }
@@ -367,7 +369,7 @@ mod tests {
             take(bytes(18), name).unwrap();
             assert_eq!(refused(take(bytes(1), name)), (102, 0, Some(100)));
         });
-        // Nothing is left of it.
+        // Nothing of it is left.
         memory.contribute(|| take(bytes(33), name)).unwrap();
     }
 

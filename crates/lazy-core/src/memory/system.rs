@@ -1,24 +1,26 @@
-//! The memory that the system lets this process have.
+//! The memory that the system grants this process.
 
 use std::sync::OnceLock;
 
-/// Returns the bytes of memory that this process can have: those of the machine, or fewer where its cgroup or its
-/// address space is limited. `None` where the system does not tell.
+/// Returns the number of bytes of memory that this process can use: the memory of the machine, or
+/// less if its cgroup or its address space is limited. Returns `None` if the system does not report
+/// it.
 ///
-/// It is found out once.
+/// The value is determined once and then cached.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Histogram, LazyChunkSequence, NdarrayConverter, system_memory};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Histogram, LazyChunkSequence, NdarrayConverter, system_memory};
 /// use ndarray::array;
 ///
-/// // A quarter of the memory at most.
+/// // At most a quarter of the memory.
 /// let limit = system_memory().map_or(1 << 30, |bytes| bytes / 4);
 /// let sequence = LazyChunkSequence::new(|| [array![0.1, 0.7]]).convert(NdarrayConverter);
 /// let counts = sequence.with_memory_limit(limit).compute(Histogram::new([0.0, 0.5, 1.0]))?;
 /// assert_eq!(counts.bins, array![1, 1]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[must_use]
 pub fn system_memory() -> Option<u64> {
@@ -60,7 +62,8 @@ fn of_process(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns where the limits of the process's cgroup, and of those that it lies in, may be read.
+/// Returns the files with the memory limits of the process's cgroup and of all cgroups that contain
+/// it.
 #[cfg(any(target_os = "linux", test))]
 fn cgroup_files(text: &str) -> Vec<String> {
     let mut files = Vec::new();
@@ -99,8 +102,9 @@ mod tests {
         let meminfo = "MemTotal:       24567890 kB\nMemFree:         1000 kB\n";
         assert_eq!(of_machine(meminfo), Some(24_567_890 * 1024));
         assert_eq!(of_machine("MemTotal: much\n"), None);
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max address space         4096000000           unlimited            bytes     \n";
+        let limits = "\
+             Limit                     Soft Limit           Hard Limit           Units     \n\
+             Max address space         4096000000           unlimited            bytes     \n";
         assert_eq!(of_process(limits), Some(4_096_000_000));
         assert_eq!(of_process(&limits.replace("4096000000", "unlimited ")), None);
     }

@@ -1,24 +1,26 @@
-//! How far an evaluation has come, and who is told.
+//! The progress of an evaluation, and its observers.
 
 #[cfg(test)]
 mod tests;
-mod watch;
+mod tracker;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use watch::{Watch, Watching};
+pub(crate) use tracker::Tracker;
 
-use crate::{BlockPosition, Cut, Declared, Location};
+use crate::{BlockIndex, Cut, SequenceSpec};
 
-/// How far an evaluation has come.
+/// The progress of an evaluation.
 ///
 /// # Example
 ///
 /// ```
+/// # extern crate lazy_core as lazy_chunks;
 /// use std::sync::Mutex;
 ///
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Progress, Watch};
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Progress, Sum};
 /// use ndarray::Array2;
 ///
 /// /// A line of a log.
@@ -28,82 +30,83 @@ use crate::{BlockPosition, Cut, Declared, Location};
 /// }
 ///
 /// let log = Mutex::new(Vec::new());
-/// let watch = Watch::new(|progress: &Progress| log.lock().unwrap().push(line(progress)));
 /// LazyChunkSequence::from_fn([256, 128], |i| Array2::<f32>::zeros(([256, 128][i], 8)))
 ///     .convert(NdarrayConverter)
-///     .compute(watch)?;
+///     .with_observer(|progress: &Progress| log.lock().unwrap().push(line(progress)))
+///     .compute(Sum)?;
 /// assert_eq!(log.lock().unwrap()[..2], ["0 of 2 blocks, 0 KiB", "1 of 2 blocks, 8 KiB"]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The blocks so far.
+    /// The number of blocks so far.
     pub blocks: usize,
-    /// The blocks in all, where they are known: from a grid, or from the declared length of a
-    /// sequence that is cut along axis 0.
+    /// The total number of blocks, if known: from a grid, or from the declared length of a sequence
+    /// that is cut along axis 0.
     pub n_blocks: Option<usize>,
-    /// The blocks along axis 0 that are complete: bands, or blocks of a sequence cut along axis 0.
+    /// The number of complete blocks along axis 0: bands, or blocks of a sequence cut along axis 0.
     ///
-    /// Where nothing says how many blocks a band has, it is complete when the next one begins or
+    /// If the number of blocks in a band is unknown, a band is complete when the next one begins or
     /// the evaluation ends.
     pub bands: usize,
-    /// The blocks along axis 0 in all, where they are known.
+    /// The total number of blocks along axis 0, if known.
     pub n_bands: Option<usize>,
-    /// The bytes of the blocks so far, before any encoding.
+    /// The bytes of the blocks so far, before any encoding. Reductions count them; other
+    /// aggregators leave 0.
     pub bytes: u64,
-    /// Of the blocks so far, those that this sink had from an earlier evaluation, so that they were not
-    /// computed. As `chunks`, known to a sink alone.
-    pub recalled: usize,
-    /// The chunks, or shards of chunks, that have been stored so far. A sink counts them for the
-    /// observer of its own; [`Watch`] knows of none, and leaves them at 0.
+    /// The number of blocks so far that a sink restored from an earlier evaluation instead of
+    /// computing them.
+    pub restored: usize,
+    /// The number of chunks, or shards of chunks, that the sinks of the pass have stored so far.
     pub chunks: u64,
-    /// The bytes that have been stored so far, after encoding; as `chunks`, known to a sink alone.
+    /// The bytes that the sinks of the pass have stored so far, after encoding.
     pub stored_bytes: u64,
-    /// Whether the evaluation goes on, and how it ended.
+    /// The stage of the evaluation: running, finished or aborted.
     pub stage: Stage,
 }
 
-/// Whether an evaluation goes on, and how it ended.
+/// The stage of an evaluation.
 ///
 /// # Example
 ///
 /// ```
+/// # extern crate lazy_core as lazy_chunks;
 /// use std::sync::Mutex;
 ///
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Progress, Stage, Watch};
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Progress, Stage, Sum};
 /// use ndarray::array;
 ///
-/// let heard = Mutex::new(Vec::new());
-/// let watch = || Watch::new(|progress: &Progress| heard.lock().unwrap().push(progress.stage));
+/// let stages = Mutex::new(Vec::new());
+/// let sequence = LazyChunkSequence::new(|| [array![1.0]])
+///     .convert(NdarrayConverter)
+///     .with_observer(|progress: &Progress| stages.lock().unwrap().push(progress.stage));
+/// sequence.compute(Sum)?;
+/// assert_eq!(*stages.lock().unwrap(), [Stage::Running, Stage::Running, Stage::Finished]);
 ///
-/// let sequence = LazyChunkSequence::new(|| [array![1.0]]).convert(NdarrayConverter);
-/// sequence.clone().compute(watch())?;
-/// assert_eq!(*heard.lock().unwrap(), [Stage::Running, Stage::Running, Stage::Finished]);
-///
-/// // One block, where two were declared.
-/// sequence.with_len(2).compute(watch()).unwrap_err();
-/// assert_eq!(heard.lock().unwrap()[3..], [Stage::Running, Stage::Running, Stage::Aborted]);
-/// # Ok::<(), lazy_core::Error>(())
+/// // One block, although two were declared.
+/// sequence.clone().with_len(2).compute(Sum).unwrap_err();
+/// assert_eq!(stages.lock().unwrap()[3..], [Stage::Running, Stage::Running, Stage::Aborted]);
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// There may be more blocks, or work after the last one.
+    /// The evaluation is running: there may be more blocks, or work after the last one.
     #[default]
     Running,
-    /// The evaluation came to its end.
+    /// The evaluation completed.
     Finished,
-    /// The evaluation ended early: it failed, or it was given up.
+    /// The evaluation ended early: it failed or was abandoned.
     Aborted,
 }
 
 impl Progress {
-    /// The progress of an evaluation that has yet to compute its first block.
+    /// Creates the progress of an evaluation before its first block.
     #[must_use]
-    pub fn new(declared: &Declared) -> Progress {
-        let n_bands = declared.n_bands();
-        let n_blocks = match (declared.grid(), declared.cut()) {
+    pub fn new(spec: &SequenceSpec) -> Progress {
+        let n_bands = spec.n_bands();
+        let n_blocks = match (spec.grid(), spec.cut()) {
             (Some(grid), _) => Some(grid.n_blocks()),
             (None, Cut::Rows) => n_bands,
             (None, Cut::RowsAndColumns) => None,
@@ -111,29 +114,30 @@ impl Progress {
         Progress { n_blocks, n_bands, ..Progress::default() }
     }
 
-    /// Counts a block of `n_bytes` bytes. Blocks are counted in order.
-    pub fn add(&mut self, at: BlockPosition, n_bytes: u64) {
+    /// Counts a block of `n_bytes` bytes. Blocks must be counted in order.
+    pub(crate) fn add(&mut self, at: BlockIndex, n_bytes: u64) {
         self.blocks += 1;
         self.bytes += n_bytes;
-        self.bands = match at.location {
-            Location::Block(i) => i + 1,
-            Location::NestedBlock(i, j) => i + usize::from(Some(j + 1) == self.blocks_per_band()),
-            Location::Band(i) => i,
+        self.bands = match at {
+            BlockIndex::Block(i) => i + 1,
+            BlockIndex::NestedBlock(i, j) => i + usize::from(Some(j + 1) == self.blocks_per_band()),
+            BlockIndex::Band(i) => i,
         };
     }
 
-    /// How much of the evaluation is done, from 0 to 1: of its blocks where their number is known,
-    /// else of its bands.
+    /// Returns the completed fraction of the evaluation, from 0 to 1: of its blocks if their number
+    /// is known, otherwise of its bands. Returns `None` if neither number is known.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{LazyChunkSequence, Progress};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, Progress};
     ///
     /// let sequence = LazyChunkSequence::new(|| [1, 2, 3, 4]);
-    /// assert_eq!(Progress::new(sequence.declared()).fraction(), None);
+    /// assert_eq!(Progress::new(sequence.spec()).fraction(), None);
     ///
-    /// let mut progress = Progress::new(sequence.with_len(4).declared());
+    /// let mut progress = Progress::new(sequence.with_len(4).spec());
     /// progress.blocks = 3;
     /// assert_eq!(progress.fraction(), Some(0.75));
     /// ```
@@ -152,30 +156,33 @@ impl Progress {
     }
 }
 
-/// Is told how far an evaluation has come, and may stop it: draws a bar, writes a log, counts, obeys
-/// Ctrl-C.
+/// Observes the progress of an evaluation and can cancel it: draws a bar, writes a log, or reacts
+/// to Ctrl-C.
 ///
-/// Every closure that takes a [`Progress`] is an observer, if any thread may call it: one that returns
-/// nothing, or [`ControlFlow`]. So is an [`Arc`] of an observer, and a pair of two. A closure's parameter
-/// needs its type: `|progress: &Progress| …`.
+/// [`with_observer`](crate::LazyChunkSequence::with_observer) sets the observer of a sequence. A
+/// closure that takes a [`Progress`] is an observer if any thread may call it; it returns nothing,
+/// or [`ControlFlow`]. Its parameter needs a type: `|progress: &Progress| …`. An [`AtomicBool`] is
+/// an observer that cancels when it is true. An [`Arc`] of an observer is an observer, and so is a
+/// pair of observers.
 ///
-/// For one evaluation it is called in this order, on the thread that evaluates: once before the
-/// first block is computed; once after each block; once at the end, with [`Stage::Finished`] or
-/// [`Stage::Aborted`]. The evaluation waits for it and calls it for every block, so it is to return
-/// quickly; what is slow is done every so often. It is not to panic.
+/// An evaluation calls its observer on the evaluating thread: before it computes the first block,
+/// after each block, and at the end, with [`Stage::Finished`] or [`Stage::Aborted`]. It waits for
+/// the observer each time, so an observer should return quickly and do slow work only occasionally.
+/// It should not panic.
 ///
 /// # Example
 ///
-/// An observer that leaves a note behind when an evaluation fails, beside one that stops it when it is
-/// asked to:
+/// An observer that leaves a note when an evaluation fails, combined with a flag that cancels the
+/// evaluation:
 ///
 /// ```
+/// # extern crate lazy_core as lazy_chunks;
 /// use std::ops::ControlFlow;
 /// use std::sync::atomic::{AtomicBool, Ordering};
 /// use std::sync::{Arc, Mutex};
 ///
-/// use lazy_core::{
-///     Error, LazyChunkSequence, MeanVariance, NdarrayConverter, Observer, Progress, Stage, Watch,
+/// use lazy_chunks::{
+///     Error, LazyChunkSequence, MeanVariance, NdarrayConverter, Observer, Progress, Stage,
 /// };
 /// use ndarray::array;
 ///
@@ -191,30 +198,30 @@ impl Progress {
 ///     }
 /// }
 ///
-/// /// What somebody else sets: another thread, or the handler of a signal.
-/// static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+/// /// Another thread or a signal handler sets this flag.
+/// static CANCEL: AtomicBool = AtomicBool::new(false);
 ///
-/// fn stop_when_asked(_: &Progress) -> ControlFlow<()> {
-///     if IS_STOPPED.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-/// }
-///
+/// let note = Arc::new(Note::default());
 /// let sequence = LazyChunkSequence::new(|| {
 ///     (0..4).map(|i| {
-///         IS_STOPPED.store(i == 1, Ordering::Relaxed);
+///         CANCEL.store(i == 1, Ordering::Relaxed);
 ///         array![f64::from(i)]
 ///     })
-/// });
-/// let note = Arc::new(Note::default());
-/// let watch = Watch::new((note.clone(), stop_when_asked));
-/// let error = sequence.convert(NdarrayConverter).compute((MeanVariance, watch)).unwrap_err();
-/// assert!(matches!(error, Error::Cancelled { blocks: 2 }));
+/// })
+/// .with_observer((note.clone(), &CANCEL));
+/// let error = sequence.convert(NdarrayConverter).compute(MeanVariance).unwrap_err();
+/// assert!(matches!(error, Error::Cancelled { blocks: 2, .. }));
 /// assert_eq!(note.0.lock().unwrap().as_deref(), Some("gave up after block 2"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an observer",
+    note = "write the type of a closure's parameter: `|progress: &Progress| …`"
+)]
 pub trait Observer: Send + Sync {
-    /// Takes notice, and says whether the evaluation is to go on.
+    /// Observes the progress, and returns [`ControlFlow::Break`] to cancel the evaluation.
     ///
-    /// [`ControlFlow::Break`] stops it before the next block, with
-    /// [`Error::Cancelled`](crate::Error::Cancelled). At the end it makes no difference.
+    /// A cancelled evaluation ends before the next block with
+    /// [`Error::Cancelled`](crate::Error::Cancelled). At the end the returned value has no effect.
     fn observe(&self, progress: &Progress) -> ControlFlow<()>;
 }
 
@@ -228,14 +235,14 @@ where
     }
 }
 
-/// An observer that somebody else holds as well.
+/// A shared observer.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn observe(&self, progress: &Progress) -> ControlFlow<()> {
         (**self).observe(progress)
     }
 }
 
-/// Both are told, and either may stop the evaluation.
+/// Calls both observers; either may cancel the evaluation.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn observe(&self, progress: &Progress) -> ControlFlow<()> {
         let (one, other) = (self.0.observe(progress), self.1.observe(progress));
@@ -244,10 +251,28 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 }
 
+/// A flag that cancels the evaluation when it is true. Set it in a signal handler or from another
+/// thread.
+impl Observer for AtomicBool {
+    fn observe(&self, _: &Progress) -> ControlFlow<()> {
+        if self.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl Observer for &AtomicBool {
+    fn observe(&self, progress: &Progress) -> ControlFlow<()> {
+        (**self).observe(progress)
+    }
+}
+
 mod sealed {
     use std::ops::ControlFlow;
 
-    /// What a closure that observes may return.
+    /// The possible return values of a closure that observes.
     pub trait Verdict {
         fn into_control_flow(self) -> ControlFlow<()>;
     }

@@ -1,26 +1,29 @@
-//! Reducers whose type is not known until the program runs.
+//! Reducers whose types are chosen at run time.
 
 use std::any::Any;
 use std::fmt;
 
-use super::Reducer;
-use crate::{ArrayBlock, BlockPosition, Declared, Result};
+use super::{BlockMap, Reducer, Run};
+use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, SequenceSpec};
 
-/// A reducer of whichever type, with what becomes of its result: so that reducers of different types fit into one vector,
-/// as a program has them that is told what to compute when it runs.
+/// A reducer of any type, with a function that converts its result. Reducers of different types fit
+/// into one vector, so a program can choose at run time what to compute.
 ///
-/// Each block's contribution is allocated once more than without it.
+/// Each block's contribution takes one additional allocation.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{ArgMax, BoxedReducer, LazyChunkSequence, MeanVariance, NdarrayConverter, Sum};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArgMax, BoxedReducer, LazyChunkSequence, MeanVariance, NdarrayConverter, Sum};
 /// use ndarray::array;
 ///
 /// fn reducer(name: &str) -> Option<BoxedReducer<'static, String>> {
 ///     Some(match name {
 ///         "sum" => BoxedReducer::new(Sum, |sum| format!("{sum} in all")),
-///         "mean" => BoxedReducer::new(MeanVariance, |moments| format!("{} on average", moments.mean)),
+///         "mean" => {
+///             BoxedReducer::new(MeanVariance, |moments| format!("{} on average", moments.mean))
+///         }
 ///         "argmax" => BoxedReducer::new(ArgMax, |max| format!("the largest at {}", max.index)),
 ///         _ => return None,
 ///     })
@@ -29,17 +32,18 @@ use crate::{ArrayBlock, BlockPosition, Declared, Result};
 /// let reducers: Vec<_> = "mean argmax sum".split(' ').filter_map(reducer).collect();
 /// let sequence = LazyChunkSequence::new(|| [array![[1, 2, 9]]]).convert(NdarrayConverter);
 /// assert_eq!(sequence.compute(reducers)?, ["4 on average", "the largest at 2", "12 in all"]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-pub struct BoxedReducer<'r, O>(Box<dyn Erased<O> + 'r>);
+pub struct BoxedReducer<'r, O>(Box<dyn Start<'r, O> + 'r>);
 
 impl<'r, O: 'r> BoxedReducer<'r, O> {
-    /// A reducer whose result becomes that of the function.
-    pub fn new<R>(reducer: R, output: impl Fn(R::Output) -> O + Sync + 'r) -> BoxedReducer<'r, O>
+    /// Creates a reducer whose result is the result of `output`.
+    pub fn new<R>(reducer: R, output: impl FnOnce(R::Output) -> O + 'r) -> BoxedReducer<'r, O>
     where
-        R: Reducer<Partial: 'static, State: 'static> + 'r,
+        R: Reducer<Map: 'r, Run: 'r> + 'r,
+        <R::Map as BlockMap>::Partial: 'static,
     {
-        BoxedReducer(Box::new(Mapped { reducer, output }))
+        BoxedReducer(Box::new(Boxed { reducer, output }))
     }
 }
 
@@ -50,95 +54,145 @@ impl<O> fmt::Debug for BoxedReducer<'_, O> {
 }
 
 type Partial = Box<dyn Any + Send>;
-type State = Box<dyn Any>;
 
 /// A [`Reducer`] without its types.
-trait Erased<O>: Sync {
-    fn start(&self, declared: &Declared) -> Result<State>;
-    fn recall(&self, state: &mut State, at: BlockPosition) -> Result<Option<ArrayBlock>>;
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial>;
-    fn absorb(&self, state: &mut State, at: BlockPosition, partial: Partial) -> Result<()>;
-    fn seal(&self, state: &mut State) -> Result<()>;
-    fn finish(&self, state: State) -> Result<O>;
+trait Start<'r, O> {
+    fn start(self: Box<Self>, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)>;
 }
 
-struct Mapped<R, F> {
+/// A [`BlockMap`] without its types.
+trait ErasedMap: Sync {
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial>;
+}
+
+/// A [`Run`] without its types.
+trait ErasedRun<O> {
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>>;
+    fn merge(&mut self, at: BlockPosition, partial: Partial) -> Result<()>;
+    fn prepare(&mut self) -> Result<()>;
+    fn commit(self: Box<Self>) -> Result<O>;
+    fn report(&self, progress: &mut Progress);
+    fn abort(self: Box<Self>, error: Error) -> Error;
+}
+
+struct Boxed<R, F> {
     reducer: R,
     output: F,
 }
 
-const ITS_OWN: &str = "a reducer is handed what it has made";
-
-fn state_of<S: 'static>(state: &mut State) -> &mut S {
-    state.downcast_mut().expect(ITS_OWN)
-}
-
-impl<R, O, F> Erased<O> for Mapped<R, F>
+impl<'r, R, O, F> Start<'r, O> for Boxed<R, F>
 where
-    R: Reducer<Partial: 'static, State: 'static>,
-    F: Fn(R::Output) -> O + Sync,
+    R: Reducer<Map: 'r, Run: 'r>,
+    <R::Map as BlockMap>::Partial: 'static,
+    F: FnOnce(R::Output) -> O + 'r,
 {
-    fn start(&self, declared: &Declared) -> Result<State> {
-        Ok(Box::new(self.reducer.start(declared)?))
-    }
-
-    fn recall(&self, state: &mut State, at: BlockPosition) -> Result<Option<ArrayBlock>> {
-        self.reducer.recall(state_of(state), at)
-    }
-
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial> {
-        Ok(Box::new(self.reducer.partial(at, block)?))
-    }
-
-    fn absorb(&self, state: &mut State, at: BlockPosition, partial: Partial) -> Result<()> {
-        let partial: Box<R::Partial> = partial.downcast().expect(ITS_OWN);
-        self.reducer.absorb(state_of(state), at, *partial)
-    }
-
-    fn seal(&self, state: &mut State) -> Result<()> {
-        self.reducer.seal(state_of(state))
-    }
-
-    fn finish(&self, state: State) -> Result<O> {
-        let state: Box<R::State> = state.downcast().expect(ITS_OWN);
-        self.reducer.finish(*state).map(&self.output)
+    fn start(self: Box<Self>, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)> {
+        let (map, run) = self.reducer.start(spec)?;
+        let run = Boxed { reducer: run, output: self.output };
+        Ok((BoxedMap(Box::new(Erased(map))), BoxedRun(Box::new(run))))
     }
 }
 
-impl<O> Reducer for BoxedReducer<'_, O> {
-    type Partial = BoxedPartial;
-    type State = BoxedState;
+struct Erased<M>(M);
+
+impl<M: BlockMap<Partial: 'static>> ErasedMap for Erased<M> {
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial> {
+        Ok(Box::new(self.0.partial(at, block)?))
+    }
+}
+
+impl<R, O, F> ErasedRun<O> for Boxed<R, F>
+where
+    R: Run<Partial: 'static>,
+    F: FnOnce(R::Output) -> O,
+{
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        self.reducer.restore(at)
+    }
+
+    fn merge(&mut self, at: BlockPosition, partial: Partial) -> Result<()> {
+        let partial = partial.downcast().expect("a run receives the contributions of its map");
+        self.reducer.merge(at, *partial)
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.reducer.prepare()
+    }
+
+    fn commit(self: Box<Self>) -> Result<O> {
+        self.reducer.commit().map(self.output)
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        self.reducer.report(progress);
+    }
+
+    fn abort(self: Box<Self>, error: Error) -> Error {
+        self.reducer.abort(error)
+    }
+}
+
+/// The map of a [`BoxedReducer`].
+pub struct BoxedMap<'r>(Box<dyn ErasedMap + 'r>);
+
+/// The run of a [`BoxedReducer`].
+pub struct BoxedRun<'r, O>(Box<dyn ErasedRun<O> + 'r>);
+
+impl fmt::Debug for BoxedMap<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("BoxedMap").finish_non_exhaustive()
+    }
+}
+
+impl<O> fmt::Debug for BoxedRun<'_, O> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("BoxedRun").finish_non_exhaustive()
+    }
+}
+
+impl<'r, O> Reducer for BoxedReducer<'r, O> {
+    type Map = BoxedMap<'r>;
+    type Run = BoxedRun<'r, O>;
     type Output = O;
 
-    fn start(&self, declared: &Declared) -> Result<BoxedState> {
-        self.0.start(declared).map(BoxedState)
-    }
-
-    fn recall(&self, state: &mut BoxedState, at: BlockPosition) -> Result<Option<ArrayBlock>> {
-        self.0.recall(&mut state.0, at)
-    }
-
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<BoxedPartial> {
-        self.0.partial(at, block).map(BoxedPartial)
-    }
-
-    fn absorb(&self, state: &mut BoxedState, at: BlockPosition, next: BoxedPartial) -> Result<()> {
-        self.0.absorb(&mut state.0, at, next.0)
-    }
-
-    fn seal(&self, state: &mut BoxedState) -> Result<()> {
-        self.0.seal(&mut state.0)
-    }
-
-    fn finish(&self, state: BoxedState) -> Result<O> {
-        self.0.finish(state.0)
+    fn start(self, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)> {
+        self.0.start(spec)
     }
 }
 
-/// What one block contributes to a [`BoxedReducer`].
-#[derive(Debug)]
-pub struct BoxedPartial(Partial);
+impl BlockMap for BoxedMap<'_> {
+    type Partial = Partial;
 
-/// What a [`BoxedReducer`] has accumulated.
-#[derive(Debug)]
-pub struct BoxedState(State);
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial> {
+        self.0.partial(at, block)
+    }
+}
+
+impl<O> Run for BoxedRun<'_, O> {
+    type Partial = Partial;
+    type Output = O;
+
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        self.0.restore(at)
+    }
+
+    fn merge(&mut self, at: BlockPosition, partial: Partial) -> Result<()> {
+        self.0.merge(at, partial)
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.0.prepare()
+    }
+
+    fn commit(self) -> Result<O> {
+        self.0.commit()
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        self.0.report(progress);
+    }
+
+    fn abort(self, error: Error) -> Error {
+        self.0.abort(error)
+    }
+}

@@ -1,47 +1,59 @@
-//! Evaluates blocks, checks them and feeds them to a reducer: one after the other here, or on several threads.
+//! Runs a pass: evaluates, checks and reduces blocks, on this thread alone or on several threads.
 
-use super::{Reducer, parallel};
+use super::{BlockMap, Reducer, Run, parallel};
+use crate::progress::Tracker;
 use crate::stream::{BlockStream, Step};
-use crate::{ArrayBlock, BlockCheck, Result};
+use crate::{ArrayBlock, BlockCheck, Result, SequenceSpec};
 
-/// Runs a reduction from its start to its result.
-pub(crate) fn reduce<R: Reducer>(
-    reducer: &R,
-    mut stream: BlockStream<'_, ArrayBlock>,
-) -> Result<R::Output> {
-    let state = accumulate(reducer, &mut stream, |block| block)?;
-    reducer.finish(state)
-}
-
-/// Runs a reduction of anything that becomes blocks until it is sealed. Every block is checked
-/// before the reducer sees it.
-pub(crate) fn accumulate<R: Reducer, T>(
-    reducer: &R,
-    stream: &mut BlockStream<'_, T>,
+/// Runs a pass from its start to its result, over blocks or anything that converts into blocks.
+/// Checks every block before the reducer receives it.
+pub(crate) fn reduce<R: Reducer, T>(
+    reducer: R,
+    mut stream: BlockStream<'_, T>,
     into_block: impl Fn(T) -> ArrayBlock + Sync,
-) -> Result<R::State> {
-    let mut state = match stream.parallel() {
-        Some(blocks) => parallel::accumulate(reducer, stream, blocks, into_block)?,
-        None => accumulate_in_order(reducer, stream, into_block)?,
-    };
-    reducer.seal(&mut state)?;
-    Ok(state)
+) -> Result<R::Output> {
+    let parallel = stream.parallel();
+    let n_in_flight = parallel.map_or(1, |parallel| parallel::n_in_flight(stream.spec(), parallel));
+    let spec = stream.spec().for_pass(n_in_flight);
+    BlockCheck::new(&spec)?;
+    let mut tracker = stream.take_tracker();
+    let (map, mut run) = reducer.start(&spec)?;
+    let reduced = tracker.start().and_then(|()| match parallel {
+        Some(parallel) => {
+            parallel::reduce(&spec, &map, &mut run, &mut stream, parallel, into_block, &mut tracker)
+        }
+        None => reduce_in_order(&spec, &map, &mut run, &mut stream, into_block, &mut tracker),
+    });
+    let prepared = reduced.and_then(|()| run.prepare());
+    tracker.report(|progress| run.report(progress));
+    if let Err(error) = prepared {
+        return Err(run.abort(error));
+    }
+    let output = run.commit()?;
+    tracker.finish();
+    Ok(output)
 }
 
-fn accumulate_in_order<R: Reducer, T>(
-    reducer: &R,
+fn reduce_in_order<M, N, T>(
+    spec: &SequenceSpec,
+    map: &M,
+    run: &mut N,
     stream: &mut BlockStream<'_, T>,
     into_block: impl Fn(T) -> ArrayBlock,
-) -> Result<R::State> {
-    let declared = stream.declared().for_pass(1);
-    let mut check = BlockCheck::new(&declared)?;
-    let mut state = reducer.start(&declared)?;
+    tracker: &mut Tracker<'_>,
+) -> Result<()>
+where
+    M: BlockMap,
+    N: Run<Partial = M::Partial>,
+{
+    let mut check = BlockCheck::new(spec)?;
     loop {
-        let recalled = match check.next_of_grid() {
-            Some(at) => reducer.recall(&mut state, at)?,
+        let restored = match check.next_of_grid() {
+            Some(at) => run.restore(at).map_err(|error| error.in_reduction(at.index))?,
             None => None,
         };
-        let step = match recalled {
+        let is_restored = restored.is_some();
+        let step = match restored {
             Some(block) => {
                 stream.skip_block()?;
                 Step::Block(block)
@@ -49,21 +61,25 @@ fn accumulate_in_order<R: Reducer, T>(
             None => match stream.next_step().transpose()? {
                 Some(Step::Block(block)) => Step::Block(into_block(block)),
                 Some(Step::EndBand) => Step::EndBand,
-                None => break,
+                None => return Ok(()),
             },
         };
         match step {
             Step::Block(block) => {
-                stream.trace().bytes(block.data().len());
+                let n_bytes = block.data().len();
+                stream.trace().bytes(n_bytes);
                 let at = check.block(block.dtype(), block.shape())?;
-                declared
-                    .memory()
-                    .contribute(|| reducer.partial(at, &block))
-                    .and_then(|partial| reducer.absorb(&mut state, at, partial))
-                    .map_err(|error| error.in_reduction(at.location))?;
+                spec.memory()
+                    .contribute(|| map.partial(at, &block))
+                    .and_then(|partial| {
+                        // The run may be the only owner left, and can then reuse the memory.
+                        drop(block);
+                        run.merge(at, partial)
+                    })
+                    .map_err(|error| error.in_reduction(at.index))?;
+                tracker.block(at.index, n_bytes, is_restored, |progress| run.report(progress))?;
             }
             Step::EndBand => check.end_band()?,
         }
     }
-    Ok(state)
 }

@@ -1,34 +1,37 @@
 //! Statistics: reducers whose states merge.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
 
-use super::Reducer;
-use super::state::{STATE_VERSION, SavedState};
+use super::{BlockMap, Reducer, Run};
+use crate::error::short_name;
 use crate::memory::{Claim, fits, measured};
 use crate::{
-    ArrayBlock, BlockCheck, BlockPosition, BlockSizes, Cut, DType, Declared, Error, Location,
-    Result, StateSize,
+    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, Error, Result,
+    SequenceSpec, StateSize,
 };
 
-/// A summary of an array whose states merge, so that it can be computed piece by piece.
+/// A summary of an array whose states can be merged, so that it can be computed piece by piece.
 ///
 /// Every statistic is a [`Reducer`]: each block makes a state of its own, and the states are merged
-/// in the blocks' order. So the result has the same bits whichever thread made the states.
+/// in the order of the blocks. So the result has the same bits on any number of threads.
 ///
-/// A reference to a statistic is one as well, so that it can be computed more than once. Where a computation is
-/// spread over processes, each has a [state of its part](crate::StateOf), and one merges them.
-/// To call the methods here by hand, import this trait and not [`Reducer`], which has a `finish` too.
+/// A reference to a statistic is a statistic, so one statistic can be computed several times. If a
+/// computation is distributed over several processes, each process computes the [state of its
+/// part](crate::StateOf), and one process merges them; this requires
+/// [`SaveState`](crate::SaveState).
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{
 ///     ArrayBlock, BlockPosition, LazyChunkSequence, NdarrayConverter, Result, Statistic,
 /// };
 /// use ndarray::array;
 ///
-/// /// How many elements are not zero.
+/// /// The number of elements that are not zero.
 /// struct NonZero;
 ///
 /// impl Statistic for NonZero {
@@ -39,7 +42,7 @@ use crate::{
 ///         0
 ///     }
 ///
-///     fn push(&self, state: &mut u64, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
+///     fn update(&self, state: &mut u64, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
 ///         block.for_each_f64(|value| *state += u64::from(value != 0.0))
 ///     }
 ///
@@ -55,141 +58,119 @@ use crate::{
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[0.0, 1.0]], array![[2.0, 0.0]]]);
 /// assert_eq!(sequence.convert(NdarrayConverter).compute(NonZero)?, 2);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-pub trait Statistic: Sync {
-    /// What has been accumulated. Floats in it may be NaN or infinite, so it is to be serialized in
-    /// a format that has them.
-    type State: Send + Serialize + DeserializeOwned;
-    /// The result.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a statistic nor a reducer",
+    note = "a tuple of up to eight reducers is a reducer, and tuples nest: `((a, b), c)`"
+)]
+pub trait Statistic: Send + Sync {
+    /// The accumulated state.
+    type State: Send;
+    /// The type of the result.
     type Output;
 
-    /// What it is called in messages, with all that it is configured by: `the 10 largest of each row`. States of
-    /// statistics with different names are not merged.
+    /// Returns the name in messages, with the complete configuration: `the 10 largest of each row`.
+    /// States of statistics with different names are not merged.
     fn name(&self) -> String {
         std::any::type_name::<Self>().to_owned()
     }
 
-    /// Whether a block must have whole rows, so that there is none of a nested sequence.
+    /// Returns true if the statistic needs whole rows, so that it rejects nested sequences. The
+    /// default is `false`.
     fn needs_whole_rows(&self) -> bool {
         false
     }
 
-    /// Checks, before anything is computed where that is possible, that the statistic is configured
-    /// in a way that makes sense and can take the dtype and the shape of a row.
+    /// Checks that the configuration is valid and that the statistic supports the dtype and the
+    /// shape of a row.
     ///
-    /// Called before the first block with what is declared: `dtype` and `row_shape` are none where
-    /// nothing is. Called again before [`push`](Self::push) with each block's dtype, and its row shape
-    /// in a sequence cut along axis 0; a block of a nested sequence holds no whole row, and `row_shape`
-    /// is none.
+    /// It is called before the first block with the declared dtype and row shape, or `None` where
+    /// they are not declared. It is called again before each [`update`](Self::update), with the
+    /// dtype of the block, and in a sequence cut along axis 0 with its row shape. In a nested
+    /// sequence, a block has no whole rows, so `row_shape` is `None`.
     ///
     /// # Errors
     ///
-    /// [`Error::Statistic`] or
-    /// [`Error::UnsupportedDType`].
+    /// [`Error::Statistic`] or [`Error::UnsupportedDType`].
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
         let (_, _) = (dtype, row_shape);
         Ok(())
     }
 
-    /// Returns the size of the states of so many rows of this shape, or less where that is unknown. `row_shape` is
-    /// none as long as the shape is.
+    /// Returns the size of the states of `n_rows` rows of this shape, or a lower bound of it.
+    /// `row_shape` is `None` while the shape is unknown.
     ///
-    /// So a pass can be refused before its first block if the states of its statistics would take more memory than
-    /// [there may be](crate::LazyChunkSequence::with_memory_limit). By default it is the size of the type.
+    /// With it, a pass fails before its first block if its statistics would exceed the [memory
+    /// limit](crate::LazyChunkSequence::with_memory_limit). The default is the size of the type.
     fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
         let (_, _) = (n_rows, row_shape);
         StateSize::new(1, size_of::<Self::State>())
     }
 
-    /// The state of no block at all.
+    /// Returns the state of no blocks.
     fn empty(&self) -> Self::State;
 
-    /// The state to which those of all blocks are added. Where the shape of a row is declared, an array
-    /// without a block has its columns.
+    /// Returns the initial state, to which the states of all blocks are added. If the shape of a
+    /// row is declared, an array without blocks still has its columns.
     ///
     /// # Errors
     ///
-    /// [`Error::StatisticMemory`] when memory cannot hold the state.
-    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Self::State> {
+    /// [`Error::StatisticMemory`] if there is not enough memory for the state.
+    fn init(&self, row_shape: Option<&[usize]>) -> Result<Self::State> {
         let _ = row_shape;
         Ok(self.empty())
     }
 
-    /// Adds a block to a state. [`check`](Self::check) has accepted it.
+    /// Adds a block to a state. [`check`](Self::check) has accepted the block.
     ///
     /// # Errors
     ///
-    /// When the block cannot be taken.
-    fn push(&self, state: &mut Self::State, at: BlockPosition, block: &ArrayBlock) -> Result<()>;
+    /// Any error, if the statistic cannot use the block.
+    fn update(&self, state: &mut Self::State, at: BlockPosition, block: &ArrayBlock) -> Result<()>;
 
-    /// Adds the state of the blocks that follow those of `state`.
+    /// Adds the state of the blocks that follow the blocks of `state`.
     ///
     /// # Errors
     ///
-    /// When the states do not belong together.
+    /// Any error, if the states do not belong together.
     fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()>;
 
-    /// Whether a state that was [loaded](SavedState) is whole, so that it can be merged and finished: that all its
-    /// parts are as many as those of a state of this statistic.
-    fn is_state(&self, state: &Self::State) -> bool {
-        let _ = state;
-        true
-    }
-
-    /// The result for all blocks.
+    /// Returns the result for all blocks.
     ///
     /// # Errors
     ///
-    /// When the blocks have no such result.
+    /// Any error, if the result is undefined for the blocks.
     fn finish(&self, state: Self::State) -> Result<Self::Output>;
-
-    /// A state that can be stored or sent.
-    fn save(&self, state: Self::State) -> SavedState<Self::State> {
-        SavedState { version: STATE_VERSION, statistic: self.name(), state }
-    }
-
-    /// The result for all blocks of several parts, whose states are given in the order of the parts.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::Statistic`] when the statistic is configured in a way that makes no sense.
-    /// - [`Error::StateVersion`], [`Error::StateMismatch`] and [`Error::StateDamaged`] when a state was saved by
-    ///   another version of this library, by another statistic than this one, or is not what was saved.
-    /// - When the states do not belong together, or the blocks have no such result.
-    fn finish_saved(
-        &self,
-        states: impl IntoIterator<Item = SavedState<Self::State>>,
-    ) -> Result<Self::Output>
-    where
-        Self: Sized,
-    {
-        self.check(None, None)?;
-        let mut all = self.empty();
-        for saved in states {
-            self.merge(&mut all, saved.restore(self)?)?;
-        }
-        self.finish(all)
-    }
 }
 
-/// The state of a [`Statistic`] as a [`Reducer`].
+/// Computes the contribution of a block to a [`Statistic`].
+///
+/// [`StatisticRun`] has an example.
 #[derive(Debug)]
-pub struct Reduction<S, O> {
-    /// The blocks may come from another reducer, which has made others of those that were declared.
-    check: BlockCheck<'static>,
-    /// The memory of what has been accumulated, and of blocks in flight.
-    claim: Claim,
-    /// The size of what has been accumulated.
-    size: StateSize,
-    in_flight: InFlight,
-    /// What has been accumulated; taken when the reduction is sealed.
-    state: Option<S>,
-    /// The result, once the reduction is sealed.
-    output: Option<O>,
+pub struct StatisticMap<S>(Arc<S>);
+
+impl<S: Statistic> BlockMap for StatisticMap<S> {
+    type Partial = Contribution<S::State>;
+
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Contribution<S::State>> {
+        let StatisticMap(statistic) = self;
+        // A block of a sequence cut along axis 0 has whole rows.
+        let row_shape = match at.index {
+            BlockIndex::Block(_) => Some(&block.shape()[1..]),
+            _ => None,
+        };
+        statistic.check(Some(block.dtype()), row_shape)?;
+        let mut state = statistic.empty();
+        let (updated, size) = measured(|| statistic.update(&mut state, at, block));
+        updated?;
+        Ok(Contribution { state, size, dtype: block.dtype(), shape: block.shape().into() })
+    }
 }
 
-/// What a block contributes to a [`Statistic`].
+/// The contribution of a block to a [`Statistic`]: a state of its own.
+///
+/// [`StatisticRun`] has an example.
 #[derive(Debug)]
 pub struct Contribution<S> {
     state: S,
@@ -198,42 +179,162 @@ pub struct Contribution<S> {
     shape: Box<[usize]>,
 }
 
-impl<S, O> Reduction<S, O> {
-    /// Checks that there was a last block.
+/// The merged state of all blocks so far.
+///
+/// A reducer that does more with a statistic than to compute it wraps its run.
+///
+/// # Example
+///
+/// A statistic whose result is printed when all reducers of the pass are prepared:
+///
+/// ```
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{
+///     BlockPosition, Contribution, LazyChunkSequence, MeanVariance, Moments, NdarrayConverter,
+///     Reducer, Result, Run, SequenceSpec, Statistic, StatisticMap, StatisticRun,
+/// };
+/// use ndarray::array;
+///
+/// struct Printed<S>(S);
+///
+/// struct Printing<S: Statistic>(StatisticRun<S>);
+///
+/// impl<S: Statistic<Output = Moments>> Reducer for Printed<S> {
+///     type Map = StatisticMap<S>;
+///     type Run = Printing<S>;
+///     type Output = Moments;
+///
+///     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, Printing<S>)> {
+///         let (map, run) = self.0.start(spec)?;
+///         Ok((map, Printing(run)))
+///     }
+/// }
+///
+/// impl<S: Statistic<Output = Moments>> Run for Printing<S> {
+///     type Partial = Contribution<S::State>;
+///     type Output = Moments;
+///
+///     fn merge(&mut self, at: BlockPosition, partial: Contribution<S::State>) -> Result<()> {
+///         self.0.merge(at, partial)
+///     }
+///
+///     fn prepare(&mut self) -> Result<()> {
+///         self.0.prepare()
+///     }
+///
+///     fn commit(self) -> Result<Moments> {
+///         println!("mean: {}", self.0.output().expect("it is prepared").mean);
+///         self.0.commit()
+///     }
+/// }
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 3.0]]).convert(NdarrayConverter);
+/// assert_eq!(sequence.compute(Printed(MeanVariance))?.mean, 2.0);
+/// # Ok::<(), lazy_chunks::Error>(())
+/// ```
+pub struct StatisticRun<S: Statistic> {
+    statistic: Arc<S>,
+    /// Another reducer, in front of this one, may have changed the blocks that were checked.
+    check: BlockCheck<'static>,
+    /// The memory of accumulated states and of blocks in flight.
+    claim: Claim,
+    /// The size of the accumulated state.
+    size: StateSize,
+    in_flight: InFlight,
+    stage: Stage<S>,
+}
+
+enum Stage<S: Statistic> {
+    Accumulating(S::State),
+    Prepared(S::Output),
+    /// The statistic returned an error, or its method is running.
+    Failed,
+}
+
+const IN_ORDER: &str = "a run is merged, then prepared, then committed";
+
+impl<S: Statistic> StatisticRun<S> {
+    /// Checks that no blocks are missing.
     pub(super) fn end(&mut self) -> Result<()> {
         self.check.end()
     }
 
-    /// The result, once it is sealed.
-    pub fn output(&self) -> Option<&O> {
-        self.output.as_ref()
+    /// Returns the result of a prepared run.
+    #[must_use]
+    pub fn output(&self) -> Option<&S::Output> {
+        match &self.stage {
+            Stage::Prepared(output) => Some(output),
+            Stage::Accumulating(_) | Stage::Failed => None,
+        }
     }
 
-    /// What has been accumulated, of one that is not sealed.
-    pub(super) fn into_accumulated(self) -> S {
-        self.state.expect("its state is taken when it is sealed")
+    /// Returns the state of a run that is not prepared.
+    pub(super) fn into_state(self) -> (Arc<S>, S::State) {
+        match self.stage {
+            Stage::Accumulating(state) => (self.statistic, state),
+            Stage::Prepared(_) | Stage::Failed => unreachable!("{IN_ORDER}"),
+        }
     }
 }
 
-/// The contributions that may be alive at once.
+impl<S: Statistic> fmt::Debug for StatisticRun<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StatisticRun").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl<S: Statistic> Run for StatisticRun<S> {
+    type Partial = Contribution<S::State>;
+    type Output = S::Output;
+
+    fn merge(&mut self, at: BlockPosition, next: Contribution<S::State>) -> Result<()> {
+        self.check.block_at(at, next.dtype, &next.shape)?;
+        let statistic = &*self.statistic;
+        let in_flight = self.in_flight.absorbed(statistic, &next);
+        self.claim.raise(self.size.plus(in_flight), || statistic.name())?;
+        let Stage::Accumulating(state) = &mut self.stage else { unreachable!("{IN_ORDER}") };
+        let (merged, growth) = self.claim.grow(self.size, || statistic.merge(state, next.state));
+        self.size = self.size.plus(growth);
+        merged
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.end()?;
+        let Stage::Accumulating(state) = mem::replace(&mut self.stage, Stage::Failed) else {
+            unreachable!("{IN_ORDER}")
+        };
+        let (output, _) = self.claim.grow(self.size, || self.statistic.finish(state));
+        self.stage = Stage::Prepared(output?);
+        Ok(())
+    }
+
+    fn commit(self) -> Result<S::Output> {
+        match self.stage {
+            Stage::Prepared(output) => Ok(output),
+            Stage::Accumulating(_) | Stage::Failed => unreachable!("{IN_ORDER}"),
+        }
+    }
+}
+
+/// The contributions in flight.
 #[derive(Debug)]
 struct InFlight {
     cut: Cut,
-    /// How many there may be.
+    /// The maximum number of contributions in flight.
     most: usize,
-    /// The blocks that are not absorbed, where their number is known.
+    /// The number of blocks that are not merged, or `usize::MAX` if unknown.
     n_left: usize,
-    /// The smallest sizes that blocks have along the cut axes.
+    /// The smallest sizes of blocks along the cut axes.
     smallest: [usize; 2],
 }
 
 impl InFlight {
-    fn new(declared: &Declared) -> InFlight {
-        let most = declared.memory().n_in_flight();
-        let Some(grid) = declared.grid() else {
-            // Blocks that come one after the other are absorbed one after the other.
+    fn new(spec: &SequenceSpec) -> InFlight {
+        let most = spec.memory().n_in_flight();
+        let Some(grid) = spec.grid() else {
+            // Blocks that come one at a time are merged one at a time.
             return InFlight {
-                cut: declared.cut(),
+                cut: spec.cut(),
                 most: most.min(1),
                 n_left: usize::MAX,
                 smallest: [0, 0],
@@ -242,15 +343,10 @@ impl InFlight {
         let smallest = |sizes: &BlockSizes| (0..sizes.n_blocks()).map(|i| sizes.size(i)).min();
         let n_rows = smallest(grid.rows()).unwrap_or(0);
         let n_columns = grid.columns().and_then(smallest).unwrap_or(0);
-        InFlight {
-            cut: declared.cut(),
-            most,
-            n_left: grid.n_blocks(),
-            smallest: [n_rows, n_columns],
-        }
+        InFlight { cut: spec.cut(), most, n_left: grid.n_blocks(), smallest: [n_rows, n_columns] }
     }
 
-    /// The size of the contribution of the smallest block.
+    /// Returns the size of the contribution of the smallest block.
     fn of_smallest<S: Statistic>(&self, statistic: &S, row_shape: Option<&[usize]>) -> StateSize {
         let [n_rows, n_columns] = self.smallest;
         match (self.cut, row_shape) {
@@ -262,13 +358,14 @@ impl InFlight {
         }
     }
 
-    /// What a pass will need at least: before the last blocks that are in flight together are absorbed, or when all are.
-    fn foreseen<S: Statistic>(&self, statistic: &S, declared: &Declared) -> StateSize {
-        let row_shape = declared.row_type().map(|row_type| row_type.shape.as_slice());
+    /// Returns a lower bound of the memory of the pass: just before the last blocks in flight are
+    /// merged, or when all are merged.
+    fn foreseen<S: Statistic>(&self, statistic: &S, spec: &SequenceSpec) -> StateSize {
+        let row_shape = spec.row_type().map(|row_type| row_type.shape.as_slice());
         let of_smallest = self.of_smallest(statistic, row_shape);
-        let Some(grid) = declared.grid() else {
+        let Some(grid) = spec.grid() else {
             let begun = statistic.state_size(0, row_shape);
-            let has_blocks = declared.n_bands() != Some(0);
+            let has_blocks = spec.n_bands() != Some(0);
             return if has_blocks { begun.plus(of_smallest) } else { begun };
         };
         let n_last = self.most.min(self.n_left);
@@ -286,8 +383,9 @@ impl InFlight {
         with_last.max(statistic.state_size(grid.rows().total(), row_shape))
     }
 
-    /// What the contributions that are alive when this one is absorbed need at least: those behind it as much as the
-    /// smallest block, and as much more as this one has grown beyond what was foreseen.
+    /// Returns a lower bound of the memory of the contributions in flight when this one is merged.
+    /// Each of those behind it takes as much as the smallest block, plus the growth of this one
+    /// beyond its predicted size.
     fn absorbed<S: Statistic>(
         &mut self,
         statistic: &S,
@@ -307,20 +405,7 @@ impl InFlight {
     }
 }
 
-/// Returns the name of a statistic for a message: of one that is configured by many numbers, the beginning and the end.
-pub(crate) fn short_name(name: String) -> String {
-    const LONGEST: usize = 160;
-    const END: usize = 60;
-    let n_letters = name.chars().count();
-    if n_letters <= LONGEST {
-        return name;
-    }
-    let beginning: String = name.chars().take(LONGEST - END).collect();
-    let end: String = name.chars().skip(n_letters - END).collect();
-    format!("{beginning} … {end}")
-}
-
-/// A statistic is inert configuration, and may be used for several passes.
+/// A reference to a statistic is a statistic, so one statistic can be computed in several passes.
 impl<S: Statistic> Statistic for &S {
     type State = S::State;
     type Output = S::Output;
@@ -341,99 +426,57 @@ impl<S: Statistic> Statistic for &S {
         (**self).state_size(n_rows, row_shape)
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> Result<S::State> {
-        (**self).begin(row_shape)
+    fn init(&self, row_shape: Option<&[usize]>) -> Result<S::State> {
+        (**self).init(row_shape)
     }
 
     fn empty(&self) -> S::State {
         (**self).empty()
     }
 
-    fn push(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        (**self).push(state, at, block)
+    fn update(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        (**self).update(state, at, block)
     }
 
     fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {
         (**self).merge(state, next)
     }
 
-    fn is_state(&self, state: &S::State) -> bool {
-        (**self).is_state(state)
-    }
-
     fn finish(&self, state: S::State) -> Result<S::Output> {
-        Statistic::finish(*self, state)
+        (**self).finish(state)
     }
 }
 
 impl<S: Statistic> Reducer for S {
-    type Partial = Contribution<S::State>;
-    type State = Reduction<S::State, S::Output>;
+    type Map = StatisticMap<S>;
+    type Run = StatisticRun<S>;
     type Output = S::Output;
 
-    fn start(&self, declared: &Declared) -> Result<Self::State> {
-        if self.needs_whole_rows() && declared.cut() == Cut::RowsAndColumns {
+    fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StatisticRun<S>)> {
+        if self.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
             return Err(Error::Statistic {
                 statistic: self.name(),
                 problem: "it needs whole rows, which the blocks of a nested sequence do not have"
                     .to_owned(),
             });
         }
-        let row_type = declared.row_type();
+        let row_type = spec.row_type();
         let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
         self.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
-        let check = BlockCheck::owned(declared.clone())?;
-        let in_flight = InFlight::new(declared);
-        let foreseen = in_flight.foreseen(self, declared);
-        let mut claim = Claim::new(declared.memory());
+        let check = BlockCheck::owned(spec.clone())?;
+        let in_flight = InFlight::new(spec);
+        let foreseen = in_flight.foreseen(&self, spec);
+        let mut claim = Claim::new(spec.memory());
         claim.raise(foreseen, || self.name())?;
         if !fits(foreseen.bytes) {
             let StateSize { states, bytes } = foreseen;
             let statistic = short_name(self.name());
             return Err(Error::StatisticMemory { statistic, states, bytes, taken: 0, limit: None });
         }
-        let (state, size) = claim.grow(StateSize::default(), || self.begin(row_shape));
-        Ok(Reduction { check, claim, size, in_flight, state: Some(state?), output: None })
-    }
-
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-        // A block of a sequence cut along axis 0 holds whole rows.
-        let row_shape = match at.location {
-            Location::Block(_) => Some(&block.shape()[1..]),
-            _ => None,
-        };
-        self.check(Some(block.dtype()), row_shape)?;
-        let mut state = self.empty();
-        let (pushed, size) = measured(|| self.push(&mut state, at, block));
-        pushed?;
-        Ok(Contribution { state, size, dtype: block.dtype(), shape: block.shape().into() })
-    }
-
-    fn absorb(
-        &self,
-        state: &mut Self::State,
-        at: BlockPosition,
-        partial: Self::Partial,
-    ) -> Result<()> {
-        state.check.block_at(at, partial.dtype, &partial.shape)?;
-        let in_flight = state.in_flight.absorbed(self, &partial);
-        state.claim.raise(state.size.plus(in_flight), || self.name())?;
-        let accumulated = state.state.as_mut().expect("blocks come before the seal");
-        let (merged, growth) =
-            state.claim.grow(state.size, || self.merge(accumulated, partial.state));
-        state.size = state.size.plus(growth);
-        merged
-    }
-
-    fn seal(&self, state: &mut Self::State) -> Result<()> {
-        state.end()?;
-        let accumulated = state.state.take().expect("a reduction is sealed once");
-        let (output, _) = state.claim.grow(state.size, || S::finish(self, accumulated));
-        state.output = Some(output?);
-        Ok(())
-    }
-
-    fn finish(&self, state: Self::State) -> Result<S::Output> {
-        Ok(state.output.expect("a reduction is sealed before it is finished"))
+        let (state, size) = claim.grow(StateSize::default(), || self.init(row_shape));
+        let stage = Stage::Accumulating(state?);
+        let statistic = Arc::new(self);
+        let map = StatisticMap(Arc::clone(&statistic));
+        Ok((map, StatisticRun { statistic, check, claim, size, in_flight, stage }))
     }
 }

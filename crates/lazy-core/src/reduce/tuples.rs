@@ -1,53 +1,63 @@
-//! Tuples and vectors of reducers.
+//! Tuples, vectors and options of reducers.
 
-use super::Reducer;
-use crate::{ArrayBlock, BlockPosition, Declared, Result};
+use super::{BlockMap, Reducer, Run};
+use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, SequenceSpec};
 
 macro_rules! tuple_reducer {
     ($($R:ident $i:tt),+) => {
         impl<$($R: Reducer),+> Reducer for ($($R,)+) {
-            type Partial = ($($R::Partial,)+);
-            type State = ($($R::State,)+);
+            type Map = ($($R::Map,)+);
+            type Run = ($($R::Run,)+);
             type Output = ($($R::Output,)+);
 
-            fn start(&self, declared: &Declared) -> Result<Self::State> {
-                Ok(($(self.$i.start(declared)?,)+))
+            fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
+                let parts = ($(self.$i.start(spec)?,)+);
+                Ok((($(parts.$i.0,)+), ($(parts.$i.1,)+)))
             }
+        }
 
-            fn recall(
-                &self,
-                state: &mut Self::State,
-                at: BlockPosition,
-            ) -> Result<Option<ArrayBlock>> {
+        impl<$($R: BlockMap),+> BlockMap for ($($R,)+) {
+            type Partial = ($($R::Partial,)+);
+
+            fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
+                Ok(($(self.$i.partial(at, block)?,)+))
+            }
+        }
+
+        impl<$($R: Run),+> Run for ($($R,)+) {
+            type Partial = ($($R::Partial,)+);
+            type Output = ($($R::Output,)+);
+
+            fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
                 $(
-                    if let Some(block) = self.$i.recall(&mut state.$i, at)? {
+                    if let Some(block) = self.$i.restore(at)? {
                         return Ok(Some(block));
                     }
                 )+
                 Ok(None)
             }
 
-            fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-                Ok(($(self.$i.partial(at, block)?,)+))
-            }
-
-            fn absorb(
-                &self,
-                state: &mut Self::State,
-                at: BlockPosition,
-                partial: Self::Partial,
-            ) -> Result<()> {
-                $(self.$i.absorb(&mut state.$i, at, partial.$i)?;)+
+            fn merge(&mut self, at: BlockPosition, partial: Self::Partial) -> Result<()> {
+                $(self.$i.merge(at, partial.$i)?;)+
                 Ok(())
             }
 
-            fn seal(&self, state: &mut Self::State) -> Result<()> {
-                $(self.$i.seal(&mut state.$i)?;)+
+            fn prepare(&mut self) -> Result<()> {
+                $(self.$i.prepare()?;)+
                 Ok(())
             }
 
-            fn finish(&self, state: Self::State) -> Result<Self::Output> {
-                Ok(($(self.$i.finish(state.$i)?,)+))
+            fn commit(self) -> Result<Self::Output> {
+                Ok(($(self.$i.commit()?,)+))
+            }
+
+            fn report(&self, progress: &mut Progress) {
+                $(self.$i.report(progress);)+
+            }
+
+            fn abort(self, error: Error) -> Error {
+                $(let error = self.$i.abort(error);)+
+                error
             }
         }
     };
@@ -63,44 +73,111 @@ tuple_reducer!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 tuple_reducer!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
 impl<R: Reducer> Reducer for Vec<R> {
-    type Partial = Vec<R::Partial>;
-    type State = Vec<R::State>;
+    type Map = Vec<R::Map>;
+    type Run = Vec<R::Run>;
     type Output = Vec<R::Output>;
 
-    fn start(&self, declared: &Declared) -> Result<Self::State> {
-        self.iter().map(|reducer| reducer.start(declared)).collect()
+    fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
+        let parts: Vec<_> =
+            self.into_iter().map(|reducer| reducer.start(spec)).collect::<Result<_>>()?;
+        Ok(parts.into_iter().unzip())
     }
+}
 
-    fn recall(&self, state: &mut Self::State, at: BlockPosition) -> Result<Option<ArrayBlock>> {
-        for (reducer, state) in self.iter().zip(state) {
-            if let Some(block) = reducer.recall(state, at)? {
+impl<M: BlockMap> BlockMap for Vec<M> {
+    type Partial = Vec<M::Partial>;
+
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
+        self.iter().map(|map| map.partial(at, block)).collect()
+    }
+}
+
+impl<R: Run> Run for Vec<R> {
+    type Partial = Vec<R::Partial>;
+    type Output = Vec<R::Output>;
+
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        for run in self {
+            if let Some(block) = run.restore(at)? {
                 return Ok(Some(block));
             }
         }
         Ok(None)
     }
 
+    fn merge(&mut self, at: BlockPosition, partial: Self::Partial) -> Result<()> {
+        self.iter_mut().zip(partial).try_for_each(|(run, partial)| run.merge(at, partial))
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.iter_mut().try_for_each(Run::prepare)
+    }
+
+    fn commit(self) -> Result<Self::Output> {
+        self.into_iter().map(Run::commit).collect()
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        self.iter().for_each(|run| run.report(progress));
+    }
+
+    fn abort(self, error: Error) -> Error {
+        self.into_iter().fold(error, |error, run| run.abort(error))
+    }
+}
+
+/// An optional reducer; `None` does nothing.
+impl<R: Reducer> Reducer for Option<R> {
+    type Map = Option<R::Map>;
+    type Run = Option<R::Run>;
+    type Output = Option<R::Output>;
+
+    fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
+        Ok(self.map(|reducer| reducer.start(spec)).transpose()?.unzip())
+    }
+}
+
+impl<M: BlockMap> BlockMap for Option<M> {
+    type Partial = Option<M::Partial>;
+
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-        self.iter().map(|reducer| reducer.partial(at, block)).collect()
+        self.as_ref().map(|map| map.partial(at, block)).transpose()
+    }
+}
+
+impl<R: Run> Run for Option<R> {
+    type Partial = Option<R::Partial>;
+    type Output = Option<R::Output>;
+
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        self.as_mut().map_or(Ok(None), |run| run.restore(at))
     }
 
-    fn absorb(
-        &self,
-        state: &mut Self::State,
-        at: BlockPosition,
-        partial: Self::Partial,
-    ) -> Result<()> {
-        self.iter()
-            .zip(state)
-            .zip(partial)
-            .try_for_each(|((reducer, state), partial)| reducer.absorb(state, at, partial))
+    fn merge(&mut self, at: BlockPosition, partial: Self::Partial) -> Result<()> {
+        match (self, partial) {
+            (Some(run), Some(partial)) => run.merge(at, partial),
+            _ => Ok(()),
+        }
     }
 
-    fn seal(&self, state: &mut Self::State) -> Result<()> {
-        self.iter().zip(state).try_for_each(|(reducer, state)| reducer.seal(state))
+    fn prepare(&mut self) -> Result<()> {
+        self.as_mut().map_or(Ok(()), Run::prepare)
     }
 
-    fn finish(&self, state: Self::State) -> Result<Self::Output> {
-        self.iter().zip(state).map(|(reducer, state)| reducer.finish(state)).collect()
+    fn commit(self) -> Result<Self::Output> {
+        self.map(Run::commit).transpose()
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        if let Some(run) = self {
+            run.report(progress);
+        }
+    }
+
+    fn abort(self, error: Error) -> Error {
+        match self {
+            Some(run) => run.abort(error),
+            None => error,
+        }
     }
 }

@@ -3,33 +3,36 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
+use super::access::{
+    Access, AnyProducer, Indexed, LocalIndexed, OnThreads, RandomAccess, SharedProducer, Streamed,
+};
+use super::pass::Pass;
 use super::shared_methods;
 use crate::aggregate::{Blocks, SequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, Parallel, StreamedBlocks, Threads, TryFnSource,
-    guarded,
+    BlockStream, Failure, FnBlocks, FnSource, StreamedBlocks, TryFnSource, guarded,
 };
 use crate::{
-    ArrayBlock, BlockGrid, BlockSizes, BoxError, Converter, Cut, DType, Declared, Location, Result,
-    RowType, Source,
+    ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, Observer,
+    Result, RowType, SequenceSpec, Source,
 };
 
 /// A lazily evaluated array that is cut into blocks along axis 0; all other axes are whole.
 ///
-/// Nothing is computed when the sequence is built. Each evaluation ([`blocks`](Self::blocks),
+/// Creating the sequence computes nothing. Each evaluation ([`blocks`](Self::blocks),
 /// [`collect`](Self::collect), [`compute`](Self::compute)) starts the producer anew, computes each
-/// block once and holds one block at a time.
+/// block once, and holds one block at a time.
 ///
-/// The parameter `K` says what the producer can do: a [`Streamed`] sequence is made from an
-/// iterator, an [`Indexed`] or [`SharedIndexed`] one from a grid and a function.
-/// [`map`](Self::map), [`convert`](Self::convert) and [`to_tensors`](Self::to_tensors) keep the kind.
-/// Producers may borrow for `'a`.
+/// The parameter `K` is the access: a [`Streamed`] sequence is made from an iterator, and a
+/// [`LocalIndexed`] or [`Indexed`] one from a grid and a function. [`map`](Self::map),
+/// [`convert`](Self::convert) and [`to_tensors`](Self::to_tensors) keep the access. Producers may
+/// borrow for `'a`.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Concatenate, LazyChunkSequence};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Concatenate, LazyChunkSequence};
 /// use ndarray::Array2;
 ///
 /// // Three batches of 10 rows, each computed when it is needed.
@@ -37,18 +40,19 @@ use crate::{
 ///     LazyChunkSequence::new(|| (0..3).map(|batch| Array2::from_elem((10, 4), batch as f64)));
 /// let array = sequence.compute(Concatenate)?;
 /// assert_eq!(array.dim(), (30, 4));
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-pub struct LazyChunkSequence<'a, T: 'a, K: Kind = Streamed> {
-    producer: Arc<K::Producer<'a, T>>,
-    declared: Declared,
-    threads: Threads,
+pub struct LazyChunkSequence<'a, T: 'a, K: Access = Streamed> {
+    producer: K::Producer<'a, T>,
+    spec: SequenceSpec,
+    pass: Pass<'a>,
 }
 
 shared_methods!(LazyChunkSequence);
 
 impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
-    /// A sequence of the blocks of an iterator, which `start` makes anew for each evaluation.
+    /// Creates a sequence of the blocks of an iterator. Each evaluation calls `start` for a new
+    /// iterator.
     pub fn new<F, I>(start: F) -> Self
     where
         F: Fn() -> I + 'a,
@@ -57,12 +61,14 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
         Self::from_source(FnSource::new(start))
     }
 
-    /// A sequence of the blocks of an iterator that can fail. The first error ends the evaluation.
+    /// Creates a sequence of the blocks of an iterator that can fail. The first error ends the
+    /// evaluation.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{LazyChunkSequence, report};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, report};
     ///
     /// let numbers = LazyChunkSequence::try_new(|| ["1", "2", "three"].map(str::parse::<i32>));
     /// assert_eq!(
@@ -79,35 +85,36 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
         Self::from_source(TryFnSource::new(start))
     }
 
-    /// A sequence of the blocks of a [`Source`].
+    /// Creates a sequence of the blocks of a [`Source`].
     pub fn from_source<S: Source<Block = T> + 'a>(source: S) -> Self {
         LazyChunkSequence {
-            producer: Arc::new(StreamedBlocks(source)),
-            declared: Declared::streamed(Cut::Rows, None),
-            threads: Threads::default(),
+            producer: AnyProducer::InOrder(Arc::new(StreamedBlocks(source))),
+            spec: SequenceSpec::streamed(Cut::Rows, None),
+            pass: Pass::default(),
         }
     }
 
-    /// Declares the number of blocks. An evaluation that ends with fewer is an error
-    /// ([`Error::TooFewBlocks`](crate::Error::TooFewBlocks)), and so is one that goes on for more
-    /// ([`Error::TooManyBlocks`](crate::Error::TooManyBlocks)).
+    /// Declares the number of blocks. An evaluation returns
+    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) if there are fewer blocks, and
+    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if there are more.
     #[must_use]
     pub fn with_len(self, n_blocks: usize) -> Self {
-        Self { declared: self.declared.with_n_bands(n_blocks), ..self }
+        Self { spec: self.spec.with_n_bands(n_blocks), ..self }
     }
 }
 
-impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
-    /// A sequence whose block `i`, of `rows.size(i)` rows, is `block(i)`: in any order, on any
-    /// thread.
+impl<'a, T: Send + 'a> LazyChunkSequence<'a, T, Indexed> {
+    /// Creates a sequence whose block `i` is `block(i)` and has `rows.size(i)` rows. Blocks can be
+    /// computed in any order, on any thread.
     ///
-    /// To reducers and [`Concatenate`](crate::Concatenate) a block of another size is
-    /// [`Error::GridMismatch`](crate::Error::GridMismatch).
+    /// Reducers and [`Concatenate`](crate::Concatenate) return
+    /// [`Error::GridMismatch`](crate::Error::GridMismatch) for a block of another size.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{BlockSizes, LazyChunkSequence};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{BlockSizes, LazyChunkSequence};
     /// use ndarray::Array1;
     ///
     /// let sizes = BlockSizes::uniform(10, 4);
@@ -115,7 +122,7 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
     ///     Array1::from_iter(sizes.range(i).map(|row| row * row))
     /// });
     /// assert_eq!(squares.block(2)?.to_vec(), [64, 81]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     pub fn from_fn<F>(rows: impl Into<BlockSizes>, block: F) -> Self
     where
@@ -124,7 +131,7 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
         Self::from_blocks(BlockGrid::rows_only(rows), move |i, _| Ok(block(i)))
     }
 
-    /// As [`from_fn`](Self::from_fn), for a function that can fail.
+    /// Creates a sequence like [`from_fn`](Self::from_fn), from a function that can fail.
     pub fn try_from_fn<F, E>(rows: impl Into<BlockSizes>, block: F) -> Self
     where
         F: Fn(usize) -> Result<T, E> + Send + Sync + 'a,
@@ -141,15 +148,16 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, SharedIndexed> {
     {
         let producer = FnBlocks::new(&grid, block);
         Self {
-            producer: Arc::new(producer),
-            declared: Declared::indexed(grid),
-            threads: Threads::default(),
+            producer: SharedProducer::new(producer),
+            spec: SequenceSpec::indexed(grid),
+            pass: Pass::default(),
         }
     }
 }
 
-impl<'a, T: 'a> LazyChunkSequence<'a, T, Indexed> {
-    /// As [`from_fn`](LazyChunkSequence::from_fn), for a function that stays on its thread.
+impl<'a, T: 'a> LazyChunkSequence<'a, T, LocalIndexed> {
+    /// Creates a sequence like [`from_fn`](LazyChunkSequence::from_fn), from a function that stays
+    /// on its thread.
     pub fn from_local_fn<F>(rows: impl Into<BlockSizes>, block: F) -> Self
     where
         F: Fn(usize) -> T + 'a,
@@ -157,7 +165,8 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Indexed> {
         Self::from_blocks(BlockGrid::rows_only(rows), move |i, _| Ok(block(i)))
     }
 
-    /// As [`try_from_fn`](LazyChunkSequence::try_from_fn), for a function that stays on its thread.
+    /// Creates a sequence like [`try_from_fn`](LazyChunkSequence::try_from_fn), from a function
+    /// that stays on its thread.
     pub fn try_from_local_fn<F, E>(rows: impl Into<BlockSizes>, block: F) -> Self
     where
         F: Fn(usize) -> Result<T, E> + 'a,
@@ -175,14 +184,15 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Indexed> {
         let producer = FnBlocks::new(&grid, block);
         Self {
             producer: Arc::new(producer),
-            declared: Declared::indexed(grid),
-            threads: Threads::default(),
+            spec: SequenceSpec::indexed(grid),
+            pass: Pass::default(),
         }
     }
 }
 
-impl<'a, T: 'a, K: Kind> LazyChunkSequence<'a, T, K> {
-    /// Starts an evaluation: an iterator of the blocks, each computed when it is asked for.
+impl<'a, T: 'a, K: Access> LazyChunkSequence<'a, T, K> {
+    /// Starts an evaluation and returns an iterator over the blocks, which computes each block on
+    /// demand.
     #[must_use]
     pub fn blocks(&self) -> Blocks<'_, T> {
         Blocks::new(self.stream())
@@ -192,64 +202,74 @@ impl<'a, T: 'a, K: Kind> LazyChunkSequence<'a, T, K> {
     ///
     /// # Errors
     ///
-    /// - The producer's error or panic, and a converter's error, with the block's index.
-    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) and
-    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) when their declared number is wrong.
+    /// - An error or a panic of the producer, or an error of a converter, with the index of the
+    ///   block.
+    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
+    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the declared number of blocks is
+    ///   wrong.
+    /// - [`Error::Cancelled`](crate::Error::Cancelled) if an observer cancels the evaluation.
     pub fn collect(&self) -> Result<Vec<T>> {
-        self.blocks().collect()
+        self.evaluate(true, |stream| Blocks::new(stream).collect())
     }
 
-    /// Evaluates the blocks through an aggregator, which a [`Reducer`](crate::Reducer) is as well.
+    /// Evaluates the blocks with an aggregator, such as a [`Reducer`](crate::Reducer).
     ///
     /// # Errors
     ///
-    /// - Those of [`collect`](Self::collect).
-    /// - To a reducer and to [`Concatenate`](crate::Concatenate): that blocks do not fit together, or
-    ///   not what was declared, with the block's index.
-    /// - The aggregator's own.
+    /// - The errors of [`collect`](Self::collect).
+    /// - For a reducer or [`Concatenate`](crate::Concatenate): the errors of blocks that do not fit
+    ///   together or do not match the declaration, with the index of the block.
+    /// - The errors of the aggregator.
     pub fn compute<G: SequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
-        let blocks = self.blocks();
-        blocks.trace().consuming(|| aggregator.aggregate(blocks))
+        self.evaluate(!G::REDUCES, |stream| {
+            let blocks = Blocks::new(stream);
+            blocks.trace().consuming(|| aggregator.aggregate(blocks))
+        })
     }
 }
 
-impl<'a, K: Kind> LazyChunkSequence<'a, ArrayBlock, K> {
-    /// Makes a row of every block, as `numpy.stack` does: of vectors of 768 elements, one for each sample, an array of
-    /// shape `[n, 768]`. Blocks of any shape can be stacked, all of one shape; numbers without an axis as well.
+impl<'a, K: Access> LazyChunkSequence<'a, ArrayBlock, K> {
+    /// Turns every block into one row, as `numpy.stack` does: vectors of 768 elements, one for each
+    /// sample, become an array of shape `[n, 768]`. The blocks can have any shape, if all have the
+    /// same, and may have no axes.
     ///
-    /// Kind and threads stay, and so does a declared row type where the grid tells the shape of all blocks.
+    /// The access and the threads are kept, and so is a declared row type if the grid determines
+    /// the shape of all blocks.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{Concatenate, LazyChunkSequence, NdarrayConverter};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{Concatenate, LazyChunkSequence, NdarrayConverter};
     /// use ndarray::array;
     ///
-    /// let embeddings = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]).convert(NdarrayConverter);
+    /// let embeddings = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]])
+    ///     .convert(NdarrayConverter);
     /// assert_eq!(embeddings.compute(Concatenate)?.shape(), [4]);
     /// assert_eq!(embeddings.stack().compute(Concatenate)?.shape(), [2, 2]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     #[must_use]
     pub fn stack(self) -> Self {
-        let declared = self.declared.stacked();
-        Self { declared, ..self.transformed(None, |block: ArrayBlock| Ok(block.into_row())) }
+        let spec = self.spec.stacked();
+        Self { spec, ..self.transformed(None, |block: ArrayBlock| Ok(block.into_row())) }
     }
 }
 
-impl<'a, T: 'a, K: IndexedKind> LazyChunkSequence<'a, T, K> {
-    /// Computes block `i` alone.
+impl<'a, T: 'a, K: RandomAccess> LazyChunkSequence<'a, T, K> {
+    /// Computes only block `i`.
     ///
     /// # Errors
     ///
-    /// The producer's error or panic, and a converter's error, with the block's index.
+    /// An error or a panic of the producer, or an error of a converter, with the index of the
+    /// block.
     ///
     /// # Panics
     ///
-    /// When there is no block `i`.
+    /// Panics if there is no block `i`.
     pub fn block(&self, i: usize) -> Result<T> {
         let n_blocks = self.grid().n_blocks();
         assert!(i < n_blocks, "block {i} of a sequence of {n_blocks} blocks");
-        guarded(Location::Block(i), || K::indexed(&self.producer).block(i, 0))
+        guarded(BlockIndex::Block(i), || K::indexed(&self.producer).block(i, 0))
     }
 }

@@ -1,37 +1,39 @@
 //! Lazily evaluated arrays, cut along one or two axes.
 
+mod access;
 mod flat;
-mod kind;
 mod nested;
+mod pass;
 
+pub use access::{Access, Indexed, LocalIndexed, OnThreads, RandomAccess, Streamed};
 pub use flat::LazyChunkSequence;
-pub use kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
 pub use nested::NestedLazyChunkSequence;
 
-/// The methods that both types of sequence have in the same words.
+/// Defines the methods that both types of sequence share.
 macro_rules! shared_methods {
     ($Sequence:ident) => {
-        impl<'a, T: 'a, K: Kind> $Sequence<'a, T, K> {
-            /// What is known before the first block is computed.
+        impl<'a, T: 'a, K: Access> $Sequence<'a, T, K> {
+            /// Returns the declaration of the sequence.
             #[must_use]
-            pub fn declared(&self) -> &Declared {
-                &self.declared
+            pub fn spec(&self) -> &SequenceSpec {
+                &self.spec
             }
 
             /// Declares the dtype and the shape of one row: of `array[i]`.
             ///
             /// It gives an empty sequence its shape, and lets a sink check its settings before the
             /// first block. Reducers and [`Concatenate`](crate::Concatenate) check every block
-            /// against it: a block of another dtype is
-            /// [`Error::BlockDType`](crate::Error::BlockDType), one of other axes
-            /// [`Error::TrailingShape`](crate::Error::TrailingShape), a band of another width
-            /// [`Error::BandWidth`](crate::Error::BandWidth); a row type that contradicts the grid
-            /// is [`Error::RowTypeMismatch`](crate::Error::RowTypeMismatch).
+            /// against it. They return [`Error::BlockDType`](crate::Error::BlockDType) for a block
+            /// of another dtype, [`Error::TrailingShape`](crate::Error::TrailingShape) for a block
+            /// of another shape, [`Error::BandWidth`](crate::Error::BandWidth) for a band of
+            /// another width, and [`Error::RowTypeMismatch`](crate::Error::RowTypeMismatch) if the
+            /// row type contradicts the grid.
             ///
             /// # Example
             ///
             /// ```
-            /// use lazy_core::{Concatenate, DType, LazyChunkSequence, NdarrayConverter};
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::{Concatenate, DType, LazyChunkSequence, NdarrayConverter};
             /// use ndarray::Array2;
             ///
             /// let sequence = LazyChunkSequence::new(|| [Array2::<f32>::zeros((2, 3))])
@@ -45,26 +47,31 @@ macro_rules! shared_methods {
             #[must_use]
             pub fn with_row_type(self, dtype: DType, row_shape: impl Into<Vec<usize>>) -> Self {
                 let row_type = RowType { dtype, shape: row_shape.into() };
-                Self { declared: self.declared.with_row_type(Some(row_type)), ..self }
+                Self { spec: self.spec.with_row_type(Some(row_type)), ..self }
             }
 
-            /// Limits the memory that the states of the statistics of one evaluation take together.
+            /// Limits the memory, in bytes, that the states of all statistics of one evaluation
+            /// take together.
             ///
-            /// A statistic of each row or column has a state for each, once for all blocks so far, and once for each
-            /// block in flight: one, or on several threads as many as the window. If a row type is declared, a
-            /// statistic that would take too much is refused before the first block; otherwise when a block is
-            /// reduced, before the memory is allocated. States that grow with the data, such as those of
-            /// [`Quantiles`](crate::Quantiles), are counted as they grow. The error is
-            /// [`Error::StatisticMemory`](crate::Error::StatisticMemory). Blocks, results and what a sink holds do
-            /// not count.
+            /// A statistic per row or per column has a state for each row or column, once for all
+            /// blocks so far and once for each block in flight. On one thread one block is in
+            /// flight, and on several threads as many as
+            /// [`with_max_in_flight`](Self::with_max_in_flight) allows. If a row type is declared,
+            /// a statistic that would exceed the limit fails before the first block; otherwise it
+            /// fails when a block is reduced, before the memory is allocated. States that grow with
+            /// the data, such as those of [`Quantiles`](crate::Quantiles), count as they grow. The
+            /// error is [`Error::StatisticMemory`](crate::Error::StatisticMemory). Blocks, results
+            /// and the memory of sinks do not count.
             ///
-            /// Without a limit, it is [all memory that the system has](crate::system_memory) for this process.
-            /// [`MemoryLimit`](crate::MemoryLimit) limits some of the reducers of an evaluation.
+            /// The default limit is [all memory that the system grants this
+            /// process](crate::system_memory). [`MemoryLimit`](crate::MemoryLimit) limits some of
+            /// the reducers of an evaluation.
             ///
             /// # Example
             ///
             /// ```
-            /// use lazy_core::{DType, Histogram, LazyChunkSequence, NdarrayConverter, Summary};
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::{DType, Histogram, LazyChunkSequence, NdarrayConverter, Summary};
             /// use ndarray::Array2;
             ///
             /// let rows = LazyChunkSequence::new(|| [Array2::<f32>::zeros((1, 100_000))])
@@ -72,28 +79,33 @@ macro_rules! shared_methods {
             ///     .with_row_type(DType::Float32, [100_000])
             ///     .with_memory_limit(8 << 30);
             /// let edges: Vec<f64> = (0..=20_000).map(f64::from).collect();
-            /// let error = rows.compute(Histogram::new(edges).per_column()).unwrap_err().to_string();
-            /// assert!(error.ends_with("needs 29.8 GiB for 200000 states, but the limit is 8 GiB"), "{error}");
+            /// let error = rows.compute(Histogram::new(edges).per_column()).unwrap_err();
+            /// assert!(
+            ///     error
+            ///         .to_string()
+            ///         .ends_with("needs 29.8 GiB for 200000 states, but the limit is 8 GiB")
+            /// );
             /// ```
             #[must_use]
             pub fn with_memory_limit(self, bytes: u64) -> Self {
-                Self { declared: self.declared.with_memory_limit(bytes), ..self }
+                Self { spec: self.spec.with_memory_limit(bytes), ..self }
             }
 
-            /// Applies a function to every block as it is computed. A declared row type is dropped,
+            /// Applies a function to every block as it is computed. Drops a declared row type,
             /// since the function may change it.
             ///
-            /// Whatever the kind, the function is one for any thread; what cannot leave its thread
-            /// is used in the producer itself.
+            /// Any thread may call the function, whatever the access of the sequence. For a
+            /// function that cannot leave its thread, use [`map_local`](Self::map_local).
             ///
             /// # Example
             ///
             /// ```
-            /// let sequence = lazy_core::LazyChunkSequence::new(|| [1, 2, 3]);
+            /// # extern crate lazy_core as lazy_chunks;
+            /// let sequence = lazy_chunks::LazyChunkSequence::new(|| [1, 2, 3]);
             /// assert_eq!(sequence.map(|block| 10 * block).collect()?, [10, 20, 30]);
-            /// # Ok::<(), lazy_core::Error>(())
+            /// # Ok::<(), lazy_chunks::Error>(())
             /// ```
-            pub fn map<'b, U: 'b, F>(self, function: F) -> $Sequence<'b, U, K>
+            pub fn map<'b, U: Send + 'b, F>(self, function: F) -> $Sequence<'b, U, K>
             where
                 'a: 'b,
                 F: Fn(T) -> U + Send + Sync + 'b,
@@ -101,10 +113,9 @@ macro_rules! shared_methods {
                 self.transformed(None, move |block| Ok(function(block)))
             }
 
-            /// Applies a function that can fail to every block as it is computed; its error is
-            /// reported as the producer's ([`Error::Producer`](crate::Error::Producer)). A declared
-            /// row type is dropped.
-            pub fn try_map<'b, U: 'b, E, F>(self, function: F) -> $Sequence<'b, U, K>
+            /// Applies a function that can fail to every block as it is computed. Its error becomes
+            /// [`Error::Producer`](crate::Error::Producer). Drops a declared row type.
+            pub fn try_map<'b, U: Send + 'b, E, F>(self, function: F) -> $Sequence<'b, U, K>
             where
                 'a: 'b,
                 E: Into<BoxError>,
@@ -115,21 +126,170 @@ macro_rules! shared_methods {
                 })
             }
 
-            /// Turns every block into an [`ArrayBlock`] as it is computed: what reducers take. A
-            /// block that the converter refuses ends the evaluation with
-            /// [`Error::Conversion`](crate::Error::Conversion). A declared row type is kept.
+            /// Applies a function that stays on this thread to every block as it is computed. The
+            /// function can use values that other threads must not, such as a model of libtorch or
+            /// an [`Rc`](std::rc::Rc). Drops a declared row type.
+            ///
+            /// Other threads cannot compute the blocks, so an [`Indexed`](crate::Indexed) sequence
+            /// becomes a [`LocalIndexed`](crate::LocalIndexed) one.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use std::cell::Cell;
+            ///
+            /// let n_calls = Cell::new(0);
+            /// let sequence = lazy_chunks::LazyChunkSequence::from_fn([1, 1], |i| i);
+            /// let sequence = sequence.map_local(|i| {
+            ///     n_calls.set(n_calls.get() + 1);
+            ///     10 * i
+            /// });
+            /// assert_eq!(sequence.collect()?, [0, 10]);
+            /// assert_eq!(n_calls.get(), 2);
+            /// # Ok::<(), lazy_chunks::Error>(())
+            /// ```
+            pub fn map_local<'b, U: 'b, F>(self, function: F) -> $Sequence<'b, U, K::Local>
+            where
+                'a: 'b,
+                F: Fn(T) -> U + 'b,
+            {
+                self.transformed_locally(move |block| Ok(function(block)))
+            }
+
+            /// Applies a function that can fail and stays on this thread to every block; see
+            /// [`map_local`](Self::map_local) and [`try_map`](Self::try_map).
+            pub fn try_map_local<'b, U: 'b, E, F>(self, function: F) -> $Sequence<'b, U, K::Local>
+            where
+                'a: 'b,
+                E: Into<BoxError>,
+                F: Fn(T) -> Result<U, E> + 'b,
+            {
+                self.transformed_locally(move |block| {
+                    function(block).map_err(|error| Failure::Producer(error.into()))
+                })
+            }
+
+            fn transformed_locally<'b, U: 'b, F>(self, function: F) -> $Sequence<'b, U, K::Local>
+            where
+                'a: 'b,
+                F: Fn(T) -> Result<U, Failure> + 'b,
+            {
+                $Sequence {
+                    producer: K::mapped_locally(self.producer, function),
+                    spec: self.spec.with_row_type(None),
+                    pass: self.pass,
+                }
+            }
+
+            /// Erases the access, so that sequences of any access fit one field, one vector or one
+            /// function. Everything else is kept: the block grid, the threads, the row type, the
+            /// observer and the ability to resume a write.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::LazyChunkSequence;
+            ///
+            /// let sequences: Vec<LazyChunkSequence<'_, i32>> = vec![
+            ///     LazyChunkSequence::new(|| [1, 2]),
+            ///     LazyChunkSequence::from_fn([1, 1], |i| i as i32).with_threads(2).streamed(),
+            /// ];
+            /// assert_eq!(sequences[1].collect()?, [0, 1]);
+            /// # Ok::<(), lazy_chunks::Error>(())
+            /// ```
+            #[must_use]
+            pub fn streamed(self) -> $Sequence<'a, T> {
+                $Sequence { producer: K::streamed(self.producer), spec: self.spec, pass: self.pass }
+            }
+
+            /// Shortens the lifetime of the producer's borrows, so that the sequence has the same
+            /// type as one that borrows for less.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::LazyChunkSequence;
+            ///
+            /// fn both<'b>(
+            ///     stored: LazyChunkSequence<'static, f64>,
+            ///     computed: LazyChunkSequence<'b, f64>,
+            /// ) -> [LazyChunkSequence<'b, f64>; 2] {
+            ///     [stored.shorten(), computed]
+            /// }
+            ///
+            /// let model = vec![0.5];
+            /// let computed = LazyChunkSequence::new(|| model.iter().copied());
+            /// assert_eq!(both(LazyChunkSequence::new(|| [1.0]), computed)[1].collect()?, [0.5]);
+            /// # Ok::<(), lazy_chunks::Error>(())
+            /// ```
+            #[must_use]
+            pub fn shorten<'b>(self) -> $Sequence<'b, T, K>
+            where
+                'a: 'b,
+            {
+                $Sequence {
+                    producer: K::shortened(self.producer),
+                    spec: self.spec,
+                    pass: self.pass,
+                }
+            }
+
+            /// Sets the observer of every evaluation, which is called before the first block, after
+            /// each block and at the end, and can cancel the evaluation. Replaces an earlier
+            /// observer; a pair of observers is an observer.
+            ///
+            /// Sinks of the pass add the chunks that they have stored to the
+            /// [`Progress`](crate::Progress).
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use std::sync::atomic::{AtomicBool, Ordering};
+            ///
+            /// use lazy_chunks::{
+            ///     Error, LazyChunkSequence, MeanVariance, NdarrayConverter, Progress,
+            /// };
+            /// use ndarray::array;
+            ///
+            /// // The handler of Ctrl-C sets this flag.
+            /// static CANCEL: AtomicBool = AtomicBool::new(false);
+            ///
+            /// let sequence = LazyChunkSequence::new(|| (0..4).map(|i| array![f64::from(i)]))
+            ///     .convert(NdarrayConverter)
+            ///     .with_observer((&CANCEL, |progress: &Progress| {
+            ///         println!("{}", progress.blocks);
+            ///     }));
+            /// assert_eq!(sequence.compute(MeanVariance)?.mean, 1.5);
+            ///
+            /// CANCEL.store(true, Ordering::Relaxed);
+            /// let error = sequence.compute(MeanVariance).unwrap_err();
+            /// assert!(matches!(error, Error::Cancelled { blocks: 0, .. }));
+            /// # Ok::<(), lazy_chunks::Error>(())
+            /// ```
+            #[must_use]
+            pub fn with_observer(self, observer: impl Observer + 'a) -> Self {
+                Self { pass: self.pass.with_observer(observer), ..self }
+            }
+
+            /// Converts every block into an [`ArrayBlock`] as it is computed, as reducers require.
+            /// A block that the converter rejects ends the evaluation with
+            /// [`Error::Conversion`](crate::Error::Conversion). Keeps a declared row type.
             pub fn convert<'b, C>(self, converter: C) -> $Sequence<'b, ArrayBlock, K>
             where
                 'a: 'b,
                 C: Converter<T> + Send + Sync + 'b,
             {
-                let row_type = self.declared.row_type().cloned();
+                let row_type = self.spec.row_type().cloned();
                 self.transformed(row_type, move |tensor| {
                     converter.to_array(tensor).map_err(Failure::Conversion)
                 })
             }
 
-            fn transformed<'b, U: 'b, F>(
+            fn transformed<'b, U: Send + 'b, F>(
                 self,
                 row_type: Option<RowType>,
                 function: F,
@@ -140,82 +300,108 @@ macro_rules! shared_methods {
             {
                 $Sequence {
                     producer: K::mapped(self.producer, function),
-                    declared: self.declared.with_row_type(row_type),
-                    threads: self.threads,
+                    spec: self.spec.with_row_type(row_type),
+                    pass: self.pass,
                 }
             }
 
             fn stream(&self) -> BlockStream<'_, T> {
-                let stream = BlockStream::new(K::producer(&self.producer), &self.declared);
+                let observer = self.pass.observer();
+                let stream = BlockStream::new(K::producer(&self.producer), &self.spec, observer);
                 match K::shared(&self.producer) {
-                    Some(producer) => stream.with_parallel(Parallel::new(producer, self.threads)),
+                    Some(shared) => stream.with_parallel(shared.parallel(self.pass.threads())),
                     None => stream,
+                }
+            }
+
+            /// Passes the blocks to `consume`, computed on the threads of the sequence if
+            /// requested.
+            fn evaluate<R>(
+                &self,
+                on_threads: bool,
+                consume: impl FnOnce(BlockStream<'_, T>) -> R,
+            ) -> R {
+                let stream = self.stream();
+                match stream.parallel().filter(|_| on_threads) {
+                    Some(parallel) => parallel.feed(stream, consume),
+                    None => consume(stream),
                 }
             }
         }
 
-        impl<'a, T: 'a> $Sequence<'a, T, SharedIndexed> {
-            /// Evaluates blocks on so many threads, that of the caller among them, where they are reduced
-            /// or concatenated; 0 stands for as many as there are cores.
+        impl<'a, T: 'a, K: Access> $Sequence<'a, T, K> {
+            /// Computes blocks on `n_threads` threads, including the caller's; 0 means the number
+            /// of cores. By default, the caller's thread computes all blocks.
             ///
-            /// On each, blocks are computed and [what they contribute](crate::Reducer::partial) to the reducers.
-            /// That is absorbed in the order of the blocks, so results have the same bits on any number of
-            /// threads. It is also the first block in that order whose error is reported. Blocks so small that
-            /// it takes longer to deal them are dealt several at a time.
+            /// The threads serve every evaluation: `collect`, aggregators, concatenation and
+            /// reducers. (The iterators `blocks` and `bands` compute each block on demand, on the
+            /// caller's thread.) Each thread computes blocks and their
+            /// [contributions](crate::BlockMap::partial) to reducers. Contributions are merged in
+            /// the order of the blocks, so results have the same bits on any number of threads, and
+            /// the error is the error of the first block that fails.
             ///
-            /// The threads are none of a pool, so that a producer may use a pool of its own, and an
-            /// evaluation may be started within one. Without this, and for all that is not reduced or
-            /// concatenated, blocks are computed by the caller's thread, one after the other.
+            /// The threads belong to no pool: a producer may use a pool of its own, and an
+            /// evaluation may start within a pool.
             ///
             /// # Example
             ///
             /// ```
-            /// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter};
             /// use ndarray::Array2;
             ///
             /// let sequence = LazyChunkSequence::from_fn([100; 50], |i| {
-            ///     Array2::from_shape_fn((100, 20), |(row, column)| (100 * i + row * column) as f64)
+            ///     Array2::from_shape_fn((100, 20), |(row, column)| {
+            ///         (100 * i + row * column) as f64
+            ///     })
             /// })
             /// .convert(NdarrayConverter);
             /// let moments = sequence.compute(MeanVariance)?;
             /// assert_eq!(sequence.with_threads(0).compute(MeanVariance)?, moments);
-            /// # Ok::<(), lazy_core::Error>(())
+            /// # Ok::<(), lazy_chunks::Error>(())
             /// ```
             #[must_use]
-            pub fn with_threads(self, n_threads: usize) -> Self {
-                Self { threads: self.threads.with_number(n_threads), ..self }
+            pub fn with_threads(self, n_threads: usize) -> Self
+            where
+                K: OnThreads,
+            {
+                Self { pass: self.pass.with_threads(n_threads), ..self }
             }
 
-            /// How many blocks may be alive at once, beside those that a reducer keeps, when they are
-            /// evaluated on several threads: twice as many as there are threads, without this, and up to 32 times as
-            /// many of blocks that are dealt several at a time. Each has a state of its own, of every statistic, until it
-            /// is absorbed.
+            /// Limits the number of blocks in flight: computed, but not yet merged. The default is
+            /// twice the number of threads, and up to 32 times the number of threads if blocks are
+            /// so small that threads get 16 at a time. Each block in flight has a state of every
+            /// statistic. Blocks that a reducer keeps do not count.
             ///
-            /// With fewer than there are threads, some of them have nothing to do; 0 counts as 1.
+            /// If the limit is lower than the number of threads, some threads are idle; 0 counts as
+            /// 1.
             #[must_use]
-            pub fn with_window(self, n_blocks: usize) -> Self {
-                Self { threads: self.threads.with_window(n_blocks), ..self }
+            pub fn with_max_in_flight(self, n_blocks: usize) -> Self
+            where
+                K: OnThreads,
+            {
+                Self { pass: self.pass.with_max_in_flight(n_blocks), ..self }
             }
         }
 
-        impl<'a, T: 'a, K: IndexedKind> $Sequence<'a, T, K> {
-            /// The block sizes along the cut axes.
+        impl<'a, T: 'a, K: RandomAccess> $Sequence<'a, T, K> {
+            /// Returns the block sizes along the cut axes.
             #[must_use]
             pub fn grid(&self) -> &BlockGrid {
-                self.declared.grid().expect("an indexed sequence is made from a grid")
+                self.spec.grid().expect("an indexed sequence is made from a grid")
             }
         }
 
-        impl<'a, K: Kind> $Sequence<'a, ArrayBlock, K> {
-            /// Turns every array block into a tensor as it is computed. A block that the converter
-            /// refuses ends the evaluation with [`Error::Conversion`](crate::Error::Conversion). A
-            /// declared row type is kept.
-            pub fn to_tensors<'b, T: 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
+        impl<'a, K: Access> $Sequence<'a, ArrayBlock, K> {
+            /// Converts every array block into a tensor as it is computed. A block that the
+            /// converter rejects ends the evaluation with
+            /// [`Error::Conversion`](crate::Error::Conversion). Keeps a declared row type.
+            pub fn to_tensors<'b, T: Send + 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
             where
                 'a: 'b,
                 C: Converter<T> + Send + Sync + 'b,
             {
-                let row_type = self.declared.row_type().cloned();
+                let row_type = self.spec.row_type().cloned();
                 self.transformed(row_type, move |block| {
                     converter.to_tensor(&block).map_err(Failure::Conversion)
                 })
@@ -223,21 +409,21 @@ macro_rules! shared_methods {
         }
 
         /// Clones share the producer.
-        impl<'a, T: 'a, K: Kind> Clone for $Sequence<'a, T, K> {
+        impl<'a, T: 'a, K: Access> Clone for $Sequence<'a, T, K> {
             fn clone(&self) -> Self {
                 Self {
-                    producer: Arc::clone(&self.producer),
-                    declared: self.declared.clone(),
-                    threads: self.threads,
+                    producer: self.producer.clone(),
+                    spec: self.spec.clone(),
+                    pass: self.pass.clone(),
                 }
             }
         }
 
-        impl<'a, T: 'a, K: Kind> fmt::Debug for $Sequence<'a, T, K> {
+        impl<'a, T: 'a, K: Access> fmt::Debug for $Sequence<'a, T, K> {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter
                     .debug_struct(stringify!($Sequence))
-                    .field("declared", &self.declared)
+                    .field("spec", &self.spec)
                     .finish_non_exhaustive()
             }
         }

@@ -3,27 +3,30 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::kind::{Indexed, IndexedKind, Kind, SharedIndexed, Streamed};
+use super::access::{
+    Access, AnyProducer, Indexed, LocalIndexed, OnThreads, RandomAccess, SharedProducer, Streamed,
+};
+use super::pass::Pass;
 use super::shared_methods;
 use crate::aggregate::{Bands, NestedSequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, Parallel, StreamedBands, Threads, TryFnSource,
-    guarded,
+    BlockStream, Failure, FnBlocks, FnSource, StreamedBands, TryFnSource, guarded,
 };
 use crate::{
-    ArrayBlock, BlockGrid, BlockSizes, BoxError, Converter, Cut, DType, Declared, Location,
-    NestedSource, Result, RowType,
+    ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, NestedSource,
+    Observer, Result, RowType, SequenceSpec,
 };
 
 /// A lazily evaluated array that is cut into blocks along axes 0 and 1; all other axes are whole.
 ///
-/// The blocks of one outer step are a *band*: the same rows, and together all columns. Otherwise
-/// all that is said of [`LazyChunkSequence`](crate::LazyChunkSequence) holds.
+/// The blocks of one outer step are a *band*: they have the same rows, and together all columns.
+/// Otherwise it is like a [`LazyChunkSequence`](crate::LazyChunkSequence).
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Concatenate, NestedLazyChunkSequence};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Concatenate, NestedLazyChunkSequence};
 /// use ndarray::Array2;
 ///
 /// let sequence = NestedLazyChunkSequence::new(|| {
@@ -32,19 +35,20 @@ use crate::{
 /// let array = sequence.compute(Concatenate)?;
 /// assert_eq!(array.dim(), (6, 20));
 /// assert_eq!(array[[5, 19]], 11);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-pub struct NestedLazyChunkSequence<'a, T: 'a, K: Kind = Streamed> {
-    producer: Arc<K::Producer<'a, T>>,
-    declared: Declared,
-    threads: Threads,
+pub struct NestedLazyChunkSequence<'a, T: 'a, K: Access = Streamed> {
+    producer: K::Producer<'a, T>,
+    spec: SequenceSpec,
+    pass: Pass<'a>,
 }
 
 shared_methods!(NestedLazyChunkSequence);
 
 impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
-    /// A sequence of the blocks of an iterator of iterators, which `start` makes anew for each
-    /// evaluation. The outer iterator yields bands, the inner ones their blocks.
+    /// Creates a sequence of the blocks of an iterator of iterators. The outer iterator yields
+    /// bands, and the inner ones yield their blocks. Each evaluation calls `start` for a new
+    /// iterator.
     pub fn new<F, O, I>(start: F) -> Self
     where
         F: Fn() -> O + 'a,
@@ -54,13 +58,14 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
         Self::from_source(FnSource::new(start))
     }
 
-    /// As [`new`](Self::new), for iterators whose items can fail, the outer one's and the inner
-    /// ones'. The first error ends the evaluation.
+    /// Creates a sequence like [`new`](Self::new), from iterators whose items can fail, both outer
+    /// and inner. The first error ends the evaluation.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{NestedLazyChunkSequence, report};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{NestedLazyChunkSequence, report};
     ///
     /// let sequence = NestedLazyChunkSequence::try_new(|| {
     ///     [Ok(["1", "2"].map(str::parse::<i32>)), Ok(["3", "four"].map(str::parse))]
@@ -80,42 +85,43 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
         Self::from_source(TryFnSource::new(start))
     }
 
-    /// A sequence of the bands of a [`NestedSource`].
+    /// Creates a sequence of the bands of a [`NestedSource`].
     pub fn from_source<S: NestedSource<Block = T> + 'a>(source: S) -> Self {
         NestedLazyChunkSequence {
-            producer: Arc::new(StreamedBands(source)),
-            declared: Declared::streamed(Cut::RowsAndColumns, None),
-            threads: Threads::default(),
+            producer: AnyProducer::InOrder(Arc::new(StreamedBands(source))),
+            spec: SequenceSpec::streamed(Cut::RowsAndColumns, None),
+            pass: Pass::default(),
         }
     }
 
-    /// Declares the number of bands. An evaluation that ends with fewer is an error
-    /// ([`Error::TooFewBlocks`](crate::Error::TooFewBlocks)), and so is one that goes on for more
-    /// ([`Error::TooManyBlocks`](crate::Error::TooManyBlocks)).
+    /// Declares the number of bands. An evaluation returns
+    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) if there are fewer bands, and
+    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if there are more.
     #[must_use]
     pub fn with_len(self, n_bands: usize) -> Self {
-        Self { declared: self.declared.with_n_bands(n_bands), ..self }
+        Self { spec: self.spec.with_n_bands(n_bands), ..self }
     }
 }
 
-impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, SharedIndexed> {
-    /// A sequence whose block `(i, j)`, of `rows.size(i)` rows and `columns.size(j)` columns, is
-    /// `block(i, j)`: in any order, on any thread.
+impl<'a, T: Send + 'a> NestedLazyChunkSequence<'a, T, Indexed> {
+    /// Creates a sequence whose block `(i, j)` is `block(i, j)` and has `rows.size(i)` rows and
+    /// `columns.size(j)` columns. Blocks can be computed in any order, on any thread.
     ///
-    /// To reducers and [`Concatenate`](crate::Concatenate) a block of another size is
-    /// [`Error::GridMismatch`](crate::Error::GridMismatch).
+    /// Reducers and [`Concatenate`](crate::Concatenate) return
+    /// [`Error::GridMismatch`](crate::Error::GridMismatch) for a block of another size.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::NestedLazyChunkSequence;
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::NestedLazyChunkSequence;
     /// use ndarray::Array2;
     ///
     /// let sequence = NestedLazyChunkSequence::from_fn([3, 1], [2, 2], |i, j| {
     ///     Array2::from_elem(([3, 1][i], 2), (i + j) as f32)
     /// });
     /// assert_eq!(sequence.block(1, 1)?, Array2::from_elem((1, 2), 2.0));
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     pub fn from_fn<F>(rows: impl Into<BlockSizes>, columns: impl Into<BlockSizes>, block: F) -> Self
     where
@@ -124,7 +130,7 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, SharedIndexed> {
         Self::from_blocks(BlockGrid::rows_and_columns(rows, columns), move |i, j| Ok(block(i, j)))
     }
 
-    /// As [`from_fn`](Self::from_fn), for a function that can fail.
+    /// Creates a sequence like [`from_fn`](Self::from_fn), from a function that can fail.
     pub fn try_from_fn<F, E>(
         rows: impl Into<BlockSizes>,
         columns: impl Into<BlockSizes>,
@@ -145,15 +151,16 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, SharedIndexed> {
     {
         let producer = FnBlocks::new(&grid, block);
         Self {
-            producer: Arc::new(producer),
-            declared: Declared::indexed(grid),
-            threads: Threads::default(),
+            producer: SharedProducer::new(producer),
+            spec: SequenceSpec::indexed(grid),
+            pass: Pass::default(),
         }
     }
 }
 
-impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Indexed> {
-    /// As [`from_fn`](NestedLazyChunkSequence::from_fn), for a function that stays on its thread.
+impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, LocalIndexed> {
+    /// Creates a sequence like [`from_fn`](NestedLazyChunkSequence::from_fn), from a function that
+    /// stays on its thread.
     pub fn from_local_fn<F>(
         rows: impl Into<BlockSizes>,
         columns: impl Into<BlockSizes>,
@@ -165,8 +172,8 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Indexed> {
         Self::from_blocks(BlockGrid::rows_and_columns(rows, columns), move |i, j| Ok(block(i, j)))
     }
 
-    /// As [`try_from_fn`](NestedLazyChunkSequence::try_from_fn), for a function that stays on its
-    /// thread.
+    /// Creates a sequence like [`try_from_fn`](NestedLazyChunkSequence::try_from_fn), from a
+    /// function that stays on its thread.
     pub fn try_from_local_fn<F, E>(
         rows: impl Into<BlockSizes>,
         columns: impl Into<BlockSizes>,
@@ -188,15 +195,14 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Indexed> {
         let producer = FnBlocks::new(&grid, block);
         Self {
             producer: Arc::new(producer),
-            declared: Declared::indexed(grid),
-            threads: Threads::default(),
+            spec: SequenceSpec::indexed(grid),
+            pass: Pass::default(),
         }
     }
 }
 
-impl<'a, T: 'a, K: Kind> NestedLazyChunkSequence<'a, T, K> {
-    /// Starts an evaluation: lends one band after the other, whose blocks are computed when they
-    /// are asked for.
+impl<'a, T: 'a, K: Access> NestedLazyChunkSequence<'a, T, K> {
+    /// Starts an evaluation that lends one band at a time. Each block is computed on demand.
     #[must_use]
     pub fn bands(&self) -> Bands<'_, T> {
         Bands::new(self.stream())
@@ -206,49 +212,56 @@ impl<'a, T: 'a, K: Kind> NestedLazyChunkSequence<'a, T, K> {
     ///
     /// # Errors
     ///
-    /// - The producer's error or panic, and a converter's error, with the block's index.
-    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) and
-    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) when the declared number of bands is
+    /// - An error or a panic of the producer, or an error of a converter, with the index of the
+    ///   block.
+    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
+    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the declared number of bands is
     ///   wrong.
+    /// - [`Error::Cancelled`](crate::Error::Cancelled) if an observer cancels the evaluation.
     pub fn collect(&self) -> Result<Vec<Vec<T>>> {
-        let mut bands = self.bands();
-        let mut collected = Vec::new();
-        while let Some(band) = bands.next_band()? {
-            collected.push(band.collect::<Result<_>>()?);
-        }
-        Ok(collected)
+        self.evaluate(true, |stream| {
+            let mut bands = Bands::new(stream);
+            let mut collected = Vec::new();
+            while let Some(band) = bands.next_band()? {
+                collected.push(band.collect::<Result<_>>()?);
+            }
+            Ok(collected)
+        })
     }
 
-    /// Evaluates the blocks through an aggregator, which a [`Reducer`](crate::Reducer) is as well.
+    /// Evaluates the blocks with an aggregator, such as a [`Reducer`](crate::Reducer).
     ///
     /// # Errors
     ///
-    /// - Those of [`collect`](Self::collect).
-    /// - To a reducer and to [`Concatenate`](crate::Concatenate): that blocks do not fit together, or
-    ///   not what was declared, with the block's index.
-    /// - The aggregator's own.
+    /// - The errors of [`collect`](Self::collect).
+    /// - For a reducer or [`Concatenate`](crate::Concatenate): the errors of blocks that do not fit
+    ///   together or do not match the declaration, with the index of the block.
+    /// - The errors of the aggregator.
     pub fn compute<G: NestedSequenceAggregator<T>>(&self, aggregator: G) -> Result<G::Output> {
-        let bands = self.bands();
-        bands.trace().consuming(|| aggregator.aggregate_nested(bands))
+        self.evaluate(!G::REDUCES, |stream| {
+            let bands = Bands::new(stream);
+            bands.trace().consuming(|| aggregator.aggregate_nested(bands))
+        })
     }
 }
 
-impl<'a, T: 'a, K: IndexedKind> NestedLazyChunkSequence<'a, T, K> {
-    /// Computes block `(i, j)` alone.
+impl<'a, T: 'a, K: RandomAccess> NestedLazyChunkSequence<'a, T, K> {
+    /// Computes only block `(i, j)`.
     ///
     /// # Errors
     ///
-    /// The producer's error or panic, and a converter's error, with the block's index.
+    /// An error or a panic of the producer, or an error of a converter, with the index of the
+    /// block.
     ///
     /// # Panics
     ///
-    /// When there is no block `(i, j)`.
+    /// Panics if there is no block `(i, j)`.
     pub fn block(&self, i: usize, j: usize) -> Result<T> {
         let (n_bands, n_columns) = (self.grid().rows().n_blocks(), self.grid().blocks_per_band());
         assert!(
             i < n_bands && j < n_columns,
             "block ({i}, {j}) of a sequence of {n_bands} × {n_columns} blocks"
         );
-        guarded(Location::NestedBlock(i, j), || K::indexed(&self.producer).block(i, j))
+        guarded(BlockIndex::NestedBlock(i, j), || K::indexed(&self.producer).block(i, j))
     }
 }

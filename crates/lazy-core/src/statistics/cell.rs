@@ -1,141 +1,121 @@
-//! What is accumulated of the elements that are reduced to one value, wherever in the array they lie.
+//! Accumulation of elements into one value, wherever in the array the elements are.
 
 use ndarray::{Array, Dimension, IxDyn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Real;
-use super::order::Place;
+use super::NamedArrays;
+use super::order::{ElementIndex, Nan};
+use crate::error::short_name;
 use crate::memory::{self, n_elements};
-use crate::reduce::short_name;
+use crate::real::Real;
 use crate::{ArrayBlock, BlockPosition, Error, Result, StateSize};
 
-/// A statistic of the elements of one cell of its result: of the whole array, of a row, or of a column.
+/// A statistic of the elements of one cell of its result: of the whole array, of a row, or of a
+/// column.
 ///
-/// Elements come in the order of their places within a state; states are merged in the order of blocks.
-pub trait Cell: Sync {
-    /// What has been accumulated.
-    type State: Clone + Send + Serialize + DeserializeOwned;
+/// Within a state, elements come in the order of their places; states are merged in the order of
+/// blocks.
+pub trait Cell: Clone + Send + Sync + 'static {
+    /// The accumulated state.
+    type State: Clone + Send + Serialize + DeserializeOwned + 'static;
     /// The result of one cell.
-    type Value;
-    /// The results of many cells, as arrays of a dimension.
-    type Values<D: Dimension>;
-    /// Whether states have memory beside that of their type, which may grow.
+    type Value: NamedArrays + Send + 'static;
+    /// The results of many cells, as arrays of dimension `D`.
+    type Values<D: Dimension + 'static>: NamedArrays + Send + 'static;
+    /// True if states own heap memory, which may grow.
     const HAS_HEAP: bool = false;
 
-    /// What it is called in messages, with all that it is configured by: `the 10 largest`.
+    /// Returns the name in messages, with the complete configuration: `the 10 largest`.
     fn name(&self) -> String;
 
-    /// Checks the configuration, against the number of elements of a cell where that is known.
+    /// Checks the configuration, against the number of elements of a cell if that is known.
     fn check(&self, n_elements: Option<usize>) -> Result<()> {
         let _ = n_elements;
         Ok(())
     }
 
-    /// The memory beside that of its type that the state of so many elements has at least.
+    /// Returns a lower bound of the heap memory of a state of `n_elements` elements, in bytes.
     fn least_heap(&self, n_elements: usize) -> usize {
         let _ = n_elements;
         0
     }
 
-    /// The memory that a state has beside that of its type.
+    /// Returns the heap memory of a state, in bytes.
     fn heap(&self, state: &Self::State) -> usize {
         let _ = state;
         0
     }
 
-    /// The bytes of the result of one cell among many.
+    /// Returns the size of the result of one cell among many, in bytes.
     fn value_size(&self) -> usize;
 
-    /// The least size of the states of so many cells, of so many elements each.
+    /// Returns a lower bound of the size of the states of `n_cells` cells of `n_elements` elements
+    /// each.
     fn size_of_cells(&self, n_cells: Option<usize>, n_elements: usize) -> StateSize {
         let each = size_of::<Self::State>().saturating_add(self.least_heap(n_elements));
         StateSize::new(n_cells.map_or(u128::MAX, |n_cells| n_cells as u128), each)
     }
 
-    /// The state of no element at all.
+    /// Returns the state of no elements.
     fn empty(&self) -> Self::State;
 
-    /// Adds elements, all of which come behind those that the state has.
-    fn push<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>);
+    /// True if [`update`](Self::update) skips NaN if NaN is ignored. If false,
+    /// [`IgnoringNan`](super::IgnoringNan) removes NaN from the elements first.
+    const HANDLES_NAN: bool = false;
 
-    /// As [`push`](Self::push), leaving out NaN.
-    fn push_numbers<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>) {
-        /// Elements that are copied together: few enough for the stack.
-        const PIECE: usize = 256;
-        for (i, piece) in run.elements.chunks(PIECE).enumerate() {
-            let run = Run { elements: piece, first: i * PIECE + run.first, ..run };
-            if !piece.iter().fold(false, |any, x| any | x.is_nan()) {
-                self.push(state, run);
-                continue;
-            }
-            let mut numbers = [A::default(); PIECE];
-            let mut n_numbers = 0;
-            for element in piece.iter().filter(|x| !x.is_nan()) {
-                numbers[n_numbers] = *element;
-                n_numbers += 1;
-            }
-            self.push(state, Run { elements: &numbers[..n_numbers], ..run });
-        }
-    }
+    /// Adds elements, all of which come after the elements of the state.
+    fn update<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>, nan: Nan);
 
-    /// Brings a state into the form in which it is kept, when a block has been added.
-    fn settle(&self, state: &mut Self::State) {
-        let _ = state;
-    }
-
-    /// As [`settle`](Self::settle), of states that are to leave out NaN.
-    fn settle_numbers(&self, state: &mut Self::State) {
-        self.settle(state);
+    /// Brings a state into its final form after a block has been added.
+    fn normalize(&self, state: &mut Self::State, nan: Nan) {
+        let (_, _) = (state, nan);
     }
 
     /// Adds the state of elements of later blocks.
-    fn merge(&self, state: &mut Self::State, next: Self::State);
+    fn merge(&self, state: &mut Self::State, next: Self::State, nan: Nan);
 
-    /// As [`merge`](Self::merge), of states that are to leave out NaN.
-    fn merge_numbers(&self, state: &mut Self::State, next: Self::State) {
-        self.merge(state, next);
-    }
-
-    /// Whether a state that was loaded is whole, and of this configuration.
-    fn is_state(&self, state: &Self::State) -> bool {
+    /// Returns true if a loaded state is consistent with this configuration.
+    fn is_valid(&self, state: &Self::State) -> bool {
         let _ = state;
         true
     }
 
-    /// The result of a cell.
+    /// Returns the result of a cell.
     fn value(&self, state: Self::State) -> Result<Self::Value>;
 
-    /// The results of cells in C order, in an array of this shape.
-    fn values<D: Dimension>(
+    /// Returns the results of cells, given in C order, as arrays of this shape.
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Self::State>,
         shape: D,
         along: Along,
     ) -> Result<Self::Values<D>>;
 
-    /// The error of a configuration or of data that have no such value.
+    /// Returns the error of an invalid configuration, or of data for which the statistic is
+    /// undefined.
     fn problem(&self, problem: impl Into<String>) -> Error {
         Error::Statistic { statistic: short_name(self.name()), problem: problem.into() }
     }
 }
 
-/// The memory of states beside that of their types, as it grows.
+/// The heap memory of states as it grows.
 #[derive(Debug, Default)]
 pub(crate) struct Heap {
-    /// What they have.
+    /// The bytes that the states have.
     bytes: usize,
-    /// What was taken for them.
+    /// The bytes that were taken for them.
     taken: usize,
 }
 
 impl Heap {
-    /// Of states for which so much was taken.
+    /// Starts with the bytes that were taken for the states.
     pub(crate) fn of(taken: usize) -> Heap {
         Heap { bytes: 0, taken }
     }
 
-    /// Counts that of a state which had less before, and takes what is missing.
+    /// Counts the growth of a state from `before` to `after` bytes, and takes the bytes that are
+    /// missing.
     pub(crate) fn grow(
         &mut self,
         before: usize,
@@ -150,13 +130,13 @@ impl Heap {
         Ok(())
     }
 
-    /// Gives back what was taken and is not needed.
-    pub(crate) fn settle(self) {
+    /// Gives back the bytes that were taken and are not needed.
+    pub(crate) fn give_back(self) {
         memory::give_back(StateSize::growth(self.taken.saturating_sub(self.bytes)));
     }
 }
 
-/// Merges two states, and takes by how much the first one grows.
+/// Merges two states, and takes the growth of the first one.
 pub(crate) fn merge_counted<S: Cell>(
     summary: &S,
     state: &mut S::State,
@@ -164,11 +144,11 @@ pub(crate) fn merge_counted<S: Cell>(
     statistic: impl FnOnce() -> String,
 ) -> Result<()> {
     if !S::HAS_HEAP {
-        summary.merge(state, next);
+        summary.merge(state, next, Nan::Counts);
         return Ok(());
     }
     let before = summary.heap(state);
-    summary.merge(state, next);
+    summary.merge(state, next, Nan::Counts);
     let after = summary.heap(state);
     if after > before {
         memory::take(StateSize::growth(after - before), statistic)?;
@@ -178,18 +158,18 @@ pub(crate) fn merge_counted<S: Cell>(
     Ok(())
 }
 
-/// Which of the array's axes a cell has all of.
+/// The axes of the array that a cell covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Along {
-    /// All but the first: an element of a cell is told by its index within the row.
+    /// All but the first: the index within the row identifies an element of a cell.
     Row,
-    /// The first: it is told by its row.
+    /// The first: the row identifies an element of a cell.
     Column,
 }
 
 impl Along {
-    /// The index within its cell of an element.
-    pub(crate) fn index(self, place: Place) -> u64 {
+    /// Returns the index of an element within its cell.
+    pub(crate) fn index(self, place: ElementIndex) -> u64 {
         match self {
             Along::Row => place.index,
             Along::Column => place.row,
@@ -197,50 +177,58 @@ impl Along {
     }
 }
 
-/// Elements of a block that follow each other in memory, and where in the array they lie.
+/// Elements of a block that are contiguous in memory, with their positions in the array.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'b, A> {
     pub(crate) elements: &'b [A],
-    /// The first of them, counted from the element at `place`.
+    /// The index of the first element, relative to the element at `place`.
     first: usize,
-    place: Place,
-    /// The elements of a row that the block has.
+    place: ElementIndex,
+    /// The number of elements of a row that the block contains.
     row_length: usize,
 }
 
 impl<'b, A: Real> Run<'b, A> {
-    /// All elements of a block.
+    /// Returns all elements of a block as one run.
     pub(crate) fn of_block(at: BlockPosition, block: &'b ArrayBlock) -> Result<Run<'b, A>> {
         let elements = block.as_slice::<A>()?;
         let row_length = elements.len().checked_div(block.shape()[0]).unwrap_or(0);
-        // The axes behind axis 1 are whole, so what a block has of a row is one run of the array's row.
+        // The axes after axis 1 are whole, so the part of a row in a block is one run of the
+        // array's row.
         let n_columns = block.shape().get(1).copied().unwrap_or(0);
         let index = at.column * row_length.checked_div(n_columns).unwrap_or(0);
-        let place = Place { row: at.row as u64, index: index as u64 };
+        let place = ElementIndex { row: at.row as u64, index: index as u64 };
         Ok(Run { elements, first: 0, place, row_length: row_length.max(1) })
     }
 
-    /// What it has of a row of its block.
+    /// Returns the elements of this run from index `first` on, which may have been copied.
+    pub(crate) fn piece<'c>(self, first: usize, elements: &'c [A]) -> Run<'c, A> {
+        let Run { place, row_length, .. } = self;
+        Run { elements, first: self.first + first, place, row_length }
+    }
+
+    /// Returns the elements of one row of the block.
     pub(crate) fn row(self, row: usize) -> Run<'b, A> {
         let first = row * self.row_length;
         Run { elements: &self.elements[first..first + self.row_length], first, ..self }
     }
 
-    /// Elements of column `column` of its block, from `row` on, which were copied together.
+    /// Returns elements of column `column` of the block, from `row` on, which were copied into
+    /// `elements`.
     pub(crate) fn column<'c>(self, row: usize, column: usize, elements: &'c [A]) -> Run<'c, A> {
-        let Place { row: first_row, index } = self.place;
-        let place = Place { row: first_row + row as u64, index: index + column as u64 };
+        let ElementIndex { row: first_row, index } = self.place;
+        let place = ElementIndex { row: first_row + row as u64, index: index + column as u64 };
         Run { elements, first: 0, place, row_length: 1 }
     }
 
-    pub(crate) fn place(&self, i: usize) -> Place {
+    pub(crate) fn place(&self, i: usize) -> ElementIndex {
         let (row, index) = ((self.first + i) / self.row_length, (self.first + i) % self.row_length);
-        Place { row: self.place.row + row as u64, index: self.place.index + index as u64 }
+        ElementIndex { row: self.place.row + row as u64, index: self.place.index + index as u64 }
     }
 }
 
-/// The results of all cells, in arrays that memory can hold.
-pub(crate) fn values_of_cells<S: Cell, D: Dimension>(
+/// Returns the results of all cells, after a check that memory can hold them.
+pub(crate) fn values_of_cells<S: Cell, D: Dimension + 'static>(
     summary: &S,
     states: Vec<S::State>,
     shape: D,
@@ -249,7 +237,7 @@ pub(crate) fn values_of_cells<S: Cell, D: Dimension>(
 ) -> Result<S::Values<D>> {
     let size = StateSize::new(states.len() as u128, summary.value_size());
     memory::check_result(size, &statistic)?;
-    // Of no cells, the shape may still be larger than that of any array.
+    // Without cells, the shape may still exceed the maximum size of an array.
     let is_array = n_elements_but_0(shape.slice()).is_some_and(|n_cells| {
         n_cells.checked_mul(summary.value_size().max(1)).is_some_and(|n| isize::try_from(n).is_ok())
     });
@@ -257,7 +245,7 @@ pub(crate) fn values_of_cells<S: Cell, D: Dimension>(
         return Err(Error::Statistic {
             statistic: short_name(statistic()),
             problem: format!(
-                "a result of shape {:?} is larger than an array can be",
+                "the result of shape {:?} exceeds the maximum size of an array",
                 shape.slice()
             ),
         });
@@ -265,19 +253,19 @@ pub(crate) fn values_of_cells<S: Cell, D: Dimension>(
     summary.values(states, shape, along).map_err(|error| error.of_statistic(statistic()))
 }
 
-/// As ndarray counts, where sizes of 0 do not make a shape small.
+/// Counts as ndarray does: sizes of 0 do not make a shape small.
 fn n_elements_but_0(shape: &[usize]) -> Option<usize> {
     let sizes: Vec<usize> = shape.iter().copied().filter(|size| *size > 0).collect();
     n_elements(&sizes)
 }
 
-/// One result for each cell.
-pub(crate) fn arrange<T, D: Dimension>(shape: D, values: Vec<T>) -> Array<T, D> {
+/// Arranges one result for each cell in an array.
+pub(crate) fn arrange<T, D: Dimension + 'static>(shape: D, values: Vec<T>) -> Array<T, D> {
     Array::from_shape_vec(shape, values).expect("there is one value for each cell")
 }
 
-/// So many results for each cell, along one more axis, the last.
-pub(crate) fn arrange_many<T, D: Dimension>(
+/// Arranges `n_each` results for each cell in an array, along an additional last axis.
+pub(crate) fn arrange_many<T, D: Dimension + 'static>(
     shape: &D,
     n_each: usize,
     values: Vec<T>,

@@ -2,11 +2,13 @@
 
 use ndarray::{Array, Dimension};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange};
+use super::order::Nan;
 use crate::Result;
+use crate::real::Real;
 
-/// The number of elements; [ignoring NaN](super::Summary::ignoring_nan), of numbers.
+/// The number of elements, or the number of elements that are not NaN if [NaN is
+/// ignored](super::Summary::ignoring_nan).
 ///
 /// The state is 8 bytes.
 ///
@@ -17,7 +19,8 @@ use crate::Result;
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Count, LazyChunkSequence, NdarrayConverter, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Count, LazyChunkSequence, NdarrayConverter, Summary};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[1.0, f64::NAN], [3.0, 4.0]]]);
@@ -25,7 +28,7 @@ use crate::Result;
 /// let (n_elements, n_numbers) = sequence.convert(NdarrayConverter).compute(statistics)?;
 /// assert_eq!(n_elements, 4);
 /// assert_eq!(n_numbers, array![2, 1].into_dyn());
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count;
@@ -33,7 +36,7 @@ pub struct Count;
 impl Cell for Count {
     type State = u64;
     type Value = u64;
-    type Values<D: Dimension> = Array<u64, D>;
+    type Values<D: Dimension + 'static> = Array<u64, D>;
 
     fn name(&self) -> String {
         "the count".to_owned()
@@ -47,11 +50,11 @@ impl Cell for Count {
         0
     }
 
-    fn push<A: Real>(&self, state: &mut u64, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut u64, run: Run<'_, A>, _: Nan) {
         *state += run.elements.len() as u64;
     }
 
-    fn merge(&self, state: &mut u64, next: u64) {
+    fn merge(&self, state: &mut u64, next: u64, _: Nan) {
         *state += next;
     }
 
@@ -59,7 +62,12 @@ impl Cell for Count {
         Ok(state)
     }
 
-    fn values<D: Dimension>(&self, states: Vec<u64>, shape: D, _: Along) -> Result<Array<u64, D>> {
+    fn values<D: Dimension + 'static>(
+        &self,
+        states: Vec<u64>,
+        shape: D,
+        _: Along,
+    ) -> Result<Array<u64, D>> {
         Ok(arrange(shape, states))
     }
 }

@@ -4,39 +4,43 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
-use super::{Real, check_real, not_real};
 use crate::dtype::with_element;
 use crate::memory::{give_back, n_elements, take};
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
+use crate::real::{Real, check_real, not_real};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
 
 const NAME: &str = "the covariance";
 
-/// Covariances of the columns, and their Gram matrix: of each pair of the `d` elements of a row.
+/// The covariances and the Gram matrix of the columns: a value for each pair of the `d` elements of
+/// a row.
 ///
-/// A row is an observation, and an element of it a variable, as in NumPy's `cov(rowvar=False)`; axes behind axis 1 are
-/// taken together. All is accumulated as `f64`: the products of the deviations from the means of a block, whose
-/// columns are summed row by row; and blocks are joined by the update of Chan, Golub and LeVeque. NaN and
-/// infinities make NaN of all that they have a part in. The state is 8 · `d`² + 8 · `d` bytes, and each block that is
-/// being added takes as much, and 16 bytes for each of its elements. What is [made](Covariances::covariance) of the
-/// result is another matrix; [`into_covariance`](Covariances::into_covariance) and the like make it in place.
+/// A row is an observation, and each of its elements is a variable, as in NumPy's
+/// `cov(rowvar=False)`. The axes after axis 0 are flattened. Everything is accumulated as `f64`:
+/// for each block the means of the columns, which are summed row by row, and the products of the
+/// deviations from them. Blocks are joined by the update of Chan, Golub and LeVeque. NaN and
+/// infinities make every value that they contribute to NaN. The state takes 8 · `d`² + 8 · `d`
+/// bytes. Each block that is being added takes as much, and 16 bytes for each of its elements.
+/// [`covariance`](Covariances::covariance) makes another matrix from the result;
+/// [`into_covariance`](Covariances::into_covariance) and similar methods work in place.
 ///
 /// # Errors
 ///
 /// - [`Error::UnsupportedDType`] for complex dtypes.
 /// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows.
-/// - [`Error::StatisticMemory`] when the matrices are larger than memory may be.
+/// - [`Error::StatisticMemory`] if the matrices exceed the memory limit.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Covariance, LazyChunkSequence, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Covariance, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// let samples = LazyChunkSequence::new(|| [array![[1.0, 2.0], [2.0, 4.0]], array![[3.0, 6.0]]]);
 /// let covariances = samples.convert(NdarrayConverter).compute(Covariance)?;
 /// assert_eq!(covariances.covariance(1), array![[1.0, 2.0], [2.0, 4.0]]);
 /// assert_eq!(covariances.gram(), array![[14.0, 28.0], [28.0, 56.0]]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Covariance;
@@ -45,17 +49,18 @@ pub struct Covariance;
 ///
 /// # Example
 ///
-/// Which columns go together:
+/// Correlated columns:
 ///
 /// ```
-/// use lazy_core::{Covariance, LazyChunkSequence, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Covariance, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// let samples = LazyChunkSequence::new(|| [array![[1, 0, 3], [2, 5, 2]], array![[3, 0, 1]]]);
 /// let correlation = samples.convert(NdarrayConverter).compute(Covariance)?.correlation();
 /// assert_eq!(correlation[[0, 1]], 0.0);
 /// assert!((correlation[[0, 2]] + 1.0).abs() < 1e-15);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Covariances {
@@ -68,15 +73,15 @@ pub struct Covariances {
 }
 
 impl Covariances {
-    /// The covariances with `ddof` degrees of freedom less than rows, as NumPy's `cov(ddof=…)`: NaN when there are
-    /// too few rows.
+    /// Returns the covariances with `ddof` delta degrees of freedom, as NumPy's `cov(ddof=…)` does:
+    /// the divisor is the number of rows minus `ddof`. Returns NaN if there are too few rows.
     #[must_use]
     pub fn covariance(&self, ddof: u64) -> Array2<f64> {
         let divisor = self.divisor(ddof);
         self.sum_of_products.mapv(|sum| sum / divisor)
     }
 
-    /// The same as [`covariance`](Self::covariance), in the memory of the result.
+    /// Returns the [`covariance`](Self::covariance) in the memory of the result.
     #[must_use]
     pub fn into_covariance(self, ddof: u64) -> Array2<f64> {
         let divisor = self.divisor(ddof);
@@ -90,13 +95,14 @@ impl Covariances {
         }
     }
 
-    /// The coefficients of correlation, as NumPy's `corrcoef`: NaN for columns whose deviations are 0, to the last bit.
+    /// Returns the correlation coefficients, as NumPy's `corrcoef` does: NaN for columns whose
+    /// deviations are exactly 0.
     #[must_use]
     pub fn correlation(&self) -> Array2<f64> {
         self.clone().into_correlation()
     }
 
-    /// The same as [`correlation`](Self::correlation), in the memory of the result.
+    /// Returns the [`correlation`](Self::correlation) in the memory of the result.
     #[must_use]
     pub fn into_correlation(self) -> Array2<f64> {
         let deviations = self.sum_of_products.diag().mapv(f64::sqrt);
@@ -109,13 +115,13 @@ impl Covariances {
         correlation
     }
 
-    /// The Gram matrix of the columns, `arrayᵀ · array`.
+    /// Returns the Gram matrix of the columns, `arrayᵀ · array`.
     #[must_use]
     pub fn gram(&self) -> Array2<f64> {
         self.clone().into_gram()
     }
 
-    /// The same as [`gram`](Self::gram), in the memory of the result.
+    /// Returns the [`gram`](Self::gram) matrix in the memory of the result.
     #[must_use]
     pub fn into_gram(self) -> Array2<f64> {
         let mut gram = self.sum_of_products;
@@ -128,13 +134,14 @@ impl Covariances {
         gram
     }
 
-    /// Of the rows of one block.
+    /// Computes the result for the rows of one block.
     fn of(rows: &ArrayView2<'_, f64>) -> Covariances {
         let n_columns = rows.ncols();
         let n = rows.nrows() as f64;
         let mean = rows.sum_axis(Axis(0)) / n;
         let deviations = rows - &mean;
-        // Of the rounding of the mean a trace is left, which is corrected; of an infinite one, NaN.
+        // The rounding of the mean leaves a small remainder, which is corrected. For an infinite
+        // mean, it is NaN.
         let rest = deviations.sum_axis(Axis(0)) / n;
         let rest = Zip::from(&rest).and(&mean).map_collect(|rest, mean| match mean.is_finite() {
             true => *rest,
@@ -191,14 +198,14 @@ impl Statistic for Covariance {
         None
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Option<Covariances>> {
+    fn init(&self, row_shape: Option<&[usize]>) -> Result<Option<Covariances>> {
         let Some(shape) = row_shape else { return Ok(None) };
         take(size(shape), || NAME.to_owned())?;
-        // More than indices can count was not granted.
+        // Sizes that overflow were refused before.
         Ok(Some(Covariances::of_nothing(n_elements(shape).unwrap_or(0))))
     }
 
-    fn push(
+    fn update(
         &self,
         state: &mut Option<Covariances>,
         _: BlockPosition,
@@ -206,7 +213,7 @@ impl Statistic for Covariance {
     ) -> Result<()> {
         let (dtype, row_shape) = (block.dtype(), &block.shape()[1..]);
         take(size(row_shape), || NAME.to_owned())?;
-        // The elements as f64, and their deviations.
+        // The elements as `f64`, and their deviations.
         let copies = StateSize::growth(block.n_elements().saturating_mul(2 * size_of::<f64>()));
         take(copies, || NAME.to_owned())?;
         let elements: Vec<f64> = with_element!(
@@ -235,7 +242,7 @@ impl Statistic for Covariance {
                 return Err(Error::Statistic {
                     statistic: NAME.to_owned(),
                     problem: format!(
-                        "rows of {} elements cannot be joined with rows of {}",
+                        "cannot merge rows of {} elements with rows of {}",
                         state.mean.len(),
                         next.mean.len()
                     ),
@@ -256,19 +263,21 @@ impl Statistic for Covariance {
         Ok(())
     }
 
-    fn is_state(&self, state: &Option<Covariances>) -> bool {
-        state.as_ref().is_none_or(|state| {
-            let n_columns = state.mean.len();
-            state.sum_of_products.dim() == (n_columns, n_columns)
-        })
-    }
-
     fn finish(&self, state: Option<Covariances>) -> Result<Covariances> {
         Ok(state.unwrap_or_else(|| Covariances::of_nothing(0)))
     }
 }
 
-/// The size of the state of rows of this shape.
+impl SaveState for Covariance {
+    fn is_valid(&self, state: &Option<Covariances>) -> bool {
+        state.as_ref().is_none_or(|state| {
+            let n_columns = state.mean.len();
+            state.sum_of_products.dim() == (n_columns, n_columns)
+        })
+    }
+}
+
+/// Returns the size of the state of rows of this shape.
 fn size(row_shape: &[usize]) -> StateSize {
     let n_columns = n_elements(row_shape).map_or(u128::MAX, |n_columns| n_columns as u128);
     let n_floats = n_columns.saturating_mul(n_columns).saturating_add(n_columns);

@@ -1,33 +1,35 @@
-//! The largest and the smallest element, and where they are.
+//! The largest and the smallest element, and their positions.
 
 use ndarray::{Array, Dimension};
 
 use super::cell::{Along, Cell, Run, arrange};
-use super::order::{Candidate, Ranking};
-use super::{Number, Real};
+use super::order::{Candidate, Nan, Ranking};
 use crate::Result;
+use crate::number::Number;
+use crate::real::Real;
 
-/// An element of the whole array that comes first in an order.
+/// The first element of the whole array in an order, and its position.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{ArgMin, LazyChunkSequence, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArgMin, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[4.0, 2.0]], array![[1.0, 3.0]]]);
 /// let smallest = sequence.convert(NdarrayConverter).compute(ArgMin)?;
 /// assert_eq!(smallest.value, 1.0);
 /// assert_eq!((smallest.row, smallest.index), (1, 0));
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extremum {
     /// The element.
     pub value: Number,
-    /// Its row.
+    /// The row of the element.
     pub row: u64,
-    /// Its index within the row, in C order over all the row's axes.
+    /// The index of the element within the row, in C order over all axes of the row.
     pub index: u64,
 }
 
@@ -38,40 +40,42 @@ impl From<Candidate> for Extremum {
     }
 }
 
-/// The elements of rows or of columns that come first in an order: one for each; or
-/// [as many as were asked for](super::TopK), along the last axis.
+/// The first element of each row or each column in an order, or the [first `k`
+/// elements](super::TopK) along the last axis, with their positions.
 ///
 /// # Example
 ///
-/// Of scores per class it is a prediction:
+/// The predicted class for each row of scores per class:
 ///
 /// ```
-/// use lazy_core::{ArgMax, LazyChunkSequence, NdarrayConverter, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter, Summary};
 /// use ndarray::array;
 ///
 /// let labels = [2, 0, 1];
-/// let scores =
-///     LazyChunkSequence::new(|| [array![[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]], array![[0.5, 0.1, 0.4]]]);
+/// let scores = LazyChunkSequence::new(|| {
+///     [array![[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]], array![[0.5, 0.1, 0.4]]]
+/// });
 /// let predicted = scores.convert(NdarrayConverter).compute(ArgMax.per_row())?;
 /// let n_right = predicted.indices.iter().zip(labels).filter(|(i, label)| **i == *label).count();
 /// assert_eq!(n_right, 2);
 /// // The least certain prediction.
 /// assert_eq!(predicted.values.fold(1.0, |least: f64, value| least.min(value.to_f64())), 0.5);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extrema<D: Dimension> {
-    /// Of a row's element its index within the row, in C order over all the row's axes; of a column's element its
-    /// row.
+    /// The index of a row's element within the row, in C order over all axes of the row, or the row
+    /// of a column's element.
     pub indices: Array<u64, D>,
     /// The elements.
     pub values: Array<Number, D>,
 }
 
 impl Ranking {
-    /// The first of a run's elements.
+    /// Returns the first element of a run.
     fn first_of<A: Real>(self, run: Run<'_, A>) -> Option<Candidate> {
-        /// Elements that are looked at together.
+        /// The number of elements that are examined at once.
         const PIECE: usize = 64;
         let mut first: Option<(A, usize)> = None;
         for (i, piece) in run.elements.chunks(PIECE).enumerate() {
@@ -96,7 +100,8 @@ impl Ranking {
     }
 }
 
-/// NaN comes first by default, and last where it is ignored, so that there is something where there is nothing else.
+/// NaN comes first by default. If it is ignored, it comes last, so that the result is NaN if there
+/// is nothing else.
 macro_rules! extremum {
     (
         $(#[$attribute:meta])* $Name:ident, $name:literal, $largest:literal,
@@ -113,7 +118,8 @@ macro_rules! extremum {
         impl Cell for $Name {
             type State = Option<Candidate>;
             type Value = $Value;
-            type Values<D: Dimension> = $Values;
+            type Values<D: Dimension + 'static> = $Values;
+            const HANDLES_NAN: bool = true;
 
             fn name(&self) -> String {
                 $name.to_owned()
@@ -134,21 +140,13 @@ macro_rules! extremum {
                 None
             }
 
-            fn push<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>) {
-                Self::RANKING.keep_first(state, Self::RANKING.first_of(run));
-            }
-
-            fn push_numbers<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>) {
-                let ranking = Self::RANKING.of_numbers();
+            fn update<A: Real>(&self, state: &mut Self::State, run: Run<'_, A>, nan: Nan) {
+                let ranking = Self::RANKING.with(nan);
                 ranking.keep_first(state, ranking.first_of(run));
             }
 
-            fn merge(&self, state: &mut Self::State, next: Self::State) {
-                Self::RANKING.keep_first(state, next);
-            }
-
-            fn merge_numbers(&self, state: &mut Self::State, next: Self::State) {
-                Self::RANKING.of_numbers().keep_first(state, next);
+            fn merge(&self, state: &mut Self::State, next: Self::State, nan: Nan) {
+                Self::RANKING.with(nan).keep_first(state, next);
             }
 
             fn value(&self, state: Self::State) -> Result<$Value> {
@@ -156,7 +154,7 @@ macro_rules! extremum {
                 Ok(($to_value)(Extremum::from(first)))
             }
 
-            fn values<D: Dimension>(
+            fn values<D: Dimension + 'static>(
                 &self,
                 states: Vec<Self::State>,
                 shape: D,
@@ -165,16 +163,17 @@ macro_rules! extremum {
                 let first: Option<Vec<Candidate>> = states.into_iter().collect();
                 let first = first.ok_or_else(|| self.problem(NO_ELEMENTS))?;
                 let values = first.iter().map(|candidate| candidate.value).collect();
-                let indices = || first.iter().map(|candidate| along.index(candidate.place)).collect();
+                let indices =
+                    || first.iter().map(|candidate| along.index(candidate.place)).collect();
                 Ok(($to_values)(shape, values, indices))
             }
         }
     };
 }
 
-const NO_ELEMENTS: &str = "of no elements, none comes first";
+const NO_ELEMENTS: &str = "undefined for zero elements";
 
-fn only_values<D: Dimension>(
+fn only_values<D: Dimension + 'static>(
     shape: D,
     values: Vec<Number>,
     _: impl FnOnce() -> Vec<u64>,
@@ -182,7 +181,7 @@ fn only_values<D: Dimension>(
     arrange(shape, values)
 }
 
-fn values_and_indices<D: Dimension>(
+fn values_and_indices<D: Dimension + 'static>(
     shape: D,
     values: Vec<Number>,
     indices: impl FnOnce() -> Vec<u64>,
@@ -193,87 +192,97 @@ fn values_and_indices<D: Dimension>(
 extremum!(
     /// The largest element.
     ///
-    /// NaN counts as the largest, as in NumPy. The order is exact for every dtype, and so is the
-    /// result: integers stay [integers](Number). The state is 32 bytes.
+    /// NaN counts as the largest, as in NumPy. The order and the result are exact for every dtype:
+    /// integers stay [integers](Number). The state takes 32 bytes.
     ///
     /// # Errors
     ///
     /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) where there are no elements.
+    /// - [`Error::Statistic`](crate::Error::Statistic) if there are no elements.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{LazyChunkSequence, Max, Min, NdarrayConverter, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, Max, Min, NdarrayConverter, Summary};
     /// use ndarray::array;
     ///
-    /// let sequence = LazyChunkSequence::new(|| [array![[1, 7], [2, 3]]]).convert(NdarrayConverter);
+    /// let sequence = LazyChunkSequence::new(|| [array![[1, 7], [2, 3]]])
+    ///     .convert(NdarrayConverter);
     /// let (smallest, largest) = sequence.compute((Min, Max.per_column()))?;
     /// assert_eq!(smallest, 1.0);
     /// assert_eq!(largest, array![2.0, 7.0].into_dyn());
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
-    Max, "the largest element", true, Number, |first: Extremum| first.value, Array<Number, D>, only_values
+    Max, "the largest element", true, Number, |first: Extremum| first.value,
+    Array<Number, D>, only_values
 );
 
 extremum!(
-    /// The smallest element. In all else as [`Max`]: NaN counts as the smallest, too.
+    /// The smallest element. NaN counts as the smallest. Otherwise like [`Max`].
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{LazyChunkSequence, Min, NdarrayConverter, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, Min, NdarrayConverter, Summary};
     /// use ndarray::array;
     ///
-    /// let sequence = LazyChunkSequence::new(|| [array![[4.0, f64::NAN], [2.0, 3.0]]]).convert(NdarrayConverter);
+    /// let sequence = LazyChunkSequence::new(|| [array![[4.0, f64::NAN], [2.0, 3.0]]])
+    ///     .convert(NdarrayConverter);
     /// let (smallest, of_numbers) = sequence.compute((Min, Min.ignoring_nan()))?;
     /// assert!(smallest.to_f64().is_nan());
     /// assert_eq!(of_numbers, 2.0);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
-    Min, "the smallest element", false, Number, |first: Extremum| first.value, Array<Number, D>, only_values
+    Min, "the smallest element", false, Number, |first: Extremum| first.value,
+    Array<Number, D>, only_values
 );
 
 extremum!(
-    /// The largest element, and where it is.
+    /// The largest element and its position.
     ///
-    /// As in NumPy, NaN counts as the largest, and of equal elements it is the one with the smallest index. The order
-    /// is exact for every dtype. The state is 32 bytes.
+    /// As in NumPy, NaN counts as the largest, and among equal elements the one with the smallest
+    /// index is returned. The order is exact for every dtype. The state takes 32 bytes.
     ///
     /// # Errors
     ///
     /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) where there are no elements.
+    /// - [`Error::Statistic`](crate::Error::Statistic) if there are no elements.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{ArgMax, NdarrayConverter, NestedLazyChunkSequence, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{ArgMax, NdarrayConverter, NestedLazyChunkSequence, Summary};
     /// use ndarray::array;
     ///
-    /// let sequence = NestedLazyChunkSequence::new(|| [[array![[1, 7], [2, 3]], array![[4], [9]]]]);
+    /// let sequence =
+    ///     NestedLazyChunkSequence::new(|| [[array![[1, 7], [2, 3]], array![[4], [9]]]]);
     /// let largest = sequence.convert(NdarrayConverter).compute(ArgMax.per_row())?;
     /// assert_eq!(largest.indices, array![1, 2]);
     /// assert_eq!(largest.values, array![7.0, 9.0]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     ArgMax, "the arg-max", true, Extremum, |first: Extremum| first, Extrema<D>, values_and_indices
 );
 
 extremum!(
-    /// The smallest element, and where it is. In all else as [`ArgMax`]: NaN counts as the smallest, too.
+    /// The smallest element and its position. NaN counts as the smallest. Otherwise like
+    /// [`ArgMax`].
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{ArgMin, LazyChunkSequence, NdarrayConverter, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{ArgMin, LazyChunkSequence, NdarrayConverter, Summary};
     /// use ndarray::array;
     ///
-    /// // Which sample has the least of each feature.
+    /// // The sample with the smallest value of each feature.
     /// let features = LazyChunkSequence::new(|| [array![[3, 8], [1, 9]], array![[2, 8]]]);
     /// let least = features.convert(NdarrayConverter).compute(ArgMin.per_column())?;
     /// assert_eq!(least.indices, array![1, 0].into_dyn());
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     ArgMin, "the arg-min", false, Extremum, |first: Extremum| first, Extrema<D>, values_and_indices
 );

@@ -1,12 +1,12 @@
-//! Sums of floats: pairwise within a block, compensated from block to block.
+//! Sums of floats: pairwise within a block, compensated between blocks.
 
 use serde::{Deserialize, Serialize};
 
-use super::Real;
+use crate::real::Real;
 
-/// A sum in as many lanes as the processor adds at once, or more.
+/// Returns a sum in at least as many lanes as the processor adds at once.
 ///
-/// The order of the additions is that of the code, whatever the processor has.
+/// The code determines the order of the additions, not the processor.
 fn sum_in_lanes<A: Real, const N_LANES: usize>(elements: &[A], term: impl Fn(f64) -> f64) -> f64 {
     let mut lanes = [0.0; N_LANES];
     let (whole, rest) = elements.as_chunks::<N_LANES>();
@@ -21,16 +21,18 @@ fn sum_in_lanes<A: Real, const N_LANES: usize>(elements: &[A], term: impl Fn(f64
     joined(lanes)
 }
 
-/// Elements of which one after the other is made, before they are added up: what the cache has near.
+/// The number of elements that are transformed before they are added, few enough to stay in the
+/// cache.
 pub(crate) const RUN: usize = 256;
 
-/// The sums of the deviations from a number, and of their squares, of a run.
+/// Returns the sums of the deviations from a number and of their squares, for the elements of a
+/// run.
 pub(crate) fn sums_of_deviations<A: Real>(
     elements: &[A],
     from: f64,
     deviations: &mut [f64; RUN],
 ) -> (f64, f64) {
-    // Loops that do one thing each, so that all of them add several lanes at once.
+    // Each loop does one thing, so that the compiler vectorizes it.
     let deviations = &mut deviations[..elements.len()];
     for (deviation, element) in deviations.iter_mut().zip(elements) {
         *deviation = element.to_f64() - from;
@@ -38,7 +40,7 @@ pub(crate) fn sums_of_deviations<A: Real>(
     (sum_in_lanes::<_, 8>(deviations, |x| x), sum_in_lanes::<_, 8>(deviations, |x| x * x))
 }
 
-/// The sum of all lanes, by halves.
+/// Returns the sum of all lanes, by halves.
 fn joined<const N_LANES: usize>(mut lanes: [f64; N_LANES]) -> f64 {
     let mut n_lanes = N_LANES;
     while n_lanes > 1 {
@@ -50,7 +52,8 @@ fn joined<const N_LANES: usize>(mut lanes: [f64; N_LANES]) -> f64 {
     lanes[0]
 }
 
-/// The sum of a term of each element, by halves, so that its error grows with the logarithm of their number.
+/// Returns the sum of a term of each element, by halves, so that the error grows with the logarithm
+/// of the number of elements.
 pub(crate) fn pairwise_sum<A: Real>(elements: &[A], term: &impl Fn(f64) -> f64) -> f64 {
     if elements.len() <= RUN {
         return sum_in_lanes::<_, 16>(elements, term);
@@ -59,13 +62,13 @@ pub(crate) fn pairwise_sum<A: Real>(elements: &[A], term: &impl Fn(f64) -> f64) 
     pairwise_sum(left, term) + pairwise_sum(right, term)
 }
 
-/// Where to halve more elements than a run: at a multiple of one, so that runs are whole.
+/// Returns the index at which to halve more elements than one run: a multiple of the run length.
 pub(crate) fn middle(n_elements: usize) -> usize {
     n_elements.div_ceil(2 * RUN) * RUN
 }
 
-/// A sum to which sums are added, and what was lost in doing so, by Neumaier's *Rundungsfehleranalyse einiger
-/// Verfahren zur Summation endlicher Summen* (1974).
+/// A sum and its accumulated rounding error, by Neumaier's *Rundungsfehleranalyse einiger Verfahren
+/// zur Summation endlicher Summen* (1974).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compensated {
     sum: f64,
@@ -75,7 +78,7 @@ pub struct Compensated {
 impl Compensated {
     pub(crate) fn add(&mut self, term: f64) {
         let sum = self.sum + term;
-        // Of infinities and NaN nothing is lost, nor of a sum that overflows.
+        // Infinities, NaN and a sum that overflows have no rounding error.
         if sum.is_finite() {
             self.lost += if self.sum.abs() >= term.abs() {
                 (self.sum - sum) + term

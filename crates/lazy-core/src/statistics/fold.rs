@@ -1,4 +1,4 @@
-//! A statistic made of closures.
+//! A statistic made from closures.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,58 +6,62 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{ArrayBlock, BlockPosition, Result, Statistic};
+use crate::{ArrayBlock, BlockPosition, Result, SaveState, Statistic};
 
-/// A statistic made of closures: one that adds a block to a state, and one that merges two states.
+/// A statistic made from two closures: one adds a block to a state, and one merges two states.
 ///
-/// The state is the result; it begins as its type's default. What needs more than that implements [`Statistic`].
+/// The state is the result, and starts as the default of its type. For more, implement
+/// [`Statistic`].
 ///
 /// # Example
 ///
 /// The trace of a matrix:
 ///
 /// ```
-/// use lazy_core::{ArrayBlock, BlockPosition, Fold, LazyChunkSequence, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArrayBlock, BlockPosition, Fold, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::{Ix2, array};
 ///
 /// let trace = Fold::new(
 ///     "the trace",
 ///     |trace: &mut f64, at: BlockPosition, block: &ArrayBlock| {
 ///         let rows = block.to_array::<f64, Ix2>()?;
-///         *trace += rows.indexed_iter().filter(|((i, j), _)| at.row + i == *j).map(|(_, x)| x).sum::<f64>();
+///         let diagonal = rows.indexed_iter().filter(|((i, j), _)| at.row + i == *j);
+///         *trace += diagonal.map(|(_, x)| x).sum::<f64>();
 ///         Ok(())
 ///     },
 ///     |trace, next| *trace += next,
 /// );
 /// let matrix = LazyChunkSequence::new(|| [array![[1.0, 2.0]], array![[3.0, 4.0]]]);
 /// assert_eq!(matrix.convert(NdarrayConverter).compute(trace)?, 5.0);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct Fold<S, P, M> {
     name: String,
-    push: P,
+    update: P,
     merge: M,
     state: PhantomData<fn() -> S>,
 }
 
 impl<S, P, M> Fold<S, P, M>
 where
-    S: Default + Send + Serialize + DeserializeOwned,
-    P: Fn(&mut S, BlockPosition, &ArrayBlock) -> Result<()> + Sync,
-    M: Fn(&mut S, S) + Sync,
+    S: Default + Send,
+    P: Fn(&mut S, BlockPosition, &ArrayBlock) -> Result<()> + Send + Sync,
+    M: Fn(&mut S, S) + Send + Sync,
 {
-    /// `push` adds a block to a state; `merge` adds the state of the blocks that follow. The name is for messages,
-    /// and tells states of different closures apart.
-    pub fn new(name: impl Into<String>, push: P, merge: M) -> Fold<S, P, M> {
-        Fold { name: name.into(), push, merge, state: PhantomData }
+    /// Creates a statistic. `update` adds a block to a state; `merge` adds the state of the blocks
+    /// that follow. The name appears in messages, and distinguishes the states of different
+    /// closures.
+    pub fn new(name: impl Into<String>, update: P, merge: M) -> Fold<S, P, M> {
+        Fold { name: name.into(), update, merge, state: PhantomData }
     }
 }
 
 impl<S, P, M> Statistic for Fold<S, P, M>
 where
-    S: Default + Send + Serialize + DeserializeOwned,
-    P: Fn(&mut S, BlockPosition, &ArrayBlock) -> Result<()> + Sync,
-    M: Fn(&mut S, S) + Sync,
+    S: Default + Send,
+    P: Fn(&mut S, BlockPosition, &ArrayBlock) -> Result<()> + Send + Sync,
+    M: Fn(&mut S, S) + Send + Sync,
 {
     type State = S;
     type Output = S;
@@ -70,8 +74,8 @@ where
         S::default()
     }
 
-    fn push(&self, state: &mut S, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        (self.push)(state, at, block)
+    fn update(&self, state: &mut S, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        (self.update)(state, at, block)
     }
 
     fn merge(&self, state: &mut S, next: S) -> Result<()> {
@@ -82,6 +86,15 @@ where
     fn finish(&self, state: S) -> Result<S> {
         Ok(state)
     }
+}
+
+/// The states can be saved if their type can.
+impl<S, P, M> SaveState for Fold<S, P, M>
+where
+    S: Default + Send + Serialize + DeserializeOwned,
+    P: Fn(&mut S, BlockPosition, &ArrayBlock) -> Result<()> + Send + Sync,
+    M: Fn(&mut S, S) + Send + Sync,
+{
 }
 
 impl<S, P, M> fmt::Debug for Fold<S, P, M> {

@@ -5,25 +5,29 @@ use std::cmp::Ordering;
 use ndarray::{Array, Array1, Dimension};
 use serde::{Deserialize, Serialize};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange, arrange_many};
+use super::order::Nan;
 use crate::Result;
+use crate::real::Real;
 
-/// How many elements lie between given edges.
+/// The number of elements between given edges.
 ///
-/// As in NumPy's `histogram`, a bin has its lower edge and not its upper one, but for the last, which has both;
-/// and what lies outside is in none of them, nor is NaN: these are counted apart. Edges may be infinite. Elements
-/// are compared as `f64`, for which integers beyond 2⁵³ are rounded. The state is 8 bytes per bin and 48 more.
+/// As in NumPy's `histogram`, a bin includes its lower edge and excludes its upper edge, except for
+/// the last bin, which includes both. Elements outside the edges and NaN are in no bin and are
+/// counted separately. Edges may be infinite. Elements are compared as `f64`, so integers beyond
+/// 2⁵³ are rounded. The state takes 8 bytes per bin and 48 more.
 ///
 /// # Errors
 ///
 /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-/// - [`Error::Statistic`](crate::Error::Statistic) when there are fewer than two edges, or they do not increase.
+/// - [`Error::Statistic`](crate::Error::Statistic) if there are fewer than two edges, or if they
+///   are not strictly increasing.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Histogram, LazyChunkSequence, NdarrayConverter, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Histogram, LazyChunkSequence, NdarrayConverter, Summary};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[0.5, 1.0, 7.0], [1.5, 2.0, f64::NAN]]]);
@@ -33,41 +37,45 @@ use crate::Result;
 /// assert_eq!(counts.bins, array![1, 3]);
 /// assert_eq!((counts.below, counts.above, counts.nan), (0, 1, 1));
 /// assert_eq!(of_rows, array![[1, 1], [0, 2]]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Histogram {
     edges: Vec<f64>,
 }
 
-/// The result of a [`Histogram`] of the whole array. Of rows and columns, there are the bins alone.
+/// The result of a [`Histogram`] of the whole array. Histograms of rows and columns return only the
+/// bins.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Histogram, LazyChunkSequence, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Histogram, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::array;
 ///
-/// let scores = LazyChunkSequence::new(|| [array![-3.0, 0.1], array![0.2, 0.9]]).convert(NdarrayConverter);
+/// let scores = LazyChunkSequence::new(|| [array![-3.0, 0.1], array![0.2, 0.9]])
+///     .convert(NdarrayConverter);
 /// let counts = scores.compute(Histogram::new([0.0, 0.5, 1.0]))?;
 /// let n_outside = counts.below + counts.above;
 /// assert_eq!(counts.bins.sum() + n_outside, 4);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistogramCounts {
-    /// The elements of each bin.
+    /// The number of elements in each bin.
     pub bins: Array1<u64>,
-    /// The elements below the first edge.
+    /// The number of elements below the first edge.
     pub below: u64,
-    /// The elements above the last edge.
+    /// The number of elements above the last edge.
     pub above: u64,
-    /// The elements that are NaN.
+    /// The number of elements that are NaN.
     pub nan: u64,
 }
 
 impl Histogram {
-    /// One bin less than edges, from each edge to the next. The edges are checked when the histogram is used.
+    /// Creates a histogram with a bin from each edge to the next, one bin fewer than edges. The
+    /// edges are checked when the histogram is used.
     pub fn new(edges: impl Into<Vec<f64>>) -> Histogram {
         Histogram { edges: edges.into() }
     }
@@ -80,7 +88,7 @@ impl Histogram {
 impl Cell for Histogram {
     type State = Counts;
     type Value = HistogramCounts;
-    type Values<D: Dimension> = Array<u64, D::Larger>;
+    type Values<D: Dimension + 'static> = Array<u64, D::Larger>;
     const HAS_HEAP: bool = true;
 
     fn name(&self) -> String {
@@ -93,16 +101,13 @@ impl Cell for Histogram {
             problem: what,
         };
         if self.edges.len() < 2 {
-            return Err(problem(format!(
-                "it has {} edges, but needs at least 2",
-                self.edges.len()
-            )));
+            return Err(problem(format!("needs at least two edges, got {}", self.edges.len())));
         }
         for (i, pair) in self.edges.windows(2).enumerate() {
             // NaN is neither below nor above.
             if pair[0].partial_cmp(&pair[1]).is_none_or(Ordering::is_ge) {
                 return Err(problem(format!(
-                    "the edges must increase, but edge {} is {} and edge {i} is {}",
+                    "the edges must be strictly increasing, but edge {} is {} and edge {i} is {}",
                     i + 1,
                     pair[1],
                     pair[0]
@@ -128,7 +133,7 @@ impl Cell for Histogram {
         Counts { bins: vec![0; self.n_bins()], below: 0, above: 0, nan: 0 }
     }
 
-    fn push<A: Real>(&self, state: &mut Counts, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut Counts, run: Run<'_, A>, _: Nan) {
         let last = self.edges.len() - 1;
         for x in run.elements.iter().map(|x| x.to_f64()) {
             if x.is_nan() {
@@ -144,14 +149,14 @@ impl Cell for Histogram {
         }
     }
 
-    fn merge(&self, state: &mut Counts, next: Counts) {
+    fn merge(&self, state: &mut Counts, next: Counts, _: Nan) {
         state.bins.iter_mut().zip(next.bins).for_each(|(count, next)| *count += next);
         state.below += next.below;
         state.above += next.above;
         state.nan += next.nan;
     }
 
-    fn is_state(&self, state: &Counts) -> bool {
+    fn is_valid(&self, state: &Counts) -> bool {
         state.bins.len() + 1 == self.edges.len()
     }
 
@@ -161,7 +166,7 @@ impl Cell for Histogram {
         Ok(HistogramCounts { bins: arrange(n_bins, bins), below, above, nan })
     }
 
-    fn values<D: Dimension>(
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Counts>,
         shape: D,
@@ -172,7 +177,7 @@ impl Cell for Histogram {
     }
 }
 
-/// The elements of each bin, and of none.
+/// The number of elements in each bin, and outside the bins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     bins: Vec<u64>,

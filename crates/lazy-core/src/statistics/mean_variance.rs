@@ -3,18 +3,19 @@
 use ndarray::{Array, Dimension, Zip};
 use serde::{Deserialize, Serialize};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange};
 use super::float::{RUN, middle, pairwise_sum, sums_of_deviations};
+use super::order::Nan;
 use crate::Result;
+use crate::real::Real;
 
-/// Count, mean and variance, accumulated in `f64`.
+/// The count, the mean and the variance, accumulated in `f64`.
 ///
 /// Blocks are summed pairwise and joined by the update of Chan, Golub and LeVeque, *Updating
-/// formulae and a pairwise algorithm for computing sample variances* (1979). The bound on the error
-/// grows with the logarithm of a block's size and with the number of blocks; of columns, and where NaN is
-/// ignored, 256 elements count as a block. NaN and infinities
-/// give a mean as in NumPy and a variance of NaN. The state is 24 bytes.
+/// formulae and a pairwise algorithm for computing sample variances* (1979). The error bound grows
+/// with the logarithm of the size of a block and with the number of blocks; for columns, and if NaN
+/// is ignored, 256 elements count as a block. NaN and infinities give the same mean as in NumPy,
+/// and a variance of NaN. The state takes 24 bytes.
 ///
 /// # Errors
 ///
@@ -23,13 +24,14 @@ use crate::Result;
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]);
 /// let moments = sequence.convert(NdarrayConverter).compute(MeanVariance)?;
 /// assert_eq!((moments.count, moments.mean, moments.variance(0)), (4, 2.5, 1.25));
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeanVariance;
@@ -38,10 +40,11 @@ pub struct MeanVariance;
 ///
 /// # Example
 ///
-/// One pass for the moments, and a second one that standardizes with them:
+/// One pass computes the moments, and a second pass standardizes with them:
 ///
 /// ```
-/// use lazy_core::{Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{Concatenate, LazyChunkSequence, MeanVariance, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 1.0], array![5.0, 5.0]]);
@@ -50,13 +53,13 @@ pub struct MeanVariance;
 ///
 /// let standardized = sequence.map(move |block| (block - mean) / deviation).compute(Concatenate)?;
 /// assert_eq!(standardized.to_vec(), [-1.0, -1.0, 1.0, 1.0]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// The number of elements.
     pub count: u64,
-    /// The mean; NaN when there are no elements.
+    /// The mean, or NaN if there are no elements.
     pub mean: f64,
     /// The sum of the squared deviations from the mean.
     pub sum_of_squares: f64,
@@ -65,14 +68,15 @@ pub struct Moments {
 impl Moments {
     const EMPTY: Moments = Moments { count: 0, mean: f64::NAN, sum_of_squares: 0.0 };
 
-    /// The variance with `ddof` degrees of freedom less than elements, as NumPy's `var(ddof=…)`:
-    /// NaN when there are too few elements.
+    /// Returns the variance with `ddof` delta degrees of freedom, as NumPy's `var(ddof=…)` does:
+    /// the divisor is the number of elements minus `ddof`. Returns NaN if there are too few
+    /// elements.
     #[must_use]
     pub fn variance(&self, ddof: u64) -> f64 {
         variance(self.count, self.sum_of_squares, ddof)
     }
 
-    /// The square root of the [`variance`](Self::variance).
+    /// Returns the square root of the [`variance`](Self::variance).
     #[must_use]
     pub fn standard_deviation(&self, ddof: u64) -> f64 {
         self.variance(ddof).sqrt()
@@ -92,7 +96,7 @@ impl Moments {
         let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
         let delta = next.mean - self.mean;
         if !delta.is_finite() {
-            // Means at both ends of what a float can be.
+            // Means at opposite ends of the range of floats.
             let mean = self.mean * (n / n_total) + next.mean * (n_next / n_total);
             return Moments { count, mean, sum_of_squares: f64::INFINITY };
         }
@@ -120,14 +124,16 @@ impl Moments {
         }
         let count = elements.len() as u64;
         let n = count as f64;
-        // One pass, of deviations from an element: two bits are lost at most where that is near enough to the mean.
+        // One pass over the deviations from one element, if that is close enough to the mean to
+        // lose at most two bits.
         let shift = elements[0].to_f64();
         let (sum, squares) = sums_of_deviations(elements, shift, deviations);
         let of_shift = sum * sum / n;
         if squares.is_finite() && of_shift <= 0.75 * squares {
             return Moments { count, mean: shift + sum / n, sum_of_squares: squares - of_shift };
         }
-        // Else another, of deviations from the mean, which also corrects the mean's rounding.
+        // Otherwise a second pass over the deviations from the mean, which also corrects the
+        // rounding of the mean.
         let mean = pairwise_sum(elements, &|x| x) / n;
         if !mean.is_finite() {
             return Moments { count, mean, sum_of_squares: f64::NAN };
@@ -141,30 +147,31 @@ impl Moments {
 ///
 /// # Example
 ///
-/// Columns that do not vary are of no use:
+/// Constant columns contain no information:
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
 /// use ndarray::array;
 ///
 /// let features = LazyChunkSequence::new(|| [array![[1.0, 7.0]], array![[3.0, 7.0]]]);
 /// let moments = features.convert(NdarrayConverter).compute(MeanVariance.per_column())?;
 /// assert_eq!(moments.mean, array![2.0, 7.0].into_dyn());
 /// assert_eq!(moments.variance(0).iter().filter(|variance| **variance == 0.0).count(), 1);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MomentsOfMany<D: Dimension> {
     /// The numbers of elements.
     pub count: Array<u64, D>,
-    /// The means; NaN where there are no elements.
+    /// The means, or NaN where there are no elements.
     pub mean: Array<f64, D>,
     /// The sums of the squared deviations from the means.
     pub sum_of_squares: Array<f64, D>,
 }
 
 impl<D: Dimension> MomentsOfMany<D> {
-    /// The variances, as of [`Moments::variance`].
+    /// Returns the variances, as [`Moments::variance`] does.
     #[must_use]
     pub fn variance(&self, ddof: u64) -> Array<f64, D> {
         Zip::from(&self.count)
@@ -172,7 +179,7 @@ impl<D: Dimension> MomentsOfMany<D> {
             .map_collect(|count, sum_of_squares| variance(*count, *sum_of_squares, ddof))
     }
 
-    /// The square roots of the [`variance`](Self::variance)s.
+    /// Returns the square roots of the [`variance`](Self::variance)s.
     #[must_use]
     pub fn standard_deviation(&self, ddof: u64) -> Array<f64, D> {
         self.variance(ddof).mapv_into(f64::sqrt)
@@ -189,7 +196,7 @@ fn variance(count: u64, sum_of_squares: f64, ddof: u64) -> f64 {
 impl Cell for MeanVariance {
     type State = Moments;
     type Value = Moments;
-    type Values<D: Dimension> = MomentsOfMany<D>;
+    type Values<D: Dimension + 'static> = MomentsOfMany<D>;
 
     fn name(&self) -> String {
         "the mean and variance".to_owned()
@@ -203,11 +210,11 @@ impl Cell for MeanVariance {
         Moments::EMPTY
     }
 
-    fn push<A: Real>(&self, state: &mut Moments, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut Moments, run: Run<'_, A>, _: Nan) {
         *state = state.merge(Moments::of(run.elements));
     }
 
-    fn merge(&self, state: &mut Moments, next: Moments) {
+    fn merge(&self, state: &mut Moments, next: Moments, _: Nan) {
         *state = state.merge(next);
     }
 
@@ -215,7 +222,7 @@ impl Cell for MeanVariance {
         Ok(state)
     }
 
-    fn values<D: Dimension>(
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Moments>,
         shape: D,
@@ -241,7 +248,8 @@ mod tests {
         let elements: Vec<f64> = (0..1000).map(|i| 1e9 + f64::from(i % 2)).collect();
         let moments = Moments::of(&elements);
         assert_eq!(moments.mean, 1e9 + 0.5);
-        // Runs whose mean is no multiple of the spacing of floats near 1e9 carry its rounding.
+        // If the mean of a run is not a multiple of the spacing of floats near 1e9, its rounding
+        // shows in the result.
         assert!((moments.variance(0) - 0.25).abs() < 1e-8);
     }
 

@@ -1,19 +1,20 @@
-//! Results of statistics as arrays with names.
+//! Results of statistics as named arrays.
 
 use ndarray::{Array, Array1, Dimension};
 
-use super::number::to_block;
-use super::{Covariances, Extrema, Extremum, HistogramCounts, Moments, MomentsOfMany, Number};
+use super::{Covariances, Extrema, Extremum, HistogramCounts, Moments, MomentsOfMany};
+use crate::number::Number;
 use crate::{ArrayBlock, Element};
 
-/// A result that is made of arrays, each with a name, as a sink stores it.
+/// A result that consists of named arrays, in the form in which a sink stores it.
 ///
-/// What is one number is an array of one element, of one axis.
+/// A single number is an array of shape `[1]`.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{ArrayBlock, LazyChunkSequence, MeanVariance, NamedArrays, NdarrayConverter};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{ArrayBlock, LazyChunkSequence, MeanVariance, NamedArrays, NdarrayConverter};
 /// use ndarray::array;
 ///
 /// fn print<T: NamedArrays>(result: &T) -> Vec<String> {
@@ -28,17 +29,18 @@ use crate::{ArrayBlock, Element};
 /// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
 /// let lines = print(&sequence.compute(MeanVariance)?);
 /// assert_eq!(lines, ["count: uint64 [1]", "mean: float64 [1]", "variance: float64 [1]"]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub trait NamedArrays {
-    /// The name of each array. One that is alone has an empty one.
+    /// The names of the arrays. The name of a single array is empty.
     const NAMES: &'static [&'static str];
 
-    /// The arrays, in the order of their names, and as many. A sink makes members of a group of them, of these names.
+    /// Returns the arrays, one for each name and in the same order. A sink stores them as members
+    /// of a group, with these names.
     fn arrays(&self) -> Vec<ArrayBlock>;
 }
 
-/// An array of at least one axis, which blocks have.
+/// Returns a block with at least one axis, which blocks require.
 fn block<A: Element, D: Dimension>(array: &Array<A, D>) -> ArrayBlock {
     if array.ndim() == 0 {
         return ArrayBlock::from_array(array.iter().copied().collect::<Array1<A>>());
@@ -57,7 +59,7 @@ fn one_number(number: Number) -> ArrayBlock {
 macro_rules! alone {
     ($($A:ty)*) => {
         $(
-            /// One number.
+            /// A single number.
             impl NamedArrays for $A {
                 const NAMES: &'static [&'static str] = &[""];
 
@@ -71,7 +73,7 @@ macro_rules! alone {
 
 alone!(f64 u64);
 
-/// One number.
+/// A single number.
 impl NamedArrays for Number {
     const NAMES: &'static [&'static str] = &[""];
 
@@ -80,7 +82,7 @@ impl NamedArrays for Number {
     }
 }
 
-/// One array: of int64 or uint64 where all numbers are such integers, else of float64.
+/// One array: int64 or uint64 if all numbers are integers that fit, otherwise float64.
 impl<D: Dimension> NamedArrays for Array<Number, D> {
     const NAMES: &'static [&'static str] = &[""];
 
@@ -89,7 +91,7 @@ impl<D: Dimension> NamedArrays for Array<Number, D> {
     }
 }
 
-/// One array.
+/// A single array.
 impl<A: Element, D: Dimension> NamedArrays for Array<A, D> {
     const NAMES: &'static [&'static str] = &[""];
 
@@ -98,7 +100,7 @@ impl<A: Element, D: Dimension> NamedArrays for Array<A, D> {
     }
 }
 
-/// The variance as of NumPy's `var`, with as many degrees of freedom as elements.
+/// The variance is NumPy's `var`, with `ddof` 0.
 impl NamedArrays for Moments {
     const NAMES: &'static [&'static str] = &["count", "mean", "variance"];
 
@@ -107,7 +109,7 @@ impl NamedArrays for Moments {
     }
 }
 
-/// The variances as of NumPy's `var`, with as many degrees of freedom as elements.
+/// The variances are NumPy's `var`, with `ddof` 0.
 impl<D: Dimension> NamedArrays for MomentsOfMany<D> {
     const NAMES: &'static [&'static str] = Moments::NAMES;
 
@@ -152,11 +154,56 @@ impl NamedArrays for HistogramCounts {
     }
 }
 
-/// The covariance as of NumPy's `cov`, with one degree of freedom less than rows.
+/// The covariance is NumPy's `cov`, with `ddof` 1.
 impl NamedArrays for Covariances {
     const NAMES: &'static [&'static str] = &["count", "mean", "covariance"];
 
     fn arrays(&self) -> Vec<ArrayBlock> {
         vec![one(self.count), block(&self.mean), block(&self.covariance(1))]
+    }
+}
+
+/// Converts numbers into an array: of int64 or uint64 if all of them are integers that fit,
+/// otherwise of float64.
+fn to_block<D: Dimension>(numbers: &Array<Number, D>) -> ArrayBlock {
+    let all = |is: fn(&Number) -> bool| numbers.iter().all(is);
+    let is_integer = !numbers.is_empty() && all(|number| number.integer().is_some());
+    // The numbers of an array of unsigned integers stay unsigned.
+    let is_signed = !all(|number| matches!(number, Number::Unsigned(_)));
+    if is_integer && is_signed && all(|number| number.as_i64().is_some()) {
+        ArrayBlock::from_array(numbers.mapv(|number| number.as_i64().unwrap_or_default()))
+    } else if is_integer && all(|number| number.as_u64().is_some()) {
+        ArrayBlock::from_array(numbers.mapv(|number| number.as_u64().unwrap_or_default()))
+    } else {
+        ArrayBlock::from_array(numbers.mapv(Number::to_f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, array};
+
+    use super::*;
+
+    #[test]
+    fn arrays_of_integers_stay_integers() {
+        let block = |numbers: Array1<Number>| {
+            let block = to_block(&numbers);
+            (block.dtype().to_string(), block.for_each_f64(|_| ()).is_ok())
+        };
+        let (small, large) = (Number::of_integer(-1), Number::of_integer(i128::from(u64::MAX)));
+        let beyond = Number::of_integer(i128::from(u64::MAX) + 1);
+        let unsigned = Number::Unsigned(1);
+        for (numbers, dtype) in [
+            (array![small, Number::Signed(1)], "int64"),
+            (array![unsigned, unsigned], "uint64"),
+            (array![Number::Signed(1), large], "uint64"),
+            (array![small, large], "float64"),
+            (array![beyond], "float64"),
+            (array![Number::Float(1.0), Number::Signed(1)], "float64"),
+            (Array1::from_vec(Vec::new()), "float64"),
+        ] {
+            assert_eq!(block(numbers.clone()), (dtype.to_owned(), true), "{numbers}");
+        }
     }
 }

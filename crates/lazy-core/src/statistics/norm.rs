@@ -2,16 +2,17 @@
 
 use ndarray::{Array, Dimension};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange};
 use super::float::{Compensated, pairwise_sum};
+use super::order::Nan;
 use crate::Result;
+use crate::real::Real;
 
-/// A norm of the elements as one vector, as an `f64`; of no elements, 0.
+/// A norm of the elements as one vector, as an `f64`; 0 if there are no elements.
 ///
-/// All are accumulated as `f64`, in the way of [`Sum`](super::Sum); an integer beyond 2⁵³ is rounded first. As
-/// in NumPy, squares may overflow: elements beyond 10¹⁵⁴ have an infinite L2 norm. NaN gives NaN. The state is
-/// 16 bytes.
+/// All norms are accumulated as `f64`, like [`Sum`](super::Sum); an integer beyond 2⁵³ is rounded
+/// first. As in NumPy, squares may overflow: elements beyond 10¹⁵⁴ have an infinite L2 norm. NaN
+/// gives NaN. The state takes 16 bytes.
 ///
 /// # Errors
 ///
@@ -19,10 +20,11 @@ use crate::Result;
 ///
 /// # Example
 ///
-/// The lengths of gradients, a row for each sample:
+/// The lengths of gradients, one row for each sample:
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Norm, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Norm, Summary};
 /// use ndarray::array;
 ///
 /// let gradients = LazyChunkSequence::new(|| [array![[3.0_f32, -4.0]], array![[0.0, 2.0]]])
@@ -30,7 +32,7 @@ use crate::Result;
 /// let (lengths, largest) = gradients.compute((Norm::L2.per_row(), Norm::LInf))?;
 /// assert_eq!(lengths, array![5.0, 2.0]);
 /// assert_eq!(largest, 4.0);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
@@ -62,7 +64,7 @@ impl Norm {
     }
 }
 
-/// The larger of two floats, or NaN where one of them is.
+/// Returns the larger of two floats, or NaN if one of them is NaN.
 fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
 }
@@ -70,7 +72,7 @@ fn larger(a: f64, b: f64) -> f64 {
 impl Cell for Norm {
     type State = Compensated;
     type Value = f64;
-    type Values<D: Dimension> = Array<f64, D>;
+    type Values<D: Dimension + 'static> = Array<f64, D>;
 
     fn name(&self) -> String {
         match self {
@@ -89,7 +91,7 @@ impl Cell for Norm {
         Compensated::default()
     }
 
-    fn push<A: Real>(&self, state: &mut Compensated, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut Compensated, run: Run<'_, A>, _: Nan) {
         let elements = run.elements;
         let next = match self {
             Norm::L1 => pairwise_sum(elements, &f64::abs),
@@ -99,7 +101,7 @@ impl Cell for Norm {
         self.add(state, next);
     }
 
-    fn merge(&self, state: &mut Compensated, next: Compensated) {
+    fn merge(&self, state: &mut Compensated, next: Compensated, _: Nan) {
         match self {
             Norm::L1 | Norm::L2 => state.merge(next),
             Norm::LInf => self.add(state, next.total()),
@@ -110,7 +112,7 @@ impl Cell for Norm {
         Ok(self.finish(state))
     }
 
-    fn values<D: Dimension>(
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Compensated>,
         shape: D,

@@ -1,42 +1,41 @@
-//! Orders of elements: exact for every dtype, and NumPy's for NaN and ties.
+//! Orders of elements: exact for every dtype, with NumPy's rules for NaN and ties.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::Number;
+use crate::number::Number;
+use crate::real::Ordered;
 
-/// Where an element lies: its row, and its index within the row, in C order over all of the row's axes.
+/// The position of an element: its row, and its index within the row in C order over all axes of
+/// the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
+pub struct ElementIndex {
     /// The row.
     pub row: u64,
     /// The index within the row.
     pub index: u64,
 }
 
-/// An element and its place.
+/// An element and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The element.
     pub value: Number,
-    /// Where it lies.
-    pub place: Place,
+    /// The position of the element.
+    pub place: ElementIndex,
 }
 
-/// What has an order, but for NaN.
-pub trait Ordered: Copy + PartialOrd {
-    /// Whether it is a float that is no number.
-    fn is_nan(self) -> bool;
+/// The treatment of NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nan {
+    /// As in NumPy: sums become NaN, and NaN counts as both the largest and the smallest element.
+    Counts,
+    /// NaN is skipped.
+    Ignored,
 }
 
-impl Ordered for Number {
-    fn is_nan(self) -> bool {
-        matches!(self, Number::Float(value) if value.is_nan())
-    }
-}
-
-/// Which elements come first: the largest or the smallest, and NaN before or behind all others.
+/// The order of elements: the largest or the smallest first, and NaN before or after all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ranking {
     pub(crate) largest: bool,
@@ -44,12 +43,12 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    /// The same order of numbers, and NaN behind them.
-    pub(crate) fn of_numbers(self) -> Ranking {
-        Ranking { nan_first: false, ..self }
+    /// Returns the ranking that puts NaN last if it is ignored.
+    pub(crate) fn with(self, nan: Nan) -> Ranking {
+        Ranking { nan_first: self.nan_first && nan == Nan::Counts, ..self }
     }
 
-    /// Whether `a` comes before `b`.
+    /// Returns true if `a` comes before `b`.
     pub(crate) fn is_before<A: Ordered>(self, a: A, b: A) -> bool {
         match (a.is_nan(), b.is_nan()) {
             (false, false) if self.largest => a > b,
@@ -60,7 +59,7 @@ impl Ranking {
         }
     }
 
-    /// Whether one of the elements comes before `best`: without a branch for each of them.
+    /// Returns true if any element comes before `best`, without a branch for each element.
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN compares as false, and comes before")]
     pub(crate) fn any_before<A: Ordered>(self, elements: &[A], best: A) -> bool {
         fn any<A: Copy>(elements: &[A], is_before: impl Fn(A) -> bool) -> bool {
@@ -76,7 +75,8 @@ impl Ranking {
         }
     }
 
-    /// Orders candidates from the first to the last; those of equal values by their places.
+    /// Orders candidates from the first to the last, and candidates of equal values by their
+    /// positions.
     pub(crate) fn compare(self, a: &Candidate, b: &Candidate) -> Ordering {
         if self.is_before(a.value, b.value) {
             Ordering::Less

@@ -1,45 +1,51 @@
-//! Statistics of each column, which join across blocks and bands.
+//! Statistics per column, which are merged across blocks and bands.
 
 use ndarray::IxDyn;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
-use super::{Real, check_real, not_real};
+use super::order::Nan;
 use crate::dtype::with_element;
+use crate::error::short_name;
 use crate::memory::{n_elements, reserve, take};
-use crate::reduce::short_name;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
+use crate::real::{Real, check_real, not_real};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
 
-/// A statistic of each column; see [`Summary::per_column`](super::Summary::per_column). The result has the array's
-/// axes but the first; of an array without a block it has one axis, of nothing, unless the shape of a row is declared.
+/// A statistic per column; see [`Summary::per_column`](super::Summary::per_column).
+///
+/// The result has the axes of the array except axis 0. For an array without blocks and without a
+/// declared row type, it has one axis of size 0.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
 /// use ndarray::Array3;
 ///
-/// // 8 images of 2 × 3 pixels: means and deviations of each pixel.
-/// let images = LazyChunkSequence::new(|| (0..4).map(|i| Array3::from_elem((2, 2, 3), f64::from(i))))
-///     .convert(NdarrayConverter);
+/// // 8 images of 2 × 3 pixels: the mean and the deviation of each pixel.
+/// let images =
+///     LazyChunkSequence::new(|| (0..4).map(|i| Array3::from_elem((2, 2, 3), f64::from(i))))
+///         .convert(NdarrayConverter);
 /// let moments = images.compute(MeanVariance.per_column())?;
 /// assert_eq!((moments.mean.shape(), moments.mean[[1, 2]]), (&[2, 3][..], 1.5));
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PerColumn<S>(pub(super) S);
 
-/// One state for each element that a row has, from one column of the array to another.
+/// One state for each element of a row, for a range of columns of the array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Columns<C> {
-    /// The first column of the array that there is.
+    /// The first column of the range.
     first: usize,
-    /// The shape of what there is of a row; none before the first block.
+    /// The shape of the accumulated part of a row; `None` before the first block.
     shape: Option<Vec<usize>>,
     cells: Vec<C>,
 }
 
-/// The columns of what there is of a row, and the elements that a row has of each; `None` if these are more than indices.
+/// Returns the number of columns in a part of a row, and the number of elements that a row has in
+/// each; the latter is `None` if it exceeds `usize::MAX`.
 fn columns(row_shape: &[usize]) -> (usize, Option<usize>) {
     match row_shape {
         [] => (1, Some(1)),
@@ -47,9 +53,9 @@ fn columns(row_shape: &[usize]) -> (usize, Option<usize>) {
     }
 }
 
-/// Adds the columns of a block to cells, which are as many.
+/// Adds the columns of a block to the cells, one for each column.
 ///
-/// Columns are copied together a few at a time, so that lines of the cache are used whole.
+/// Columns are copied a few at a time, so that whole cache lines are used.
 fn push_columns<S: Cell, A: Real>(
     summary: &S,
     cells: &mut [S::State],
@@ -73,9 +79,10 @@ fn push_columns<S: Cell, A: Real>(
             for (column, cell) in cells.iter_mut().enumerate() {
                 let elements = &columns[column * n_rows..][..n_rows];
                 let heap = summary.heap(cell);
-                summary.push(cell, run.column(i * N_ROWS, first_column + column, elements));
-                // What is no longer needed of one column goes before the next one is looked at.
-                summary.settle(cell);
+                let run = run.column(i * N_ROWS, first_column + column, elements);
+                summary.update(cell, run, Nan::Counts);
+                // Frees the unneeded memory of one column before the next one.
+                summary.normalize(cell, Nan::Counts);
                 grow(heap, summary.heap(cell))?;
             }
         }
@@ -105,14 +112,14 @@ impl<S: Cell> Statistic for PerColumn<S> {
         Columns { first: 0, shape: None, cells: Vec::new() }
     }
 
-    fn begin(&self, row_shape: Option<&[usize]>) -> Result<Columns<S::State>> {
+    fn init(&self, row_shape: Option<&[usize]>) -> Result<Columns<S::State>> {
         let Some(shape) = row_shape else { return Ok(self.empty()) };
         let mut cells = Vec::new();
         self.add_columns(&mut cells, n_elements(shape), 0)?;
         Ok(Columns { first: 0, shape: Some(shape.to_vec()), cells })
     }
 
-    fn push(
+    fn update(
         &self,
         state: &mut Columns<S::State>,
         at: BlockPosition,
@@ -121,10 +128,10 @@ impl<S: Cell> Statistic for PerColumn<S> {
         let shape = block.shape()[1..].to_vec();
         let (n_rows, dtype) = (block.shape()[0], block.dtype());
         let mut cells = Vec::new();
-        // Without rows there may be more columns than memory can hold.
+        // Without rows, there may be more columns than memory can hold.
         self.add_columns(&mut cells, n_elements(&shape), n_rows)?;
         let mut heap = Heap::of(cells.len() * self.0.least_heap(n_rows));
-        // What empty states have.
+        // The heap memory of an empty state.
         let of_empty = if S::HAS_HEAP { self.0.least_heap(0) } else { 0 };
         heap.grow(0, cells.len() * of_empty, || self.name())?;
         with_element!(
@@ -138,7 +145,7 @@ impl<S: Cell> Statistic for PerColumn<S> {
             },
             _ => return Err(not_real(&self.name(), dtype))
         );
-        heap.settle();
+        heap.give_back();
         let next = Columns { first: at.column, shape: Some(shape), cells };
         if state.shape.is_none() {
             *state = next;
@@ -158,7 +165,7 @@ impl<S: Cell> Statistic for PerColumn<S> {
             return Err(Error::Statistic {
                 statistic: short_name(self.name()),
                 problem: format!(
-                    "what there is of rows of shape {shape:?} and of {next_shape:?} does not fit together"
+                    "cannot merge rows of shape {shape:?} with rows of shape {next_shape:?}"
                 ),
             });
         }
@@ -166,7 +173,8 @@ impl<S: Cell> Statistic for PerColumn<S> {
         let (n_next, _) = columns(next_shape);
         let first = state.first.min(next.first);
         let end = (state.first + n_columns).max(next.first + n_next);
-        // What comes before, and what comes behind; a part of a band may leave a gap, for others to fill.
+        // The columns before and after the present ones. A part of a band may leave a gap, which
+        // others fill.
         let of_columns = |n_columns: usize| match n_columns {
             0 => Some(0),
             _ => n_trailing?.checked_mul(n_columns),
@@ -192,25 +200,27 @@ impl<S: Cell> Statistic for PerColumn<S> {
         Ok(())
     }
 
-    fn is_state(&self, state: &Columns<S::State>) -> bool {
-        let Columns { first, shape, cells } = state;
-        let shape = shape.as_deref().unwrap_or(&[0]);
-        let n_cells = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
-        // Of a row without axes there is one column, and one cell.
-        let n_columns = shape.first().copied().unwrap_or(1);
-        n_cells == Some(cells.len())
-            && first.checked_add(n_columns).is_some()
-            && cells.iter().all(|cell| self.0.is_state(cell))
-    }
-
     fn finish(&self, state: Columns<S::State>) -> Result<S::Values<IxDyn>> {
         let shape = state.shape.unwrap_or(vec![0]);
         values_of_cells(&self.0, state.cells, IxDyn(&shape), Along::Column, || self.name())
     }
 }
 
+impl<S: Cell> SaveState for PerColumn<S> {
+    fn is_valid(&self, state: &Columns<S::State>) -> bool {
+        let Columns { first, shape, cells } = state;
+        let shape = shape.as_deref().unwrap_or(&[0]);
+        let n_cells = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
+        // A row without axes has one column and one cell.
+        let n_columns = shape.first().copied().unwrap_or(1);
+        n_cells == Some(cells.len())
+            && first.checked_add(n_columns).is_some()
+            && cells.iter().all(|cell| self.0.is_valid(cell))
+    }
+}
+
 impl<S: Cell> PerColumn<S> {
-    /// Adds empty states of so many columns, which are to have so many elements each.
+    /// Adds empty states of `n_columns` columns, for `n_elements` elements each.
     fn add_columns(
         &self,
         cells: &mut Vec<S::State>,
@@ -219,7 +229,7 @@ impl<S: Cell> PerColumn<S> {
     ) -> Result<()> {
         let name = || self.name();
         take(self.0.size_of_cells(n_columns, n_elements), name)?;
-        // More than indices can count was not granted.
+        // Sizes that overflow were refused before.
         let n_columns = n_columns.unwrap_or(0);
         reserve(cells, n_columns, name)?;
         cells.resize(cells.len() + n_columns, self.0.empty());

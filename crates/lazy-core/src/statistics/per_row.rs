@@ -1,33 +1,39 @@
-//! Statistics of each row, which join across blocks and bands.
+//! Statistics per row, which are merged across blocks and bands.
 
 use ndarray::Ix1;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
-use super::{check_real, not_real};
+use super::order::Nan;
 use crate::dtype::with_element;
+use crate::error::short_name;
 use crate::memory::{n_elements, reserve, take};
-use crate::reduce::short_name;
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize, Statistic};
+use crate::real::{check_real, not_real};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
 
-/// A statistic of each row; see [`Summary::per_row`](super::Summary::per_row). The result has axis 0 of the array.
+/// A statistic per row; see [`Summary::per_row`](super::Summary::per_row). The result has axis 0 of
+/// the array.
 ///
-/// The parts of a row that are in several blocks of a nested sequence are merged.
+/// In a nested sequence, the parts of a row in several blocks are merged.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{Min, NdarrayConverter, NestedLazyChunkSequence, PerRow, Result, Statistic, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{
+///     Min, NdarrayConverter, NestedLazyChunkSequence, PerRow, Result, Statistic, Summary,
+/// };
 /// use ndarray::array;
 ///
-/// /// The least similarity of each sample to any other.
+/// /// The smallest similarity of each sample to any other.
 /// const LEAST: fn() -> PerRow<Min> = || Min.per_row();
 ///
 /// let similarities =
-///     NestedLazyChunkSequence::new(|| [[array![[0.5, 0.9]], array![[0.1]]]]).convert(NdarrayConverter);
+///     NestedLazyChunkSequence::new(|| [[array![[0.5, 0.9]], array![[0.1]]]])
+///         .convert(NdarrayConverter);
 /// assert_eq!(similarities.compute(LEAST())?, array![0.1]);
 /// assert_eq!(LEAST().name(), "the smallest element of each row");
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PerRow<S>(pub(super) S);
@@ -62,7 +68,7 @@ impl<S: Cell> Statistic for PerRow<S> {
         Rows { first: 0, cells: Vec::new() }
     }
 
-    fn push(
+    fn update(
         &self,
         state: &mut Rows<S::State>,
         at: BlockPosition,
@@ -70,7 +76,7 @@ impl<S: Cell> Statistic for PerRow<S> {
     ) -> Result<()> {
         let dtype = block.dtype();
         let (n_rows, name) = (block.shape()[0], || self.name());
-        // Without columns there may be more rows than memory can hold.
+        // Without columns, there may be more rows than memory can hold.
         let row_length = block.n_elements().checked_div(n_rows).unwrap_or(0);
         take(self.0.size_of_cells(Some(n_rows), row_length), name)?;
         let mut heap = Heap::of(n_rows * self.0.least_heap(row_length));
@@ -82,10 +88,10 @@ impl<S: Cell> Statistic for PerRow<S> {
                 let run = Run::<A>::of_block(at, block)?;
                 for row in 0..n_rows {
                     let mut cell = self.0.empty();
-                    // A block without columns has nothing of its rows.
+                    // A block without columns contains no elements of its rows.
                     if !run.elements.is_empty() {
-                        self.0.push(&mut cell, run.row(row));
-                        self.0.settle(&mut cell);
+                        self.0.update(&mut cell, run.row(row), Nan::Counts);
+                        self.0.normalize(&mut cell, Nan::Counts);
                     }
                     heap.grow(0, self.0.heap(&cell), name)?;
                     cells.push(cell);
@@ -93,7 +99,7 @@ impl<S: Cell> Statistic for PerRow<S> {
             },
             _ => return Err(not_real(&self.name(), dtype))
         );
-        heap.settle();
+        heap.give_back();
         let next = Rows { first: at.row as u64, cells };
         if state.cells.is_empty() {
             *state = next;
@@ -117,8 +123,8 @@ impl<S: Cell> Statistic for PerRow<S> {
             return Err(Error::Statistic {
                 statistic: short_name(self.name()),
                 problem: format!(
-                    "rows {}..{end} cannot be followed by rows from {}, since states are merged in the order of \
-                     their blocks",
+                    "rows {}..{end} cannot be followed by rows from {}; states must be merged in \
+                     the order of their blocks",
                     state.first, next.first
                 ),
             });
@@ -136,14 +142,16 @@ impl<S: Cell> Statistic for PerRow<S> {
         Ok(())
     }
 
-    fn is_state(&self, state: &Rows<S::State>) -> bool {
-        state.first.checked_add(state.cells.len() as u64).is_some()
-            && state.cells.iter().all(|cell| self.0.is_state(cell))
-    }
-
     fn finish(&self, state: Rows<S::State>) -> Result<S::Values<Ix1>> {
         let n_rows = Ix1(state.cells.len());
         values_of_cells(&self.0, state.cells, n_rows, Along::Row, || self.name())
+    }
+}
+
+impl<S: Cell> SaveState for PerRow<S> {
+    fn is_valid(&self, state: &Rows<S::State>) -> bool {
+        state.first.checked_add(state.cells.len() as u64).is_some()
+            && state.cells.iter().all(|cell| self.0.is_valid(cell))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Quantiles, by a sketch.
+//! Quantiles, estimated by a sketch.
 
 use std::fmt;
 
@@ -6,42 +6,48 @@ use ndarray::{Array, Array1, Dimension};
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
-use super::Real;
 use super::cell::{Along, Cell, Run, arrange_many};
+use super::order::Nan;
 use crate::Result;
+use crate::real::Real;
 
-/// Quantiles, each within a relative error of an element of that rank: by default, of 1 %.
+/// Quantiles, each within a relative error of an element of that rank; the default error is 1 %.
 ///
-/// Elements are counted in bins that grow with their magnitude: Masson, Rim and Lee, *`DDSketch`: a fast
-/// and fully-mergeable quantile sketch with relative-error guarantees* (2019). What is told for the quantile `q` of
-/// `n` elements is within the error of the one that has ⌊`q` · (`n` − 1)⌋ others below it, as NumPy's `quantile`
-/// with the method `lower` is exactly; for 0 and 1 it is the smallest and the largest. Counts of bins add
-/// up, so it makes no difference how the array is cut.
+/// Elements are counted in bins whose width grows with the magnitude: Masson, Rim and Lee,
+/// *`DDSketch`: a fast and fully-mergeable quantile sketch with relative-error guarantees* (2019).
+/// The result for the quantile `q` of `n` elements is within the error of the element that has ⌊`q`
+/// · (`n` − 1)⌋ others below it, which NumPy's `quantile` with the method `lower` returns exactly.
+/// For 0 and 1, the result is the smallest and the largest element. Counts of bins add up, so the
+/// result does not depend on the cut of the array.
 ///
-/// As in NumPy, NaN among the elements makes all quantiles NaN; of no elements they are NaN. Infinities have their
-/// ranks. Magnitudes up to 2.2 · 10⁻³⁰⁸ count as 0.
+/// As in NumPy, all quantiles are NaN if any element is NaN. Without elements, they are NaN as
+/// well. Infinities are ranked like other elements. Magnitudes up to 2.2 · 10⁻³⁰⁸ count as 0.
 ///
-/// The state is 300 bytes, and 8 bytes per bin, by 128 bins, as the elements' magnitudes ask for, of either sign: with an
-/// error of 1 %, 115 for a factor of ten, and 71,000 for all that an `f64` can be. Per row and per column, there
-/// are as many sketches.
+/// The state takes 300 bytes and 8 bytes per bin. For each sign, bins are allocated 128 at a time
+/// as the magnitudes of the elements require: with an error of 1 %, 115 bins for a factor of ten,
+/// and 71,000 for the whole range of `f64`. Per row and per column, there is a sketch for each row
+/// or column.
 ///
 /// # Errors
 ///
 /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-/// - [`Error::Statistic`](crate::Error::Statistic) when a quantile is not within 0 and 1, there is none, or the error
-///   is not within 0.0001 and 0.5.
+/// - [`Error::Statistic`](crate::Error::Statistic) if there are no quantiles, a quantile is not
+///   from 0 to 1, or the error is not from 0.0001 to 0.5.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Quantiles};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Quantiles};
 /// use ndarray::Array1;
 ///
-/// let sequence = LazyChunkSequence::new(|| (0..100).map(|i| Array1::from_iter((0..100).map(|j| i * 100 + j))));
+/// let sequence = LazyChunkSequence::new(|| {
+///     (0..100).map(|i| Array1::from_iter((0..100).map(|j| i * 100 + j)))
+/// });
 /// let quantiles = sequence.convert(NdarrayConverter).compute(Quantiles::new([0.5, 0.99]))?;
 /// assert!((quantiles[0] - 4999.0).abs() <= 0.01 * 4999.0);
 /// assert!((quantiles[1] - 9899.0).abs() <= 0.01 * 9899.0);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quantiles {
@@ -50,12 +56,14 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// These quantiles, from 0, the smallest element, to 1, the largest. They are checked when they are used.
+    /// Creates a statistic of these quantiles, from 0, the smallest element, to 1, the largest. The
+    /// quantiles are checked when the statistic is used.
     pub fn new(quantiles: impl Into<Vec<f64>>) -> Quantiles {
         Quantiles { quantiles: quantiles.into(), relative_error: 0.01 }
     }
 
-    /// How far from an element of the quantile's rank the result may be, relative to it: from 0.0001 to 0.5.
+    /// Sets the maximum relative error between a result and the element of its rank, from 0.0001 to
+    /// 0.5.
     #[must_use]
     pub fn with_relative_error(self, relative_error: f64) -> Quantiles {
         Quantiles { relative_error, ..self }
@@ -66,7 +74,7 @@ impl Quantiles {
     }
 }
 
-/// Counts of elements by their magnitude, and of those that have none.
+/// The numbers of elements by magnitude, and the numbers of elements without a magnitude.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Sketch {
     finite: DDSketch,
@@ -76,7 +84,7 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    /// The element whose rank is that of the quantile.
+    /// Returns the element at the rank of the quantile.
     fn quantile(&self, quantile: f64) -> f64 {
         let n_finite = self.finite.count() as u64;
         let n_elements = self.n_negative_infinite + n_finite + self.n_infinite;
@@ -98,7 +106,7 @@ impl Sketch {
         if rank == n_finite - 1 {
             return max;
         }
-        // The sketch takes quantiles and makes ranks of them, rounding down.
+        // The sketch converts quantiles into ranks, rounding down.
         let quantile = (rank as f64 + 0.5) / (n_finite - 1) as f64;
         let value = self.finite.quantile(quantile).expect("ranks are within 0 and 1");
         extreme(value).clamp(min, max)
@@ -118,7 +126,7 @@ impl fmt::Debug for Sketch {
 impl Cell for Quantiles {
     type State = Sketch;
     type Value = Array1<f64>;
-    type Values<D: Dimension> = Array<f64, D::Larger>;
+    type Values<D: Dimension + 'static> = Array<f64, D::Larger>;
     const HAS_HEAP: bool = true;
 
     fn name(&self) -> String {
@@ -127,10 +135,10 @@ impl Cell for Quantiles {
 
     fn check(&self, _: Option<usize>) -> Result<()> {
         if self.quantiles.is_empty() {
-            return Err(self.problem("it has 0 quantiles, but needs at least 1"));
+            return Err(self.problem("needs at least one quantile"));
         }
         if let Some(quantile) = self.quantiles.iter().find(|q| !(0.0..=1.0).contains(*q)) {
-            return Err(self.problem(format!("a quantile is from 0 to 1, and not {quantile}")));
+            return Err(self.problem(format!("a quantile must be from 0 to 1, got {quantile}")));
         }
         if !(1e-4..=0.5).contains(&self.relative_error) {
             return Err(self.problem("the relative error must be from 0.0001 to 0.5"));
@@ -148,13 +156,13 @@ impl Cell for Quantiles {
 
     fn empty(&self) -> Sketch {
         let gamma = (1.0 + self.relative_error) / (1.0 - self.relative_error);
-        // As many as there can be, so that none are ever joined and the bound on the error holds.
+        // The maximum number of bins, so that bins are never joined and the error bound holds.
         let n_bins = (f64::MAX.ln() - f64::MIN_POSITIVE.ln()) / gamma.ln() + 2.0;
         let config = Config::new(self.relative_error, n_bins as u32, f64::MIN_POSITIVE);
         Sketch { finite: DDSketch::new(config), n_negative_infinite: 0, n_infinite: 0, n_nan: 0 }
     }
 
-    fn push<A: Real>(&self, state: &mut Sketch, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut Sketch, run: Run<'_, A>, _: Nan) {
         for x in run.elements.iter().map(|x| x.to_f64()) {
             if x.is_finite() {
                 state.finite.add(x);
@@ -168,16 +176,16 @@ impl Cell for Quantiles {
         }
     }
 
-    fn merge(&self, state: &mut Sketch, next: Sketch) {
+    fn merge(&self, state: &mut Sketch, next: Sketch, _: Nan) {
         state.finite.merge(&next.finite).expect("all sketches of a statistic have its error");
         state.n_negative_infinite += next.n_negative_infinite;
         state.n_infinite += next.n_infinite;
         state.n_nan += next.n_nan;
     }
 
-    fn is_state(&self, state: &Sketch) -> bool {
+    fn is_valid(&self, state: &Sketch) -> bool {
         let Sketch { finite, .. } = state;
-        // Those of another error do not merge, and what has elements has a smallest one.
+        // Sketches of another error do not merge, and a sketch with elements has a smallest one.
         self.empty().finite.merge(finite).is_ok() && (finite.count() == 0) == finite.min().is_none()
     }
 
@@ -185,7 +193,7 @@ impl Cell for Quantiles {
         Ok(self.of(&state).into())
     }
 
-    fn values<D: Dimension>(
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Sketch>,
         shape: D,

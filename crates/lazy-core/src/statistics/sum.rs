@@ -5,16 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange};
 use super::float::{Compensated, pairwise_sum};
-use super::{Number, Real};
+use super::order::Nan;
 use crate::Result;
+use crate::number::Number;
+use crate::real::Real;
 
-/// The sum: of integers an integer, of floats an `f64`; of no elements, 0.
+/// The sum: an integer for integers, and an `f64` for floats; 0 if there are no elements.
 ///
-/// Floats of all sizes are added as `f64`, pairwise within a block, and with the rounding errors kept from
-/// block to block: the bound on the error grows with the logarithm of a block's size, and not with the
-/// number of blocks. Integers are added exactly, in 128 bits, which 2⁶³ elements of any dtype do not overflow;
-/// a sum beyond 64 bits is the nearest `f64`. Of bool, it is how many are true. NaN and infinities give what they give in NumPy. The state is
-/// 48 bytes.
+/// Floats of all sizes are added as `f64`, pairwise within a block, and the rounding errors are
+/// carried from block to block. So the error bound grows with the logarithm of the size of a block,
+/// and not with the number of blocks. Integers are added exactly, in 128 bits, which 2⁶³ elements
+/// of any dtype do not overflow; a sum beyond 64 bits is returned as the nearest `f64`. For bool,
+/// the sum is the number of true elements. NaN and infinities give the same result as in NumPy. The
+/// state takes 48 bytes.
 ///
 /// # Errors
 ///
@@ -23,7 +26,8 @@ use crate::Result;
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, NdarrayConverter, Sum, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Sum, Summary};
 /// use ndarray::array;
 ///
 /// // As `i64` the sum would overflow.
@@ -31,21 +35,21 @@ use crate::Result;
 /// let (sum, of_rows) = sequence.convert(NdarrayConverter).compute((Sum, Sum.per_row()))?;
 /// assert_eq!(sum, u64::MAX - 1);
 /// assert_eq!(of_rows, array![1_u64 << 63, (1 << 63) - 2]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum;
 
-/// The sums of floats and of integers, of which an array has either.
+/// The sums of floats and of integers; an array has only one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
     float: Compensated,
-    /// None before the first integer.
+    /// `None` before the first integer.
     integer: Option<i128>,
 }
 
 impl Total {
-    /// Parts of an array may turn out to have different dtypes; then the sum is a float.
+    /// If parts of an array have different dtypes, the sum is a float.
     fn to_number(self) -> Number {
         match self.integer {
             Some(integer) if self.float == Compensated::default() => Number::of_integer(integer),
@@ -61,7 +65,7 @@ impl Total {
 impl Cell for Sum {
     type State = Total;
     type Value = Number;
-    type Values<D: Dimension> = Array<Number, D>;
+    type Values<D: Dimension + 'static> = Array<Number, D>;
 
     fn name(&self) -> String {
         "the sum".to_owned()
@@ -75,7 +79,7 @@ impl Cell for Sum {
         Total::default()
     }
 
-    fn push<A: Real>(&self, state: &mut Total, run: Run<'_, A>) {
+    fn update<A: Real>(&self, state: &mut Total, run: Run<'_, A>, _: Nan) {
         if A::IS_FLOAT {
             state.float.add(pairwise_sum(run.elements, &|x| x));
         } else {
@@ -83,7 +87,7 @@ impl Cell for Sum {
         }
     }
 
-    fn merge(&self, state: &mut Total, next: Total) {
+    fn merge(&self, state: &mut Total, next: Total, _: Nan) {
         state.float.merge(next.float);
         if let Some(integer) = next.integer {
             state.add_integer(integer);
@@ -94,7 +98,7 @@ impl Cell for Sum {
         Ok(state.to_number())
     }
 
-    fn values<D: Dimension>(
+    fn values<D: Dimension + 'static>(
         &self,
         states: Vec<Total>,
         shape: D,

@@ -1,25 +1,29 @@
-//! Statistics of the whole array, and how to have them of each row or each column.
+//! Statistics of the whole array, which can also be computed per row or per column.
 
 use super::cell::{Cell, Heap, Run, merge_counted};
+use super::order::Nan;
 use super::{
     ArgMax, ArgMin, BottomK, Count, Histogram, IgnoringNan, Max, MeanVariance, Min, Norm,
-    PerColumn, PerRow, Quantiles, Sum, TopK, check_real, not_real,
+    PerColumn, PerRow, Quantiles, Sum, TopK,
 };
 use crate::dtype::with_element;
 use crate::memory::{n_elements, take};
-use crate::{ArrayBlock, BlockPosition, DType, Result, StateSize, Statistic};
+use crate::real::{check_real, not_real};
+use crate::{ArrayBlock, BlockPosition, DType, Result, SaveState, StateSize, Statistic};
 
-/// A statistic of elements: by itself of the whole array; and of each row, or of each column.
+/// A statistic of elements, computed for the whole array, or for each row or each column.
 ///
-/// What each is of the whole array is a value of its own type; per row and per column it is as many, as
-/// ndarrays: [`Extremum`](super::Extremum) and [`Extrema`](super::Extrema).
+/// The result for the whole array is a value of the statistic's own type, such as
+/// [`Extremum`](super::Extremum). Per row and per column, the results are ndarrays, such as
+/// [`Extrema`](super::Extrema).
 ///
-/// The trait is sealed.
+/// The trait cannot be implemented outside this crate.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, Max, NdarrayConverter, Sum, Summary};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, Max, NdarrayConverter, Sum, Summary};
 /// use ndarray::array;
 ///
 /// let sequence = LazyChunkSequence::new(|| [array![[1, 2, 3]], array![[7, 6, 5]]])
@@ -30,48 +34,51 @@ use crate::{ArrayBlock, BlockPosition, DType, Result, StateSize, Statistic};
 /// assert_eq!(of_rows, array![6.0, 18.0]);
 /// assert_eq!(of_columns, array![8.0, 8.0, 8.0].into_dyn());
 /// assert_eq!(largest, array![7.0, 6.0, 5.0].into_dyn());
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
-pub trait Summary: Cell + Sized {
-    /// The same of each row. The state is one for each row: if they would take more memory than
-    /// [there may be](crate::LazyChunkSequence::with_memory_limit), it is
+pub trait Summary:
+    Cell + SaveState<State = <Self as Cell>::State> + Statistic<Output = <Self as Cell>::Value>
+{
+    /// Computes the statistic per row. There is a state for each row; if they exceed the [memory
+    /// limit](crate::LazyChunkSequence::with_memory_limit), the evaluation returns
     /// [`Error::StatisticMemory`](crate::Error::StatisticMemory).
     fn per_row(self) -> PerRow<Self> {
         PerRow(self)
     }
 
-    /// The same of each column: of `array[:, i]`, and of `array[:, i, j]` where there are more axes. The
-    /// state is one for each column, with the same error as [of each row](Self::per_row).
+    /// Computes the statistic per column: of `array[:, i]`, or of `array[:, i, j]` if there are
+    /// more axes. There is a state for each column, with the same error as [per
+    /// row](Self::per_row).
     fn per_column(self) -> PerColumn<Self> {
         PerColumn(self)
     }
 
-    /// The same, as if there were no NaN: as NumPy's `nansum`, `nanmax`, ….
+    /// Computes the statistic without NaN elements, as NumPy's `nansum`, `nanmax`, … do.
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{ArgMax, LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{ArgMax, LazyChunkSequence, MeanVariance, NdarrayConverter, Summary};
     /// use ndarray::array;
     ///
-    /// let sequence = LazyChunkSequence::new(|| [array![[1.0, f64::NAN, 3.0]]]).convert(NdarrayConverter);
+    /// let sequence = LazyChunkSequence::new(|| [array![[1.0, f64::NAN, 3.0]]])
+    ///     .convert(NdarrayConverter);
     /// let (with, without) = sequence.compute((MeanVariance, MeanVariance.ignoring_nan()))?;
     /// assert!(with.mean.is_nan());
     /// assert_eq!((without.count, without.mean), (2, 2.0));
     ///
     /// let largest = sequence.compute(ArgMax.ignoring_nan().per_row())?;
     /// assert_eq!(largest.indices, array![2]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     fn ignoring_nan(self) -> IgnoringNan<Self> {
         IgnoringNan(self)
     }
 }
 
-impl<C: Cell> Summary for C {}
-
 /// Adds a block to the state of the whole array.
-fn push_block<C: Cell>(
+fn update_block<C: Cell>(
     summary: &C,
     state: &mut C::State,
     at: BlockPosition,
@@ -84,22 +91,22 @@ fn push_block<C: Cell>(
     let dtype = block.dtype();
     with_element!(
         dtype,
-        real A => summary.push(&mut next, Run::<A>::of_block(at, block)?),
+        real A => summary.update(&mut next, Run::<A>::of_block(at, block)?, Nan::Counts),
         _ => return Err(not_real(&summary.name(), dtype))
     );
-    summary.settle(&mut next);
+    summary.normalize(&mut next, Nan::Counts);
     heap.grow(0, summary.heap(&next), name)?;
-    heap.settle();
-    summary.merge(state, next);
+    heap.give_back();
+    summary.merge(state, next, Nan::Counts);
     Ok(())
 }
 
-/// Makes statistics of the whole array of summaries. One implementation for all of them would be in the way of that
-/// for references.
+/// Implements [`Statistic`] of the whole array for summaries. A blanket implementation would
+/// conflict with the implementation for references.
 macro_rules! of_the_whole_array {
     ($($Summary:ident $(<$S:ident>)?),*) => {
         $(
-            /// Of the whole array.
+            /// The statistic of the whole array.
             impl $(<$S: Cell>)? Statistic for $Summary $(<$S>)? {
                 type State = <Self as Cell>::State;
                 type Output = <Self as Cell>::Value;
@@ -122,32 +129,36 @@ macro_rules! of_the_whole_array {
                     Cell::empty(self)
                 }
 
-                fn begin(&self, _: Option<&[usize]>) -> Result<Self::State> {
+                fn init(&self, _: Option<&[usize]>) -> Result<Self::State> {
                     take(self.size_of_cells(Some(1), 0), || Cell::name(self))?;
                     Ok(Cell::empty(self))
                 }
 
-                fn push(
+                fn update(
                     &self,
                     state: &mut Self::State,
                     at: BlockPosition,
                     block: &ArrayBlock,
                 ) -> Result<()> {
-                    push_block(self, state, at, block)
+                    update_block(self, state, at, block)
                 }
 
                 fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()> {
                     merge_counted(self, state, next, || Cell::name(self))
                 }
 
-                fn is_state(&self, state: &Self::State) -> bool {
-                    Cell::is_state(self, state)
-                }
-
                 fn finish(&self, state: Self::State) -> Result<Self::Output> {
                     self.value(state)
                 }
             }
+
+            impl $(<$S: Cell>)? SaveState for $Summary $(<$S>)? {
+                fn is_valid(&self, state: &<Self as Cell>::State) -> bool {
+                    Cell::is_valid(self, state)
+                }
+            }
+
+            impl $(<$S: Cell>)? Summary for $Summary $(<$S>)? {}
         )*
     };
 }

@@ -4,19 +4,21 @@ use ndarray::Dimension;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange_many};
-use super::order::{Candidate, Ranking};
-use super::{Extrema, Extremum, Number, Real};
+use super::order::{Candidate, Nan, Ranking};
+use super::{Extrema, Extremum};
 use crate::Result;
+use crate::number::Number;
+use crate::real::Real;
 
-/// Elements that come first in an order, and whether there may be more than are asked for.
+/// The first elements in an order, and possibly more that are not ranked yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ranked {
     candidates: Vec<Candidate>,
-    /// How many of them, at the front, are the first in their order.
-    n_settled: usize,
+    /// The number of ranked elements, which are the first of all and are at the front.
+    n_ranked: usize,
 }
 
-/// How the first `k` are kept.
+/// The selection of the first `k` elements.
 #[derive(Clone, Copy, Debug)]
 struct Selection {
     k: usize,
@@ -25,9 +27,9 @@ struct Selection {
 
 impl Selection {
     /// Keeps the first `k`, in order.
-    fn settle(self, ranked: &mut Ranked) {
-        let Ranked { candidates, n_settled } = ranked;
-        if *n_settled == candidates.len() {
+    fn select(self, ranked: &mut Ranked) {
+        let Ranked { candidates, n_ranked } = ranked;
+        if *n_ranked == candidates.len() {
             return;
         }
         let order = |a: &Candidate, b: &Candidate| self.ranking.compare(a, b);
@@ -36,17 +38,18 @@ impl Selection {
             candidates.truncate(self.k);
         }
         candidates.sort_unstable_by(order);
-        *n_settled = candidates.len();
+        *n_ranked = candidates.len();
     }
 
-    /// Adds elements that come behind all others: those that come before the last of `k`.
-    fn push<A: Real>(self, ranked: &mut Ranked, run: Run<'_, A>) {
-        /// Elements that are looked at together.
+    /// Adds elements that come after all others in the array: only those that rank before the last
+    /// of `k`.
+    fn update<A: Real>(self, ranked: &mut Ranked, run: Run<'_, A>) {
+        /// The number of elements that are examined at once.
         const PIECE: usize = 64;
-        /// Candidates that wait until they are worth being selected from.
+        /// The number of candidates that are collected before the next selection.
         const N_WAITING: usize = 32;
         let last = |ranked: &Ranked| {
-            let last = ranked.n_settled == self.k;
+            let last = ranked.n_ranked == self.k;
             last.then(|| A::of_number(ranked.candidates[self.k - 1].value))
         };
         let mut bound = last(ranked);
@@ -61,7 +64,7 @@ impl Selection {
                 }
             }
             if ranked.candidates.len() >= self.k.saturating_add(self.k.max(N_WAITING)) {
-                self.settle(ranked);
+                self.select(ranked);
                 bound = last(ranked);
             }
         }
@@ -71,12 +74,12 @@ impl Selection {
         if ranked.candidates.is_empty() {
             *ranked = next;
         } else if !next.candidates.is_empty() {
-            // Both are in order, so that a stable sort merges two runs.
+            // Both are in order, so a stable sort merges two runs.
             ranked.candidates.extend(next.candidates);
             ranked.candidates.sort_by(|a, b| self.ranking.compare(a, b));
             ranked.candidates.truncate(self.k);
             ranked.candidates.shrink_to_fit();
-            ranked.n_settled = ranked.candidates.len();
+            ranked.n_ranked = ranked.candidates.len();
         }
     }
 }
@@ -98,18 +101,15 @@ macro_rules! top_k {
                 $Name { k }
             }
 
-            fn selection(self) -> Selection {
-                Selection { k: self.k, ranking: $ranking }
-            }
-
-            fn selection_of_numbers(self) -> Selection {
+            fn selection(self, nan: Nan) -> Selection {
                 let ranking: Ranking = $ranking;
-                Selection { k: self.k, ranking: ranking.of_numbers() }
+                Selection { k: self.k, ranking: ranking.with(nan) }
             }
 
             fn check_number(&self, n_elements: usize) -> Result<()> {
                 if self.k > n_elements {
-                    let problem = format!("there are {n_elements} elements to choose from");
+                    let problem =
+                        format!("k exceeds the number of elements, which is {n_elements}");
                     return Err(self.problem(problem));
                 }
                 Ok(())
@@ -119,8 +119,9 @@ macro_rules! top_k {
         impl Cell for $Name {
             type State = Ranked;
             type Value = Vec<Extremum>;
-            type Values<D: Dimension> = Extrema<D::Larger>;
+            type Values<D: Dimension + 'static> = Extrema<D::Larger>;
             const HAS_HEAP: bool = true;
+            const HANDLES_NAN: bool = true;
 
             fn name(&self) -> String {
                 format!(concat!("the {} ", $adjective), self.k)
@@ -128,7 +129,7 @@ macro_rules! top_k {
 
             fn check(&self, n_elements: Option<usize>) -> Result<()> {
                 if self.k == 0 {
-                    return Err(self.problem("it is asked for 0 elements, but needs at least 1"));
+                    return Err(self.problem("k must be at least 1, got 0"));
                 }
                 n_elements.map_or(Ok(()), |n_elements| self.check_number(n_elements))
             }
@@ -149,34 +150,21 @@ macro_rules! top_k {
                 Ranked::default()
             }
 
-            fn push<A: Real>(&self, state: &mut Ranked, run: Run<'_, A>) {
-                self.selection().push(state, run);
+            fn update<A: Real>(&self, state: &mut Ranked, run: Run<'_, A>, nan: Nan) {
+                self.selection(nan).update(state, run);
             }
 
-            fn push_numbers<A: Real>(&self, state: &mut Ranked, run: Run<'_, A>) {
-                self.selection_of_numbers().push(state, run);
-            }
-
-            fn settle(&self, state: &mut Ranked) {
-                self.selection().settle(state);
+            fn normalize(&self, state: &mut Ranked, nan: Nan) {
+                self.selection(nan).select(state);
                 state.candidates.shrink_to_fit();
             }
 
-            fn settle_numbers(&self, state: &mut Ranked) {
-                self.selection_of_numbers().settle(state);
-                state.candidates.shrink_to_fit();
+            fn merge(&self, state: &mut Ranked, next: Ranked, nan: Nan) {
+                self.selection(nan).merge(state, next);
             }
 
-            fn merge(&self, state: &mut Ranked, next: Ranked) {
-                self.selection().merge(state, next);
-            }
-
-            fn merge_numbers(&self, state: &mut Ranked, next: Ranked) {
-                self.selection_of_numbers().merge(state, next);
-            }
-
-            fn is_state(&self, state: &Ranked) -> bool {
-                state.candidates.len() <= self.k && state.n_settled == state.candidates.len()
+            fn is_valid(&self, state: &Ranked) -> bool {
+                state.candidates.len() <= self.k && state.n_ranked == state.candidates.len()
             }
 
             fn value(&self, state: Ranked) -> Result<Vec<Extremum>> {
@@ -184,7 +172,7 @@ macro_rules! top_k {
                 Ok(state.candidates.into_iter().map(Extremum::from).collect())
             }
 
-            fn values<D: Dimension>(
+            fn values<D: Dimension + 'static>(
                 &self,
                 states: Vec<Ranked>,
                 shape: D,
@@ -206,24 +194,27 @@ macro_rules! top_k {
 }
 
 top_k!(
-    /// The `k` largest elements in descending order, and where they are.
+    /// The `k` largest elements in descending order, and their positions.
     ///
-    /// NaN counts as the largest; [ignored](super::Summary::ignoring_nan), it comes last, where there are fewer
-    /// than `k` numbers. Equal elements come in the order of their indices. The order is exact for every dtype.
-    /// The state is 32 · `k` bytes and 32 more.
+    /// NaN counts as the largest. If [NaN is ignored](super::Summary::ignoring_nan), it comes last,
+    /// and only if there are fewer than `k` numbers. Equal elements come in the order of their
+    /// indices. The order is exact for every dtype. The state takes 32 · `k` + 32 bytes.
     ///
     /// # Errors
     ///
     /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) when `k` is 0, or more than there are elements: per row, before
-    ///   the first block is computed where a row type is declared; else when all are.
+    /// - [`Error::Statistic`](crate::Error::Statistic) if `k` is 0 or exceeds the number of
+    ///   elements. Per row, the latter is detected before the first block if a row type is
+    ///   declared; otherwise after the last block.
     ///
     /// # Example
     ///
-    /// Which training samples influence each test sample most, and which test samples each training sample:
+    /// The training samples that influence each test sample most, and the test samples that each
+    /// training sample influences most:
     ///
     /// ```
-    /// use lazy_core::{LazyChunkSequence, NdarrayConverter, Summary, TopK};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Summary, TopK};
     /// use ndarray::array;
     ///
     /// // A row per test sample, a column per training sample.
@@ -237,28 +228,29 @@ top_k!(
     /// assert_eq!(of_training.indices, array![[1], [0], [1], [0]].into_dyn());
     /// assert_eq!(of_all[1].value, 4.0);
     /// assert_eq!((of_all[1].row, of_all[1].index), (1, 1));
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     TopK, "largest", Ranking { largest: true, nan_first: true },
-    /// The `k` largest. That there are so many is checked in the pass.
+    /// Selects the `k` largest elements. The evaluation checks that there are enough elements.
 );
 
 top_k!(
-    /// The `k` smallest elements in ascending order, and where they are.
+    /// The `k` smallest elements in ascending order, and their positions.
     ///
-    /// NaN comes last, as where NumPy sorts. In all else as [`TopK`].
+    /// NaN comes last, as in NumPy's `sort`. Otherwise like [`TopK`].
     ///
     /// # Example
     ///
     /// ```
-    /// use lazy_core::{BottomK, LazyChunkSequence, NdarrayConverter, Summary};
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{BottomK, LazyChunkSequence, NdarrayConverter, Summary};
     /// use ndarray::array;
     ///
     /// let sequence = LazyChunkSequence::new(|| [array![[3.0, f64::NAN, -1.0, 3.0]]]);
     /// let smallest = sequence.convert(NdarrayConverter).compute(BottomK::new(3).per_row())?;
     /// assert_eq!(smallest.indices, array![[2, 0, 3]]);
-    /// # Ok::<(), lazy_core::Error>(())
+    /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     BottomK, "smallest", Ranking { largest: false, nan_first: false },
-    /// The `k` smallest. That there are so many is checked in the pass.
+    /// Selects the `k` smallest elements. The evaluation checks that there are enough elements.
 );

@@ -1,39 +1,57 @@
-//! The guard around every evaluation: panics are caught, steps are counted, located and timed.
+//! The guard around every evaluation, which catches panics, and counts, locates and times steps.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Failure, Parallel, Produce, Step, Steps, Trace};
-use crate::{BoxError, Cut, Declared, Error, Location, Result, panic_message};
+use crate::progress::Tracker;
+use crate::{BlockIndex, Cut, Error, Observer, Result, SequenceSpec, panic_message};
 
-/// A running evaluation that names the block a failure belongs to, checks the declared number of
-/// bands, and never calls the producer again once it has failed or ended.
+/// A running evaluation. Names the block in errors, checks the declared number of bands, and never
+/// calls the producer again after a failure or the end.
 pub(crate) struct BlockStream<'s, T> {
     state: State<'s, T>,
-    declared: &'s Declared,
+    spec: &'s SequenceSpec,
+    /// Counts blocks for an observer, until a reduction takes it.
+    tracker: Tracker<'s>,
+    /// The block that the consumer works on. It counts when the consumer asks for the next step.
+    handed_out: Option<BlockIndex>,
     trace: Trace,
-    /// How other threads compute blocks too, where they may.
+    /// The settings for computing blocks on several threads, if allowed.
     parallel: Option<Parallel<'s, T>>,
-    /// Bands that have ended.
+    /// The number of bands that have ended.
     band: usize,
-    /// Blocks of the open band.
+    /// The number of blocks of the open band.
     column: usize,
-    /// Whether the open band has had a step.
+    /// True if the open band has had a step.
     in_band: bool,
 }
 
 enum State<'s, T> {
-    NotStarted(&'s dyn Produce<T>),
+    NotStarted(Start<'s, T>),
     Running(Box<dyn Steps<T> + 's>),
     Over,
 }
 
+/// The origin of the steps.
+enum Start<'s, T> {
+    Producer(&'s (dyn Produce<T> + 's)),
+    OnThreads(Box<dyn Steps<T> + 's>),
+}
+
 impl<'s, T> BlockStream<'s, T> {
-    pub(crate) fn new(producer: &'s dyn Produce<T>, declared: &'s Declared) -> BlockStream<'s, T> {
+    pub(crate) fn new(
+        producer: &'s dyn Produce<T>,
+        spec: &'s SequenceSpec,
+        observer: Option<&'s (dyn Observer + 's)>,
+    ) -> BlockStream<'s, T> {
         BlockStream {
-            state: State::NotStarted(producer),
-            declared,
-            trace: Trace::new(declared),
+            state: State::NotStarted(Start::Producer(producer)),
+            spec,
+            tracker: Tracker::new(spec, observer),
+            handed_out: None,
+            trace: Trace::new(spec),
             parallel: None,
             band: 0,
             column: 0,
@@ -41,39 +59,57 @@ impl<'s, T> BlockStream<'s, T> {
         }
     }
 
+    /// Takes the blocks from these steps instead of the producer.
+    pub(crate) fn with_steps<'q>(self, steps: Box<dyn Steps<T> + 'q>) -> BlockStream<'q, T>
+    where
+        's: 'q,
+    {
+        BlockStream { state: State::NotStarted(Start::OnThreads(steps)), parallel: None, ..self }
+    }
+
     pub(crate) fn with_parallel(self, parallel: Parallel<'s, T>) -> BlockStream<'s, T> {
         BlockStream { parallel: Some(parallel), ..self }
     }
 
-    /// How the blocks are to be computed by several threads, if they are: none where some are gone already.
+    /// Returns how several threads compute the blocks, if they do. They do not once a block was
+    /// taken, or if another number of bands is declared than the grid has: one thread finds that in
+    /// order.
     pub(crate) fn parallel(&self) -> Option<Parallel<'s, T>> {
-        let is_whole = matches!(self.state, State::NotStarted(_));
+        let is_whole = matches!(self.state, State::NotStarted(_))
+            && self.spec.n_bands() == self.spec.grid().map(|grid| grid.rows().n_blocks());
         self.parallel.filter(|parallel| is_whole && parallel.n_threads() > 1)
     }
 
-    /// Ends the evaluation: its blocks were computed by several threads.
+    /// Ends the evaluation, after several threads have computed its blocks.
     pub(crate) fn complete(&mut self) {
         self.trace.completed();
         self.state = State::Over;
     }
 
-    pub(crate) fn declared(&self) -> &'s Declared {
-        self.declared
+    pub(crate) fn spec(&self) -> &'s SequenceSpec {
+        self.spec
     }
 
-    /// What is told of the evaluation, to be kept by who consumes the stream.
+    /// Returns the trace of the evaluation, which the consumer of the stream may clone and keep.
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
 
-    /// The next step; none at the end and after an error.
+    /// Returns the next step, or `None` at the end and after an error.
     pub(crate) fn next_step(&mut self) -> Option<Result<Step<T>>> {
         if matches!(self.state, State::Over) {
             return None;
         }
-        let step = self.guarded_step();
+        let step = match self.track() {
+            Ok(()) => self.guarded_step(),
+            Err(error) => Some(Err(error)),
+        };
         match &step {
-            Some(Ok(Step::Block(_))) => self.trace.block(),
+            Some(Ok(Step::Block(_))) => {
+                self.trace.block();
+                let column = self.column - 1;
+                self.handed_out = Some(BlockIndex::of_block(self.spec.cut(), self.band, column));
+            }
             Some(Ok(Step::EndBand)) => {}
             Some(Err(error)) => {
                 self.trace.failed(error);
@@ -82,12 +118,38 @@ impl<'s, T> BlockStream<'s, T> {
             None => {
                 self.trace.completed();
                 self.state = State::Over;
+                self.finish_tracker();
             }
         }
         step
     }
 
-    /// Leaves out the rest of the open band, if one is open, without evaluating it.
+    /// Returns the tracker, for a reduction, which knows more about the blocks than the stream
+    /// does.
+    pub(crate) fn take_tracker(&mut self) -> Tracker<'s> {
+        mem::replace(&mut self.tracker, Tracker::new(self.spec, None))
+    }
+
+    /// Calls the observer at the start of the evaluation, or for the block that the consumer got
+    /// last.
+    fn track(&mut self) -> Result<()> {
+        if matches!(self.state, State::NotStarted(_)) {
+            return self.tracker.start();
+        }
+        match self.handed_out.take() {
+            Some(at) => self.tracker.block(at, 0, false, |_| {}),
+            None => Ok(()),
+        }
+    }
+
+    fn finish_tracker(&mut self) {
+        let tracker = self.take_tracker();
+        if tracker.is_running() {
+            tracker.finish();
+        }
+    }
+
+    /// Skips the rest of the open band without evaluating it, if a band is open.
     pub(crate) fn skip_band(&mut self) -> Result<()> {
         if !self.in_band {
             return Ok(());
@@ -104,28 +166,35 @@ impl<'s, T> BlockStream<'s, T> {
         Ok(())
     }
 
-    /// Leaves out the next block of the grid, which the open band has.
+    /// Skips the next block of the grid, which must be in the open band.
     pub(crate) fn skip_block(&mut self) -> Result<()> {
         self.start()?;
         if let State::Running(steps) = &mut self.state {
             steps.skip_block();
             self.column += 1;
             self.in_band = true;
-            self.trace.recalled();
+            self.trace.restored();
         }
         Ok(())
     }
 
     fn start(&mut self) -> Result<()> {
-        if let State::NotStarted(producer) = self.state {
-            let in_producer = self.trace.in_producer();
-            let started = catch_unwind(AssertUnwindSafe(|| producer.steps()));
-            drop(in_producer);
-            match started {
-                Ok(steps) => self.state = State::Running(steps),
-                Err(payload) => return Err(panicked(&*payload, self.location(false))),
-            }
+        if !matches!(self.state, State::NotStarted(_)) {
+            return Ok(());
         }
+        let State::NotStarted(start) = mem::replace(&mut self.state, State::Over) else {
+            return Ok(());
+        };
+        let steps = match start {
+            Start::OnThreads(steps) => steps,
+            Start::Producer(producer) => {
+                let in_producer = self.trace.in_producer();
+                let started = catch_unwind(AssertUnwindSafe(|| producer.steps()));
+                drop(in_producer);
+                started.map_err(|payload| panicked(&*payload, self.location(false)))?
+            }
+        };
+        self.state = State::Running(steps);
         Ok(())
     }
 
@@ -134,7 +203,7 @@ impl<'s, T> BlockStream<'s, T> {
             return Some(Err(error));
         }
         let State::Running(steps) = &mut self.state else { return None };
-        let in_producer = self.trace.in_producer();
+        let in_producer = if steps.is_timed() { None } else { self.trace.in_producer() };
         let result = catch_unwind(AssertUnwindSafe(|| steps.next_step()));
         drop(in_producer);
         let in_band = steps.in_band();
@@ -144,9 +213,9 @@ impl<'s, T> BlockStream<'s, T> {
             Ok(None) => return self.end().err().map(Err),
             Err(payload) => return Some(Err(panicked(&*payload, self.location(in_band)))),
         };
-        if !self.in_band && Some(self.band) == self.declared.n_bands() {
+        if !self.in_band && Some(self.band) == self.spec.n_bands() {
             return Some(Err(Error::TooManyBlocks {
-                unit: self.declared.cut().unit(),
+                unit: self.spec.cut().unit(),
                 declared: self.band,
             }));
         }
@@ -165,9 +234,9 @@ impl<'s, T> BlockStream<'s, T> {
     }
 
     fn end(&self) -> Result<()> {
-        match self.declared.n_bands() {
+        match self.spec.n_bands() {
             Some(declared) if declared != self.band => Err(Error::TooFewBlocks {
-                unit: self.declared.cut().unit(),
+                unit: self.spec.cut().unit(),
                 declared,
                 actual: self.band,
             }),
@@ -175,17 +244,17 @@ impl<'s, T> BlockStream<'s, T> {
         }
     }
 
-    /// The block or the band that the producer is at.
-    fn location(&self, in_band: bool) -> Location {
-        match self.declared.cut() {
-            Cut::RowsAndColumns if !in_band && !self.in_band => Location::Band(self.band),
-            cut => Location::of_block(cut, self.band, self.column),
+    /// Returns the index of the block or the band that the producer works on.
+    fn location(&self, in_band: bool) -> BlockIndex {
+        match self.spec.cut() {
+            Cut::RowsAndColumns if !in_band && !self.in_band => BlockIndex::Band(self.band),
+            cut => BlockIndex::of_block(cut, self.band, self.column),
         }
     }
 }
 
 /// Calls the producer for one block at `at`.
-pub(crate) fn guarded<T>(at: Location, block: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
+pub(crate) fn guarded<T>(at: BlockIndex, block: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(block)) {
         Ok(Ok(block)) => Ok(block),
         Ok(Err(failure)) => Err(failed(failure, at)),
@@ -193,24 +262,26 @@ pub(crate) fn guarded<T>(at: Location, block: impl FnOnce() -> Result<T, Failure
     }
 }
 
-fn failed(failure: Failure, at: Location) -> Error {
-    match failure {
-        Failure::Producer(source) => Error::Producer { at, source: carried(source) },
-        Failure::Conversion(source) => Error::Conversion { at, source: Box::new(source) },
+fn failed(failure: Failure, at: BlockIndex) -> Error {
+    let source = match failure {
+        Failure::Producer(source) => source,
+        Failure::Conversion(source) => {
+            return Error::Conversion { at, source: Box::new(source) };
+        }
+    };
+    // A producer that evaluates another sequence returns an error of this crate. Its message would
+    // repeat the message of this error, so only its cause is kept, with the index of this block.
+    match source.downcast::<Error>().map(|error| *error) {
+        Ok(Error::Producer { source, .. } | Error::Other(source)) => {
+            failed(Failure::Producer(source), at)
+        }
+        Ok(Error::ProducerPanicked { message, .. }) => Error::ProducerPanicked { at, message },
+        Ok(Error::Cancelled { blocks, kept }) => Error::Cancelled { blocks, kept },
+        Ok(error) => Error::Producer { at, source: error.into() },
+        Err(source) => Error::Producer { at, source },
     }
 }
 
-/// The error of somebody else's that [`Error::Other`] only hands on, so that it can be told by its type.
-fn carried(source: BoxError) -> BoxError {
-    match source.downcast::<Error>() {
-        Ok(error) => match *error {
-            Error::Other(carried) => carried,
-            error => error.into(),
-        },
-        Err(source) => source,
-    }
-}
-
-fn panicked(payload: &(dyn Any + Send), at: Location) -> Error {
+fn panicked(payload: &(dyn Any + Send), at: BlockIndex) -> Error {
     Error::ProducerPanicked { at, message: panic_message(payload).to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Producers of any block of a grid.
+//! Producers that compute any block of a grid.
 
 use std::marker::PhantomData;
 

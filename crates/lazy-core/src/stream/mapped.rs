@@ -1,11 +1,11 @@
-//! A producer whose blocks go through a function.
+//! A producer with a function after it.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{Failure, Produce, ProduceIndexed, Step, Steps};
 
-/// Applies `function` to every block of `producer`; bands, order and indices stay.
+/// Applies `function` to every block of `producer`. Keeps bands, order and indices.
 pub(crate) struct Mapped<P: ?Sized, F, T> {
     producer: Arc<P>,
     function: F,

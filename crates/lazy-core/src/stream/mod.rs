@@ -1,6 +1,7 @@
-//! One stream of steps behind every sequence, whatever its kind and however it is cut.
+//! The stream of steps behind every sequence, whatever its access and its cut.
 
 mod block_stream;
+mod in_order;
 mod indexed;
 mod mapped;
 mod parallel;
@@ -8,9 +9,10 @@ mod streamed;
 mod trace;
 
 pub(crate) use block_stream::{BlockStream, guarded};
+pub(crate) use in_order::{Dealing, in_order};
 pub(crate) use indexed::FnBlocks;
 pub(crate) use mapped::Mapped;
-pub(crate) use parallel::{Parallel, Threads};
+pub(crate) use parallel::{Evaluate, Parallel, Threads};
 pub(crate) use streamed::{
     Bands as StreamedBands, Blocks as StreamedBlocks, FnSource, TryFnSource,
 };
@@ -19,53 +21,58 @@ pub(crate) use trace::{Trace, TraceOfThreads};
 
 use crate::{BoxError, Error};
 
-/// What the evaluation of a sequence comes to next.
+/// A step of the evaluation of a sequence.
 ///
 /// A sequence that is cut along axis 0 alone is a stream of bands of one block each.
 #[derive(Debug)]
 pub enum Step<T> {
     /// The next block of the open band; the first one opens the band.
     Block(T),
-    /// The end of the open band, which is empty when no block came before.
+    /// The end of the open band, which is empty if no block came before.
     EndBand,
 }
 
-/// Why a step failed, before its location is known.
+/// The failure of a step whose location is not known yet.
 #[derive(Debug)]
 pub enum Failure {
     /// The producer returned an error.
     Producer(BoxError),
-    /// A converter refused the block.
+    /// A converter rejected the block.
     Conversion(Error),
 }
 
 /// A running evaluation.
 pub trait Steps<T> {
-    /// The next step; none at the end. Not called again after a failure or the end.
+    /// Returns the next step, or `None` at the end. Must not be called after a failure or the end.
     fn next_step(&mut self) -> Option<Result<Step<T>, Failure>>;
 
-    /// Whether the band's own iterator is at work: a failure is then that of a block, else that of
-    /// a band.
+    /// Returns true if the iterator of a band is running. A failure then belongs to a block,
+    /// otherwise to a band.
     fn in_band(&self) -> bool;
 
-    /// Leaves out the next block without evaluating it. Only blocks of a grid are left out, in a band that
-    /// has one more.
-    fn skip_block(&mut self) {
-        unreachable!("blocks of an iterator come one after the other");
+    /// Returns true if the steps time the producer themselves, on other threads.
+    fn is_timed(&self) -> bool {
+        false
     }
 
-    /// Leaves out the rest of the open band without evaluating it; its end is the next step.
+    /// Skips the next block without evaluating it. Called only for grids, if the band has another
+    /// block.
+    fn skip_block(&mut self) {
+        unreachable!("only blocks of a grid can be skipped");
+    }
+
+    /// Skips the rest of the open band without evaluating it. The next step is the end of the band.
     fn skip_band(&mut self);
 }
 
-/// A producer of blocks: starts an evaluation as often as it is asked to.
+/// A producer of blocks, which can start any number of evaluations.
 pub trait Produce<T> {
-    /// Starts an evaluation; nothing is computed yet.
+    /// Starts an evaluation without computing anything.
     fn steps(&self) -> Box<dyn Steps<T> + '_>;
 }
 
 /// A producer of any block of a grid, in any order.
 pub trait ProduceIndexed<T>: Produce<T> {
-    /// Computes one block; `column` is 0 when only axis 0 is cut.
+    /// Computes one block; `column` is 0 if only axis 0 is cut.
     fn block(&self, band: usize, column: usize) -> Result<T, Failure>;
 }

@@ -6,16 +6,17 @@ use std::marker::PhantomData;
 use super::{Failure, Produce, Step, Steps};
 use crate::BoxError;
 
-/// A producer of the blocks of a sequence, in order.
+/// A producer that yields the blocks of a sequence in order.
 ///
-/// Closures that return an iterator need no source
-/// ([`LazyChunkSequence::new`](crate::LazyChunkSequence::new)); a source is for producers whose
-/// iterator borrows from the producer itself.
+/// A closure that returns an iterator needs no source
+/// ([`LazyChunkSequence::new`](crate::LazyChunkSequence::new)). Implement a source if the iterator
+/// borrows from the producer itself.
 ///
 /// # Example
 ///
 /// ```
-/// use lazy_core::{LazyChunkSequence, Source};
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{LazyChunkSequence, Source};
 ///
 /// struct Files { lines: Vec<String> }
 ///
@@ -31,26 +32,28 @@ use crate::BoxError;
 /// let files = Files { lines: vec!["1 2".to_owned(), "3".to_owned()] };
 /// let sequence = LazyChunkSequence::from_source(files);
 /// assert_eq!(sequence.collect()?, [vec![1.0, 2.0], vec![3.0]]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub trait Source {
-    /// What the source yields: an array block, or any tensor type.
+    /// The type of the blocks: an array block, or any tensor type.
     type Block;
-    /// Why a block could not be had.
+    /// The type of errors.
     type Error: Into<BoxError>;
 
-    /// Starts an evaluation: the blocks in order, each computed when it is asked for.
+    /// Starts an evaluation. Returns an iterator over the blocks in order, which computes each
+    /// block on demand.
     fn blocks(&self) -> impl Iterator<Item = Result<Self::Block, Self::Error>>;
 }
 
-/// A producer of the bands of a nested sequence, in order, each an iterator of blocks.
+/// A producer that yields the bands of a nested sequence in order, each as an iterator of blocks.
 ///
 /// # Example
 ///
 /// ```
+/// # extern crate lazy_core as lazy_chunks;
 /// use std::convert::Infallible;
 ///
-/// use lazy_core::{NestedLazyChunkSequence, NestedSource};
+/// use lazy_chunks::{NestedLazyChunkSequence, NestedSource};
 ///
 /// struct Products { left: Vec<i32>, right: Vec<i32> }
 ///
@@ -60,7 +63,9 @@ pub trait Source {
 ///
 ///     fn bands(
 ///         &self,
-///     ) -> impl Iterator<Item = Result<impl Iterator<Item = Result<i32, Infallible>>, Infallible>> {
+///     ) -> impl Iterator<
+///         Item = Result<impl Iterator<Item = Result<i32, Infallible>>, Infallible>,
+///     > {
 ///         self.left.iter().map(|a| Ok(self.right.iter().map(move |b| Ok(a * b))))
 ///     }
 /// }
@@ -68,15 +73,16 @@ pub trait Source {
 /// let products = Products { left: vec![1, 2], right: vec![3, 4, 5] };
 /// let sequence = NestedLazyChunkSequence::from_source(products);
 /// assert_eq!(sequence.collect()?, [[3, 4, 5], [6, 8, 10]]);
-/// # Ok::<(), lazy_core::Error>(())
+/// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub trait NestedSource {
-    /// What the source yields: an array block, or any tensor type.
+    /// The type of the blocks: an array block, or any tensor type.
     type Block;
-    /// Why a band or a block could not be had.
+    /// The type of errors, of bands and of blocks.
     type Error: Into<BoxError>;
 
-    /// Starts an evaluation: the bands in order, and in each the blocks in order.
+    /// Starts an evaluation. Returns an iterator over the bands in order, and in each over its
+    /// blocks.
     fn bands(
         &self,
     ) -> impl Iterator<Item = Result<impl Iterator<Item = Result<Self::Block, Self::Error>>, Self::Error>>;
@@ -176,7 +182,7 @@ impl<S: Source> Produce<S::Block> for Blocks<S> {
 
 struct BlockSteps<I> {
     blocks: I,
-    /// Whether the last step was a block, whose band has yet to end.
+    /// True if the last step was a block whose band has not ended yet.
     in_band: bool,
 }
 

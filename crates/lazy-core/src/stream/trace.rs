@@ -1,4 +1,4 @@
-//! What an evaluation tells a `tracing` subscriber: a span, and one event when it is over.
+//! The `tracing` output of an evaluation: a span, and one event at the end.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,11 +8,11 @@ use tracing::dispatcher::{get_default, with_default};
 use tracing::span::Entered;
 use tracing::{Dispatch, Level, Span, debug, debug_span};
 
-use crate::{Cut, Declared, Error, Result, report};
+use crate::{Cut, Error, Result, SequenceSpec, report};
 
-/// The record of one evaluation, which its stream shares with whoever knows how it ends.
+/// The record of one evaluation. Its stream shares the record with the code that knows the outcome.
 ///
-/// It is empty when no subscriber is interested: then no clock is read and nothing is counted. The
+/// It is empty if no subscriber is interested; then no clock is read and nothing is counted. The
 /// event is emitted when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Trace(Option<Rc<Evaluation>>);
@@ -21,9 +21,9 @@ struct Evaluation {
     span: Span,
     start: Instant,
     n_blocks: Cell<u64>,
-    /// Of these, the blocks that were not computed.
-    n_recalled: Cell<u64>,
-    /// The bytes of all blocks, once somebody who knows what a block is has counted one.
+    /// The blocks among these that were not computed.
+    n_restored: Cell<u64>,
+    /// The bytes of all blocks; `None` until a consumer that knows their size counts one.
     n_bytes: Cell<Option<u64>>,
     in_producer: Cell<Duration>,
     outcome: Cell<Outcome>,
@@ -32,29 +32,29 @@ struct Evaluation {
 
 #[derive(Clone, Copy)]
 enum Outcome {
-    /// The stream came to its end, and nothing failed.
+    /// The stream ended without a failure.
     Completed,
     /// The producer, a check or the aggregator failed.
     Failed,
-    /// Blocks were left over when the stream was dropped.
+    /// The stream was dropped before its end.
     Abandoned,
 }
 
 impl Trace {
-    /// Opens the span of an evaluation, below that of whoever starts it.
-    pub(crate) fn new(declared: &Declared) -> Trace {
+    /// Opens the span of an evaluation, within the current span of the caller.
+    pub(crate) fn new(spec: &SequenceSpec) -> Trace {
         if !tracing::enabled!(Level::DEBUG) {
             return Trace(None);
         }
-        let cut = match declared.cut() {
+        let cut = match spec.cut() {
             Cut::Rows => "rows",
             Cut::RowsAndColumns => "rows and columns",
         };
         Trace(Some(Rc::new(Evaluation {
-            span: debug_span!("evaluation", cut, n_bands = declared.n_bands()),
+            span: debug_span!("evaluation", cut, n_bands = spec.n_bands()),
             start: Instant::now(),
             n_blocks: Cell::new(0),
-            n_recalled: Cell::new(0),
+            n_restored: Cell::new(0),
             n_bytes: Cell::new(None),
             in_producer: Cell::new(Duration::ZERO),
             outcome: Cell::new(Outcome::Abandoned),
@@ -62,7 +62,7 @@ impl Trace {
         })))
     }
 
-    /// Enters the span and times what the producer does, until the guard is dropped.
+    /// Enters the span and times the producer until the guard is dropped.
     pub(crate) fn in_producer(&self) -> Option<InProducer<'_>> {
         self.0.as_deref().map(|evaluation| InProducer {
             in_producer: &evaluation.in_producer,
@@ -71,7 +71,8 @@ impl Trace {
         })
     }
 
-    /// What threads that compute blocks are given of it, if anybody is told.
+    /// Returns the part of the trace that threads need to compute blocks. It is empty without a
+    /// subscriber.
     pub(crate) fn for_threads(&self) -> TraceOfThreads {
         TraceOfThreads(
             self.0
@@ -80,14 +81,14 @@ impl Trace {
         )
     }
 
-    /// Adds what another thread's producer took.
+    /// Adds the time that the producer took on another thread.
     pub(crate) fn add_in_producer(&self, duration: Duration) {
         if let Some(evaluation) = &self.0 {
             evaluation.in_producer.set(evaluation.in_producer.get() + duration);
         }
     }
 
-    /// Consumes the blocks: within the span, and a failure is the evaluation's.
+    /// Runs the consumer of the blocks within the span, and records its failure.
     pub(crate) fn consuming<T>(&self, consume: impl FnOnce() -> Result<T>) -> Result<T> {
         let Some(evaluation) = &self.0 else { return consume() };
         let result = evaluation.span.in_scope(consume);
@@ -105,10 +106,10 @@ impl Trace {
     }
 
     /// Counts a block that was not computed.
-    pub(crate) fn recalled(&self) {
+    pub(crate) fn restored(&self) {
         self.block();
         if let Some(evaluation) = &self.0 {
-            evaluation.n_recalled.set(evaluation.n_recalled.get() + 1);
+            evaluation.n_restored.set(evaluation.n_restored.get() + 1);
         }
     }
 
@@ -120,14 +121,14 @@ impl Trace {
         }
     }
 
-    /// Notes that the stream came to its end.
+    /// Records that the stream reached its end.
     pub(crate) fn completed(&self) {
         if let Some(evaluation) = &self.0 {
             evaluation.outcome.set(Outcome::Completed);
         }
     }
 
-    /// Notes why the evaluation failed.
+    /// Records the error of the evaluation.
     pub(crate) fn failed(&self, error: &Error) {
         if let Some(evaluation) = &self.0 {
             evaluation.outcome.set(Outcome::Failed);
@@ -136,13 +137,13 @@ impl Trace {
     }
 }
 
-/// The span of an evaluation, and who is told, for other threads.
+/// The span of an evaluation and the subscriber, for other threads.
 #[derive(Clone)]
 pub(crate) struct TraceOfThreads(Option<(Span, Dispatch)>);
 
 impl TraceOfThreads {
-    /// Does what another thread does for the evaluation, within the span; a subscriber of the evaluating thread alone
-    /// hears of it.
+    /// Runs work of another thread for the evaluation within the span, and with the subscriber of
+    /// the evaluating thread.
     pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some((span, dispatch)) => with_default(dispatch, || span.in_scope(work)),
@@ -150,7 +151,7 @@ impl TraceOfThreads {
         }
     }
 
-    /// Calls the producer within the span, and says how long that took.
+    /// Calls the producer within the span, and returns the time that it took.
     pub(crate) fn in_producer<T>(&self, produce: impl FnOnce() -> T) -> (T, Duration) {
         match &self.0 {
             Some((span, _)) => {
@@ -163,7 +164,7 @@ impl TraceOfThreads {
     }
 }
 
-/// The producer is at work. The guard never outlives one call of it.
+/// A guard that times the producer. It never outlives one call of the producer.
 pub(crate) struct InProducer<'t> {
     in_producer: &'t Cell<Duration>,
     start: Instant,
@@ -188,7 +189,7 @@ impl Drop for Evaluation {
             parent: &self.span,
             blocks = self.n_blocks.get(),
             bytes = self.n_bytes.get(),
-            recalled = self.n_recalled.get(),
+            restored = self.n_restored.get(),
             producer_seconds = self.in_producer.get().as_secs_f64(),
             seconds = self.start.elapsed().as_secs_f64(),
             outcome,
