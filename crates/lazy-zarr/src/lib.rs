@@ -5,8 +5,9 @@
 //! which is read whole, by region, or as a sequence again.
 //!
 //! ```
-//! use lazy_core::{LazyChunkSequence, NdarrayConverter};
-//! use lazy_zarr::{StoredArray, ToZarr};
+//! # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+//! use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+//! use lazy_chunks::zarr::{StoredArray, ToZarr};
 //! use ndarray::Array2;
 //!
 //! # let directory = tempfile::tempdir()?;
@@ -32,68 +33,57 @@
 //!   array that is there already.
 //! - [`StoreResult`]: a statistic whose result is stored beside the blocks.
 //! - [`Codec`] and [`Checksum`]: how chunks are encoded.
+//! - [`Store`]: a store of objects, such as a bucket of an object store; [`MemoryStore`] is one in memory.
 //! - [`FileSystem`]: where the bytes go. Chunks are stored beside those of the present version, under keys
 //!   that its metadata does not name; the new metadata then takes the place of the old in one step.
 //! - [`UnfinishedWrite`]: the rest of a write that ended early, which [`ZarrSink::with_resume`] resumes.
 //! - [`Superseded`]: the chunks of an array that was replaced.
 //! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
-//! - [`Verify`]: all its chunks, checked, and the [`Defect`]s that are found; [`MetadataSeal`] tells of its
+//! - [`Verify`]: all its chunks, checked, and the [`Defect`]s that are found; [`MetadataChecksum`] tells of its
 //!   metadata.
-//! - [`Error`], which names the target, the chunk or the setting.
+//! - [`Error`], whose [`ErrorKind`] a program matches on, and which names the target, the chunk or the
+//!   setting.
 //! - `conformance`, behind the feature of this name: test cases for those who implement a
-//!   [`FileSystem`].
+//!   [`FileSystem`], and an example of each error.
 //!
-//! A write is observed by [`ZarrSink::with_observer`]. It is a [`tracing`] span too, `write`, within that
-//! of the evaluation; a subscriber is told of its layout and its end at level `DEBUG`, and of each chunk,
-//! with the seconds for encoding and for writing, at `TRACE`.
+//! An [`Observer`](lazy_core::Observer) of the sequence sees how many chunks and bytes are stored. A write is a
+//! [`tracing`] span, `write`, within that of the evaluation; events tell its layout and its end at level `DEBUG`, and
+//! each chunk, with the seconds for encoding and for writing, at `TRACE`.
 
-mod assembler;
-mod attribute;
-mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod consolidated;
-mod destination;
-mod durability;
-mod encode;
+mod defect;
 mod error;
-mod existing;
-mod filesystem;
 mod format;
-mod guard;
+mod fs;
 mod layout;
 mod memory;
-mod node;
-mod overlap;
-mod provenance;
-mod resume;
-mod sink;
+mod objects;
+mod read;
+mod settings;
+mod staging;
 mod store;
-mod store_result;
-mod stored;
-mod superseded;
 mod target;
 mod threads;
-mod to_zarr;
-mod trace;
-mod unfinished;
 mod write;
-mod writer;
 
-pub use codec::{BloscCompressor, Checksum, Codec, Shuffle};
-pub use consolidated::{consolidate_metadata, remove_consolidated_metadata};
-pub use durability::Durability;
-pub use error::{Error, Result};
-pub use existing::{Existing, OldChunks};
-pub use filesystem::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope};
-pub use provenance::MetadataSeal;
-pub use resume::Resume;
-pub use sink::ZarrSink;
-pub use store_result::StoreResult;
-pub use stored::{Defect, DefectKind, MissingChunks, StoredArray, StoredSize, Verify};
-pub use superseded::Superseded;
+pub use defect::{Defect, DefectKind};
+pub use error::{Error, ErrorKind, Result};
+pub use format::MetadataChecksum;
+pub use fs::{
+    EntryKind, FileLock, FilePin, FileSystem, FileSystemLayer, LocalFileSystem, LockScope,
+    MemoryFileSystem,
+};
+pub use objects::{
+    ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
+};
+pub use read::{MissingChunks, StoredArray, StoredSize, Verify};
+pub use settings::{
+    BloscCompressor, Checksum, Codec, Durability, Existing, OldChunks, Resume, Shuffle,
+};
+pub use staging::{Superseded, UnfinishedWrite, WriteState};
+pub use store::{consolidate_metadata, remove_consolidated_metadata};
 pub use target::Target;
-pub use to_zarr::ToZarr;
-pub use unfinished::{UnfinishedWrite, WriteState};
-pub use zarrs::storage::ReadableWritableListableStorageTraits;
-pub use zarrs::storage::store::MemoryStore;
+// The signatures contain types of this crate.
+pub use serde_json;
+pub use write::{Storable, StoreResult, ToZarr, ZarrSink, store, store_result};

@@ -1,23 +1,24 @@
-//! How many threads work at something.
+//! Numbers of threads.
 
 use std::num::NonZero;
 use std::thread;
 
-use crate::{Error, Result};
+use crate::error::{Result, SettingError};
 
-/// As many as there are cores.
+/// Returns the number of cores.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Checks a number that was asked for, by the name of its setting.
+/// Checks a number of threads that a user has set.
 pub(crate) fn check(setting: &'static str, n_threads: Option<usize>) -> Result<()> {
     match n_threads {
-        Some(n_threads) if !(1..=1024).contains(&n_threads) => Err(Error::Setting {
+        Some(n_threads) if n_threads > 1024 => Err(SettingError::OutOfRange {
             setting,
             value: i64::try_from(n_threads).unwrap_or(i64::MAX),
-            range: "between 1 and 1024",
-        }),
+            range: "at most 1024",
+        }
+        .into()),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
-//! Tests of `LocalFileSystem` with entries that the trait cannot create: symbolic links, pipes, devices,
-//! permissions, and locks of other processes.
+//! Tests of `LocalFileSystem` with entries that the trait cannot create: symbolic links, pipes,
+//! devices, permissions, and locks of other processes.
 
 #![cfg(unix)]
 
@@ -16,7 +16,8 @@ use lazy_zarr::{EntryKind, FileSystem, LocalFileSystem};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use tempfile::{TempDir, tempdir};
 
-/// Creates a directory with a file, and links to that file, to a directory, to nothing and to itself.
+/// Creates a directory with a file, and links to that file, to a directory, to a missing path and
+/// to themselves.
 fn links() -> (TempDir, impl Fn(&str) -> PathBuf) {
     let directory = tempdir().unwrap();
     let root = directory.path().to_owned();
@@ -37,7 +38,7 @@ fn links() -> (TempDir, impl Fn(&str) -> PathBuf) {
 
 const LINKS: [&str; 4] = ["to file", "to directory", "to nothing", "to itself"];
 
-/// Checks that the links and their targets are as `links` created them.
+/// Checks that the links and their targets are unchanged.
 #[track_caller]
 fn assert_untouched(at: impl Fn(&str) -> PathBuf) {
     assert_eq!(fs::read(at("file")).unwrap(), b"bytes");
@@ -50,7 +51,7 @@ fn assert_untouched(at: impl Fn(&str) -> PathBuf) {
 }
 
 #[test]
-fn entry_kind_is_that_of_the_link() {
+fn entry_kind_does_not_follow_the_link() {
     let (_directory, at) = links();
     for link in LINKS {
         assert_eq!(LocalFileSystem.entry_kind(&at(link)).unwrap(), Some(EntryKind::Link), "{link}");
@@ -137,7 +138,7 @@ fn a_link_is_removed_but_not_its_target() {
     assert_untouched(at);
 }
 
-/// A directory with a pipe that no process has opened.
+/// Creates a directory with a pipe that no process has opened.
 fn pipe() -> (TempDir, PathBuf) {
     let directory = tempdir().unwrap();
     let path = directory.path().join("pipe");
@@ -145,7 +146,7 @@ fn pipe() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Runs a function on a thread, and returns its result, which must be there at once.
+/// Runs a function on a thread, and returns its result, which must come at once.
 fn at_once<A: Send + 'static>(what: &str, run: impl FnOnce() -> A + Send + 'static) -> A {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(run()));
@@ -207,7 +208,7 @@ fn a_device_is_an_error_at_once() {
 }
 
 #[test]
-fn a_pin_tells_other_entries_apart() {
+fn a_pin_distinguishes_other_entries() {
     let (_directory, at) = links();
     let pin = LocalFileSystem.pin(&at("file")).unwrap();
     fs::rename(at("file"), at("moved")).unwrap();
@@ -221,7 +222,7 @@ fn a_pin_tells_other_entries_apart() {
 }
 
 #[test]
-fn a_pin_tells_that_the_file_was_overwritten() {
+fn a_pin_detects_an_overwritten_file() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("file");
     fs::write(&path, b"one").unwrap();
@@ -285,7 +286,7 @@ fn copy_permissions_needs_both_files() {
     assert_eq!(mode(&new), 0o644);
 }
 
-/// Only the superuser can give files away.
+/// Only the superuser can change the owner of a file.
 #[test]
 fn copy_permissions_copies_the_owner_as_far_as_allowed() {
     use std::os::unix::fs::{MetadataExt, chown};
@@ -327,7 +328,7 @@ mod linux {
         assert_eq!(mode(&new), 0o640);
     }
 
-    /// An access control list for the owner, a user, the group and others.
+    /// Returns an access control list for the owner, a user, the group and others.
     fn list_with_a_user() -> Vec<u8> {
         const NO_ID: u32 = u32::MAX;
         let entries: [(u16, u16, u32); 5] =
@@ -356,7 +357,8 @@ mod linux {
         assert_eq!(&value[..n_bytes], list_with_a_user());
     }
 
-    /// The user of the list may not read the new file, since it may not read the old one.
+    /// The user of the list must not be able to read the new file, since it cannot read the old
+    /// one.
     #[test]
     fn copy_permissions_drops_an_inherited_access_control_list() {
         let (directory, old, _) = old_and_new(0o640);
@@ -389,7 +391,7 @@ fn lock_scope_of_nothing_is_an_error() {
     assert!(LocalFileSystem.lock_scope(&directory.path().join("nothing")).is_err());
 }
 
-/// The variable that makes `locks_of_a_killed_process_are_released` lock a file.
+/// The environment variable that makes `locks_of_a_killed_process_are_released` lock a file.
 const TO_LOCK: &str = "LAZY_ZARR_FILE_TO_LOCK";
 
 #[test]

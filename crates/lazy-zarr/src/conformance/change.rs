@@ -6,7 +6,7 @@ use std::path::Path;
 use super::check::{
     CaseResult, NamedCheck, expect_equal, expect_error, expect_error_kind, expect_unchanged, fill,
 };
-use crate::FileSystem;
+use crate::fs::FileSystem;
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("append::makes_a_file", append_makes),

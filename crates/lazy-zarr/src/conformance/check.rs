@@ -10,7 +10,7 @@ use std::thread::ScopedJoinHandle;
 use bytes::Bytes;
 use lazy_core::BoxError;
 
-use crate::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem};
 
 pub(super) type CaseResult = Result<(), BoxError>;
 

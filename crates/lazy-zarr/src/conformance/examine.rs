@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::check::{CaseResult, NamedCheck, expect_equal, expect_error};
-use crate::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem};
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("kind::of_nothing_is_none", kind_of_nothing),

@@ -8,7 +8,7 @@ use super::check::{
     CaseResult, NamedCheck, expect_equal, expect_error, expect_error_kind, expect_unchanged, fill,
     in_threads,
 };
-use crate::{FileLock, FileSystem};
+use crate::fs::{FileLock, FileSystem};
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("lock::keeps_others_out", keeps_others_out),

@@ -7,7 +7,7 @@ use super::check::{
     CaseResult, N_RACES, N_THREADS, NamedCheck, Tree, expect_equal, expect_error,
     expect_error_kind, expect_one_success, expect_unchanged, fill, in_threads, race, tree,
 };
-use crate::FileSystem;
+use crate::fs::FileSystem;
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("create_directory::makes_one", create_directory),

@@ -1,22 +1,25 @@
-//! Test cases for implementations of [`FileSystem`].
+//! Test cases for implementations of [`FileSystem`] and of [`Store`](crate::Store).
 //!
 //! An array is published by renaming its metadata. The array is safe only if that rename, and the
 //! operations before it, do what [`FileSystem`] says. The suite runs an implementation, and names each
 //! claim that it breaks:
 //!
 //! ```
-//! use lazy_zarr::LocalFileSystem;
-//! use lazy_zarr::conformance::FileSystemSuite;
+//! # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+//! use lazy_chunks::zarr::LocalFileSystem;
+//! use lazy_chunks::zarr::conformance::FileSystemSuite;
 //!
 //! // In a test of your own: panics, and names every case that fails.
 //! FileSystemSuite::new(|| (LocalFileSystem, tempfile::tempdir().unwrap())).run();
 //! ```
 //!
 //! [`FileSystemSuite::cases`] returns the same cases one by one, as [`lazy_core::conformance`] describes.
+//! [`StoreSuite`] does the same for stores.
 //! This module is behind the feature `conformance`; enable it in `[dev-dependencies]`.
 
 mod change;
 mod check;
+mod errors;
 mod examine;
 mod lock;
 mod make;
@@ -25,6 +28,7 @@ mod pin;
 mod read;
 mod rename;
 mod replace;
+mod store;
 mod sync;
 
 use std::fmt;
@@ -33,7 +37,11 @@ use std::sync::Arc;
 
 use lazy_core::conformance::{Case, run_cases};
 
-use crate::FileSystem;
+pub use errors::example_errors;
+
+use crate::fs::FileSystem;
+
+pub use store::StoreSuite;
 
 /// The test cases for a [`FileSystem`], operation by operation.
 ///
@@ -49,9 +57,10 @@ use crate::FileSystem;
 /// Runs all cases but one that is known to fail:
 ///
 /// ```
-/// use lazy_core::conformance::run_cases;
-/// use lazy_zarr::LocalFileSystem;
-/// use lazy_zarr::conformance::FileSystemSuite;
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::conformance::run_cases;
+/// use lazy_chunks::zarr::LocalFileSystem;
+/// use lazy_chunks::zarr::conformance::FileSystemSuite;
 ///
 /// let suite = FileSystemSuite::new(|| (LocalFileSystem, tempfile::tempdir().unwrap()));
 /// let known = "remove_directory::of_a_file_fails";

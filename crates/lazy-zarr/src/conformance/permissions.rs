@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::check::{CaseResult, NamedCheck, expect_equal, expect_unchanged, fill};
-use crate::FileSystem;
+use crate::fs::FileSystem;
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("copy_permissions::changes_no_bytes", copying_changes_no_bytes),

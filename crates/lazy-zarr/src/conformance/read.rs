@@ -6,7 +6,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::check::{CaseResult, NamedCheck, expect_equal, expect_error, expect_error_kind};
-use crate::FileSystem;
+use crate::fs::FileSystem;
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("list::gives_the_names", list_names),

@@ -7,7 +7,7 @@ use super::check::{
     CaseResult, N_RACES, NamedCheck, expect_equal, expect_error, expect_error_kind,
     expect_one_success, expect_unchanged, fill, race, tree,
 };
-use crate::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem};
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("rename_directory::to_nothing", directory_to_nothing),

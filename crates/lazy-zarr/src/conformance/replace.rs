@@ -8,7 +8,7 @@ use std::thread::ScopedJoinHandle;
 use lazy_core::BoxError;
 
 use super::check::{CaseResult, expect_equal};
-use crate::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem};
 
 const N_READERS: usize = 3;
 const N_VERSIONS: usize = 100;
@@ -46,7 +46,7 @@ pub(super) fn in_one_step(file_system: &dyn FileSystem, directory: &Path) -> Cas
 }
 
 /// Ends the readers, even if the writer panics.
-struct SetWhenDropped<'a>(&'a AtomicBool);
+pub(super) struct SetWhenDropped<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for SetWhenDropped<'_> {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::check::{CaseResult, NamedCheck, expect_error, expect_unchanged, fill};
-use crate::FileSystem;
+use crate::fs::FileSystem;
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("sync_file::changes_nothing", file_changes_nothing),

@@ -2,7 +2,7 @@
 
 use lazy_core::{Cut, DType};
 
-use super::{Seen, n_bytes};
+use super::shapes::{Seen, n_bytes};
 
 /// A chunk shape of at most `target_bytes`, made of the first block that has elements.
 ///

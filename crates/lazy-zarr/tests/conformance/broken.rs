@@ -16,11 +16,11 @@ use lazy_zarr::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem, LockS
 use crate::mistakes::Broken::{self, *};
 
 thread_local! {
-    /// The number of files that were created, as far as `PinsNumbers` is concerned.
+    /// The number of created files, for `PinsNumbers`.
     static N_FILES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The paths that are locked, as far as `LocksPaths` is concerned.
+/// The locked paths, for `LocksPaths`.
 static LOCKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 struct LockedPath(PathBuf);
@@ -439,7 +439,8 @@ impl FileSystem for Broken {
 }
 
 impl Broken {
-    /// The mistakes of both `rename_file` and `rename_new_file`; `None` if there is none here.
+    /// Applies the mistakes that `rename_file` and `rename_new_file` share. Returns `None` if there
+    /// is none.
     fn rename_any(self, from: &Path, to: &Path) -> Option<io::Result<()>> {
         match self {
             CopiesFiles if from.is_file() => Some(fs::copy(from, to).map(|_| ())),

@@ -1,4 +1,4 @@
-//! A file system that has the default operations of the trait.
+//! A file system that uses the trait's default operations.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use lazy_zarr::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem};
 
-/// The local file system without locks, and with the default operations of the trait.
+/// The local file system without locks, with the trait's default operations.
 #[derive(Debug)]
 pub(crate) struct Defaults;
 

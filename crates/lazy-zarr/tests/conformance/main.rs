@@ -1,8 +1,10 @@
-//! Runs the suite for file systems on the local file system, and on broken file systems.
+//! Runs the suite for file systems on the local file system, and on broken file systems; and the suite for
+//! stores.
 
 mod broken;
 mod defaults;
 mod mistakes;
+mod store;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,30 +12,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazy_core::conformance::Case;
-use lazy_zarr::LocalFileSystem;
 use lazy_zarr::conformance::FileSystemSuite;
+use lazy_zarr::{FileSystem, LocalFileSystem, MemoryFileSystem};
 use tempfile::{TempDir, tempdir, tempdir_in};
 
 use defaults::Defaults;
 use mistakes::{Broken, MISTAKES};
 
 #[test]
-fn local_file_system() {
+fn the_local_file_system_conforms() {
     FileSystemSuite::new(|| (LocalFileSystem, tempdir().unwrap())).run();
 }
 
 #[test]
-fn shared_file_system() {
+fn the_file_system_in_memory_conforms() {
+    FileSystemSuite::new(|| (MemoryFileSystem::new(), "/")).run();
+    FileSystemSuite::new(|| (MemoryFileSystem::new(), "")).run();
+    let below = || {
+        let file_system = MemoryFileSystem::new();
+        file_system.create_directories(Path::new("/some/where")).unwrap();
+        (file_system, "some/where")
+    };
+    FileSystemSuite::new(below).run();
+}
+
+#[test]
+fn a_shared_file_system_conforms() {
     FileSystemSuite::new(|| (Arc::new(LocalFileSystem), tempdir().unwrap())).run();
 }
 
 #[test]
-fn default_operations() {
+fn default_operations_conform() {
     FileSystemSuite::new(|| (Defaults, tempdir().unwrap())).run();
 }
 
-/// Returns the directory in which broken file systems get theirs. It is in memory if the machine has one
-/// there, since the suite runs many times.
+/// Returns the parent of the directories of broken file systems. It is in memory if possible, since
+/// the suite runs many times.
 fn parent_of_places() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
@@ -71,7 +85,7 @@ fn each_case_finds_a_mistake() {
 }
 
 #[test]
-fn panics_are_failures_of_every_case() {
+fn a_panic_is_a_failure_in_every_case() {
     let cases = FileSystemSuite::new(|| (Broken::Panics, tempdir().unwrap())).cases();
     for case in cases {
         assert_eq!(case.run().unwrap_err().problem, "panicked: listed");
@@ -80,7 +94,7 @@ fn panics_are_failures_of_every_case() {
 
 #[test]
 #[should_panic(expected = "the directory given to the suite is not empty")]
-fn a_directory_that_is_not_empty_is_found() {
+fn the_suite_rejects_a_directory_that_is_not_empty() {
     let place = || {
         let directory = tempdir().unwrap();
         fs::write(directory.path().join("file"), "").unwrap();

@@ -18,7 +18,7 @@ pub(crate) enum Broken {
     KindFailsBelowFiles,
     /// `kind` of the directories above the temporary one is `None`.
     EndsAbove,
-    /// The same mistakes of `entry_kind`.
+    /// `entry_kind` makes the same four mistakes as `kind`.
     EntryKindOfNothingFails,
     EntryKindOfEmptyFiles,
     EntryKindOfDirectories,
@@ -32,7 +32,7 @@ pub(crate) enum Broken {
     CanonicalizesToLonger,
     /// `canonicalize` returns the path that it is given.
     KeepsDots,
-    /// `canonicalize` does not look whether anything is there.
+    /// `canonicalize` does not check that the path exists.
     CanonicalizesNothing,
 
     /// `list` returns whole paths.
@@ -81,17 +81,17 @@ pub(crate) enum Broken {
 
     /// A pin is at no file.
     PinsNothing,
-    /// A pin is at its path, whatever lies there.
+    /// A pin is at its path, whatever file is there.
     PinsPaths,
     /// A pin is at a file of the same length.
     PinsLengths,
     /// A pin is at a file with the same bytes.
     PinsBytes,
-    /// A pin is at the file of the same number, and the numbers repeat after so many files.
+    /// A pin is at any file with the same number, and numbers repeat after this many files.
     PinsNumbers(usize),
     /// A pin is at its file after bytes were appended.
     PinsLongerFiles,
-    /// A pin is not at a path where nothing lies, and says so without an error.
+    /// A pin at a path without a file returns false instead of an error.
     PinsAreNowhere,
     /// A pin is at a directory.
     PinsAreAtDirectories,
@@ -108,11 +108,11 @@ pub(crate) enum Broken {
     MakesAgain,
     /// `create_directory` creates the directories above.
     MakesDirectoriesAbove,
-    /// `create_directory` below a file is the error that something lies there.
+    /// `create_directory` below a file fails with `AlreadyExists`.
     ExistsBelowFiles,
-    /// `create_directories` creates one.
+    /// `create_directories` creates only the last directory.
     MakesLastDirectory,
-    /// `create_directories` fails if something lies there.
+    /// `create_directories` fails if the path exists.
     MakesAllNew,
     /// `create_directories` through a file succeeds.
     MakesNoneBelowFiles,
@@ -125,11 +125,11 @@ pub(crate) enum Broken {
     WritesBelowFiles,
     /// `write` overwrites a file.
     Overwrites,
-    /// `write` where something lies is an error of another kind.
+    /// `write` to an existing path is an error of another kind.
     WritesWithoutKind,
     /// `write` replaces an empty directory.
     WritesOverDirectories,
-    /// `write` fails for names in other letters.
+    /// `write` fails for names that are not ASCII.
     WritesAscii,
 
     /// `write_slices` writes one slice.
@@ -160,7 +160,7 @@ pub(crate) enum Broken {
     RemovesAnything,
     /// `remove_directory` removes nothing.
     KeepsDirectories,
-    /// `remove_directory` removes all that is in the directory.
+    /// `remove_directory` removes the contents of the directory as well.
     RemovesFullDirectories,
     /// `remove_directory` of nothing succeeds.
     RemovesNoDirectory,
@@ -177,9 +177,9 @@ pub(crate) enum Broken {
     KeepsLocks,
     /// `lock` writes to the file.
     LocksWriting,
-    /// `lock` of the file `other` is the error that it is locked.
+    /// `lock` of the file `other` fails with `WouldBlock`.
     LocksOneFile,
-    /// A lock is that of a path.
+    /// A lock belongs to the path, not the file.
     LocksPaths,
     /// `lock` creates a file.
     LocksCreating,
@@ -190,7 +190,7 @@ pub(crate) enum Broken {
 
     /// `rename_directory` leaves the inner directory behind.
     MovesHalf,
-    /// `rename_directory` fails if an empty directory lies there.
+    /// `rename_directory` fails if the target is an empty directory.
     ReplacesNothing,
     /// `rename_directory` replaces a full directory.
     ReplacesFull,
@@ -207,7 +207,7 @@ pub(crate) enum Broken {
     CopiesFiles,
     /// `rename_file` and `rename_new_file` need both paths in one directory.
     RenamesInPlace,
-    /// `rename_file` keeps a file that is there, and says so.
+    /// `rename_file` fails if the target exists.
     RenamesToNothing,
     /// `rename_file` removes the old file first.
     RemovesFirst,
@@ -242,7 +242,8 @@ pub(crate) enum Broken {
 
 use Broken::*;
 
-/// The mistakes, and the names of the cases that find them. The list is complete unless it ends in `...`.
+/// The mistakes, and the names of the cases that find them. A list is complete unless it ends in
+/// `...`.
 pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
     (Nothing, &[]),
     (KindOfNothingFails, &["kind::of_nothing_is_none", "..."]),

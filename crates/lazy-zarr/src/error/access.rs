@@ -1,0 +1,51 @@
+//! Errors of file systems and stores, and of the metadata that they hold.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use lazy_core::BoxError;
+
+use super::{Error, ErrorKind, Facts, foreign};
+
+/// Files or keys cannot be read, listed or removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccessError {
+    /// A file system failed.
+    #[error("could not access {}", path.display())]
+    Examine { path: PathBuf, source: io::Error },
+    /// A store instance failed.
+    #[error("the store failed at key {key}")]
+    Store { key: String, source: BoxError },
+    /// The metadata document of a Zarr node is not valid.
+    #[error("the Zarr metadata {path} is not valid JSON")]
+    InvalidMetadata { path: String, source: BoxError },
+    /// The metadata document of a Zarr node is too long to be read.
+    #[error("the Zarr metadata {path} has {n_bytes} bytes, but at most {limit} are read")]
+    LongMetadata { path: String, n_bytes: u64, limit: u64 },
+}
+
+impl AccessError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        match self {
+            AccessError::Examine { path, .. } => {
+                Facts { path: Some(path), ..Facts::of(ErrorKind::Io) }
+            }
+            AccessError::Store { key, .. } => Facts { key: Some(key), ..Facts::of(ErrorKind::Io) },
+            AccessError::InvalidMetadata { path, .. } | AccessError::LongMetadata { path, .. } => {
+                Facts { path: Some(Path::new(path)), ..Facts::of(ErrorKind::Corrupt) }
+            }
+        }
+    }
+}
+
+impl Error {
+    /// The error of an operation of a file system that only looks at files, or removes them.
+    pub(crate) fn examine(path: impl Into<PathBuf>, source: io::Error) -> Error {
+        AccessError::Examine { path: path.into(), source }.into()
+    }
+
+    /// The error of a store instance.
+    pub(crate) fn store(key: &(impl fmt::Display + ?Sized), source: impl Into<BoxError>) -> Error {
+        AccessError::Store { key: key.to_string(), source: foreign(source) }.into()
+    }
+}

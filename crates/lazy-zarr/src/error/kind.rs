@@ -1,0 +1,85 @@
+//! The kinds of errors.
+
+/// A category of [`Error`](crate::Error), by what a caller can do about it.
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::zarr::{Error, ErrorKind};
+///
+/// /// The status of an HTTP response.
+/// fn status(error: &Error) -> u16 {
+///     match error.kind() {
+///         ErrorKind::InvalidTarget | ErrorKind::InvalidSetting | ErrorKind::InvalidRegion => 400,
+///         ErrorKind::NotFound => 404,
+///         ErrorKind::Exists | ErrorKind::Occupied | ErrorKind::InUse => 409,
+///         _ => 500,
+///     }
+/// }
+///
+/// # use lazy_chunks::zarr::StoredArray;
+/// # let directory = tempfile::tempdir()?;
+/// let error = StoredArray::open(directory.path().join("values.zarr")).unwrap_err();
+/// assert_eq!(status(&error), 404);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The target leads to no place: its URL, its path or the name of a member is invalid, or the
+    /// scheme of its URL is not supported.
+    InvalidTarget,
+    /// A setting is invalid, or does not fit the array: a codec level, a chunk or shard shape, a
+    /// fill value, an attribute, dimension names, or a number of threads.
+    /// [`setting`](crate::Error::setting) names it.
+    InvalidSetting,
+    /// A region, or block sizes, do not fit the shape of the stored array.
+    InvalidRegion,
+    /// An array exists at the target. [`Existing::Replace`](crate::Existing::Replace) replaces it.
+    Exists,
+    /// Something that is never overwritten lies at the target: a group, a file or other data. Or it
+    /// lies above the target, and is not a Zarr v3 group that can hold the array;
+    /// [`parent`](crate::Error::parent) names it then.
+    Occupied,
+    /// The target lies in a group with consolidated metadata, which a new array would make
+    /// outdated.
+    /// [`remove_consolidated_metadata`](crate::remove_consolidated_metadata) removes them.
+    Consolidated,
+    /// Nothing exists at the target, or the array was removed after it was opened.
+    NotFound,
+    /// The target that was to be opened is not an array, but a group, a file or other data.
+    /// [`members`](crate::Error::members) lists the members of a group.
+    NotAnArray,
+    /// Another write uses the target, or may use it, or has taken over from this one.
+    InUse,
+    /// An unfinished write of the target can be resumed, which this operation does not do. Resume it
+    /// with [`ZarrSink::with_resume`](crate::ZarrSink::with_resume), or remove it with
+    /// [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove).
+    Unfinished,
+    /// The unfinished write of the target has another key or other settings than the one that was
+    /// to resume it, or its record is invalid. [`difference`](crate::Error::difference) tells what
+    /// differs, and [`Resume::or_restart`](crate::Resume::or_restart) starts over.
+    ResumeMismatch,
+    /// The array was replaced after it was opened, or its files changed while it was written.
+    Changed,
+    /// Stored data is damaged: a chunk is missing, truncated or fails its checksum, or metadata is
+    /// not valid.
+    Corrupt,
+    /// The array, the store or the sequence does not support what was asked for: an unknown codec or
+    /// data type, a replacement in a store that cannot rename, a resumable write of a streamed
+    /// sequence, consolidated metadata of an array.
+    Unsupported,
+    /// Memory cannot hold a chunk or a region, or a write needs more than its
+    /// [limit](crate::ZarrSink::with_memory_limit).
+    Memory,
+    /// A chunk could not be encoded, or the thread that encodes and writes chunks panicked.
+    Encode,
+    /// A file system, a store or the operating system failed.
+    /// [`io_kind`](crate::Error::io_kind) tells more.
+    Io,
+    /// The sequence failed: its producer, a converter or a reducer returned an error, its blocks do
+    /// not fit together, or an observer cancelled the pass.
+    /// [`sequence`](crate::Error::sequence) is the error.
+    Sequence,
+}

@@ -1,0 +1,224 @@
+//! The crate's error.
+//!
+//! [`Error`] is opaque. Inside it are the precise cases, by theme: each module defines the cases of a
+//! theme, their messages, fields and hints.
+
+mod access;
+mod convert;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod examples;
+mod fields;
+mod kind;
+mod read;
+mod reason;
+mod resume;
+mod setting;
+mod target;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use lazy_core::{BoxError, report};
+use zarrs::array::CodecError;
+
+pub(crate) use access::AccessError;
+use fields::Facts;
+pub use kind::ErrorKind;
+pub(crate) use read::ReadError;
+pub(crate) use resume::ResumeError;
+pub(crate) use setting::SettingError;
+pub(crate) use target::TargetError;
+pub(crate) use write::{THIS_PROCESS, WriteError};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The reason that an array could not be stored or read.
+///
+/// [`kind`](Self::kind) is what a program matches on; other methods return the target, the file, the
+/// chunk or the setting concerned, each if the error has one.
+///
+/// The message says what happened, and leaves the cause to [`source`](std::error::Error::source);
+/// [`lazy_core::report`] returns both, and so does `{:?}`. The remedy is no part of the message:
+/// [`hint`](Self::hint) returns it.
+///
+/// # Example
+///
+/// A pass with several reducers fails with [`lazy_core::Error`]. [`From`] turns it back into the error
+/// of the sink:
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, report};
+/// use lazy_chunks::zarr::{Error, ErrorKind, ToZarr, ZarrSink};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
+/// sequence.to_zarr(&path)?;
+///
+/// let error = sequence.compute((MeanVariance, ZarrSink::new(&path))).unwrap_err();
+/// let error = Error::from(error);
+/// match error.kind() {
+///     ErrorKind::Exists => assert_eq!(error.target(), path.to_str()),
+///     ErrorKind::Sequence => println!("a block is wrong: {}", report(&error)),
+///     _ => println!("the array could not be stored: {}", report(&error)),
+/// }
+///
+/// let error = sequence.to_zarr("s3://bucket/values.zarr").unwrap_err();
+/// assert_eq!(error.to_string(), "the scheme s3 of s3://bucket/values.zarr is not supported");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Error(Box<Repr>);
+
+/// The precise cases.
+#[derive(Debug, thiserror::Error)]
+enum Repr {
+    #[error(transparent)]
+    Sequence(lazy_core::Error),
+    #[error(transparent)]
+    Access(AccessError),
+    #[error(transparent)]
+    Target(TargetError),
+    #[error(transparent)]
+    Write(WriteError),
+    #[error(transparent)]
+    Resume(ResumeError),
+    #[error(transparent)]
+    Setting(SettingError),
+    #[error(transparent)]
+    Read(ReadError),
+}
+
+impl Error {
+    /// Returns the category of the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use lazy_zarr::{ErrorKind, StoredArray};
+    ///
+    /// let error = StoredArray::open("/no/such/array.zarr").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.facts().kind
+    }
+
+    /// Returns the remedy, if one is known: a clause for programmers, which may name functions and
+    /// types of the library. If the error itself has none, this returns the remedy for its cause.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// # use lazy_chunks::LazyChunkSequence;
+    /// use lazy_chunks::zarr::{Existing, ToZarr, ZarrSink};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// # let block = lazy_chunks::ArrayBlock::from_vec([2], vec![1, 2])?;
+    /// # let sequence = LazyChunkSequence::new(move || [block.clone()]);
+    /// sequence.to_zarr(&path)?;
+    ///
+    /// let error = sequence.to_zarr(&path).unwrap_err();
+    /// assert_eq!(error.to_string(), format!("{} already exists", path.display()));
+    /// assert_eq!(
+    ///     error.hint().as_deref(),
+    ///     Some("choose another target, or overwrite this one with `Existing::Replace`")
+    /// );
+    /// sequence.to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match &*self.0 {
+            Repr::Sequence(error) => {
+                return match Error::find(error) {
+                    Some(cause) => cause.hint(),
+                    None => error.hint(),
+                };
+            }
+            Repr::Access(_) => None,
+            Repr::Target(error) => error.hint(),
+            Repr::Write(error) => error.hint(),
+            Repr::Resume(error) => Some(error.hint()),
+            Repr::Setting(error) => error.hint(),
+            Repr::Read(error) => error.hint(),
+        };
+        hint.map(Cow::Borrowed)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        match &*self.0 {
+            Repr::Sequence(error) => {
+                Facts { sequence: Some(error), ..Facts::of(ErrorKind::Sequence) }
+            }
+            Repr::Access(error) => error.facts(),
+            Repr::Target(error) => error.facts(),
+            Repr::Write(error) => error.facts(),
+            Repr::Resume(error) => error.facts(),
+            Repr::Setting(error) => error.facts(),
+            Repr::Read(error) => error.facts(),
+        }
+    }
+
+    /// Returns true if the record of an unfinished write is invalid.
+    pub(crate) fn is_of_record(&self) -> bool {
+        matches!(&*self.0, Repr::Resume(ResumeError::InvalidRecord { .. }))
+    }
+
+    /// Returns true if the array was replaced or removed after it was opened.
+    pub(crate) fn is_of_other_version(&self) -> bool {
+        matches!(&*self.0, Repr::Target(TargetError::Replaced { .. } | TargetError::Removed { .. }))
+    }
+
+    /// Returns true if a file system or a store could not be asked.
+    pub(crate) fn is_of_access(&self) -> bool {
+        matches!(&*self.0, Repr::Access(AccessError::Examine { .. } | AccessError::Store { .. }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Prints the message and those of all causes: `fn main() -> Result<(), Error>` prints it like this.
+/// `{:#?}` prints the fields.
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if formatter.alternate() {
+            let mut fields = formatter.debug_struct("Error");
+            fields.field("kind", &self.kind()).field("case", &self.0).finish()
+        } else {
+            formatter.write_str(&report(self))
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Returns an error of another crate as the cause of an error of this crate.
+///
+/// Some print their own cause; that is left out.
+pub(crate) fn foreign(error: impl Into<BoxError>) -> BoxError {
+    let error = error.into();
+    let message = error.to_string();
+    let repeats = match error.downcast_ref() {
+        Some(CodecError::UnexpectedChunkDecodedSize(_)) => true,
+        _ => error.source().is_some_and(|cause| message.contains(&cause.to_string())),
+    };
+    if repeats { message.into() } else { error }
+}

@@ -1,0 +1,85 @@
+//! Errors of opening and reading an array.
+
+use std::ops::Range;
+
+use lazy_core::BoxError;
+
+use super::{ErrorKind, Facts};
+use crate::defect::DefectKind;
+
+/// A stored array could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The metadata holds something unknown, or contradicts itself.
+    #[error("cannot open {target}")]
+    Open { target: String, source: BoxError },
+    #[error("cannot open {target}: its data type {data_type} is not supported")]
+    UnsupportedDataType { target: String, data_type: String },
+    #[error("the region {region:?} does not lie within the array of shape {shape:?}")]
+    OutOfBounds { region: Vec<Range<usize>>, shape: Vec<usize> },
+    #[error(
+        "the block sizes along axis {axis} add up to {actual}, but the array has {}",
+        shape.get(*axis).map_or("no such axis".to_owned(), ToString::to_string)
+    )]
+    BlockSizes { axis: usize, actual: usize, shape: Vec<usize> },
+    /// A chunk, or a shard, where there are shards.
+    #[error("could not read chunk {chunk:?} (key {key}) of {target}")]
+    Chunk {
+        target: String,
+        chunk: Vec<usize>,
+        key: String,
+        #[source]
+        defect: DefectKind,
+    },
+    #[error("could not read the region {region:?} of {target}")]
+    Region { target: String, region: Vec<Range<usize>>, source: BoxError },
+    /// `unit` is `chunk` or `shard`.
+    #[error(
+        "cannot open {target}: memory cannot hold a {unit} of shape {shape:?}, which has {bytes} \
+         bytes"
+    )]
+    ChunkMemory { target: String, unit: &'static str, shape: Vec<usize>, bytes: u128 },
+    #[error("memory cannot hold the region {region:?} of {target}, which has {bytes} bytes")]
+    RegionMemory { target: String, region: Vec<Range<usize>>, bytes: u128 },
+}
+
+impl ReadError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        use ReadError as E;
+        let of = |kind, target| Facts { target: Some(target), ..Facts::of(kind) };
+        match self {
+            E::Open { target, .. } | E::UnsupportedDataType { target, .. } => {
+                of(ErrorKind::Unsupported, target)
+            }
+            E::OutOfBounds { .. } | E::BlockSizes { .. } => Facts::of(ErrorKind::InvalidRegion),
+            E::Chunk { target, chunk, key, defect } => {
+                let kind = match defect {
+                    // The bytes that could not be read may still be correct.
+                    DefectKind::Unreadable { .. } => ErrorKind::Io,
+                    _ => ErrorKind::Corrupt,
+                };
+                Facts {
+                    chunk: Some(chunk),
+                    key: Some(key),
+                    defect: Some(defect),
+                    ..of(kind, target)
+                }
+            }
+            E::Region { target, .. } => of(ErrorKind::Io, target),
+            E::ChunkMemory { target, .. } | E::RegionMemory { target, .. } => {
+                of(ErrorKind::Memory, target)
+            }
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            ReadError::Chunk { defect: DefectKind::Missing, .. } => {
+                "if another program removed it because it held only the fill value, read with \
+                 `MissingChunks::FillValue`"
+            }
+            ReadError::RegionMemory { .. } => "read it in parts",
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors of resuming an unfinished write.
+
+use std::path::PathBuf;
+
+use super::{ErrorKind, Facts};
+
+/// An unfinished write cannot be resumed, or is in the way.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResumeError {
+    #[error("a write of {target} cannot be resumed: {reason}")]
+    NotResumable { target: String, reason: &'static str },
+    #[error(
+        "cannot resume the unfinished write of {target} in {}: its {what} changed from {expected} \
+         to {actual}",
+        directory.display()
+    )]
+    Mismatch {
+        target: String,
+        directory: PathBuf,
+        what: &'static str,
+        expected: String,
+        actual: String,
+    },
+    #[error("an unfinished write of {target} with the key {key:?} is in {}", directory.display())]
+    Unfinished { target: String, directory: PathBuf, key: String },
+    #[error("the record {} of an unfinished write is invalid: {reason}", path.display())]
+    InvalidRecord { path: PathBuf, reason: String },
+}
+
+impl ResumeError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        match self {
+            ResumeError::NotResumable { target, .. } => Facts {
+                target: Some(target),
+                setting: Some("resume"),
+                ..Facts::of(ErrorKind::Unsupported)
+            },
+            ResumeError::Mismatch { target, directory, what, .. } => Facts {
+                target: Some(target),
+                path: Some(directory),
+                difference: Some(what),
+                ..Facts::of(ErrorKind::ResumeMismatch)
+            },
+            ResumeError::Unfinished { target, directory, key } => Facts {
+                target: Some(target),
+                path: Some(directory),
+                resume_key: Some(key),
+                ..Facts::of(ErrorKind::Unfinished)
+            },
+            ResumeError::InvalidRecord { path, .. } => {
+                Facts { path: Some(path), ..Facts::of(ErrorKind::ResumeMismatch) }
+            }
+        }
+    }
+
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            ResumeError::NotResumable { .. } => {
+                "build the sequence with `from_fn`, and store it at a path"
+            }
+            ResumeError::Mismatch { .. } => {
+                "resume with the same key and settings, or start over with `Resume::or_restart`"
+            }
+            ResumeError::Unfinished { .. } => {
+                "resume it with `ZarrSink::with_resume`, or remove it with \
+                 `UnfinishedWrite::remove`"
+            }
+            ResumeError::InvalidRecord { .. } => {
+                "start over with `Resume::or_restart`, or remove it with `UnfinishedWrite::remove`"
+            }
+        }
+    }
+}

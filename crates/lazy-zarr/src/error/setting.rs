@@ -1,0 +1,73 @@
+//! Errors of settings that are invalid, or do not fit the array.
+
+use lazy_core::DType;
+
+use super::{ErrorKind, Facts};
+
+/// A setting is invalid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingError {
+    /// `unit` is `chunk` or `shard`.
+    #[error(
+        "the {unit} shape {shape:?} has {}, but the array has {n_axes}",
+        counted(shape.len(), "axis", "axes")
+    )]
+    ChunkRank { unit: &'static str, shape: Vec<usize>, n_axes: usize },
+    #[error("invalid {unit} shape {shape:?}: {reason}")]
+    ChunkShape { unit: &'static str, shape: Vec<usize>, reason: &'static str },
+    #[error("the shard shape {shard_shape:?} is not a multiple of the chunk shape {chunk_shape:?}")]
+    ShardShape { shard_shape: Vec<usize>, chunk_shape: Vec<usize> },
+    #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit}")]
+    ChunkTooLarge { codec: &'static str, limit: usize, actual: usize },
+    #[error(
+        "got {} {names:?} for an array with {}",
+        counted(names.len(), "dimension name", "dimension names"), counted(*n_axes, "axis", "axes")
+    )]
+    DimensionNames { names: Vec<String>, n_axes: usize },
+    #[error("the fill value has dtype {actual}, but the array has dtype {expected}")]
+    FillValueDType { expected: DType, actual: DType },
+    #[error("cannot store the attribute {name:?}: {reason}")]
+    Attribute { name: String, reason: String },
+    #[error("the memory bound needs a row type, which the sequence does not declare")]
+    RowTypeUnknown,
+    #[error(
+        "blocks of shape {block_shape:?} do not fit an array of rows of shape {row_shape:?} that is \
+         cut along {}", counted(*n_cut, "axis", "axes")
+    )]
+    BlockShape { block_shape: Vec<usize>, row_shape: Vec<usize>, n_cut: usize },
+    #[error("{setting} must be {range}, got {value}")]
+    OutOfRange { setting: &'static str, value: i64, range: &'static str },
+}
+
+impl SettingError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let setting = match self {
+            SettingError::ChunkRank { unit: "shard", .. }
+            | SettingError::ChunkShape { unit: "shard", .. }
+            | SettingError::ShardShape { .. } => "shard shape",
+            SettingError::ChunkRank { .. } | SettingError::ChunkShape { .. } => "chunk shape",
+            SettingError::ChunkTooLarge { .. } => "chunk size",
+            SettingError::DimensionNames { .. } => "dimension names",
+            SettingError::FillValueDType { .. } => "fill value",
+            SettingError::Attribute { .. } => "attribute",
+            SettingError::RowTypeUnknown => "row type",
+            SettingError::BlockShape { .. } => "block shape",
+            SettingError::OutOfRange { setting, .. } => setting,
+        };
+        Facts { setting: Some(setting), ..Facts::of(ErrorKind::InvalidSetting) }
+    }
+
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self {
+            SettingError::ChunkTooLarge { .. } => {
+                Some("use smaller chunks with `ZarrSink::with_chunk_shape`")
+            }
+            SettingError::RowTypeUnknown => Some("declare it with `with_row_type`"),
+            _ => None,
+        }
+    }
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}

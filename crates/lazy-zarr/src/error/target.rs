@@ -1,0 +1,156 @@
+//! Errors about a target, and about what lies there.
+
+use std::path::PathBuf;
+
+use lazy_core::BlockIndex;
+
+use super::{ErrorKind, Facts};
+
+/// A target leads nowhere, or holds something else than is needed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("the scheme {scheme} of {url} is not supported")]
+    UnknownScheme { url: String, scheme: String },
+    #[error("invalid file URL {url}: {reason}")]
+    InvalidUrl { url: String, reason: &'static str },
+    #[error("invalid path {path:?} in a store: {reason}")]
+    InvalidStorePath { path: String, reason: String },
+    #[error("invalid name {name:?} of a group member: {reason}")]
+    InvalidName { name: String, reason: &'static str },
+    #[error("invalid path {path:?}: {reason}")]
+    InvalidPath { path: PathBuf, reason: &'static str },
+
+    #[error("{target} already exists")]
+    Exists { target: String },
+    /// The array has the key of this write and another revision, and was to be equal to it.
+    #[error("{target} already exists, and its contents differ from this write at {at}")]
+    Differs { target: String, at: BlockIndex },
+    #[error("cannot overwrite {target}: it is a Zarr group")]
+    IsGroup { target: String },
+    #[error("cannot overwrite {target}: it is a file")]
+    IsFile { target: String },
+    #[error("cannot overwrite {target}: it holds data other than a Zarr array")]
+    NotZarr { target: String },
+    #[error("cannot write {target}: it lies inside the Zarr array {array}")]
+    InArray { target: String, array: String },
+    #[error("cannot write {target}: it would make the consolidated metadata of {group} outdated")]
+    InConsolidatedGroup { target: String, group: String },
+    #[error("cannot write {target}: {group} is a Zarr v2 group, which cannot hold a Zarr v3 array")]
+    InV2Group { target: String, group: String },
+    #[error("cannot write {target}: {place} is {actual}, not a Zarr group")]
+    NotAGroup { target: String, place: String, actual: &'static str },
+    #[error(
+        "cannot change the consolidated metadata of {target}: it is {actual}, not a Zarr v3 group"
+    )]
+    NoConsolidation { target: String, actual: &'static str },
+    #[error("cannot change the consolidated metadata of {target}: it lies in a store instance")]
+    ConsolidationInStore { target: String },
+    #[error(
+        "cannot replace {target}: its store cannot rename, so the old array would be lost before \
+         the new one is complete"
+    )]
+    ReplaceUnsupported { target: String },
+    #[error(
+        "cannot replace {target}: its chunk key encoding is unknown, so its chunks cannot be told \
+         from new ones"
+    )]
+    UnknownKeys { target: String },
+
+    #[error("{target} does not exist")]
+    NotFound { target: String },
+    #[error("{target} is not a Zarr array: {reason}{}", named(members))]
+    NotAnArray { target: String, reason: &'static str, members: Vec<String> },
+    #[error("{target} was replaced after it was opened")]
+    Replaced { target: String },
+    #[error("{target} was removed after it was opened")]
+    Removed { target: String },
+}
+
+impl TargetError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        use TargetError as E;
+        let (kind, target) = match self {
+            E::UnknownScheme { url, .. } | E::InvalidUrl { url, .. } => {
+                (ErrorKind::InvalidTarget, Some(url))
+            }
+            E::InvalidStorePath { .. } | E::InvalidName { .. } | E::InvalidPath { .. } => {
+                (ErrorKind::InvalidTarget, None)
+            }
+            E::Exists { target } | E::Differs { target, .. } => (ErrorKind::Exists, Some(target)),
+            E::IsGroup { target }
+            | E::IsFile { target }
+            | E::NotZarr { target }
+            | E::InArray { target, .. }
+            | E::InV2Group { target, .. }
+            | E::NotAGroup { target, .. } => (ErrorKind::Occupied, Some(target)),
+            E::NotAnArray { target, .. } => (ErrorKind::NotAnArray, Some(target)),
+            E::InConsolidatedGroup { target, .. } => (ErrorKind::Consolidated, Some(target)),
+            E::NoConsolidation { target, .. }
+            | E::ConsolidationInStore { target }
+            | E::ReplaceUnsupported { target }
+            | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
+            E::NotFound { target } | E::Removed { target } => (ErrorKind::NotFound, Some(target)),
+            E::Replaced { target } => (ErrorKind::Changed, Some(target)),
+        };
+        let parent = match self {
+            E::InArray { array: parent, .. }
+            | E::InConsolidatedGroup { group: parent, .. }
+            | E::InV2Group { group: parent, .. }
+            | E::NotAGroup { place: parent, .. } => Some(&**parent),
+            _ => None,
+        };
+        let facts = Facts { target: target.map(|target| &**target), parent, ..Facts::of(kind) };
+        match self {
+            E::InvalidPath { path, .. } => Facts { path: Some(path), ..facts },
+            E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
+            E::NotAnArray { members, .. } => Facts { members, ..facts },
+            E::ReplaceUnsupported { .. } | E::UnknownKeys { .. } => {
+                Facts { setting: Some("existing"), ..facts }
+            }
+            _ => facts,
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        use TargetError as E;
+        Some(match self {
+            E::UnknownScheme { .. } => {
+                "use a path, a file URL, or a store instance with `Target::in_store`"
+            }
+            E::InvalidUrl { .. } => {
+                "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
+            }
+            E::InvalidName { name, .. } if name.contains('/') => {
+                "name the groups one by one with `Target::member`"
+            }
+            E::Exists { .. } | E::Differs { .. } => {
+                "choose another target, or overwrite this one with `Existing::Replace`"
+            }
+            E::IsGroup { .. } | E::IsFile { .. } | E::NotZarr { .. } | E::UnknownKeys { .. } => {
+                "choose another target"
+            }
+            E::InArray { .. } | E::InV2Group { .. } | E::NotAGroup { .. } => {
+                "choose a target outside of it"
+            }
+            E::InConsolidatedGroup { .. } => {
+                "remove the consolidated metadata with `remove_consolidated_metadata`, and \
+                 consolidate again after the write"
+            }
+            E::ReplaceUnsupported { .. } => "overwrite it anyway with `Existing::ReplaceInPlace`",
+            E::NotAnArray { members, .. } if !members.is_empty() => {
+                "open one of its members with `Target::member`"
+            }
+            E::Replaced { .. } => "open it again",
+            _ => return None,
+        })
+    }
+}
+
+/// Returns the names of members, as they follow the word for a group.
+fn named(members: &[String]) -> String {
+    match members {
+        [] => String::new(),
+        [member] => format!(" with the member {member}"),
+        members => format!(" with the members {}", members.join(", ")),
+    }
+}

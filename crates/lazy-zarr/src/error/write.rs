@@ -1,0 +1,146 @@
+//! Errors of a write in progress.
+
+use std::io;
+use std::path::PathBuf;
+
+use lazy_core::BoxError;
+
+use super::{Error, ErrorKind, Facts, foreign};
+
+/// The name of the present process as the holder of a lock.
+pub(crate) const THIS_PROCESS: &str = "this process";
+
+/// A write could not begin, store its chunks, or publish its array.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("{target} is being written by {holder}")]
+    Locked { target: String, holder: String },
+    /// Locks of this file system do not reach other machines.
+    #[error(
+        "{target} may still be written by {holder}: locks of this file system do not reach other \
+         machines"
+    )]
+    MaybeLocked { target: String, holder: String },
+    /// The directory of the write is gone.
+    #[error(
+        "another write of {target} took over from this one, or its directory was removed; this \
+         write published nothing"
+    )]
+    TakenOver { target: String },
+    /// Stored chunks are no longer there when the array is to be published, or have other sizes.
+    #[error("{}; the target is unchanged", lost(target, missing.as_deref(), *expected, *found))]
+    ChunksLost { target: String, missing: Option<String>, expected: u64, found: u64 },
+    #[error("cannot write {target}: could not create files in {}", directory.display())]
+    NotWritable { target: String, directory: PathBuf, source: io::Error },
+    #[error("could not write {}; the target is unchanged", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("could not publish the complete array at {target}, which is unchanged")]
+    Publish { target: String, source: io::Error },
+    #[error("could not flush the new array to disk; {target} is unchanged")]
+    Flush { target: String, source: io::Error },
+    #[error(
+        "{target} is complete, but could not be flushed to disk: a power failure may restore its \
+         previous state"
+    )]
+    Unflushed { target: String, source: io::Error },
+    #[error("{target} was published, but another write has replaced it since")]
+    ReplacedAtOnce { target: String },
+    #[error("could not start a thread to write chunks")]
+    Thread { source: io::Error },
+    #[error("could not encode and write chunk {chunk:?}: the thread panicked: {message}")]
+    WriterPanicked { chunk: Vec<usize>, message: String },
+    #[error("could not encode chunk {chunk:?}")]
+    Encode { chunk: Vec<usize>, source: BoxError },
+    #[error("the write of {target} needs {needed} bytes of memory, but its limit is {limit} bytes")]
+    MemoryLimit { target: String, needed: u64, limit: u64 },
+    #[error("could not create Zarr metadata for the array")]
+    Metadata { source: BoxError },
+}
+
+impl WriteError {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        use WriteError as E;
+        let of = |kind, target| Facts { target: Some(target), ..Facts::of(kind) };
+        match self {
+            E::Locked { target, holder } => {
+                Facts { holder: Some(holder), ..of(ErrorKind::InUse, target) }
+            }
+            E::MaybeLocked { target, holder } => {
+                Facts { holder: Some(holder), may_be_stale: true, ..of(ErrorKind::InUse, target) }
+            }
+            E::TakenOver { target } => of(ErrorKind::InUse, target),
+            E::ChunksLost { target, missing, .. } => {
+                Facts { key: missing.as_deref(), ..of(ErrorKind::Changed, target) }
+            }
+            E::NotWritable { target, directory, .. } => {
+                Facts { path: Some(directory), ..of(ErrorKind::Io, target) }
+            }
+            E::Write { path, .. } => Facts { path: Some(path), ..Facts::of(ErrorKind::Io) },
+            E::Publish { target, .. } | E::Flush { target, .. } => of(ErrorKind::Io, target),
+            E::Unflushed { target, .. } => {
+                Facts { is_published: true, ..of(ErrorKind::Io, target) }
+            }
+            E::ReplacedAtOnce { target } => {
+                Facts { is_published: true, ..of(ErrorKind::Changed, target) }
+            }
+            E::Thread { .. } => {
+                Facts { setting: Some("writer threads"), ..Facts::of(ErrorKind::Io) }
+            }
+            E::WriterPanicked { chunk, .. } | E::Encode { chunk, .. } => {
+                Facts { chunk: Some(chunk), ..Facts::of(ErrorKind::Encode) }
+            }
+            E::MemoryLimit { target, .. } => {
+                Facts { setting: Some("memory limit"), ..of(ErrorKind::Memory, target) }
+            }
+            E::Metadata { .. } => Facts::of(ErrorKind::Unsupported),
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        use WriteError as E;
+        Some(match self {
+            E::Locked { holder, .. } if holder == THIS_PROCESS => {
+                "name each target of a pass once, or wait until the other write of this process \
+                 ends"
+            }
+            E::Locked { .. } => "wait until that process ends, or stop it",
+            E::MaybeLocked { .. } => {
+                "if that process has ended, take over with `ZarrSink::with_take_over`, or remove \
+                 its write with `UnfinishedWrite::remove`"
+            }
+            E::NotWritable { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                "move it away, or remove the chunks of old versions with `Superseded::remove`"
+            }
+            E::MemoryLimit { .. } => {
+                "use smaller chunks or blocks, or raise the limit with `ZarrSink::with_memory_limit`"
+            }
+            E::Thread { .. } => "use fewer threads with `ZarrSink::with_writer_threads`",
+            _ => return None,
+        })
+    }
+}
+
+impl Error {
+    /// The error of a write whose directory is gone.
+    pub(crate) fn taken_over(target: impl Into<String>) -> Error {
+        WriteError::TakenOver { target: target.into() }.into()
+    }
+
+    /// The error of an array for which there is no Zarr metadata.
+    pub(crate) fn metadata(source: impl Into<BoxError>) -> Error {
+        WriteError::Metadata { source: foreign(source) }.into()
+    }
+}
+
+fn lost(target: &str, missing: Option<&str>, expected: u64, found: u64) -> String {
+    match missing {
+        Some(key) => format!(
+            "chunk {key} of {target} is missing: {expected} chunks were stored, but {found} were \
+             found"
+        ),
+        None => format!(
+            "the chunks of {target} changed: {expected} chunks were stored, but {found} with \
+             other names or sizes were found"
+        ),
+    }
+}

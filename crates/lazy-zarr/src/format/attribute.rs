@@ -1,0 +1,34 @@
+//! The user's attributes as JSON.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::provenance;
+
+/// An attribute's value as JSON; what is wrong with it, when it has none.
+pub(crate) fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
+    if name == provenance::ATTRIBUTE {
+        return Err("the sink uses this name itself".to_owned());
+    }
+    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    // It lies deeper in the metadata than by itself, and what is too deep cannot be read back.
+    let metadata = serde_json::json!({ "attributes": { name: &json } }).to_string();
+    serde_json::from_str::<Value>(&metadata).map_err(|error| error.to_string())?;
+    // A number that JSON does not have becomes null in it, unlike in CBOR.
+    match ciborium::Value::serialized(value) {
+        Ok(value) if holds_non_finite(&value) => {
+            Err("it contains NaN or an infinity, which JSON cannot represent".to_owned())
+        }
+        Ok(_) => Ok(json),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn holds_non_finite(value: &ciborium::Value) -> bool {
+    match value {
+        ciborium::Value::Float(number) => !number.is_finite(),
+        ciborium::Value::Array(values) => values.iter().any(holds_non_finite),
+        ciborium::Value::Map(entries) => entries.iter().any(|(_, value)| holds_non_finite(value)),
+        _ => false,
+    }
+}

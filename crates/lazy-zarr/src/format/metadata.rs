@@ -1,0 +1,168 @@
+//! Zarr's words for ours: data types, fill values and metadata.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::DType;
+use zarrs::array::codec::BytesCodec;
+use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type};
+use zarrs::plugin::ExtensionName;
+
+use super::key_space::KeySpace;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::settings::{Checksum, Codec, FillElement, WriteSettings};
+
+/// Everything in an array's metadata but its shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Format {
+    pub(crate) dtype: DType,
+    pub(crate) layout: Layout,
+    /// The keys that the chunks are put under.
+    pub(crate) keys: KeySpace,
+    pub(crate) codec: Codec,
+    pub(crate) checksum: Checksum,
+    pub(crate) fill: FillElement,
+    pub(crate) dimension_names: Option<Vec<Option<String>>>,
+    pub(crate) attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Format {
+    /// Returns the format that the settings of a write ask for.
+    pub(crate) fn new(
+        settings: &WriteSettings,
+        dtype: DType,
+        layout: Layout,
+        keys: KeySpace,
+    ) -> Format {
+        let n_axes = layout.chunk_shape.len();
+        let of_member =
+            |name: &str| (0..n_axes).map(|axis| Some(format!("{name}_{axis}"))).collect();
+        let names = settings.dimension_names.clone();
+        let attributes = settings.attributes.iter();
+        Format {
+            dtype,
+            layout,
+            keys,
+            codec: settings.codec,
+            checksum: settings.checksum(),
+            fill: settings.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
+            dimension_names: names.or_else(|| settings.target.member_name().map(of_member)),
+            attributes: attributes
+                .filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?)))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {
+        let mut builder = ArrayBuilder::new(
+            as_u64(shape),
+            as_u64(self.layout.unit_shape()),
+            zarr_data_type(self.dtype),
+            FillValue::new(self.fill.bytes.clone()),
+        );
+        // Little-endian on every machine; a single byte has no order.
+        let bytes =
+            if self.dtype.size() == 1 { BytesCodec::new(None) } else { BytesCodec::little() };
+        builder
+            .chunk_key_encoding(self.keys.encoding())
+            .array_to_bytes_codec(Arc::new(bytes))
+            .bytes_to_bytes_codecs(self.codec.zarrs_codecs(self.dtype, self.checksum)?)
+            .subchunk_shape(
+                self.layout.shard_shape.as_ref().map(|_| as_u64(&self.layout.chunk_shape)),
+            )
+            .dimension_names(self.dimension_names.clone())
+            .attributes(self.attributes.clone());
+        Ok(builder)
+    }
+
+    /// The `zarr.json` of an array of this shape.
+    pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
+        self.builder(shape)?.build_metadata().map_err(Error::metadata)
+    }
+}
+
+/// What became of bytes, in their own memory where it is a part of them.
+pub(crate) fn shared(became: Cow<'_, [u8]>, bytes: &Bytes) -> Bytes {
+    match became {
+        Cow::Owned(became) => became.into(),
+        Cow::Borrowed(became) => bytes.slice_ref(became),
+    }
+}
+
+/// One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow each
+/// other in C order, and its bytes are always the same.
+pub(crate) fn one_thread() -> CodecOptions {
+    CodecOptions::default().with_concurrent_target(1)
+}
+
+pub(crate) fn zarr_data_type(dtype: DType) -> DataType {
+    match dtype {
+        DType::Bool => data_type::bool(),
+        DType::Int8 => data_type::int8(),
+        DType::Int16 => data_type::int16(),
+        DType::Int32 => data_type::int32(),
+        DType::Int64 => data_type::int64(),
+        DType::UInt8 => data_type::uint8(),
+        DType::UInt16 => data_type::uint16(),
+        DType::UInt32 => data_type::uint32(),
+        DType::UInt64 => data_type::uint64(),
+        DType::Float16 => data_type::float16(),
+        DType::BFloat16 => data_type::bfloat16(),
+        DType::Float32 => data_type::float32(),
+        DType::Float64 => data_type::float64(),
+        DType::Complex64 => data_type::complex64(),
+        DType::Complex128 => data_type::complex128(),
+    }
+}
+
+/// The dtype of a Zarr data type; its name when there is none.
+pub(crate) fn dtype_of(data_type: &DataType) -> Result<DType, String> {
+    let name = data_type.name_v3().unwrap_or(Cow::Borrowed("without a name in Zarr v3"));
+    DType::from_name(&name).ok_or_else(|| name.into_owned())
+}
+
+pub(crate) fn as_u64(sizes: &[usize]) -> Vec<u64> {
+    sizes.iter().map(|&size| size as u64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_types_have_the_names_of_dtypes() {
+        for dtype in DType::ALL {
+            assert_eq!(dtype_of(&zarr_data_type(dtype)), Ok(dtype));
+        }
+        assert_eq!(dtype_of(&data_type::string()), Err("string".to_owned()));
+    }
+
+    #[test]
+    fn fill_values_are_nan_or_zero() {
+        for dtype in DType::ALL {
+            let format = Format {
+                dtype,
+                layout: Layout { chunk_shape: vec![1], shard_shape: None },
+                keys: KeySpace::Nested,
+                codec: Codec::None,
+                checksum: Checksum::None,
+                fill: FillElement::default_of(dtype),
+                dimension_names: None,
+                attributes: serde_json::Map::new(),
+            };
+            let json = serde_json::to_value(format.metadata(&[1]).unwrap()).unwrap();
+            let expected = match dtype {
+                DType::Bool => serde_json::json!(false),
+                DType::Float16 | DType::BFloat16 | DType::Float32 | DType::Float64 => {
+                    serde_json::json!("NaN")
+                }
+                DType::Complex64 | DType::Complex128 => serde_json::json!(["NaN", "NaN"]),
+                _ => serde_json::json!(0),
+            };
+            assert_eq!(json["fill_value"], expected, "{dtype}");
+            assert_eq!(json["data_type"], dtype.name());
+        }
+    }
+}

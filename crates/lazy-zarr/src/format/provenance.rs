@@ -1,0 +1,278 @@
+//! What an array's metadata says of how it came to be.
+
+use lazy_core::{BlockIndex, BlockPosition, Cut};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The name of the attribute.
+pub(crate) const ATTRIBUTE: &str = "provenance";
+
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+/// The member of the attribute by which a write that is resumed knows the array that it would make.
+const DIGEST: &str = "job_xxh3";
+
+/// The sizes of blocks along an axis, as runs of equal ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Runs {
+    /// How many blocks, and their size.
+    runs: Vec<[usize; 2]>,
+}
+
+/// More runs than this are not written down, so that neither memory nor metadata grow with the number
+/// of blocks.
+const MOST_RUNS: usize = 256;
+
+impl Runs {
+    fn push(&mut self, size: usize) {
+        if let Some([n_blocks, last]) = self.runs.last_mut()
+            && *last == size
+        {
+            *n_blocks += 1;
+        } else if self.runs.len() <= MOST_RUNS {
+            self.runs.push([1, size]);
+        }
+    }
+
+    fn to_json(&self) -> Option<Value> {
+        (self.runs.len() <= MOST_RUNS).then(|| json!(self.runs))
+    }
+}
+
+/// Notes the block grid while blocks go by.
+#[derive(Debug)]
+pub(crate) struct Provenance {
+    cut: Cut,
+    rows: Runs,
+    /// The columns of the first band and of the open one, when axis 1 is cut.
+    columns: Option<Runs>,
+    open_columns: Runs,
+    /// Whether all bands have the same column blocks.
+    is_regular: bool,
+}
+
+impl Provenance {
+    pub(crate) fn new(cut: Cut) -> Provenance {
+        Provenance {
+            cut,
+            rows: Runs::default(),
+            columns: None,
+            open_columns: Runs::default(),
+            is_regular: true,
+        }
+    }
+
+    /// Notes a block of this shape.
+    pub(crate) fn add(&mut self, at: BlockPosition, shape: &[usize]) {
+        if matches!(at.index, BlockIndex::Block(_) | BlockIndex::NestedBlock(_, 0)) {
+            self.end_band();
+            self.rows.push(shape[0]);
+        }
+        if self.cut == Cut::RowsAndColumns {
+            self.open_columns.push(shape[1]);
+        }
+    }
+
+    fn end_band(&mut self) {
+        if self.open_columns.runs.is_empty() {
+            return;
+        }
+        let columns = self.columns.get_or_insert_with(|| self.open_columns.clone());
+        self.is_regular &= *columns == self.open_columns;
+        self.open_columns.runs.clear();
+    }
+
+    /// The attribute, after the last block: no time, host or path, so that equal input makes equal
+    /// bytes. With the digest of a write that can be resumed, if it is one.
+    pub(crate) fn attribute(&mut self, digest: Option<String>) -> Value {
+        self.end_band();
+        let mut attribute = json!({
+            "program": PROGRAM,
+            "version": env!("CARGO_PKG_VERSION"),
+            CHECKSUM: NO_CHECKSUM,
+        });
+        let columns = self.columns.as_ref().filter(|_| self.is_regular);
+        for (name, runs) in [("block_rows", Some(&self.rows)), ("block_columns", columns)] {
+            if let Some(runs) = runs.and_then(Runs::to_json) {
+                attribute[name] = runs;
+            }
+        }
+        if let Some(digest) = digest {
+            attribute[DIGEST] = digest.into();
+        }
+        attribute
+    }
+}
+
+/// Returns the digest that the attributes of an array have of the write that stored it.
+pub(crate) fn digest(attributes: &Map<String, Value>) -> Option<&str> {
+    attributes.get(ATTRIBUTE)?.get(DIGEST)?.as_str()
+}
+
+/// Returns the text of metadata with its checksum.
+pub(crate) fn with_checksum(metadata: &str) -> String {
+    let checksum = format!("{:08x}", crc32c::crc32c(metadata.as_bytes()));
+    metadata.replacen(&checksum_line(NO_CHECKSUM), &checksum_line(&checksum), 1)
+}
+
+/// The result of comparing an array's metadata with their checksum; see
+/// [`StoredArray::metadata_checksum`](crate::StoredArray::metadata_checksum).
+///
+/// # Example
+///
+/// A flipped bit changes the fill value, and the metadata are still valid:
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_chunks::zarr::{MetadataChecksum, StoredArray, ToZarr};
+/// use ndarray::array;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// LazyChunkSequence::new(|| [array![1, 2, 3]]).convert(NdarrayConverter).to_zarr(&path)?;
+/// assert_eq!(StoredArray::open(&path)?.metadata_checksum(), MetadataChecksum::Match);
+///
+/// let metadata = std::fs::read_to_string(path.join("zarr.json"))?;
+/// let damaged = metadata.replace("\"fill_value\": 0", "\"fill_value\": 1");
+/// std::fs::write(path.join("zarr.json"), damaged)?;
+/// assert_eq!(StoredArray::open(&path)?.metadata_checksum(), MetadataChecksum::Mismatch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataChecksum {
+    /// The metadata are as this crate wrote them.
+    Match,
+    /// This crate wrote the metadata, and they have changed since: another program resized the array or set
+    /// attributes, or they are damaged.
+    Mismatch,
+    /// Another program wrote the metadata.
+    Missing,
+}
+
+impl MetadataChecksum {
+    /// Compares the text of an array's metadata with its checksum.
+    pub(crate) fn of(metadata: &[u8]) -> MetadataChecksum {
+        let holds = |text: &str| metadata.windows(text.len()).any(|at| at == text.as_bytes());
+        // What was one of them by a bit is still the other.
+        let is_ours = || holds(CHECKSUM) || holds(&format!("\"{PROGRAM}\""));
+        if is_as_written(metadata) {
+            MetadataChecksum::Match
+        } else if is_ours() {
+            MetadataChecksum::Mismatch
+        } else {
+            MetadataChecksum::Missing
+        }
+    }
+}
+
+/// Returns true if the text of an array's metadata is as this crate wrote it when all chunks were stored. A program
+/// that copies or changes the array by other means writes another text.
+fn is_as_written(metadata: &[u8]) -> bool {
+    /// The path to the checksum. Parsing keeps nothing else.
+    #[derive(Deserialize)]
+    struct Head {
+        attributes: Attributes,
+    }
+
+    #[derive(Deserialize)]
+    struct Attributes {
+        provenance: Checksum,
+    }
+
+    #[derive(Deserialize)]
+    struct Checksum {
+        metadata_crc32c: String,
+    }
+
+    let Ok(text) = std::str::from_utf8(metadata) else { return false };
+    let Ok(head) = serde_json::from_str::<Head>(text) else { return false };
+    let checksum = head.attributes.provenance.metadata_crc32c;
+    let text_without = text.replacen(&checksum_line(&checksum), &checksum_line(NO_CHECKSUM), 1);
+    format!("{:08x}", crc32c::crc32c(text_without.as_bytes())) == checksum
+}
+
+/// The member of the attribute that has the CRC-32C of the metadata, which is made without it.
+const CHECKSUM: &str = "metadata_crc32c";
+const NO_CHECKSUM: &str = "00000000";
+
+fn checksum_line(checksum: &str) -> String {
+    format!("\"{CHECKSUM}\": \"{checksum}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is noted of bands of blocks of one row or more and these columns.
+    fn noted(cut: Cut, bands: &[(usize, &[usize])]) -> Value {
+        let mut provenance = Provenance::new(cut);
+        for (i, (n_rows, columns)) in bands.iter().enumerate() {
+            for (j, n_columns) in columns.iter().enumerate() {
+                let index = match cut {
+                    Cut::Rows => BlockIndex::Block(i),
+                    Cut::RowsAndColumns => BlockIndex::NestedBlock(i, j),
+                };
+                let at = BlockPosition { index, row: 0, column: 0 };
+                provenance.add(at, &[*n_rows, *n_columns]);
+            }
+        }
+        provenance.attribute(None)
+    }
+
+    #[test]
+    fn the_block_grid_is_runs_of_equal_blocks() {
+        let noted = |cut, bands: &[_]| noted(cut, bands);
+        let flat = noted(Cut::Rows, &[(2, &[3]), (2, &[3]), (0, &[3]), (1, &[3])]);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            flat,
+            json!({
+                "program": "lazy-zarr",
+                "version": version,
+                "metadata_crc32c": "00000000",
+                "block_rows": [[2, 2], [1, 0], [1, 1]],
+            })
+        );
+        let nested = noted(Cut::RowsAndColumns, &[(2, &[3, 3, 1]), (1, &[3, 3, 1])]);
+        assert_eq!(nested["block_rows"], json!([[1, 2], [1, 1]]));
+        assert_eq!(nested["block_columns"], json!([[2, 3], [1, 1]]));
+    }
+
+    #[test]
+    fn what_is_irregular_is_not_written_down() {
+        for last in [&[3, 4][..], &[3], &[3, 3, 1, 0]] {
+            let nested = noted(Cut::RowsAndColumns, &[(2, &[3, 3, 1]), (1, last)]);
+            assert_eq!(nested.get("block_columns"), None);
+            assert!(nested.get("block_rows").is_some());
+        }
+        let bands = |n| (0..n).map(|i| (i % 2, &[1][..])).collect::<Vec<_>>();
+        assert!(noted(Cut::Rows, &bands(MOST_RUNS)).get("block_rows").is_some());
+        assert_eq!(noted(Cut::Rows, &bands(MOST_RUNS + 1)).get("block_rows"), None);
+        assert_eq!(noted(Cut::Rows, &bands(10 * MOST_RUNS)).get("block_rows"), None);
+    }
+
+    #[test]
+    fn a_seal_is_broken_by_any_change() {
+        let attributes = json!({ ATTRIBUTE: noted(Cut::Rows, &[(2, &[3])]), "other": "00000000" });
+        let metadata = json!({ "shape": [2, 3], "attributes": attributes });
+        let text = serde_json::to_string_pretty(&metadata).unwrap();
+        assert_eq!(MetadataChecksum::of(text.as_bytes()), MetadataChecksum::Mismatch);
+        let written = with_checksum(&text);
+        assert_eq!(MetadataChecksum::of(written.as_bytes()), MetadataChecksum::Match);
+        for i in 0..written.len() {
+            let mut changed = written.clone().into_bytes();
+            for bit in 0..8 {
+                changed[i] ^= 1 << bit;
+                assert_eq!(MetadataChecksum::of(&changed), MetadataChecksum::Mismatch, "{i}");
+                changed[i] ^= 1 << bit;
+            }
+        }
+        let rewritten: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(
+            MetadataChecksum::of(rewritten.to_string().as_bytes()),
+            MetadataChecksum::Mismatch
+        );
+        assert_eq!(MetadataChecksum::of(b"{}"), MetadataChecksum::Missing);
+    }
+}

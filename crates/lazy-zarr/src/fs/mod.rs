@@ -1,0 +1,25 @@
+//! File systems: the trait that a write and a read need, the machine's own, and one in memory.
+//!
+//! Knows paths and bytes. Ignorant of Zarr, and of everything else in this crate.
+
+mod default_operations;
+mod entry_kind;
+mod file_system;
+mod fingerprint;
+mod layer;
+mod local;
+mod lock;
+mod memory;
+mod mount;
+mod open;
+#[cfg(unix)]
+mod permissions;
+mod pin;
+
+pub use entry_kind::EntryKind;
+pub use file_system::FileSystem;
+pub use layer::FileSystemLayer;
+pub use local::LocalFileSystem;
+pub use lock::{FileLock, LockScope};
+pub use memory::MemoryFileSystem;
+pub use pin::FilePin;

@@ -1,0 +1,57 @@
+//! The errors of stores.
+
+use std::io;
+
+use lazy_core::BoxError;
+
+/// An error of a [`Store`](super::Store).
+///
+/// [`Store`](super::Store) has an example.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store has no object under the key.
+    #[error("the store has no such object")]
+    NotFound,
+    /// An object was put on condition that the key is free, and it is not.
+    #[error("the object exists already")]
+    Exists,
+    /// An object was put on condition that the one under the key has not changed, and it was
+    /// replaced or deleted.
+    #[error("the object has changed")]
+    Changed,
+    /// The store cannot do what it was asked for. It has changed nothing.
+    #[error("the store does not support the operation")]
+    Unsupported,
+    /// Any other failure.
+    #[error(transparent)]
+    Other(BoxError),
+}
+
+impl StoreError {
+    /// Returns an error with this cause or message.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::zarr::StoreError;
+    ///
+    /// assert_eq!(StoreError::other("the server is busy").to_string(), "the server is busy");
+    /// ```
+    pub fn other(error: impl Into<BoxError>) -> StoreError {
+        StoreError::Other(error.into())
+    }
+}
+
+/// [`NotFound`](StoreError::NotFound) and [`Unsupported`](StoreError::Unsupported) for the kinds of
+/// these names, and [`Other`](StoreError::Other) for any other kind.
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NotFound,
+            io::ErrorKind::Unsupported => StoreError::Unsupported,
+            _ => StoreError::other(error),
+        }
+    }
+}

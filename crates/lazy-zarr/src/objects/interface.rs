@@ -1,0 +1,224 @@
+//! The operations of a store.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::byte_range::ByteRange;
+use super::error::StoreError;
+use super::object::{Listing, Object, ObjectInfo, Tag};
+
+/// A store of objects under keys, such as a bucket of an object store.
+///
+/// A backend implements four operations: [`get`](Self::get), [`put`](Self::put),
+/// [`list`](Self::list) and [`delete`](Self::delete). The other ones are provided, and a backend
+/// overrides those that it can do with fewer bytes or requests.
+/// [`Target::in_store`](crate::Target::in_store) takes a store; an [`Arc`](std::sync::Arc), a
+/// [`Box`] or a reference of a store is a store as well. The suite `conformance::StoreSuite`,
+/// behind the feature `conformance`, checks an implementation.
+///
+/// A **key** is one or more parts with a `/` between each two, such as `group/array/c/0/1`. A part
+/// is neither empty nor `.` nor `..`, so a key neither begins nor ends with `/`. A **prefix** is
+/// empty, or a key with a `/` at its end. The library passes no other strings, and never a key that
+/// continues another key after a `/`.
+///
+/// Several threads call the operations at once. Each operation takes effect at one instant:
+///
+/// - A reader finds the previous object or the new one, and never a part of either.
+/// - After an operation has returned, all later ones see its effect, listings included.
+/// - Of several operations with a [condition](PutCondition) that exclude each other, one succeeds.
+///
+/// An operation that fails with [`StoreError::Other`] may have taken effect nevertheless, as when
+/// the response of a server is lost. With any other error, it has changed nothing.
+///
+/// # Example
+///
+/// A store in a map, without conditions:
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use std::collections::BTreeMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// use bytes::Bytes;
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_chunks::zarr::{
+///     Object, ObjectInfo, PutCondition, Store, StoreError, StoredArray, Tag, Target, ToZarr,
+/// };
+/// use ndarray::array;
+///
+/// #[derive(Default)]
+/// struct MapStore(Mutex<BTreeMap<String, Bytes>>);
+///
+/// impl Store for MapStore {
+///     fn get(&self, key: &str) -> Result<Object, StoreError> {
+///         let objects = self.0.lock().unwrap();
+///         let bytes = objects.get(key).ok_or(StoreError::NotFound)?.clone();
+///         Ok(Object { bytes, tag: None })
+///     }
+///
+///     fn put(
+///         &self,
+///         key: &str,
+///         bytes: Bytes,
+///         condition: PutCondition,
+///     ) -> Result<Option<Tag>, StoreError> {
+///         if condition != PutCondition::Always {
+///             return Err(StoreError::Unsupported);
+///         }
+///         self.0.lock().unwrap().insert(key.to_owned(), bytes);
+///         Ok(None)
+///     }
+///
+///     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+///         let objects = self.0.lock().unwrap();
+///         let below = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+///         let info = |(key, bytes): (&String, &Bytes)| ObjectInfo {
+///             key: key.clone(),
+///             size: bytes.len() as u64,
+///             tag: None,
+///         };
+///         Ok(below.map(info).collect())
+///     }
+///
+///     fn delete(&self, key: &str) -> Result<(), StoreError> {
+///         self.0.lock().unwrap().remove(key);
+///         Ok(())
+///     }
+/// }
+///
+/// let store = Arc::new(MapStore::default());
+/// let values = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]);
+/// values.convert(NdarrayConverter).to_zarr(Target::in_store(Arc::clone(&store), "/run/values"))?;
+///
+/// assert!(store.get("run/values/zarr.json").is_ok());
+/// let stored = StoredArray::open(Target::in_store(store, "/run/values"))?;
+/// assert_eq!(stored.read()?.as_slice::<f64>()?, [1.0, 2.0, 3.0, 4.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Store: Send + Sync {
+    /// Returns the object under a key, with all its bytes.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::NotFound`] if there is none.
+    /// - [`StoreError::Other`] if it cannot be read.
+    fn get(&self, key: &str) -> Result<Object, StoreError>;
+
+    /// Returns ranges of the bytes of an object, in the order of `ranges`. They may overlap. Of a
+    /// range that the object does not reach, the result has the bytes that are there, as
+    /// [`ByteRange::within`] says.
+    ///
+    /// If the object is replaced meanwhile, the ranges may be those of different objects.
+    ///
+    /// By default it cuts the ranges out of what [`get`](Self::get) returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get), even if there are no ranges.
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
+        let Object { bytes, .. } = self.get(key)?;
+        let cut = |range: &ByteRange| {
+            let range = range.within(bytes.len() as u64);
+            // Both ends are at most the length.
+            bytes.slice(range.start as usize..range.end as usize)
+        };
+        Ok(ranges.iter().map(cut).collect())
+    }
+
+    /// Returns the properties of the object under a key.
+    ///
+    /// By default it reads the object with [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
+        let Object { bytes, tag } = self.get(key)?;
+        Ok(ObjectInfo { key: key.to_owned(), size: bytes.len() as u64, tag })
+    }
+
+    /// Puts an object under a key if the condition holds, and returns the object's tag if the store
+    /// has tags. It replaces an object that is there.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Exists`] and [`StoreError::Changed`] if the condition does not hold.
+    /// - [`StoreError::Unsupported`] if the store cannot check the condition. No store answers so
+    ///   for [`PutCondition::Always`].
+    /// - [`StoreError::Other`] if the object cannot be stored.
+    fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        condition: PutCondition,
+    ) -> Result<Option<Tag>, StoreError>;
+
+    /// Returns the properties of all objects whose keys begin with a prefix, in any order. An
+    /// object has the same tag as in other answers, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Other`] if they cannot be listed. That there are none is no error.
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError>;
+
+    /// Returns the properties of the objects directly below a prefix, and the prefixes directly
+    /// below it, in any order.
+    ///
+    /// By default it calls [`list`](Self::list), which takes long above an array of many chunks. A
+    /// store that lists with a delimiter overrides it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`list`](Self::list).
+    fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
+        let mut objects = Vec::new();
+        let mut prefixes = BTreeSet::new();
+        for object in self.list(prefix)? {
+            match object.key[prefix.len()..].find('/') {
+                Some(end) => {
+                    prefixes.insert(object.key[..=prefix.len() + end].to_owned());
+                }
+                None => objects.push(object),
+            }
+        }
+        Ok(Listing { objects, prefixes: prefixes.into_iter().collect() })
+    }
+
+    /// Deletes the object under a key, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Other`] if it cannot be deleted. That there is none is no error.
+    fn delete(&self, key: &str) -> Result<(), StoreError>;
+}
+
+/// The condition on which [`Store::put`] puts an object. The store checks it in the same step.
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_zarr as zarr; }
+/// use lazy_chunks::zarr::{MemoryStore, PutCondition, Store, StoreError};
+///
+/// let store = MemoryStore::new();
+/// let tag = store.put("key", "1".into(), PutCondition::IfAbsent)?.unwrap();
+/// let again = store.put("key", "2".into(), PutCondition::IfAbsent);
+/// assert!(matches!(again, Err(StoreError::Exists)));
+///
+/// store.put("key", "3".into(), PutCondition::IfUnchanged(tag.clone()))?;
+/// let stale = store.put("key", "4".into(), PutCondition::IfUnchanged(tag));
+/// assert!(matches!(stale, Err(StoreError::Changed)));
+/// assert_eq!(store.get("key")?.bytes, "3");
+/// # Ok::<(), StoreError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PutCondition {
+    /// No condition.
+    #[default]
+    Always,
+    /// There is no object under the key.
+    IfAbsent,
+    /// The object under the key has this tag.
+    IfUnchanged(Tag),
+}

@@ -1,0 +1,16 @@
+//! Stores of objects: the trait that a backend implements, and a store in memory.
+//!
+//! Knows keys and bytes. Ignorant of Zarr, and of everything else in this crate.
+
+mod byte_range;
+mod error;
+mod interface;
+mod memory;
+mod object;
+mod shared;
+
+pub use byte_range::ByteRange;
+pub use error::StoreError;
+pub use interface::{PutCondition, Store};
+pub use memory::MemoryStore;
+pub use object::{Listing, Object, ObjectInfo, Tag};

@@ -1,0 +1,57 @@
+//! Stores behind pointers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::byte_range::ByteRange;
+use super::error::StoreError;
+use super::interface::{PutCondition, Store};
+use super::object::{Listing, Object, ObjectInfo, Tag};
+
+macro_rules! impl_store_for_pointer {
+    ($pointer:ty) => {
+        impl<S: Store + ?Sized> Store for $pointer {
+            fn get(&self, key: &str) -> Result<Object, StoreError> {
+                (**self).get(key)
+            }
+
+            fn get_ranges(
+                &self,
+                key: &str,
+                ranges: &[ByteRange],
+            ) -> Result<Vec<Bytes>, StoreError> {
+                (**self).get_ranges(key, ranges)
+            }
+
+            fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
+                (**self).head(key)
+            }
+
+            fn put(
+                &self,
+                key: &str,
+                bytes: Bytes,
+                condition: PutCondition,
+            ) -> Result<Option<Tag>, StoreError> {
+                (**self).put(key, bytes, condition)
+            }
+
+            fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+                (**self).list(prefix)
+            }
+
+            fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
+                (**self).list_directory(prefix)
+            }
+
+            fn delete(&self, key: &str) -> Result<(), StoreError> {
+                (**self).delete(key)
+            }
+        }
+    };
+}
+
+impl_store_for_pointer!(Arc<S>);
+impl_store_for_pointer!(Box<S>);
+impl_store_for_pointer!(&S);

@@ -1,0 +1,163 @@
+//! What a stored array says of how it is stored.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::array::StoredArray;
+use super::untrusted::caught;
+use crate::error::{Error, Result};
+use crate::fs::FileSystem;
+use crate::store::node::present_at_path;
+use crate::store::{Found, Origin};
+
+/// What of an array is stored.
+///
+/// # Example
+///
+/// How much a codec saves:
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use std::sync::Arc;
+///
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
+/// use ndarray::Array2;
+///
+/// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([100, 50]);
+/// let stored = LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((100, 50), i as f64)))
+///     .convert(NdarrayConverter)
+///     .to_zarr(sink)?;
+/// let size = stored.stored_size()?;
+/// assert_eq!((size.n_stored, size.n_chunks), (4, 4));
+/// assert!(size.bytes < stored.n_bytes() / 20);
+/// # Ok::<(), lazy_chunks::zarr::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredSize {
+    /// The chunks, or shards, that the array has.
+    pub n_chunks: u64,
+    /// Those of them that are there.
+    pub n_stored: u64,
+    /// Their bytes, as they are stored.
+    pub bytes: u64,
+}
+
+impl StoredArray {
+    /// The codecs as the metadata has them: of Zarr v3 the list `codecs`, of v2 the filters and the compressor.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use std::sync::Arc;
+    ///
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{Codec, MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::array;
+    ///
+    /// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_codec(Codec::Zstd { level: 3 });
+    /// let stored = LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(sink)?;
+    /// let names: Vec<_> = stored.codecs().iter().map(|codec| codec["name"].clone()).collect();
+    /// assert_eq!(names, ["bytes", "zstd", "crc32c"]);
+    /// # Ok::<(), lazy_chunks::zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn codecs(&self) -> Vec<Value> {
+        self.codecs.to_vec()
+    }
+
+    /// The bytes of all elements, before any encoding.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        super::untrusted::n_bytes(self.chunks.dtype, self.shape.iter().copied()) as u64
+    }
+
+    /// Returns the number of stored chunks, or shards, and their bytes. No chunk is read. In a directory, the existing chunks
+    /// are listed, however many the array declares; in a store instance, and for an unknown chunk key encoding, each chunk
+    /// is looked up.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the file system or the store fails.
+    /// - [`ErrorKind::Changed`](crate::ErrorKind::Changed) if the array was replaced after it was
+    ///   opened, and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it was removed.
+    pub fn stored_size(&self) -> Result<StoredSize> {
+        let size = match self.listed_size()? {
+            Some(size) => size,
+            None => self.asked_size()?,
+        };
+        self.origin.check(&self.target)?;
+        Ok(size)
+    }
+
+    /// The size of what is listed; none where keys cannot be told from other names.
+    fn listed_size(&self) -> Result<Option<StoredSize>> {
+        let mut size = StoredSize { n_chunks: self.n_units(), n_stored: 0, bytes: 0 };
+        let is_listed = self.list_units(|file_system, _, path| {
+            // One that was removed just now is not there.
+            match file_system.size(path) {
+                Ok(bytes) => {
+                    size.n_stored += 1;
+                    size.bytes += bytes;
+                    Ok(())
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            }
+        })?;
+        Ok(is_listed.then_some(size))
+    }
+
+    /// Visits the keys and files of all chunks, or shards, that are there; false where they cannot be listed.
+    pub(super) fn list_units(
+        &self,
+        mut visit: impl FnMut(&dyn FileSystem, &str, &Path) -> io::Result<()>,
+    ) -> Result<bool> {
+        let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(false) };
+        let n_chunks = self.chunks.array.chunk_grid_shape();
+        // The key of the only chunk of an array without axes says nothing of the encoding.
+        if n_chunks.is_empty() {
+            return Ok(false);
+        }
+        let Some(present) = present_at_path(&**file_system, path)? else { return Ok(false) };
+        let walked = present.keys.walk(&**file_system, path, n_chunks, |found| match found {
+            Found::Chunk { key, path } => visit(&**file_system, key, path),
+            Found::Directory(_) => Ok(()),
+        });
+        walked.map_err(|source| Error::examine(path, source))?;
+        Ok(true)
+    }
+
+    /// The size of all keys that there can be.
+    fn asked_size(&self) -> Result<StoredSize> {
+        let n_chunks = self.n_units();
+        let mut size = StoredSize { n_chunks, n_stored: 0, bytes: 0 };
+        for place in 0..n_chunks {
+            let key = self.chunks.array.chunk_key(&self.unit_index(place));
+            let bytes = caught(|| self.chunks.store.size_key(&key))
+                .map_err(|source| Error::store(&key, source))?;
+            size.n_stored += u64::from(bytes.is_some());
+            size.bytes += bytes.unwrap_or(0);
+        }
+        Ok(size)
+    }
+
+    /// The chunks, or shards, of the array.
+    pub(super) fn n_units(&self) -> u64 {
+        self.chunks.array.chunk_grid_shape().iter().fold(1, |n, &along| n.saturating_mul(along))
+    }
+
+    /// The index along each axis of a chunk, or shard, by its place in C order.
+    pub(super) fn unit_index(&self, mut place: u64) -> Vec<u64> {
+        let grid = self.chunks.array.chunk_grid_shape();
+        let mut index = vec![0; grid.len()];
+        for (index, &along) in index.iter_mut().zip(grid).rev() {
+            (*index, place) = (place % along, place / along);
+        }
+        index
+    }
+}

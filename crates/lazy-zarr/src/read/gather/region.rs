@@ -1,0 +1,201 @@
+//! A region, gathered from the chunks that it overlaps, or the shards, by several threads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use lazy_core::{BlockPool, BoxError};
+use zarrs::array::ArraySubset;
+
+use super::part::{Decoded, Part, Span};
+use super::places::{NO_GRID, OutputSlot, Pieces, Places};
+use super::reader::ChunkReader;
+use super::shards::{BYTES_PER_FILE, Shards};
+use crate::layout::overlap::{copy_bytes, n_elements, runs_of_bytes};
+use crate::memory::announce;
+use crate::read::output::Output;
+use crate::read::untrusted::{caught, n_bytes};
+use crate::threads;
+
+/// The bytes of which reading takes about as long as starting a thread that shares the work.
+const BYTES_PER_THREAD: usize = 512 << 10;
+
+impl ChunkReader {
+    /// The elements of a region that lies within the array and has any.
+    /// They go to memory of the pool, if there is one, unless one chunk has all of them.
+    pub(in crate::read) fn gather(
+        &self,
+        region: &ArraySubset,
+        pool: Option<&BlockPool<u8>>,
+        n_threads: Option<usize>,
+    ) -> Result<Bytes, BoxError> {
+        let chunks = caught(|| self.grid().chunks_in_array_subset(region))?;
+        let chunks = chunks.ok_or("it has no chunks")?;
+        let n_units = usize::try_from(chunks.num_elements())?;
+        let shape = region.shape_usize();
+        let n_bytes = usize::try_from(n_bytes(self.dtype, shape.iter().copied()))?;
+        if n_bytes >= BYTES_PER_THREAD {
+            announce(self.unit_bytes.saturating_mul(4));
+        }
+        let shards = Shards::default();
+        if n_units == 1
+            && let Some(bytes) = self.one_part(&self.part(region, chunks.start())?, &shards)?
+        {
+            return Ok(bytes);
+        }
+        let gathering = Gathering { reader: self, region, chunks: &chunks, shape: &shape, shards };
+        let mut output = Output::new(n_bytes, pool)?;
+        gathering.fill(&mut output, threads_for(n_units, n_bytes, n_threads))?;
+        Ok(output.into_bytes())
+    }
+
+    /// A part by itself, where its bytes are had without a copy.
+    fn one_part(&self, part: &Part, shards: &Shards) -> Result<Option<Bytes>, BoxError> {
+        let Some(span) = self.span(part, shards)? else { return Ok(None) };
+        if let Some(direct) = &self.direct {
+            return direct.read(part, &span, self.absent_element());
+        }
+        match (part.is_whole(), &self.in_shards) {
+            (true, _) => Ok(self.decoded(part, &span)?.map(|decoded| decoded.bytes)),
+            (false, None) => self.part_of_chunk(part).map(Some),
+            (false, Some(_)) => Ok(None),
+        }
+    }
+}
+
+/// Returns the number of threads for a region of `n_bytes`, which overlaps `n_units` units: at most
+/// `asked_for`, or the number of cores.
+fn threads_for(n_units: usize, n_bytes: usize, asked_for: Option<usize>) -> usize {
+    let work = n_units.saturating_mul(BYTES_PER_FILE).saturating_add(n_bytes);
+    match n_units.min(work / BYTES_PER_THREAD) {
+        0 | 1 => 1,
+        // How many cores there are is not asked for unless it matters, which takes a while by itself.
+        most => most.min(asked_for.unwrap_or_else(threads::cores)),
+    }
+}
+
+/// The region that is gathered.
+struct Gathering<'s> {
+    reader: &'s ChunkReader,
+    region: &'s ArraySubset,
+    /// The indices of the units that it overlaps.
+    chunks: &'s ArraySubset,
+    shape: &'s [usize],
+    shards: Shards,
+}
+
+impl Gathering<'_> {
+    /// Fills the memory of the region. Of the units that cannot be read, the error is that of the first
+    /// one that was found.
+    fn fill(&self, output: &mut [u8], n_threads: usize) -> Result<(), BoxError> {
+        let counts = self.chunks.shape_usize();
+        let size = |axis: usize, i: usize| {
+            let mut index = self.chunks.start().to_vec();
+            index[axis] += i as u64;
+            Ok(self.reader.part(self.region, &index)?.extent[axis])
+        };
+        let item_size = self.reader.dtype.size();
+        let places = Mutex::new(Places::new(item_size, self.shape, counts, size, output));
+        let (is_failed, failure) = (AtomicBool::new(false), Mutex::new(None));
+        let work = || {
+            while !is_failed.load(Ordering::Relaxed) {
+                let place = places.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let filled = match place {
+                    Ok(Some(place)) => self.fill_place(place),
+                    Ok(None) => return,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = filled {
+                    is_failed.store(true, Ordering::Relaxed);
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..n_threads {
+                // Where the system has no more threads, this one does what is left.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn fill_place(&self, place: OutputSlot<'_>) -> Result<(), BoxError> {
+        match place {
+            OutputSlot::Unit(unit, pieces) => self.fill_unit(unit, pieces),
+            OutputSlot::Band(first, n_units, band) => {
+                let copies = (first..first + n_units).map(|unit| self.copy_unit(unit, band));
+                let n_bytes = copies.sum::<Result<usize, _>>()?;
+                if n_bytes == band.len() { Ok(()) } else { Err(NO_GRID.into()) }
+            }
+        }
+    }
+
+    fn fill_unit(&self, unit: usize, mut pieces: Pieces<'_>) -> Result<(), BoxError> {
+        let part = self.unit(unit)?;
+        let span = self.reader.span(&part, &self.shards)?;
+        match (&self.reader.direct, &span) {
+            (Some(direct), Some(span)) => {
+                direct.fill(&part, span, &mut pieces, self.reader.absent_element())?;
+            }
+            _ => match self.decoded(&part, span)? {
+                None => pieces.repeat(self.reader.fill_element()),
+                Some(Decoded { bytes, shape, start }) => {
+                    let item_size = self.reader.dtype.size();
+                    let decoded = (&shape[..], &start[..]);
+                    let runs = runs_of_bytes(item_size, decoded, decoded, &part.extent);
+                    let length = runs.length();
+                    for (offset, _) in runs {
+                        pieces.copy(&bytes[offset..offset + length]);
+                    }
+                }
+            },
+        }
+        if pieces.are_filled() { Ok(()) } else { Err(NO_GRID.into()) }
+    }
+
+    /// Copies a unit into the memory of its band, and says how many bytes that are.
+    fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
+        let part = self.unit(unit)?;
+        let span = self.reader.span(&part, &self.shards)?;
+        let item_size = self.reader.dtype.size();
+        let Decoded { bytes, shape, start } = match self.decoded(&part, span)? {
+            Some(decoded) => decoded,
+            None => {
+                let bytes = self.reader.fill_element().repeat(n_elements(&part.extent)).into();
+                let start = vec![0; part.extent.len()];
+                Decoded { bytes, shape: part.extent.clone(), start }
+            }
+        };
+        let mut band_shape = self.shape.to_vec();
+        band_shape[0] = part.extent[0];
+        let mut in_band = part.in_region.clone();
+        in_band[0] = 0;
+        copy_bytes(
+            item_size,
+            (&bytes, &shape, &start),
+            (band, &band_shape, &in_band),
+            &part.extent,
+        );
+        Ok(item_size * n_elements(&part.extent))
+    }
+
+    fn decoded(&self, part: &Part, span: Option<Span>) -> Result<Option<Decoded>, BoxError> {
+        span.map_or(Ok(None), |span| self.reader.decoded(part, &span))
+    }
+
+    /// A unit, by its number in C order of those that the region overlaps.
+    fn unit(&self, mut number: usize) -> Result<Part, BoxError> {
+        let mut index = self.chunks.start().to_vec();
+        for (index, count) in index.iter_mut().zip(self.chunks.shape()).rev() {
+            *index += number as u64 % count;
+            number /= *count as usize;
+        }
+        self.reader.part(self.region, &index)
+    }
+}

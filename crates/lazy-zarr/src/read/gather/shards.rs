@@ -1,0 +1,151 @@
+//! The chunks of shards, each read by itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lazy_core::{BoxError, DType};
+use zarrs::array::codec::ShardingIndexLocation;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::{
+    Array, ArrayShardedExt, BytesRepresentation, ChunkGrid, CodecChain, FillValue, data_type,
+};
+use zarrs::plugin::{ExtensionName, ZarrVersion};
+use zarrs::storage::ReadableStorageTraits;
+use zarrs::storage::byte_range::ByteRange;
+
+use super::part::{Part, Span};
+use crate::format::{ShardCodecs, shared};
+use crate::read::untrusted::{n_bytes, one_thread};
+
+/// The bytes of which reading takes about as long as opening a file.
+pub(super) const BYTES_PER_FILE: usize = 32 << 10;
+
+/// What is known of shards whose chunks are read one by one.
+#[derive(Clone, Debug)]
+pub(in crate::read) struct InShards {
+    /// That of the chunks.
+    pub(super) grid: ChunkGrid,
+    codecs: ShardCodecs,
+    index_bytes: u64,
+}
+
+impl InShards {
+    /// Of an array whose codecs are not guarded yet, where chunks are so large that each is worth a read of
+    /// its own, and a shard is nothing but chunks.
+    pub(in crate::read) fn of(
+        array: &Array<dyn ReadableStorageTraits>,
+        dtype: DType,
+        shard_shape: &[NonZeroU64],
+    ) -> Option<InShards> {
+        let grid = array.chunk_grid().name(ZarrVersion::V3);
+        if !array.is_exclusively_sharded() || grid.is_none_or(|name| name != "regular") {
+            return None;
+        }
+        let codecs = array.codecs();
+        let sharding = codecs.array_to_bytes_codec().as_any().downcast_ref()?;
+        let codecs = ShardCodecs::guarded(sharding, shard_shape, dtype.size()).ok()?;
+        let chunk_sizes = codecs.chunk_shape.iter().map(|size| size.get() as usize);
+        if n_bytes(dtype, chunk_sizes) < BYTES_PER_FILE as u128 {
+            return None;
+        }
+        let index = codecs.index.encoded_representation(
+            &codecs.index_shape,
+            &data_type::uint64(),
+            &FillValue::from(u64::MAX),
+        );
+        let Ok(BytesRepresentation::FixedSize(index_bytes)) = index else { return None };
+        Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes })
+    }
+
+    /// What chunks are encoded by.
+    pub(in crate::read) fn chunk_codecs(&self) -> &CodecChain {
+        &self.codecs.chunks
+    }
+
+    /// A whole chunk.
+    pub(super) fn decode(
+        &self,
+        array: &Array<dyn ReadableStorageTraits>,
+        encoded: &Bytes,
+    ) -> Result<Bytes, BoxError> {
+        let decoded = self.codecs.chunks.decode(
+            Cow::Borrowed(&**encoded),
+            &self.codecs.chunk_shape,
+            array.data_type(),
+            array.fill_value(),
+            &one_thread(),
+        )?;
+        Ok(shared(decoded.into_fixed()?, encoded))
+    }
+}
+
+/// Where the chunks of a shard lie: offset and length of each.
+type Index = Arc<[u8]>;
+
+/// The shards that were begun, whose indices are read once; none of one that is not there.
+#[derive(Default)]
+pub(super) struct Shards(Mutex<HashMap<Vec<u64>, Option<Index>>>);
+
+impl Shards {
+    /// Where a chunk lies; none where it stands for the fill value.
+    pub(super) fn span(
+        &self,
+        array: &Array<dyn ReadableStorageTraits>,
+        in_shards: &InShards,
+        part: &Part,
+    ) -> Result<Option<Span>, BoxError> {
+        let chunks_per_shard = in_shards.codecs.index_shape.iter().map(|n| n.get());
+        let (mut shard, mut number) = (Vec::new(), 0);
+        for (index, n) in part.index.iter().zip(chunks_per_shard) {
+            shard.push(index / n);
+            number = number * n as usize + (index % n) as usize;
+        }
+        let Some(index) = self.index(array, in_shards, &shard)? else { return Ok(None) };
+        let (numbers, _) = index.as_chunks::<8>();
+        let at = |i: usize| numbers.get(i).map(|number| u64::from_ne_bytes(*number));
+        let (Some(offset), Some(length)) = (at(2 * number), at(2 * number + 1)) else {
+            return Err("the index of the shard is too short".into());
+        };
+        if (offset, length) == (u64::MAX, u64::MAX) {
+            return Ok(None);
+        }
+        if offset.checked_add(length).is_none() {
+            return Err("the index of the shard leads beyond it".into());
+        }
+        let key = array.chunk_key(&shard);
+        Ok(Some(Span { key, offset, length: Some(length) }))
+    }
+
+    fn index(
+        &self,
+        array: &Array<dyn ReadableStorageTraits>,
+        in_shards: &InShards,
+        shard: &[u64],
+    ) -> Result<Option<Index>, BoxError> {
+        let mut indices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = indices.get(shard) {
+            return Ok(index.clone());
+        }
+        let range = match in_shards.codecs.index_location {
+            ShardingIndexLocation::Start => ByteRange::FromStart(0, Some(in_shards.index_bytes)),
+            ShardingIndexLocation::End => ByteRange::Suffix(in_shards.index_bytes),
+        };
+        let key = array.chunk_key(shard);
+        let decode = |encoded: Bytes| -> Result<Index, BoxError> {
+            let decoded = in_shards.codecs.index.decode(
+                Cow::Borrowed(&*encoded),
+                &in_shards.codecs.index_shape,
+                &data_type::uint64(),
+                &FillValue::from(u64::MAX),
+                &one_thread(),
+            )?;
+            Ok(decoded.into_fixed()?.as_ref().into())
+        };
+        let index = array.storage().get_partial(&key, range)?.map(decode).transpose()?;
+        indices.insert(shard.to_vec(), index.clone());
+        Ok(index)
+    }
+}

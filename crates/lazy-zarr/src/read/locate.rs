@@ -1,0 +1,149 @@
+//! Where a stored array is read from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::BoxError;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use zarrs::array::Array;
+use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StorageError, StoreKey};
+
+use crate::error::{Error, Result, TargetError};
+use crate::store::node::{
+    Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
+};
+use crate::store::{DirectoryStore, ObjectReader, Origin, Source, WithDocument};
+use crate::target::{Resolved, StorageRoot, Target, store_prefix};
+
+/// How often an array is looked at that is replaced meanwhile.
+const MOST_TRIES: usize = 100;
+
+/// Where the array at a target is read from, and the text of its metadata.
+///
+/// Whatever takes its place after that is another array.
+pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
+    let Resolved { place, members } = target.resolve()?;
+    match place {
+        StorageRoot::Directory { file_system, mut path } => {
+            path.extend(&members);
+            let node = node_at_path(&*file_system, &path)?;
+            check_array(target, node, || members_at_path(&*file_system, &path))?;
+            let mut origin = Origin::of_directory(Arc::clone(&file_system), path.clone());
+            let store = Arc::new(DirectoryStore::new(file_system, path));
+            let (mut key, _) = document(target, &*store, "")?;
+            // Another version may take its place between two looks, though not all the time.
+            let mut n_tries = 0;
+            loop {
+                origin.pin(key.as_str())?;
+                let (now, metadata) = document(target, &*store, "")?;
+                let checked = origin.check(&target.to_string());
+                if now == key && checked.is_ok() {
+                    return Ok((Source { store, path: "/".to_owned(), origin }, metadata));
+                }
+                n_tries += 1;
+                match checked {
+                    Err(error) if error.is_of_other_version() && n_tries < MOST_TRIES => {}
+                    Ok(()) if n_tries < MOST_TRIES => {}
+                    Ok(()) => {
+                        return Err(TargetError::Replaced { target: target.to_string() }.into());
+                    }
+                    Err(error) => return Err(error),
+                }
+                key = now;
+            }
+        }
+        StorageRoot::Store { store, path } => {
+            let prefix = store_prefix(&path, &members);
+            let node = node_in_store(&*store, &prefix)?;
+            check_array(target, node, || members_in_store(&*store, &prefix))?;
+            let store: ReadableStorage = Arc::new(ObjectReader::new(store));
+            let (document, bytes) = document(target, &*store, &prefix)?;
+            let metadata = bytes.clone();
+            let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
+            let path = format!("/{}", prefix.trim_end_matches('/'));
+            Ok((Source { store, path, origin }, metadata))
+        }
+    }
+}
+
+/// An array without its attributes, and these.
+pub(super) type Opened = (Array<dyn ReadableStorageTraits>, Map<String, Value>);
+
+/// Opens the array of these metadata, and parses its attributes: once, and apart from all else, since they may take much
+/// more memory than their text.
+pub(super) fn open_array(
+    source: &Source,
+    metadata: &[u8],
+) -> std::result::Result<Opened, BoxError> {
+    let mut entries: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(metadata)?;
+    if entries.get("zarr_format").is_none_or(|format| format.get() != "3") {
+        // The attributes of Zarr v2 are a document of their own.
+        let array = Array::open(Arc::clone(&source.store), &source.path)?;
+        let attributes = array.attributes().clone();
+        return Ok((array, attributes));
+    }
+    let attributes = match entries.remove("attributes") {
+        Some(attributes) => serde_json::from_str(attributes.get())?,
+        None => Map::new(),
+    };
+    let prefix = source.path.trim_matches('/');
+    let key =
+        if prefix.is_empty() { "zarr.json".to_owned() } else { format!("{prefix}/zarr.json") };
+    let store: ReadableStorage = Arc::new(WithDocument {
+        store: Arc::clone(&source.store),
+        key: StoreKey::new(key)?,
+        bytes: serde_json::to_vec(&entries)?.into(),
+    });
+    let array = Array::open(store, &source.path)?;
+    Ok((array.with_storage(Arc::clone(&source.store)), attributes))
+}
+
+/// The key and the text of an array's metadata, of Zarr v3 or v2.
+fn document(
+    target: &Target,
+    store: &dyn ReadableStorageTraits,
+    prefix: &str,
+) -> Result<(StoreKey, Bytes)> {
+    let failed = |key: &str, source: StorageError| Error::store(key, source);
+    let key = |name: &str| {
+        let key = format!("{prefix}{name}");
+        StoreKey::new(key.as_str()).map_err(|error| failed(&key, error.into()))
+    };
+    for (name, beside) in [("zarr.json", None), (".zarray", Some(".zattrs"))] {
+        let document = key(name)?;
+        let read = store.get(&document).map_err(|error| failed(document.as_str(), error))?;
+        let Some(bytes) = read else { continue };
+        if let Some(beside) = beside {
+            let key = key(beside)?;
+            let n_bytes = store.size_key(&key).map_err(|error| failed(key.as_str(), error))?;
+            check_array_size(n_bytes.unwrap_or(0), || format!("{target}/{beside}"))?;
+        }
+        return Ok((document, bytes));
+    }
+    Err(TargetError::NotFound { target: target.to_string() }.into())
+}
+
+/// Whether a node is an array; what it is, when it is not.
+fn check_array(
+    target: &Target,
+    node: Node,
+    members: impl FnOnce() -> Result<Vec<String>>,
+) -> Result<()> {
+    let target = target.to_string();
+    let reason = match node {
+        Node::Array => return Ok(()),
+        Node::Vacant => return Err(TargetError::NotFound { target }.into()),
+        Node::File => "it is a file",
+        Node::NotZarr => "it has no array metadata, zarr.json or .zarray",
+        Node::Group { .. } => {
+            let members = members()?;
+            let is_empty = members.is_empty();
+            let reason =
+                if is_empty { "it is a Zarr group without members" } else { "it is a Zarr group" };
+            return Err(TargetError::NotAnArray { target, reason, members }.into());
+        }
+    };
+    Err(TargetError::NotAnArray { target, reason, members: Vec::new() }.into())
+}

@@ -1,0 +1,20 @@
+//! A stored array, read back.
+//!
+//! Knows stores, codecs and elements. Ignorant of writing and of staging directories.
+
+mod array;
+mod chunk;
+mod describe;
+mod elements;
+mod gather;
+mod locate;
+mod missing;
+mod open;
+mod output;
+mod untrusted;
+mod verify;
+
+pub use array::StoredArray;
+pub use describe::StoredSize;
+pub use missing::MissingChunks;
+pub use verify::Verify;

@@ -1,0 +1,171 @@
+//! Opening a stored array, and the handle of one that was written just now.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use lazy_core::{BoxError, DType};
+use serde_json::{Map, Value};
+use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
+use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
+
+use super::array::StoredArray;
+use super::gather::{ChunkReader, Direct, InShards};
+use super::locate::{locate, open_array};
+use super::missing::MissingChunks;
+use super::untrusted::{as_usize, caught, check_units, n_bytes, sizes};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, ReadError, Result, WriteError};
+use crate::format::{MetadataChecksum, dtype_of, guarded};
+use crate::store::{Origin, Source};
+use crate::target::Target;
+
+impl StoredArray {
+    /// Opens the array at a target.
+    ///
+    /// This crate writes every chunk of an array, so that one that is missing was lost: reading it is
+    /// an error, as long as the metadata is as this crate wrote it. In an array that others stored,
+    /// copied, resized or gave attributes it stands for the fill value, as Zarr has it.
+    /// [`with_missing_chunks`](Self::with_missing_chunks) says otherwise: for instance after a program
+    /// such as zarr-python wrote to the array, which removes chunks of nothing but fill value.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidTarget`] if the target leads to no place.
+    /// - [`ErrorKind::NotFound`] if nothing exists there, and [`ErrorKind::NotAnArray`] if something
+    ///   other than an array does: a group, for instance, whose [`members`](Error::members) it names.
+    /// - [`ErrorKind::Corrupt`] if its `zarr.json` is not valid JSON.
+    /// - [`ErrorKind::Unsupported`] if its metadata is invalid or has an unknown codec, or if its data
+    ///   type is not supported.
+    /// - [`ErrorKind::Memory`] if memory cannot hold one of its chunks.
+    /// - [`ErrorKind::Io`] if the file system or the store fails.
+    pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
+        let target = target.into();
+        let (source, metadata) = locate(&target)?;
+        let (array, attributes) = caught(|| open_array(&source, &metadata))
+            .map_err(|source| ReadError::Open { target: target.to_string(), source })?;
+        StoredArray::from_array(
+            &target,
+            source,
+            (&array, attributes),
+            MetadataChecksum::of(&metadata),
+        )
+    }
+
+    /// Binds the handle to the version that was published just now, which has this metadata.
+    pub(crate) fn pin_published(mut self, metadata: &[u8]) -> Result<StoredArray> {
+        let replaced = |target: &String| WriteError::ReplacedAtOnce { target: target.clone() };
+        let pinned = self.origin.pin("zarr.json").and_then(|()| {
+            let key = StoreKey::new("zarr.json").expect("it is a key");
+            let read = self.chunks.store.get(&key);
+            read.map_err(|error| Error::store(&key, error))
+        });
+        match (&self.origin, pinned) {
+            (Origin::Keys { .. }, _) => Ok(self),
+            (_, Ok(Some(now))) if now == metadata => Ok(self),
+            _ => Err(replaced(&self.target).into()),
+        }
+    }
+
+    /// The array of this metadata, which need not be there yet.
+    pub(crate) fn new(
+        target: &Target,
+        source: Source,
+        metadata: ArrayMetadata,
+    ) -> Result<StoredArray> {
+        let store = Arc::clone(&source.store);
+        let array =
+            Array::new_with_metadata(store, &source.path, metadata).map_err(Error::metadata)?;
+        let attributes = array.attributes().clone();
+        StoredArray::from_array(target, source, (&array, attributes), MetadataChecksum::Match)
+    }
+
+    fn from_array(
+        target: &Target,
+        source: Source,
+        (array, attributes): (&Array<dyn ReadableStorageTraits>, Map<String, Value>),
+        checksum: MetadataChecksum,
+    ) -> Result<StoredArray> {
+        let Source { store, path, origin } = source;
+        let target = target.to_string();
+        let dtype = dtype_of(array.data_type()).map_err(|data_type| {
+            ReadError::UnsupportedDataType { target: target.clone(), data_type }
+        })?;
+        let open = |source: BoxError| ReadError::Open { target: target.clone(), source };
+        let shape = as_usize(array.shape()).map_err(open)?;
+        let unit = caught(|| array.chunk_shape(&vec![0; shape.len()])).map_err(open)?;
+        let unit_shape = as_usize(&sizes(&unit)).map_err(open)?;
+        let (chunk_shape, shard_shape) = match array.subchunk_shape() {
+            Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
+            None => (unit_shape, None),
+        };
+        let named_codecs = codecs(array.metadata()).into();
+        let chunk_grid = array.chunk_grid().metadata().name().into();
+        // Of shapes that are too strange, nothing is known.
+        let in_shards =
+            caught(|| Ok::<_, BoxError>(InShards::of(array, dtype, &unit))).ok().flatten();
+        let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
+            .map_err(open)?;
+        check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
+        let missing = match checksum {
+            MetadataChecksum::Match => MissingChunks::Error,
+            MetadataChecksum::Mismatch | MetadataChecksum::Missing => MissingChunks::FillValue,
+        };
+        let codecs = array.codecs();
+        let chunk_codecs = in_shards.as_ref().map_or(&*codecs, InShards::chunk_codecs);
+        let direct = Direct::of(chunk_codecs, dtype, &origin);
+        let decoded_shape = shard_shape.as_ref().filter(|_| in_shards.is_none());
+        let decoded_shape = decoded_shape.unwrap_or(&chunk_shape);
+        let chunks = ChunkReader {
+            array: Arc::new(array),
+            store,
+            direct,
+            in_shards,
+            missing,
+            dtype,
+            is_sharded: shard_shape.is_some(),
+            unit_bytes: n_bytes(dtype, decoded_shape.iter().copied()),
+        };
+        Ok(StoredArray {
+            chunks: chunks.with_missing(missing),
+            origin,
+            n_threads: None,
+            checksum,
+            codecs: named_codecs,
+            attributes: attributes.into(),
+            target,
+            shape,
+            chunk_grid,
+            chunk_shape,
+            shard_shape,
+        })
+    }
+}
+
+/// The same array, whose codecs are guarded, for reading alone.
+fn guarded_array(
+    array: &Array<dyn ReadableStorageTraits>,
+    unit_shape: &[NonZeroU64],
+    dtype: DType,
+    store: ReadableStorage,
+    path: &str,
+) -> Result<Array<dyn ReadableStorageTraits>, BoxError> {
+    let codecs = guarded(&array.codecs(), unit_shape, dtype.size())?;
+    let mut builder = array.builder();
+    builder
+        .fill_value(array.fill_value().clone())
+        .array_to_bytes_codec(Arc::clone(codecs.array_to_bytes_codec()))
+        .bytes_to_bytes_codecs(codecs.bytes_to_bytes_codecs().to_vec());
+    Ok(builder.build(store, path)?)
+}
+
+/// The codecs that an array's metadata names.
+fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
+    let metadata = serde_json::to_value(metadata).unwrap_or_default();
+    let entry = |key: &str| match &metadata[key] {
+        Value::Array(codecs) => codecs.clone(),
+        Value::Null => Vec::new(),
+        codec => vec![codec.clone()],
+    };
+    ["codecs", "filters", "compressor"].into_iter().flat_map(entry).collect()
+}

@@ -1,0 +1,100 @@
+//! All settings of a write, which it keeps while it runs.
+
+use std::collections::BTreeMap;
+
+use lazy_core::DType;
+use serde_json::Value;
+
+use super::codec::{Checksum, Codec};
+use super::durability::Durability;
+use super::existing::{Existing, OldChunks};
+use super::fill::FillElement;
+use super::layout::LayoutSettings;
+use super::resume::Resume;
+use crate::error::{Result, SettingError};
+use crate::target::Target;
+use crate::threads;
+
+/// The target of a write, and how the array is encoded and stored there.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteSettings {
+    pub(crate) target: Target,
+    pub(crate) existing: Existing,
+    pub(crate) durability: Durability,
+    pub(crate) old_chunks: OldChunks,
+    /// True to take over from a write if the file system cannot tell whether it has ended.
+    pub(crate) takes_over: bool,
+    pub(crate) layout: LayoutSettings,
+    pub(crate) codec: Codec,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) fill: Option<FillElement>,
+    pub(crate) dimension_names: Option<Vec<Option<String>>>,
+    /// Values by name, or the reason why JSON cannot hold one.
+    pub(crate) attributes: BTreeMap<String, Result<Value, String>>,
+    pub(crate) n_threads: Option<usize>,
+    /// The bytes of memory that the write may take.
+    pub(crate) memory_limit: Option<u64>,
+    /// Set when an unfinished write is to be resumed.
+    pub(crate) resume: Option<Resume>,
+}
+
+impl WriteSettings {
+    pub(crate) fn new(target: Target) -> WriteSettings {
+        WriteSettings {
+            target,
+            existing: Existing::default(),
+            durability: Durability::default(),
+            old_chunks: OldChunks::default(),
+            takes_over: false,
+            layout: LayoutSettings::default(),
+            codec: Codec::default(),
+            checksum: None,
+            fill: None,
+            dimension_names: None,
+            attributes: BTreeMap::new(),
+            n_threads: None,
+            memory_limit: None,
+            resume: None,
+        }
+    }
+
+    pub(crate) fn checksum(&self) -> Checksum {
+        self.checksum.unwrap_or(self.codec.default_checksum())
+    }
+
+    pub(crate) fn n_threads(&self) -> usize {
+        self.n_threads.unwrap_or_else(|| threads::cores().max(2))
+    }
+
+    /// Checks all that does not depend on the array.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.layout.check()?;
+        self.codec.check()?;
+        for (name, value) in &self.attributes {
+            if let Err(reason) = value {
+                return Err(
+                    SettingError::Attribute { name: name.clone(), reason: reason.clone() }.into()
+                );
+            }
+        }
+        threads::check("writer threads", self.n_threads)
+    }
+
+    /// Checks what depends on the array's dtype and number of axes.
+    pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<()> {
+        let chunk_bytes = self.layout.check_array(dtype, n_axes)?;
+        self.codec.check_chunk(chunk_bytes)?;
+        if let Some(names) = &self.dimension_names
+            && names.len() != n_axes
+        {
+            let names = names.iter().map(|name| name.clone().unwrap_or_default()).collect();
+            return Err(SettingError::DimensionNames { names, n_axes }.into());
+        }
+        match &self.fill {
+            Some(fill) if fill.dtype != dtype => {
+                Err(SettingError::FillValueDType { expected: dtype, actual: fill.dtype }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

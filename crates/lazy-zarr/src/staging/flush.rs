@@ -1,0 +1,74 @@
+//! Flushing many files and directories to the device.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::fs::FileSystem;
+use crate::store::Found;
+
+/// The files that are flushed at once: a server answers each call by itself.
+const N_THREADS: usize = 8;
+
+/// Flushes the files that `walk` visits, several at a time, and the directories.
+pub(crate) fn each(
+    file_system: &dyn FileSystem,
+    walk: impl FnOnce(&mut dyn FnMut(Found<'_>) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<()> {
+    let (queue, files) = sync_channel::<PathBuf>(2 * N_THREADS);
+    let files = Mutex::new(files);
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..N_THREADS).map(|_| scope.spawn(|| work_off(file_system, &files))).collect();
+        let mut directories = Vec::new();
+        let walked = walk(&mut |entry| {
+            match entry {
+                Found::Directory(path) => directories.push(path.to_owned()),
+                Found::Chunk { path, .. } => {
+                    queue.send(path.to_owned()).map_err(io::Error::other)?;
+                }
+            }
+            Ok(())
+        });
+        drop(queue);
+        let flushed = threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+        });
+        flushed.and(walked)?;
+        directories.iter().try_for_each(|directory| file_system.sync_directory(directory))
+    })
+}
+
+/// Flushes the files that come out of a queue. After one that fails, the rest is passed over, so that nobody waits
+/// for room in the queue.
+fn work_off(file_system: &dyn FileSystem, files: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
+    let mut flushed = Ok(());
+    loop {
+        let file = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(file) = file else { return flushed };
+        if flushed.is_ok() {
+            flushed = file_system.sync_file(&file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::fs::LocalFileSystem;
+
+    #[test]
+    fn files_that_cannot_be_flushed_are_one_error() {
+        let error = each(&LocalFileSystem, |visit| {
+            for i in 0..1000 {
+                visit(Found::Chunk { key: "", path: Path::new(&format!("/nowhere/{i}")) })?;
+            }
+            Ok(())
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,327 @@
+//! The files of a resumable write beside its chunks: the record, and a line for each complete chunk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::entry::{Entry, line, parse};
+use super::record::Record;
+use crate::error::{Error, Result, ResumeError, WriteError};
+use crate::format::KeySpace;
+use crate::fs::{EntryKind, FileSystem};
+use crate::settings::Durability;
+use crate::store::Found;
+
+/// The record and the journal in a staging directory.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file_system: Arc<dyn FileSystem>,
+    /// The staging directory.
+    directory: PathBuf,
+    /// The array's directory, and the keys of the chunks there.
+    array: PathBuf,
+    keys: KeySpace,
+    /// One line is appended at a time.
+    appending: Mutex<()>,
+    /// Whether there is a record.
+    has_begun: AtomicBool,
+    /// Whether the last line may be a part of one, which an earlier write left.
+    may_be_torn: AtomicBool,
+}
+
+/// The name of the file that says what the write is.
+const RECORD: &str = "record";
+/// The name of the file with a line for each chunk.
+const JOURNAL: &str = "journal";
+
+/// More bytes than a line has; what is longer is no line.
+const LONGEST_LINE: usize = 1024;
+/// The bytes of the journal that are in memory at a time.
+const PART: u64 = 64 << 10;
+
+impl Journal {
+    /// The journal in the staging directory `directory` of an array, of a write that has its chunks in `keys`.
+    pub(crate) fn new(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        directory: &Path,
+        keys: KeySpace,
+    ) -> Journal {
+        Journal {
+            file_system: Arc::clone(file_system),
+            directory: directory.to_owned(),
+            array: array.to_owned(),
+            keys,
+            appending: Mutex::new(()),
+            has_begun: AtomicBool::new(false),
+            may_be_torn: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a later write can go on.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Continues the journal of an earlier write.
+    pub(crate) fn resume(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+        self.may_be_torn.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn keys(&self) -> KeySpace {
+        self.keys
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What was written down of an earlier write, if anything was; and if it was not published, so that the
+    /// chunks are those of the present version.
+    pub(crate) fn record(&self) -> Result<Option<Record>> {
+        let path = self.directory.join(RECORD);
+        let examine = |source| Error::examine(&path, source);
+        // It is flushed before there is anything else. So where it is missing or torn, it was being written
+        // or removed, or nothing was to be flushed; and what else there is is nobody's.
+        if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
+            return Ok(None);
+        }
+        let text = match self.file_system.read(&path, 0, None) {
+            // It was removed just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(examine)?,
+        };
+        let record = Record::from_text(&text)
+            .map_err(|reason| ResumeError::InvalidRecord { path: path.clone(), reason })?;
+        Ok(record.filter(|record| record.keys() == Some(self.keys)))
+    }
+
+    /// Removes the chunks that are not noted, or have another size than was noted: those that an earlier
+    /// write was about to store.
+    pub(crate) fn remove_strays(
+        &self,
+        entries: &BTreeMap<u64, Entry>,
+        n_chunks: &[u64],
+    ) -> Result<()> {
+        let file_system = &*self.file_system;
+        let remove = |found: Found<'_>| {
+            let Found::Chunk { key, path } = found else { return Ok(()) };
+            let number = self.keys.number(key, n_chunks);
+            let entry = number.and_then(|number| entries.get(&number));
+            let is_noted = match entry {
+                // A link or a pipe has no size.
+                Some(entry) => file_system.size(path).is_ok_and(|size| size == entry.length),
+                None => false,
+            };
+            if is_noted { Ok(()) } else { file_system.remove_file(path) }
+        };
+        self.keys
+            .walk(file_system, &self.array, n_chunks, remove)
+            .map_err(|source| Error::examine(&self.array, source))
+    }
+
+    /// Removes a chunk that is not what was noted of it.
+    pub(crate) fn remove(&self, key: &str) -> Result<()> {
+        let path = self.array.join(key);
+        match self.file_system.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::examine(path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down what the write is, in one step. It is flushed at once, since all that comes after is worth
+    /// nothing without it.
+    pub(crate) fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
+        const NEW: &str = "record.new";
+        let (path, new) = (self.directory.join(RECORD), self.directory.join(NEW));
+        let failed = |source| self.failed(&path, source);
+        if self.file_system.entry_kind(&new).map_err(failed)?.is_some() {
+            self.file_system.remove_file(&new).map_err(failed)?;
+        }
+        self.file_system.write(&new, record.to_text().as_bytes()).map_err(failed)?;
+        if durability == Durability::Full {
+            self.file_system.sync_file(&new).map_err(failed)?;
+        }
+        self.file_system.rename_file(&new, &path).map_err(failed)?;
+        self.has_begun.store(true, Ordering::Relaxed);
+        if durability == Durability::None {
+            return Ok(());
+        }
+        // The array's directory may be new, as may be those above it.
+        let above = self.directory.ancestors().take(3);
+        let mut flushed = above.map(|directory| self.file_system.sync_directory(directory));
+        flushed.try_for_each(|flushed| flushed).map_err(failed)
+    }
+
+    /// Removes what an earlier write has stored and written down.
+    pub(crate) fn restart(&self, durability: Durability) -> Result<()> {
+        for name in [RECORD, JOURNAL] {
+            let path = self.directory.join(name);
+            match self.file_system.remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failed(&path, error));
+                }
+                _ => {}
+            }
+        }
+        // A power failure must not bring the journal back beside the record of this write, by which its chunks would
+        // be those of this one.
+        if durability == Durability::Full {
+            let flushed = self.file_system.sync_directory(&self.directory);
+            flushed.map_err(|source| self.failed(&self.directory, source))?;
+        }
+        self.has_begun.store(false, Ordering::Relaxed);
+        self.may_be_torn.store(false, Ordering::Relaxed);
+        self.keys
+            .clear(&*self.file_system, &self.array)
+            .map(|_| ())
+            .map_err(|source| Error::examine(&self.array, source))
+    }
+
+    /// Notes that a chunk is complete, which was stored in these pieces.
+    pub(crate) fn note<'p>(
+        &self,
+        key: &str,
+        pieces: impl IntoIterator<Item = &'p [u8]>,
+    ) -> Result<()> {
+        let mut line = line(key, Entry::of(pieces));
+        let path = self.directory.join(JOURNAL);
+        let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.may_be_torn.swap(false, Ordering::Relaxed) {
+            line.insert(0, '\n');
+        }
+        let appended = self.file_system.append(&path, line.as_bytes());
+        appended.map_err(|source| self.failed(&path, source))
+    }
+
+    fn failed(&self, path: &Path, source: io::Error) -> Error {
+        match self.file_system.entry_kind(&self.directory) {
+            Ok(None) => Error::taken_over(self.array.display().to_string()),
+            _ => WriteError::Write { path: path.to_owned(), source }.into(),
+        }
+    }
+
+    /// The chunks that are noted, by their number in C order, of an array of `n_chunks` along each axis.
+    /// Lines that are torn are left out, and of two lines of one chunk the last one counts.
+    pub(crate) fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
+        let path = self.directory.join(JOURNAL);
+        let mut entries = BTreeMap::new();
+        let mut rest = Vec::new();
+        let mut offset = 0;
+        loop {
+            let part = match self.file_system.read(&path, offset, Some(PART)) {
+                Ok(part) => part,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Bytes::new(),
+                Err(source) => return Err(Error::examine(path, source)),
+            };
+            offset += part.len() as u64;
+            let is_over = part.is_empty();
+            rest.extend_from_slice(&part);
+            let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for line in rest[..end].split(|byte| *byte == b'\n') {
+                if let Some((key, entry)) = parse(line)
+                    && let Some(number) = self.keys.number(key, n_chunks)
+                {
+                    entries.insert(number, entry);
+                }
+            }
+            rest.drain(..end);
+            if rest.len() > LONGEST_LINE {
+                rest.drain(..rest.len() - LONGEST_LINE);
+            }
+            if is_over {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// How many chunks are noted, and how many bytes they have.
+    pub(crate) fn completed(&self, record: &Record) -> Result<(u64, u64)> {
+        let entries = self.entries(&record.n_chunks())?;
+        let n_bytes = entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.length));
+        Ok((entries.len() as u64, n_bytes))
+    }
+
+    /// Returns the bytes of a chunk if they are those that were noted. A chunk with others is removed, to
+    /// make room for the one that is computed again.
+    pub(crate) fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
+        let path = self.array.join(key);
+        let is_whole =
+            |bytes: &Bytes| bytes.len() as u64 == entry.length && Entry::of([&**bytes]) == entry;
+        match self.file_system.read(&path, 0, None) {
+            Ok(bytes) if is_whole(&bytes) => Ok(Some(bytes)),
+            _ => self.remove(key).map(|()| None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fs::LocalFileSystem;
+
+    fn journal(directory: &Path) -> Journal {
+        let (array, directory) = (directory.join("array"), directory.to_owned());
+        let file_system: Arc<dyn FileSystem> = Arc::new(LocalFileSystem);
+        Journal::new(&file_system, &array, &directory, KeySpace::Nested)
+    }
+
+    #[test]
+    fn what_is_noted_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = journal(directory.path());
+        assert_eq!(journal.entries(&[30_000]).unwrap(), BTreeMap::new());
+        let chunks: Vec<_> =
+            (0..40_000).map(|i| (format!("c/{}", i % 30_000), vec![7; i % 90])).collect();
+        for (key, bytes) in &chunks {
+            journal.note(key, [&bytes[..]]).unwrap();
+        }
+        // A line is cut by the end of a part, and the last one of each chunk counts.
+        assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
+        let expected = chunks
+            .iter()
+            .map(|(key, bytes)| {
+                (KeySpace::Nested.number(key, &[30_000]).unwrap(), Entry::of([&bytes[..]]))
+            })
+            .collect();
+        assert_eq!(journal.entries(&[30_000]).unwrap(), expected);
+    }
+
+    proptest! {
+        /// Of a journal that was damaged, nothing is read that was not written.
+        #[test]
+        fn torn_lines_are_left_out(
+            cut in 0.0..1.0,
+            flips in prop::collection::vec((0.0..1.0, 0..8_u8), 0..4),
+            garbage in prop::collection::vec(any::<u8>(), 0..3000),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let journal = journal(directory.path());
+            for i in 0..20_u8 {
+                journal.note(&format!("c/{i}"), [&*vec![i; usize::from(i)]]).unwrap();
+            }
+            let written = journal.entries(&[30_000]).unwrap();
+            let path = directory.path().join(JOURNAL);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes.truncate((bytes.len() as f64 * cut) as usize);
+            bytes.extend(garbage);
+            let n_bytes = bytes.len() as f64;
+            for (place, bit) in flips.into_iter().filter(|_| n_bytes > 0.0) {
+                bytes[(place * n_bytes) as usize] ^= 1 << bit;
+            }
+            std::fs::write(&path, bytes).unwrap();
+            for (number, entry) in journal.entries(&[30_000]).unwrap() {
+                prop_assert_eq!(written.get(&number), Some(&entry));
+            }
+        }
+    }
+}

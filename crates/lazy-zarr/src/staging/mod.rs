@@ -1,0 +1,26 @@
+//! The staging directory of a write: its lock, its record and journal, and cleaning up after it.
+//!
+//! Knows files, keys and checksums. Ignorant of blocks, codecs and reading.
+
+pub(crate) mod directory;
+mod entry;
+pub(crate) mod flush;
+mod holder;
+mod journal;
+mod permissions;
+mod process;
+mod record;
+mod superseded;
+mod taking;
+mod tally;
+mod unfinished;
+
+pub(crate) use directory::Staging;
+pub(crate) use entry::Entry;
+pub(crate) use journal::Journal;
+pub(crate) use permissions::Permissions;
+pub(crate) use record::{Difference, Record};
+pub use superseded::Superseded;
+pub(crate) use taking::Taken;
+pub(crate) use tally::Tally;
+pub use unfinished::{UnfinishedWrite, WriteState};

@@ -1,0 +1,65 @@
+//! The permissions of a version that is replaced, which the new one takes over.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::directory::Staging;
+use crate::fs::FileSystem;
+use crate::store::node::Present;
+
+/// Files and directories of the present version, where new ones do not have their permissions by themselves.
+#[derive(Default)]
+pub(crate) struct Permissions {
+    file: Option<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Permissions {
+    /// Compares the present version with what a write has created in its staging directory; and checks that the
+    /// metadata can be replaced.
+    pub(crate) fn of_present(
+        file_system: &dyn FileSystem,
+        array: &Path,
+        present: Option<Present>,
+        staging: &Staging,
+    ) -> io::Result<Permissions> {
+        let Some(present) = present else { return Ok(Permissions::default()) };
+        let document = array.join(present.document());
+        if !present.is_v2 {
+            file_system.check_replaceable(&document)?;
+        }
+        let has_file = file_system.have_same_permissions(&document, &staging.holder_file())?;
+        let has_directory = file_system.have_same_permissions(array, staging.directory())?;
+        Ok(Permissions {
+            file: (!has_file).then_some(document),
+            directory: (!has_directory).then(|| array.to_owned()),
+        })
+    }
+
+    /// Gives them to a new file.
+    pub(crate) fn give_to_file(&self, file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
+        match &self.file {
+            Some(old) => file_system.copy_permissions(old, path),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates a directory, and those above it up to that of the array, which has them.
+    pub(crate) fn create_directory(
+        &self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+        path: &Path,
+    ) -> io::Result<()> {
+        let Some(old) = &self.directory else { return file_system.create_directories(path) };
+        let new: Vec<_> = path.ancestors().take_while(|above| *above != array).collect();
+        for directory in new.into_iter().rev() {
+            match file_system.create_directory(directory) {
+                Ok(()) => file_system.copy_permissions(old, directory)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! What a write is, written down so that a later one can tell whether it is the same.
+
+use std::collections::BTreeSet;
+
+use lazy_core::{BlockGrid, BlockSizes, DType, RowType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::Result;
+use crate::format::KeySpace;
+use crate::layout::Layout;
+use crate::settings::{LayoutSettings, Resume};
+
+/// What a write is: all that its bytes depend on, but for what the blocks are computed from, of which the
+/// user says in the key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Of this format.
+    version: u32,
+    #[serde(rename = "job")]
+    pub(crate) key: String,
+    /// The revisions of the key that chunks may be of: where there are several, no chunk is trusted.
+    revisions: BTreeSet<Option<String>>,
+    /// The sizes of the blocks along the cut axes, as runs `[how many, size]`.
+    block_rows: Vec<[usize; 2]>,
+    block_columns: Option<Vec<[usize; 2]>>,
+    pub(crate) dtype: DType,
+    /// The array's shape without axis 0.
+    pub(crate) row_shape: Vec<usize>,
+    /// What was asked for, of which the layout was made.
+    settings: LayoutSettings,
+    pub(crate) layout: Layout,
+    /// The array's metadata.
+    array: Value,
+}
+
+const VERSION: u32 = 2;
+
+/// What two writes do not have in common.
+pub(crate) struct Difference {
+    pub(crate) what: &'static str,
+    pub(crate) kept: String,
+    pub(crate) now: String,
+}
+
+impl Record {
+    /// Returns the record of a write of an array with this metadata, whose rows have this type.
+    pub(crate) fn new(
+        resume: &Resume,
+        grid: &BlockGrid,
+        settings: &LayoutSettings,
+        layout: &Layout,
+        row_type: RowType,
+        metadata: &str,
+    ) -> Record {
+        Record {
+            version: VERSION,
+            key: resume.key.clone(),
+            revisions: [resume.revision.clone()].into(),
+            block_rows: runs(grid.rows()),
+            block_columns: grid.columns().map(runs),
+            dtype: row_type.dtype,
+            row_shape: row_type.shape,
+            settings: settings.clone(),
+            layout: layout.clone(),
+            array: serde_json::from_str(metadata).expect("metadata is JSON"),
+        }
+    }
+
+    /// Returns the key space of the chunks.
+    pub(crate) fn keys(&self) -> Option<KeySpace> {
+        KeySpace::of_metadata(self.array.to_string().as_bytes())
+    }
+
+    /// Returns true if all chunks are of the revision of another write.
+    pub(crate) fn is_of_revision_of(&self, now: &Record) -> bool {
+        self.revisions == now.revisions
+    }
+
+    /// Returns the record of a write that stores chunks of its own revision beside those of this one.
+    pub(crate) fn with_revisions_of(&self, now: &Record) -> Record {
+        let revisions = self.revisions.union(&now.revisions).cloned().collect();
+        Record { revisions, ..self.clone() }
+    }
+
+    /// Returns a digest of all that a complete array has in common with this write: not of the key space, which
+    /// differs from version to version. Nor of the key if it has a revision, since blocks are compared then.
+    pub(crate) fn digest(&self) -> String {
+        let mut record = self.clone();
+        if record.revisions.iter().any(Option::is_some) {
+            record.key.clear();
+            record.revisions.clear();
+        }
+        if let Some(array) = record.array.as_object_mut() {
+            array.remove("chunk_key_encoding");
+        }
+        format!("{:032x}", xxh3_128(record.to_text().as_bytes()))
+    }
+
+    /// How many chunks there are along each axis; or shards, where there are shards.
+    pub(crate) fn n_chunks(&self) -> Vec<u64> {
+        let n_rows = self.block_rows.iter().map(|[n_blocks, size]| n_blocks * size).sum();
+        let shape = [&[n_rows], &self.row_shape[..]].concat();
+        let n_chunks = shape.iter().zip(self.layout.unit_shape());
+        n_chunks.map(|(size, chunk)| size.div_ceil(*chunk) as u64).collect()
+    }
+
+    /// The text, and a checksum of it on a line of its own.
+    pub(crate) fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("a record is what JSON can hold");
+        let checksum = crc32c::crc32c(text.as_bytes());
+        format!("{text}\n{checksum:08x}\n")
+    }
+
+    /// The record of a text: none when it is torn or damaged, and why not when it cannot be understood.
+    pub(crate) fn from_text(text: &[u8]) -> Result<Option<Record>, String> {
+        let Some(json) = whole(text) else { return Ok(None) };
+        let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if json["version"] != VERSION {
+            return Err(format!(
+                "its version is {}, but only version {VERSION} is supported",
+                json["version"]
+            ));
+        }
+        let record: Record = serde_json::from_value(json).map_err(|error| error.to_string())?;
+        if record.is_sound() {
+            Ok(Some(record))
+        } else {
+            Err("its sizes do not form an array".to_owned())
+        }
+    }
+
+    /// Whether the layout is one of the array.
+    fn is_sound(&self) -> bool {
+        let n_axes = 1 + self.row_shape.len();
+        let unit_shape = self.layout.unit_shape();
+        let n_rows = self
+            .block_rows
+            .iter()
+            .try_fold(0_usize, |rows, [n, size]| rows.checked_add(n.checked_mul(*size)?));
+        n_rows.is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
+    }
+
+    /// The first thing in which a write that goes on differs from this one.
+    pub(crate) fn difference(&self, now: &Record) -> Option<Difference> {
+        fn differ<T: PartialEq>(
+            what: &'static str,
+            kept: &T,
+            now: &T,
+            show: impl Fn(&T) -> String,
+        ) -> Option<Difference> {
+            (kept != now).then(|| Difference { what, kept: show(kept), now: show(now) })
+        }
+        let json = |what: &'static str, kept: &Value, now: &Value| {
+            differ(what, kept, now, ToString::to_string)
+        };
+        let member = |what, name: &str| json(what, &self.array[name], &now.array[name]);
+        let no_columns = "not cut".to_owned();
+        differ("key", &self.key, &now.key, |key| format!("{key:?}"))
+            .or_else(|| {
+                differ("block sizes along axis 0", &self.block_rows, &now.block_rows, |runs| {
+                    shown(runs)
+                })
+            })
+            .or_else(|| {
+                differ(
+                    "block sizes along axis 1",
+                    &self.block_columns,
+                    &now.block_columns,
+                    |runs| runs.as_ref().map_or(no_columns.clone(), |runs| shown(runs)),
+                )
+            })
+            .or_else(|| differ("dtype", &self.dtype, &now.dtype, DType::to_string))
+            .or_else(|| {
+                differ("shape of a row", &self.row_shape, &now.row_shape, |shape| {
+                    format!("{shape:?}")
+                })
+            })
+            .or_else(|| {
+                differ(
+                    "chunk and shard settings",
+                    &self.settings,
+                    &now.settings,
+                    ToString::to_string,
+                )
+            })
+            .or_else(|| differ("layout", &self.layout, &now.layout, |layout| format!("{layout:?}")))
+            .or_else(|| member("codecs", "codecs"))
+            .or_else(|| member("fill value", "fill_value"))
+            .or_else(|| member("dimension names", "dimension_names"))
+            .or_else(|| member("attributes", "attributes"))
+            .or_else(|| json("metadata", &self.array, &now.array))
+    }
+
+    /// The same, of the row type that a sequence declares before its first block.
+    pub(crate) fn row_difference(
+        &self,
+        declared: Option<(DType, &Vec<usize>)>,
+    ) -> Option<Difference> {
+        let (dtype, row_shape) = declared?;
+        let differs = dtype != self.dtype || *row_shape != self.row_shape;
+        differs.then(|| Difference {
+            what: "type of a row",
+            kept: format!("{} {:?}", self.dtype, self.row_shape),
+            now: format!("{dtype} {row_shape:?}"),
+        })
+    }
+}
+
+/// What is before the checksum of a text, if that fits it.
+fn whole(text: &[u8]) -> Option<&str> {
+    let (json, checksum) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
+    (checksum == format!("{:08x}", crc32c::crc32c(json.as_bytes()))).then_some(json)
+}
+
+/// The sizes as runs of equal ones.
+fn runs(sizes: &BlockSizes) -> Vec<[usize; 2]> {
+    let mut runs: Vec<[usize; 2]> = Vec::new();
+    for size in (0..sizes.n_blocks()).map(|i| sizes.size(i)) {
+        match runs.last_mut() {
+            Some([n_blocks, last]) if *last == size => *n_blocks += 1,
+            _ => runs.push([1, size]),
+        }
+    }
+    runs
+}
+
+/// The first of the runs, as a person reads them.
+fn shown(runs: &[[usize; 2]]) -> String {
+    const MOST: usize = 8;
+    let first = runs.iter().take(MOST).map(|[n_blocks, size]| format!("{n_blocks} × {size}"));
+    let more = (runs.len() > MOST).then(|| "…".to_owned());
+    let text = first.chain(more).collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}

@@ -1,0 +1,152 @@
+//! The chunks of arrays that were replaced.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::directory::Staging;
+use super::journal::Journal;
+use crate::error::{Error, Result, ResumeError};
+use crate::format::KeySpace;
+use crate::fs::FileSystem;
+use crate::store::directories_below;
+use crate::store::node::{Present, present_at_path};
+use crate::target::Target;
+
+/// The chunks of an array that was replaced, which are kept for readers that had opened it
+/// ([`OldChunks`](crate::OldChunks)).
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+/// use lazy_chunks::zarr::{Codec, Existing, Superseded, ToZarr, ZarrSink};
+/// use ndarray::Array1;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("values.zarr");
+/// let sink = ZarrSink::new(&path).with_existing(Existing::Replace).with_codec(Codec::None);
+/// for version in 0..2 {
+///     LazyChunkSequence::new(move || [Array1::from_elem(10, version as f64)])
+///         .convert(NdarrayConverter)
+///         .to_zarr(sink.clone())?;
+/// }
+/// for old in Superseded::list(directory.path())? {
+///     assert_eq!((old.target(), old.n_files(), old.bytes()), (path.clone(), 1, 80));
+///     old.remove()?;
+/// }
+/// assert!(Superseded::list(directory.path())?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Superseded {
+    file_system: Arc<dyn FileSystem>,
+    /// The array's directory.
+    array: PathBuf,
+    n_files: u64,
+    bytes: u64,
+}
+
+impl Superseded {
+    /// Lists the arrays at or below a target that have chunks of old versions, in the order of their paths.
+    /// Links are not followed. Arrays that are being written are left out, and so are those of which a write
+    /// ended early: its chunks are an [`UnfinishedWrite`](crate::UnfinishedWrite)'s.
+    ///
+    /// Every file of these arrays is asked for its size. In a store instance, there are none.
+    ///
+    /// # Errors
+    ///
+    /// - Those of a target that leads nowhere, as of [`StoredArray::open`](crate::StoredArray::open).
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory cannot be accessed.
+    pub fn list(target: impl Into<Target>) -> Result<Vec<Superseded>> {
+        let mut found = Vec::new();
+        directories_below(&target.into(), |file_system, array| {
+            let examine = |source| Error::examine(array, source);
+            let Some(present) = present_at_path(&**file_system, array)? else { return Ok(()) };
+            if Staging::find(&**file_system, array).map_err(examine)?.is_some() {
+                return Ok(());
+            }
+            let (mut n_files, mut bytes) = (0, 0);
+            for keys in old(present) {
+                let usage = keys.usage(&**file_system, array).map_err(examine)?;
+                (n_files, bytes) = (n_files + usage.0, bytes + usage.1);
+            }
+            if n_files > 0 {
+                let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+                found.push(Superseded { file_system, array, n_files, bytes });
+            }
+            Ok(())
+        })?;
+        found.sort_by(|one, other| one.array.cmp(&other.array));
+        Ok(found)
+    }
+
+    /// Returns the path of the array.
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
+        self.array.clone()
+    }
+
+    /// Returns how many files the old chunks are.
+    #[must_use]
+    pub fn n_files(&self) -> u64 {
+        self.n_files
+    }
+
+    /// Returns how many bytes they have.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Removes the old chunks. Readers of other libraries that have opened an old version then find its chunks
+    /// missing. The present version, and other files, stay.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if the array is being written.
+    /// - [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished) if a write ended early since the array
+    ///   was listed.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a chunk cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        // No write begins meanwhile, which would use these keys.
+        let mut staging = Staging::take_to_remove(&self.file_system, &self.array, false)?;
+        let present = present_at_path(&*self.file_system, &self.array)?;
+        let keys = KeySpace::after(present.map(|present| present.keys));
+        let journal = Journal::new(&self.file_system, &self.array, staging.directory(), keys);
+        if let Some(record) = journal.record()? {
+            let target = self.array.display().to_string();
+            let (directory, key) = (staging.directory().to_owned(), record.key);
+            return Err(ResumeError::Unfinished { target, directory, key }.into());
+        }
+        let mut remove = || {
+            let mut has_removed = false;
+            for keys in present.into_iter().flat_map(old) {
+                has_removed |= keys.clear(&*self.file_system, &self.array)?;
+            }
+            // The staging directory goes last, by which chunks that are left are known to be a write's.
+            if has_removed {
+                self.file_system.sync_directory(&self.array)?;
+            }
+            staging.remove()
+        };
+        remove().map_err(|source| Error::examine(&self.array, source))
+    }
+}
+
+/// Returns the key spaces in which a version does not have its chunks.
+fn old(present: Present) -> impl Iterator<Item = KeySpace> {
+    KeySpace::ALL.into_iter().filter(move |keys| *keys != present.keys)
+}
+
+impl fmt::Debug for Superseded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Superseded")
+            .field("target", &self.array)
+            .field("n_files", &self.n_files)
+            .field("bytes", &self.bytes)
+            .finish()
+    }
+}

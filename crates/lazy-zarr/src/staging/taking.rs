@@ -1,0 +1,213 @@
+//! Creating the staging directory of a write, or taking over that of one that ended early.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::sleep;
+
+use super::directory::{BETWEEN_TRIES, LOCK, MOST_TRIES, Staging, is_of_other_write, numbers};
+use super::holder::{State, lock, state};
+use super::process;
+use crate::error::{Error, Result, WriteError};
+use crate::fs::{EntryKind, FileLock, FileSystem, LockScope};
+use crate::store::staging_name::directory;
+
+/// How often it is found without a lock before it counts as one that was left like that.
+const MOST_TRIES_WITHOUT_LOCK: usize = 3;
+
+/// The result of [`Staging::take`].
+pub(crate) enum Taken {
+    /// It was created just now.
+    Created(Staging),
+    /// It was left behind by a write that ended early.
+    Left(Staging),
+    /// A write is under way.
+    Held { holder: String },
+    /// A write may be under way, on another machine: the file system's locks do not tell.
+    MaybeHeld { holder: String },
+}
+
+/// The result of one try to take a staging directory.
+enum Try {
+    Taken(Taken),
+    /// Another process is at work there, of this name if it is known.
+    Again(Option<String>),
+}
+
+/// What is tried to take the staging directory of an array.
+struct Attempt<'a> {
+    file_system: &'a Arc<dyn FileSystem>,
+    array: &'a Path,
+    takes_over: bool,
+    n_without_lock: usize,
+    /// The number of the directory that this process has created the lock file of: so its write has ended.
+    ended: Option<u64>,
+}
+
+impl Staging {
+    /// Creates an array's staging directory, or takes over the one that is there. The array's directory
+    /// must exist. With `takes_over`, a write that may be under way is taken for one that has ended.
+    pub(crate) fn take(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        takes_over: bool,
+    ) -> io::Result<Taken> {
+        let mut attempt =
+            Attempt { file_system, array, takes_over, n_without_lock: 0, ended: None };
+        let mut holder = process::name(b"");
+        // Whoever lists unfinished writes holds the lock for an instant, and a directory that is being created
+        // has no lock yet.
+        for _ in 0..MOST_TRIES {
+            match attempt.run()? {
+                Try::Taken(taken) => return Ok(taken),
+                Try::Again(name) => holder = name.unwrap_or(holder),
+            }
+            sleep(BETWEEN_TRIES);
+        }
+        Ok(Taken::Held { holder })
+    }
+
+    /// Takes an array's staging directory to remove something there.
+    pub(crate) fn take_to_remove(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        takes_over: bool,
+    ) -> Result<Staging> {
+        let target = array.display().to_string();
+        match Staging::take(file_system, array, takes_over) {
+            Ok(Taken::Created(staging) | Taken::Left(staging)) => Ok(staging),
+            Ok(Taken::Held { holder }) => Err(WriteError::Locked { target, holder }.into()),
+            Ok(Taken::MaybeHeld { holder }) => {
+                Err(WriteError::MaybeLocked { target, holder }.into())
+            }
+            Err(source) => Err(Error::examine(array, source)),
+        }
+    }
+
+    /// Creates the first staging directory of an array, unless another write does at the same time.
+    fn create(file_system: &Arc<dyn FileSystem>, array: &Path) -> io::Result<Option<Staging>> {
+        let directory = directory(array, 1);
+        match file_system.create_directory(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            created => created?,
+        }
+        let mut staging = Staging::unheld(file_system, array, directory, None);
+        match staging.lock_new() {
+            Ok(()) => {}
+            // Another write has taken it over at once: what lies there now is the other one's.
+            Err(error) if is_of_other_write(&error) => return Ok(None),
+            Err(error) => {
+                let _ = staging.remove();
+                return Err(error);
+            }
+        }
+        // A write that took over may have been there when the directory was not yet, or have taken over this
+        // one.
+        let numbers = numbers(&**file_system, array)?;
+        if numbers == [1] {
+            return Ok(Some(staging));
+        }
+        if numbers.contains(&1) {
+            let _ = staging.remove();
+        }
+        Ok(None)
+    }
+
+    /// Describes this process in a new staging directory, and locks it. Whoever finds the lock finds the
+    /// description.
+    fn lock_new(&mut self) -> io::Result<()> {
+        let file_system = Arc::clone(&self.file_system);
+        file_system.write(&self.holder_file(), process::description().as_bytes())?;
+        file_system.write(&self.directory.join(LOCK), b"")?;
+        self.lock = lock(&*file_system, &self.directory)?;
+        self.holder = Some(file_system.pin(&self.holder_file())?);
+        Ok(())
+    }
+}
+
+impl Attempt<'_> {
+    fn run(&mut self) -> io::Result<Try> {
+        let number = match numbers(&**self.file_system, self.array)?.pop() {
+            Some(number) => number,
+            None => match Staging::create(self.file_system, self.array)? {
+                Some(staging) => return Ok(Try::Taken(Taken::Created(staging))),
+                // There is one, whatever was listed: other machines see it some time later.
+                None => 1,
+            },
+        };
+        let has_ended = self.ended.take() == Some(number);
+        match state(&**self.file_system, &directory(self.array, number)) {
+            Ok(State::Ended(lock)) => self.take_over(number, lock),
+            Ok(State::Unknown { lock, .. }) if self.takes_over || has_ended => {
+                self.take_over(number, lock)
+            }
+            Ok(State::Unknown { holder, .. }) => Ok(Try::Taken(Taken::MaybeHeld { holder })),
+            Ok(State::Examined) => Ok(Try::Again(None)),
+            Ok(State::Running { holder }) => Ok(Try::Again(Some(holder))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.provide_lock(number),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates the lock file of a directory that has none: the process was killed before it created the file,
+    /// or after it removed it. Of several processes one does so: a directory is taken over by its lock alone.
+    fn provide_lock(&mut self, number: u64) -> io::Result<Try> {
+        self.n_without_lock += 1;
+        if self.n_without_lock < MOST_TRIES_WITHOUT_LOCK {
+            return Ok(Try::Again(None));
+        }
+        self.n_without_lock = 0;
+        let path = directory(self.array, number).join(LOCK);
+        match self.file_system.entry_kind(&path)? {
+            None | Some(EntryKind::File) => {}
+            Some(EntryKind::Directory | EntryKind::Link | EntryKind::Other) => {
+                let message = format!("{} is in the way of a lock", path.display());
+                return Err(io::Error::other(message));
+            }
+        }
+        match self.file_system.write(&path, b"") {
+            Ok(()) => self.ended = Some(number),
+            // The directory is gone, whatever was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(staging) = Staging::create(self.file_system, self.array)? {
+                    return Ok(Try::Taken(Taken::Created(staging)));
+                }
+            }
+            Err(error) if is_of_other_write(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Try::Again(None))
+    }
+
+    /// Renames the directory of a write that has ended to the next number, and describes this process in it.
+    fn take_over(&self, number: u64, lock: Option<FileLock>) -> io::Result<Try> {
+        let (old, next) = (directory(self.array, number), directory(self.array, number + 1));
+        let directory = match self.file_system.rename_directory(&old, &next) {
+            Ok(()) => next,
+            Err(error)
+                if is_of_other_write(&error)
+                    || error.kind() == io::ErrorKind::DirectoryNotEmpty =>
+            {
+                return Ok(Try::Again(None));
+            }
+            // Where a lock reaches everyone, it is enough.
+            Err(error) if is_fixed(&error) && lock.is_some() && self.locks_reach_all()? => old,
+            Err(error) => return Err(error),
+        };
+        let mut staging = Staging::unheld(self.file_system, self.array, directory, lock);
+        match staging.describe(&process::description()) {
+            Ok(()) => Ok(Try::Taken(Taken::Left(staging))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Try::Again(None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn locks_reach_all(&self) -> io::Result<bool> {
+        Ok(self.file_system.lock_scope(self.array)? == LockScope::Everywhere)
+    }
+}
+
+/// Returns true if an error says that a directory cannot be renamed, such as one of a lower layer of overlayfs.
+fn is_fixed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied)
+}

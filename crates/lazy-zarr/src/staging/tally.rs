@@ -1,0 +1,77 @@
+//! The chunks that a write has stored, to compare with those that are found in the end.
+
+use std::path::Path;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::error::{Error, Result, WriteError};
+use crate::format::KeySpace;
+use crate::fs::FileSystem;
+use crate::store::Found;
+
+/// The number of chunks, and a digest of all their keys and sizes, in whatever order they come. So it takes
+/// no memory for each chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    n_chunks: u64,
+    digest: u128,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, key: &str, n_bytes: u64) {
+        let mut hash = Xxh3Default::new();
+        hash.update(key.as_bytes());
+        hash.update(&n_bytes.to_le_bytes());
+        self.n_chunks += 1;
+        self.digest = self.digest.wrapping_add(hash.digest128());
+    }
+
+    /// Checks that the chunks which lie in an array's directory are those that were counted.
+    pub(crate) fn check(
+        &self,
+        target: &str,
+        file_system: &dyn FileSystem,
+        (array, keys): (&Path, KeySpace),
+        n_chunks: &[u64],
+    ) -> Result<()> {
+        let mut found = Tally::default();
+        let add = |entry: Found<'_>| {
+            if let Found::Chunk { key, path } = entry {
+                found.add(key, file_system.size(path)?);
+            }
+            Ok(())
+        };
+        keys.walk(file_system, array, n_chunks, add)
+            .map_err(|source| Error::examine(array, source))?;
+        if found == *self {
+            return Ok(());
+        }
+        let missing = first_missing(file_system, array, keys, n_chunks);
+        Err(WriteError::ChunksLost {
+            target: target.to_owned(),
+            missing,
+            expected: self.n_chunks,
+            found: found.n_chunks,
+        }
+        .into())
+    }
+}
+
+/// Returns the key of the first chunk that is not there.
+fn first_missing(
+    file_system: &dyn FileSystem,
+    array: &Path,
+    keys: KeySpace,
+    n_chunks: &[u64],
+) -> Option<String> {
+    let all: u64 = n_chunks.iter().product();
+    let encoding = keys.encoding();
+    let key = |mut number: u64| {
+        let mut index = vec![0; n_chunks.len()];
+        for (index, n) in index.iter_mut().zip(n_chunks).rev() {
+            (*index, number) = (number % n, number / n);
+        }
+        encoding.encode(&index).to_string()
+    };
+    (0..all).map(key).find(|key| matches!(file_system.entry_kind(&array.join(key)), Ok(None)))
+}

@@ -1,0 +1,65 @@
+//! Checks of the node at a target, and of the groups above it.
+
+use std::fmt;
+
+use zarrs::metadata::v3::GroupMetadataV3;
+
+use super::node::Node;
+use crate::error::{Result, TargetError};
+use crate::settings::Existing;
+use crate::target::Target;
+
+/// The metadata of a group that is made to hold an array.
+pub(crate) fn group_metadata() -> Vec<u8> {
+    GroupMetadataV3::new().to_string_pretty().into_bytes()
+}
+
+/// Whether the node at `place`, where the target's group is to be, lacks it.
+pub(crate) fn is_missing_group(
+    target: &Target,
+    node: Node,
+    place: &dyn fmt::Display,
+) -> Result<bool> {
+    let actual = match node {
+        Node::Vacant => return Ok(true),
+        Node::File => "a file",
+        Node::NotZarr => "a directory without Zarr metadata",
+        Node::Array | Node::Group { .. } => {
+            return check_ancestor(target, Some(node), place).map(|()| false);
+        }
+    };
+    Err(TargetError::NotAGroup { target: target.to_string(), place: place.to_string(), actual }
+        .into())
+}
+
+/// Whether what lies at the target may make room for the array.
+pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) -> Result<()> {
+    let target = target.to_string();
+    match (node, existing) {
+        (Node::Vacant, _) => Ok(()),
+        (Node::File, _) => Err(TargetError::IsFile { target }.into()),
+        (Node::NotZarr, _) => Err(TargetError::NotZarr { target }.into()),
+        (Node::Group { .. }, _) => Err(TargetError::IsGroup { target }.into()),
+        (Node::Array, Existing::Fail) => Err(TargetError::Exists { target }.into()),
+        (Node::Array, Existing::Replace | Existing::ReplaceInPlace) => Ok(()),
+    }
+}
+
+/// Whether an array may be written below a node, which lies at `place`.
+pub(crate) fn check_ancestor(
+    target: &Target,
+    node: Option<Node>,
+    place: &dyn fmt::Display,
+) -> Result<()> {
+    let (target, place) = (target.to_string(), place.to_string());
+    match node {
+        Some(Node::Array) => Err(TargetError::InArray { target, array: place }.into()),
+        Some(Node::Group { is_v2: true, .. }) => {
+            Err(TargetError::InV2Group { target, group: place }.into())
+        }
+        Some(Node::Group { is_consolidated: true, .. }) => {
+            Err(TargetError::InConsolidatedGroup { target, group: place }.into())
+        }
+        _ => Ok(()),
+    }
+}

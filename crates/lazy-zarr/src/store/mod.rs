@@ -1,0 +1,20 @@
+//! Places where bytes lie: directories of a file system and keys of a store, and the Zarr nodes there.
+//!
+//! Knows names, bytes and the kinds of nodes. Ignorant of elements, codecs and writes.
+
+mod adapters;
+pub(crate) mod check;
+mod chunk_files;
+mod consolidated;
+pub(crate) mod node;
+mod origin;
+mod place;
+mod search;
+pub(crate) mod staging_name;
+
+pub(crate) use adapters::{CompleteStore, DirectoryStore, ObjectReader, WithDocument};
+pub(crate) use chunk_files::Found;
+pub use consolidated::{consolidate_metadata, remove_consolidated_metadata};
+pub(crate) use origin::{Origin, Source};
+pub(crate) use place::absolute;
+pub(crate) use search::directories_below;

@@ -1,0 +1,75 @@
+//! What tells a stored array from another that takes its place.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zarrs::storage::{ReadableStorage, StoreKey};
+
+use crate::error::{Error, Result, TargetError};
+use crate::fs::{FilePin, FileSystem};
+
+/// Where an array is read from.
+pub(crate) struct Source {
+    pub(crate) store: ReadableStorage,
+    /// The array's path in the store.
+    pub(crate) path: String,
+    pub(crate) origin: Origin,
+}
+
+/// Where an array lies, and what was there when its handle was made.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A directory. Each version of the array has a metadata file of its own, which is pinned once that is
+    /// published.
+    Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, pinned: Option<Pinned> },
+    /// Keys of a store, which have no identity: the bytes of the metadata have to do.
+    Keys { store: ReadableStorage, document: StoreKey, bytes: Bytes },
+}
+
+/// The metadata file of a version of an array.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    path: PathBuf,
+    pin: Arc<FilePin>,
+}
+
+impl Origin {
+    /// A directory in which the array has yet to be published.
+    pub(crate) fn of_directory(file_system: Arc<dyn FileSystem>, path: PathBuf) -> Origin {
+        Origin::Directory { file_system, path, pinned: None }
+    }
+
+    /// Pins the metadata file that lies in the directory now.
+    pub(crate) fn pin(&mut self, document: &str) -> Result<()> {
+        let Origin::Directory { file_system, path, pinned } = self else { return Ok(()) };
+        let path = path.join(document);
+        let pin = file_system.pin(&path).map_err(|source| Error::examine(&path, source))?;
+        *pinned = Some(Pinned { path, pin: Arc::new(pin) });
+        Ok(())
+    }
+
+    /// Checks that the array which lies there is still the one that the handle was made for.
+    pub(crate) fn check(&self, target: &str) -> Result<()> {
+        let target = || target.to_owned();
+        let is_same = match self {
+            Origin::Directory { pinned: None, .. } => true,
+            Origin::Directory { pinned: Some(Pinned { path, pin }), .. } => match pin.is_at(path) {
+                Ok(is_same) => is_same,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(TargetError::Removed { target: target() }.into());
+                }
+                Err(source) => return Err(Error::examine(path, source)),
+            },
+            Origin::Keys { store, document, bytes } => match store.get(document) {
+                Ok(Some(now)) => now == *bytes,
+                Ok(None) => return Err(TargetError::Removed { target: target() }.into()),
+                Err(error) => {
+                    return Err(Error::store(document, error));
+                }
+            },
+        };
+        if is_same { Ok(()) } else { Err(TargetError::Replaced { target: target() }.into()) }
+    }
+}

@@ -1,0 +1,28 @@
+//! The path that an array's path stands for.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result, TargetError};
+use crate::fs::FileSystem;
+
+/// Returns the absolute path without symbolic links, as far as it exists.
+///
+/// So a link to an array stays one, and the array that it leads to is replaced.
+pub(crate) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<PathBuf> {
+    let examine = |source| Error::examine(path, source);
+    for ancestor in path.ancestors() {
+        let existing = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        if file_system.kind(existing).map_err(examine)?.is_none() {
+            continue;
+        }
+        let existing = file_system.canonicalize(existing).map_err(examine)?;
+        let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
+        if rest.components().any(|part| part == Component::ParentDir) {
+            let reason = "`..` follows a directory that does not exist";
+            return Err(TargetError::InvalidPath { path: path.to_owned(), reason }.into());
+        }
+        return Ok(if rest.as_os_str().is_empty() { existing } else { existing.join(rest) });
+    }
+    Err(examine(io::ErrorKind::NotFound.into()))
+}

@@ -1,0 +1,58 @@
+//! The directories below a target in which arrays can lie.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::node::{Node, zarr_node_at_path};
+use super::place::absolute;
+use super::staging_name::is_staging;
+use crate::error::{Error, Result};
+use crate::fs::{EntryKind, FileSystem};
+use crate::target::{Resolved, StorageRoot, Target};
+
+/// Visits the directory that a target leads to, and those below it in which an array can lie or be about to:
+/// not those within arrays, and none that a link leads to.
+pub(crate) fn directories_below(
+    target: &Target,
+    mut visit: impl FnMut(&Arc<dyn FileSystem>, &Path) -> Result<()>,
+) -> Result<()> {
+    let Resolved { place, members } = target.resolve()?;
+    let StorageRoot::Directory { file_system, mut path } = place else { return Ok(()) };
+    path.extend(&members);
+    let path = absolute(&*file_system, &path)?;
+    if file_system.kind(&path).ok().flatten() != Some(EntryKind::Directory) {
+        return Ok(());
+    }
+    let mut open = vec![path];
+    while let Some(directory) = open.pop() {
+        visit(&file_system, &directory)?;
+        let names = match file_system.list(&directory) {
+            // It was removed just now, or belongs to another user.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                continue;
+            }
+            names => names.map_err(|source| Error::examine(&directory, source))?,
+        };
+        let names: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();
+        let is_array = names.iter().any(|name| is_staging(name) || *name == ".zarray")
+            || zarr_node_at_path(&*file_system, &directory).ok().flatten() == Some(Node::Array);
+        if is_array {
+            continue;
+        }
+        for name in names {
+            let below = directory.join(name);
+            let kind = file_system.entry_kind(&below);
+            let kind = kind.map_err(|source| Error::examine(&below, source))?;
+            if kind == Some(EntryKind::Directory) {
+                open.push(below);
+            }
+        }
+    }
+    Ok(())
+}

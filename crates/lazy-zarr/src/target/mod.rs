@@ -1,0 +1,297 @@
+//! Where an array lies or is to lie.
+//!
+//! Knows paths, URLs and names. Ignorant of what lies at a target.
+
+mod name;
+mod url;
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Result, TargetError};
+use crate::fs::{FileSystem, LocalFileSystem};
+use crate::objects::{MemoryStore, Store};
+pub(crate) use name::store_prefix;
+use name::{check_name, check_store_path};
+use url::{path_of_url, scheme_and_rest};
+
+/// Where an array lies or is to lie: a path, a `file://` URL, or a path within a store instance.
+///
+/// Made from a string, which is a URL when it has a scheme (`file:///data/array.zarr`) and a path
+/// otherwise; from a path, which never is a URL; or from a store, where the array lies at the root.
+/// [`member`](Target::member) names an array in the group that lies there.
+///
+/// Nothing is looked at before the target is used: by [`ToZarr`](crate::ToZarr) or another pass with a
+/// [`ZarrSink`](crate::ZarrSink), or by [`StoredArray::open`](crate::StoredArray::open). An empty path,
+/// and a URL that leads to no path, are an error then:
+/// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use lazy_chunks::zarr::{MemoryStore, Target};
+///
+/// assert_eq!(Target::from("data/array.zarr").to_string(), "data/array.zarr");
+/// assert_eq!(Target::from("file:///data/array.zarr").to_string(), "file:///data/array.zarr");
+///
+/// let store = MemoryStore::new();
+/// assert_eq!(Target::in_store(store, "/group/array").to_string(), "store:/group/array");
+///
+/// let values = Target::from("influence.zarr").member("values");
+/// assert_eq!(values.to_string(), "influence.zarr/values");
+/// ```
+#[derive(Clone)]
+pub struct Target {
+    place: Root,
+    /// Names below the place: of groups, and of the array.
+    members: Vec<String>,
+}
+
+#[derive(Clone)]
+enum Root {
+    Path { file_system: Arc<dyn FileSystem>, path: PathBuf },
+    Url(String),
+    Store { store: Arc<dyn Store>, path: String },
+}
+
+/// A target that was found to be one.
+pub(crate) struct Resolved {
+    pub(crate) place: StorageRoot,
+    /// Names below the place: of groups, and of the array.
+    pub(crate) members: Vec<String>,
+}
+
+/// A directory, or a path in a store.
+pub(crate) enum StorageRoot {
+    Directory { file_system: Arc<dyn FileSystem>, path: PathBuf },
+    Store { store: Arc<dyn Store>, path: String },
+}
+
+impl Target {
+    /// A path of a file system other than the machine's.
+    pub fn on(file_system: impl FileSystem, path: impl Into<PathBuf>) -> Target {
+        Target::at(Root::Path { file_system: Arc::new(file_system), path: path.into() })
+    }
+
+    /// A path within a store: `/` for its root, `/group/array` for an array in a group. A path that
+    /// does not begin with `/`, or has empty parts, is an error when the target is
+    /// used: [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
+    pub fn in_store(store: impl Store + 'static, path: impl Into<String>) -> Target {
+        Target::at(Root::Store { store: Arc::new(store), path: path.into() })
+    }
+
+    fn at(place: Root) -> Target {
+        Target { place, members: Vec::new() }
+    }
+
+    /// Returns the member of this name in the group that this target leads to.
+    ///
+    /// If there is no such group, writing the array creates it, just before the array appears. A group holds any number
+    /// of arrays and other groups; xarray opens a group whose arrays have
+    /// [names for their dimensions](crate::ZarrSink::with_dimension_names).
+    ///
+    /// A name is one word of a path: not empty, without `/`, `\` and NUL, not of dots alone, and of 255
+    /// bytes at most; it does not begin with `__`, and is not `zarr.json`. Another name is
+    /// an error when the target is used:
+    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{StoredArray, Target, ToZarr};
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let group = Target::from(directory.path().join("influence.zarr"));
+    /// for name in ["factors", "values"] {
+    ///     LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((2, 3), i)))
+    ///         .convert(NdarrayConverter)
+    ///         .to_zarr(group.member(name))?;
+    /// }
+    /// assert_eq!(StoredArray::open(group.member("values"))?.shape(), [8, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn member(&self, name: impl Into<String>) -> Target {
+        let mut member = self.clone();
+        member.members.push(name.into());
+        member
+    }
+
+    /// Returns the path that this leads to; none of an array in a store.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if it leads to no place.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use std::path::Path;
+    ///
+    /// use lazy_chunks::zarr::Target;
+    ///
+    /// let group = Target::from("file:///data/my%20run.zarr");
+    /// assert_eq!(group.path()?.as_deref(), Some(Path::new("/data/my run.zarr")));
+    /// assert_eq!(group.member("values").path()?.unwrap(), Path::new("/data/my run.zarr/values"));
+    /// assert!(Target::from("gopher://host/run.zarr").path().is_err());
+    /// # Ok::<(), lazy_chunks::zarr::Error>(())
+    /// ```
+    pub fn path(&self) -> Result<Option<PathBuf>> {
+        let Resolved { place, members } = self.resolve()?;
+        Ok(match place {
+            StorageRoot::Directory { path, .. } => {
+                Some(members.iter().fold(path, |path, name| path.join(name)))
+            }
+            StorageRoot::Store { .. } => None,
+        })
+    }
+
+    /// Returns the name of the array in the group, if it was named as a member.
+    pub(crate) fn member_name(&self) -> Option<&str> {
+        self.members.last().map(String::as_str)
+    }
+
+    /// The last name of the path, or of the members.
+    pub(crate) fn name(&self) -> String {
+        let of_place = || match &self.place {
+            Root::Path { path, .. } => {
+                path.file_stem().map(|name| name.to_string_lossy().into_owned())
+            }
+            Root::Url(url) => url.rsplit('/').next().map(str::to_owned),
+            Root::Store { path, .. } => path.rsplit('/').next().map(str::to_owned),
+        };
+        self.members.last().cloned().or_else(of_place).unwrap_or_default()
+    }
+
+    /// The directory or the store that this leads to.
+    pub(crate) fn resolve(&self) -> Result<Resolved> {
+        let place = match &self.place {
+            Root::Path { path, .. } if path.as_os_str().is_empty() => {
+                let reason = "it is empty";
+                return Err(TargetError::InvalidPath { path: path.clone(), reason }.into());
+            }
+            Root::Path { file_system, path } => {
+                StorageRoot::Directory { file_system: Arc::clone(file_system), path: path.clone() }
+            }
+            Root::Url(url) => StorageRoot::Directory {
+                file_system: Arc::new(LocalFileSystem),
+                path: path_of_url(url)?,
+            },
+            Root::Store { store, path } => {
+                check_store_path(path)?;
+                StorageRoot::Store { store: Arc::clone(store), path: path.clone() }
+            }
+        };
+        self.members.iter().try_for_each(|name| check_name(name))?;
+        Ok(Resolved { place, members: self.members.clone() })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = match &self.place {
+            Root::Path { path, .. } => path.display().to_string(),
+            Root::Url(url) => url.clone(),
+            Root::Store { path, .. } => format!("store:{path}"),
+        };
+        for name in &self.members {
+            let separator = if text.ends_with('/') { "" } else { "/" };
+            write!(text, "{separator}{name}")?;
+        }
+        formatter.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Target({self})")
+    }
+}
+
+/// Copies the target.
+impl From<&Target> for Target {
+    fn from(target: &Target) -> Target {
+        target.clone()
+    }
+}
+
+impl From<&str> for Target {
+    fn from(path_or_url: &str) -> Target {
+        let is_file_url =
+            path_or_url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("file:/"));
+        if is_file_url || scheme_and_rest(path_or_url).is_some() {
+            Target::at(Root::Url(path_or_url.to_owned()))
+        } else {
+            Target::from(Path::new(path_or_url))
+        }
+    }
+}
+
+impl From<String> for Target {
+    fn from(path_or_url: String) -> Target {
+        Target::from(path_or_url.as_str())
+    }
+}
+
+impl From<&String> for Target {
+    fn from(path_or_url: &String) -> Target {
+        Target::from(path_or_url.as_str())
+    }
+}
+
+impl From<&Path> for Target {
+    fn from(path: &Path) -> Target {
+        Target::on(LocalFileSystem, path)
+    }
+}
+
+impl From<PathBuf> for Target {
+    fn from(path: PathBuf) -> Target {
+        Target::on(LocalFileSystem, path)
+    }
+}
+
+impl From<&PathBuf> for Target {
+    fn from(path: &PathBuf) -> Target {
+        Target::from(path.as_path())
+    }
+}
+
+/// Leads to the root of the store.
+impl<S: Store + ?Sized + 'static> From<Arc<S>> for Target {
+    fn from(store: Arc<S>) -> Target {
+        Target::in_store(store, "/")
+    }
+}
+
+/// Leads to the root of the store.
+impl From<MemoryStore> for Target {
+    fn from(store: MemoryStore) -> Target {
+        Target::in_store(store, "/")
+    }
+}
+
+/// Leads to the root of the store.
+impl From<&MemoryStore> for Target {
+    fn from(store: &MemoryStore) -> Target {
+        Target::in_store(store.clone(), "/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_strings_are_urls() {
+        assert!(matches!(Target::from(Path::new("s3://a")).place, Root::Path { .. }));
+        assert!(matches!(Target::from("s3://a").place, Root::Url(_)));
+    }
+}

@@ -1,0 +1,233 @@
+//! The memory that a write takes at most, computed before it starts.
+
+use lazy_core::{Cut, DType, RowType};
+
+use crate::error::{Error, Result, WriteError};
+use crate::layout::{Layout, Seen, n_bytes};
+use crate::settings::{Checksum, Codec, LayoutSettings, WriteSettings};
+use crate::write::assembler::{LEAST_PART, most_waiting_rows};
+use crate::write::pool::n_waiting;
+
+/// The values that a write's memory depends on.
+pub(crate) struct MemoryBound<'a> {
+    pub(crate) cut: Cut,
+    pub(crate) layout: &'a LayoutSettings,
+    pub(crate) codec: Codec,
+    pub(crate) checksum: Checksum,
+    pub(crate) n_threads: usize,
+    pub(crate) dtype: DType,
+    /// The array's shape without axis 0.
+    pub(crate) row_shape: &'a [usize],
+    /// The shape of the first and the largest block.
+    pub(crate) block_shape: &'a [usize],
+    /// True if chunks of an earlier write may be read back.
+    pub(crate) resumes: bool,
+}
+
+impl<'a> MemoryBound<'a> {
+    pub(crate) fn of(
+        settings: &'a WriteSettings,
+        cut: Cut,
+        row_type: &'a RowType,
+        block_shape: &'a [usize],
+    ) -> MemoryBound<'a> {
+        MemoryBound {
+            cut,
+            layout: &settings.layout,
+            codec: settings.codec,
+            checksum: settings.checksum(),
+            n_threads: settings.n_threads(),
+            dtype: row_type.dtype,
+            row_shape: &row_type.shape,
+            block_shape,
+            resumes: settings.resume.is_some(),
+        }
+    }
+
+    /// Returns the largest number of writer threads with which the write stays within its memory limit.
+    pub(crate) fn threads_within_limit(&self, settings: &WriteSettings) -> Result<usize> {
+        let Some(limit) = settings.memory_limit else { return Ok(self.n_threads) };
+        let bound = |n_threads| memory_bound(&MemoryBound { n_threads, ..*self });
+        match (1..=self.n_threads).rev().find(|n_threads| bound(*n_threads) as u64 <= limit) {
+            Some(n_threads) => Ok(n_threads),
+            None => Err(MemoryBound { n_threads: 1, ..*self }.exceeded(settings)),
+        }
+    }
+
+    /// Checks that the write stays within its memory limit.
+    pub(crate) fn check(&self, settings: &WriteSettings) -> Result<()> {
+        match settings.memory_limit {
+            Some(limit) if memory_bound(self) as u64 > limit => Err(self.exceeded(settings)),
+            _ => Ok(()),
+        }
+    }
+
+    fn exceeded(&self, settings: &WriteSettings) -> Error {
+        let (target, needed) = (settings.target.to_string(), memory_bound(self) as u64);
+        let limit = settings.memory_limit.unwrap_or(u64::MAX);
+        WriteError::MemoryLimit { target, needed, limit }.into()
+    }
+
+    /// Returns true if a band is one block.
+    fn is_band(&self) -> bool {
+        self.cut == Cut::Rows || self.block_shape[1] >= self.row_shape[0]
+    }
+}
+
+/// What is allocated beside blocks and chunks, once and per thread.
+const SLACK: usize = 64 << 10;
+
+/// What a block takes beside its elements while it is kept.
+pub(crate) const BLOCK_OVERHEAD: usize = 320;
+
+/// The part of the journal that is in memory while it is read, and what of it is taken apart.
+const JOURNAL: usize = 256 << 10;
+
+/// What a chunk takes beside its elements while it is open.
+const CHUNK_OVERHEAD: usize = 320;
+
+/// What a chunk takes beside its elements while it is read back.
+const READING_OVERHEAD: usize = 512;
+
+/// The bytes of a chunk in the index of its shard, while that is made and encoded.
+const INDEX_ENTRY: usize = 48;
+
+/// The bytes of blocks, with their overhead, that are kept before an automatic layout is chosen with
+/// what has been seen.
+pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
+    target_bytes.saturating_mul(2).saturating_add(SLACK)
+}
+
+/// Returns the bytes that a write holds at most, above the block that the producer has just made.
+pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
+    let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
+    let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
+    let known = assembling(write, &chosen(write, &first_block, &row_shape));
+    let Some(target_bytes) = write.layout.target_bytes() else { return known };
+    // The width may be known or not by the time the layout is chosen.
+    if write.cut == Cut::RowsAndColumns {
+        row_shape[0] = None;
+    }
+    let unknown = assembling(write, &chosen(write, &first_block, &row_shape));
+    let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
+    known.max(unknown).saturating_add(kept_bytes(target_bytes)).saturating_add(block)
+}
+
+fn chosen(write: &MemoryBound<'_>, first_block: &[usize], row_shape: &[Option<usize>]) -> Layout {
+    write.layout.choose(&Seen {
+        cut: write.cut,
+        dtype: write.dtype,
+        first_block,
+        n_bytes: usize::MAX,
+        row_shape,
+        n_columns: usize::MAX,
+        n_rows: None,
+    })
+}
+
+fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
+    let unit_shape = layout.unit_shape();
+    let unit = n_bytes(write.dtype, unit_shape);
+    let n_units_along = |axes: std::ops::Range<usize>| {
+        axes.fold(1_usize, |n, axis| {
+            n.saturating_mul(write.row_shape[axis].div_ceil(unit_shape[1 + axis]))
+        })
+    };
+    let n_row_axes = write.row_shape.len();
+    let units_per_row = n_units_along(0..n_row_axes);
+    // A nested band can span several rows of units, in each of which its last block cuts a column of them.
+    let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
+    let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
+    let open = units_per_row.saturating_add(match write.cut {
+        Cut::Rows => 0,
+        Cut::RowsAndColumns => spanned,
+    });
+    // One is encoded on each thread, and others wait. Each is a copy, or holds on to blocks.
+    let handed_over = write.n_threads + n_waiting(write.n_threads);
+    let copied = unit.saturating_add(CHUNK_OVERHEAD);
+    let Lent { waiting, by_unit } = lent(write, unit_shape);
+    let waiting = match open {
+        1 => copied.max(waiting),
+        _ => copied.saturating_mul(open).saturating_add(waiting),
+    };
+    let encoding = encoding(write, layout, unit).saturating_add(SLACK);
+    let writing = copied
+        .max(by_unit)
+        .saturating_mul(handed_over)
+        .saturating_add(waiting)
+        .saturating_add(encoding.saturating_mul(write.n_threads))
+        .saturating_add(SLACK);
+    if !write.resumes {
+        return writing;
+    }
+    // Chunks are kept for the blocks that touch them, as those that are open, and all that one block touches;
+    // one is read and decoded, which takes no more than encoding it; and a block is made of them.
+    let touched = (0..unit_shape.len()).fold(1_usize, |n, axis| {
+        let touched = write.block_shape[axis].div_ceil(unit_shape[axis]).saturating_add(1);
+        let all = if axis == 0 { touched } else { n_units_along(axis - 1..axis) };
+        n.saturating_mul(touched.min(all))
+    });
+    let reading = open
+        .saturating_add(touched)
+        .saturating_mul(unit.saturating_add(READING_OVERHEAD))
+        .saturating_add(write.codec.encoded_bytes(unit))
+        .saturating_add(encoding)
+        .saturating_add(n_bytes(write.dtype, write.block_shape))
+        .saturating_add(JOURNAL);
+    writing.saturating_add(reading)
+}
+
+/// The bytes of the blocks that are held on to, and what is noted of their parts.
+struct Lent {
+    /// By the units that wait for more blocks.
+    waiting: usize,
+    /// By one that has been handed over.
+    by_unit: usize,
+}
+
+fn lent(write: &MemoryBound<'_>, unit_shape: &[usize]) -> Lent {
+    if n_bytes(write.dtype, write.block_shape) < LEAST_PART {
+        return Lent { waiting: 0, by_unit: 0 };
+    }
+    let (unit_rows, block_rows) = (unit_shape[0], write.block_shape[0]);
+    let most_waiting = block_rows.min(most_waiting_rows(unit_rows, write.is_band()));
+    // Those of so many rows and columns.
+    let blocks = |n_rows: usize, n_columns: usize| {
+        let row = write.row_shape.iter().enumerate().map(|(axis, &size)| match axis {
+            0 => size.min(n_columns),
+            _ => size,
+        });
+        let shape: Vec<_> = std::iter::once(n_rows).chain(row).collect();
+        let n_bytes = n_bytes(write.dtype, &shape);
+        n_bytes.saturating_add(n_bytes / 8)
+    };
+    // A row of units waits for the next band; the first of its blocks reached into the row above.
+    let mut waiting = blocks(unit_rows.saturating_add(most_waiting), usize::MAX);
+    // Along axis 1, blocks reach beyond both ends of a unit.
+    let n_columns = match (unit_shape.get(1), write.block_shape.get(1)) {
+        (Some(unit), Some(block)) => block.saturating_mul(2).saturating_add(*unit),
+        _ => 1,
+    };
+    if block_rows > most_waiting {
+        // Higher ones are held on to until the next block comes.
+        waiting = waiting.saturating_add(blocks(block_rows, n_columns));
+    }
+    let n_rows = unit_rows.saturating_add(most_waiting).saturating_add(block_rows);
+    Lent { waiting, by_unit: blocks(n_rows, n_columns) }
+}
+
+/// What a thread allocates to encode a chunk or a shard, beside it.
+fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
+    let chunk = n_bytes(write.dtype, &layout.chunk_shape);
+    // Its elements where they lie in several blocks, or else where each slice of them does.
+    let encoding = write.codec.encoding_bytes(chunk, write.checksum).saturating_add(chunk);
+    if layout.shard_shape.is_none() {
+        return encoding;
+    }
+    // The encoded shard, as large as it can become, its index, and a chunk on its way into it; and the whole once
+    // more in one piece, where a store or a file system does not take the pieces.
+    let n_chunks = unit / chunk.max(1);
+    let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
+    let encoded_shard = n_chunks.saturating_mul(encoded_chunk);
+    encoded_shard.saturating_mul(2).saturating_add(encoding).saturating_add(chunk)
+}

@@ -1,0 +1,42 @@
+//! The choice of the destination for a target.
+
+use std::sync::Arc;
+
+use super::directory::Directory;
+use super::in_place::InPlace;
+use super::interface::Destination;
+use crate::error::{Result, ResumeError};
+use crate::settings::WriteSettings;
+use crate::staging::{Journal, Record};
+use crate::target::{Resolved, StorageRoot};
+
+/// A destination that takes chunks.
+pub(crate) struct Begun {
+    pub(crate) destination: Arc<dyn Destination>,
+    /// The journal of a write that can be resumed.
+    pub(crate) journal: Option<Arc<Journal>>,
+    /// The record of an earlier write, if that is to be resumed.
+    pub(crate) record: Option<Record>,
+}
+
+/// Checks the target and prepares to write there.
+pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
+    let target = &settings.target;
+    let Resolved { place, members } = target.resolve()?;
+    match place {
+        StorageRoot::Directory { file_system, path } => {
+            let (write, record) = Directory::begin(settings, file_system, &path, &members)?;
+            let journal = write.journal().map(Arc::clone);
+            Ok(Begun { destination: Arc::new(write), journal, record })
+        }
+        StorageRoot::Store { .. } if settings.resume.is_some() => Err(ResumeError::NotResumable {
+            target: target.to_string(),
+            reason: "a store instance cannot keep an unfinished write",
+        }
+        .into()),
+        StorageRoot::Store { store, path } => {
+            let write = InPlace::begin(target, store, &path, &members, settings.existing)?;
+            Ok(Begun { destination: Arc::new(write), journal: None, record: None })
+        }
+    }
+}

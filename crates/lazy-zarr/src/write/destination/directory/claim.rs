@@ -1,0 +1,134 @@
+//! Checks of the target, and taking its staging directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result, TargetError, WriteError};
+use crate::fs::FileSystem;
+use crate::settings::WriteSettings;
+use crate::staging::directory::remove_empty;
+use crate::staging::{Staging, Taken};
+use crate::store::check::{check_ancestor, check_existing, is_missing_group};
+use crate::store::node::{
+    Node, Present, group_at_path, node_at_path, present_at_path, zarr_node_at_path,
+};
+use crate::target::Target;
+
+/// Checks the groups that hold an array, and what lies at its place. Returns the version that is there, and
+/// the directories of groups that are not, the outermost first.
+pub(super) fn check(
+    file_system: &dyn FileSystem,
+    settings: &WriteSettings,
+    array: &Path,
+    n_groups: usize,
+) -> Result<(Option<Present>, Vec<PathBuf>)> {
+    let target = &settings.target;
+    let new_groups = check_groups(file_system, target, array, n_groups)?;
+    let node = node_at_path(file_system, array)?;
+    check_existing(target, node, settings.existing)?;
+    let present = match node {
+        Node::Array => present_at_path(file_system, array)?,
+        _ => None,
+    };
+    match (node, present) {
+        (Node::Array, None) => Err(TargetError::UnknownKeys { target: target.to_string() }.into()),
+        (_, present) => Ok((present, new_groups)),
+    }
+}
+
+/// Checks what holds an array. Returns the directories of those groups among the `n_groups` innermost that
+/// are not there, the outermost first.
+pub(super) fn check_groups(
+    file_system: &dyn FileSystem,
+    target: &Target,
+    array: &Path,
+    n_groups: usize,
+) -> Result<Vec<PathBuf>> {
+    let groups: Vec<_> = array.ancestors().skip(1).take(n_groups).collect();
+    let mut missing = Vec::new();
+    for group in groups.into_iter().rev() {
+        let node = group_at_path(file_system, group)?;
+        if is_missing_group(target, node, &group.display())? {
+            missing.push(group.to_owned());
+        }
+    }
+    for above in array.ancestors().skip(1) {
+        let node = zarr_node_at_path(file_system, above)?;
+        check_ancestor(target, node, &above.display())?;
+    }
+    Ok(missing)
+}
+
+/// Creates the array's directory where it is not there, and takes its staging directory. Returns the
+/// directories that were created, the innermost first, and whether an earlier write has left something.
+pub(super) fn take(
+    settings: &WriteSettings,
+    file_system: &Arc<dyn FileSystem>,
+    array: &Path,
+) -> Result<(Staging, Vec<PathBuf>, bool)> {
+    // Whenever another write removes what this one needs, it has ended.
+    const MOST_TRIES: usize = 1000;
+    let target = settings.target.to_string();
+    let (mut created, mut n_tries) = (Vec::new(), 0);
+    loop {
+        let made = create(&**file_system, array, &mut created);
+        let taken = made.and_then(|()| Staging::take(file_system, array, settings.takes_over));
+        let error = match taken {
+            Ok(Taken::Left(staging)) => {
+                let left = staging.created();
+                let created = if left.len() > created.len() { left } else { created };
+                return Ok((staging, created, true));
+            }
+            Ok(Taken::Created(mut staging)) => {
+                if created.is_empty() {
+                    return Ok((staging, created, false));
+                }
+                match staging.note_created(created.len()) {
+                    Ok(()) => return Ok((staging, created, false)),
+                    Err(source) => {
+                        let _ = staging.remove();
+                        not_writable(&settings.target, array, source)
+                    }
+                }
+            }
+            Ok(Taken::Held { holder }) => {
+                WriteError::Locked { target: target.clone(), holder }.into()
+            }
+            Ok(Taken::MaybeHeld { holder }) => {
+                WriteError::MaybeLocked { target: target.clone(), holder }.into()
+            }
+            // Another write has removed the directory, which it had created.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && n_tries < MOST_TRIES => {
+                n_tries += 1;
+                continue;
+            }
+            Err(source) => not_writable(&settings.target, array, source),
+        };
+        remove_empty(&**file_system, created.iter().map(PathBuf::as_path));
+        return Err(error);
+    }
+}
+
+pub(super) fn not_writable(target: &Target, directory: &Path, source: io::Error) -> Error {
+    let (target, directory) = (target.to_string(), directory.to_owned());
+    WriteError::NotWritable { target, directory, source }.into()
+}
+
+/// Creates a directory and those above it, and notes those that were not there.
+fn create(file_system: &dyn FileSystem, path: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
+    match file_system.create_directory(path) {
+        Ok(()) => {
+            if !created.iter().any(|there| there == path) {
+                created.insert(0, path.to_owned());
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create(file_system, path.parent().ok_or(error)?, created)?;
+            create(file_system, path, created)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,8 @@
+//! An array in a directory of a file system.
+
+mod claim;
+mod operations;
+mod publishing;
+mod writing;
+
+pub(super) use writing::Directory;

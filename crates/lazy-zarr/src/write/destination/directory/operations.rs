@@ -1,0 +1,125 @@
+//! The directory as a destination, and its cleanup when a write ends early.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::writing::Directory;
+use crate::error::{Error, Result, WriteError};
+use crate::format::KeySpace;
+use crate::settings::Durability;
+use crate::staging::directory::remove_empty;
+use crate::store::check::group_metadata;
+use crate::store::node::{holds_nodes, present_at_path};
+use crate::store::{DirectoryStore, Origin, Source};
+use crate::write::destination::interface::Destination;
+use crate::write::encode::Encoded;
+
+impl Destination for Directory {
+    fn keys(&self) -> KeySpace {
+        self.keys
+    }
+
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
+        if !self.is_held() {
+            return Err(Error::taken_over(self.name()));
+        }
+        self.write_chunk(key, &chunk.slices())?;
+        self.count(key, chunk.n_bytes() as u64);
+        match &self.journal {
+            Some(journal) => journal.note(key, chunk.pieces()),
+            None => Ok(()),
+        }
+    }
+
+    fn count(&self, key: &str, n_bytes: u64) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(key, n_bytes);
+    }
+
+    fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
+        self.write_staged(self.staging.metadata(), metadata)?;
+        let _ = self.metadata.set(metadata.to_vec());
+        for level in 0..self.new_groups.len() {
+            self.write_staged(self.staging.group(level), &group_metadata())?;
+        }
+        if self.durability == Durability::Full {
+            self.flush(n_chunks).map_err(|source| {
+                // What is on the device is unknown, whatever can be read.
+                self.is_sound.store(false, Ordering::Relaxed);
+                WriteError::Flush { target: self.name(), source }
+            })?;
+        }
+        let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.check(&self.name(), &*self.file_system, (&self.array, self.keys), n_chunks)
+    }
+
+    fn publish(&self) -> Result<()> {
+        self.check_again()?;
+        let mut groups = Vec::new();
+        if let Err(error) = self.publish_groups(&mut groups).and_then(|()| self.publish_array()) {
+            // Other arrays may have come to lie in them: then they stay.
+            for metadata in groups.iter().rev() {
+                let group = metadata.parent().unwrap_or(metadata);
+                let holds_arrays = holds_nodes(&*self.file_system, group);
+                if matches!(holds_arrays, Ok(false)) {
+                    let _ = self.file_system.remove_file(metadata);
+                }
+            }
+            return Err(error);
+        }
+        self.is_published.store(true, Ordering::Relaxed);
+        self.flush_published()?;
+        match self.clear_old() {
+            Ok(()) => self.is_cleared.store(true, Ordering::Relaxed),
+            Err(error) => {
+                let array = self.array.display();
+                tracing::warn!(%array, %error, "chunks of an old version could not be removed");
+            }
+        }
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Source> {
+        let store = DirectoryStore::new(Arc::clone(&self.file_system), self.array.clone());
+        let file_system = Arc::clone(&self.file_system);
+        let origin = Origin::of_directory(file_system, self.array.clone());
+        Ok(Source { store: Arc::new(store), path: "/".to_owned(), origin })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let has_record = self.journal.as_ref().is_some_and(|journal| journal.has_begun());
+        let is_published = self.is_published.load(Ordering::Relaxed);
+        let is_sound = self.is_sound.load(Ordering::Relaxed);
+        let is_kept = if is_published {
+            !self.is_cleared.load(Ordering::Relaxed)
+        } else if self.has_begun {
+            is_sound && has_record
+        } else {
+            // What an earlier write has left stays until this one begins.
+            self.is_left
+        };
+        if !self.is_held() || is_kept {
+            return;
+        }
+        // Another program may have published an array meanwhile, without looking for a lock.
+        let present = present_at_path(&*self.file_system, &self.array);
+        let is_ours = present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.keys));
+        let cleared = if self.has_begun && !is_published && is_ours {
+            self.clear(&[self.keys])
+        } else {
+            Ok(())
+        };
+        let removed = cleared.and_then(|()| self.staging.remove());
+        // An error returned would hide the one that ended the write, or undo nothing of a write that
+        // succeeded.
+        if let Err(error) = removed {
+            let staging = self.staging.directory().display();
+            tracing::warn!(%staging, %error, "the staging directory could not be removed");
+        }
+        if !is_published {
+            remove_empty(&*self.file_system, self.created.iter().map(PathBuf::as_path));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The step that makes an array in a directory visible, and cleaning up after it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::claim::check_groups;
+use super::writing::Directory;
+use crate::error::{Error, Result, TargetError, WriteError};
+use crate::format::KeySpace;
+use crate::settings::{Durability, OldChunks};
+use crate::staging::directory::remove_v2_metadata;
+use crate::store::check::is_missing_group;
+use crate::store::node::{group_at_path, present_at_path};
+
+impl Directory {
+    /// Checks again what is there: it may have changed while blocks were computed.
+    pub(super) fn check_again(&self) -> Result<()> {
+        let file_system = &*self.file_system;
+        let missing = check_groups(file_system, &self.target, &self.array, self.n_groups)?;
+        if let Some(group) = missing.iter().find(|group| !self.new_groups.contains(group)) {
+            let message = format!("{} is no longer a Zarr group", group.display());
+            return Err(self.unpublished(io::Error::new(io::ErrorKind::NotFound, message)));
+        }
+        if !self.is_held() {
+            return Err(Error::taken_over(self.name()));
+        }
+        match (self.present, present_at_path(file_system, &self.array)?) {
+            (before, now) if before == now => Ok(()),
+            (None, Some(_)) => Err(TargetError::Exists { target: self.name() }.into()),
+            _ => Err(self.unpublished(io::Error::other(
+                "the array to replace is no longer there, or is another one",
+            ))),
+        }
+    }
+
+    /// Publishes the groups that are not there yet, and returns their metadata files. Others may do the same
+    /// at the same time.
+    pub(super) fn publish_groups(&self, published: &mut Vec<PathBuf>) -> Result<()> {
+        let file_system = &*self.file_system;
+        for (level, group) in self.new_groups.iter().enumerate() {
+            let metadata = group.join("zarr.json");
+            match file_system.rename_new_file(&self.staging.group(level), &metadata) {
+                Ok(()) => published.push(metadata),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let node = group_at_path(file_system, group)?;
+                    if is_missing_group(&self.target, node, &group.display())? {
+                        return Err(self.unpublished(error));
+                    }
+                }
+                Err(source) => return Err(self.unpublished(source)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish_array(&self) -> Result<()> {
+        let (from, to) = (self.staging.metadata(), self.array.join("zarr.json"));
+        let renamed = match self.present {
+            Some(present) if !present.is_v2 => self.file_system.rename_file(&from, &to),
+            _ => self.file_system.rename_new_file(&from, &to),
+        };
+        let Err(source) = renamed else { return Ok(()) };
+        // A server may have renamed it, though its answer was lost.
+        if self.is_held() && self.lies_at(&to) && !self.lies_at(&from) {
+            return Ok(());
+        }
+        Err(match source.kind() {
+            io::ErrorKind::AlreadyExists => TargetError::Exists { target: self.name() }.into(),
+            _ if !self.is_held() => Error::taken_over(self.name()),
+            _ => self.unpublished(source),
+        })
+    }
+
+    /// Returns true if the metadata of the new version is found at a path.
+    fn lies_at(&self, path: &Path) -> bool {
+        let found = self.file_system.read(path, 0, None);
+        self.metadata.get().is_some_and(|metadata| found.is_ok_and(|found| found == metadata))
+    }
+
+    /// Flushes the entries that publishing has changed.
+    pub(super) fn flush_published(&self) -> Result<()> {
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        let changed = self.new_groups.iter().chain([&self.array]);
+        let mut flushed = changed.map(|directory| self.file_system.sync_directory(directory));
+        flushed
+            .try_for_each(|flushed| flushed)
+            .map_err(|source| WriteError::Unflushed { target: self.name(), source }.into())
+    }
+
+    /// Removes the chunks of versions that nobody can have opened since the present one was published, or
+    /// of all versions but the new one.
+    pub(super) fn clear_old(&self) -> io::Result<()> {
+        let kept = match self.old_chunks {
+            OldChunks::Keep => self.present.map(|present| present.keys),
+            OldChunks::Remove => None,
+        };
+        // Also of a version that is no longer the present one: the write that published the one after it may
+        // have been killed before it removed this.
+        if self.present.is_some() {
+            remove_v2_metadata(&*self.file_system, &self.array)?;
+        }
+        let is_old = |keys: &KeySpace| *keys != self.keys && Some(*keys) != kept;
+        self.clear(&KeySpace::ALL.into_iter().filter(is_old).collect::<Vec<_>>())
+    }
+
+    fn unpublished(&self, source: io::Error) -> Error {
+        WriteError::Publish { target: self.name(), source }.into()
+    }
+}

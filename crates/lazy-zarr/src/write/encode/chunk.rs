@@ -1,0 +1,83 @@
+//! Encoding single chunks.
+
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+use lazy_core::{BlockPool, BoxError};
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue};
+
+use super::encoded::Piece;
+use crate::format::{Format, one_thread, zarr_data_type};
+use crate::settings::{Checksum, Codec};
+use crate::write::assembler::Chunk;
+
+/// Encodes chunks: of an array, or of its shards.
+#[derive(Debug)]
+pub(super) struct ChunkEncoder {
+    codecs: CodecChain,
+    shape: Vec<NonZeroU64>,
+    data_type: DataType,
+    fill_value: FillValue,
+    /// Where the elements are stored as they are in memory: what follows them.
+    plain: Option<Checksum>,
+    /// The memory of chunks that are copied together.
+    memory: BlockPool<u8>,
+}
+
+/// Elements that are stored as they are, are written from the blocks that they lie in, where they are slices
+/// of so many bytes or more on average. It takes longer to write shorter ones than to copy them together.
+const LEAST_SLICE: usize = 4 << 10;
+
+impl ChunkEncoder {
+    /// By these codecs, which those of the format have become.
+    pub(super) fn new(codecs: CodecChain, shape: Vec<NonZeroU64>, format: &Format) -> ChunkEncoder {
+        let is_native = cfg!(target_endian = "little") || format.dtype.size() == 1;
+        ChunkEncoder {
+            codecs,
+            shape,
+            data_type: zarr_data_type(format.dtype),
+            fill_value: FillValue::new(format.fill.bytes.clone()),
+            plain: (format.codec == Codec::None && is_native).then_some(format.checksum),
+            memory: BlockPool::new(),
+        }
+    }
+
+    /// The elements in C order as they are to be encoded: in one piece, unless they are stored as they are.
+    pub(super) fn elements<'u>(&self, chunk: &Chunk<'u>) -> Result<Vec<Piece<'u>>, BoxError> {
+        let least_bytes = if self.plain.is_some() { LEAST_SLICE } else { chunk.n_bytes() };
+        if let Some(slices) = chunk.slices(least_bytes) {
+            return Ok(slices.into_iter().map(Piece::Lent).collect());
+        }
+        let mut elements = self.memory.buffer([chunk.n_bytes()])?;
+        chunk.gather(&mut elements);
+        Ok(vec![Piece::Own(elements.into_block().data().clone())])
+    }
+
+    /// What is to be stored for a chunk of these elements.
+    pub(super) fn encode<'u>(
+        &self,
+        mut elements: Vec<Piece<'u>>,
+    ) -> Result<Vec<Piece<'u>>, BoxError> {
+        match self.plain {
+            Some(Checksum::None) => return Ok(elements),
+            Some(Checksum::Crc32c) => {
+                let crc = elements.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
+                elements.push(Piece::Own(Bytes::copy_from_slice(&crc.to_le_bytes())));
+                return Ok(elements);
+            }
+            None => {}
+        }
+        let [elements] = &elements[..] else {
+            unreachable!("what a codec takes is in one piece");
+        };
+        let encoded = self.codecs.encode(
+            ArrayBytes::new_flen(&**elements),
+            &self.shape,
+            &self.data_type,
+            &self.fill_value,
+            &one_thread(),
+        )?;
+        Ok(vec![Piece::Own(encoded.into_owned().into())])
+    }
+}

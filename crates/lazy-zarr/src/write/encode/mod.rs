@@ -1,0 +1,96 @@
+//! From the blocks that a chunk's elements lie in to what is stored for it, and back.
+
+mod chunk;
+mod encoded;
+mod shard;
+
+use std::borrow::Cow;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::BoxError;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::{Array, CodecChain};
+
+use crate::error::{Error, Result, WriteError, foreign};
+use crate::format::{Format, as_u64, guarded, one_thread, shared};
+use crate::write::assembler::Unit;
+use chunk::ChunkEncoder;
+pub(crate) use encoded::Encoded;
+use shard::ShardEncoder;
+
+/// Names, encodes and decodes what is written at once: the chunks of an array, or its shards.
+#[derive(Debug)]
+pub(crate) struct UnitCodec {
+    array: Array<()>,
+    codecs: CodecChain,
+    unit_shape: Vec<NonZeroU64>,
+    encoder: Encoder,
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Chunks(ChunkEncoder),
+    Shards(ShardEncoder),
+}
+
+impl UnitCodec {
+    pub(crate) fn new(format: &Format) -> Result<UnitCodec> {
+        // Keys and encoding do not depend on the shape, which need not be known yet.
+        let array = format
+            .builder(&vec![0; format.layout.chunk_shape.len()])?
+            .build(Arc::new(()), "/")
+            .map_err(Error::metadata)?;
+        let unit_shape = format.layout.unit_shape().iter();
+        let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
+        let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
+        let codecs =
+            guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
+        let encoder = match ShardEncoder::new(&array.codecs(), &unit_shape, format) {
+            Ok(Some(shards)) => Encoder::Shards(shards),
+            Ok(None) => {
+                Encoder::Chunks(ChunkEncoder::new(codecs.clone(), unit_shape.clone(), format))
+            }
+            Err(source) => return Err(Error::metadata(source)),
+        };
+        Ok(UnitCodec { array, codecs, unit_shape, encoder })
+    }
+
+    /// The key of a unit, relative to the array.
+    pub(crate) fn key(&self, index: &[usize]) -> String {
+        self.array.chunk_key(&as_u64(index)).to_string()
+    }
+
+    /// What is to be stored for a unit.
+    pub(crate) fn encode<'u>(&self, unit: &'u Unit) -> Result<Encoded<'u>> {
+        let encoded = match &self.encoder {
+            Encoder::Shards(shards) => shards.encode(unit),
+            Encoder::Chunks(chunks) => {
+                unit.chunks().try_fold(Encoded::default(), |mut all, chunk| {
+                    all.extend(chunks.encode(chunks.elements(&chunk)?)?);
+                    Ok(all)
+                })
+            }
+        };
+        encoded.map_err(|error| {
+            let chunk = unit.index.clone();
+            WriteError::Encode { chunk, source: foreign(error) }.into()
+        })
+    }
+
+    /// The native-endian bytes in C order of a unit of which this was stored.
+    pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
+        let decoded = self.codecs.decode(
+            Cow::Borrowed(&**stored),
+            &self.unit_shape,
+            self.array.data_type(),
+            self.array.fill_value(),
+            &one_thread(),
+        )?;
+        Ok(shared(decoded.into_fixed()?, stored))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Encoding shards: chunk after chunk, and where each of them is.
+
+use std::num::NonZeroU64;
+
+use lazy_core::BoxError;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::codec::{ShardingCodec, ShardingIndexLocation};
+use zarrs::array::{ArrayBytes, CodecChain, FillValue, data_type};
+
+use super::chunk::ChunkEncoder;
+use super::encoded::{Encoded, Piece};
+use crate::format::{Format, ShardCodecs, one_thread};
+use crate::write::assembler::Unit;
+
+/// Encodes whole shards. The chunks follow each other in C order, without those of nothing but fill value,
+/// and the index is at the end; so the bytes are those that zarrs makes on one thread.
+#[derive(Debug)]
+pub(super) struct ShardEncoder {
+    chunks: ChunkEncoder,
+    codecs: ShardCodecs,
+    /// The bytes of an element of the fill value.
+    fill: Vec<u8>,
+}
+
+/// The place of a chunk that is not there.
+const ABSENT: [u64; 2] = [u64::MAX; 2];
+
+impl ShardEncoder {
+    /// Of the codecs of an array whose units have this shape; none where they make no shards.
+    pub(super) fn new(
+        codecs: &CodecChain,
+        shard_shape: &[NonZeroU64],
+        format: &Format,
+    ) -> Result<Option<ShardEncoder>, BoxError> {
+        let Some(sharding) = codecs.array_to_bytes_codec().as_any().downcast_ref::<ShardingCodec>()
+        else {
+            return Ok(None);
+        };
+        let codecs = ShardCodecs::guarded(sharding, shard_shape, format.dtype.size())?;
+        debug_assert_eq!(codecs.index_location, ShardingIndexLocation::End);
+        let chunks =
+            ChunkEncoder::new((*codecs.chunks).clone(), codecs.chunk_shape.clone(), format);
+        Ok(Some(ShardEncoder { chunks, codecs, fill: format.fill.bytes.clone() }))
+    }
+
+    pub(super) fn encode<'u>(&self, shard: &'u Unit) -> Result<Encoded<'u>, BoxError> {
+        let mut encoded = Encoded::default();
+        let mut places = Vec::new();
+        for chunk in shard.chunks() {
+            places.push(ABSENT);
+            if chunk.is_outside() {
+                continue;
+            }
+            let elements = self.chunks.elements(&chunk)?;
+            if elements.iter().all(|piece| self.is_fill(piece)) {
+                continue;
+            }
+            let start = encoded.n_bytes();
+            encoded.extend(self.chunks.encode(elements)?);
+            places.pop();
+            places.push([start as u64, (encoded.n_bytes() - start) as u64]);
+        }
+        encoded.push(Piece::Own(self.encode_index(&places)?.into()));
+        Ok(encoded)
+    }
+
+    fn is_fill(&self, elements: &[u8]) -> bool {
+        elements.chunks_exact(self.fill.len()).all(|element| element == self.fill)
+    }
+
+    fn encode_index(&self, places: &[[u64; 2]]) -> Result<Vec<u8>, BoxError> {
+        let bytes: Vec<u8> = places.as_flattened().iter().flat_map(|x| x.to_ne_bytes()).collect();
+        let encoded = self.codecs.index.encode(
+            ArrayBytes::new_flen(bytes),
+            &self.codecs.index_shape,
+            &data_type::uint64(),
+            &FillValue::from(u64::MAX),
+            &one_thread(),
+        )?;
+        Ok(encoded.into_owned())
+    }
+}

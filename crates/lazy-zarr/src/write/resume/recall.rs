@@ -1,0 +1,212 @@
+//! Blocks out of the chunks that an earlier write completed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType};
+
+use crate::error::Result;
+use crate::format::Format;
+use crate::layout::overlap::{
+    Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin, runs_of_bytes,
+};
+use crate::staging::{Entry, Journal, Record};
+use crate::write::encode::UnitCodec;
+
+/// Cuts blocks, in order, out of chunks that were verified.
+///
+/// A chunk is read when the first block that touches it is asked for, and kept until the last one was.
+pub(super) struct Recall {
+    grid: BlockGrid,
+    dtype: DType,
+    row_shape: Vec<usize>,
+    chunk_shape: Vec<usize>,
+    /// How many chunks there are along each axis.
+    n_chunks: Vec<u64>,
+    codec: UnitCodec,
+    journal: Arc<Journal>,
+    /// The chunks that were complete, by their number in C order, as far as they are not found to be
+    /// otherwise.
+    entries: BTreeMap<u64, Entry>,
+    /// The elements of chunks that more blocks touch.
+    loaded: BTreeMap<Vec<usize>, Bytes>,
+    /// The stored bytes of chunks that were found to be complete, until the writer has asked for them.
+    verified: BTreeMap<Vec<usize>, u64>,
+}
+
+impl Recall {
+    pub(super) fn new(
+        grid: &BlockGrid,
+        format: &Format,
+        record: &Record,
+        journal: &Arc<Journal>,
+    ) -> Result<Recall> {
+        let chunk_shape = format.layout.unit_shape().to_vec();
+        let n_chunks = record.n_chunks();
+        let entries = journal.entries(&n_chunks)?;
+        journal.remove_strays(&entries, &n_chunks)?;
+        Ok(Recall {
+            grid: grid.clone(),
+            dtype: record.dtype,
+            row_shape: record.row_shape.clone(),
+            chunk_shape,
+            n_chunks,
+            codec: UnitCodec::new(format)?,
+            journal: Arc::clone(journal),
+            entries,
+            loaded: BTreeMap::new(),
+            verified: BTreeMap::new(),
+        })
+    }
+
+    /// The block at a position, when all chunks that it touches are complete. Blocks are asked for in
+    /// order, and by several threads' evaluation before those in front have come.
+    ///
+    /// # Errors
+    ///
+    /// When a chunk that is not complete cannot be removed.
+    pub(super) fn block(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        let shape = self.block_shape(at);
+        if shape.contains(&0) {
+            return Ok(ArrayBlock::new(self.dtype, shape, Bytes::new()).ok());
+        }
+        let block = self.assemble(&origin(at, shape.len()), &shape)?;
+        Ok(block.and_then(|block| ArrayBlock::new(self.dtype, shape, block).ok()))
+    }
+
+    /// Returns the stored bytes of a chunk that was found to be complete. Any other is to be stored again, and
+    /// makes room.
+    pub(super) fn take_verified(&mut self, chunk: &[usize]) -> Option<u64> {
+        let verified = self.verified.remove(chunk);
+        if verified.is_none() && self.entries.remove(&self.number(chunk)).is_some() {
+            // Storing a chunk where one lies is an error, which says more than this one.
+            let _ = self.journal.remove(&self.codec.key(chunk));
+        }
+        verified
+    }
+
+    /// Compares a block that was computed with the chunks that it touches. One that differs is no longer complete:
+    /// it is removed, and is to be stored again.
+    pub(super) fn compare(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let shape = block.shape();
+        if shape.contains(&0) {
+            return Ok(());
+        }
+        let origin = origin(at, shape.len());
+        for chunk in chunks(&origin, shape, &self.chunk_shape) {
+            if !self.load(&chunk)? {
+                continue;
+            }
+            let Overlap { in_block, in_chunk, extent } =
+                Overlap::new(&chunk, &origin, shape, &self.chunk_shape);
+            let (computed, stored) = ((shape, &*in_block), (&*self.chunk_shape, &*in_chunk));
+            let mut runs = runs_of_bytes(self.dtype.size(), computed, stored, &extent);
+            let n_bytes = runs.length();
+            let is_equal = runs.all(|(in_block, in_chunk)| {
+                block.data()[in_block..in_block + n_bytes]
+                    == self.loaded[&chunk][in_chunk..in_chunk + n_bytes]
+            });
+            if !is_equal && self.verified.remove(&chunk).is_some() {
+                self.journal.remove(&self.codec.key(&chunk))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn block_shape(&self, at: BlockPosition) -> Vec<usize> {
+        let (band, column) = match at.index {
+            BlockIndex::NestedBlock(band, column) => (band, column),
+            BlockIndex::Block(band) | BlockIndex::Band(band) => (band, 0),
+            _ => unreachable!("a block is asked for by its place"),
+        };
+        let mut shape = [&[self.grid.rows().size(band)], &self.row_shape[..]].concat();
+        if let Some(columns) = self.grid.columns() {
+            shape[1] = columns.size(column);
+        }
+        shape
+    }
+
+    fn assemble(&mut self, origin: &[usize], shape: &[usize]) -> Result<Option<Bytes>> {
+        let chunks = chunks(origin, shape, &self.chunk_shape);
+        // Nothing is read for a block that is to be computed all the same.
+        if !chunks.iter().all(|chunk| self.is_noted(chunk)) {
+            return Ok(None);
+        }
+        for chunk in &chunks {
+            if !self.load(chunk)? {
+                return Ok(None);
+            }
+        }
+        if let [chunk] = &chunks[..]
+            && *shape == self.chunk_shape
+        {
+            return Ok(Some(self.loaded[chunk].clone()));
+        }
+        let item_size = self.dtype.size();
+        let mut block = vec![0; n_elements(shape) * item_size];
+        for chunk in chunks {
+            let Overlap { in_block, in_chunk, extent } =
+                Overlap::new(&chunk, origin, shape, &self.chunk_shape);
+            copy_bytes(
+                item_size,
+                (&self.loaded[&chunk], &self.chunk_shape, &in_chunk),
+                (&mut block, shape, &in_block),
+                &extent,
+            );
+        }
+        Ok(Some(block.into()))
+    }
+
+    fn is_noted(&self, chunk: &[usize]) -> bool {
+        self.loaded.contains_key(chunk) || self.entries.contains_key(&self.number(chunk))
+    }
+
+    /// Reads a chunk. Returns false if it is not what was noted of it; it is then removed.
+    fn load(&mut self, chunk: &[usize]) -> Result<bool> {
+        if self.loaded.contains_key(chunk) {
+            return Ok(true);
+        }
+        let Some(entry) = self.entries.remove(&self.number(chunk)) else { return Ok(false) };
+        let key = self.codec.key(chunk);
+        let Some(stored) = self.journal.read(&key, entry)? else { return Ok(false) };
+        let Ok(data) = self.codec.decode(&stored) else {
+            self.journal.remove(&key)?;
+            return Ok(false);
+        };
+        self.loaded.insert(chunk.to_vec(), data);
+        self.verified.insert(chunk.to_vec(), entry.length);
+        Ok(true)
+    }
+
+    /// Frees the chunks of which a block was the last. It is told of every block, whether it was restored
+    /// here, by another reducer of the same pass, or computed.
+    pub(super) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
+        if self.loaded.is_empty() || shape.contains(&0) {
+            return;
+        }
+        let origin = &origin(at, shape.len());
+        let n_rows = self.grid.rows().total();
+        for chunk in chunks(origin, shape, &self.chunk_shape) {
+            let is_last = |axis: usize, size: usize| {
+                let end = ((chunk[axis] + 1) * self.chunk_shape[axis]).min(size);
+                end <= origin[axis] + shape[axis]
+            };
+            if is_last(0, n_rows)
+                && (self.grid.columns().is_none() || is_last(1, self.row_shape[0]))
+            {
+                self.loaded.remove(&chunk);
+            }
+        }
+    }
+
+    fn number(&self, chunk: &[usize]) -> u64 {
+        chunk.iter().zip(&self.n_chunks).fold(0, |number, (i, n)| number * n + *i as u64)
+    }
+}
+
+/// The chunks that a block overlaps.
+fn chunks(origin: &[usize], shape: &[usize], chunk_shape: &[usize]) -> Vec<Vec<usize>> {
+    let next = |chunk: &Vec<usize>| chunk_after(chunk, origin, shape, chunk_shape);
+    std::iter::successors(Some(first_chunk(origin, chunk_shape)), next).collect()
+}

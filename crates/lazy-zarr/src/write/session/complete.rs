@@ -1,0 +1,121 @@
+//! A write whose array an earlier one has published.
+
+use std::ops::Range;
+
+use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, RowType, SequenceSpec};
+
+use crate::error::{Result, TargetError};
+use crate::format::{Format, KeySpace, MetadataChecksum, provenance};
+use crate::layout::Layout;
+use crate::read::StoredArray;
+use crate::settings::{Existing, Resume, WriteSettings};
+use crate::staging::Record;
+
+/// An array that is the one a write would make.
+pub(super) struct Complete {
+    /// As the user named it.
+    target: String,
+    array: StoredArray,
+    grid: BlockGrid,
+    /// Blocks are read from the array in place of the producer. If not, those that are computed are compared with
+    /// it.
+    is_trusted: bool,
+}
+
+impl Complete {
+    /// Finds the array that an earlier write with the same key has published at the target. Where it is to be
+    /// replaced, it does not count.
+    pub(super) fn find(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Option<Complete>> {
+        let (Some(resume), Existing::Fail) = (&settings.resume, settings.existing) else {
+            return Ok(None);
+        };
+        let Some(grid) = spec.grid() else { return Ok(None) };
+        // Why there is none, the write finds out by itself.
+        let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
+        if !fits(spec, grid, &array) || !is_of(settings, resume, grid, &array)? {
+            return Ok(None);
+        }
+        let (target, is_trusted) = (settings.target.to_string(), resume.revision.is_none());
+        Ok(Some(Complete { target, array, grid: grid.clone(), is_trusted }))
+    }
+
+    pub(super) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        if !self.is_trusted {
+            return Ok(None);
+        }
+        self.array.read_region(&self.region(at)).map(Some)
+    }
+
+    /// Compares a block that was computed with what is stored.
+    pub(super) fn compare(&self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        if self.is_trusted {
+            return Ok(());
+        }
+        if self.array.read_region(&self.region(at))?.data() == block.data() {
+            Ok(())
+        } else {
+            Err(TargetError::Differs { target: self.target.clone(), at: at.index }.into())
+        }
+    }
+
+    /// Returns the array, if it is still there.
+    pub(super) fn array(self) -> Result<StoredArray> {
+        self.array.check_is_there()?;
+        Ok(self.array)
+    }
+
+    /// Returns the place of a block in the array.
+    fn region(&self, at: BlockPosition) -> Vec<Range<usize>> {
+        let mut region: Vec<_> = self.array.shape().iter().map(|&size| 0..size).collect();
+        match at.index {
+            BlockIndex::NestedBlock(band, column) => {
+                region[0] = self.grid.rows().range(band);
+                if let Some(columns) = self.grid.columns() {
+                    region[1] = columns.range(column);
+                }
+            }
+            BlockIndex::Block(band) | BlockIndex::Band(band) => {
+                region[0] = self.grid.rows().range(band);
+            }
+            _ => unreachable!("a block is asked for by its place"),
+        }
+        region
+    }
+}
+
+/// Returns true if an array has the shape that was declared.
+fn fits(spec: &SequenceSpec, grid: &BlockGrid, array: &StoredArray) -> bool {
+    let shape = array.shape();
+    shape.first() == Some(&grid.rows().total())
+        && grid.columns().is_none_or(|columns| shape.get(1) == Some(&columns.total()))
+        && spec
+            .row_type()
+            .is_none_or(|row_type| row_type.dtype == array.dtype() && row_type.shape == shape[1..])
+}
+
+/// Returns true if an array has the digest of this write.
+fn is_of(
+    settings: &WriteSettings,
+    resume: &Resume,
+    grid: &BlockGrid,
+    array: &StoredArray,
+) -> Result<bool> {
+    let (true, Some(expected)) = (
+        array.metadata_checksum() == MetadataChecksum::Match,
+        provenance::digest(array.attributes()),
+    ) else {
+        return Ok(false);
+    };
+    let layout = Layout {
+        chunk_shape: array.chunk_shape().to_vec(),
+        shard_shape: array.shard_shape().map(<[_]>::to_vec),
+    };
+    if settings.check_array(array.dtype(), array.shape().len()).is_err() {
+        return Ok(false);
+    }
+    let format = Format::new(settings, array.dtype(), layout, KeySpace::after(None));
+    let row_type = RowType { dtype: array.dtype(), shape: array.shape()[1..].to_vec() };
+    let metadata = format.metadata(array.shape())?.to_string_pretty();
+    let record = Record::new(resume, grid, &settings.layout, &format.layout, row_type, &metadata);
+    Ok(record.digest() == expected)
+}

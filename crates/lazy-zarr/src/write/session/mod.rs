@@ -1,0 +1,120 @@
+//! The course of a write: from the first block to the published array.
+
+mod complete;
+mod storing;
+
+use std::fmt;
+
+use lazy_core::{
+    ArrayBlock, BlockCheck, BlockPosition, Error as CoreError, Progress, Run, SequenceSpec,
+};
+
+use crate::error::Result;
+use crate::read::StoredArray;
+use crate::settings::WriteSettings;
+use crate::write::resume;
+use complete::Complete;
+use storing::Storing;
+
+/// A write in progress: the run of a [`ZarrSink`](crate::ZarrSink). Dropped before it commits, it leaves the target
+/// unchanged.
+pub struct Write {
+    /// A reducer in front of the sink may have changed the blocks that were declared.
+    check: BlockCheck<'static>,
+    course: Course,
+}
+
+enum Course {
+    /// Blocks become an array.
+    Storing(Box<Storing>),
+    /// The array is there already.
+    Complete(Box<Complete>),
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Write").finish_non_exhaustive()
+    }
+}
+
+impl Write {
+    /// Checks the settings and the target.
+    pub(crate) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Write> {
+        settings.check()?;
+        if let Some(row_type) = spec.row_type() {
+            settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
+        }
+        if settings.resume.is_some() && spec.grid().is_none() {
+            return Err(resume::not_resumable(&settings.target));
+        }
+        let course = match Complete::find(&settings, spec)? {
+            Some(complete) => Course::Complete(Box::new(complete)),
+            None => Course::Storing(Box::new(Storing::start(settings, spec)?)),
+        };
+        Ok(Write { check: BlockCheck::owned(spec.clone())?, course })
+    }
+
+    /// Sets the names of the axes, before the first block.
+    pub(crate) fn set_dimension_names(&mut self, names: Vec<String>) {
+        if let Course::Storing(storing) = &mut self.course {
+            storing.set_dimension_names(names);
+        }
+    }
+}
+
+impl Run for Write {
+    type Partial = ArrayBlock;
+    type Output = StoredArray;
+
+    fn restore(&mut self, at: BlockPosition) -> lazy_core::Result<Option<ArrayBlock>> {
+        Ok(match &mut self.course {
+            Course::Storing(storing) => storing.restore(at)?,
+            Course::Complete(complete) => complete.restore(at)?,
+        })
+    }
+
+    fn merge(&mut self, at: BlockPosition, block: ArrayBlock) -> lazy_core::Result<()> {
+        self.check.block_at(at, block.dtype(), block.shape())?;
+        match &mut self.course {
+            Course::Storing(storing) => storing.add(at, block)?,
+            Course::Complete(complete) => complete.compare(at, &block)?,
+        }
+        Ok(())
+    }
+
+    /// Writes what is left; all but making it visible.
+    fn prepare(&mut self) -> lazy_core::Result<()> {
+        self.check.end()?;
+        if let Course::Storing(storing) = &mut self.course {
+            storing.prepare()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the array visible.
+    fn commit(self) -> lazy_core::Result<StoredArray> {
+        Ok(match self.course {
+            Course::Storing(storing) => storing.publish()?,
+            Course::Complete(complete) => complete.array()?,
+        })
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        if let Course::Storing(storing) = &self.course {
+            let (chunks, stored_bytes) = storing.written();
+            progress.chunks += chunks;
+            progress.stored_bytes += stored_bytes;
+        }
+    }
+
+    fn abort(self, error: CoreError) -> CoreError {
+        let Course::Storing(storing) = self.course else { return error };
+        match error {
+            CoreError::Cancelled { blocks, mut kept } => {
+                kept.extend(storing.abort());
+                CoreError::Cancelled { blocks, kept }
+            }
+            error => error,
+        }
+    }
+}

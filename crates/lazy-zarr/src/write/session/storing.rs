@@ -1,0 +1,371 @@
+//! Blocks that become an array.
+
+use std::sync::Arc;
+
+use lazy_core::{
+    ArrayBlock, BlockIndex, BlockPosition, BlockSizes, Cut, KeptChunks, RowType, SequenceSpec,
+};
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::format::provenance::{self, Provenance};
+use crate::layout;
+use crate::memory::announce;
+use crate::read::StoredArray;
+use crate::settings::WriteSettings;
+use crate::write::assembler::{Assembler, Output, Unit};
+use crate::write::budget::{BLOCK_OVERHEAD, MemoryBound, kept_bytes};
+use crate::write::destination::{self, Begun, Destination};
+use crate::write::encode::UnitCodec;
+use crate::write::pool::Writer;
+use crate::write::resume::Resumption;
+use crate::write::trace::Trace;
+
+/// The layout, the chunks and their destination.
+pub(super) struct Storing {
+    settings: WriteSettings,
+    stage: Stage,
+    seen: Seen,
+    provenance: Provenance,
+    /// What a write that can be resumed has beside.
+    resumption: Option<Resumption>,
+    /// Dropped after the writer, whose threads use it.
+    destination: Arc<dyn Destination>,
+    trace: Trace,
+    /// The bytes of the blocks so far.
+    n_bytes: usize,
+    /// The plan of a write with a memory limit, from its first block on.
+    planned: Option<Planned>,
+    /// The stored array's handle and its metadata, once the write is prepared.
+    stored: Option<(StoredArray, String)>,
+}
+
+/// The shapes for which the memory of a write was checked, and the writer threads that its limit allows.
+#[derive(Clone)]
+struct Planned {
+    /// The largest size of a block along each axis.
+    block_shape: Vec<usize>,
+    row_shape: Vec<usize>,
+    n_threads: usize,
+}
+
+/// What is known of the array from the blocks so far and from what was declared.
+struct Seen {
+    cut: Cut,
+    row_type: Option<RowType>,
+    n_rows: usize,
+    /// The last column of the last block, when axis 1 is cut.
+    end_column: usize,
+    /// The array's size along axis 1, when that axis is cut and its size is known.
+    width: Option<usize>,
+    /// Whether a second band has begun.
+    is_band_over: bool,
+}
+
+enum Stage {
+    /// Blocks are kept until the layout can be chosen.
+    ChoosingLayout { kept: Vec<(BlockPosition, ArrayBlock)> },
+    /// Blocks become chunks, chunks are written.
+    Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
+}
+
+impl Seen {
+    fn new(spec: &SequenceSpec) -> Seen {
+        let row_type = spec.row_type().cloned();
+        let width = match spec.cut() {
+            Cut::Rows => None,
+            Cut::RowsAndColumns => {
+                let columns = spec.grid().and_then(|grid| grid.columns());
+                columns.map(BlockSizes::total).or(row_type.as_ref().map(|row| row.shape[0]))
+            }
+        };
+        Seen { cut: spec.cut(), row_type, n_rows: 0, end_column: 0, width, is_band_over: false }
+    }
+
+    /// Takes note of a block.
+    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) {
+        if self.cut == Cut::RowsAndColumns {
+            if matches!(at.index, BlockIndex::NestedBlock(1.., 0)) {
+                // The first block of another band: the one before was whole.
+                self.width.get_or_insert(self.end_column);
+                self.is_band_over = true;
+            }
+            self.end_column = at.column + block.shape()[1];
+        }
+        self.n_rows = at.row + block.shape()[0];
+        self.row_type.get_or_insert_with(|| RowType {
+            dtype: block.dtype(),
+            shape: block.shape()[1..].to_vec(),
+        });
+    }
+
+    /// The dtype and the shape of a row, after the last block.
+    fn final_row_type(&mut self) -> Result<RowType> {
+        let empty = || Error::from(lazy_core::Error::EmptySequence);
+        let mut row_type = self.row_type.clone().ok_or_else(empty)?;
+        if self.cut == Cut::RowsAndColumns {
+            row_type.shape[0] = *self.width.get_or_insert(self.end_column);
+        }
+        Ok(row_type)
+    }
+}
+
+impl Storing {
+    /// Takes the target's directory.
+    pub(super) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Storing> {
+        if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
+            let bound = MemoryBound::of(&settings, spec.cut(), row_type, &block_shape);
+            bound.threads_within_limit(&settings)?;
+        }
+        let Begun { destination, journal, record } = destination::begin(&settings)?;
+        let resumption = match (&settings.resume, journal) {
+            (Some(resume), Some(journal)) => {
+                Some(Resumption::begin(&settings, resume, spec, journal, record)?)
+            }
+            _ => None,
+        };
+        let trace = Trace::new(&settings.target);
+        Ok(Storing {
+            settings,
+            stage: Stage::ChoosingLayout { kept: Vec::new() },
+            seen: Seen::new(spec),
+            provenance: Provenance::new(spec.cut()),
+            resumption,
+            destination,
+            trace,
+            n_bytes: 0,
+            planned: None,
+            stored: None,
+        })
+    }
+
+    /// Sets the names of the axes, before the layout is chosen.
+    pub(super) fn set_dimension_names(&mut self, names: Vec<String>) {
+        self.settings.dimension_names = Some(names.into_iter().map(Some).collect());
+    }
+
+    /// Returns the chunks and the bytes that have been written so far.
+    pub(super) fn written(&self) -> (u64, u64) {
+        match &self.stage {
+            Stage::ChoosingLayout { .. } => (0, 0),
+            Stage::Writing { writer, .. } => writer.written(),
+        }
+    }
+
+    pub(super) fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        match &mut self.resumption {
+            Some(resumption) => resumption.restore(at),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn add(&mut self, at: BlockPosition, block: ArrayBlock) -> Result<()> {
+        self.n_bytes += block.data().len();
+        if let Some(resumption) = &mut self.resumption {
+            resumption.take_note(at, &block)?;
+        }
+        if self.seen.row_type.is_none() {
+            self.settings.check_array(block.dtype(), block.shape().len())?;
+        }
+        self.seen.add(at, &block);
+        self.check_memory(block.shape())?;
+        self.provenance.add(at, block.shape());
+        if block.n_elements() == 0 {
+            return Ok(());
+        }
+        match &mut self.stage {
+            Stage::ChoosingLayout { kept } => {
+                kept.push((at, block));
+                let held = self.n_bytes + kept.len() * BLOCK_OVERHEAD;
+                match self.settings.layout.target_bytes() {
+                    Some(target) if self.n_bytes < target && held < kept_bytes(target) => Ok(()),
+                    _ => self.begin_chunks(None),
+                }
+            }
+            Stage::Writing { assembler, writer, .. } => {
+                let output = &mut Units { writer, resumption: &mut self.resumption };
+                if let Some(width) = self.seen.width {
+                    assembler.set_width(width, output)?;
+                }
+                assembler.push(at, &block, output)
+            }
+        }
+    }
+
+    /// Checks that the write stays within its memory limit with blocks of this shape. Until the threads start, their
+    /// number may fall.
+    fn check_memory(&mut self, shape: &[usize]) -> Result<()> {
+        if self.settings.memory_limit.is_none() {
+            return Ok(());
+        }
+        let mut row_type = self.seen.row_type.clone().expect("a block tells the row type");
+        if self.seen.cut == Cut::RowsAndColumns {
+            row_type.shape[0] = self.seen.width.unwrap_or(self.seen.end_column);
+        }
+        let before = self.planned.take();
+        let mut block_shape = shape.to_vec();
+        if let Some(Planned { block_shape: before, .. }) = &before {
+            block_shape
+                .iter_mut()
+                .zip(before)
+                .for_each(|(size, largest)| *size = (*size).max(*largest));
+        }
+        if let Some(before) = &before
+            && before.block_shape == block_shape
+            && before.row_shape == row_type.shape
+        {
+            self.planned = Some(before.clone());
+            return Ok(());
+        }
+        let bound = MemoryBound::of(&self.settings, self.seen.cut, &row_type, &block_shape);
+        let n_threads = match (&self.stage, before) {
+            (Stage::Writing { .. }, Some(before)) => {
+                let bound = MemoryBound { n_threads: before.n_threads, ..bound };
+                bound.check(&self.settings)?;
+                before.n_threads
+            }
+            _ => bound.threads_within_limit(&self.settings)?,
+        };
+        self.planned = Some(Planned { block_shape, row_shape: row_type.shape, n_threads });
+        Ok(())
+    }
+
+    /// Chooses the layout and begins to write chunks. `n_rows` is the array's number of rows, once it is known.
+    fn begin_chunks(&mut self, n_rows: Option<usize>) -> Result<()> {
+        let Stage::ChoosingLayout { kept } = &mut self.stage else { return Ok(()) };
+        let kept = std::mem::take(kept);
+        let seen = &self.seen;
+        let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
+        let row_shape = |width| {
+            let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
+            if seen.cut == Cut::RowsAndColumns {
+                row_shape[0] = width;
+            }
+            row_shape
+        };
+        let width_seen = seen.width.filter(|_| seen.is_band_over || n_rows.is_some());
+        let layout = self.settings.layout.choose_in_memory(&layout::Seen {
+            cut: seen.cut,
+            dtype: row_type.dtype,
+            first_block: kept.first().map_or(&[], |(_, block)| block.shape()),
+            n_bytes: self.n_bytes,
+            row_shape: &row_shape(width_seen),
+            n_columns: seen.end_column,
+            n_rows,
+        })?;
+        self.trace.layout(&layout);
+        let unit_bytes = layout::n_bytes(row_type.dtype, layout.unit_shape());
+        announce((unit_bytes as u128).saturating_mul(4));
+        let format =
+            Box::new(Format::new(&self.settings, row_type.dtype, layout, self.destination.keys()));
+        if let Some(resumption) = &mut self.resumption {
+            let mut row_shape = row_type.shape.clone();
+            if let Some(width) = seen.width {
+                row_shape[0] = width;
+            }
+            resumption.record_or_compare(&format, &row_shape)?;
+        }
+        let mut assembler =
+            Assembler::new(&format.layout, row_shape(seen.width), format.fill.clone());
+        let planned = self.planned.as_ref().map(|planned| planned.n_threads);
+        let n_threads = planned.unwrap_or(self.settings.n_threads());
+        let mut writer = Writer::start(
+            n_threads,
+            UnitCodec::new(&format)?,
+            &self.destination,
+            &self.trace,
+            self.resumption.is_some(),
+        )?;
+        for (at, block) in kept {
+            let output = &mut Units { writer: &mut writer, resumption: &mut self.resumption };
+            assembler.push(at, &block, output)?;
+        }
+        self.stage = Stage::Writing { format, assembler, writer };
+        Ok(())
+    }
+
+    /// Writes what is left, after the last block; all but making it visible.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        let row_type = self.seen.final_row_type()?;
+        let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
+        self.begin_chunks(Some(self.seen.n_rows))?;
+        let Stage::Writing { format, assembler, writer } = &mut self.stage else {
+            unreachable!("the chunks have begun");
+        };
+        let output = &mut Units { writer, resumption: &mut self.resumption };
+        if self.seen.cut == Cut::RowsAndColumns {
+            assembler.set_width(shape[1], output)?;
+        }
+        assembler.finish(shape[0], output)?;
+        writer.finish()?;
+        let resumption = self.resumption.as_ref();
+        let digest = resumption.map(|resumption| resumption.digest(format, &shape[1..]));
+        let provenance = self.provenance.attribute(digest.transpose()?);
+        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), provenance);
+        let metadata = format.metadata(&shape)?;
+        let text = provenance::with_checksum(&metadata.to_string_pretty());
+        let unit_shape = format.layout.unit_shape().iter();
+        let n_units: Vec<_> =
+            shape.iter().zip(unit_shape).map(|(&size, &unit)| size.div_ceil(unit) as u64).collect();
+        self.destination.prepare(text.as_bytes(), &n_units)?;
+        let source = self.destination.reader()?;
+        let stored = StoredArray::new(&self.settings.target, source, metadata.into())?;
+        self.stored = Some((stored, text));
+        Ok(())
+    }
+
+    /// Ends the write early. Returns the chunks that a later write resumes from, if there are any.
+    pub(super) fn abort(mut self) -> Option<KeptChunks> {
+        let resumption = self.resumption.as_ref()?;
+        if let Stage::Writing { writer, .. } = &mut self.stage {
+            // The write has failed already, for a reason that is reported.
+            let _ = writer.finish();
+        }
+        let (chunks, _) = self.written();
+        let directory = resumption.directory().display().to_string();
+        let target = self.settings.target.to_string();
+        (chunks > 0).then_some(KeptChunks { target, directory, chunks })
+    }
+
+    /// Makes the array visible.
+    pub(super) fn publish(mut self) -> Result<StoredArray> {
+        self.destination.publish()?;
+        let (stored, metadata) =
+            self.stored.take().expect("a write is prepared before it is published");
+        let stored = stored.pin_published(metadata.as_bytes())?;
+        let (n_chunks, stored_bytes) = self.written();
+        self.trace.published(stored.shape(), self.n_bytes, (n_chunks, stored_bytes));
+        Ok(stored)
+    }
+}
+
+/// Returns the largest size of a block along each axis, if the sequence declares it.
+fn largest_block(spec: &SequenceSpec) -> Option<Vec<usize>> {
+    let (grid, row_type) = (spec.grid()?, spec.row_type()?);
+    let largest = |sizes: &BlockSizes| sizes.ranges().map(|range| range.len()).max().unwrap_or(0);
+    let mut shape = [&[largest(grid.rows())], row_type.shape.as_slice()].concat();
+    if let Some(columns) = grid.columns() {
+        shape[1] = largest(columns);
+    }
+    Some(shape)
+}
+
+/// Where units go: to the writer, unless an earlier write has stored them.
+struct Units<'w> {
+    writer: &'w mut Writer,
+    resumption: &'w mut Option<Resumption>,
+}
+
+impl Output for Units<'_> {
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.writer.put(unit)
+    }
+
+    fn is_stored(&mut self, unit: &[usize]) -> bool {
+        let kept = self.resumption.as_mut().and_then(|resumption| resumption.take_kept(unit));
+        if let Some(stored_bytes) = kept {
+            self.writer.count_kept(unit, stored_bytes);
+        }
+        kept.is_some()
+    }
+}
