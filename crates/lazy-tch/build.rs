@@ -1,4 +1,4 @@
-//! Compiles what the crate asks of libtorch beyond the C interface of torch-sys.
+//! Compiles the functions of libtorch that the C interface of torch-sys does not expose.
 
 fn main() {
     #[cfg(feature = "tch")]
@@ -14,12 +14,10 @@ mod tensor_facts {
 
     pub(super) fn compile() {
         println!("cargo::rerun-if-changed={SOURCE}");
-        // torch-sys says where the libraries are that it links, on Linux and macOS; nothing when it is
-        // built for its documentation alone.
+        // torch-sys names the directory of the libraries that it links, on Linux and macOS. It
+        // names none if it is built only for its documentation.
         let Some(libraries) = env::var_os("DEP_TCH_LIBTORCH_LIB") else {
-            println!(
-                "cargo::warning=torch-sys links no libtorch: this can be documented, not linked"
-            );
+            println!("cargo::warning=torch-sys links no libtorch: only documentation can be built");
             return;
         };
         let libraries = Path::new(&libraries);
@@ -33,12 +31,13 @@ mod tensor_facts {
             .compile("lazy_tch_facts");
     }
 
-    /// `cargo run` and `cargo test` let programs find libraries where build scripts say that they lie,
-    /// but only below the directory of the profile. So a link there leads to libtorch.
+    /// Lets `cargo run` and `cargo test` find the libraries. Cargo passes on the search paths of
+    /// build scripts, but only those below the profile's directory, so this makes a link to
+    /// libtorch there.
     fn make_findable(libraries: &Path) {
         let out = env::var_os("OUT_DIR").expect("cargo tells build scripts where to write");
         let link = Path::new(&out).join("libtorch");
-        // From an earlier run.
+        // An earlier build may have left a link.
         let _ = fs::remove_file(&link);
         #[cfg(unix)]
         if std::os::unix::fs::symlink(libraries, &link).is_ok() {
@@ -46,17 +45,19 @@ mod tensor_facts {
         }
     }
 
-    /// Where torch-sys has its headers from, as it looks for them: beside the libraries, unless it was told
-    /// otherwise. Those of another libtorch would disagree about what lies where in a tensor.
+    /// Returns the directories that torch-sys takes its headers from, in its own order: beside the
+    /// libraries, unless the environment says otherwise. The headers of another libtorch would
+    /// disagree about the memory layout of a tensor.
     fn include_directories(libraries: &Path) -> Vec<PathBuf> {
         let told = |name: &str| {
             println!("cargo::rerun-if-env-changed={name}");
             env::var_os(name).map(PathBuf::from)
         };
         let beside = libraries.parent().map(Path::to_owned);
-        let roots = match told("LIBTORCH_USE_PYTORCH") {
-            Some(_) => [beside, None, None],
-            None => [told("LIBTORCH_INCLUDE"), told("LIBTORCH"), beside],
+        let roots = if told("LIBTORCH_USE_PYTORCH").is_some() {
+            [beside, None, None]
+        } else {
+            [told("LIBTORCH_INCLUDE"), told("LIBTORCH"), beside]
         };
         let roots = roots.into_iter().flatten();
         let directories: Vec<_> = roots.map(|root| root.join("include")).collect();

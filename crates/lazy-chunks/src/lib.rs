@@ -1,9 +1,9 @@
 //! Lazily evaluated, chunked arrays: aggregated, reduced and stored in one pass.
 //!
 //! An expensive computation yields a huge array one block at a time: influence factors, per-sample
-//! gradients, embeddings, kernel matrices. Wrap it in a [`LazyChunkSequence`] (cut along axis 0) or a
-//! [`NestedLazyChunkSequence`] (cut along axes 0 and 1), and compute what you need of it in one pass,
-//! in the memory of a few blocks.
+//! gradients, embeddings, kernel matrices. Wrap it in a [`LazyChunkSequence`] (cut along axis 0) or
+//! a [`NestedLazyChunkSequence`] (cut along axes 0 and 1), and compute everything you need from it
+//! in one pass, in the memory of a few blocks.
 //!
 //! ```
 //! use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter, Summary};
@@ -29,60 +29,95 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Where to go next, along the way of a block:
+//! The steps of a program, in the order in which a block passes through them:
 //!
-//! 1. **Make a sequence** of an iterator, a [`Source`], or a grid and a function:
+//! 1. **Make a sequence** from an iterator, a [`Source`], or a grid and a function:
 //!    [`LazyChunkSequence::new`], [`try_new`](LazyChunkSequence::try_new),
-//!    [`from_fn`](LazyChunkSequence::from_fn). What it yields may be of any type.
-//! 2. **Convert** its blocks to [`ArrayBlock`]s, by [`NdarrayConverter`] or a [`Converter`] for tensors
-//!    of your own.
-//! 3. **Compute**, in one pass, [`MeanVariance`], [`ArgMax`], [`TopK`], [`Concatenate`] or a [`Reducer`]
-//!    of your own, several of them in a tuple. [`Watch`] tells an [`Observer`] how far it has come.
-//! 4. **Store** in the same pass by `zarr::ZarrSink`, or alone by `zarr::ToZarr`: chunks and shards,
-//!    codecs, attributes. `zarr::Target` is a path, a URL or a store, and by `member` an array in a
-//!    group. With `with_resume`, a write that ended early is resumed when the program is started again;
-//!    `zarr::UnfinishedWrite` lists what was left behind.
-//! 5. **Read back** by `zarr::StoredArray`: whole, by region, or as a sequence again, for step 3; and
-//!    `verify` what is stored.
+//!    [`from_fn`](LazyChunkSequence::from_fn). Its blocks may be of any type.
+//! 2. **Convert** the blocks to [`ArrayBlock`]s with [`NdarrayConverter`], or with a [`Converter`]
+//!    for your own tensor type.
+//! 3. **Compute** [`MeanVariance`], [`ArgMax`], [`TopK`], [`Concatenate`] or your own [`Reducer`].
+//!    A tuple of reducers runs in one pass.
+//!    [`with_observer`](LazyChunkSequence::with_observer) reports the progress of the pass to an
+//!    [`Observer`], which may cancel it.
+//! 4. **Store** in the same pass with `zarr::ZarrSink`, or on its own with `zarr::ToZarr`: chunks
+//!    and shards, codecs, attributes. A `zarr::Target` is a path, a URL or a store, and `member`
+//!    names an array in a group. With `with_resume`, an interrupted write resumes when the program
+//!    runs again; `zarr::UnfinishedWrite` lists the remains of interrupted writes.
+//! 5. **Read back** with `zarr::StoredArray`: the whole array, a region, or a sequence for step 3.
+//!    `verify` checks the stored array.
 //!
 //! The features:
 //!
-//! | feature | module | what for |
+//! | feature | module | purpose |
 //! |---|---|---|
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
-//! | `tch` | `tch` | libtorch tensors, to blocks and back, and concatenated; needs libtorch: `lazy-tch` |
-//! | `indicatif` | `progress` | progress bars in the terminal, for [`Watch`] and other observed passes |
-//! | `conformance` | `conformance` | test cases for converters and file systems of your own |
+//! | `tch` | `tch` | converting and concatenating libtorch tensors; needs libtorch: `lazy-tch` |
+//! | `indicatif` | `progress` | an [`Observer`] that draws progress bars in the terminal |
+//! | `conformance` | `conformance` | test suites for your own converters and file systems |
 //!
-//! Examples on the pages of what comes from a backend say `lazy_core` and `lazy_zarr`: read `lazy_chunks`
-//! and `lazy_chunks::zarr`. The signatures hold types of `ndarray` 0.17, with the feature `tch` of `tch`
-//! 0.26, and for those who implement a trait of `bytes` 1 (`zarr::FileSystem`) and `serde` 1
-//! ([`Statistic`]).
+//! The signatures contain types of these crates, which this crate re-exports. A program that depends
+//! on them itself needs these versions:
 //!
-//! Nothing but a progress bar is printed; passes and writes are `tracing` spans at level `DEBUG`. Errors
-//! name the block ([`Error`]), or the target, the chunk or the setting (`zarr::Error`); [`report`] adds the
-//! causes, and their method `hint` is what to do.
+//! | crate | version | where |
+//! |---|---|---|
+//! | [`ndarray`] | 0.17 | arrays: [`ArrayBlock::as_array`], results of statistics |
+//! | [`half`] | 2.7 | elements of type `f16` and `bf16` |
+//! | [`num_complex`] | 0.4 | complex elements |
+//! | [`bytes`] | 1 | the memory of blocks and files: [`ArrayBlock::new`] |
+//! | `serde` | 1 | saved states of statistics ([`SaveState`]), attributes |
+//! | `serde_json` | 1 | attributes of stored arrays: `zarr::serde_json` |
+//! | `tch` | 0.26 | tensors, with the feature `tch`; needs libtorch 2.13.0 |
+//!
+//! The library prints nothing except progress bars. Passes and writes are `tracing` spans at level
+//! `DEBUG`. Errors name the block ([`Error`]), or the target, the chunk or the setting
+//! (`zarr::Error`). [`report`] adds the causes to an error's message, and the error's method `hint`
+//! suggests a remedy.
 
 #[cfg(feature = "indicatif")]
 pub mod progress;
 
 pub use lazy_core::{
-    ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid, BlockPool,
-    BlockPosition, BlockSizes, Blocks, BottomK, BoxError, BoxedReducer, Concatenate, Converter,
-    Count, Covariance, Covariances, Cut, DType, Declared, DynArrayView, Element, Error, Extrema,
-    Extremum, Fold, Histogram, HistogramCounts, IgnoringNan, Indexed, IndexedKind, Kind,
-    LazyChunkSequence, Location, Max, MeanVariance, MemoryLimit, Min, Moments, MomentsOfMany,
-    NamedArrays, NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource,
-    Norm, Number, Observer, PerColumn, PerRow, Progress, Quantiles, Reducer, Reference, Result,
-    RowType, SavedState, SequenceAggregator, SharedIndexed, Source, Stage, StateOf, StateSize,
-    Statistic, Streamed, Sum, Summary, TopK, Watch, Watching, report, system_memory,
+    Access, ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid,
+    BlockIndex, BlockMap, BlockPool, BlockPosition, BlockSizes, Blocks, BottomK, BoxError,
+    BoxedReducer, Concatenate, Contribution, Converter, Count, Covariance, Covariances, Cut, DType,
+    DynArrayView, Element, Error, Extrema, Extremum, Fold, Histogram, HistogramCounts, IgnoringNan,
+    Indexed, KeptChunks, LazyChunkSequence, LocalIndexed, Mapped, Max, MeanVariance, MemoryLimit,
+    Min, Moments, MomentsOfMany, NamedArrays, NdarrayConverter, NestedLazyChunkSequence,
+    NestedSequenceAggregator, NestedSource, Norm, Number, Observer, OnThreads, PerColumn, PerRow,
+    Progress, Quantiles, RandomAccess, Reducer, Reference, Result, RowType, Run, SaveState,
+    SavedState, SequenceAggregator, SequenceSpec, Source, Stage, StateOf, StateSize, Statistic,
+    StatisticMap, StatisticRun, Streamed, Sum, Summary, TopK, bytes, half, ndarray, num_complex,
+    report, system_memory,
 };
 
-/// Test cases for those who implement a [`Converter`] for a tensor type of their own, or a file system
-/// for where their bytes go.
+/// The types and traits that most programs need.
 ///
-/// Turn the feature on in `[dev-dependencies]`, and run a suite in a test:
+/// ```
+/// use lazy_chunks::prelude::*;
+/// use ndarray::array;
+///
+/// let sequence = LazyChunkSequence::new(|| [array![1.0, 2.0]]).convert(NdarrayConverter);
+/// assert_eq!(sequence.compute(MeanVariance)?.mean, 1.5);
+/// # Ok::<(), lazy_chunks::Error>(())
+/// ```
+pub mod prelude {
+    #[cfg(feature = "zarr")]
+    pub use crate::zarr::{Existing, StoreResult, StoredArray, Target, ToZarr, ZarrSink};
+    pub use crate::{
+        ArgMax, ArgMin, ArrayBlock, BlockSizes, Concatenate, Converter, Covariance, DType,
+        Histogram, LazyChunkSequence, Max, MeanVariance, Min, NdarrayConverter,
+        NestedLazyChunkSequence, Norm, Observer, Progress, Quantiles, Reducer, Statistic, Sum,
+        Summary, TopK,
+    };
+}
+
+/// Test suites for implementors of a [`Converter`] for their own tensor type, or of a file system
+/// for their own storage; and an example of each error of stored arrays, for front ends that phrase
+/// hints of their own.
+///
+/// Enable the feature in `[dev-dependencies]`, and run a suite in a test:
 ///
 /// ```
 /// use lazy_chunks::conformance::ConverterSuite;
@@ -97,17 +132,17 @@ pub use lazy_core::{
 pub mod conformance {
     pub use lazy_core::conformance::{Case, ConverterSuite, Failure, run_cases};
     #[cfg(feature = "zarr")]
-    pub use lazy_zarr::conformance::FileSystemSuite;
+    pub use lazy_zarr::conformance::{FileSystemSuite, StoreSuite, example_errors};
 }
 
 /// Storing as Zarr v3, and reading back.
 ///
-/// The parts in reading order: [`ToZarr`](zarr::ToZarr) stores a sequence, at a [`Target`](zarr::Target);
-/// [`ZarrSink`](zarr::ZarrSink) has the settings, [`Existing`](zarr::Existing) and
-/// [`Codec`](zarr::Codec) among them, and goes beside statistics into one pass;
-/// [`UnfinishedWrite`](zarr::UnfinishedWrite) is what a write that ended early left behind;
-/// [`StoredArray`](zarr::StoredArray) is the array read back. [`FileSystem`](zarr::FileSystem) is what is
-/// below.
+/// In reading order: [`ToZarr`](zarr::ToZarr) stores a sequence at a [`Target`](zarr::Target).
+/// [`ZarrSink`](zarr::ZarrSink) holds the settings of a write, such as [`Existing`](zarr::Existing)
+/// and [`Codec`](zarr::Codec), and runs beside statistics in one pass.
+/// [`UnfinishedWrite`](zarr::UnfinishedWrite) describes the remains of an interrupted write.
+/// [`StoredArray`](zarr::StoredArray) reads a stored array. [`FileSystem`](zarr::FileSystem) is the
+/// layer below all of them, and [`Store`](zarr::Store) is the same for stores of objects.
 ///
 /// # Example
 ///
@@ -122,7 +157,7 @@ pub mod conformance {
 /// let group = Target::from(directory.path().join("influence.zarr"));
 /// let factors = LazyChunkSequence::new(|| (1..4).map(|i| Array2::from_elem((2, 5), f64::from(i))))
 ///     .convert(NdarrayConverter)
-///     .to_zarr(group.clone().member("factors"))?;
+///     .to_zarr(group.member("factors"))?;
 ///
 /// let squares = factors
 ///     .sequence([4, 2])?
@@ -136,22 +171,24 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, Checksum, Codec, Defect, DefectKind, Durability, EntryKind, Error,
-        Existing, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope, MemoryStore,
-        MetadataSeal, MissingChunks, OldChunks, ReadableWritableListableStorageTraits, Result,
-        Resume, Shuffle, StoreResult, StoredArray, StoredSize, Superseded, Target, ToZarr,
+        BloscCompressor, ByteRange, Checksum, Codec, Defect, DefectKind, Durability, EntryKind,
+        Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer, Listing,
+        LocalFileSystem, LockScope, MemoryFileSystem, MemoryStore, MetadataChecksum, MissingChunks,
+        Object, ObjectInfo, OldChunks, PutCondition, Result, Resume, Shuffle, Storable, Store,
+        StoreError, StoreResult, StoredArray, StoredSize, Superseded, Tag, Target, ToZarr,
         UnfinishedWrite, Verify, WriteState, ZarrSink, consolidate_metadata,
-        remove_consolidated_metadata,
+        remove_consolidated_metadata, serde_json, store, store_result,
     };
 }
 
 /// libtorch tensors.
 ///
-/// [`TchConverter`](tch::TchConverter) turns the tensors of the crate `tch` into blocks and back;
-/// [`TchConcatenate`](tch::TchConcatenate) joins a sequence of them into one; [`Copy`](tch::Copy) says when
-/// their memory is shared. Since tensors are `Send` and not `Sync`, what a model computes is a
-/// [`Streamed`] or an [`Indexed`] sequence, which `lazy_tch` explains. The feature needs libtorch 2.13.0,
-/// found by the environment variable `LIBTORCH` when it is built.
+/// [`TchConverter`](tch::TchConverter) converts the tensors of the crate `tch` to blocks and back.
+/// [`TchConcatenate`](tch::TchConcatenate) joins a sequence of tensors into one.
+/// [`Copy`](tch::Copy) determines when a block shares a tensor's memory. Tensors are `Send` but not
+/// `Sync`, so the outputs of a model form a [`Streamed`] or a [`LocalIndexed`] sequence; the
+/// documentation of `lazy_tch` explains this. The feature needs libtorch 2.13.0, and the build
+/// finds it through the environment variable `LIBTORCH`.
 ///
 /// # Example
 ///
@@ -183,12 +220,45 @@ pub mod tch {
     pub use lazy_tch::{Copy, Error, TchConcatenate, TchConverter};
 }
 
-/// The examples of the documents, as tests.
+/// Compiles the examples in the Markdown documents as tests.
 #[cfg(all(doctest, feature = "zarr"))]
 mod documents {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
 
-    #[doc = include_str!("../../../docs/from-pydvl.md")]
+    #[doc = include_str!("../../../docs/src/introduction.md")]
+    struct Introduction;
+
+    #[doc = include_str!("../../../docs/src/sequences.md")]
+    struct Sequences;
+
+    #[doc = include_str!("../../../docs/src/storing.md")]
+    struct Storing;
+
+    #[doc = include_str!("../../../docs/src/statistics.md")]
+    struct Statistics;
+
+    #[doc = include_str!("../../../docs/src/resuming.md")]
+    struct Resuming;
+
+    #[doc = include_str!("../../../docs/src/reading.md")]
+    struct Reading;
+
+    #[doc = include_str!("../../../docs/src/tensors.md")]
+    struct Tensors;
+
+    #[doc = include_str!("../../../docs/src/program.md")]
+    struct Program;
+
+    #[doc = include_str!("../../../docs/src/extending.md")]
+    struct Extending;
+
+    #[doc = include_str!("../../../docs/src/from-pydvl.md")]
     struct FromPydvl;
+
+    #[doc = include_str!("../../../docs/src/promise.md")]
+    struct Promise;
+
+    #[doc = include_str!("../../../docs/src/decisions.md")]
+    struct Decisions;
 }

@@ -2,14 +2,14 @@
 //!
 //! ```
 //! use lazy_chunks::progress::ProgressBar;
-//! use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, Watch};
+//! use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter};
 //! use ndarray::Array2;
 //!
 //! let sequence = LazyChunkSequence::new(|| (0..4).map(|i| Array2::from_elem((2, 3), i as f64)))
 //!     .with_len(4)
-//!     .convert(NdarrayConverter);
-//! let (moments, ()) = sequence.compute((MeanVariance, Watch::new(ProgressBar::new())))?;
-//! assert_eq!(moments.mean, 1.5);
+//!     .convert(NdarrayConverter)
+//!     .with_observer(ProgressBar::new());
+//! assert_eq!(sequence.compute(MeanVariance)?.mean, 1.5);
 //! # Ok::<(), lazy_chunks::Error>(())
 //! ```
 
@@ -21,29 +21,31 @@ use indicatif::{HumanBytes, ProgressStyle};
 
 use crate::{Observer, Progress, Stage};
 
-/// How long a text stays, at least: nobody reads faster, and making one allocates.
+/// The shortest time that a text stays: faster changes cannot be read, and each text allocates.
 const REFRESH: Duration = Duration::from_millis(50);
 
-/// How often a bar of our own is drawn between blocks, so that time goes on while one is computed.
+/// The interval at which the default bar is redrawn between blocks, so that its clock keeps
+/// running.
 const TICK: Duration = Duration::from_millis(100);
 
-/// An [`Observer`] that draws how far a pass has come.
+/// An [`Observer`] that shows the progress of a pass as a bar.
 ///
-/// Where the number of blocks is known, its position is in blocks, and the remaining time is
-/// estimated; where that of the bands alone is known, in bands; else a spinner counts the blocks.
-/// The message holds the bytes so far and per second, and the chunks written, when there are any.
+/// The bar counts blocks and estimates the remaining time if the number of blocks is known. If only
+/// the number of bands is known, it counts bands. Otherwise, a spinner counts the blocks. The
+/// message shows the bytes so far and the bytes per second, and the number of chunks written once
+/// there are any.
 ///
-/// A pass that is aborted leaves the bar where it stood. A bar goes from one pass into another one
-/// when the first is over.
+/// An aborted pass leaves the bar at its last position. The same bar can be used for several
+/// passes, one after the other.
 ///
 /// # Example
 ///
-/// A sink that is observed tells of chunks as well:
+/// The sinks of a pass report their chunks as well:
 ///
 /// ```
 /// # #[cfg(feature = "zarr")] {
 /// use lazy_chunks::progress::ProgressBar;
-/// use lazy_chunks::zarr::{ToZarr, ZarrSink};
+/// use lazy_chunks::zarr::ToZarr;
 /// use lazy_chunks::{BlockSizes, LazyChunkSequence, NdarrayConverter};
 /// use ndarray::Array2;
 ///
@@ -52,50 +54,53 @@ const TICK: Duration = Duration::from_millis(100);
 /// let sizes = BlockSizes::uniform(1000, 300);
 /// LazyChunkSequence::from_fn(sizes.clone(), |i| Array2::<f32>::zeros((sizes.size(i), 20)))
 ///     .convert(NdarrayConverter)
-///     .to_zarr(ZarrSink::new(&path).with_observer(ProgressBar::new()))?;
+///     .with_observer(ProgressBar::new())
+///     .to_zarr(&path)?;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct ProgressBar {
     bar: indicatif::ProgressBar,
-    /// Whether the style, the ticks and the length are ours alone.
+    /// True if this type sets the style, the ticks and the length.
     is_own: bool,
-    /// Since when the refreshes are timed.
+    /// The time from which refreshes are measured.
     made: Instant,
-    /// When the next text is due, in milliseconds.
+    /// The time at which the next text is due, in milliseconds.
     due: AtomicU64,
 }
 
 impl ProgressBar {
-    /// A bar on the standard error stream where that is a terminal; else nothing is drawn.
+    /// Returns a bar on the standard error stream if that is a terminal, and a hidden bar
+    /// otherwise.
     ///
-    /// While a pass goes on, a thread of its own redraws it ten times a second.
+    /// A separate thread redraws the bar ten times a second during a pass.
     #[must_use]
     pub fn new() -> ProgressBar {
         ProgressBar { is_own: true, ..Self::from_bar(indicatif::ProgressBar::no_length()) }
     }
 
-    /// Drives a bar of your own: of another style, on another target, one of several.
+    /// Wraps a bar of your own, for example one with another style or target, or one of several.
     ///
-    /// It is reset when a pass begins. Its template may hold `{pos}`, `{len}`, `{eta}` and what
-    /// else depends on the position, and `{msg}` for bytes and chunks. Its length is replaced where
-    /// it is known.
+    /// The bar is reset when a pass begins. Its template may hold `{pos}`, `{len}`, `{eta}` and
+    /// everything else that depends on the position, and `{msg}` for bytes and chunks. The bar's
+    /// length is replaced if the length of the pass is known.
     ///
     /// # Example
     ///
     /// ```
     /// use indicatif::ProgressStyle;
     /// use lazy_chunks::progress::ProgressBar;
-    /// use lazy_chunks::{Concatenate, LazyChunkSequence, NdarrayConverter, Watch};
+    /// use lazy_chunks::{Concatenate, LazyChunkSequence};
     /// use ndarray::array;
     ///
     /// let style = ProgressStyle::with_template("gradients {wide_bar} {percent} %, {msg}")?;
     /// let bar = indicatif::ProgressBar::no_length().with_style(style);
-    /// let watch = Watch::new(ProgressBar::from_bar(bar.clone()));
     ///
-    /// let sequence = LazyChunkSequence::new(|| [array![1.0], array![2.0]]).with_len(2);
-    /// sequence.convert(NdarrayConverter).compute((Concatenate, watch))?;
+    /// LazyChunkSequence::new(|| [array![1.0], array![2.0]])
+    ///     .with_len(2)
+    ///     .with_observer(ProgressBar::from_bar(bar.clone()))
+    ///     .compute(Concatenate)?;
     /// assert_eq!((bar.position(), bar.length(), bar.is_finished()), (2, Some(2), true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -119,7 +124,7 @@ impl ProgressBar {
         }
     }
 
-    /// Whether the text is to be made anew; it is then taken to be.
+    /// Returns true if a new text is due, and schedules the next one.
     fn takes_turn(&self) -> bool {
         let now = millis(self.made.elapsed());
         let is_due = now >= self.due.load(Ordering::Relaxed);
@@ -161,7 +166,7 @@ impl Observer for ProgressBar {
     }
 }
 
-/// What the bar's position counts.
+/// The unit that the bar's position counts.
 struct Counted {
     unit: &'static str,
     done: usize,
@@ -179,7 +184,7 @@ impl Counted {
 
     fn style(&self) -> ProgressStyle {
         let unit = self.unit;
-        // What there is no room for is cut off, so that no line wraps.
+        // `wide_msg` truncates the message to the space that is left, so that no line wraps.
         let template = match self.all {
             Some(_) => {
                 format!(
@@ -188,7 +193,7 @@ impl Counted {
             }
             None => format!("{{spinner}} {{pos}} {unit} [{{elapsed}}] {{wide_msg}}"),
         };
-        ProgressStyle::with_template(&template).expect("the template is one of indicatif's")
+        ProgressStyle::with_template(&template).expect("the template is valid")
     }
 }
 
@@ -220,32 +225,33 @@ mod tests {
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
     use super::*;
-    use crate::{
-        ArrayBlock, BlockPosition, LazyChunkSequence, Location, NestedLazyChunkSequence, Watch,
-        Watching,
-    };
+    use crate::{ArrayBlock, Concatenate, LazyChunkSequence, NestedLazyChunkSequence};
 
     fn block() -> ArrayBlock {
         ArrayBlock::from_vec([1, 1024], vec![0_u8; 1024]).unwrap()
     }
 
-    fn hidden() -> (indicatif::ProgressBar, Watch<ProgressBar>) {
+    fn hidden() -> (indicatif::ProgressBar, ProgressBar) {
         let bar = indicatif::ProgressBar::hidden();
-        (bar.clone(), Watch::new(ProgressBar::from_bar(bar)))
+        (bar.clone(), ProgressBar::from_bar(bar))
     }
 
-    /// A bar like that of [`ProgressBar::new`] on a terminal of 100 columns.
-    fn drawn() -> (InMemoryTerm, Watch<ProgressBar>) {
+    /// A bar like the one [`ProgressBar::new`] makes on a terminal of 100 columns.
+    fn drawn() -> (InMemoryTerm, ProgressBar) {
         let terminal = InMemoryTerm::new(4, 100);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let bar = indicatif::ProgressBar::with_draw_target(None, target);
-        (terminal, Watch::new(ProgressBar { is_own: true, ..ProgressBar::from_bar(bar) }))
+        (terminal, ProgressBar { is_own: true, ..ProgressBar::from_bar(bar) })
     }
 
     #[test]
     fn a_known_number_of_blocks_is_the_length() {
-        let (bar, watch) = hidden();
-        LazyChunkSequence::new(|| [block(), block()]).with_len(2).compute(watch).unwrap();
+        let (bar, observer) = hidden();
+        LazyChunkSequence::new(|| [block(), block()])
+            .with_len(2)
+            .with_observer(observer)
+            .compute(Concatenate)
+            .unwrap();
         assert_eq!((bar.position(), bar.length(), bar.is_finished()), (2, Some(2), true));
         assert!(bar.message().starts_with("2.00 KiB, "), "{}", bar.message());
         assert!(bar.message().ends_with("/s"), "{}", bar.message());
@@ -253,44 +259,47 @@ mod tests {
 
     #[test]
     fn an_unknown_number_of_blocks_is_counted() {
-        let (bar, watch) = hidden();
-        LazyChunkSequence::new(|| [block(), block()]).compute(watch).unwrap();
+        let (bar, observer) = hidden();
+        LazyChunkSequence::new(|| [block(), block()])
+            .with_observer(observer)
+            .compute(Concatenate)
+            .unwrap();
         assert_eq!((bar.position(), bar.length(), bar.is_finished()), (2, None, true));
     }
 
     #[test]
-    fn bands_are_the_length_where_nothing_else_is_known() {
-        let (bar, watch) = hidden();
+    fn bands_are_counted_if_only_their_number_is_known() {
+        let (bar, observer) = hidden();
         let sequence = NestedLazyChunkSequence::new(|| [[block(), block()]]).with_len(1);
-        sequence.compute(watch).unwrap();
+        sequence.with_observer(observer).compute(Concatenate).unwrap();
         assert_eq!((bar.position(), bar.length(), bar.is_finished()), (1, Some(1), true));
         assert!(bar.message().starts_with("2 blocks, 2.00 KiB"), "{}", bar.message());
     }
 
     #[test]
-    fn an_aborted_pass_leaves_the_bar_where_it_stood() {
-        let (bar, watch) = hidden();
+    fn an_aborted_pass_leaves_the_bar_at_its_position() {
+        let (bar, observer) = hidden();
         let failing = LazyChunkSequence::try_new(|| [Ok(block()), Err("no")]).with_len(3);
-        failing.compute(watch).unwrap_err();
+        failing.with_observer(observer).compute(Concatenate).unwrap_err();
         assert_eq!((bar.position(), bar.length(), bar.is_finished()), (1, Some(3), true));
     }
 
     #[test]
-    fn chunks_are_told_when_there_are_any() {
+    fn chunks_are_shown_once_there_are_any() {
         let bar = indicatif::ProgressBar::hidden();
-        let sequence = LazyChunkSequence::new(|| [block()]);
-        let observer = Arc::new(ProgressBar::from_bar(bar.clone()));
-        let mut watching = Watching::start(sequence.declared(), observer).unwrap();
+        let observer = ProgressBar::from_bar(bar.clone());
+        let progress = Progress::new(LazyChunkSequence::new(|| [block()]).spec());
+        let _ = observer.observe(&progress);
         assert!(!bar.is_finished() && !bar.message().contains("chunks"));
-        let at = BlockPosition { location: Location::Block(0), row: 0, column: 0 };
-        watching.block(at, 1024).unwrap();
-        watching.set_stored(3, 512);
-        watching.finish();
+        let mut end = progress;
+        (end.blocks, end.bytes, end.chunks, end.stored_bytes) = (1, 1024, 3, 512);
+        end.stage = Stage::Finished;
+        let _ = observer.observe(&end);
         assert!(bar.message().ends_with(", 3 chunks written (512 B)"), "{}", bar.message());
     }
 
     #[test]
-    fn a_bar_goes_from_pass_to_pass() {
+    fn a_bar_serves_several_passes() {
         let bar = indicatif::ProgressBar::hidden();
         let observer = Arc::new(ProgressBar::from_bar(bar.clone()));
         let sequence = LazyChunkSequence::new(|| [block(), block()]).with_len(2);
@@ -300,15 +309,19 @@ mod tests {
                 assert!(!during.is_finished());
                 block
             });
-            begun.compute(Watch::new(Arc::clone(&observer))).unwrap();
+            begun.with_observer(Arc::clone(&observer)).compute(Concatenate).unwrap();
             assert!(bar.is_finished());
         }
     }
 
     #[test]
     fn the_bar_is_drawn() {
-        let (terminal, watch) = drawn();
-        LazyChunkSequence::new(|| [block(), block()]).with_len(2).compute(watch).unwrap();
+        let (terminal, observer) = drawn();
+        LazyChunkSequence::new(|| [block(), block()])
+            .with_len(2)
+            .with_observer(observer)
+            .compute(Concatenate)
+            .unwrap();
         let line = terminal.contents();
         let start = format!("{} 2/2 blocks [0s, 0s left] 2.00 KiB, ", "█".repeat(20));
         assert!(line.starts_with(&start) && line.trim_end().ends_with("/s"), "{line}");
@@ -316,30 +329,37 @@ mod tests {
 
     #[test]
     fn the_spinner_is_drawn() {
-        let (terminal, watch) = drawn();
-        LazyChunkSequence::new(|| [block(), block()]).compute(watch).unwrap();
+        let (terminal, observer) = drawn();
+        LazyChunkSequence::new(|| [block(), block()])
+            .with_observer(observer)
+            .compute(Concatenate)
+            .unwrap();
         let line = terminal.contents();
         assert!(line.contains(" 2 blocks [0s] 2.00 KiB, "), "{line}");
     }
 
     #[test]
-    fn what_there_is_no_room_for_is_cut_off() {
+    fn a_narrow_terminal_truncates_the_message() {
         let terminal = InMemoryTerm::new(4, 46);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let bar = indicatif::ProgressBar::with_draw_target(None, target);
-        let watch = Watch::new(ProgressBar { is_own: true, ..ProgressBar::from_bar(bar) });
-        LazyChunkSequence::new(|| [block(), block()]).with_len(2).compute(watch).unwrap();
+        let observer = ProgressBar { is_own: true, ..ProgressBar::from_bar(bar) };
+        LazyChunkSequence::new(|| [block(), block()])
+            .with_len(2)
+            .with_observer(observer)
+            .compute(Concatenate)
+            .unwrap();
         let line = terminal.contents();
         assert!(!line.contains('\n') && line.contains("left]") && !line.contains("KiB"), "{line}");
     }
 
     #[test]
-    fn a_million_blocks() {
+    fn a_million_blocks_are_counted() {
         const N_BLOCKS: usize = 1_000_000;
-        let (terminal, watch) = drawn();
+        let (terminal, observer) = drawn();
         let tiny = block();
         let sequence = LazyChunkSequence::new(|| std::iter::repeat_n(tiny.clone(), N_BLOCKS));
-        sequence.with_len(N_BLOCKS).compute(watch).unwrap();
+        sequence.with_len(N_BLOCKS).with_observer(observer).compute(Concatenate).unwrap();
         assert!(terminal.contents().contains(" 1000000/1000000 blocks ["));
     }
 }

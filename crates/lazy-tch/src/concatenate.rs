@@ -1,7 +1,8 @@
 //! Concatenation in libtorch.
 
 use lazy_core::{
-    Bands, BlockCheck, Blocks, Declared, Location, NestedSequenceAggregator, SequenceAggregator,
+    Bands, BlockCheck, BlockIndex, Blocks, NestedSequenceAggregator, SequenceAggregator,
+    SequenceSpec,
 };
 use tch::{Device, Tensor};
 
@@ -9,27 +10,28 @@ use crate::kind::{dtype_of, kind_of};
 use crate::memory;
 use crate::{Copy, Error};
 
-/// Joins all tensors of a sequence into one, in libtorch: along axis 0; in a nested sequence along axis
-/// 1 within each band, then along axis 0.
+/// Joins all tensors of a sequence into one, in libtorch: along axis 0 or, for a nested sequence,
+/// along axis 1 within each band and then along axis 0.
 ///
-/// The result is on the CPU unless [another device](Self::with_device) is named. Each block is moved there
-/// as it arrives, so what the device that computes holds does not grow with their number; a block that
-/// somebody else could write to is copied ([`Copy::WhenNeeded`]). The result and the blocks of a
-/// sequence, or the bands of a nested one, are in memory together. Autograd's history is let go, as by
-/// `detach`.
+/// The result is on the CPU unless [another device](Self::with_device) is set. Each block moves to
+/// that device as it arrives, so the memory in use on the computing device does not grow with the
+/// number of blocks. A block is copied if another handle could write to it ([`Copy::WhenNeeded`]).
+/// The result is in memory together with the blocks of a sequence, or with the bands of a nested
+/// sequence. The autograd history is dropped, as by `detach`.
 ///
-/// It is [`lazy_core::Concatenate`] for tensors, but that it does not look at the bytes of booleans. Of
-/// converted blocks, `Concatenate` itself goes beside other reducers into one pass.
+/// It is [`lazy_core::Concatenate`] for tensors, except that it does not check the bytes of
+/// booleans. Once blocks are converted, `Concatenate` itself can run beside other reducers in one
+/// pass.
 ///
 /// # Errors
 ///
-/// - The errors of blocks that do not fit together in shape or dtype, with the block's index, as of
-///   reducers: [`lazy_core::Error::BlockDType`] and others. Nothing is broadcast or promoted.
-/// - [`Error::Concatenation`], with the block's index, when it is not dense, of a kind that no block can
-///   hold, or on another device than the first.
-/// - [`lazy_core::Error::EmptySequence`] when there is no block and no declared row type, and
-///   [`lazy_core::Error::UnsupportedDType`] when tensors lack the dtype that it declares.
-/// - [`Error::Libtorch`] when the device is not there or has not enough memory.
+/// - If blocks do not fit together in shape or dtype, the errors of reducers, with the block's
+///   index: [`lazy_core::Error::BlockDType`] and others. Nothing is broadcast or promoted.
+/// - [`Error::Concatenation`], with the block's index, if a block is not dense, has a kind that no
+///   block can hold, or is on another device than the first block.
+/// - [`lazy_core::Error::EmptySequence`] if there is no block and no declared row type, and
+///   [`lazy_core::Error::UnsupportedDType`] if libtorch lacks the dtype of the declared row type.
+/// - [`Error::Libtorch`] if the device is missing or has too little memory.
 ///
 /// # Example
 ///
@@ -52,13 +54,13 @@ pub struct TchConcatenate {
 }
 
 impl TchConcatenate {
-    /// Concatenation on the CPU.
+    /// Returns a concatenation on the CPU.
     #[must_use]
     pub fn new() -> TchConcatenate {
         TchConcatenate { device: Device::Cpu }
     }
 
-    /// Concatenates on another device.
+    /// Sets the device of the result.
     #[must_use]
     pub fn with_device(self, device: Device) -> TchConcatenate {
         TchConcatenate { device }
@@ -75,13 +77,13 @@ impl SequenceAggregator<Tensor> for TchConcatenate {
     type Output = Tensor;
 
     fn aggregate(self, blocks: Blocks<'_, Tensor>) -> lazy_core::Result<Tensor> {
-        let declared = blocks.declared();
-        let mut joined = Joined::new(self.device, declared)?;
+        let spec = blocks.spec();
+        let mut joined = Joined::new(self.device, spec)?;
         for block in blocks {
             joined.push(block?)?;
             joined.end_band()?;
         }
-        joined.finish(declared)
+        joined.finish(spec)
     }
 }
 
@@ -89,33 +91,33 @@ impl NestedSequenceAggregator<Tensor> for TchConcatenate {
     type Output = Tensor;
 
     fn aggregate_nested(self, mut bands: Bands<'_, Tensor>) -> lazy_core::Result<Tensor> {
-        let declared = bands.declared();
-        let mut joined = Joined::new(self.device, declared)?;
+        let spec = bands.spec();
+        let mut joined = Joined::new(self.device, spec)?;
         while let Some(band) = bands.next_band()? {
             for block in band {
                 joined.push(block?)?;
             }
             joined.end_band()?;
         }
-        joined.finish(declared)
+        joined.finish(spec)
     }
 }
 
-/// The bands so far, and the blocks of the open one.
-struct Joined<'d> {
+/// The bands so far, and the blocks of the open band.
+struct Joined<'s> {
     device: Device,
-    check: BlockCheck<'d>,
-    /// Where the first block was.
+    check: BlockCheck<'s>,
+    /// The device of the first block.
     source_device: Option<Device>,
     bands: Vec<Tensor>,
     open: Vec<Tensor>,
 }
 
-impl<'d> Joined<'d> {
-    fn new(device: Device, declared: &'d Declared) -> lazy_core::Result<Joined<'d>> {
+impl<'s> Joined<'s> {
+    fn new(device: Device, spec: &'s SequenceSpec) -> lazy_core::Result<Joined<'s>> {
         Ok(Joined {
             device,
-            check: BlockCheck::new(declared)?,
+            check: BlockCheck::new(spec)?,
             source_device: None,
             bands: Vec::new(),
             open: Vec::new(),
@@ -145,11 +147,11 @@ impl<'d> Joined<'d> {
         Ok(())
     }
 
-    fn finish(self, declared: &Declared) -> lazy_core::Result<Tensor> {
+    fn finish(self, spec: &SequenceSpec) -> lazy_core::Result<Tensor> {
         if !self.bands.is_empty() {
             return Ok(concatenated(self.bands, 0)?);
         }
-        let row_type = declared.row_type().ok_or(lazy_core::Error::EmptySequence)?;
+        let row_type = spec.row_type().ok_or(lazy_core::Error::EmptySequence)?;
         let kind = kind_of(row_type.dtype)?;
         let row = row_type.shape.iter().map(|&size| size as i64);
         let size: Vec<i64> = std::iter::once(0).chain(row).collect();
@@ -158,11 +160,11 @@ impl<'d> Joined<'d> {
     }
 }
 
-fn refused(at: Location, error: Error) -> lazy_core::Error {
+fn refused(at: BlockIndex, error: Error) -> lazy_core::Error {
     Error::Concatenation { at, source: Box::new(error) }.into()
 }
 
-/// The tensors side by side along an axis; a single one as it is.
+/// Joins the tensors along an axis. Returns a single tensor unchanged.
 fn concatenated(mut tensors: Vec<Tensor>, axis: i64) -> Result<Tensor, Error> {
     if let [_] = tensors[..] {
         return Ok(tensors.remove(0));

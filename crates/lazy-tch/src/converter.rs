@@ -6,31 +6,35 @@ use tch::{Device, Tensor};
 use crate::kind::{dtype_of, kind_of};
 use crate::{Copy, memory};
 
-/// The converter of tch's `Tensor`, between [`ArrayBlock`]s and dense tensors of any number of axes, bit
-/// for bit.
+/// A converter between tch's `Tensor`s and [`ArrayBlock`]s, bit for bit, for dense tensors of any
+/// number of axes.
 ///
-/// **A tensor becomes a block** without a copy when it is dense, in C order and on the CPU, and nobody
-/// else can reach its memory: the block then holds the tensor's own memory, and keeps it alive. Any other
-/// strided tensor is copied once, whatever its strides, offset or device; views of another, expanded,
-/// conjugated and negated ones too; one that the caller holds another handle to, since it could be
-/// written to through that; one in memory that is not libtorch's own, such as a mapped file; and the small
-/// rest of a large one ([`Copy`](enum@Copy)). A tensor on another device is moved to the CPU at once, so what
-/// the device holds does not grow with the blocks that wait to be stored; what a transfer that does not block
-/// is still writing is to be waited for first. The history that autograd keeps of a tensor is let go, as by
-/// `detach`.
+/// **A tensor becomes a block** without a copy if it is dense, in C order and on the CPU, and no
+/// other handle can reach its memory. The block then holds the tensor's memory and keeps it alive.
+/// Every other strided tensor is copied once, whatever its strides, offset or device:
+///
+/// - a view of another tensor, or an expanded, conjugated or negated one
+/// - a tensor that the caller holds another handle to, since that handle could write to it
+/// - a tensor in memory that libtorch does not own, such as a mapped file
+/// - a small remainder of a large tensor ([`Copy`](enum@Copy))
+///
+/// A tensor on another device moves to the CPU at once, so the memory in use on the device does not
+/// grow with the blocks that wait to be stored. Wait for a non-blocking transfer to finish before
+/// you hand its target to the converter. The autograd history is dropped, as by `detach`.
 ///
 /// **A block becomes a tensor** by one copy, onto the device of the converter.
 ///
-/// The kinds are bool, uint8, the signed integers, float16, bfloat16, float32, float64, complex64 and
-/// complex128; nothing is cast. (Where a view negates what is in memory, as the imaginary part of a conjugated
-/// tensor, libtorch computes the elements, and its negation makes signaling NaNs of the smaller floats quiet.)
+/// The supported kinds are bool, uint8, the signed integers, float16, bfloat16, float32, float64,
+/// complex64 and complex128. Nothing is cast. The bits are exact, with one exception: if a view
+/// negates the elements in memory, such as the imaginary part of a conjugated tensor, libtorch
+/// computes the elements, and its negation makes signaling NaNs of the smaller floats quiet.
 ///
 /// # Errors
 ///
-/// - Of a tensor: [`Error::NotDense`], [`Error::UnsupportedKind`], [`Error::Undefined`], and
-///   [`lazy_core::Error::InvalidBool`] when a byte of a bool tensor is neither 0 nor 1.
-/// - Of a block: [`lazy_core::Error::UnsupportedDType`] for uint16, uint32 and uint64.
-/// - Of both: [`Error::Libtorch`], when the device is not there or has not enough memory.
+/// - For a tensor: [`Error::NotDense`], [`Error::UnsupportedKind`], [`Error::Undefined`], and
+///   [`lazy_core::Error::InvalidBool`] if a byte of a bool tensor is neither 0 nor 1.
+/// - For a block: [`lazy_core::Error::UnsupportedDType`] if its dtype is uint16, uint32 or uint64.
+/// - For both: [`Error::Libtorch`] if the device is missing or has too little memory.
 ///
 /// [`Error::NotDense`]: crate::Error::NotDense
 /// [`Error::UnsupportedKind`]: crate::Error::UnsupportedKind
@@ -42,6 +46,7 @@ use crate::{Copy, memory};
 /// ```
 /// use lazy_core::{Concatenate, LazyChunkSequence};
 /// use lazy_tch::TchConverter;
+/// use ndarray::Ix2;
 /// use tch::{Device, Kind, Tensor};
 ///
 /// let weights = Tensor::ones([3, 2], (Kind::Float, Device::Cpu));
@@ -49,9 +54,9 @@ use crate::{Copy, memory};
 /// let outputs = LazyChunkSequence::new(|| (0..4).map(&layer)).convert(TchConverter::new());
 ///
 /// let array = outputs.compute(Concatenate)?;
-/// assert_eq!(array.as_array::<f32>()?[[39, 1]], 9.0);
+/// assert_eq!(array.as_array::<f32, Ix2>()?[[39, 1]], 9.0);
 ///
-/// // And tensors again.
+/// // Convert back to tensors.
 /// let tensors = outputs.to_tensors::<Tensor, _>(TchConverter::new());
 /// assert_eq!(tensors.collect()?[3], layer(3));
 /// # Ok::<(), lazy_core::Error>(())
@@ -63,19 +68,20 @@ pub struct TchConverter {
 }
 
 impl TchConverter {
-    /// A converter that makes tensors on the CPU, and copies [when needed](Copy::WhenNeeded).
+    /// Returns a converter that makes tensors on the CPU and copies [when
+    /// needed](Copy::WhenNeeded).
     #[must_use]
     pub fn new() -> TchConverter {
         TchConverter { device: Device::Cpu, copy: Copy::WhenNeeded }
     }
 
-    /// Makes tensors on another device. Blocks are made of tensors on any device all the same.
+    /// Sets the device for new tensors. Blocks can be made from tensors on any device regardless.
     #[must_use]
     pub fn with_device(self, device: Device) -> TchConverter {
         TchConverter { device, ..self }
     }
 
-    /// Says when the elements of a tensor that becomes a block are copied.
+    /// Sets when to copy the elements of a tensor that becomes a block.
     #[must_use]
     pub fn with_copy(self, copy: Copy) -> TchConverter {
         TchConverter { copy, ..self }

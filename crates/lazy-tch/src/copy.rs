@@ -1,10 +1,12 @@
-//! When a tensor's elements are copied.
+//! The setting that determines when a tensor's elements are copied.
 
-/// When [`TchConverter`](crate::TchConverter) copies the elements of a tensor that becomes a block.
+/// Determines when [`TchConverter`](crate::TchConverter) copies the elements of a tensor that
+/// becomes a block.
 ///
-/// Tensors in libtorch share memory: a clone by `shallow_clone`, a view and its base, a parameter of a
-/// model and what autograd saved of it. What is written through one is seen by all, and resizing one
-/// frees the memory of all. A block never changes, so its memory must be out of reach.
+/// Tensors in libtorch share memory: a `shallow_clone` and its original, a view and its base, a
+/// model's parameter and the tensors that autograd saved. All of them see a write through any one,
+/// and resizing one frees the memory of all. A block is immutable, so no tensor may reach its
+/// memory.
 ///
 /// # Example
 ///
@@ -13,19 +15,19 @@
 /// use lazy_tch::{Copy, TchConverter};
 /// use tch::Tensor;
 ///
-/// // A tensor that nobody else holds is taken as it is.
+/// // The only handle to a tensor: the block takes over its memory.
 /// let tensor = Tensor::from_slice(&[1.0_f32, 2.0]);
 /// let pointer = tensor.data_ptr();
 /// let block = TchConverter::new().to_array(tensor)?;
 /// assert_eq!(block.data().as_ptr(), pointer as *const u8);
 ///
-/// // One that somebody else still holds is copied, since it can be written to.
+/// // Another handle could still write to the memory, so it is copied.
 /// let mut buffer = Tensor::from_slice(&[1.0_f32, 2.0]);
 /// let block = TchConverter::new().to_array(buffer.shallow_clone())?;
 /// let _ = buffer.zero_();
 /// assert_eq!(block.as_slice::<f32>()?, [1.0, 2.0]);
 ///
-/// // The last half of what was split would keep the other half in memory.
+/// // Without a copy, the last half of a split tensor would keep the other half in memory.
 /// let mut halves = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).split(2, 0);
 /// let last = halves.pop().expect("there are two");
 /// drop(halves);
@@ -36,14 +38,15 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Copy {
-    /// Not when the tensor is dense, in C order and on the CPU, and this is the only handle to the only
-    /// tensor in memory that libtorch has allocated, at least half of which it fills.
+    /// Copies unless the tensor is dense, in C order and on the CPU, this is the only handle to it,
+    /// it is the only tensor in its memory, libtorch allocated that memory, and the tensor fills at
+    /// least half of it.
     ///
-    /// So a slice of a tensor, or the last piece of one that was split, does not keep alive much more than
-    /// itself; and memory that libtorch does not own, of [`from_blob`](tch::Tensor::from_blob) or a mapped
-    /// file, is copied.
+    /// So a slice of a tensor, or the last piece of a split tensor, does not keep alive much more
+    /// than itself. Memory that libtorch does not own is copied, such as the memory of
+    /// [`from_blob`](tch::Tensor::from_blob) or of a mapped file.
     #[default]
     WhenNeeded,
-    /// Always. The block holds no more memory than its elements need.
+    /// Always copies. The block holds only the memory of its own elements.
     Always,
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use lazy_core::Location;
+use lazy_core::BlockIndex;
 use tch::{Device, TchError};
 
-/// Why a tensor could not become a block, or blocks could not be concatenated.
+/// An error from converting a tensor to a block, or from concatenating blocks.
 ///
-/// Sequences return it within [`lazy_core::Error`], which names the block. The message leaves the cause to
-/// [`source`](std::error::Error::source): [`lazy_core::report`] is both. What to do about it is told by
-/// [`hint`](Self::hint), and is no part of a message.
+/// Sequences return it inside [`lazy_core::Error`], which names the block. The message does not
+/// repeat the cause, which [`source`](std::error::Error::source) returns; [`lazy_core::report`]
+/// prints both. [`hint`](Self::hint) suggests a remedy, which is not part of the message.
 ///
 /// # Example
 ///
@@ -24,8 +24,8 @@ use tch::{Device, TchError};
 /// let error = identities.convert(TchConverter::new()).collect().unwrap_err();
 /// assert_eq!(
 ///     report(&error),
-///     "block 0 could not be converted: the tensor's layout is sparse_coo, but only dense tensors \
-///      become blocks"
+///     "block 0 could not be converted: the tensor's layout is sparse_coo, but a block needs a \
+///      dense tensor"
 /// );
 ///
 /// let sparse = Tensor::eye(3, (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(2);
@@ -40,51 +40,51 @@ use tch::{Device, TchError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A tensor without a value, such as [`Tensor::new`](tch::Tensor::new) or a gradient that was never
-    /// computed.
-    #[error("the tensor is undefined: it was never given a value")]
+    /// A tensor without a value, such as [`Tensor::new`](tch::Tensor::new) or a gradient that was
+    /// never computed.
+    #[error("the tensor is undefined: it has no value")]
     Undefined,
     /// A tensor that is not strided.
-    #[error("the tensor's layout is {layout}, but only dense tensors become blocks")]
+    #[error("the tensor's layout is {layout}, but a block needs a dense tensor")]
     NotDense {
-        /// libtorch's name of the layout.
+        /// libtorch's name for the layout.
         layout: &'static str,
     },
-    /// A tensor whose elements no dtype can hold: quantized ones, and kinds that tch does not know.
-    #[error("the tensor's kind is {kind}, which no block can hold; nothing is cast")]
+    /// A tensor whose elements no dtype can hold: a quantized tensor, or a kind unknown to tch.
+    #[error("no dtype can hold the tensor's kind, {kind}")]
     UnsupportedKind {
-        /// libtorch's name of the kind.
+        /// libtorch's name for the kind.
         kind: &'static str,
     },
-    /// A block that is on another device than those before it.
-    #[error("it is on {actual:?}, but the blocks before it are on {expected:?}")]
+    /// A block on another device than the blocks before it.
+    #[error("the block is on {actual:?}, but the blocks before it are on {expected:?}")]
     DeviceMismatch {
         /// The device of the first block.
         expected: Device,
         /// The block's device.
         actual: Device,
     },
-    /// libtorch refused, such as for want of memory.
+    /// An operation of libtorch failed, for example for lack of memory.
     #[error("libtorch could not {operation}: {message}")]
     Libtorch {
-        /// What it was asked to do.
+        /// The operation that failed.
         operation: String,
-        /// The beginning of what it says, without the stack of its functions.
+        /// The beginning of libtorch's message, without the C++ stack.
         message: String,
     },
-    /// A block could not be concatenated with those before it.
+    /// A block could not be concatenated with the blocks before it.
     #[error("{at} could not be concatenated")]
     Concatenation {
-        /// The block.
-        at: Location,
-        /// Why not.
+        /// The index of the block.
+        at: BlockIndex,
+        /// The cause.
         source: Box<Error>,
     },
 }
 
 impl Error {
-    /// Returns what can be done about the error, if that is known: a clause for programmers, which may name
-    /// functions. Where the error has none, that of its cause counts.
+    /// Returns a remedy for the error, if there is one: a clause for programmers, which may name
+    /// functions. An error without a hint of its own returns the hint of its cause.
     #[must_use]
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
@@ -115,8 +115,8 @@ impl Error {
     }
 }
 
-/// The first sentences of an exception's text, which goes on with C++ functions and addresses, or with a list
-/// of all that libtorch could have done instead.
+/// Returns the first sentences of an exception's text. The rest is a C++ stack, or a list of all
+/// operations that libtorch supports.
 fn beginning(text: &str) -> String {
     const MOST_BYTES: usize = 200;
     let line = text.lines().next().unwrap_or_default().trim_end();

@@ -1,5 +1,5 @@
-// What the C interface of torch-sys does not tell of a tensor. Nothing here throws, and what is pointed
-// to is to be a defined tensor.
+// Properties of a tensor that the C interface of torch-sys does not expose. No function here
+// throws. Each argument must point to a defined tensor.
 
 #include <atomic>
 
@@ -8,12 +8,14 @@
 
 extern "C" {
 
-// The name of the element type, such as "UInt16": a string that is never freed, as are those below.
+// Returns the name of the element type, such as "UInt16". The string is never freed; this holds for
+// all functions here.
 const char *lazy_tch_kind_name(const at::TensorBase *tensor) noexcept {
   return c10::toString(tensor->scalar_type());
 }
 
-// The name of the layout: "strided" when the elements lie in memory at a fixed distance along each axis.
+// Returns the name of the layout: "strided" if the elements lie in memory at a fixed distance along
+// each axis.
 const char *lazy_tch_layout_name(const at::TensorBase *tensor) noexcept {
   if (tensor->is_nested()) {
     return "nested";
@@ -44,9 +46,9 @@ const char *lazy_tch_layout_name(const at::TensorBase *tensor) noexcept {
   }
 }
 
-// Whether a tensor's memory is libtorch's own, and this the only handle to the only tensor in it: then no
-// view, no clone and no computation graph can reach that memory, and it is nobody else's: no mapped file, no
-// array of another library, no buffer that a device is still writing to.
+// Returns true if libtorch owns a tensor's memory and this is the only handle to the only tensor in
+// it. Then no view, clone or computation graph can reach that memory. It is not a mapped file, an
+// array of another library, or a buffer that a device is still writing to.
 bool lazy_tch_owns_memory_alone(const at::TensorBase *tensor) noexcept {
   if (!tensor->has_storage() || tensor->use_count() != 1) {
     return false;
@@ -55,8 +57,8 @@ bool lazy_tch_owns_memory_alone(const at::TensorBase *tensor) noexcept {
   if (storage.use_count() != 1) {
     return false;
   }
-  // The counts are read without ordering. Whoever gave up the last other handle, on whatever thread, has
-  // written before that, and is seen to have.
+  // The counts are read without ordering. The fence makes the writes visible of the thread that
+  // released the last other handle, since it wrote before it released.
   std::atomic_thread_fence(std::memory_order_acquire);
   try {
     const c10::DeleterFnPtr own = c10::GetAllocator(storage.device_type())->raw_deleter();
@@ -66,7 +68,8 @@ bool lazy_tch_owns_memory_alone(const at::TensorBase *tensor) noexcept {
   }
 }
 
-// The bytes of the memory that a tensor with storage is in, the whole or a part.
+// Returns the size in bytes of the storage that a tensor lies in. The tensor may fill only a part
+// of it.
 size_t lazy_tch_memory_bytes(const at::TensorBase *tensor) noexcept {
   try {
     return tensor->unsafeGetTensorImpl()->unsafe_storage().nbytes();

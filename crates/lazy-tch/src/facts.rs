@@ -1,43 +1,44 @@
-//! What the C interface of torch-sys does not tell of a tensor.
+//! Properties of a tensor that the C interface of torch-sys does not expose.
 
 use std::ffi::{CStr, c_char};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-/// The name of the element type, such as `UInt16`, whether or not tch knows it.
+/// Returns the name of the element type, such as `UInt16`, even if tch does not know it.
 ///
-/// The tensor is to be defined, as for all functions here.
+/// Like all functions here, it panics if the tensor is undefined.
 pub(crate) fn kind_name(tensor: &Tensor) -> &'static str {
-    // SAFETY: as for all functions here, `as_ptr` is that of a C++ tensor which lives as long as
-    // `tensor`, and `of_static` asks for what the C++ side promises: a literal.
+    // SAFETY: as for all functions here, `as_ptr` points to a C++ tensor that lives as long as
+    // `tensor`. `of_static` needs a string literal, and the C++ side returns one.
     of_static(unsafe { ffi::lazy_tch_kind_name(defined(tensor)) })
 }
 
-/// The name of the layout: `strided` when the elements lie in memory at a fixed distance along each
-/// axis.
+/// Returns the name of the layout: `strided` if the elements lie in memory at a fixed distance
+/// along each axis.
 pub(crate) fn layout_name(tensor: &Tensor) -> &'static str {
     // SAFETY: see `kind_name`.
     of_static(unsafe { ffi::lazy_tch_layout_name(defined(tensor)) })
 }
 
-/// Whether the tensor's memory comes from libtorch's allocator for its device, no other tensor's elements
-/// lie in it, and there is no other handle to this one.
+/// Returns true if the tensor's memory comes from libtorch's allocator for its device, no other
+/// tensor has elements in it, and this is the only handle to the tensor.
 ///
-/// Then it stays so for as long as no handle is made from this one.
+/// The answer stays true until another handle is made from this one.
 pub(crate) fn owns_memory_alone(tensor: &Tensor) -> bool {
     // SAFETY: see `kind_name`.
     unsafe { ffi::lazy_tch_owns_memory_alone(defined(tensor)) }
 }
 
-/// The bytes of the memory that a strided tensor is in, the whole or a part.
+/// Returns the size in bytes of the memory that a strided tensor lies in. The tensor may fill only
+/// a part of it.
 pub(crate) fn memory_bytes(tensor: &Tensor) -> usize {
     // SAFETY: see `kind_name`.
     unsafe { ffi::lazy_tch_memory_bytes(defined(tensor)) }
 }
 
 fn defined(tensor: &Tensor) -> *const C_tensor {
-    assert!(tensor.defined(), "an undefined tensor was to be refused before");
+    assert!(tensor.defined(), "the caller must reject undefined tensors");
     tensor.as_ptr()
 }
 
@@ -46,7 +47,7 @@ fn of_static(name: *const c_char) -> &'static str {
     unsafe { CStr::from_ptr(name) }.to_str().unwrap_or("unknown")
 }
 
-/// `src/facts.cpp`.
+/// The functions in `src/facts.cpp`.
 mod ffi {
     use super::{C_tensor, c_char};
 

@@ -1,4 +1,4 @@
-//! Kinds of tensors and dtypes of blocks that hold the same elements.
+//! The mapping between kinds of tensors and dtypes of blocks.
 
 use lazy_core::DType;
 use tch::{Kind, Tensor};
@@ -20,7 +20,7 @@ const COUNTERPARTS: [(Kind, DType); 12] = [
     (Kind::ComplexDouble, DType::Complex128),
 ];
 
-/// The dtype of a dense tensor's elements. What is not a dense tensor of such elements is refused.
+/// Returns the dtype of a dense tensor's elements, or an error for every other tensor.
 pub(crate) fn dtype_of(tensor: &Tensor) -> Result<DType, Error> {
     if !tensor.defined() {
         return Err(Error::Undefined);
@@ -36,7 +36,7 @@ pub(crate) fn dtype_of(tensor: &Tensor) -> Result<DType, Error> {
     Ok(dtype)
 }
 
-/// The kind of a dtype's elements.
+/// Returns the kind of a dtype's elements.
 pub(crate) fn kind_of(dtype: DType) -> lazy_core::Result<Kind> {
     let counterpart = COUNTERPARTS.into_iter().find(|(_, of)| *of == dtype);
     let (kind, _) = counterpart.ok_or_else(|| lazy_core::Error::UnsupportedDType {

@@ -1,20 +1,20 @@
-//! What every converter has to do.
+//! The conformance suite for converters, run on `TchConverter`.
 
 use lazy_core::conformance::ConverterSuite;
 use lazy_core::{ArrayBlock, Converter, DType};
 use lazy_tch::{Copy, TchConverter};
 use tch::{Kind, Tensor};
 
-/// What tch has no kind for.
+/// The dtypes without a kind in tch.
 const LACKING: [DType; 3] = [DType::UInt16, DType::UInt32, DType::UInt64];
 
 #[test]
-fn copying_when_needed() {
+fn the_converter_conforms_if_it_copies_when_needed() {
     suite(Copy::WhenNeeded).run();
 }
 
 #[test]
-fn copying_always() {
+fn the_converter_conforms_if_it_always_copies() {
     suite(Copy::Always).run();
 }
 
@@ -24,8 +24,8 @@ fn suite(copy: Copy) -> ConverterSuite<Tensor, TchConverter> {
         .with_layouts(layouts)
 }
 
-/// Tensors with the elements of a block: strided in every way, parts of others, and with elements that
-/// are others than those in memory.
+/// Tensors with the elements of a block: with all kinds of strides, as parts of others, and with
+/// elements that differ from the values in memory.
 fn layouts(block: &ArrayBlock) -> Vec<(&'static str, Tensor)> {
     let tensor = TchConverter::new().to_tensor(block).unwrap();
     let n_axes = block.shape().len() as i64;
@@ -57,7 +57,7 @@ fn layouts(block: &ArrayBlock) -> Vec<(&'static str, Tensor)> {
     layouts
 }
 
-/// The same tensor, whose axes lie in memory in this order, the last one closest together.
+/// Returns the same tensor with its axes in this order in memory, the last axis contiguous.
 fn in_memory_order(tensor: &Tensor, order: Vec<i64>) -> Tensor {
     let mut back = vec![0; order.len()];
     for (place, &axis) in order.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Tensors on a CUDA device. Without one nothing is tested, and that is said.
+//! Tensors on a CUDA device. Without a device, the test reports that it skips all cases.
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -47,53 +47,56 @@ fn cases() -> Vec<Case> {
         });
     let mut cases = suite.cases();
     cases.extend([
-        Case::new("tensors_go_where_they_are_sent", tensors_go_where_they_are_sent),
-        Case::new("blocks_are_concatenated_off_the_device", blocks_are_concatenated_off_the_device),
-        Case::new("devices_are_not_mixed", devices_are_not_mixed),
+        Case::new("tensors_move_to_the_device_that_is_set", tensors_move_to_the_device_that_is_set),
+        Case::new(
+            "concatenation_returns_a_tensor_on_the_device_that_is_set",
+            concatenation_returns_a_tensor_on_the_device_that_is_set,
+        ),
+        Case::new("mixed_devices_are_an_error", mixed_devices_are_an_error),
         Case::new("the_device_holds_one_block_at_a_time", the_device_holds_one_block_at_a_time),
     ]);
     cases
 }
 
 fn expect(holds: bool, claim: &str) -> Result<(), BoxError> {
-    if holds { Ok(()) } else { Err(format!("it does not hold that {claim}").into()) }
+    if holds { Ok(()) } else { Err(format!("expected that {claim}").into()) }
 }
 
 fn ramp(start: i64) -> Tensor {
     Tensor::arange(12, (Kind::Float, DEVICE)).reshape([3, 4]) + start
 }
 
-fn tensors_go_where_they_are_sent() -> Result<(), BoxError> {
+fn tensors_move_to_the_device_that_is_set() -> Result<(), BoxError> {
     let block = TchConverter::new().to_array(ramp(0))?;
     let on_device = TchConverter::new().with_device(DEVICE).to_tensor(&block)?;
     expect(on_device.device() == DEVICE, "a tensor is on the converter's device")?;
-    expect(on_device == ramp(0), "its elements are those of the block")?;
+    expect(on_device == ramp(0), "its elements equal those of the block")?;
     let on_cpu = TchConverter::new().to_tensor(&block)?;
     expect(on_cpu.device() == Device::Cpu, "a tensor is on the CPU by default")
 }
 
-fn blocks_are_concatenated_off_the_device() -> Result<(), BoxError> {
+fn concatenation_returns_a_tensor_on_the_device_that_is_set() -> Result<(), BoxError> {
     let sequence =
         NestedLazyChunkSequence::new(|| (0..2).map(|i| (0..3).map(move |j| ramp(10 * i + j))));
     let expected = sequence.clone().convert(TchConverter::new()).compute(Concatenate)?;
     for device in [Device::Cpu, DEVICE] {
         let tensor = sequence.compute(TchConcatenate::new().with_device(device))?;
-        expect(tensor.device() == device, "the result is where it was asked for")?;
+        expect(tensor.device() == device, "the result is on the device that is set")?;
         let array: ArrayBlock = TchConverter::new().to_array(tensor)?;
-        expect(array == expected, "concatenating in libtorch is concatenating blocks")?;
+        expect(array == expected, "libtorch concatenates as `Concatenate` does")?;
     }
     Ok(())
 }
 
-fn devices_are_not_mixed() -> Result<(), BoxError> {
+fn mixed_devices_are_an_error() -> Result<(), BoxError> {
     let sequence = LazyChunkSequence::new(|| [ramp(0), ramp(1), ramp(2).to_device(Device::Cpu)]);
     let message = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
     let expected = "block 2 could not be concatenated: \
-                    it is on Cpu, but the blocks before it are on Cuda(0)";
+                    the block is on Cpu, but the blocks before it are on Cuda(0)";
     expect(message == expected, &format!("{message:?} is {expected:?}"))
 }
 
-/// More bytes pass than any device has, while blocks wait as they do for a writer.
+/// The blocks have more bytes in total than any device. A few are kept waiting, as for a writer.
 fn the_device_holds_one_block_at_a_time() -> Result<(), BoxError> {
     const N_BLOCKS: usize = 100;
     const BYTES: i64 = 2 << 30;
@@ -107,5 +110,5 @@ fn the_device_holds_one_block_at_a_time() -> Result<(), BoxError> {
             waiting.pop_front();
         }
     }
-    expect(waiting.len() == 4, "the last blocks are there")
+    expect(waiting.len() == 4, "the last four blocks are kept")
 }

@@ -1,13 +1,13 @@
-//! What cannot become a block, a tensor, or one tensor, and what is said of it.
+//! Tensors and blocks that cannot be converted or concatenated, and the errors they cause.
 
 use lazy_core::{ArrayBlock, Converter, DType, Element, LazyChunkSequence};
-use lazy_core::{Location, NestedLazyChunkSequence, report};
+use lazy_core::{BlockIndex, NestedLazyChunkSequence, report};
 use lazy_tch::{Error, TchConcatenate, TchConverter};
 use tch::{Device, Kind, Tensor};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-/// The message of the error within lazy-core's, and its hint.
+/// Returns the message of the error inside lazy-core's error, and its hint.
 fn refused(tensor: Tensor) -> (String, String) {
     let error = TchConverter::new().to_array(tensor).unwrap_err();
     let lazy_core::Error::Other(error) = error else { panic!("{error:?}") };
@@ -16,18 +16,18 @@ fn refused(tensor: Tensor) -> (String, String) {
 }
 
 #[test]
-fn tensors_without_a_value() {
-    let undefined = "the tensor is undefined: it was never given a value".to_owned();
+fn a_tensor_without_a_value_is_an_error() {
+    let undefined = "the tensor is undefined: it has no value".to_owned();
     assert_eq!(refused(Tensor::new()), (undefined, String::new()));
     let parameter = Tensor::ones([2], FLOAT).set_requires_grad(true);
     assert!(refused(parameter.grad()).0.contains("undefined"));
 }
 
 #[test]
-fn tensors_that_are_not_dense() {
+fn a_tensor_that_is_not_dense_is_an_error() {
     let dense = Tensor::eye(4, FLOAT);
     let sparse = |layout| {
-        let said = format!("the tensor's layout is {layout}, but only dense tensors become blocks");
+        let said = format!("the tensor's layout is {layout}, but a block needs a dense tensor");
         (said, "call `to_dense` on it".to_owned())
     };
     assert_eq!(refused(dense.to_sparse_sparse_dim(2)), sparse("sparse_coo"));
@@ -36,23 +36,23 @@ fn tensors_that_are_not_dense() {
     assert_eq!(refused(dense.to_sparse_bsr([2, 2], None)), sparse("sparse_bsr"));
     assert_eq!(refused(dense.to_sparse_bsc([2, 2], None)), sparse("sparse_bsc"));
     assert_eq!(refused(dense.to_mkldnn()), sparse("mkldnn"));
-    // The advice helps.
+    // The hint is right.
     let block = TchConverter::new().to_array(dense.to_sparse_csr(None).to_dense(None, false));
     assert_eq!(block.unwrap(), TchConverter::new().to_array(dense).unwrap());
 }
 
 #[test]
-fn tensors_that_are_no_rectangle() {
-    // Rows of two elements and of three.
+fn a_nested_tensor_is_an_error() {
+    // Rows of two and of three elements.
     let sizes = Tensor::from_slice(&[2_i64, 3]).reshape([2, 1]);
     let nested = Tensor::internal_nested_from_padded(&Tensor::ones([2, 3], FLOAT), &sizes, false);
     let (message, hint) = refused(nested);
-    assert_eq!(message, "the tensor's layout is nested, but only dense tensors become blocks");
+    assert_eq!(message, "the tensor's layout is nested, but a block needs a dense tensor");
     assert_eq!(hint, "call `nested_to_padded_tensor` on it");
 }
 
 #[test]
-fn kinds_that_no_block_can_hold() {
+fn a_kind_without_a_dtype_is_an_error() {
     let kinds = [
         (Kind::ComplexHalf, "ComplexHalf"),
         (Kind::Float8e5m2, "Float8_e5m2"),
@@ -62,24 +62,24 @@ fn kinds_that_no_block_can_hold() {
     ];
     for (kind, name) in kinds {
         let (message, hint) = refused(Tensor::empty([2], (kind, Device::Cpu)));
-        let expected = format!("the tensor's kind is {name}, which no block can hold; ");
-        assert!(message.starts_with(&expected) && hint.contains("`to_kind`"), "{message}; {hint}");
+        let expected = format!("no dtype can hold the tensor's kind, {name}");
+        assert!(message == expected && hint.contains("`to_kind`"), "{message}; {hint}");
     }
     let quantized = Tensor::ones([3], FLOAT).quantize_per_tensor(0.1, 10, Kind::QUInt8);
-    assert!(refused(quantized.shallow_clone()).0.contains("the tensor's kind is QUInt8"));
+    assert!(refused(quantized.shallow_clone()).0.contains("the tensor's kind, QUInt8"));
     let block = TchConverter::new().to_array(quantized.dequantize()).unwrap();
     assert_eq!(block.dtype(), DType::Float32);
 }
 
 #[test]
-fn dtypes_that_tensors_lack() {
+fn a_dtype_without_a_kind_is_an_error() {
     fn refuses<A: Element>() {
         let block = ArrayBlock::from_vec([1], vec![A::default()]).unwrap();
         let error = TchConverter::new().to_tensor(&block).unwrap_err();
         assert_eq!(
             report(&error),
             format!(
-                "a libtorch tensor cannot take dtype {}; \
+                "a libtorch tensor cannot handle dtype {}; \
                  it takes bool, uint8, signed integers, floats and complex numbers",
                 A::DTYPE
             )
@@ -91,7 +91,7 @@ fn dtypes_that_tensors_lack() {
 }
 
 #[test]
-fn devices_that_are_not_there() {
+fn a_missing_device_is_an_error() {
     if tch::Cuda::is_available() {
         return;
     }
@@ -99,20 +99,20 @@ fn devices_that_are_not_there() {
     let converter = TchConverter::new().with_device(Device::Cuda(0));
     let message = report(&converter.to_tensor(&block).unwrap_err());
     assert!(message.starts_with("libtorch could not make a tensor on Cuda(0): "), "{message}");
-    assert!(message.len() < 250, "neither a stack of functions nor a list of backends: {message}");
+    assert!(message.len() < 250, "the message holds a stack or a list of backends: {message}");
 }
 
-/// A tensor of given shape, on the CPU.
+/// Returns a tensor of zeros with the given shape and kind, on the CPU.
 fn zeros(shape: &[i64], kind: Kind) -> Tensor {
     Tensor::zeros(shape, (kind, Device::Cpu))
 }
 
 #[test]
-fn blocks_that_do_not_fit_together() {
+fn blocks_that_do_not_fit_together_are_an_error() {
     let joined = |blocks: fn() -> Vec<Tensor>| {
         let sequence = LazyChunkSequence::new(blocks);
         let error = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
-        // What the aggregator of arrays says is said here.
+        // The aggregator of arrays returns the same error.
         let converted = sequence.convert(TchConverter::new());
         assert_eq!(report(&converted.compute(lazy_core::Concatenate).unwrap_err()), error);
         error
@@ -126,7 +126,7 @@ fn blocks_that_do_not_fit_together() {
         "block 1 has dtype float64, but it must be float32 like the first block's"
     );
     assert!(joined(|| vec![zeros(&[], Kind::Float)]).contains("block 0 has shape []"));
-    // libtorch would leave it out.
+    // libtorch would skip this block.
     assert!(
         joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[0], Kind::Float)])
             .contains("block 1 has shape [0]")
@@ -135,7 +135,7 @@ fn blocks_that_do_not_fit_together() {
 }
 
 #[test]
-fn blocks_of_bands_that_do_not_fit_together() {
+fn bands_that_do_not_fit_together_are_an_error() {
     let joined = |bands: fn() -> Vec<Vec<Tensor>>| {
         let sequence = NestedLazyChunkSequence::new(bands);
         let error = report(&sequence.compute(TchConcatenate::new()).unwrap_err());
@@ -158,7 +158,7 @@ fn blocks_of_bands_that_do_not_fit_together() {
 }
 
 #[test]
-fn blocks_that_cannot_be_joined_at_all() {
+fn a_sparse_block_cannot_be_concatenated() {
     let sequence = NestedLazyChunkSequence::new(|| {
         [[Tensor::eye(2, FLOAT), Tensor::eye(2, FLOAT).to_sparse_csr(None)]]
     });
@@ -172,6 +172,6 @@ fn blocks_that_cannot_be_joined_at_all() {
     let lazy_core::Error::Other(error) = error else { panic!("{error:?}") };
     assert!(matches!(
         error.downcast_ref(),
-        Some(Error::Concatenation { at: Location::NestedBlock(0, 1), .. })
+        Some(Error::Concatenation { at: BlockIndex::NestedBlock(0, 1), .. })
     ));
 }

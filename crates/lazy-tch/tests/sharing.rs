@@ -1,4 +1,4 @@
-//! Whose memory a block holds, and what may be done to it meanwhile.
+//! Laws about the memory of a block: when it is the tensor's own, and that it never changes.
 
 use lazy_core::{ArrayBlock, Converter, DType, LazyChunkSequence, report};
 use lazy_tch::{Copy, TchConverter};
@@ -10,9 +10,10 @@ fn to_array(tensor: Tensor) -> ArrayBlock {
     TchConverter::new().to_array(tensor).unwrap()
 }
 
-/// Whether a block of the tensor holds the tensor's own memory. The elements are right either way.
+/// Returns true if a block of the tensor holds the tensor's own memory. Checks the elements either
+/// way.
 fn shares(make: impl Fn() -> Tensor) -> bool {
-    // Adding makes a tensor whose elements are those in memory.
+    // Adding 0 makes a new tensor with the elements in memory.
     let expected = Vec::<f32>::try_from((make().detach() + 0.0).flatten(0, -1));
     let tensor = make();
     let pointer = tensor.data_ptr();
@@ -28,9 +29,9 @@ fn matrix() -> Tensor {
 #[test]
 fn dense_tensors_in_c_order_are_taken_without_a_copy() {
     assert!(shares(matrix));
-    assert!(shares(|| matrix().sum(Kind::Float)), "without axes");
-    assert!(shares(|| matrix().reshape([12, 1, 1])), "another shape of it");
-    assert!(shares(|| matrix().narrow(0, 1, 2)), "rows of what nobody else holds");
+    assert!(shares(|| matrix().sum(Kind::Float)), "a tensor without axes");
+    assert!(shares(|| matrix().reshape([12, 1, 1])), "a reshaped tensor");
+    assert!(shares(|| matrix().narrow(0, 1, 2)), "rows of a tensor without other handles");
     assert!(shares(|| matrix().flatten(0, 1).narrow(0, 1, 7)), "at an odd offset");
     assert!(shares(|| matrix().set_requires_grad(true)));
     assert!(shares(|| matrix().transpose(0, 1).transpose(0, 1)));
@@ -41,7 +42,7 @@ fn dense_tensors_in_c_order_are_taken_without_a_copy() {
 }
 
 #[test]
-fn others_are_copied() {
+fn tensors_not_in_c_order_are_copied() {
     assert!(!shares(|| matrix().transpose(0, 1)));
     assert!(!shares(|| matrix().narrow(1, 1, 2)));
     assert!(!shares(|| matrix().get(0).expand([3, 4], false)));
@@ -49,7 +50,7 @@ fn others_are_copied() {
     assert!(!shares(|| Tensor::internal_efficientzerotensor([3, 4], FLOAT)));
 }
 
-/// The last piece of a tensor that was split is the only one left in its memory.
+/// The last piece of a split tensor is the only tensor left in its memory.
 #[test]
 fn small_parts_of_large_tensors_are_copied() {
     assert!(!shares(|| matrix().get(2)));
@@ -57,7 +58,7 @@ fn small_parts_of_large_tensors_are_copied() {
     assert!(shares(|| matrix().split(2, 0).remove(0)));
 }
 
-/// Each of two tensors that map a file is the only one in its memory, which is the same.
+/// Two tensors that map the same file are each the only one in their storage, but share its memory.
 #[test]
 fn mapped_files_are_copied() {
     let directory = std::env::temp_dir().join(format!("lazy-tch-{}", std::process::id()));
@@ -77,7 +78,7 @@ fn mapped_files_are_copied() {
 
 /// Lazy clones share memory until one of them is written to.
 #[test]
-fn lazy_clones_are_parted() {
+fn a_lazy_clone_is_copied() {
     let mut tensor = matrix();
     let block = to_array(tensor.internal_lazy_clone());
     let _ = tensor.zero_();
@@ -85,8 +86,8 @@ fn lazy_clones_are_parted() {
 }
 
 #[test]
-fn memory_that_somebody_else_could_write_to_is_copied() {
-    /// What else reaches a tensor's memory: a handle, or something that is made of one.
+fn memory_that_another_handle_could_write_to_is_copied() {
+    /// Returns true if a block shares the tensor's memory while `hold(&tensor)` is kept.
     fn held(hold: impl Fn(&Tensor) -> Tensor) -> bool {
         let others = std::cell::RefCell::new(Vec::new());
         shares(|| {
@@ -95,19 +96,19 @@ fn memory_that_somebody_else_could_write_to_is_copied() {
             tensor
         })
     }
-    assert!(held(|_| Tensor::new()), "nobody does");
-    assert!(held(Tensor::copy), "a copy does not");
+    assert!(held(|_| Tensor::new()), "no other handle");
+    assert!(held(Tensor::copy), "a copy has memory of its own");
     assert!(!held(Tensor::shallow_clone));
     assert!(!held(|tensor| tensor.transpose(0, 1)));
     assert!(!held(|tensor| tensor.narrow(0, 0, 1)));
     assert!(!held(Tensor::detach));
     assert!(!held(|tensor| tensor.view_dtype(Kind::Int)));
 
-    // A view whose base is held.
+    // A view whose base is still held.
     let base = matrix();
     assert!(!shares(|| base.narrow(0, 0, 2)));
 
-    // An output whose graph is held needs it for the gradient.
+    // An output whose graph is still held is needed for the gradient.
     let input = matrix().set_requires_grad(true);
     let output = input.exp();
     let pointer = output.data_ptr();
@@ -119,18 +120,18 @@ fn memory_that_somebody_else_could_write_to_is_copied() {
 }
 
 #[test]
-fn a_block_does_not_change() {
+fn a_block_does_not_change_with_its_tensor() {
     let mut tensor = matrix();
     let block = to_array(tensor.shallow_clone());
     let _ = tensor.fill_(-1.0);
-    // The storage of all that share it is made anew.
+    // Resizing reallocates the storage of all tensors that share it.
     let _ = tensor.resize_([1 << 20]);
     assert_eq!(block, to_array(matrix()));
 }
 
-/// A producer that fills one buffer again and again.
+/// A producer that fills one buffer for every block.
 #[test]
-fn one_buffer_for_all_blocks() {
+fn one_buffer_for_all_blocks_gives_distinct_blocks() {
     let sequence = LazyChunkSequence::new(|| {
         let mut buffer = Tensor::zeros([2, 2], FLOAT);
         (0..3).map(move |i| buffer.fill_(i).shallow_clone())
@@ -151,7 +152,7 @@ fn a_block_outlives_its_tensor_on_any_thread() {
 }
 
 #[test]
-fn always_copying() {
+fn copy_always_never_shares_memory() {
     let tensor = matrix();
     let pointer = tensor.data_ptr();
     let block = TchConverter::new().with_copy(Copy::Always).to_array(tensor).unwrap();
@@ -159,10 +160,10 @@ fn always_copying() {
     assert_eq!(block, to_array(matrix()));
 }
 
-/// Memory that libtorch does not own is not a block's, which could not keep it alive.
+/// A block cannot keep memory alive that libtorch does not own.
 #[test]
-#[allow(unsafe_code, reason = "only so is there a tensor in memory that libtorch does not own")]
-fn memory_of_somebody_else() {
+#[allow(unsafe_code, reason = "`from_blob` alone uses memory that libtorch does not own")]
+fn memory_that_libtorch_does_not_own_is_copied() {
     let mut memory = [1.0_f32, 2.0];
     // SAFETY: the memory lives longer than the tensor, which becomes a block here.
     let block = unsafe {
@@ -181,10 +182,10 @@ fn a_tensor_does_not_change_its_block() {
     assert_eq!(block, to_array(matrix()));
 }
 
-/// A hundred times 16 MiB, of which no more than a few are ever held.
+/// A hundred blocks of 16 MiB, at most a few of them in memory at a time.
 #[cfg(target_os = "linux")]
 #[test]
-fn memory_is_given_back() {
+fn memory_of_dropped_blocks_is_freed() {
     fn resident_bytes() -> usize {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -196,12 +197,12 @@ fn memory_is_given_back() {
     for (block, tensor) in sequence.blocks().zip(tensors.blocks()) {
         assert_eq!(block.unwrap().n_elements(), tensor.unwrap().numel());
         let grown = resident_bytes().saturating_sub(before);
-        assert!(grown < 400 << 20, "{grown} bytes more than before");
+        assert!(grown < 400 << 20, "memory grew by {grown} bytes");
     }
 }
 
 #[test]
-fn bytes_that_are_not_booleans() {
+fn a_byte_that_is_not_a_boolean_is_an_error() {
     let bytes = Tensor::from_slice(&[0_u8, 1, 2, 1]).reshape([2, 2]);
     for tensor in [bytes.view_dtype(Kind::Bool), bytes.view_dtype(Kind::Bool).transpose(0, 1)] {
         let message = report(&TchConverter::new().to_array(tensor).unwrap_err());
@@ -212,7 +213,7 @@ fn bytes_that_are_not_booleans() {
 }
 
 #[test]
-fn shapes_without_elements() {
+fn shapes_without_elements_are_kept() {
     for shape in [&[0][..], &[3, 0], &[0, 3, 2], &[0, 0]] {
         let shape_of_tensor: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
         let tensor = Tensor::empty(shape_of_tensor, (Kind::Double, Device::Cpu));

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView1, Axis, s};
 
 use crate::shared::digits::{Digits, N_CLASSES};
 
-/// A model that is fitted to convergence, and the Hessian of its loss there.
+/// A model that is fitted to convergence, with the Hessian of its loss at the optimum.
 ///
 /// A parameter is the weight of input `d` for class `k`; its index is `k · n_inputs + d`.
 pub(crate) struct LogisticRegression {
@@ -41,12 +41,12 @@ impl LogisticRegression {
         Err("Newton's method does not converge")
     }
 
-    /// The number of parameters.
+    /// Returns the number of parameters.
     pub(crate) fn n_parameters(&self) -> usize {
         self.weights.len()
     }
 
-    /// The most probable class of each digit.
+    /// Returns the most probable class of each digit.
     pub(crate) fn predictions(&self, digits: &Digits) -> Vec<usize> {
         let probabilities = probabilities(&self.weights, &digits.inputs);
         let most_probable = |row: ArrayView1<'_, f64>| {
@@ -55,23 +55,24 @@ impl LogisticRegression {
         probabilities.rows().into_iter().map(most_probable).collect()
     }
 
-    /// The gradient of each digit's loss: digits × parameters.
+    /// Returns the gradient of each digit's loss: digits × parameters.
     pub(crate) fn gradients(&self, digits: &Digits, range: Range<usize>) -> Array2<f64> {
         gradients(&self.weights, digits, range)
     }
 
-    /// The influence factors H⁻¹∇ℓ of each digit: digits × parameters.
+    /// Returns the influence factors H⁻¹∇ℓ of each digit: digits × parameters.
     pub(crate) fn factors(&self, digits: &Digits, range: Range<usize>) -> Array2<f64> {
         let gradients = self.gradients(digits, range);
         let (n, n_parameters) = gradients.dim();
-        // Row by row here is column by column there.
+        // ndarray's rows are nalgebra's columns: the former is in C order, the latter in Fortran
+        // order.
         let columns = DMatrix::from_iterator(n_parameters, n, gradients.iter().copied());
         let solved = self.hessian.solve(&columns);
         Array2::from_shape_vec((n, n_parameters), solved.as_slice().to_vec()).expect("same size")
     }
 }
 
-/// The probability of each class: digits × classes.
+/// Returns the probability of each class: digits × classes.
 fn probabilities(weights: &Array2<f64>, inputs: &Array2<f64>) -> Array2<f64> {
     let mut scores = inputs.dot(&weights.t());
     for mut row in scores.rows_mut() {
@@ -94,7 +95,7 @@ fn gradients(weights: &Array2<f64>, digits: &Digits, range: Range<usize>) -> Arr
     })
 }
 
-/// The Hessian of the regularized mean loss: parameters × parameters.
+/// Returns the Hessian of the regularized mean loss: parameters × parameters.
 fn hessian(weights: &Array2<f64>, train: &Digits, l2: f64) -> DMatrix<f64> {
     let n_inputs = train.inputs.ncols();
     let p = probabilities(weights, &train.inputs);

@@ -1,22 +1,22 @@
-//! The influence of training digits on test predictions, and what it says of their labels.
+//! Computes the influence of training digits on test predictions, and uses it to find wrong labels.
 //!
-//! Some labels are flipped, a logistic regression is fitted to them, and then, one block at a time:
+//! The example flips some labels and fits a logistic regression to them. Then, one block at a time:
 //!
-//! 1. the influence factors H⁻¹∇ℓ of the test digits are computed and stored;
-//! 2. the influence values, test × train, are computed from the stored factors, and stored and
-//!    reduced in one pass;
-//! 3. the training digits' influence on their own prediction is computed and stored; ranked by it, the
-//!    flipped ones come first.
+//! 1. It computes and stores the influence factors H⁻¹∇ℓ of the test digits.
+//! 2. It computes the influence values, test × train, from the stored factors, and stores and
+//!    reduces them in one pass.
+//! 3. It computes and stores the training digits' influence on their own prediction. Ranked by it,
+//!    the digits with flipped labels come first.
 //!
-//! The three arrays are members of one group, which xarray opens as a dataset. Here the model becomes
-//! lazy sequences; `shared/experiment.rs` has what is done with them.
+//! The three arrays are members of one group, which xarray opens as a dataset. This file makes lazy
+//! sequences from the model; `shared/experiment.rs` computes and stores them.
 //!
 //! `cargo run --release --example influence [DIRECTORY] [--in-memory]`
 //!
-//! Ctrl-C stops it in order, and the same command goes on with what it stored.
+//! Ctrl-C stops the program cleanly, and the same command resumes from the stored chunks.
 //!
-//! With `--in-memory` the values are aggregated in memory as well, and written to `values.f64` as
-//! they are there, to compare the stored array with.
+//! With `--in-memory`, the example also aggregates the values in memory and writes them to
+//! `values.f64` uncompressed, so that they can be compared with the stored array.
 
 mod logistic;
 #[path = "../shared/mod.rs"]
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{
-    ArrayBlock, LazyChunkSequence, NdarrayConverter, NestedLazyChunkSequence, SharedIndexed,
+    ArrayBlock, Indexed, LazyChunkSequence, NdarrayConverter, NestedLazyChunkSequence,
 };
 use ndarray::{Array2, Axis};
 
@@ -37,7 +37,7 @@ use shared::experiment::{Experiment, batches};
 use shared::stop;
 
 const L2: f64 = 1e-3;
-/// As many threads as there are cores. What is stored does not depend on their number.
+/// One thread per core. The stored bytes do not depend on the number of threads.
 const ALL_CORES: usize = 0;
 
 fn main() -> ExitCode {
@@ -55,28 +55,29 @@ fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     experiment.find_flipped(&self_influence(&model, train), &values)
 }
 
-/// The influence factors of digits: digits × parameters.
+/// Returns the influence factors of digits: digits × parameters.
 fn influence_factors<'a>(
     model: &'a LogisticRegression,
     digits: &'a Digits,
-) -> LazyChunkSequence<'a, ArrayBlock, SharedIndexed> {
+) -> LazyChunkSequence<'a, ArrayBlock, Indexed> {
     let batches = batches(digits.len());
     LazyChunkSequence::from_fn(batches.clone(), move |i| model.factors(digits, batches.range(i)))
         .convert(NdarrayConverter)
         .with_threads(ALL_CORES)
 }
 
-/// The influence of each training digit on the loss of each test digit, test × train, from factors
-/// that are read one batch at a time. Positive values are of digits that make the loss smaller.
+/// Returns the influence of each training digit on the loss of each test digit, test × train, from
+/// factors that are read one batch at a time. A positive value means that the training digit makes
+/// the loss smaller.
 fn influence_values<'a>(
     model: &'a LogisticRegression,
     train: &'a Digits,
     factors: &StoredArray,
-) -> Result<NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>, Box<dyn Error>> {
+) -> Result<NestedLazyChunkSequence<'a, ArrayBlock, Indexed>, Box<dyn Error>> {
     let (rows, columns) = (batches(factors.shape()[0]), batches(train.len()));
     let factors = factors.sequence(rows.clone())?.to_tensors::<Array2<f64>, _>(NdarrayConverter);
-    // A batch of factors is read for every block of its band. So each block can be had by itself, and a
-    // run that goes on with an earlier one computes only those that are missing.
+    // Every block reads the batch of factors of its band again. So each block can be computed on
+    // its own, and a resumed run computes only the missing blocks.
     let values = NestedLazyChunkSequence::try_from_fn(rows, columns.clone(), move |i, j| {
         let gradients = model.gradients(train, columns.range(j));
         factors.block(i).map(|factors| factors.dot(&gradients.t()))
@@ -84,11 +85,11 @@ fn influence_values<'a>(
     Ok(values.convert(NdarrayConverter).with_threads(ALL_CORES))
 }
 
-/// The influence of digits on their own loss.
+/// Returns the influence of digits on their own loss.
 fn self_influence<'a>(
     model: &'a LogisticRegression,
     digits: &'a Digits,
-) -> LazyChunkSequence<'a, ArrayBlock, SharedIndexed> {
+) -> LazyChunkSequence<'a, ArrayBlock, Indexed> {
     let batches = batches(digits.len());
     let blocks = LazyChunkSequence::from_fn(batches.clone(), move |i| {
         let factors = model.factors(digits, batches.range(i));

@@ -4,11 +4,12 @@ use tch::{Kind, Tensor};
 
 const MOST_STEPS: usize = 1000;
 
-/// Solves `A x = b` for each row b of `right`, until the norm of each residual is at most `tolerance`
-/// times that of its b. `times` multiplies rows by A, which is symmetric and positive definite.
+/// Solves `A x = b` for each row b of `right`, until the norm of each residual is at most
+/// `tolerance` times the norm of its b. `times` multiplies rows by A, which is symmetric and
+/// positive definite.
 ///
-/// The rows take their steps together, since one product with many vectors costs less than many with one.
-/// A row that is solved stays as it is.
+/// All rows take each step together, since one product with many vectors costs less than many
+/// products with one vector. A solved row does not change any more.
 pub(crate) fn solve(
     times: impl Fn(&Tensor) -> Tensor,
     right: &Tensor,
@@ -20,7 +21,7 @@ pub(crate) fn solve(
     let mut squares = products_of_rows(right, right);
     let goals = &squares * tolerance.powi(2);
     for _ in 0..MOST_STEPS {
-        // Not `>`: what is no number is not solved.
+        // Not `>`: a row with NaN is not solved.
         let open = squares.le_tensor(&goals).logical_not();
         if !open.any().is_nonzero() {
             return Ok(solutions);
@@ -36,8 +37,8 @@ pub(crate) fn solve(
     }
     let largest = (squares / goals).sqrt().max().double_value(&[]) * tolerance;
     Err(format!(
-        "after {MOST_STEPS} steps of conjugate gradients a residual is {largest:e} of its right-hand \
-         side, not {tolerance:e}"
+        "after {MOST_STEPS} steps of conjugate gradients, a residual is {largest:e} of its \
+         right-hand side, expected at most {tolerance:e}"
     ))
 }
 

@@ -1,16 +1,16 @@
-//! The curvature of a network's loss, by its products with vectors.
+//! Products of vectors with the curvature of a network's loss.
 
 use tch::{Kind, Tensor};
 
 use crate::network::Network;
 use crate::shared::digits::Digits;
 
-/// The damped Gauss-Newton matrix of a network's mean loss, `JᵀHJ / n + λI`: J has the derivatives of the
-/// scores of all n digits with respect to the parameters, H the second derivatives of their losses with
-/// respect to the scores, and λ is the damping.
+/// The damped Gauss-Newton matrix of a network's mean loss, `JᵀHJ / n + λI`. J contains the
+/// derivatives of the scores of all n digits with respect to the parameters, H the second
+/// derivatives of their losses with respect to the scores, and λ is the damping.
 ///
-/// It is positive definite, and the Hessian where the scores are linear in the parameters. It is never
-/// made, since it has a row and a column per parameter.
+/// The matrix is positive definite. It equals the Hessian if the scores are linear in the
+/// parameters. It is never built, since it has a row and a column for each parameter.
 pub(crate) struct GaussNewton {
     layers: Vec<Layer>,
     /// Classes × digits.
@@ -18,21 +18,21 @@ pub(crate) struct GaussNewton {
     damping: f64,
 }
 
-/// A layer's part in the chain rule. Where numbers are multiplied one by one, digits are along the last
-/// axis: long loops are fast.
+/// The part of a layer in the chain rule. Digits are along the last axis in elementwise products,
+/// because long inner loops are fast.
 struct Layer {
     /// Digits × inputs.
     inputs: Tensor,
     n_outputs: i64,
-    /// Of each layer but the first.
+    /// Present for each layer except the first.
     before: Option<Before>,
 }
 
-/// How a layer's outputs depend on those of the layer before it.
+/// The dependence of a layer's outputs on the outputs of the layer before it.
 struct Before {
-    /// Without those of the bias.
+    /// The weights without the bias.
     weights: Tensor,
-    /// The derivative of tanh: outputs of the layer before × digits.
+    /// The derivative of tanh: outputs of the previous layer × digits.
     slopes: Tensor,
 }
 
@@ -53,10 +53,10 @@ impl GaussNewton {
         GaussNewton { layers, probabilities, damping }
     }
 
-    /// The products with vectors, which are rows: vectors × parameters.
+    /// Returns the products with vectors, which are rows: vectors × parameters.
     pub(crate) fn times(&self, vectors: &Tensor) -> Tensor {
         let n_digits = self.probabilities.size()[1];
-        // H of a digit is diag(p) − ppᵀ, where p has its classes' probabilities.
+        // H of a digit is diag(p) − ppᵀ, where p contains the probabilities of its classes.
         let weighted = &self.probabilities * self.jacobian_times(vectors);
         let mean = weighted.sum_dim_intlist(1, true, Kind::Double);
         let mut by_outputs = (weighted - &self.probabilities * mean) / n_digits as f64;
@@ -72,7 +72,7 @@ impl GaussNewton {
         Tensor::cat(&products, 1) + vectors * self.damping
     }
 
-    /// How the scores change along each vector: vectors × classes × digits.
+    /// Returns the change of the scores along each vector: vectors × classes × digits.
     fn jacobian_times(&self, vectors: &Tensor) -> Tensor {
         let mut scores = None;
         let mut start = 0;

@@ -1,21 +1,22 @@
-//! The influence of training digits on the predictions of a network trained in libtorch.
+//! Computes the influence of training digits on the predictions of a network trained in libtorch.
 //!
-//! The questions are those of the example `influence`. The model is a network with a hidden layer, and
-//! its curvature is treated as one that is too large to be in memory. One block at a time:
+//! This example does the same as the example `influence`, for a network with a hidden layer. It
+//! treats the network's curvature as too large for memory. One block at a time:
 //!
-//! 1. the influence factors (G + λ)⁻¹∇ℓ of the test digits are computed and stored: the gradients by
-//!    autograd, the rest by conjugate gradients, on products with the Gauss-Newton matrix G;
-//! 2. the influence values, test × train, are computed from the stored factors, which are read back as
-//!    tensors, and stored and reduced in one pass;
-//! 3. the training digits' influence on their own prediction is computed and stored; ranked by it, the
-//!    flipped ones come first.
+//! 1. It computes and stores the influence factors (G + λ)⁻¹∇ℓ of the test digits. Autograd
+//!    computes the gradients, and conjugate gradients solve for the factors, with products of the
+//!    Gauss-Newton matrix G.
+//! 2. It computes the influence values, test × train, from the stored factors, which it reads back
+//!    as tensors. It stores and reduces the values in one pass.
+//! 3. It computes and stores the training digits' influence on their own prediction. Ranked by it,
+//!    the digits with flipped labels come first.
 //!
-//! Tensors cannot be shared between threads. So these sequences compute each block on the thread that
-//! asks for it.
+//! Tensors cannot be shared between threads, so these sequences compute each block on the thread
+//! that asks for it.
 //!
 //! `cargo run --release --example influence_tch --features tch [-- DIRECTORY --in-memory]`
 //!
-//! Ctrl-C stops it in order, and the same command goes on with what it stored.
+//! Ctrl-C stops the program cleanly, and the same command resumes from the stored chunks.
 
 mod conjugate_gradients;
 mod gauss_newton;
@@ -43,10 +44,10 @@ use shared::stop;
 
 const N_HIDDEN: usize = 12;
 const L2: f64 = 1e-3;
-/// Added to the regularization: it bounds the factors where there is hardly any curvature, and the number
-/// of steps to them.
+/// Added to the regularization. It bounds the factors, and the number of steps to find them, in
+/// directions with almost no curvature.
 const DAMPING: f64 = 1e-2;
-/// Of each residual, as a part of the gradient.
+/// The largest residual, relative to the gradient.
 const TOLERANCE: f64 = 1e-5;
 
 fn main() -> ExitCode {
@@ -54,8 +55,8 @@ fn main() -> ExitCode {
 }
 
 fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
-    // More threads wait for each other at each of many small steps, for long where other programs run,
-    // and the last bits depend on their number.
+    // With more threads, they wait for each other at each of many small steps, for long if other
+    // programs run, and the last bits depend on the number of threads.
     tch::set_num_threads(1);
     let attributes = [("l2", L2), ("damping", DAMPING), ("tolerance", TOLERANCE)];
     let experiment = Experiment::from_arguments("target/influence_tch", &attributes)?;
@@ -73,8 +74,8 @@ fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     let stored = experiment.store_factors(&factors.convert(TchConverter::new()))?;
 
     let factors = stored.sequence(rows.clone())?.to_tensors::<Tensor, _>(TchConverter::new());
-    // A batch of factors is read for every block of its band. So each block can be had by itself, and a
-    // run that goes on with an earlier one computes only those that are missing.
+    // Every block reads the batch of factors of its band again. So each block can be computed on
+    // its own, and a resumed run computes only the missing blocks.
     let values = NestedLazyChunkSequence::try_from_local_fn(rows, columns.clone(), |i, j| {
         let gradients = network.gradients(train, columns.range(j));
         factors.block(i).map(|factors| factors.matmul(&gradients.tr()))

@@ -1,4 +1,4 @@
-//! A network in libtorch: its training, its predictions, and the gradient of each digit's loss.
+//! A network in libtorch: its training, its predictions, and the gradients of the losses of digits.
 
 use std::ops::Range;
 
@@ -8,31 +8,33 @@ use tch::{Device, Reduction, TchError, Tensor};
 
 use crate::shared::digits::{Digits, N_CLASSES};
 
-/// Dense layers with tanh between them. The outputs of the last are the scores of the classes, and the
-/// loss is the cross entropy of their softmax; so a single layer is a logistic regression.
+/// A network of dense layers with tanh between them. The outputs of the last layer are the scores
+/// of the classes, and the loss is the cross entropy of their softmax. So a network with a single
+/// layer is a logistic regression.
 ///
-/// A layer has a matrix of weights, outputs × inputs, whose last input is a constant 1, for the bias.
-/// The parameters are the weights of the first layer, row by row, and then those of the next.
+/// A layer has a matrix of weights, outputs × inputs. The last input is a constant 1, for the bias.
+/// The parameters are the weights of the first layer, row by row, followed by the weights of the
+/// next.
 pub(crate) struct Network {
     weights: Vec<Tensor>,
 }
 
-/// What a network makes of digits, layer by layer.
+/// The inputs and outputs of each layer in one forward pass.
 pub(crate) struct Pass {
-    /// What goes into each layer: digits × inputs.
+    /// The inputs of each layer: digits × inputs.
     pub(crate) inputs: Vec<Tensor>,
-    /// What comes out of each layer, before tanh: digits × outputs.
+    /// The outputs of each layer, before tanh: digits × outputs.
     outputs: Vec<Tensor>,
 }
 
 impl Network {
-    /// The network of these layers' weights.
+    /// Returns a network with these weights, a matrix for each layer.
     pub(crate) fn new(weights: impl Into<Vec<Tensor>>) -> Network {
         Network { weights: weights.into() }
     }
 
-    /// Trains a network with one hidden layer: minimizes the mean loss plus `l2 / 2` times the squared
-    /// norm of the weights, by Adam on all digits at once, with a rate that falls to zero.
+    /// Trains a network with one hidden layer: minimizes the mean loss plus `l2 / 2` times the
+    /// squared norm of the weights, by Adam on all digits at once, with a rate that falls to zero.
     pub(crate) fn train(
         digits: &Digits,
         n_hidden: usize,
@@ -59,28 +61,29 @@ impl Network {
         Ok(Network::new(network.weights.iter().map(Tensor::detach).collect::<Vec<_>>()))
     }
 
-    /// The weights of each layer.
+    /// Returns the weights of each layer.
     pub(crate) fn weights(&self) -> &[Tensor] {
         &self.weights
     }
 
-    /// The number of parameters.
+    /// Returns the number of parameters.
     pub(crate) fn n_parameters(&self) -> usize {
         self.weights.iter().map(Tensor::numel).sum()
     }
 
-    /// The most probable class of each digit.
+    /// Returns the most probable class of each digit.
     pub(crate) fn predictions(&self, digits: &Digits) -> Result<Vec<usize>, TchError> {
         let scores = self.pass(digits, 0..digits.len()).scores();
         let classes = Vec::<i64>::try_from(scores.argmax(1, false))?;
         Ok(classes.into_iter().map(|class| class as usize).collect())
     }
 
-    /// The gradient of each digit's loss: digits × parameters.
+    /// Returns the gradient of each digit's loss: digits × parameters.
     ///
-    /// A digit's loss depends on its own row of each layer's outputs alone. So one backward pass gives
-    /// the gradients of all losses with respect to the outputs: they are the rows of the gradient of the
-    /// losses' sum. With respect to the weights, each is the outer product with the layer's inputs.
+    /// A digit's loss depends only on its own row of each layer's outputs. So one backward pass
+    /// gives the gradients of all losses with respect to the outputs: they are the rows of the
+    /// gradient of the sum of the losses. The gradient with respect to a layer's weights is the
+    /// outer product with the layer's inputs.
     pub(crate) fn gradients(&self, digits: &Digits, range: Range<usize>) -> Tensor {
         let inputs = tensor_of(&digits.inputs.slice(s![range.clone(), ..]));
         let pass = self.pass_from(inputs.set_requires_grad(true));
@@ -92,7 +95,7 @@ impl Network {
         Tensor::cat(&by_weights.collect::<Vec<_>>(), 1)
     }
 
-    /// What the network makes of digits.
+    /// Runs the network on digits.
     pub(crate) fn pass(&self, digits: &Digits, range: Range<usize>) -> Pass {
         self.pass_from(tensor_of(&digits.inputs.slice(s![range, ..])))
     }
@@ -104,7 +107,7 @@ impl Network {
             if let Some(outputs) = pass.outputs.last() {
                 pass.inputs.push(Tensor::cat(&[&outputs.tanh(), &one], 1));
             }
-            let inputs = pass.inputs.last().expect("there are those of the first layer");
+            let inputs = pass.inputs.last().expect("the first layer has inputs");
             pass.outputs.push(inputs.matmul(&weights.tr()));
         }
         pass
@@ -112,13 +115,13 @@ impl Network {
 }
 
 impl Pass {
-    /// The scores of the classes: digits × classes.
+    /// Returns the scores of the classes: digits × classes.
     pub(crate) fn scores(&self) -> Tensor {
         self.outputs.last().expect("a network has a layer").shallow_clone()
     }
 }
 
-/// An array as a tensor.
+/// Copies an array into a tensor.
 pub(crate) fn tensor_of(array: &ArrayRef2<f64>) -> Tensor {
     let (n_rows, n_columns) = array.dim();
     let numbers: Vec<f64> = array.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! The example's calculus, against slower ways to the same numbers.
+//! Tests that compare the example's calculus with slower methods.
 
 use ndarray::s;
 use tch::{Device, Kind, Tensor};
@@ -11,7 +11,8 @@ use crate::shared::digits::{Digits, N_CLASSES};
 
 const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);
 
-/// Of which the Gauss-Newton matrix is the Hessian. The closed form is by the Hessian's Cholesky factors.
+/// For a logistic regression, the Gauss-Newton matrix is the Hessian. The closed form uses the
+/// Cholesky factors of the Hessian.
 #[test]
 fn factors_agree_with_the_closed_form_of_logistic_regression() {
     const L2: f64 = 1e-3;
@@ -34,7 +35,7 @@ fn factors_agree_with_the_closed_form_of_logistic_regression() {
 }
 
 #[test]
-fn gradients_are_those_of_a_backward_pass_per_digit() {
+fn gradients_equal_a_backward_pass_per_digit() {
     let (digits, network) = (few_digits(20), small_network());
     let log_probabilities = network.pass(&digits, 5..20).scores().log_softmax(1, Kind::Double);
     let expected = (5..20).map(|i| {
@@ -46,7 +47,7 @@ fn gradients_are_those_of_a_backward_pass_per_digit() {
 }
 
 #[test]
-fn products_are_those_of_the_explicit_matrix() {
+fn products_equal_the_explicit_matrix() {
     const DAMPING: f64 = 0.25;
     let (digits, network) = (few_digits(20), small_network());
     let n_parameters = network.n_parameters() as i64;
@@ -65,10 +66,10 @@ fn products_are_those_of_the_explicit_matrix() {
 }
 
 #[test]
-fn solutions_leave_the_residual_that_is_asked_for() {
+fn solutions_meet_the_tolerance() {
     let (digits, network) = (few_digits(100), small_network());
     let curvature = tch::no_grad(|| GaussNewton::new(&network, &digits, 1e-2));
-    // Right-hand sides that differ in size, one of them zero.
+    // Right-hand sides of different sizes, one of them zero.
     let scales = Tensor::from_slice(&[1e-6, 0.0, 1e6, 1.0]).unsqueeze(1);
     let right = network.gradients(&digits, 0..4) * scales;
     let solutions = solve(|rows| curvature.times(rows), &right, 1e-6).unwrap();
@@ -83,14 +84,14 @@ fn solutions_leave_the_residual_that_is_asked_for() {
 }
 
 #[test]
-fn what_cannot_be_solved_is_an_error() {
+fn a_system_without_a_solution_is_an_error() {
     let right = Tensor::ones([2, 3], OPTIONS);
     let error = solve(|rows| rows * f64::NAN, &right, 1e-6).unwrap_err();
     assert!(error.starts_with("after 1000 steps of conjugate gradients"), "{error}");
 }
 
 #[test]
-fn training_is_repeatable_and_comes_near_a_minimum() {
+fn training_is_repeatable_and_ends_near_a_minimum() {
     const L2: f64 = 1e-2;
     let digits = few_digits(100);
     let [first, second] = [(); 2].map(|()| Network::train(&digits, 4, L2, 7).unwrap());
@@ -101,7 +102,7 @@ fn training_is_repeatable_and_comes_near_a_minimum() {
     assert!(norm < 1e-3, "the gradient's norm is {norm:e}");
 }
 
-/// Digits of every fourth pixel, and the constant 1; every tenth label is flipped.
+/// Returns digits with every fourth pixel and the constant 1; every tenth label is flipped.
 fn few_digits(n: usize) -> Digits {
     let (digits, _) = Digits::load(n, 7).unwrap();
     let inputs = digits.inputs.slice(s![.., ..;4]).to_owned();
@@ -111,7 +112,8 @@ fn few_digits(n: usize) -> Digits {
     digits
 }
 
-/// A network with few weights. They are not drawn at random: another test seeds libtorch's generator.
+/// Returns a network with few weights. They are not random, since another test seeds libtorch's
+/// generator.
 fn small_network() -> Network {
     let sizes = [[3, 17], [N_CLASSES as i64, 4]];
     Network::new(sizes.map(|size| {
@@ -121,14 +123,14 @@ fn small_network() -> Network {
     }))
 }
 
-/// The derivative of a number with respect to the parameters, by a backward pass of its own.
+/// Returns the derivative of a number with respect to the parameters, by a separate backward pass.
 fn derivative(number: &Tensor, network: &Network) -> Tensor {
     let by_weights = Tensor::run_backward(&[number], network.weights(), true, false);
     let parts: Vec<_> = by_weights.iter().map(|part| part.flatten(0, -1)).collect();
     Tensor::cat(&parts, 0)
 }
 
-/// Checks that the largest difference is at most this part of the largest number.
+/// Checks that the largest difference is at most `tolerance` times the largest number.
 #[track_caller]
 fn assert_close(actual: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(actual.size(), expected.size());

@@ -1,4 +1,4 @@
-//! The digits, and labels flipped at random.
+//! The digits, and flipping of their labels at random.
 
 use std::error::Error;
 use std::io::Read;
@@ -16,9 +16,9 @@ pub(crate) const N_CLASSES: usize = 10;
 pub(crate) struct Digits {
     /// One image per row: 64 pixels from 0 to 1, and a constant 1 for the model's bias.
     pub(crate) inputs: Array2<f64>,
-    /// The labels to learn from.
+    /// The labels to train on.
     pub(crate) labels: Vec<usize>,
-    /// The labels before any was flipped.
+    /// The labels before flipping.
     pub(crate) true_labels: Vec<usize>,
 }
 
@@ -53,23 +53,23 @@ impl Digits {
         }
     }
 
-    /// The number of digits.
+    /// Returns the number of digits.
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// The share of digits whose true label is predicted.
+    /// Returns the fraction of digits whose true label is predicted.
     pub(crate) fn accuracy(&self, predictions: &[usize]) -> f64 {
         let n_right = predictions.iter().zip(&self.true_labels).filter(|(a, b)| a == b).count();
         n_right as f64 / self.len() as f64
     }
 
-    /// Whether a digit's label was flipped.
+    /// Returns true if a digit's label was flipped.
     pub(crate) fn is_flipped(&self, i: usize) -> bool {
         self.labels[i] != self.true_labels[i]
     }
 
-    /// The pixels of a digit, from 0 to 1.
+    /// Returns the pixels of a digit, from 0 to 1.
     pub(crate) fn image(&self, i: usize) -> Array2<f64> {
         let pixels = self.inputs.slice(s![i, ..64]).to_owned();
         pixels.into_shape_with_order((8, 8)).expect("64 pixels")

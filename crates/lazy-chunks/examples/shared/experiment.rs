@@ -1,34 +1,36 @@
-//! Which labels are wrong? What becomes of the sequences that an example makes of its model.
+//! The part that both examples share: storing the sequences of a model, and finding the wrong
+//! labels.
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockSizes, Concatenate, Kind, LazyChunkSequence, MeanVariance,
+    Access, ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence, MeanVariance,
     NestedLazyChunkSequence, Summary, TopK,
 };
 use ndarray::Array1;
 
 use super::digits::Digits;
-use super::{picture, stop};
+use super::picture;
+use super::stop::CANCEL;
 
 const N_TRAIN: usize = 1400;
 /// 5 % of the training labels.
 const N_FLIPPED: usize = 70;
-/// Of all that is random.
+/// The seed of all random choices.
 pub(crate) const SEED: u64 = 1998;
-/// Digits whose gradients are in memory at a time.
+/// The number of digits whose gradients are in memory at a time.
 const BATCH: usize = 64;
 /// Small chunks, for arrays of a few MiB.
 const CHUNK_BYTES: usize = 512 << 10;
 
-/// The batches in which digits are taken.
+/// Returns the batches of digits that the blocks cover.
 pub(crate) fn batches(n_digits: usize) -> BlockSizes {
     BlockSizes::uniform(n_digits, BATCH)
 }
 
-/// The digits, and where what is found out about them goes.
+/// The digits, and the settings of the arrays that are stored about them.
 pub(crate) struct Experiment {
     /// The digits to fit a model to, some with a flipped label.
     pub(crate) train: Digits,
@@ -37,13 +39,13 @@ pub(crate) struct Experiment {
     directory: PathBuf,
     in_memory: bool,
     attributes: Vec<(&'static str, f64)>,
-    /// What the arrays depend on, but for their attributes.
+    /// The key of the writes: everything that the arrays depend on, except their attributes.
     job: String,
 }
 
 impl Experiment {
-    /// The experiment of a program with the arguments `[DIRECTORY] [--in-memory]`. Each array will have
-    /// the attributes, which are the model's.
+    /// Returns the experiment of a program with the arguments `[DIRECTORY] [--in-memory]`. Each
+    /// array gets the attributes, which describe the model.
     pub(crate) fn from_arguments(
         default_directory: &str,
         attributes: &[(&'static str, f64)],
@@ -56,13 +58,14 @@ impl Experiment {
         let (mut train, test) = Digits::load(N_TRAIN, SEED)?;
         train.flip_labels(N_FLIPPED, SEED);
         let job = format!(
-            "{default_directory} of version {}, {N_TRAIN} digits, {N_FLIPPED} labels flipped, seed {SEED}",
+            "{default_directory} of version {}, {N_TRAIN} digits, {N_FLIPPED} labels flipped, \
+             seed {SEED}",
             env!("CARGO_PKG_VERSION"),
         );
         Ok(Experiment { train, test, directory, in_memory, attributes: attributes.to_vec(), job })
     }
 
-    /// Says what was fitted, given its predictions of the test digits.
+    /// Prints the size of the fitted model and the accuracy of its predictions of the test digits.
     pub(crate) fn report_fit(&self, n_parameters: usize, predictions: &[usize]) {
         println!(
             "fitted {n_parameters} parameters to {N_TRAIN} digits, {N_FLIPPED} of them with a \
@@ -72,26 +75,28 @@ impl Experiment {
     }
 
     /// Stores the influence factors of the test digits: test × parameters.
-    pub(crate) fn store_factors<K: Kind>(
+    pub(crate) fn store_factors<K: Access>(
         &self,
         factors: &LazyChunkSequence<'_, ArrayBlock, K>,
     ) -> Result<StoredArray, Box<dyn Error>> {
-        let stored = factors.to_zarr(self.sink("factors", &["test", "parameter"]))?;
+        let sink = self.sink("factors", &["test", "parameter"]);
+        let stored = factors.clone().with_observer(&CANCEL).to_zarr(sink)?;
         println!("stored the factors: {:?} {}", stored.shape(), stored.dtype());
         Ok(stored)
     }
 
     /// Stores the influence values, test × train, and summarizes them in the same pass.
-    pub(crate) fn store_values<K: Kind>(
+    pub(crate) fn store_values<K: Access>(
         &self,
         values: &NestedLazyChunkSequence<'_, ArrayBlock, K>,
     ) -> Result<StoredArray, Box<dyn Error>> {
         let sink = self.sink("values", &["test", "train"]);
+        let values = values.clone().with_observer(&CANCEL);
         let (moments, most_helpful, stored) =
             values.compute((MeanVariance, TopK::new(3).per_row(), sink))?;
         println!(
-            "stored the values: {:?} {}, mean {:.3}, standard deviation {:.3}; most helpful to test \
-             digit 0: training digits {}",
+            "stored the values: {:?} {}, mean {:.3}, standard deviation {:.3}; most helpful to \
+             test digit 0: training digits {}",
             stored.shape(),
             stored.dtype(),
             moments.mean,
@@ -105,15 +110,16 @@ impl Experiment {
         Ok(stored)
     }
 
-    /// Stores the training digits' influence on their own loss, ranks them by it, and says how many of
-    /// the first have a flipped label. A digit that only its own label speaks for has much of it.
-    /// Draws the picture, and says where everything is.
-    pub(crate) fn find_flipped<K: Kind>(
+    /// Stores the training digits' influence on their own loss, ranks the digits by it, and prints
+    /// how many of the first have a flipped label. A digit has much self-influence if only its own
+    /// label supports it. Draws the picture, and prints where everything is.
+    pub(crate) fn find_flipped<K: Access>(
         &self,
         self_influence: &LazyChunkSequence<'_, ArrayBlock, K>,
         values: &StoredArray,
     ) -> Result<(), Box<dyn Error>> {
         let sink = self.sink("self_influence", &["train"]);
+        let self_influence = self_influence.clone().with_observer(&CANCEL);
         let (self_influence, _) = self_influence.compute((Concatenate, sink))?;
         let self_influence: Array1<f64> = self_influence.to_array()?;
         let mut suspicious: Vec<usize> = (0..N_TRAIN).collect();
@@ -140,15 +146,15 @@ impl Experiment {
         Ok(())
     }
 
-    /// Returns a sink with the settings that all arrays of the group share. A stopped write is resumed.
+    /// Returns a sink with the settings that all arrays of the group share. An interrupted write
+    /// resumes.
     fn sink(&self, name: &str, dimensions: &[&str]) -> ZarrSink {
         let group = Target::from(self.directory.join("influence.zarr"));
         let sink = ZarrSink::new(group.member(name))
             .with_existing(Existing::Replace)
             .with_dimension_names(dimensions.iter().copied())
             .with_chunk_bytes(CHUNK_BYTES)
-            .with_resume(&self.job)
-            .with_observer(stop::when_asked);
+            .with_resume(&self.job);
         self.attributes.iter().fold(sink, |sink, &(name, value)| sink.with_attribute(name, value))
     }
 }

@@ -1,4 +1,4 @@
-//! What the examples on influence have in common: the digits, what is asked about them, and the picture.
+//! Code that the influence examples share: the digits, the experiment, and the picture.
 
 pub(crate) mod digits;
 pub(crate) mod experiment;

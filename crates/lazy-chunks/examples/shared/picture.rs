@@ -22,7 +22,7 @@ const INK: RGBColor = RGBColor(40, 44, 52);
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn Error>>;
 
-/// Draws the most suspicious digits beside the values, and writes them as a PNG.
+/// Draws the most suspicious digits beside the heat map of the values, and writes them as a PNG.
 pub(crate) fn draw(
     path: &Path,
     train: &Digits,
@@ -59,7 +59,7 @@ fn draw_digits(area: &Area<'_>, train: &Digits, suspicious: &[usize]) -> Drawn {
     const ORIGIN: (i32, i32) = (30, 84);
 
     area.draw_text("Most suspicious training digits", &text(27, INK, HPos::Left), (30, 30))?;
-    let subtitle = "by self-influence; in red those whose label was flipped";
+    let subtitle = "by self-influence; flipped labels in red";
     area.draw_text(subtitle, &text(18, INK, HPos::Left), (30, 60))?;
     for (place, &digit) in suspicious.iter().take(COLUMNS * ROWS).enumerate() {
         let x = ORIGIN.0 + (place % COLUMNS) as i32 * CELL.0;
@@ -85,7 +85,7 @@ fn draw_digits(area: &Area<'_>, train: &Digits, suspicious: &[usize]) -> Drawn {
 fn draw_heat_map(area: &Area<'_>, train: &Digits, test: &Digits, values: &StoredArray) -> Drawn {
     let title = "Influence of training digits on the loss of test digits";
     area.draw_text(title, &text(27, INK, HPos::Left), (70, 30))?;
-    let subtitle = "digits sorted by label; blue makes the loss smaller, red makes it larger";
+    let subtitle = "digits sorted by label; blue reduces the loss, red increases it";
     area.draw_text(subtitle, &text(18, INK, HPos::Left), (70, 60))?;
 
     let test_order = by_label(&test.labels);
@@ -103,7 +103,7 @@ fn draw_heat_map(area: &Area<'_>, train: &Digits, test: &Digits, values: &Stored
         }
     }
 
-    // The classes as ticks: a line between two, the label in the middle.
+    // The classes as ticks: a line between two classes, the label in the middle of each.
     let (x_classes, y_classes) = (class_ranges(&train.labels), class_ranges(&test.labels));
     let along = |value: usize, n: usize, range: &Range<i32>| {
         range.start + (value as f64 / n as f64 * f64::from(range.end - range.start)) as i32
@@ -155,14 +155,14 @@ fn draw_color_bar(area: &Area<'_>, (x, y_range): (i32, Range<i32>), scale: f64) 
     Ok(())
 }
 
-/// The indices of digits in the order of their labels.
+/// Returns the indices of digits in the order of their labels.
 fn by_label(labels: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by_key(|&i| labels[i]);
     order
 }
 
-/// The places of each class among digits in the order of their labels.
+/// Returns the range of each class among digits in the order of their labels.
 fn class_ranges(labels: &[usize]) -> Vec<Range<usize>> {
     let mut end = 0;
     let ranges = (0..N_CLASSES).map(|class| {
@@ -173,7 +173,7 @@ fn class_ranges(labels: &[usize]) -> Vec<Range<usize>> {
     ranges.collect()
 }
 
-/// The values with rows and columns in these orders, read one block at a time.
+/// Returns the values with rows and columns in these orders. Reads them one block at a time.
 fn sorted_values(
     values: &StoredArray,
     rows: &[usize],
@@ -187,7 +187,7 @@ fn sorted_values(
     let sizes = BlockSizes::uniform(rows.len(), 64);
     for (i, block) in values.sequence(sizes.clone())?.blocks().enumerate() {
         let block = block?;
-        let block: ArrayView2<'_, f64> = block.as_array()?.into_dimensionality()?;
+        let block: ArrayView2<'_, f64> = block.as_array()?;
         for (row, line) in sizes.range(i).zip(block.rows()) {
             sorted.row_mut(places[row]).assign(&line.select(Axis(0), columns));
         }
@@ -201,14 +201,14 @@ fn quantile_of_magnitudes(values: &Array2<f64>, quantile: f64) -> f64 {
     *magnitudes.select_nth_unstable_by(place, f64::total_cmp).1
 }
 
-/// The cells, of `n` along an axis, that a pixel of `range` covers: one at least.
+/// Returns the cells, of `n` along an axis, that a pixel of `range` covers: at least one.
 fn covered(pixel: i32, range: &Range<i32>, n: usize) -> Range<usize> {
     let (pixel, n_pixels) = ((pixel - range.start) as usize, range.len());
     let start = pixel * n / n_pixels;
     start..((pixel + 1) * n / n_pixels).max(start + 1).min(n)
 }
 
-/// Blue for 1 and above, white for 0, red for −1 and below.
+/// Returns blue for 1 and above, white for 0, and red for −1 and below.
 fn diverging(value: f64) -> RGBColor {
     let ends = if value > 0.0 { (24.0, 84.0, 168.0) } else { (190.0, 30.0, 45.0) };
     let strength = value.abs().min(1.0).powf(0.7);

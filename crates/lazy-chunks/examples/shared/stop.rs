@@ -1,33 +1,31 @@
-//! Ctrl-C: the pass that is under way ends after its block, and the next run goes on with what it stored.
+//! Handling of Ctrl-C: it cancels the pass after the current block, and the next run resumes.
 
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lazy_chunks::{Progress, report, zarr};
+use lazy_chunks::{report, zarr};
 
-/// What shells expect of a program that Ctrl-C ended.
-const STOPPED: u8 = 130;
+/// The exit code that shells expect of a program that Ctrl-C stopped.
+const CANCELLED: u8 = 130;
 
-/// Whether somebody has pressed Ctrl-C.
-static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+/// True after the first Ctrl-C. As an observer, it cancels the pass.
+pub(crate) static CANCEL: AtomicBool = AtomicBool::new(false);
 
-/// Runs the example, and says how it ended.
+/// Runs the example, prints its error if there is one, and returns the exit code.
 pub(crate) fn run(example: impl FnOnce() -> Result<(), Box<dyn Error>>) -> ExitCode {
     let handler = || {
-        // Who presses it twice does not want to wait for the block.
-        if IS_STOPPED.swap(true, Ordering::Relaxed) {
-            exit(STOPPED.into());
+        // A second Ctrl-C stops the program without waiting for the block.
+        if CANCEL.swap(true, Ordering::Relaxed) {
+            exit(CANCELLED.into());
         }
     };
     let ended = ctrlc::set_handler(handler).map_err(Box::from).and_then(|()| example());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_cancelled(&*error) => {
-            let said = report(&*error);
-            eprintln!("{said}; what was stored is kept, and the same command goes on with it");
-            ExitCode::from(STOPPED)
+            eprintln!("{}; the same command resumes", report(&*error));
+            ExitCode::from(CANCELLED)
         }
         Err(error) => {
             eprintln!("{}", report(&*error));
@@ -36,20 +34,10 @@ pub(crate) fn run(example: impl FnOnce() -> Result<(), Box<dyn Error>>) -> ExitC
     }
 }
 
-/// An observer that stops the pass.
-pub(crate) fn when_asked(_: &Progress) -> ControlFlow<()> {
-    if IS_STOPPED.load(Ordering::Relaxed) {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    }
-}
-
-/// Of a pass with a sink alone, or with statistics beside it.
+/// Returns true for the error of a cancelled pass, with a sink alone or with statistics beside it.
 fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
-    let error = match error.downcast_ref::<zarr::Error>() {
-        Some(zarr::Error::Sequence(error)) => Some(error),
-        _ => error.downcast_ref::<lazy_chunks::Error>(),
-    };
-    matches!(error, Some(lazy_chunks::Error::Cancelled { .. }))
+    match error.downcast_ref::<zarr::Error>() {
+        Some(error) => error.is_cancelled(),
+        None => matches!(error.downcast_ref(), Some(lazy_chunks::Error::Cancelled { .. })),
+    }
 }
