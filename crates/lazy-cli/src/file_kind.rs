@@ -1,9 +1,9 @@
-//! Words for what lies at a path.
+//! Names of kinds of files. Ignorant of everything else.
 
 use std::fs::FileType;
 use std::os::unix::fs::FileTypeExt;
 
-/// Names a kind of file, as it is said in a message.
+/// Returns the name of a kind of file for messages.
 pub(crate) fn name(file_type: FileType) -> &'static str {
     if file_type.is_file() {
         "a regular file"

@@ -1,4 +1,8 @@
-//! The program `lazy`: the library at the shell.
+//! The program `lazy`: the library on the command line.
+//!
+//! `arguments` parses the command line, `options` turns it into plain data and checks it, and
+//! `commands` work with that. Each module says what it is ignorant of; no modules depend on each
+//! other in a circle.
 
 mod answers;
 mod arguments;
@@ -6,14 +10,14 @@ mod commands;
 mod failure;
 mod file_kind;
 mod input;
+mod options;
 mod output_file;
 mod picture;
 mod print;
 mod progress;
-mod settings;
 mod statistics;
 mod stop;
-mod usage;
+mod values;
 
 use std::env;
 use std::io;
@@ -27,9 +31,9 @@ use failure::{Failure, Result};
 
 fn main() -> ExitCode {
     start_no_pool();
-    match run(&usage::parse()) {
+    match run(arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        // Who has read enough is not told that there is more.
+        // A reader of standard output that has read enough closes the pipe.
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             print::failure(&failure);
@@ -38,26 +42,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes rayon's global pool one of this thread alone.
+/// Makes rayon's global pool consist of this thread only.
 ///
-/// Nothing here uses it. But zarrs asks rayon how many threads there are, which otherwise starts as many, and panics where the
-/// system has no more.
+/// The program does not use the pool. But zarrs asks rayon for the number of threads, which would
+/// otherwise start that many, and panic if the system cannot.
 fn start_no_pool() {
     let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread();
-    // No other part of the program has made one.
+    // This succeeds, since no other part of the program makes the pool.
     let _ = pool.build_global();
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<()> {
     if let Some(filter) = env::var_os(EnvFilter::DEFAULT_ENV) {
         let filter = EnvFilter::try_new(filter.to_string_lossy())
-            .map_err(|error| Failure::Usage(format!("RUST_LOG makes no sense: {error}")))?;
+            .map_err(|error| Failure::Usage(format!("RUST_LOG is invalid: {error}")))?;
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(io::stderr)
-            // Where nothing can be written, that cannot be told either.
+            // If standard error cannot be written, neither can an error about it.
             .log_internal_errors(false)
             .init();
     }
-    commands::run(&arguments.command)
+    commands::run(&options::Command::new(arguments.command)?)
 }

@@ -1,4 +1,6 @@
-//! Files that commands write: each appears when it is complete, and replaces nothing but another file.
+//! Files that commands write. Each appears when it is complete, and replaces only another file.
+//!
+//! Ignorant of formats and contents.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,9 +11,10 @@ use tempfile::NamedTempFile;
 use crate::failure::{Failure, Result};
 use crate::file_kind;
 
-/// A file that is being written, beside the path that it is to have.
+/// A file that is being written, in the directory of its final path.
 ///
-/// Until then it has a random name, and was made by this process: no link that lies there is followed.
+/// Until it is complete, it has a random name. It is created by this process, so no existing link
+/// is followed.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     path: PathBuf,
@@ -29,7 +32,7 @@ impl OutputFile {
             return Err(Failure::Write { path: path.to_owned(), source });
         }
         let mut builder = tempfile::Builder::new();
-        // As of any file that is made by name: what the process takes from it, it takes from this one.
+        // The permissions of any new file, which the umask restricts.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder
@@ -43,14 +46,14 @@ impl OutputFile {
         self.file.as_file_mut()
     }
 
-    /// Gives the complete file its name, in one step.
+    /// Publishes the complete file at its path atomically.
     pub(crate) fn publish(self) -> Result<()> {
         let OutputFile { path, replace, file } = self;
         let failed = |source| Failure::Write { path: path.clone(), source };
         let (file, temporary) = file.into_parts();
         file.sync_all().map_err(failed)?;
         close(file).map_err(failed)?;
-        // Something may have appeared there meanwhile.
+        // Something may have appeared at the path in the meantime.
         check_place(&path, replace)?;
         let published =
             if replace { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
@@ -58,14 +61,15 @@ impl OutputFile {
     }
 }
 
-/// Closes a file, and returns the error of what the system wrote only then.
+/// Closes a file, and returns the error of a write that the system delayed until then.
 fn close(file: File) -> io::Result<()> {
     Ok(nix::unistd::close(file)?)
 }
 
-/// Checks whether a file may appear at a path: where there is nothing or, if it is to be replaced, a regular file.
+/// Checks that a file may be published at a path: nothing is there or, with `replace`, a regular
+/// file.
 ///
-/// A symbolic link is neither, wherever it leads.
+/// A symbolic link is an error, even if it leads to a regular file.
 pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(there) if !there.is_file() => Err(Failure::InTheWay {
@@ -108,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn what_appears_meanwhile_is_not_replaced() {
+    fn a_file_that_appears_in_the_meantime_is_not_replaced() {
         for replace in [false, true] {
             let directory = TempDir::new().unwrap();
             let path = directory.path().join("a");
             let file = written(&path, replace);
             symlink("/dev/null", &path).unwrap();
-            let said = file.publish().unwrap_err().to_string();
-            assert!(said.contains("a is a symbolic link, which is never replaced"), "{said}");
+            let message = file.publish().unwrap_err().to_string();
+            assert!(message.contains("a is a symbolic link, which is never replaced"), "{message}");
             assert_eq!(fs::read_link(&path).unwrap(), Path::new("/dev/null"));
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         }

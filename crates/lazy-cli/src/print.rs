@@ -1,4 +1,6 @@
-//! Standard output and standard error.
+//! Standard output for results, and standard error for everything else.
+//!
+//! Ignorant of what is printed, except that a failure has a hint.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
@@ -15,7 +17,7 @@ pub(crate) fn result(text: impl Display) -> Result<()> {
     write!(output, "{text}").and_then(|()| output.flush()).map_err(Failure::Output)
 }
 
-/// Prints JSON for a program.
+/// Prints a result as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     let mut output = Escaping(BufWriter::new(io::stdout().lock()));
     serde_json::to_writer_pretty(&mut output, value)
@@ -25,12 +27,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
         .map_err(Failure::Output)
 }
 
-/// Writes JSON, with escapes for what a terminal would not show as it is.
+/// A writer of JSON that escapes characters that a terminal would interpret.
 struct Escaping<W>(W);
 
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Only strings have such letters, and newlines are between them.
+        // Only strings contain such characters. Newlines are outside of strings.
         let is_whole = |letter| letter == '\n' || is_safe(letter);
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().all(is_whole) => {
@@ -52,18 +54,18 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// Prints a result of one line, whatever names are in it.
+/// Prints a result on one line, with escapes for line ends in names.
 pub(crate) fn line(text: impl Display) -> Result<()> {
     result(one_line(&text.to_string()) + "\n")
 }
 
-/// Tells what was done, in one line. When nobody can be told, it was done all the same.
+/// Prints a note on one line of standard error. A failure is ignored, since there is no other place
+/// to report it.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", one_line(&text.to_string()));
 }
 
-/// Tells why the program did not do what it was asked for: in one line, whatever names are in it; and in another
-/// what can be done, if that is known.
+/// Prints the message of a failure on one line, and its hint on another, if there is one.
 pub(crate) fn failure(failure: &Failure) {
     note(format_args!("lazy: {}", report(failure)));
     if let Some(hint) = failure.hint() {
@@ -71,8 +73,8 @@ pub(crate) fn failure(failure: &Failure) {
     }
 }
 
-/// The text in one line, with escapes for what a terminal takes for a command, and for what changes the direction of
-/// writing.
+/// Returns the text on one line, with escapes for characters that a terminal would interpret, and
+/// for those that change the direction of text.
 pub(crate) fn one_line(text: &str) -> String {
     let shown = |letter: char| {
         if is_safe(letter) { letter.to_string() } else { letter.escape_default().to_string() }
@@ -80,8 +82,11 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Returns true if a terminal shows a letter, and takes it for no command.
+/// Returns true if a terminal shows a character and does not interpret it.
 fn is_safe(letter: char) -> bool {
-    !letter.is_control()
-        && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let changes_direction = matches!(
+        letter,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    !letter.is_control() && !changes_direction
 }

@@ -1,4 +1,6 @@
-//! Progress on a terminal, and the end of a pass that a signal asks for.
+//! Progress bars on a terminal, and the observer that stops a pass when a signal comes.
+//!
+//! Ignorant of what the pass computes.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +11,7 @@ use lazy_chunks::{Observer, Progress};
 
 use crate::stop;
 
-/// What is told of a pass: a bar on standard error where that is a terminal.
+/// The display of progress: a bar on standard error, if that is a terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Display {
     bar: indicatif::ProgressBar,
@@ -26,8 +28,8 @@ impl Display {
         Display { bar, last: Arc::default() }
     }
 
-    /// An observer of a pass: of this many blocks, if that is known, and of this much memory at most, which may be
-    /// known when the first block has come.
+    /// Returns an observer of a pass of this many blocks, if the number is known. The memory bound
+    /// may be none until the first block has come.
     pub(crate) fn of_pass(
         &self,
         n_blocks: Option<usize>,
@@ -38,7 +40,7 @@ impl Display {
             None => "{spinner} {pos} blocks",
         };
         let time = if n_blocks.is_some() { "{elapsed}, {eta} left" } else { "{elapsed}" };
-        // What there is no room for is cut off, so that no line wraps.
+        // A message that is too long is cut off, so that no line wraps.
         self.bar.set_style(style(&format!("{counts} [{time}]{{prefix}} {{wide_msg}}")));
         Watcher {
             progress: ProgressBar::from_bar(self.bar.clone()),
@@ -48,7 +50,7 @@ impl Display {
         }
     }
 
-    /// A bar of steps of another kind.
+    /// Returns a bar that counts steps of another unit.
     pub(crate) fn of_steps(&self, n_steps: u64, unit: &str) -> indicatif::ProgressBar {
         self.bar.set_style(style(&format!(
             "{{bar:20}} {{pos}}/{{len}} {unit} [{{elapsed}}, {{eta}} left]"
@@ -57,22 +59,22 @@ impl Display {
         self.bar.clone()
     }
 
-    /// How far the pass has come.
+    /// Returns the progress at the last block.
     pub(crate) fn last(&self) -> Progress {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints nothing more.
+    /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is one of indicatif's")
+    ProgressStyle::with_template(template).expect("the template is valid")
 }
 
-/// Draws, and stops the pass when a signal has come.
+/// An observer that draws the bar, and stops the pass when a signal has come.
 pub(crate) struct Watcher {
     progress: ProgressBar,
     bar: indicatif::ProgressBar,

@@ -1,4 +1,6 @@
-//! Signals that stop the program: what is under way ends after its block.
+//! Signals that stop the program after the current block.
+//!
+//! Ignorant of what the program is doing: commands ask [`is_asked_for`].
 
 use std::fs;
 use std::io;
@@ -8,18 +10,18 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::flag;
 
-/// Shells add this to the number of the signal that ended a program.
+/// The number that shells add to the number of a signal for an exit code.
 const STOPPED: i32 = 128;
 
 static IS_STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// The signal of a user or a program that came; none where the system itself asked.
+/// The number of the signal that a user or a program sent, or 0 for a signal of the system.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// From now on signals are heeded, by who asks for them; others end the program as ever.
+/// Installs handlers of signals. Other signals end the program as before.
 ///
-/// The first lets the block that is under way come to its end. A second one, of whichever kind, ends the process at
-/// once.
+/// The first signal lets the current block finish. A second one, of any kind, ends the process
+/// immediately.
 pub(crate) fn listen() -> io::Result<()> {
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         if signal == SIGHUP && !is_hangup_heeded() {
@@ -29,33 +31,34 @@ pub(crate) fn listen() -> io::Result<()> {
         flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize)?;
         flag::register(signal, Arc::clone(&IS_STOPPED))?;
     }
-    // The system sends another one with each second of computing, which is no sign of impatience; in the end it kills.
+    // The system repeats this signal with each second of CPU time, so a second one does not end the
+    // process. In the end, the system kills the process.
     flag::register(SIGXCPU, Arc::clone(&IS_STOPPED))?;
-    // A file that may not grow is an error of the write, which is told as any other.
+    // A file that must not grow is an error of the write, which is reported like any other.
     flag::register(SIGXFSZ, Arc::default())?;
     Ok(())
 }
 
-/// Returns true unless the signal was ignored when the program began, as `nohup` has it.
+/// Returns true unless the signal was ignored when the program started, as under `nohup`.
 ///
-/// Where the system does not tell, the signal is left alone: ignored if it was ignored.
+/// If the system does not tell, returns false, so the signal stays ignored if it was ignored.
 fn is_hangup_heeded() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_signals(&status).is_some_and(|ignored| ignored & (1 << (SIGHUP - 1)) == 0)
 }
 
-/// Returns the set of ignored signals, from what Linux tells of a process.
+/// Returns the set of ignored signals in the status that Linux gives for a process.
 fn ignored_signals(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// Whether a signal has come.
+/// Returns true if a signal has come.
 pub(crate) fn is_asked_for() -> bool {
     IS_STOPPED.load(Ordering::Relaxed)
 }
 
-/// Returns the exit code that shells expect of a program that the signal ended.
+/// Returns the exit code that shells expect from a program that a signal ended.
 pub(crate) fn exit_code() -> u8 {
     let signal = match SIGNAL.load(Ordering::Relaxed) {
         0 => SIGXCPU,

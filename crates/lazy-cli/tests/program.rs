@@ -1,4 +1,5 @@
-//! The built program, where there is no Python: `tests/python/program` has what needs NumPy and zarr-python.
+//! Tests of the built program that need no Python. The directory `tests/python/program` has those
+//! that need NumPy and zarr-python.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use assert_cmd::Command;
 use lazy_chunks::zarr::StoredArray;
 use tempfile::TempDir;
 
-/// A `.npy` record of `float32`, which counts from `first` on.
+/// Returns a `.npy` record of `float32` elements that count from `first` on.
 fn record(shape: [usize; 2], first: usize) -> Vec<u8> {
     let [n_rows, n_columns] = shape;
     let text =
@@ -25,7 +26,7 @@ fn lazy(directory: &Path) -> Command {
     command
 }
 
-/// What a command prints, and what it tells, when it ends with this code.
+/// Runs a command, and checks its exit code. Returns standard output and standard error.
 fn run(directory: &Path, line: &str, stdin: &[u8], code: i32) -> (String, String) {
     let output = lazy(directory)
         .args(line.split_whitespace())
@@ -43,7 +44,7 @@ fn a_stream_is_stored_and_summarized() {
     let directory = TempDir::new().unwrap();
     let stream = [record([2, 3], 0), record([1, 3], 6)].concat();
     let line = "store - -o a.zarr --stats mean,max,argmax,top:2,quantiles:0,1,histogram:0,4,8";
-    let (table, told) = run(directory.path(), line, &stream, 0);
+    let (table, notes) = run(directory.path(), line, &stream, 0);
     let expected = "
                  value  row  index
 mean                 4
@@ -60,7 +61,7 @@ histogram above      0
 histogram nan        0
 ";
     assert_eq!(format!("\n{table}"), expected);
-    assert!(told.starts_with("stored float32 [3, 3] as a.zarr: 36 B in 1 chunks"), "{told}");
+    assert!(notes.starts_with("stored float32 [3, 3] as a.zarr: 36 B in 1 chunks"), "{notes}");
     let stored = StoredArray::open(directory.path().join("a.zarr")).unwrap();
     let expected: Vec<_> = (0..9).map(|i| i as f32).collect();
     assert_eq!(stored.read().unwrap().as_slice::<f32>().unwrap(), expected);
@@ -79,7 +80,7 @@ fn files_are_cut_into_the_same_array() {
     let first_row = stored.read_region(&[0..1, 0..6]).unwrap();
     assert_eq!(first_row.as_slice::<f32>().unwrap(), [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
 
-    // And out again, a part of it.
+    // A part of it is exported.
     run(directory.path(), "export a.zarr -o part.npy --rows 2: --cols 3:", b"", 0);
     let part = fs::read(directory.path().join("part.npy")).unwrap();
     assert_eq!(part.len(), 128 + 4 * 6);
@@ -100,15 +101,15 @@ fn exit_codes_are_those_of_the_help() {
     run(at, "store - -o b.zarr", &whole[..whole.len() - 1], 3);
     run(at, "verify a.zarr", b"", 0);
     fs::write(at.join("a.zarr/c/0/0"), b"torn").unwrap();
-    let (defects, told) = run(at, "verify a.zarr", b"", 3);
-    assert!(defects.starts_with("the chunk [0, 0], at c/0/0: "), "{defects}");
-    assert_eq!(told, "lazy: 1 of 1 chunks of a.zarr are missing or corrupt\n");
+    let (defects, message) = run(at, "verify a.zarr", b"", 3);
+    assert!(defects.starts_with("chunk [0, 0] (key c/0/0): "), "{defects}");
+    assert_eq!(message, "lazy: 1 of 1 chunks of a.zarr are missing or corrupt\n");
     let (help, _) = run(at, "--help", b"", 0);
     for code in [
-        "0      done",
-        "1      it failed",
-        "2      the command",
-        "3      data",
+        "0      success",
+        "1      failure",
+        "2      invalid",
+        "3      corrupt data",
         "4      an array was stored",
         "128+N  stopped",
     ] {
@@ -125,10 +126,10 @@ fn every_command_has_help_with_examples() {
         let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
         assert!(examples.contains(&format!("lazy {command}")), "{examples}");
     }
-    // What is said of a command at length is there as well.
+    // The long help lists the statistics.
     let (help, _) = run(directory.path(), "reduce --help", b"", 0);
     assert!(help.contains("quantiles:Q"), "{help}");
-    for command in ["info", "verify", "staging"] {
+    for command in ["info", "verify", "unfinished"] {
         run(directory.path(), &format!("{command} --help"), b"", 0);
     }
 }
@@ -139,13 +140,13 @@ fn a_stream_that_fails_leaves_nothing() {
     for (stdin, expected) in [
         (Vec::new(), "standard input has no blocks"),
         ([record([2, 3], 0), record([2, 4], 0)].concat(), "block 1 has shape [2, 4]"),
-        (record([2, 3], 0)[..40].to_vec(), "record 0 of standard input ends in the middle"),
+        (record([2, 3], 0)[..40].to_vec(), "record 0 of standard input ends early"),
     ] {
-        let code = if expected.ends_with("middle") { 3 } else { 1 };
-        let (_, told) = run(directory.path(), "store - -o a.zarr", &stdin, code);
-        let (failure, hint) = told.split_once('\n').unwrap();
-        assert!(failure.contains(expected), "{told}");
-        assert!(hint.is_empty() || hint.starts_with("hint: "), "{told}");
+        let code = if expected.ends_with("early") { 3 } else { 1 };
+        let (_, message) = run(directory.path(), "store - -o a.zarr", &stdin, code);
+        let (failure, hint) = message.split_once('\n').unwrap();
+        assert!(failure.contains(expected), "{message}");
+        assert!(hint.is_empty() || hint.starts_with("hint: "), "{message}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

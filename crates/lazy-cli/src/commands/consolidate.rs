@@ -2,20 +2,19 @@
 
 use lazy_chunks::zarr::{consolidate_metadata, remove_consolidated_metadata};
 
-use crate::arguments::Consolidate;
 use crate::failure::Result;
+use crate::options::Consolidate;
 use crate::print;
 
-pub(crate) fn run(arguments: &Consolidate) -> Result<()> {
-    let group = arguments.path.display();
-    if arguments.remove {
-        match remove_consolidated_metadata(&*arguments.path)? {
-            true => print::note(format_args!("removed the consolidated metadata of {group}")),
-            false => print::note(format_args!("{group} has no consolidated metadata")),
-        }
-    } else {
-        let n_members = consolidate_metadata(&*arguments.path)?;
+pub(crate) fn run(options: &Consolidate) -> Result<()> {
+    let group = options.path.display();
+    if !options.remove {
+        let n_members = consolidate_metadata(&*options.path)?;
         print::note(format_args!("consolidated the metadata of {n_members} members in {group}"));
+    } else if remove_consolidated_metadata(&*options.path)? {
+        print::note(format_args!("removed the consolidated metadata of {group}"));
+    } else {
+        print::note(format_args!("{group} has no consolidated metadata"));
     }
     Ok(())
 }

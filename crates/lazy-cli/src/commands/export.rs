@@ -8,55 +8,60 @@ use lazy_chunks::DType;
 use lazy_chunks::zarr::StoredArray;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::arguments::Export;
 use crate::failure::{Failure, Result};
 use crate::input::{npy_header, safetensors_dtype, unit};
+use crate::options::{Destination, Export, Format};
 use crate::output_file::{OutputFile, check_place};
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
 
-/// How much is read at a time, where chunks are not larger.
+/// The number of bytes to read at a time, if chunks are not larger.
 const AT_ONCE: usize = 32 << 20;
 
-/// How much is read at a time at most, unless a single row is larger: where a band of chunks has more, each of its
-/// chunks is read several times.
+/// The most bytes to read at a time, unless a single row is larger. If a band of chunks has more,
+/// each of its chunks is read several times.
 const MOST_AT_ONCE: usize = 256 << 20;
 
-/// A chunk of fewer bytes counts as one of as many.
+/// The least bytes that a chunk counts as, since each chunk takes time to find.
 const LEAST_PER_CHUNK: usize = 4 << 10;
 
-pub(crate) fn run(arguments: &Export) -> Result<()> {
-    let stored = StoredArray::open(&*arguments.path)?;
-    let region = region(arguments, &stored)?;
+pub(crate) fn run(options: &Export) -> Result<()> {
+    let stored = StoredArray::open(&*options.path)?;
+    let region = region(options, &stored)?;
     let shape: Vec<_> = region.iter().map(Range::len).collect();
-    let path = &*arguments.output;
     let n_bytes = shape
         .iter()
         .try_fold(stored.dtype().size(), |n, size| n.checked_mul(*size.max(&1)))
         .filter(|n_bytes| *n_bytes <= isize::MAX as usize);
     if n_bytes.is_none() {
-        let array = arguments.path.display();
-        return Err(Failure::Usage(format!("{array} has more elements than a file can hold")));
+        let array = options.path.display();
+        return Err(Failure::Usage(format!("{array} has more bytes than a file can hold")));
     }
-    let header = header(arguments, stored.dtype(), &shape)?;
-    let display = Display::new(arguments.quiet);
-    if path.as_os_str() == "-" {
-        if io::stdout().is_terminal() {
-            let problem = "standard output is a terminal; name a file, or pipe it into a program that reads .npy";
+    let header = header(&options.format, stored.dtype(), &shape)?;
+    let display = Display::new(options.quiet);
+    let (path, replace) = match &options.destination {
+        Destination::StandardOutput if io::stdout().is_terminal() => {
+            let problem = "standard output is a terminal; name a file, or pipe the record into a \
+                           program that reads .npy";
             return Err(Failure::Usage(problem.to_owned()));
         }
-        let mut output = io::stdout().lock();
-        return copy(&stored, &region, &header, &mut output, &display, Failure::Output);
-    }
-    check_place(path, arguments.replace)?;
-    let failed = |source| Failure::Write { path: path.to_owned(), source };
-    let mut file = OutputFile::create(path, arguments.replace)?;
+        Destination::StandardOutput => {
+            let mut output = io::stdout().lock();
+            let copied = copy(&stored, &region, &header, &mut output, &display, Failure::Output)?;
+            return copied.or_stopped("stopped; standard output is incomplete");
+        }
+        Destination::File { path, replace } => (path, *replace),
+    };
+    check_place(path, replace)?;
+    let failed = |source| Failure::Write { path: path.clone(), source };
+    let mut file = OutputFile::create(path, replace)?;
     let mut output = BufWriter::new(file.as_file_mut());
-    copy(&stored, &region, &header, &mut output, &display, failed)?;
+    copy(&stored, &region, &header, &mut output, &display, failed)?
+        .or_stopped("stopped; no file was written")?;
     drop(output);
     file.publish()?;
-    if !arguments.quiet {
+    if !options.quiet {
         let bytes: usize = shape.iter().product::<usize>() * stored.dtype().size();
         let bytes = HumanBytes(bytes as u64);
         print::note(format_args!(
@@ -68,59 +73,62 @@ pub(crate) fn run(arguments: &Export) -> Result<()> {
     Ok(())
 }
 
-fn region(arguments: &Export, stored: &StoredArray) -> Result<Vec<Range<usize>>> {
+/// The end of a copy.
+enum Copied {
+    Whole,
+    Stopped,
+}
+
+impl Copied {
+    fn or_stopped(self, message: &str) -> Result<()> {
+        match self {
+            Copied::Whole => Ok(()),
+            Copied::Stopped => Err(Failure::Stopped(message.to_owned())),
+        }
+    }
+}
+
+fn region(options: &Export, stored: &StoredArray) -> Result<Vec<Range<usize>>> {
     let shape = stored.shape();
     if shape.is_empty() {
-        return Err(Failure::Usage(format!("{} has no axes", arguments.path.display())));
+        return Err(Failure::Usage(format!("{} has no axes", options.path.display())));
     }
-    if shape.len() == 1 && !arguments.cols.is_all() {
-        return Err(Failure::Usage("--cols makes no sense for an array of one axis".to_owned()));
+    if shape.len() == 1 && !options.columns.is_all() {
+        return Err(Failure::Usage("--cols needs an array of at least two axes".to_owned()));
     }
     let mut region: Vec<_> = shape.iter().map(|&size| 0..size).collect();
-    region[0] = arguments.rows.along("rows", shape[0]).map_err(Failure::Usage)?;
+    region[0] = options.rows.along("rows", shape[0]).map_err(Failure::Usage)?;
     if let Some(columns) = region.get_mut(1) {
-        *columns = arguments.cols.along("columns", shape[1]).map_err(Failure::Usage)?;
+        *columns = options.columns.along("columns", shape[1]).map_err(Failure::Usage)?;
     }
     Ok(region)
 }
 
-/// What comes before the elements.
-fn header(arguments: &Export, dtype: DType, shape: &[usize]) -> Result<Vec<u8>> {
-    let extension = arguments.output.extension().and_then(|extension| extension.to_str());
+/// Returns the bytes before the elements.
+fn header(format: &Format, dtype: DType, shape: &[usize]) -> Result<Vec<u8>> {
     let unsupported = |format: &str, other: &str| {
-        Failure::Usage(format!("{format} files cannot hold {dtype}; export to a {other} file"))
+        Failure::Usage(format!("a {format} file cannot hold {dtype}; export to {other} instead"))
     };
-    match extension {
-        Some("npy") => npy_header(dtype, shape).ok_or_else(|| unsupported(".npy", ".safetensors")),
-        None if arguments.output.as_os_str() == "-" => {
-            npy_header(dtype, shape).ok_or_else(|| unsupported(".npy", ".safetensors"))
-        }
-        Some("safetensors") => {
-            let name =
+    match format {
+        Format::Npy => npy_header(dtype, shape).ok_or_else(|| unsupported(".npy", ".safetensors")),
+        Format::Safetensors { name } => {
+            let dtype_name =
                 safetensors_dtype(dtype).ok_or_else(|| unsupported(".safetensors", ".npy"))?;
-            if arguments.name == "__metadata__" {
-                let problem = "no tensor can have the name `__metadata__`, under which the format keeps other things";
-                return Err(Failure::Usage(problem.to_owned()));
-            }
             let n_bytes = shape.iter().product::<usize>() * dtype.size();
             let info =
-                TensorInfo { dtype: name, shape: shape.to_vec(), data_offsets: (0, n_bytes) };
-            let metadata = Metadata::new(None, vec![(arguments.name.clone(), info)])
-                .map_err(|error| Failure::Usage(format!("no header can be made: {error}")))?;
+                TensorInfo { dtype: dtype_name, shape: shape.to_vec(), data_offsets: (0, n_bytes) };
+            let metadata = Metadata::new(None, vec![(name.clone(), info)])
+                .map_err(|error| Failure::Usage(format!("the header is invalid: {error}")))?;
             let mut text = serde_json::to_string(&metadata)
-                .map_err(|error| Failure::Usage(format!("no header can be made: {error}")))?;
-            // As the format's own library does it, so that elements are aligned.
+                .map_err(|error| Failure::Usage(format!("the header is invalid: {error}")))?;
+            // The safetensors library pads in the same way, so that elements are aligned.
             text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
             Ok([&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat())
         }
-        _ => Err(Failure::Usage(format!(
-            "{} ends neither in .npy nor in .safetensors",
-            arguments.output.display()
-        ))),
     }
 }
 
-/// Writes the header, and the elements a few rows at a time, or a part of a row that is large.
+/// Writes the header, and then the elements a few rows at a time, or a part of a large row.
 fn copy(
     stored: &StoredArray,
     region: &[Range<usize>],
@@ -128,17 +136,17 @@ fn copy(
     output: &mut impl Write,
     display: &Display,
     failed: impl Fn(io::Error) -> Failure,
-) -> Result<()> {
+) -> Result<Copied> {
     output.write_all(header).map_err(&failed)?;
     let bytes = |sizes: &[Range<usize>]| {
         sizes.iter().map(Range::len).product::<usize>() * stored.dtype().size()
     };
     let unit = unit(stored, AT_ONCE);
-    // A chunk takes its time to be looked for, however small it is.
+    // Small chunks count as larger ones.
     let unit_elements = unit.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
     let cost = LEAST_PER_CHUNK.div_ceil(unit_elements.saturating_mul(stored.dtype().size()));
     let row_bytes = bytes(&region[1..]).saturating_mul(cost);
-    // Whole chunks, so that none is read twice.
+    // Parts are whole chunks, so that none is read twice.
     let at_once = |unit: usize, bytes_each: usize| {
         let n_units = (AT_ONCE / unit.saturating_mul(bytes_each).max(1)).max(1);
         let most = (MOST_AT_ONCE / bytes_each.max(1)).max(1);
@@ -157,9 +165,7 @@ fn copy(
         while !rest.is_empty() {
             if stop::is_asked_for() {
                 display.clear();
-                let problem =
-                    "stopped; no file was written, and what went to standard output is not whole";
-                return Err(Failure::Stopped(problem.to_owned()));
+                return Ok(Copied::Stopped);
             }
             let end = n_columns.map_or(rest.end, |n| next_multiple(rest.start, n).min(rest.end));
             if columns.is_some() {
@@ -173,7 +179,8 @@ fn copy(
         rows.start = end;
     }
     display.clear();
-    output.flush().map_err(&failed)
+    output.flush().map_err(&failed)?;
+    Ok(Copied::Whole)
 }
 
 fn next_multiple(index: usize, of: usize) -> usize {

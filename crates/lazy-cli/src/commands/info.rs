@@ -5,33 +5,34 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
-use lazy_chunks::zarr::{Error, MetadataSeal, StoredArray};
+use lazy_chunks::zarr::{ErrorKind, MetadataChecksum, StoredArray};
 use serde_json::{Value, json};
 
-use crate::arguments::Info;
 use crate::failure::{Failure, Result};
 use crate::input::InputError;
+use crate::options::Info;
 use crate::print;
 
-pub(crate) fn run(arguments: &Info) -> Result<()> {
-    let error = match StoredArray::open(&*arguments.path) {
+pub(crate) fn run(options: &Info) -> Result<()> {
+    let error = match StoredArray::open(&*options.path) {
         Ok(stored) => {
-            let described = describe(&arguments.path, &stored)?;
-            return match arguments.json {
-                true => print::json(&described),
-                false => print::result(to_text(&described)),
+            let described = describe(&options.path, &stored)?;
+            return if options.json {
+                print::json(&described)
+            } else {
+                print::result(to_text(&described))
             };
         }
-        Err(error @ Error::NotAnArray { .. }) if arguments.path.is_dir() => error,
+        Err(error) if error.kind() == ErrorKind::NotAnArray && options.path.is_dir() => error,
         Err(error) => return Err(error.into()),
     };
     let (mut described, mut failures) = (Vec::new(), Vec::new());
-    let mut members = members(&arguments.path, &mut failures);
+    let mut members = members(&options.path, &mut failures);
     if members.is_empty() && failures.is_empty() {
         return Err(error.into());
     }
     members.sort();
-    // One that cannot be told of does not hide the others.
+    // A member that cannot be described does not hide the others.
     for path in members {
         match StoredArray::open(&*path)
             .map_err(Failure::from)
@@ -41,14 +42,15 @@ pub(crate) fn run(arguments: &Info) -> Result<()> {
             Err(failure) => failures.push(failure),
         }
     }
-    match arguments.json {
-        true => print::json(&described)?,
-        false => print::result(described.iter().map(to_text).collect::<Vec<_>>().join("\n"))?,
+    if options.json {
+        print::json(&described)?;
+    } else {
+        print::result(described.iter().map(to_text).collect::<Vec<_>>().join("\n"))?;
     }
     failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The arrays in a group, at any depth, and why some may be missing among them.
+/// Returns the arrays in a group, at any depth. Adds failures that may hide some of them.
 fn members(group: &Path, failures: &mut Vec<Failure>) -> Vec<PathBuf> {
     let (mut arrays, mut groups) = (Vec::new(), vec![group.to_owned()]);
     while let Some(group) = groups.pop() {
@@ -56,8 +58,8 @@ fn members(group: &Path, failures: &mut Vec<Failure>) -> Vec<PathBuf> {
             Ok(nodes) => {
                 for path in nodes {
                     match StoredArray::open(&*path) {
-                        Err(Error::NotAnArray { .. }) => groups.push(path),
-                        // One that cannot be opened is told of when it is described.
+                        Err(error) if error.kind() == ErrorKind::NotAnArray => groups.push(path),
+                        // Describing an array that cannot be opened reports the error.
                         Ok(_) | Err(_) => arrays.push(path),
                     }
                 }
@@ -72,12 +74,12 @@ fn unreadable(path: &Path, source: io::Error) -> Failure {
     InputError::Read { name: path.display().to_string(), source }.into()
 }
 
-/// The arrays and groups that lie directly in a group.
+/// Returns the arrays and groups directly in a group.
 fn nodes(group: &Path, failures: &mut Vec<Failure>) -> io::Result<Vec<PathBuf>> {
     let mut nodes = Vec::new();
     for entry in fs::read_dir(group)? {
         let entry = entry?;
-        // A link may lead back to the group.
+        // Links are not followed, since one may lead back to the group.
         if !entry.file_type()?.is_dir() {
             continue;
         }
@@ -91,7 +93,7 @@ fn nodes(group: &Path, failures: &mut Vec<Failure>) -> io::Result<Vec<PathBuf>> 
     Ok(nodes)
 }
 
-/// Whether a directory has the metadata of an array or a group.
+/// Returns true if a directory has the metadata of an array or a group.
 fn is_node(path: &Path) -> Result<bool> {
     for name in ["zarr.json", ".zarray", ".zgroup"] {
         let metadata = path.join(name);
@@ -119,9 +121,9 @@ fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
         "stored_bytes": size.bytes,
         "n_chunks": size.n_chunks,
         "n_stored_chunks": size.n_stored,
-        "metadata": match stored.metadata_seal() {
-            MetadataSeal::Intact => "as it was written",
-            MetadataSeal::Broken => "changed since it was written",
+        "metadata": match stored.metadata_checksum() {
+            MetadataChecksum::Match => "as it was written",
+            MetadataChecksum::Mismatch => "changed since it was written",
             _ => "without a checksum",
         },
         "provenance": provenance,
@@ -129,7 +131,7 @@ fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
     }))
 }
 
-/// What a person reads.
+/// Formats a description as text.
 fn to_text(array: &Value) -> String {
     let list = |value: &Value| {
         let entries = value.as_array().into_iter().flatten();
@@ -138,7 +140,7 @@ fn to_text(array: &Value) -> String {
             .collect::<Vec<_>>()
     };
     let number = |name: &str| array[name].as_u64().unwrap_or(0);
-    // Names and values are anybody's, and may have what a terminal takes for commands.
+    // Names and values are untrusted, and may hold control sequences of terminals.
     let mut lines = vec![print::one_line(array["path"].as_str().unwrap_or_default())];
     let mut line = |name: &str, text: String| {
         lines.push(format!("  {name:<11} {}", print::one_line(&text)));
@@ -175,11 +177,11 @@ fn to_text(array: &Value) -> String {
     lines.join("\n")
 }
 
-/// A codec by its name, with what it is set to.
+/// Formats a codec as its name with its settings.
 fn codec(codec: &Value) -> String {
     let name = codec["name"].as_str().or(codec["id"].as_str()).or(codec.as_str()).unwrap_or("?");
     let settings = codec["configuration"].as_object().into_iter().flatten();
-    // What lies in shards is told by chunks and shards.
+    // The chunks and codecs within shards are listed on their own.
     let settings = settings.filter(|(_, value)| !value.is_array() && !value.is_object());
     let settings: Vec<_> = settings
         .map(|(name, value)| {

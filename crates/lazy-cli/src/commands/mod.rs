@@ -1,4 +1,6 @@
-//! What the program does: a file for each command.
+//! The commands of the program, a file for each.
+//!
+//! A command takes plain options. It is ignorant of how they were written on the command line.
 
 mod clean;
 mod completions;
@@ -6,20 +8,20 @@ mod consolidate;
 mod export;
 mod info;
 mod reduce;
-mod staging;
 mod store;
+mod unfinished;
 mod verify;
 mod view;
 
-use crate::arguments::Command;
 use crate::failure::{Failure, Result};
+use crate::options::Command;
 use crate::stop;
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     let is_long = !matches!(
         command,
         Command::Info(_)
-            | Command::Staging(_)
+            | Command::Unfinished(_)
             | Command::Clean(_)
             | Command::Consolidate(_)
             | Command::Completions(_)
@@ -28,15 +30,15 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         stop::listen().map_err(Failure::Signals)?;
     }
     match command {
-        Command::Store(arguments) => store::run(arguments),
-        Command::Reduce(arguments) => reduce::run(arguments),
-        Command::Info(arguments) => info::run(arguments),
-        Command::Verify(arguments) => verify::run(arguments),
-        Command::View(arguments) => view::run(arguments),
-        Command::Export(arguments) => export::run(arguments),
-        Command::Staging(arguments) => staging::run(arguments),
-        Command::Clean(arguments) => clean::run(arguments),
-        Command::Consolidate(arguments) => consolidate::run(arguments),
-        Command::Completions(arguments) => completions::run(arguments),
+        Command::Store(options) => store::run(options),
+        Command::Reduce(options) => reduce::run(options),
+        Command::Info(options) => info::run(options),
+        Command::Verify(options) => verify::run(options),
+        Command::View(options) => view::run(options),
+        Command::Export(options) => export::run(options),
+        Command::Unfinished(options) => unfinished::run(options),
+        Command::Clean(options) => clean::run(options),
+        Command::Consolidate(options) => consolidate::run(options),
+        Command::Completions(options) => completions::run(options),
     }
 }

@@ -3,48 +3,50 @@
 use std::time::Instant;
 
 use indicatif::HumanBytes;
-use lazy_chunks::{MemoryLimit, Watch};
+use lazy_chunks::MemoryLimit;
 
-use crate::answers::{self, Answer, Group};
-use crate::arguments::Reduce;
+use crate::answers::{self, Group};
 use crate::failure::{Failure, Result};
 use crate::input::Input;
+use crate::options::Reduce;
 use crate::print;
 use crate::progress::Display;
-use crate::statistics::Form;
+use crate::statistics::Answer;
 use crate::stop;
 
-pub(crate) fn run(arguments: &Reduce) -> Result<()> {
-    let form = Form { axis: arguments.axis, ignore_nan: arguments.ignore_nan };
-    let (reducers, plan) = arguments.stats.plan(form)?;
-    let reducers = MemoryLimit::new(arguments.memory.bytes(), reducers);
-    let mut group = arguments.output.as_ref().map(|output| Group::new(output, arguments.replace));
+pub(crate) fn run(options: &Reduce) -> Result<()> {
+    let (reducers, plan) = options.stats.plan(options.form)?;
+    let reducers = MemoryLimit::new(options.memory_limit, reducers);
+    let mut group = options.output.as_ref().map(|output| Group::new(output, options.replace));
     if let Some(group) = &group {
-        group.check(&arguments.stats.texts())?;
+        group.check(&options.stats.texts())?;
     }
 
-    let input = Input::open(&arguments.input, plan.needs_whole_rows())?;
-    if !arguments.print.quiet {
+    let input = Input::open(&options.input, plan.needs_whole_rows())?;
+    if !options.report.quiet {
         input.sources().notes().iter().for_each(print::note);
     }
     group = group.map(|group| group.with_dims(input.dimension_names()));
-    let display = Display::new(arguments.print.quiet);
+    let display = Display::new(options.report.quiet);
     let watcher = display.of_pass(input.n_blocks(), || None);
     let started = Instant::now();
-    let ended = input.compute((reducers, Watch::new(watcher)));
+    let ended = input.compute(reducers, watcher);
     display.clear();
-    let (found, ()) =
-        ended.map_err(|failure| match failure.is_cancelled() || stop::is_asked_for() {
-            true => Failure::Stopped("stopped; nothing was computed to its end".to_owned()),
-            false => failure,
-        })?;
+    let found = ended.map_err(|error| {
+        let failure = Failure::from(error);
+        if failure.is_cancelled() || stop::is_asked_for() {
+            Failure::Stopped("stopped before the statistics were complete".to_owned())
+        } else {
+            failure
+        }
+    })?;
 
     let answers = plan.answers(&found);
-    // What no answer is made of.
+    // Arrays that are in no answer.
     drop(found);
-    // Stored before they are printed: who reads the output may have read enough.
+    // Results are stored first, since printing may end early when the reader closes the pipe.
     let stored = group.as_ref().map_or(Ok(()), |group| group.store(&answers));
-    if !arguments.print.quiet {
+    if !options.report.quiet {
         input.later_note().into_iter().for_each(print::note);
         let (seconds, pass) = (started.elapsed(), display.last());
         let rate = pass.bytes as f64 / seconds.as_secs_f64().max(1e-9);
@@ -56,7 +58,7 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
             HumanBytes(rate as u64),
         ));
     }
-    // Matrices, rows and columns may be millions of numbers. Those that could not be stored are not lost.
+    // Long results, which may be millions of numbers, are printed only if they are not stored.
     let printed: Vec<_> = if group.is_none() || stored.is_err() {
         answers
     } else {
@@ -65,12 +67,12 @@ pub(crate) fn run(arguments: &Reduce) -> Result<()> {
     if printed.is_empty() {
         return stored;
     }
-    let printed = if arguments.print.json {
+    let printed = if options.report.json {
         print::json(&answers::Json(&printed))
     } else {
         print::result(answers::to_tables(&printed))
     };
-    let of_stored = |failure: Failure| match &arguments.output {
+    let of_stored = |failure: Failure| match &options.output {
         Some(output) => failure.after_storing(output),
         None => failure,
     };

@@ -1,20 +1,20 @@
 //! `lazy verify`.
 
 use lazy_chunks::report;
-use lazy_chunks::zarr::{DefectKind, MetadataSeal, StoredArray};
+use lazy_chunks::zarr::{DefectKind, MetadataChecksum, StoredArray};
 use serde_json::json;
 
-use crate::arguments::Verify;
 use crate::failure::{Failure, Result};
+use crate::options::Verify;
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
 
-pub(crate) fn run(arguments: &Verify) -> Result<()> {
-    let stored = StoredArray::open(&*arguments.path)?;
-    let path = arguments.path.display();
+pub(crate) fn run(options: &Verify) -> Result<()> {
+    let stored = StoredArray::open(&*options.path)?;
+    let path = options.path.display();
     let unit = if stored.shard_shape().is_some() { "shards" } else { "chunks" };
-    let display = Display::new(arguments.print.quiet);
+    let display = Display::new(options.report.quiet);
     let mut verify = stored.verify();
     let bar = display.of_steps(verify.n_chunks(), unit);
     let (mut listed, mut printed) = (Vec::new(), Ok(()));
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
                 n_unreadable += 1;
                 first_unreadable.get_or_insert_with(|| report(&defect));
             }
-            if arguments.print.json {
+            if options.report.json {
                 listed.push(json!({
                     "chunk": defect.chunk,
                     "key": defect.key,
@@ -47,20 +47,20 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         let n_chunks = verify.n_chunks();
         return Err(Failure::Stopped(format!("stopped after {n_checked} of {n_chunks} {unit}")));
     }
-    let seal = match stored.metadata_seal() {
-        MetadataSeal::Intact => "intact",
-        MetadataSeal::Broken => "broken",
-        _ => "absent",
+    let checksum = match stored.metadata_checksum() {
+        MetadataChecksum::Match => "match",
+        MetadataChecksum::Mismatch => "mismatch",
+        _ => "missing",
     };
-    if arguments.print.json {
+    if options.report.json {
         printed = print::json(&json!({
-            "path": arguments.path.to_string_lossy(),
+            "path": options.path.to_string_lossy(),
             "n_checked": n_checked,
-            "metadata_seal": seal,
+            "metadata_checksum": checksum,
             "defects": listed,
         }));
     }
-    // Whoever has read enough of the list, the array is corrupt.
+    // The array is corrupt even if the list could not be printed.
     if let Some(first) = first_unreadable.filter(|_| n_unreadable == n_defects) {
         return Err(Failure::Unreadable(format!(
             "{n_defects} of {n_checked} {unit} of {path} could not be read: {first}"
@@ -71,13 +71,14 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
             "{n_defects} of {n_checked} {unit} of {path} are missing or corrupt"
         )));
     }
-    if !arguments.print.quiet {
-        let metadata = match stored.metadata_seal() {
-            MetadataSeal::Intact => "and the metadata is as it was written",
-            MetadataSeal::Broken => {
-                "but the metadata was changed since it was written: a chunk that is missing counts as fill value"
+    if !options.report.quiet {
+        let metadata = match stored.metadata_checksum() {
+            MetadataChecksum::Match => "and the metadata is unchanged since it was written",
+            MetadataChecksum::Mismatch => {
+                "but the metadata was changed since it was written, so missing chunks count as \
+                 fill values"
             }
-            _ => "the metadata has no checksum: a chunk that is missing counts as fill value",
+            _ => "but the metadata has no checksum, so missing chunks count as fill values",
         };
         print::note(format_args!("all {n_checked} {unit} of {path} can be read, {metadata}"));
     }

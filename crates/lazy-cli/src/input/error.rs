@@ -1,47 +1,50 @@
-//! What is wrong with the input: which file, and which block.
+//! Errors of the input, which name the file and the block.
 
 use std::io;
 
+use lazy_chunks::zarr::ErrorKind;
 use lazy_chunks::{DType, zarr};
 
 use super::npy::Foreign;
-use crate::failure::is_of_corrupt_array;
+use super::sources::few;
 
-/// What is wrong with a file, or with a record of a stream; or with how they fit together.
+/// An error in a file or in a record of a stream, or of blocks that do not fit together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
     #[error("{name} cannot be read")]
     Read { name: String, source: io::Error },
-    #[error("{name} is no file of arrays: its name ends neither in .npy, .npz nor .safetensors")]
+    #[error("{name} is not an array file: its name does not end in .npy, .npz or .safetensors")]
     UnknownKind { name: String },
     #[error(
-        "{name} has no .npy, .npz or .safetensors files and no Zarr arrays, and is none itself{}", of_left_out(.left_out)
+        "{name} is not a Zarr array, and has no .npy, .npz or .safetensors files and no Zarr \
+         arrays{}",
+        of_left_out(.left_out)
     )]
     NoFiles { name: String, left_out: Vec<String> },
     #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
     NoArrays { name: String, pattern: Option<String> },
     #[error("{name} is corrupt: {reason}")]
     Corrupt { name: String, reason: String },
-    #[error("{name} is cut off: it has {actual} bytes, but its header asks for {expected}")]
+    #[error("{name} is truncated: it has {actual} bytes, but its header declares {expected}")]
     Truncated { name: String, expected: u64, actual: u64 },
-    #[error("{name} ends in the middle: of {expected} bytes of {part}, {actual} came")]
+    #[error("{name} ends early: it has {actual} of {expected} bytes of {part}")]
     Ended { name: String, part: &'static str, expected: u64, actual: u64 },
     #[error("{name} changed while it was read: {change}")]
     Changed { name: String, change: String },
     #[error("{name} is {what}, not a regular file")]
     NotAFile { name: String, what: &'static str },
-    #[error("{name} holds Python objects, which are pickled and never unpickled here")]
+    #[error("{name} holds pickled Python objects, which are never unpickled")]
     Objects { name: String },
-    #[error("{name} has the dtype {dtype}, which is not supported")]
+    #[error("{name} has dtype {dtype}, which is not supported")]
     UnsupportedDType { name: String, dtype: String, remedy: &'static str },
-    #[error("{name} is one number without an axis")]
+    #[error("{name} is a single number, but a block needs at least one axis")]
     NoAxes { name: String },
-    #[error("{name} is no .npy record, but begins with {start}: it is {}", foreign.what)]
+    #[error("{name} is not a .npy record, but {}: it begins with {start}", foreign.what)]
     NoRecord { name: String, start: String, foreign: Foreign },
-    #[error("{name} has an array of {shape:?} elements of {dtype}, which memory cannot hold")]
+    #[error("{name} has shape {shape:?} and dtype {dtype}, and does not fit into memory")]
     TooLarge { name: String, shape: Vec<u64>, dtype: DType },
     #[error(
-        "{name} has dtype {actual}, but {first} has {expected}; all blocks must have one dtype"
+        "{name} has dtype {actual}, but {first} has {expected}; all blocks must have the same dtype"
     )]
     OtherDType { name: String, actual: DType, first: String, expected: DType },
     #[error(
@@ -54,47 +57,59 @@ pub(crate) enum InputError {
         expected: Vec<usize>,
         first_axis: usize,
     },
-    #[error("{name} has {actual} rows, but {first}, the first of its band, has {expected}")]
+    #[error("{name} has {actual} rows, but {first}, the first block of its band, has {expected}")]
     OtherHeight { name: String, actual: usize, first: String, expected: usize },
     #[error("{name} has {actual} columns, but {first}, above it, has {expected}")]
     OtherWidth { name: String, actual: usize, first: String, expected: usize },
-    #[error("{n_blocks} blocks do not make bands of {n_columns}: the last band has {}", .n_blocks % .n_columns)]
+    #[error(
+        "{n_blocks} blocks do not fill bands of {n_columns}: the last band has {}",
+        .n_blocks % .n_columns
+    )]
     IncompleteBand { n_blocks: usize, n_columns: usize },
     #[error("{name} has no blocks")]
     EmptyStream { name: String },
     #[error("the command `{command}` cannot be started")]
     Command { command: String, source: io::Error },
-    #[error("the command `{command}` {end}, so its blocks may not be all")]
+    #[error("the command `{command}` {end}, so blocks may be missing")]
     CommandFailed { command: String, end: String },
-    #[error("there were {actual} {unit}, but --{unit} says {declared}")]
+    #[error("the input has {actual} {unit}, but --{unit} is {declared}")]
     TooFew { unit: &'static str, declared: u64, actual: u64 },
-    #[error("there are more {unit} than the {declared} that --{unit} says")]
+    #[error("the input has more {unit} than --{unit} {declared} allows")]
     TooMany { unit: &'static str, declared: u64 },
-    #[error(
-        "the stream ended after {actual} rows, but the array that it is to replace has {replaced}"
-    )]
+    #[error("the stream ended after {actual} rows, but the array to replace has {replaced}")]
     Smaller { replaced: u64, actual: u64 },
-    #[error("{name} has shape {shape:?}, of which more than {most} blocks would have to be read")]
+    #[error("{name} has shape {shape:?}, and would be read in more than {most} blocks")]
     TooManyBlocks { name: String, shape: Vec<usize>, most: u128 },
-    #[error("--grid needs blocks of two axes at least, but {name} has shape {shape:?}")]
+    #[error("--grid needs blocks of at least two axes, but {name} has shape {shape:?}")]
     GridOfOneAxis { name: String, shape: Vec<usize> },
     #[error(transparent)]
     InArchive(Box<InputError>),
     #[error(transparent)]
     Zarr(#[from] zarr::Error),
-    #[error("it was stopped")]
+    #[error("stopped by a signal")]
     Stopped,
 }
 
 fn of_left_out(left_out: &[String]) -> String {
     match left_out {
         [] => String::new(),
-        names => format!("; left out: {}", super::few(names)),
+        names => format!("; ignored: {}", few(names)),
+    }
+}
+
+fn of_pattern(pattern: Option<&str>) -> String {
+    pattern.map_or_else(String::new, |pattern| format!(" whose names match {pattern:?}"))
+}
+
+fn must_agree(first_axis: usize) -> &'static str {
+    match first_axis {
+        1 => "blocks may differ only in the number of rows",
+        _ => "blocks may differ only along the first two axes",
     }
 }
 
 impl InputError {
-    /// The same of one of several arrays of a file, of which the others may be meant.
+    /// Returns the error for an array in a file that has several, from which others may be chosen.
     pub(crate) fn in_archive(self) -> InputError {
         match self {
             InputError::OtherDType { .. }
@@ -106,32 +121,33 @@ impl InputError {
         }
     }
 
-    /// Returns a remedy in words of the shell, if one is known.
+    /// Returns a remedy in terms of the command line, if one is known.
     pub(crate) fn hint(&self) -> Option<String> {
-        const OF_PRODUCER: &str = "see whether the producer failed";
+        const OF_PRODUCER: &str = "check if the producer failed";
         Some(match self {
             InputError::InArchive(error) => {
-                let choose = "take some of the file's arrays, by name, with --tensors";
+                let choose = "choose arrays of the file by name with --select";
                 error.hint().map_or(choose.to_owned(), |hint| format!("{hint}, or {choose}"))
             }
             InputError::Ended { .. } | InputError::TooFew { .. } => OF_PRODUCER.to_owned(),
-            InputError::Objects { .. } => "save numbers".to_owned(),
+            InputError::Objects { .. } => "save an array of numbers".to_owned(),
             InputError::UnsupportedDType { remedy, .. } => (*remedy).to_owned(),
-            InputError::NoAxes { .. } => "make a row of each input with --stack".to_owned(),
+            InputError::NoAxes { .. } => "make each input a row with --stack".to_owned(),
             InputError::NoRecord { foreign, .. } => foreign.remedy.to_owned(),
             InputError::EmptyStream { .. } => {
-                "write one at least, by `np.save(sys.stdout.buffer, block)`".to_owned()
+                "write at least one block with `np.save(sys.stdout.buffer, block)`".to_owned()
             }
             InputError::Smaller { actual, .. } => {
                 format!(
-                    "{OF_PRODUCER}; if these are all, say --rows {actual}, or --allow-fewer-rows"
+                    "{OF_PRODUCER}; if the stream is complete, add --rows {actual} or \
+                     --allow-fewer-rows"
                 )
             }
             _ => return None,
         })
     }
 
-    /// Whether the data are at fault, and not how they are used or where they lie.
+    /// Returns true if the data is corrupt, and false if it is used wrongly or cannot be read.
     pub(crate) fn is_of_corrupt_data(&self) -> bool {
         match self {
             InputError::Corrupt { .. }
@@ -143,13 +159,7 @@ impl InputError {
     }
 }
 
-fn of_pattern(pattern: Option<&str>) -> String {
-    pattern.map_or_else(String::new, |pattern| format!(" whose names match {pattern:?}"))
-}
-
-fn must_agree(first_axis: usize) -> &'static str {
-    match first_axis {
-        1 => "all sizes but the number of rows must agree",
-        _ => "all sizes but those of the first two axes must agree",
-    }
+/// Returns true if a stored array is corrupt, and false if it is used wrongly or cannot be read.
+pub(crate) fn is_of_corrupt_array(error: &zarr::Error) -> bool {
+    error.kind() == ErrorKind::Corrupt
 }

@@ -1,4 +1,4 @@
-//! Files whose elements lie in them as they are: `.npy` and `.safetensors`.
+//! Files that store elements uncompressed: `.npy` and `.safetensors`.
 
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
@@ -13,37 +13,42 @@ use safetensors::tensor::Metadata;
 
 use super::layout::{Layout, Runs};
 use super::npy::{Header, read_header};
+use super::order::natural_order;
 use super::source::{SourceFile, unreadable};
-use super::{InputError, Selection, natural_order};
+use super::{InputError, Selection};
 use crate::stop;
 
-/// A block of a file has at most so many bytes, unless a single row has more: what caches still have when it is written.
+/// The most bytes in a block of a file, unless a single row has more. The CPU's caches still hold a
+/// block of this size when it is written.
 const MOST_AT_ONCE: usize = 4 << 20;
 
-/// The same where each block costs as much as a matrix of all pairs of columns.
+/// The most bytes in a block of whole rows, where each block costs as much as a matrix of all pairs
+/// of columns.
 const MOST_OF_WHOLE_ROWS: usize = 32 << 20;
 
-/// A row that has more bytes is cut along axis 1, into parts of as many.
+/// The most bytes in a row that is read as a whole. A longer row is cut along axis 1 into parts of
+/// this size.
 const MOST_OF_A_ROW: usize = 64 << 20;
 
-/// Where runs of bytes are no farther apart than this, those between them are read as well.
+/// The largest distance in bytes between the starts of runs that are read together with the bytes
+/// between them.
 const NEAR: usize = 64 << 10;
 
-/// Runs that are near each other are read so many bytes at a time.
+/// The number of bytes that are read at a time of runs that are near each other.
 const WINDOW: usize = 1 << 20;
 
-/// An array whose elements lie in a file as they are.
+/// An array whose elements are stored uncompressed in a file.
 #[derive(Debug)]
 pub(crate) struct InFile {
     pub(crate) name: String,
     pub(crate) file: Arc<SourceFile>,
     pub(crate) layout: Layout,
-    /// The first byte of the elements.
+    /// The position of the first element in the file, in bytes.
     offset: u64,
-    /// A block has at most so many bytes.
+    /// The most bytes in a block, unless a single row has more.
     most_at_once: usize,
     has_whole_rows: bool,
-    /// True if the file may have other arrays, which are chosen by name.
+    /// True if the file may hold other arrays, which are selected by name.
     pub(crate) is_in_archive: bool,
 }
 
@@ -61,11 +66,11 @@ impl InFile {
     }
 
     pub(crate) fn rows_at_once(&self) -> usize {
-        // Rows without elements take no memory, however many there are.
+        // Rows without elements take no memory.
         self.most_at_once.checked_div(self.layout.row_bytes()).unwrap_or(self.layout.shape[0])
     }
 
-    /// The columns that are read at once; none where it is all of them.
+    /// Returns the number of columns that are read at once. None if all columns are.
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
         let shape = &self.layout.shape;
         let is_cut = !self.has_whole_rows && shape.len() > 1 && !shape.contains(&0);
@@ -94,7 +99,7 @@ impl InFile {
         self.layout.block(&self.name, rows, columns, data)
     }
 
-    /// Reads runs of bytes, one behind the other.
+    /// Reads runs of bytes, and stores them one after the other.
     fn read_runs(&self, file: &File, runs: Runs, buffer: &mut [u8]) -> Result<(), InputError> {
         let start = self.offset + runs.start as u64;
         let at_once = (WINDOW / runs.stride).clamp(1, runs.n_runs);
@@ -106,7 +111,7 @@ impl InFile {
         }
         let mut window = vec![0; at_once * runs.stride];
         for (i, near) in buffer.chunks_mut(at_once * runs.length).enumerate() {
-            // What follows the last run may be beyond the end of the file.
+            // The bytes after the last run may be beyond the end of the file.
             let n_bytes = (near.len() / runs.length - 1) * runs.stride + runs.length;
             let offset = start + (i * at_once * runs.stride) as u64;
             self.file.read_at(file, offset, &mut window[..n_bytes])?;
@@ -119,23 +124,23 @@ impl InFile {
     }
 }
 
-/// The settings by which arrays are cut into blocks.
+/// The settings that determine how arrays are cut into blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cutting {
-    /// Each array is a row of its own.
+    /// True if each array becomes one row.
     pub(crate) stack: bool,
-    /// A block has all columns.
+    /// True if each block has all columns.
     pub(crate) whole_rows: bool,
 }
 
 impl Cutting {
-    /// A block has so many bytes at most, unless a single row has more.
+    /// Returns the most bytes in a block, unless a single row has more.
     pub(crate) fn most_at_once(self) -> usize {
         if self.whole_rows { MOST_OF_WHOLE_ROWS } else { MOST_AT_ONCE }
     }
 }
 
-/// The arrays of a `.npy` file, whose records follow each other.
+/// Opens the arrays of a `.npy` file, which may have several records.
 pub(crate) fn open_npy(path: &Path, cutting: Cutting) -> Result<Vec<InFile>, InputError> {
     let (source, mut opened) = SourceFile::open(path)?;
     let source = Arc::new(source);
@@ -162,7 +167,7 @@ pub(crate) fn open_npy(path: &Path, cutting: Cutting) -> Result<Vec<InFile>, Inp
                     InputError::Corrupt {
                         name: source.name(),
                         reason: format!(
-                            "it has {} bytes behind the array, which are no other record",
+                            "it has {} bytes after the array, which are not another record",
                             actual - end
                         ),
                     }
@@ -182,7 +187,7 @@ pub(crate) fn open_npy(path: &Path, cutting: Cutting) -> Result<Vec<InFile>, Inp
     Ok(arrays)
 }
 
-/// The arrays of a `.safetensors` file that are selected.
+/// Opens the selected arrays of a `.safetensors` file.
 pub(crate) fn open_safetensors(
     path: &Path,
     selection: &Selection,
@@ -195,7 +200,7 @@ pub(crate) fn open_safetensors(
     names.sort_by(|a, b| natural_order(a, b));
     let mut arrays = Vec::new();
     for tensor in names.iter().filter(|tensor| selection.has(tensor)) {
-        let info = metadata.info(tensor).expect("it is one of the names");
+        let info = metadata.info(tensor).expect("the name is from the header");
         let name = format!("{}, tensor {tensor:?}", source.name());
         let dtype = dtype(info.dtype).ok_or_else(|| InputError::UnsupportedDType {
             name: name.clone(),
@@ -219,9 +224,9 @@ pub(crate) fn open_safetensors(
     Ok(arrays)
 }
 
-/// Reads the header of a `.safetensors` file, and where the elements begin.
+/// Reads the header of a `.safetensors` file. Returns it with the position of the first element.
 fn read_metadata(source: &SourceFile, file: &File) -> Result<(u64, Metadata), InputError> {
-    /// The format allows no longer header.
+    /// The longest header that the format allows, in bytes.
     const LONGEST: u64 = 100_000_000;
     const LENGTH: u64 = size_of::<u64>() as u64;
     let corrupt = |reason: String| InputError::Corrupt { name: source.name(), reason };
@@ -232,7 +237,7 @@ fn read_metadata(source: &SourceFile, file: &File) -> Result<(u64, Metadata), In
     source.read_at(file, 0, &mut length)?;
     let length = u64::from_le_bytes(length);
     if length > rest.min(LONGEST) {
-        return Err(corrupt(format!("its header is said to have {length} bytes")));
+        return Err(corrupt(format!("its header declares a length of {length} bytes")));
     }
     let mut header = vec![0; length as usize];
     source.read_at(file, LENGTH, &mut header)?;
@@ -241,7 +246,7 @@ fn read_metadata(source: &SourceFile, file: &File) -> Result<(u64, Metadata), In
     let (expected, actual) = (metadata.data_len() as u64, rest - length);
     if actual != expected {
         let reason =
-            format!("it has {actual} bytes of elements, but its header asks for {expected}");
+            format!("it has {actual} bytes of elements, but its header declares {expected}");
         return Err(corrupt(reason));
     }
     Ok((LENGTH + length, metadata))
@@ -267,7 +272,7 @@ fn dtype(dtype: Dtype) -> Option<DType> {
     })
 }
 
-/// The name of a dtype in a `.safetensors` file; none where the format has no such dtype.
+/// Returns the name of a dtype in a `.safetensors` file. None if the format lacks the dtype.
 pub(crate) fn safetensors_dtype(wanted: DType) -> Option<Dtype> {
     use Dtype::*;
     let all = [BOOL, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64, C64];

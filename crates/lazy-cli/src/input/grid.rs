@@ -1,4 +1,4 @@
-//! Arrays side by side and below one another, cut into blocks that fit memory.
+//! Arrays in a grid, cut into blocks that fit into memory.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,23 +11,24 @@ use super::piece::Piece;
 use super::size::Size;
 use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, identity};
 
-/// Blocks that are alive at once have so many bytes at most, unless a single one has more.
+/// The most bytes in blocks that are in flight at once, unless a single block has more.
 const MOST_ALIVE: usize = 512 << 20;
 
-/// More blocks than this are taken for an array that only says that it is so large: of 4 MiB, they would be 512 TiB.
+/// The most blocks in an input. With blocks of 4 MiB, this is 512 TiB: an array that declares more
+/// is not that large.
 const MOST_BLOCKS: u128 = 1 << 27;
 
-/// The arrays of the input, in bands of as many.
+/// The arrays of the input, in bands of `n_columns`.
 #[derive(Debug)]
 pub(crate) struct PieceGrid {
     pieces: Vec<Piece>,
     n_columns: usize,
-    /// Where the blocks of one row of blocks, or one column, lie: in which band and which of its rows; or, along axis
-    /// 1, in which piece of each band.
+    /// For each block along axis 0, its band and the rows of that band.
     rows: Vec<Place>,
-    /// None where nothing is cut along axis 1.
+    /// For each block along axis 1, its piece of the band and the columns of that piece. None if
+    /// nothing is cut along axis 1.
     columns: Option<Vec<Place>>,
-    /// The memory of blocks of files.
+    /// Memory for blocks of files.
     pool: BlockPool<u8>,
 }
 
@@ -38,10 +39,10 @@ struct Place {
     range: Range<usize>,
 }
 
-/// A piece's size along an axis, cut into parts of at most so many.
+/// Cuts a piece along an axis of this size, into parts of at most `at_once` indices.
 fn cut(piece: usize, size: usize, at_once: usize) -> impl Iterator<Item = Place> {
     let sizes = BlockSizes::uniform(size, at_once);
-    // Of nothing there is one block.
+    // An axis of size 0 has one block.
     (0..sizes.n_blocks().max(1)).map(move |i| {
         let range = if size == 0 { 0..0 } else { sizes.range(i) };
         Place { piece, range }
@@ -53,7 +54,7 @@ fn sizes(places: &[Place]) -> Vec<usize> {
 }
 
 impl PieceGrid {
-    /// Checks that the arrays fit together.
+    /// Makes a grid of arrays, after a check that they fit together.
     pub(crate) fn new(
         pieces: Vec<Piece>,
         n_columns: Option<usize>,
@@ -70,12 +71,8 @@ impl PieceGrid {
             });
         }
         for (i, piece) in pieces.iter().enumerate() {
-            check(piece, first, if n_columns.is_some() { 2 } else { 1 }).map_err(|error| {
-                match piece.is_in_archive() {
-                    true => error.in_archive(),
-                    false => error,
-                }
-            })?;
+            check(piece, first, if n_columns.is_some() { 2 } else { 1 })
+                .map_err(|error| if piece.is_in_archive() { error.in_archive() } else { error })?;
             let (of_band, above) = (&pieces[i - i % in_band], &pieces[i % in_band]);
             if piece.shape()[0] != of_band.shape()[0] {
                 return Err(InputError::OtherHeight {
@@ -109,17 +106,17 @@ impl PieceGrid {
             });
             places.collect()
         });
-        // One block a band is a sequence that is cut along axis 0 alone.
+        // With one block a band, the sequence is cut along axis 0 only.
         let columns = columns.filter(|columns| columns.len() > 1 || n_columns.is_some());
         Ok(PieceGrid { pieces, n_columns: in_band, rows, columns, pool: BlockPool::new() })
     }
 
-    /// The arrays, if all of them are Zarr arrays.
+    /// Returns the arrays, if all of them are Zarr arrays.
     pub(super) fn stored(&self) -> Option<Vec<&StoredArray>> {
         self.pieces.iter().map(Piece::stored).collect()
     }
 
-    /// The blocks, computed by so many threads.
+    /// Returns the blocks, computed by this number of threads.
     pub(crate) fn into_input(self, n_threads: usize) -> Input {
         let first = &self.pieces[0];
         let (dtype, mut row_shape) = (first.dtype(), first.shape()[1..].to_vec());
@@ -151,7 +148,7 @@ impl PieceGrid {
                     sequence
                         .with_row_type(dtype, row_shape)
                         .with_threads(n_threads)
-                        .with_window(n_alive),
+                        .with_max_in_flight(n_alive),
                 )
             }
             Some(columns) => {
@@ -161,7 +158,7 @@ impl PieceGrid {
                     sequence
                         .with_row_type(dtype, row_shape)
                         .with_threads(n_threads)
-                        .with_window(n_alive),
+                        .with_max_in_flight(n_alive),
                 )
             }
         };
@@ -188,7 +185,7 @@ impl PieceGrid {
     pub(crate) fn check_unchanged(&self) -> Result<(), InputError> {
         let mut last = None;
         for source in self.pieces.iter().filter_map(Piece::source) {
-            // The arrays of one file follow each other.
+            // Arrays of one file are adjacent.
             if last.replace(source).is_none_or(|last| !Arc::ptr_eq(last, source)) {
                 source.check()?;
             }
@@ -202,7 +199,7 @@ impl PieceGrid {
     }
 }
 
-/// Checks that the blocks are not more than can be counted through, however large the arrays say that they are.
+/// Checks that there are at most [`MOST_BLOCKS`] blocks, whatever size the arrays declare.
 fn check_number(pieces: &[Piece], in_band: usize) -> Result<(), InputError> {
     let along = |size: usize, at_once: usize| size.div_ceil(at_once).max(1) as u128;
     let across = |piece: &Piece| {
@@ -221,7 +218,7 @@ fn check_number(pieces: &[Piece], in_band: usize) -> Result<(), InputError> {
     Ok(())
 }
 
-/// Whether an array has the dtype of the first one, and its sizes from an axis on.
+/// Checks that an array has the dtype of the first one, and its sizes from an axis on.
 fn check(piece: &Piece, first: &Piece, first_axis: usize) -> Result<(), InputError> {
     if piece.dtype() != first.dtype() {
         return Err(InputError::OtherDType {

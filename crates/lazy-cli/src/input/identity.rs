@@ -1,4 +1,4 @@
-//! The identity of an input, by which a write of it is resumed.
+//! The identity of an input, which decides if a write of it is resumed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,13 @@ use super::InputError;
 use super::piece::Piece;
 use super::source::unreadable;
 
-/// Returns the job and the revision of a write of these arrays, in bands of so many, to `output`.
+/// Returns the key and the revision of a write of these arrays, in bands of `n_columns`, to
+/// `output`.
 ///
-/// The job is the names, dtypes and shapes of the arrays. Paths are those from the directory of the output,
-/// however they were spelled: so a write can be resumed after a directory was moved that holds both. The revision
-/// is the states of the files, which tell whether their contents may have changed.
+/// The key consists of the names, dtypes and shapes of the arrays. Paths are relative to the
+/// directory of the output, however the user spelled them, so a write can be resumed after a
+/// directory that holds both was moved. The revision consists of the states of the files, which
+/// change with their contents.
 pub(super) fn resume(
     pieces: &[Piece],
     n_columns: usize,
@@ -23,11 +25,11 @@ pub(super) fn resume(
 ) -> Result<Resume, InputError> {
     let directory = canonical_directory(output);
     let mut names = Vec::with_capacity(pieces.len());
-    let mut job = format!("{n_columns}\n");
+    let mut key = format!("{n_columns}\n");
     let mut revision = String::new();
     for piece in pieces {
         let name = name(piece, &directory)?;
-        job.push_str(&format!("{name} {} {:?}\n", piece.dtype(), piece.shape()));
+        key.push_str(&format!("{name} {} {:?}\n", piece.dtype(), piece.shape()));
         names.push(name);
         revision.push_str(&piece.fingerprint()?);
         revision.push('\n');
@@ -36,15 +38,15 @@ pub(super) fn resume(
         [name] => name.clone(),
         names => format!("{} arrays, from {} to {}", names.len(), names[0], names[names.len() - 1]),
     };
-    let job = format!("{names}; names, dtypes and shapes {}", digest(&job));
-    Ok(Resume::new(job).with_revision(digest(&revision)))
+    let key = format!("{names}; names, dtypes and shapes {}", digest(&key));
+    Ok(Resume::new(key).with_revision(digest(&revision)))
 }
 
 fn digest(text: &str) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
-/// Returns the name of an array, with its path from a directory.
+/// Returns the name of an array, with its path relative to a directory.
 fn name(piece: &Piece, directory: &Path) -> Result<String, InputError> {
     let path = piece.path();
     let canonical = fs::canonicalize(path).map_err(|source| unreadable(path, source))?;
@@ -53,7 +55,7 @@ fn name(piece: &Piece, directory: &Path) -> Result<String, InputError> {
     Ok(format!("{}{in_file}", from_directory.display()))
 }
 
-/// Returns the directory of an output without links, as far as it is there.
+/// Returns the directory of an output, without links as far as it exists.
 fn canonical_directory(output: &Path) -> PathBuf {
     let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     let directory = output.parent().unwrap_or(&output);

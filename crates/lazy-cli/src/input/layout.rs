@@ -1,4 +1,4 @@
-//! How the elements of an array lie in a file, and how they come to lie as those of a block do.
+//! The order of an array's elements in a file, and their conversion to the order of a block.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ use ndarray::{ArrayView, IxDyn};
 
 use super::InputError;
 
-/// How the elements of an array lie in a file.
+/// The dtype and shape of an array in a file, and the order of its elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<usize>,
-    /// Whether the first index runs fastest.
+    /// True if the first index runs fastest.
     is_fortran: bool,
-    /// Whether bytes come in the order that the machine has not.
+    /// True if the byte order is not the machine's.
     is_swapped: bool,
 }
 
 impl Layout {
-    /// Of an array whose bytes can be counted.
+    /// Makes a layout, after a check that the number of bytes does not overflow.
     pub(crate) fn new(
         name: &str,
         dtype: DType,
@@ -30,22 +30,23 @@ impl Layout {
     ) -> Result<Layout, InputError> {
         let too_large =
             || InputError::TooLarge { name: name.to_owned(), shape: shape.to_vec(), dtype };
-        // Counted with a size of 0 as 1, so that no part of a shape is too large for numbers.
+        // A size of 0 counts as 1, so that no product of some of the sizes overflows.
         let n_bytes =
             shape.iter().try_fold(dtype.size() as u64, |n, size| n.checked_mul(*size.max(&1)));
         if n_bytes.is_none_or(|n_bytes| n_bytes > isize::MAX as u64) {
             return Err(too_large());
         }
         let shape: Vec<_> = shape.iter().map(|&size| size as usize).collect();
-        // An array of one axis is the same in both orders.
+        // Both orders are the same for an array of one axis.
         let is_fortran = is_fortran && shape.len() > 1;
         Ok(Layout { dtype, shape, is_fortran, is_swapped })
     }
 
-    /// The same of what blocks are made of: the array, which must have an axis, or with `stack` a row that it becomes.
+    /// Returns the layout that blocks are cut from: the array, which must have an axis, or with
+    /// `stack` the row that it becomes.
     pub(crate) fn of_blocks(mut self, name: &str, stack: bool) -> Result<Layout, InputError> {
         if stack {
-            // One row is the same in both orders.
+            // Both orders are the same for one row.
             self.shape.insert(0, 1);
         } else if self.shape.is_empty() {
             return Err(InputError::NoAxes { name: name.to_owned() });
@@ -53,17 +54,17 @@ impl Layout {
         Ok(self)
     }
 
-    /// The bytes of all elements.
+    /// Returns the bytes of all elements.
     pub(crate) fn n_bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.size()
     }
 
-    /// The bytes of one row.
+    /// Returns the bytes of one row.
     pub(crate) fn row_bytes(&self) -> usize {
         self.shape[1..].iter().product::<usize>() * self.dtype.size()
     }
 
-    /// The bytes of one column of one row: of one element where there is one axis.
+    /// Returns the bytes of one column of one row, which is one element if there is one axis.
     pub(crate) fn column_bytes(&self) -> usize {
         self.n_trailing() * self.dtype.size()
     }
@@ -73,12 +74,12 @@ impl Layout {
         !self.is_fortran
     }
 
-    /// The elements of one column of one row.
+    /// Returns the number of elements of one column of one row.
     fn n_trailing(&self) -> usize {
         self.shape.iter().skip(2).product()
     }
 
-    /// Returns where the bytes of rows lie, or of some of their columns.
+    /// Returns the positions of the bytes of rows, or of some of their columns.
     pub(crate) fn runs(&self, rows: &Range<usize>, columns: Option<&Range<usize>>) -> Runs {
         let size = self.dtype.size();
         let (n_rows, n_columns) = (self.shape[0], self.shape.get(1).copied().unwrap_or(1));
@@ -87,12 +88,13 @@ impl Layout {
         if !self.is_fortran {
             let (row, column) = (self.row_bytes(), self.column_bytes());
             let start = rows.start * row + columns.start * column;
-            return match all_columns {
-                true => Runs::one(start, rows.len() * row),
-                false => Runs::new(start, columns.len() * column, row, rows.len()),
+            return if all_columns {
+                Runs::one(start, rows.len() * row)
+            } else {
+                Runs::new(start, columns.len() * column, row, rows.len())
             };
         }
-        // The row runs fastest, then the column, then what is behind it.
+        // The row runs fastest, then the column, then later axes.
         let (column, trailing) = (n_rows * size, n_rows * n_columns * size);
         let start = (columns.start * n_rows + rows.start) * size;
         match (rows.len() == n_rows, all_columns) {
@@ -124,13 +126,13 @@ impl Layout {
             shape: self.shape.iter().map(|&size| size as u64).collect(),
             dtype: self.dtype,
         };
-        // No size is believed before memory was asked for it, in a way that may be refused.
+        // The size is untrusted, so the memory is first requested in a way that can fail.
         Vec::<u8>::new().try_reserve_exact(n_bytes).map_err(|_| too_large())?;
         pool.buffer([n_bytes]).map_err(|_| too_large())
     }
 
-    /// Makes a block of the bytes of rows, or of some of their columns, [run](Self::runs) after run: without a copy if
-    /// they lie as those of a block do.
+    /// Makes a block of the bytes of rows, or of some of their columns, [run](Self::runs) after
+    /// run. They are not copied if they have the order and the byte order of a block.
     pub(crate) fn block(
         &self,
         name: &str,
@@ -158,7 +160,7 @@ impl Layout {
         })
     }
 
-    /// The same elements in the machine's byte order.
+    /// Returns the elements in the machine's byte order.
     fn swapped(&self, data: &[u8]) -> Bytes {
         // A complex number is two of half its size.
         let size = match self.dtype {
@@ -176,24 +178,25 @@ impl Layout {
     }
 }
 
-/// Returns in C order the elements, of so many bytes each, of an array in Fortran's.
+/// Reorders elements of `SIZE` bytes from Fortran order to C order.
 fn transposed<const SIZE: usize>(shape: &[usize], data: &[u8]) -> Bytes {
     let (elements, _) = data.as_chunks::<SIZE>();
     let reversed: Vec<_> = shape.iter().rev().copied().collect();
     let array = ArrayView::from_shape(IxDyn(&reversed), elements)
-        .expect("there are as many bytes as the shape asks for");
+        .expect("the data has the size of the shape");
     array.reversed_axes().iter().copied().collect::<Vec<_>>().into_flattened().into()
 }
 
-/// Runs of bytes of one length, whose starts are equally far apart: as many of them as `n_runs`, and those `n_outer` times.
+/// Runs of bytes of equal length: `n_runs` of them at equal distances, and all of these `n_outer`
+/// times at equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) start: usize,
     pub(crate) length: usize,
-    /// From the start of one run to that of the next.
+    /// The distance from the start of one run to the start of the next.
     pub(crate) stride: usize,
     pub(crate) n_runs: usize,
-    /// From the start of the first runs to that of the next.
+    /// The distance from one repetition of the runs to the next.
     pub(crate) outer_stride: usize,
     pub(crate) n_outer: usize,
 }
@@ -207,7 +210,7 @@ impl Runs {
         Runs { start, length, stride, n_runs, outer_stride: 0, n_outer: 1 }
     }
 
-    /// The bytes of all runs.
+    /// Returns the bytes of all runs.
     pub(crate) fn n_bytes(&self) -> usize {
         self.n_outer * self.n_runs * self.length
     }
@@ -232,7 +235,7 @@ mod tests {
                     Layout::new("", DType::UInt32, &[3, 4, 2], is_fortran, is_swapped).unwrap();
                 let elements = if is_fortran { &in_fortran } else { expected.as_slice().unwrap() };
                 let swap = |x: &u32| if is_swapped { x.swap_bytes() } else { *x };
-                // One byte off, so that they are not aligned.
+                // Shifted by one byte, so that elements are not aligned.
                 let mut bytes = vec![0];
                 bytes.extend(elements.iter().flat_map(|x| swap(x).to_ne_bytes()));
                 for (rows, columns) in [
@@ -256,7 +259,10 @@ mod tests {
                     let block = layout.block("", rows.clone(), columns.clone(), part).unwrap();
                     let columns = columns.unwrap_or(0..4);
                     let expected = in_c.slice(s![rows, columns, ..]);
-                    assert_eq!(block.as_array::<u32>().unwrap(), expected.into_dyn());
+                    assert_eq!(
+                        block.as_array::<u32, ndarray::IxDyn>().unwrap(),
+                        expected.into_dyn()
+                    );
                 }
             }
         }

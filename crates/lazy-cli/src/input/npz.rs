@@ -12,10 +12,11 @@ use zip::result::ZipError;
 
 use super::layout::Layout;
 use super::npy::{read_all, read_header};
+use super::order::natural_order;
 use super::source::SourceFile;
-use super::{InputError, Selection, natural_order};
+use super::{InputError, Selection};
 
-/// A member of an archive. Its bytes are checked against their checksum when they are read.
+/// An array in an archive. Reading it verifies its checksum.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
@@ -34,7 +35,7 @@ struct Archive {
     members: ZipArchive<Reader>,
 }
 
-/// The bytes of an archive. The file is opened by the first read, so a reader that waits has no descriptor.
+/// The bytes of an archive. The first read opens the file, so an idle reader has no descriptor.
 #[derive(Debug)]
 struct Reader {
     source: Arc<SourceFile>,
@@ -85,9 +86,9 @@ fn of_zip(name: &str, error: ZipError) -> InputError {
 /// The arrays of an archive.
 #[derive(Debug)]
 pub(crate) struct Members {
-    /// Those that are selected, in natural order.
+    /// The selected arrays, in natural order.
     pub(crate) found: Vec<Member>,
-    /// The names of what is no array.
+    /// The names of members that are not arrays.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn open(path: &Path, selection: &Selection, stack: bool) -> Result<Me
     Ok(Members { found, left_out })
 }
 
-/// Returns true for what macOS adds to archives beside each file.
+/// Returns true for a member that macOS adds to an archive for each file.
 fn is_of_finder(member: &str) -> bool {
     let file_name = member.rsplit('/').next().unwrap_or(member);
     member.starts_with("__MACOSX/") || file_name.starts_with("._")
@@ -145,7 +146,7 @@ impl Member {
     }
 
     pub(crate) fn read(&self, pool: &BlockPool<u8>) -> Result<ArrayBlock, InputError> {
-        // What is found in a file that changes meanwhile makes no sense.
+        // A file that changes during the read may cause any error.
         self.read_whole(pool).map_err(|error| self.file().or_changed(error))
     }
 
@@ -160,7 +161,7 @@ impl Member {
         }
         let data =
             read_elements(&self.name, &self.layout, self.layout.n_bytes(), &mut member, pool)?;
-        // The checksum is compared when there is nothing more to read.
+        // The read at the end compares the checksum.
         member.read(&mut [0]).map_err(|source| InputError::Corrupt {
             name: self.name.clone(),
             reason: source.to_string(),
@@ -169,7 +170,7 @@ impl Member {
     }
 }
 
-/// Reads elements that follow a header, of so many bytes.
+/// Reads the elements that follow a header, `n_bytes` bytes.
 pub(crate) fn read_elements(
     name: &str,
     layout: &Layout,

@@ -1,4 +1,4 @@
-//! One array of the input, of which any part can be read.
+//! An array of the input. Any part of it can be read.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,19 +13,19 @@ use super::npz::Member;
 use super::source::SourceFile;
 use super::stored::Stored;
 
-/// One array of the input.
+/// An array of the input.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// The elements as they lie in a file.
+    /// An array in a file that stores elements uncompressed.
     InFile(InFile),
-    /// A member of an archive.
+    /// An array in an archive.
     Member(Member),
     /// A Zarr array.
     Stored(Box<Stored>),
 }
 
 impl Piece {
-    /// The file, and the array's name in it.
+    /// Returns the name of the file, with the array's name in it.
     pub(crate) fn name(&self) -> &str {
         match self {
             Piece::InFile(array) => &array.name,
@@ -34,7 +34,7 @@ impl Piece {
         }
     }
 
-    /// Returns the Zarr array that it is: none if it became a row.
+    /// Returns the Zarr array. None for other arrays, and for a Zarr array that becomes a row.
     pub(crate) fn stored(&self) -> Option<&StoredArray> {
         match self {
             Piece::Stored(stored) => {
@@ -60,18 +60,18 @@ impl Piece {
         }
     }
 
-    /// The rows that are read at once.
+    /// Returns the number of rows that are read at once.
     pub(crate) fn rows_at_once(&self) -> usize {
         match self {
             Piece::InFile(array) => array.rows_at_once(),
-            // Its elements can be had from the first to the last alone.
+            // A compressed member can be read only from start to end.
             Piece::Member(_) => self.shape()[0],
             Piece::Stored(stored) => stored.at_once()[0],
         }
         .max(1)
     }
 
-    /// The columns that are read at once; none where it is all of them.
+    /// Returns the number of columns that are read at once. None if all columns are.
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
         match self {
             Piece::Stored(stored) => stored.at_once().get(1).copied(),
@@ -80,12 +80,12 @@ impl Piece {
         }
     }
 
-    /// Returns true if a part of its columns can be read.
+    /// Returns true if some of the columns can be read without the others.
     pub(crate) fn can_be_cut_along_columns(&self) -> bool {
         !matches!(self, Piece::Member(_))
     }
 
-    /// Returns true if it is one of several arrays that a file may have.
+    /// Returns true if the file may hold several arrays.
     pub(crate) fn is_in_archive(&self) -> bool {
         match self {
             Piece::InFile(array) => array.is_in_archive,
@@ -94,7 +94,7 @@ impl Piece {
         }
     }
 
-    /// Reads a part, into memory of a pool where it is of a file: all columns, where none are named.
+    /// Reads rows, with all columns if `columns` is none. Blocks of files use memory of the pool.
     pub(crate) fn read(
         &self,
         rows: Range<usize>,
@@ -117,7 +117,7 @@ impl Piece {
         }
     }
 
-    /// Returns what tells it from itself when it has changed.
+    /// Returns a text that changes when the file or the Zarr array changes.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         match self {
             Piece::InFile(array) => Ok(array.file.fingerprint()),
@@ -126,7 +126,8 @@ impl Piece {
         }
     }
 
-    /// Returns the file that must not change; none of a Zarr array, which the library itself checks at each read.
+    /// Returns the file that must not change during the pass. None for a Zarr array, which the
+    /// library checks at each read.
     pub(crate) fn source(&self) -> Option<&Arc<SourceFile>> {
         match self {
             Piece::InFile(array) => Some(&array.file),

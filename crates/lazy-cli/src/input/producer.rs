@@ -1,4 +1,4 @@
-//! A command that writes a stream.
+//! A shell command that writes a stream.
 
 use std::fs::File;
 use std::io;
@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::InputError;
 use crate::stop;
 
-/// How often a command is asked whether it has ended, that has closed its standard output.
+/// The time between checks if a command has ended, after it closed its standard output.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// A command of the shell. When it is dropped before its end, the command is told to stop.
+/// A running shell command. A drop before its end sends it SIGTERM.
 #[derive(Debug)]
 pub(super) struct Producer {
     command: String,
@@ -24,7 +24,7 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    /// Starts a command; returns it, and what it writes to standard output.
+    /// Starts a command. Returns it with its standard output.
     pub(super) fn start(command: &str) -> Result<(Producer, File), InputError> {
         let failed = |source| InputError::Command { command: command.to_owned(), source };
         let mut child = Command::new("sh")
@@ -36,7 +36,7 @@ impl Producer {
         Ok((Producer { command: command.to_owned(), child }, File::from(OwnedFd::from(output))))
     }
 
-    /// Waits until the command has ended, which must be with exit code 0.
+    /// Waits until the command ends, and checks that its exit code is 0.
     pub(super) fn wait(&mut self) -> Result<(), InputError> {
         loop {
             let status = self
@@ -70,7 +70,7 @@ impl Drop for Producer {
 fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "failed".to_owned(),
     }
 }

@@ -1,36 +1,36 @@
-//! The check that the input is as large as was said.
+//! The check that the input has the declared size.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lazy_chunks::{ArrayBlock, BlockPosition, Declared, Error, Reducer, Result};
+use lazy_chunks::{ArrayBlock, BlockPosition, Error, Reducer, Result, Run, SequenceSpec};
 
 use super::InputError;
-use crate::arguments;
 
-/// A reducer that fails if there are fewer blocks or rows than was said, or more.
+/// A reducer that fails if the number of blocks or rows is not the declared one.
 ///
-/// It checks that when it is sealed, at the latest: so nothing is published of a stream whose producer has died. Blocks are
-/// those that the user has made: the records of a stream and the arrays of files, however they are cut.
+/// It checks the numbers when it prepares, at the latest, so nothing is published of a stream whose
+/// producer failed. Blocks here are those that the user made, the records of a stream and the arrays
+/// of files, however they are cut.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Size {
     pub(super) rows: Option<u64>,
     pub(super) blocks: Option<u64>,
-    /// The rows of an array that must not be replaced by a smaller one.
+    /// The number of rows of an array that a smaller one must not replace.
     pub(super) replaced_rows: Option<u64>,
-    /// The number of arrays, or of records that have begun.
+    /// The number of arrays, or of records whose header was read.
     pub(super) n_begun: Arc<AtomicU64>,
 }
 
 impl Size {
-    /// Of as many arrays, of which no size was said.
+    /// Returns the check for this number of arrays, without a declared size.
     pub(super) fn of_arrays(n_arrays: usize) -> Size {
         Size { n_begun: Arc::new(AtomicU64::new(n_arrays as u64)), ..Size::default() }
     }
 
-    /// The same with what the user says.
-    pub(super) fn with_arguments(self, arguments: &arguments::Input) -> Size {
-        Size { rows: arguments.rows, blocks: arguments.blocks, ..self }
+    /// Sets the numbers of rows and blocks that the user declares.
+    pub(super) fn with_declared(self, rows: Option<u64>, blocks: Option<u64>) -> Size {
+        Size { rows, blocks, ..self }
     }
 
     fn check(&self, n_rows: u64, has_ended: bool) -> Result<(), InputError> {
@@ -58,28 +58,36 @@ impl Size {
 }
 
 impl Reducer for Size {
-    type Partial = u64;
-    type State = u64;
+    type Map = fn(BlockPosition, &ArrayBlock) -> Result<u64>;
+    type Run = Counted;
     type Output = ();
 
-    fn start(&self, _: &Declared) -> Result<u64> {
-        Ok(0)
+    fn start(self, _: &SequenceSpec) -> Result<(Self::Map, Counted)> {
+        Ok((|_, block| Ok(block.shape()[0] as u64), Counted { size: self, n_rows: 0 }))
+    }
+}
+
+/// The number of rows so far.
+#[derive(Debug)]
+pub(super) struct Counted {
+    size: Size,
+    n_rows: u64,
+}
+
+impl Run for Counted {
+    type Partial = u64;
+    type Output = ();
+
+    fn merge(&mut self, at: BlockPosition, n_rows: u64) -> Result<()> {
+        self.n_rows = at.row as u64 + n_rows;
+        self.size.check(self.n_rows, false).map_err(Error::other)
     }
 
-    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> Result<u64> {
-        Ok(block.shape()[0] as u64)
+    fn prepare(&mut self) -> Result<()> {
+        self.size.check(self.n_rows, true).map_err(Error::other)
     }
 
-    fn absorb(&self, counted: &mut u64, at: BlockPosition, n_rows: u64) -> Result<()> {
-        *counted = at.row as u64 + n_rows;
-        self.check(*counted, false).map_err(Error::other)
-    }
-
-    fn seal(&self, counted: &mut u64) -> Result<()> {
-        self.check(*counted, true).map_err(Error::other)
-    }
-
-    fn finish(&self, _: u64) -> Result<()> {
+    fn commit(self) -> Result<()> {
         Ok(())
     }
 }

@@ -12,13 +12,14 @@ use rustix::fs::OFlags;
 use super::InputError;
 use crate::file_kind;
 
-/// File systems count time in ticks, which are no longer than this.
+/// The longest tick of a file system's clock.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A regular file, with its state when its header was read.
 ///
-/// It is opened anew for each read, so that any number of files needs few descriptors. Each time, and once more by
-/// [`check`](Self::check) when all blocks were read, its state must be the same: so no array is made of two versions.
+/// Each read opens the file again, so many files need few descriptors. The state must be the same
+/// each time, and once more when [`check`](Self::check) is called after the last block. So no array
+/// mixes two versions of a file.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     path: PathBuf,
@@ -33,7 +34,7 @@ impl SourceFile {
         Ok((SourceFile { path: path.to_owned(), state }, file))
     }
 
-    /// Opens the file again, if it has not changed.
+    /// Opens the file again, and checks that it has not changed.
     pub(crate) fn reopen(&self) -> Result<File, InputError> {
         let file = open_regular(&self.path).map_err(|error| self.or_removed(error))?;
         self.check_metadata(file.metadata())?;
@@ -53,7 +54,7 @@ impl SourceFile {
         }
     }
 
-    /// Returns the error that the file has changed if that is why another one came up.
+    /// Returns the error that the file has changed, if it has, and the given error otherwise.
     pub(crate) fn or_changed(&self, error: InputError) -> InputError {
         self.check().err().unwrap_or(error)
     }
@@ -96,13 +97,13 @@ impl SourceFile {
         &self.path
     }
 
-    /// Returns what tells the file from later versions of itself.
+    /// Returns a text that is different for each version of the file.
     pub(crate) fn fingerprint(&self) -> String {
         self.state.fingerprint()
     }
 }
 
-/// Returns what tells a file of any kind from later versions of itself.
+/// Returns a text that is different for each version of a file of any kind.
 pub(crate) fn fingerprint(path: &Path) -> Result<String, InputError> {
     let metadata = fs::metadata(path).map_err(|source| unreadable(path, source))?;
     Ok(FileState::of(&metadata).fingerprint())
@@ -112,7 +113,7 @@ pub(crate) fn unreadable(path: &Path, source: io::Error) -> InputError {
     InputError::Read { name: path.display().to_string(), source }
 }
 
-/// Checks that there is a regular file.
+/// Checks that a path leads to a regular file.
 pub(crate) fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), InputError> {
     if metadata.is_file() {
         return Ok(());
@@ -121,18 +122,18 @@ pub(crate) fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), Inpu
     Err(InputError::NotAFile { name: path.display().to_string(), what })
 }
 
-/// Opens a regular file. Of anything else, opening might wait or have an effect.
+/// Opens a regular file. Anything else is not opened, since that might wait or have an effect.
 fn open_regular(path: &Path) -> Result<File, InputError> {
     let unreadable = |source| unreadable(path, source);
     check_regular(path, &fs::metadata(path).map_err(unreadable)?)?;
-    // If something else has taken its place meanwhile, opening does not wait for a writer.
+    // If a FIFO has taken its place in the meantime, opening it does not wait for a writer.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
     check_regular(path, &file.metadata().map_err(unreadable)?)?;
     Ok(file)
 }
 
-/// Reads until the buffer is full or the file ends, and returns the number of bytes.
+/// Reads until the buffer is full or the file ends. Returns the number of bytes.
 fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut n_read = 0;
     while n_read < buffer.len() {
@@ -146,10 +147,10 @@ fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(n_read)
 }
 
-/// Returns the state of a file, after which every change has another time.
+/// Returns the state of a file at a moment after which every change sets a different time.
 ///
-/// Two changes within one tick of the file system have the same time, so a file that has only just been written is
-/// looked at again when the tick is over.
+/// Two changes within one tick of the file system's clock set the same time, so a file that was
+/// written just now is examined again after the tick.
 fn settled_state(file: &File) -> io::Result<FileState> {
     const ATTEMPTS: usize = 10;
     let mut state = FileState::of(&file.metadata()?);
@@ -161,14 +162,14 @@ fn settled_state(file: &File) -> io::Result<FileState> {
     Ok(state)
 }
 
-/// Everything that tells a version of a file from others: which file it is, its size and its times.
+/// The properties that tell versions of a file apart: its inode, its size and its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileState {
     device: u64,
     inode: u64,
     n_bytes: u64,
     modified: Time,
-    /// When the inode changed: unlike the time of modification, programs cannot set it.
+    /// The time of the last change of the inode, which programs cannot set.
     changed: Time,
 }
 
@@ -186,12 +187,12 @@ impl FileState {
         }
     }
 
-    /// Describes what is different now.
+    /// Describes the difference from the state now, if there is one.
     fn difference(&self, now: &FileState) -> Option<String> {
         if (now.device, now.inode) != (self.device, self.inode) {
             Some("it was replaced by another file".to_owned())
         } else if now.n_bytes != self.n_bytes {
-            Some(format!("it had {} bytes, and now has {}", self.n_bytes, now.n_bytes))
+            Some(format!("it had {} bytes and now has {}", self.n_bytes, now.n_bytes))
         } else if now.modified != self.modified {
             Some("its modification time is different".to_owned())
         } else if now.changed != self.changed {
@@ -201,16 +202,16 @@ impl FileState {
         }
     }
 
-    /// Returns how long another change might have the same time as the last.
+    /// Returns how long another change may still set the same time as the last one.
     fn rest_of_tick(&self, now: SystemTime) -> Option<Duration> {
         let (seconds, nanoseconds) = self.changed;
         let since = Duration::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?);
-        // A server's clock may be ahead of this machine's.
+        // The clock of a file server may be ahead of this machine's clock.
         let age = now.duration_since(UNIX_EPOCH.checked_add(since)?).ok()?;
         TICK.checked_sub(age).filter(|rest| !rest.is_zero())
     }
 
-    /// Returns all but the device, which may have another number when it is mounted again.
+    /// Returns all properties except the device, whose number may change with the next mount.
     fn fingerprint(&self) -> String {
         let FileState { inode, n_bytes, modified, changed, .. } = self;
         format!("{inode} {n_bytes} {modified:?} {changed:?}")
@@ -228,7 +229,7 @@ mod tests {
         for (now, expected) in [
             (FileState { device: 9, ..state }, "it was replaced by another file"),
             (FileState { inode: 9, n_bytes: 9, ..state }, "it was replaced by another file"),
-            (FileState { n_bytes: 9, ..state }, "it had 3 bytes, and now has 9"),
+            (FileState { n_bytes: 9, ..state }, "it had 3 bytes and now has 9"),
             (FileState { modified: (4, 6), ..state }, "its modification time is different"),
             (FileState { changed: (7, 7), ..state }, "its change time (ctime) is different"),
         ] {
@@ -263,13 +264,13 @@ mod tests {
         assert_eq!(buffer, [7; 60]);
         fs::write(&path, [7; 80]).unwrap();
         let error = source.read_at(&file, 40, &mut buffer).unwrap_err().to_string();
-        assert!(error.ends_with("a changed while it was read: it had 100 bytes, and now has 80"));
+        assert!(error.ends_with("a changed while it was read: it had 100 bytes and now has 80"));
         assert_eq!(source.reopen().unwrap_err().to_string(), error);
         assert_eq!(source.check().unwrap_err().to_string(), error);
-        // Beyond the end of a file that has not changed.
+        // A read beyond the end of a file that has not changed.
         let (source, file) = SourceFile::open(&path).unwrap();
         let error = source.read_at(&file, 40, &mut buffer).unwrap_err().to_string();
-        assert!(error.ends_with("it has 80 bytes, but its header asks for 100"), "{error}");
+        assert!(error.ends_with("it has 80 bytes, but its header declares 100"), "{error}");
         fs::remove_file(&path).unwrap();
         let error = source.check().unwrap_err().to_string();
         assert!(error.ends_with("a changed while it was read: it was removed"), "{error}");

@@ -12,15 +12,15 @@ use super::InputError;
 use super::files::Cutting;
 use super::source::{fingerprint, unreadable};
 
-/// Blocks of whole rows have at most so many bytes, unless a single row is larger: where a band of chunks has more, each
-/// of its chunks is read several times.
+/// The most bytes in a block of whole rows, unless a single row has more. If a band of chunks has
+/// more, each of its chunks is read several times.
 const MOST_OF_WHOLE_ROWS: usize = 256 << 20;
 
-/// Blocks are as large as chunks, or as shards; where these are small, as many of them as make so many bytes.
+/// The number of bytes up to which small chunks or shards are combined into one block.
 const MOST_AT_ONCE: usize = 8 << 20;
 
-/// What of an array is best read at once, or a multiple of it: its shards, or where these have more than so many bytes,
-/// their chunks.
+/// Returns the best unit for reading an array: its shards, or its chunks if a shard has more than
+/// `most_bytes`.
 pub(crate) fn unit(array: &StoredArray, most_bytes: usize) -> &[usize] {
     let n_bytes = |shape: &[usize]| {
         shape.iter().fold(array.dtype().size(), |bytes, &size| bytes.saturating_mul(size))
@@ -34,13 +34,13 @@ pub(crate) struct Stored {
     pub(crate) name: String,
     path: PathBuf,
     pub(crate) array: StoredArray,
-    /// The shape of what blocks are made of.
+    /// The shape of the array that blocks are cut from.
     pub(crate) shape: Vec<usize>,
     cutting: Cutting,
 }
 
 impl Stored {
-    /// The array of which each block is read by one thread, since several blocks are read at a time.
+    /// Opens an array. Each block is read by one thread, since several blocks are read at a time.
     pub(crate) fn open(path: &Path, cutting: Cutting) -> Result<Stored, InputError> {
         let name = path.display().to_string();
         let array = StoredArray::open(path)?.with_reader_threads(1);
@@ -53,7 +53,8 @@ impl Stored {
         Ok(Stored { name, path: path.to_owned(), array, shape, cutting })
     }
 
-    /// The rows, and the columns where there are any, that are read at once: whole chunks.
+    /// Returns the numbers of rows and, from two axes on, of columns that are read at once: whole
+    /// chunks.
     pub(crate) fn at_once(&self) -> Vec<usize> {
         let mut unit = unit(&self.array, MOST_AT_ONCE).to_vec();
         if self.cutting.stack {
@@ -70,10 +71,10 @@ impl Stored {
             at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
         }
         if shape.contains(&0) {
-            // Without elements it takes no memory, however large it is otherwise.
+            // An array without elements takes no memory.
             return shape[..n_axes].iter().map(|&size| size.max(1)).collect();
         }
-        // The columns first, so that blocks are as wide as can be.
+        // Columns come first, so that blocks are as wide as possible.
         for axis in (0..n_axes).rev() {
             let n_bytes = of(&at_once).saturating_mul(element_bytes);
             let n_units = (MOST_AT_ONCE / n_bytes.max(1)).max(1);
@@ -102,8 +103,8 @@ impl Stored {
         &self.path
     }
 
-    /// Returns a digest of the names, sizes and times of all its files: a program that writes to a chunk changes one
-    /// of them.
+    /// Returns a digest of the names, sizes and times of all files of the array. A program that
+    /// writes to a chunk changes the digest.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
         let mut directories = vec![self.path.clone()];
         let mut files = Vec::new();
@@ -111,13 +112,12 @@ impl Stored {
             let unreadable = |source| unreadable(&directory, source);
             for entry in fs::read_dir(&directory).map_err(unreadable)? {
                 let entry = entry.map_err(unreadable)?;
-                match entry.file_type().map_err(unreadable)?.is_dir() {
-                    true => directories.push(entry.path()),
-                    false => {
-                        let path = entry.path();
-                        let name = path.strip_prefix(&self.path).unwrap_or(&path);
-                        files.push(format!("{} {}", name.display(), fingerprint(&path)?));
-                    }
+                let path = entry.path();
+                if entry.file_type().map_err(unreadable)?.is_dir() {
+                    directories.push(path);
+                } else {
+                    let name = path.strip_prefix(&self.path).unwrap_or(&path);
+                    files.push(format!("{} {}", name.display(), fingerprint(&path)?));
                 }
             }
         }

@@ -1,40 +1,41 @@
-//! The check that the input was the same from the first block to the last.
+//! The check that no file of the input changes during a pass.
 
 use std::sync::Arc;
 
-use lazy_chunks::{ArrayBlock, BlockPosition, Declared, Error, Reducer, Result};
+use lazy_chunks::{ArrayBlock, BlockPosition, Error, Reducer, Result, Run, SequenceSpec};
 
 use super::grid::PieceGrid;
 
 /// A reducer that fails if a file of the input changes during the pass.
 ///
-/// It checks all files when it is sealed, which is before any reducer of the pass is finished: so nothing is
-/// published that was made of two versions of a file. A stream cannot be checked.
+/// It checks all files when it prepares, which is before any reducer of the pass commits, so
+/// nothing is published that mixes two versions of a file. A stream cannot be checked.
 #[derive(Debug)]
 pub(super) struct Unchanged(pub(super) Option<Arc<PieceGrid>>);
 
 impl Reducer for Unchanged {
-    type Partial = ();
-    type State = ();
+    type Map = fn(BlockPosition, &ArrayBlock) -> Result<()>;
+    type Run = Unchanged;
     type Output = ();
 
-    fn start(&self, _: &Declared) -> Result<()> {
+    fn start(self, _: &SequenceSpec) -> Result<(Self::Map, Unchanged)> {
+        Ok((|_, _| Ok(()), self))
+    }
+}
+
+impl Run for Unchanged {
+    type Partial = ();
+    type Output = ();
+
+    fn merge(&mut self, _: BlockPosition, (): ()) -> Result<()> {
         Ok(())
     }
 
-    fn partial(&self, _: BlockPosition, _: &ArrayBlock) -> Result<()> {
-        Ok(())
-    }
-
-    fn absorb(&self, (): &mut (), _: BlockPosition, (): ()) -> Result<()> {
-        Ok(())
-    }
-
-    fn seal(&self, (): &mut ()) -> Result<()> {
+    fn prepare(&mut self) -> Result<()> {
         self.0.as_ref().map_or(Ok(()), |grid| grid.check_unchanged()).map_err(Error::other)
     }
 
-    fn finish(&self, (): ()) -> Result<()> {
+    fn commit(self) -> Result<()> {
         Ok(())
     }
 }
@@ -45,49 +46,49 @@ mod tests {
     use std::io::Write;
     use std::path::{Path, PathBuf};
 
-    use lazy_chunks::DType;
+    use lazy_chunks::{DType, Progress};
     use tempfile::TempDir;
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 
     use super::*;
-    use crate::arguments;
-    use crate::failure::Failure;
-    use crate::input::{Input, npy_header};
+    use crate::input::{Input, InputError, InputOptions, Origin, Paths, Selection, npy_header};
 
-    /// A reducer that meddles with files when a number of blocks have been absorbed.
+    /// A reducer that calls a function after a number of blocks.
     struct Meddle<'a> {
         after: usize,
         act: &'a (dyn Fn() + Sync),
     }
 
-    impl Reducer for Meddle<'_> {
-        type Partial = ();
-        type State = usize;
+    struct Meddling<'a> {
+        meddle: Meddle<'a>,
+        n_blocks: usize,
+    }
+
+    impl<'a> Reducer for Meddle<'a> {
+        type Map = fn(BlockPosition, &ArrayBlock) -> Result<()>;
+        type Run = Meddling<'a>;
         type Output = usize;
 
-        fn start(&self, _: &Declared) -> Result<usize> {
-            Ok(0)
+        fn start(self, _: &SequenceSpec) -> Result<(Self::Map, Meddling<'a>)> {
+            Ok((|_, _| Ok(()), Meddling { meddle: self, n_blocks: 0 }))
         }
+    }
 
-        fn partial(&self, _: BlockPosition, _: &ArrayBlock) -> Result<()> {
-            Ok(())
-        }
+    impl Run for Meddling<'_> {
+        type Partial = ();
+        type Output = usize;
 
-        fn absorb(&self, n_blocks: &mut usize, _: BlockPosition, (): ()) -> Result<()> {
-            *n_blocks += 1;
-            if *n_blocks == self.after {
-                (self.act)();
+        fn merge(&mut self, _: BlockPosition, (): ()) -> Result<()> {
+            self.n_blocks += 1;
+            if self.n_blocks == self.meddle.after {
+                (self.meddle.act)();
             }
             Ok(())
         }
 
-        fn seal(&self, _: &mut usize) -> Result<()> {
-            Ok(())
-        }
-
-        fn finish(&self, n_blocks: usize) -> Result<usize> {
-            Ok(n_blocks)
+        fn commit(self) -> Result<usize> {
+            Ok(self.n_blocks)
         }
     }
 
@@ -110,23 +111,33 @@ mod tests {
         [&length[..], header.as_bytes(), &[value; 20]].concat()
     }
 
-    /// Evaluates all blocks of files, one of which is changed after so many blocks.
-    fn compute(directory: &Path, after: usize, act: &(dyn Fn() + Sync)) -> Result<usize, Failure> {
-        let arguments = arguments::Input {
-            inputs: vec![directory.to_owned()],
-            from_command: None,
+    /// Evaluates all blocks of the files in a directory, and calls a function after a number of
+    /// blocks. An error is that of the input, and names the block.
+    fn compute(
+        directory: &Path,
+        after: usize,
+        act: &(dyn Fn() + Sync),
+    ) -> Result<usize, (String, Box<InputError>)> {
+        let paths = vec![directory.to_owned()];
+        let options = InputOptions {
+            origin: Origin::Paths(Paths { paths, sort: false, selection: Selection::default() }),
             rows: None,
             blocks: None,
-            grid: None,
+            n_columns: None,
             stack: false,
-            sort: false,
-            tensors: None,
-            threads: Some(1),
+            n_threads: Some(1),
         };
-        Input::open(&arguments, false)?.compute(Meddle { after, act })
+        let input = Input::open(&options, false).unwrap();
+        input.compute(Meddle { after, act }, |_: &Progress| {}).map_err(|error| match error {
+            Error::Producer { at, source } => {
+                (format!("{at}: "), source.downcast::<InputError>().unwrap())
+            }
+            Error::Other(source) => (String::new(), source.downcast::<InputError>().unwrap()),
+            error => panic!("{error}"),
+        })
     }
 
-    /// A change of a file, by its path and other contents of the same size.
+    /// A change of a file, given its path and other contents of the same size.
     type Change = fn(&Path, &[u8]);
 
     const CHANGES: [(Change, &str); 6] = [
@@ -147,8 +158,8 @@ mod tests {
             },
             "it was replaced by another file",
         ),
-        (|path, other| fs::write(path, &other[..other.len() - 7]).unwrap(), "bytes, and now has"),
-        (|path, other| fs::write(path, [other, &[0]].concat()).unwrap(), "bytes, and now has"),
+        (|path, other| fs::write(path, &other[..other.len() - 7]).unwrap(), "bytes and now has"),
+        (|path, other| fs::write(path, [other, &[0]].concat()).unwrap(), "bytes and now has"),
         (|path, _| fs::remove_file(path).unwrap(), "it was removed"),
     ];
 
@@ -161,7 +172,7 @@ mod tests {
                 _ => safetensors(value),
             };
             for (change, expected) in CHANGES {
-                // Of a file that will be read, that has just been read, and that was read long ago.
+                // A file that is read later, that was read just now, and that was read earlier.
                 for (index, after, at) in [(2, 1, "block 2: "), (2, 3, ""), (0, 3, "")] {
                     let directory = TempDir::new().unwrap();
                     let paths: [PathBuf; 3] =
@@ -171,12 +182,13 @@ mod tests {
                     }
                     assert_eq!(compute(directory.path(), 0, &|| ()).unwrap(), 3);
                     let act = || change(&paths[index], &contents(2));
-                    let failure = compute(directory.path(), after, &act).unwrap_err();
-                    let said = failure.to_string();
-                    let path = paths[index].display();
-                    let start = format!("{at}{path} changed while it was read: ");
-                    assert!(said.starts_with(&start) && said.contains(expected), "{said}");
-                    assert!(failure.is_of_changed_input());
+                    let (block, error) = compute(directory.path(), after, &act).unwrap_err();
+                    let message = error.to_string();
+                    let start = format!("{} changed while it was read: ", paths[index].display());
+                    assert!(block.starts_with(at), "{block}{message}");
+                    assert!(message.starts_with(&start), "{message}");
+                    assert!(message.contains(expected), "{message}");
+                    assert!(matches!(*error, InputError::Changed { .. }));
                 }
             }
         }
@@ -193,8 +205,9 @@ mod tests {
         let n_bytes = (header.len() + 3 * row) as u64;
         file.set_len(n_bytes).unwrap();
         let act = || file.set_len(n_bytes - 1).unwrap();
-        let said = compute(directory.path(), 1, &act).unwrap_err().to_string();
-        let expected = format!("it had {n_bytes} bytes, and now has {}", n_bytes - 1);
-        assert!(said.starts_with("block 1: ") && said.ends_with(&expected), "{said}");
+        let (block, error) = compute(directory.path(), 1, &act).unwrap_err();
+        let expected = format!("it had {n_bytes} bytes and now has {}", n_bytes - 1);
+        assert_eq!(block, "block 1: ");
+        assert!(error.to_string().ends_with(&expected), "{error}");
     }
 }

@@ -1,8 +1,9 @@
-//! The names of dtypes in headers.
+//! Dtypes in headers.
 
 use lazy_chunks::DType;
 
 use super::literal::Literal;
+use crate::input::sources::few;
 
 /// The dtype of elements, and the order of their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +13,12 @@ pub(super) struct Elements {
     pub(super) is_swapped: bool,
 }
 
-/// Elements that cannot be taken.
+/// Elements that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// Python's objects: the one type that is pickled.
+    /// Python objects, the only dtype that is pickled.
     Objects,
-    /// A dtype of NumPy's that is not supported, and what to do.
+    /// A dtype of NumPy that is not supported, with a remedy.
     Unsupported { dtype: String, remedy: &'static str },
     /// Not a dtype of NumPy.
     Unknown(String),
@@ -32,14 +33,14 @@ pub(super) fn read(descr: &Literal) -> Result<Elements, Refused> {
         Literal::List(fields) if fields.iter().any(has_objects) => Err(Refused::Objects),
         Literal::List(fields) => Err(Refused::Unsupported {
             dtype: structured(fields),
-            remedy: "save each of its fields as an array, as `array['name']`",
+            remedy: "save each field as an array, `array['name']`",
         }),
-        // A dtype and the shape of each element.
+        // A dtype with the shape of each element.
         Literal::Tuple(items) if items.iter().any(has_objects) => Err(Refused::Objects),
         Literal::Tuple(_) => {
-            Err(Refused::Unsupported { dtype: "of arrays".to_owned(), remedy: SAVE_NUMBERS })
+            Err(Refused::Unsupported { dtype: "subarray".to_owned(), remedy: SAVE_NUMBERS })
         }
-        _ => Err(Refused::Unknown("its dtype is no text".to_owned())),
+        _ => Err(Refused::Unknown("its dtype is not text".to_owned())),
     }
 }
 
@@ -69,25 +70,25 @@ fn of_text(text: &str) -> Result<Elements, Refused> {
         "g" | "f10" | "f12" | "f16" | "float96" | "float128" | "longdouble" => {
             return unsupported(
                 "longdouble".to_owned(),
-                "save it as float64, by `array.astype('float64')`",
+                "save it as float64, with `array.astype('float64')`",
             );
         }
         "G" | "c20" | "c24" | "c32" | "complex192" | "complex256" | "clongdouble" => {
             return unsupported(
                 "clongdouble".to_owned(),
-                "save it as complex128, by `array.astype('complex128')`",
+                "save it as complex128, with `array.astype('complex128')`",
             );
         }
-        // NumPy has no bfloat16; its extensions write the bytes alone.
+        // NumPy has no bfloat16. Its extensions write bfloat16 as raw bytes.
         "V2" => {
             return unsupported(
                 "V2".to_owned(),
-                "NumPy writes it for bfloat16 and for other things; send bfloat16 by .safetensors files",
+                "NumPy writes bfloat16 and other types as V2; use .safetensors files for bfloat16",
             );
         }
         name => return Err(of_other(name)),
     };
-    // What has one byte has no order of bytes.
+    // A single byte has no byte order.
     let is_other = if cfg!(target_endian = "big") { order == '<' } else { order == '>' };
     Ok(Elements { dtype, is_swapped: is_other && dtype.size() > 1 })
 }
@@ -102,13 +103,13 @@ fn of_other(name: &str) -> Refused {
     if let Some(unit) = unit("M8").or(unit("datetime64")) {
         return unsupported(
             format!("datetime64{unit}"),
-            "save its integers, by `array.view('int64')`, and their unit as an attribute",
+            "save its integers, with `array.view('int64')`, and their unit as an attribute",
         );
     }
     if let Some(unit) = unit("m8").or(unit("timedelta64")) {
         return unsupported(
             format!("timedelta64{unit}"),
-            "save its integers, by `array.view('int64')`, and their unit as an attribute",
+            "save its integers, with `array.view('int64')`, and their unit as an attribute",
         );
     }
     if is_of("O") || name == "object" {
@@ -121,7 +122,7 @@ fn of_other(name: &str) -> Refused {
     if is_of("V") || name == "void" {
         return unsupported(format!("{name} (raw bytes)"), SAVE_NUMBERS);
     }
-    Refused::Unknown(format!("{name:?} is no dtype of NumPy's"))
+    Refused::Unknown(format!("{name:?} is not a dtype of NumPy"))
 }
 
 fn has_objects(literal: &Literal) -> bool {
@@ -132,7 +133,7 @@ fn has_objects(literal: &Literal) -> bool {
     }
 }
 
-/// The names of the fields, as far as they are few.
+/// Describes a structured dtype by the names of its first fields.
 fn structured(fields: &[Literal]) -> String {
     let name = |field: &Literal| match field {
         Literal::Tuple(items) => match items.first() {
@@ -142,7 +143,7 @@ fn structured(fields: &[Literal]) -> String {
         _ => String::new(),
     };
     let names: Vec<_> = fields.iter().map(name).collect();
-    format!("of the fields {}", crate::input::few(&names))
+    format!("structured (fields {})", few(&names))
 }
 
 #[cfg(test)]
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn dtypes_are_known_by_all_their_names() {
+    fn dtypes_have_several_names() {
         for (text, dtype) in [
             ("<f4", DType::Float32),
             ("f4", DType::Float32),
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_told_from_what_is_unknown() {
+    fn unsupported_dtypes_are_told_from_unknown_ones() {
         let unsupported = |text: &str| match of(text) {
             Err(Refused::Unsupported { dtype, .. }) => dtype,
             other => panic!("{text}: {other:?}"),
@@ -199,7 +200,7 @@ mod tests {
         };
         let refused = |fields| read(&Literal::List(fields)).unwrap_err();
         match refused(vec![field("x", "<f4"), field("y", "<i8")]) {
-            Refused::Unsupported { dtype, .. } => assert_eq!(dtype, "of the fields x, y"),
+            Refused::Unsupported { dtype, .. } => assert_eq!(dtype, "structured (fields x, y)"),
             other => panic!("{other:?}"),
         }
         assert_eq!(refused(vec![field("x", "<f4"), field("y", "|O")]), Refused::Objects);

@@ -1,11 +1,11 @@
-//! Data of other formats in place of a record.
+//! Other formats, found in place of a record.
 
 use super::MAGIC;
 
-/// Data of another kind than `.npy` records.
+/// A format other than `.npy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Foreign {
-    /// The name of the format.
+    /// The name of the format, as it follows "not a .npy record, but".
     pub(crate) what: &'static str,
     /// The remedy.
     pub(crate) remedy: &'static str,
@@ -16,59 +16,60 @@ const KINDS: [(&[u8], Foreign); 9] = [
     (
         b"PK\x03\x04",
         Foreign {
-            what: "a zip archive, such as .npz files are",
-            remedy: "give the file itself, with a name that ends in .npz",
+            what: "a zip archive, such as a .npz file",
+            remedy: "pass the file by its path, with a name that ends in .npz",
         },
     ),
     (
         b"version https://git-lfs",
-        Foreign { what: "a pointer of Git LFS", remedy: "get the file by `git lfs pull`" },
+        Foreign { what: "a Git LFS pointer", remedy: "get the file with `git lfs pull`" },
     ),
     (
         b"\x1f\x8b",
-        Foreign { what: "compressed by gzip", remedy: "decompress it first, as by `gunzip`" },
+        Foreign { what: "compressed with gzip", remedy: "decompress it first with `gunzip`" },
     ),
     (
         b"\x28\xb5\x2f\xfd",
-        Foreign { what: "compressed by Zstandard", remedy: "decompress it first, as by `unzstd`" },
+        Foreign { what: "compressed with Zstandard", remedy: "decompress it first with `unzstd`" },
     ),
     (
         b"BZh",
-        Foreign { what: "compressed by bzip2", remedy: "decompress it first, as by `bunzip2`" },
+        Foreign { what: "compressed with bzip2", remedy: "decompress it first with `bunzip2`" },
     ),
     (
         b"\xfd7zXZ\0",
-        Foreign { what: "compressed by xz", remedy: "decompress it first, as by `unxz`" },
+        Foreign { what: "compressed with xz", remedy: "decompress it first with `unxz`" },
     ),
     (
         b"\x89HDF\r\n",
         Foreign {
             what: "an HDF5 file",
-            remedy: "read it with h5py, and send its blocks by `np.save`",
+            remedy: "read it with h5py, and write its blocks with `np.save`",
         },
     ),
     (
         b"\x80\x04",
         Foreign {
-            what: "a pickle of Python's",
-            remedy: "load it in Python, and send its blocks by `np.save`",
+            what: "a Python pickle",
+            remedy: "load it in Python, and write its blocks with `np.save`",
         },
     ),
     (
         b"\x80\x05",
         Foreign {
-            what: "a pickle of Python's",
-            remedy: "load it in Python, and send its blocks by `np.save`",
+            what: "a Python pickle",
+            remedy: "load it in Python, and write its blocks with `np.save`",
         },
     ),
 ];
 
 const TEXT: Foreign = Foreign {
     what: "text",
-    remedy: "let the producer write nothing else to standard output, as by `print(…, file=sys.stderr)`",
+    remedy: "write only records to standard output, and text with `print(…, file=sys.stderr)`",
 };
 
-/// Recognizes data by their first bytes: text by those before a record, if one begins among them.
+/// Recognizes a format by the first bytes of data. If a record begins among them, only the bytes
+/// before it count.
 pub(super) fn recognize(start: &[u8]) -> Option<Foreign> {
     let record = start.windows(MAGIC.len()).position(|bytes| bytes == MAGIC);
     let start = &start[..record.unwrap_or(start.len())];
@@ -81,13 +82,13 @@ fn is_text(start: &[u8]) -> bool {
         |letter: char| letter.is_control() && !letter.is_whitespace() && letter != '\x1b';
     match std::str::from_utf8(start) {
         Ok(text) => !text.is_empty() && !text.contains(is_control),
-        // The last letter may be cut off.
+        // The last character may be cut off.
         Err(error) if error.error_len().is_none() => is_text(&start[..error.valid_up_to()]),
         Err(_) => false,
     }
 }
 
-/// The first bytes as they are shown: on one line, and with escapes for what is no text.
+/// Shows bytes on one line, with escapes for those that are not text.
 pub(super) fn shown(start: &[u8]) -> String {
     match std::str::from_utf8(start) {
         Ok(text) => format!("{text:?}"),
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_kinds_are_recognized() {
+    fn other_formats_are_recognized() {
         for (start, what) in [
             (&b"PK\x03\x04\x14\0"[..], "zip"),
             (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),

@@ -1,10 +1,10 @@
-//! Python literals, of which a header is one.
+//! Python literals. A header is one.
 
-/// A value that a header may have.
+/// A Python literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Literal {
     Text(String),
-    /// None of a number that no size can be: one below 0, or beyond 64 bits.
+    /// None for an integer that cannot be a size: a negative one, or one of more than 64 bits.
     Integer(Option<u64>),
     Bool(bool),
     None,
@@ -13,12 +13,13 @@ pub(super) enum Literal {
     Dict(Vec<(Literal, Literal)>),
 }
 
-/// Containers within one another: those of a structured dtype are a few.
+/// The deepest nesting of containers. A structured dtype needs a few levels.
 const DEEPEST: usize = 32;
 
-/// Parses a literal, as `ast.literal_eval` does: numbers of Python 2 (`3L`) are taken as well, as by `np.load`.
+/// Parses a literal as `ast.literal_eval` does, and integers of Python 2 (`3L`) as `np.load` does.
 ///
-/// Time and memory are linear in the length of the text. The error says what is wrong, and where.
+/// Time and memory are linear in the length of the text. The error names the problem and its
+/// position.
 pub(super) fn parse(text: &str) -> Result<Literal, String> {
     let mut parser = Parser { text, at: 0 };
     let literal = parser.literal(0)?;
@@ -38,13 +39,13 @@ impl Parser<'_> {
         &self.text[self.at..]
     }
 
-    /// Returns the next letter that is no space.
+    /// Returns the next character that is not white space.
     fn peek(&mut self) -> Option<char> {
         self.at = self.text.len() - self.rest().trim_start().len();
         self.rest().chars().next()
     }
 
-    /// Passes over a letter, if it is the next one.
+    /// Skips a character, if it is the next one.
     fn take(&mut self, letter: char) -> bool {
         let is_next = self.peek() == Some(letter);
         self.at += if is_next { letter.len_utf8() } else { 0 };
@@ -52,9 +53,10 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, letter: char) -> Result<(), String> {
-        match self.take(letter) {
-            true => Ok(()),
-            false => Err(format!("{letter:?} is missing at byte {}", self.at)),
+        if self.take(letter) {
+            Ok(())
+        } else {
+            Err(format!("{letter:?} is missing at byte {}", self.at))
         }
     }
 
@@ -70,7 +72,7 @@ impl Parser<'_> {
         match letter {
             '(' => {
                 let (mut items, has_comma) = self.items(')', |this| this.literal(depth + 1))?;
-                // One value in parentheses is that value.
+                // Parentheses around a single value mean nothing.
                 match items.len() {
                     1 if !has_comma => Ok(items.remove(0)),
                     _ => Ok(Literal::Tuple(items)),
@@ -95,7 +97,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Parses the items between brackets; returns true with them if a comma follows the last.
+    /// Parses the items between brackets. Returns them, and true if a comma follows the last one.
     fn items<T>(
         &mut self,
         end: char,
@@ -114,7 +116,7 @@ impl Parser<'_> {
         Ok((items, has_comma))
     }
 
-    /// A string in quotes. Of escapes, those of letters that stand for themselves.
+    /// Parses a string in quotes. The only escapes are those of quotes and backslashes.
     fn string(&mut self) -> Result<Literal, String> {
         let start = self.at;
         let mut letters = self.rest().chars();
@@ -144,7 +146,7 @@ impl Parser<'_> {
         let digits = word.strip_suffix(['L', 'l']).unwrap_or(word);
         let digits: String = digits.chars().filter(|letter| *letter != '_').collect();
         if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(format!("{word:?} at byte {} is no integer", self.at));
+            return Err(format!("{word:?} at byte {} is not an integer", self.at));
         }
         self.at += length;
         Ok(digits.parse().ok())
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_beginning_of_a_literal_is_an_error() {
+    fn every_prefix_of_a_literal_is_an_error() {
         let written =
             "{'descr': [('a', '<f4', (2L, 3)), (u\"b\", '|O')], 'shape': (-1, None), 'x': True}";
         assert!(parse(written).is_ok());

@@ -1,4 +1,4 @@
-//! Headers of `.npy` records, and their elements in the order in which blocks have them.
+//! Headers of `.npy` records.
 
 mod descr;
 mod foreign;
@@ -17,16 +17,16 @@ use literal::Literal;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The magic string, the version, and the header's length in its longest form.
+/// The most bytes before the text of a header: the magic string, the version and the length.
 const PREFIX: usize = 12;
 
-/// Headers of arrays of numbers have a hundred bytes or two.
+/// The longest header in bytes. Headers of arrays of numbers have about a hundred.
 const LONGEST: usize = 1 << 20;
 
 /// The number of bytes that an error shows of data that is not a record.
 const SHOWN: usize = 48;
 
-/// What a record says of its elements, which follow it.
+/// The header of a record, which describes the elements that follow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) layout: Layout,
@@ -34,14 +34,15 @@ pub(crate) struct Header {
     pub(crate) n_bytes: u64,
 }
 
-/// Reads the header of a record; none where there are no more bytes. With `stack`, the record becomes a row of its own.
+/// Reads the header of a record. Returns none if there are no more bytes. With `stack`, the record
+/// becomes one row.
 pub(crate) fn read_header(
     name: &str,
     reader: &mut impl BufRead,
     stack: bool,
 ) -> Result<Option<Header>, InputError> {
     let corrupt = |reason: String| InputError::Corrupt { name: name.to_owned(), reason };
-    // Only bytes that have arrived: an error does not wait for more.
+    // These are only bytes that have arrived, so an error does not wait for more.
     let start =
         first_bytes(reader).map_err(|source| InputError::Read { name: name.to_owned(), source })?;
     let mut bytes = vec![0; 8];
@@ -54,7 +55,7 @@ pub(crate) fn read_header(
         let shown = foreign::shown(&start);
         return Err(match foreign::recognize(&start) {
             Some(foreign) => InputError::NoRecord { name: name.to_owned(), start: shown, foreign },
-            None => corrupt(format!("it begins with {shown}, and not as .npy records do")),
+            None => corrupt(format!("it begins with {shown}, which is not a .npy record")),
         });
     }
     let ended = |expected: usize, actual: usize| InputError::Ended {
@@ -69,7 +70,7 @@ pub(crate) fn read_header(
     let length_size = match bytes[6] {
         1 => 2,
         2 | 3 => 4,
-        version => return Err(corrupt(format!("version {version} of the format is unknown"))),
+        version => return Err(corrupt(format!("format version {version} is unknown"))),
     };
     let mut length = [0; 4];
     let n_read = read_all(name, reader, &mut length[..length_size])?;
@@ -79,7 +80,7 @@ pub(crate) fn read_header(
     }
     let length = u32::from_le_bytes(length) as usize;
     if length > LONGEST {
-        return Err(corrupt(format!("its header is said to have {length} bytes")));
+        return Err(corrupt(format!("its header declares a length of {length} bytes")));
     }
     let start = bytes.len();
     debug_assert!(start <= PREFIX);
@@ -92,7 +93,7 @@ pub(crate) fn read_header(
     Ok(Some(Header { layout, n_bytes: bytes.len() as u64 }))
 }
 
-/// The bytes that come next, as many as are there.
+/// Returns the next bytes that have arrived, without taking them.
 fn first_bytes(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     loop {
         match reader.fill_buf() {
@@ -103,19 +104,19 @@ fn first_bytes(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads the text of a header.
+/// Parses the text of a header.
 fn layout(name: &str, text: &[u8], stack: bool) -> Result<Layout, InputError> {
     let corrupt = |reason: &str| InputError::Corrupt {
         name: name.to_owned(),
-        reason: format!("its header is no description of an array: {reason}"),
+        reason: format!("its header does not describe an array: {reason}"),
     };
-    // Versions 1 and 2 are Latin-1, of which no more than ASCII means anything outside of names of fields.
+    // Versions 1 and 2 are Latin-1. Outside of field names, only ASCII has a meaning.
     let text: String = match std::str::from_utf8(text) {
         Ok(text) => text.to_owned(),
         Err(_) => text.iter().map(|&byte| char::from(byte)).collect(),
     };
     let Literal::Dict(entries) = literal::parse(&text).map_err(|reason| corrupt(&reason))? else {
-        return Err(corrupt("it is no dictionary"));
+        return Err(corrupt("it is not a dictionary"));
     };
     let (mut descr, mut order, mut shape) = (None, None, None);
     for (key, value) in entries {
@@ -143,20 +144,21 @@ fn layout(name: &str, text: &[u8], stack: bool) -> Result<Layout, InputError> {
         _ => return Err(corrupt("its \"fortran_order\" is neither True nor False")),
     };
     let Literal::Tuple(sizes) = shape.ok_or_else(|| missing("shape"))? else {
-        return Err(corrupt("its \"shape\" is no tuple"));
+        return Err(corrupt("its \"shape\" is not a tuple"));
     };
     let size = |size: Literal| match size {
         Literal::Integer(Some(size)) => Ok(size),
-        _ => Err(corrupt("a size of its \"shape\" is none that an array can have")),
+        _ => Err(corrupt("its \"shape\" has an invalid size")),
     };
     let shape = sizes.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
     Layout::new(name, elements.dtype, &shape, is_fortran, elements.is_swapped)?
         .of_blocks(name, stack)
 }
 
-/// The header of a record in C order and the machine's byte order; none where the format has no such dtype.
+/// Returns the header of a record in C order and the machine's byte order. None if the format lacks
+/// the dtype.
 pub(crate) fn header(dtype: DType, shape: &[usize]) -> Option<Vec<u8>> {
-    /// NumPy pads to as much, so that elements are aligned.
+    /// The multiple of bytes to which NumPy pads a header, so that elements are aligned.
     const ALIGNMENT: usize = 64;
     let kind = match dtype {
         DType::Bool => 'b',
@@ -186,7 +188,7 @@ pub(crate) fn header(dtype: DType, shape: &[usize]) -> Option<Vec<u8>> {
     Some(header)
 }
 
-/// Fills what there is to be filled, as far as there are bytes, and says how many there were.
+/// Reads until the buffer is full or the bytes end. Returns the number of bytes.
 pub(crate) fn read_all(
     name: &str,
     reader: &mut impl Read,
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_header_is_read_back() {
         for dtype in DType::ALL {
             let Some(bytes) = header(dtype, &[3, 4]) else {
                 assert_eq!(dtype, DType::BFloat16);
@@ -234,39 +236,39 @@ mod tests {
     }
 
     #[test]
-    fn every_beginning_of_a_header_has_an_error() {
+    fn every_prefix_of_a_header_is_an_error() {
         let bytes = header(DType::Float32, &[3, 4]).unwrap();
         for end in 1..bytes.len() {
             let error = read(&bytes[..end]).unwrap_err();
-            assert!(error.contains("ends in the middle") && error.contains("a.npy"), "{error}");
+            assert!(error.contains("ends early") && error.contains("a.npy"), "{error}");
         }
     }
 
     #[test]
-    fn no_header_is_believed() {
+    fn headers_are_checked() {
         let cases = [
-            (record("'|O'", "False", "(3,)"), "a.npy holds Python objects"),
-            (record("'<U3'", "False", "(3,)"), "has the dtype U3 (text), which is not supported"),
+            (record("'|O'", "False", "(3,)"), "a.npy holds pickled Python objects"),
+            (record("'<U3'", "False", "(3,)"), "has dtype U3 (text), which is not supported"),
             (record("'<f16'", "False", "(3,)"), "longdouble"),
             (record("'<M8[ns]'", "False", "(3,)"), "datetime64[ns], which is not supported"),
-            (record("[('x', '<f4')]", "False", "(3,)"), "has the dtype of the fields x"),
+            (record("[('x', '<f4')]", "False", "(3,)"), "has dtype structured (fields x)"),
             (record("'<V2'", "False", "(3,)"), "bfloat16"),
-            (record("'<f4'", "False", "()"), "one number without an axis"),
-            (record("'<f4'", "False", "(9999999999, 9999999999)"), "memory cannot hold"),
+            (record("'<f4'", "False", "()"), "a single number"),
+            (record("'<f4'", "False", "(9999999999, 9999999999)"), "does not fit into memory"),
             (record("'<f4'", "False", "(-1, 3)"), "corrupt"),
             (record("'<f4'", "3", "(1, 3)"), "corrupt"),
             (record("'<f4'", "False", "[[[["), "corrupt"),
-            (b"\x93NUMPY\x04\x00\x02\x00{}".to_vec(), "version 4 of the format"),
+            (b"\x93NUMPY\x04\x00\x02\x00{}".to_vec(), "format version 4"),
             (b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(), "4294967295 bytes"),
             (b"PK\x03\x04".to_vec(), "a zip archive"),
-            (b"Loading\xff".to_vec(), "begins with \"Loading\\xff\", and not as .npy records do"),
-            (b"Epoch 1\n".to_vec(), "begins with \"Epoch 1\\n\": it is text"),
+            (b"Loading\xff".to_vec(), "begins with \"Loading\\xff\", which is not a .npy record"),
+            (b"Epoch 1\n".to_vec(), "not a .npy record, but text: it begins with \"Epoch 1\\n\""),
         ];
         for (bytes, expected) in cases {
             let error = read(&bytes).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        // Sizes beyond numbers, and nesting beyond the stack.
+        // Sizes that overflow, and nesting that would overflow the stack.
         assert!(read(&record("'<f4'", "False", "(9999999999, 9999999999, 99)")).is_err());
         let nested = "[".repeat(60_000);
         assert!(read(&record("'<f4'", "False", &nested)).is_err());

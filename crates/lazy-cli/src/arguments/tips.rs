@@ -3,14 +3,14 @@
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
-use crate::arguments::Arguments;
+use super::Arguments;
 
-/// Parses the command line. If it makes no sense, the program ends with exit code 2.
+/// Parses the command line. If it is invalid, the program ends with exit code 2.
 pub(crate) fn parse() -> Arguments {
     Arguments::try_parse().unwrap_or_else(|mut error| {
         if let Some(tip) = tip(&error) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-            // A similarly spelled argument means something else.
+            // clap would suggest a similarly spelled argument, which means something else.
             error.remove(ContextKind::SuggestedArg);
         }
         error.exit()
@@ -25,14 +25,14 @@ fn tip(error: &clap::Error) -> Option<&'static str> {
     let argument = text(ContextKind::InvalidArg)?;
     match (argument, text(ContextKind::InvalidValue)) {
         ("--overwrite" | "--force" | "-f" | "--clobber" | "--exist-ok", _) => {
-            Some("to replace what is there, use '--replace'")
+            Some("to replace existing data, use '--replace'")
         }
-        ("--continue" | "-c", _) => Some("to resume a write that ended early, use '--resume'"),
+        ("--continue" | "-c", _) => Some("to continue an interrupted write, use '--resume'"),
         ("--axis <AXIS>", Some("0")) => {
-            Some("what NumPy computes with axis=0, a value for each column, is '--axis columns'")
+            Some("for axis=0 of NumPy, a value for each column, use '--axis columns'")
         }
         ("--axis <AXIS>", Some("1" | "-1")) => {
-            Some("what NumPy computes with axis=1, a value for each row, is '--axis rows'")
+            Some("for axis=1 of NumPy, a value for each row, use '--axis rows'")
         }
         _ => None,
     }
@@ -43,10 +43,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_programs_arguments_have_tips_that_work() {
+    fn arguments_of_other_programs_have_tips_that_work() {
         let store = ["lazy", "store", "a.npy", "-o", "a.zarr"];
         let reduce = ["lazy", "reduce", "a.npy", "--stats", "mean"];
-        for (command, wrong, tip_says, right) in [
+        for (command, wrong, expected, right) in [
             (&store, &["--overwrite"][..], "--replace", &["--replace"][..]),
             (&store, &["--force"], "--replace", &["--replace"]),
             (&store, &["-f"], "--replace", &["--replace"]),
@@ -56,7 +56,7 @@ mod tests {
         ] {
             let parse = |more: &[&str]| Arguments::try_parse_from([&command[..], more].concat());
             let error = parse(wrong).unwrap_err();
-            assert!(tip(&error).unwrap().contains(tip_says), "{error}");
+            assert!(tip(&error).unwrap().contains(expected), "{error}");
             assert!(parse(right).is_ok());
         }
         let other = Arguments::try_parse_from(["lazy", "store", "--colour"]).unwrap_err();

@@ -1,31 +1,31 @@
-//! `lazy staging`.
+//! `lazy unfinished`.
 
 use indicatif::HumanBytes;
 use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
-use crate::arguments::Staging;
 use crate::failure::Result;
+use crate::options::Unfinished;
 use crate::print;
 
-pub(crate) fn run(arguments: &Staging) -> Result<()> {
-    let writes = UnfinishedWrite::list(&*arguments.path)?;
-    // What is to be removed is, whether somebody reads of it or not.
+pub(crate) fn run(options: &Unfinished) -> Result<()> {
+    let writes = UnfinishedWrite::list(&*options.path)?;
+    // Writes are removed even if the list cannot be printed.
     let mut printed = Ok(());
-    if arguments.json {
+    if options.json {
         printed = print::json(&Value::Array(writes.iter().map(to_json).collect()));
     } else if writes.is_empty() {
-        print::note(format_args!("no write of {} is unfinished", arguments.path.display()));
+        print::note(format_args!("{} has no unfinished writes", options.path.display()));
     }
     for write in writes {
         let target = write.target().display().to_string();
-        if !arguments.json && printed.is_ok() {
+        if !options.json && printed.is_ok() {
             printed = print::line(format_args!("{target}: {}", to_text(&write)));
         }
-        // One that is under way is not what anybody left behind.
-        if arguments.remove && !matches!(write.state(), WriteState::Running { .. }) {
+        // A running write is left alone.
+        if options.remove && !matches!(write.state(), WriteState::Running { .. }) {
             write.remove()?;
-            print::note(format_args!("removed what was left of {target}"));
+            print::note(format_args!("removed the unfinished write of {target}"));
         }
     }
     printed
@@ -37,13 +37,14 @@ fn to_text(write: &UnfinishedWrite) -> String {
     match write.state() {
         WriteState::Running { holder } => format!("being written by {holder}, in {directory}"),
         WriteState::MaybeRunning { holder } => format!(
-            "being written by {holder}, or was when that process ended, in {directory}; --take-over of \
-             `lazy store` resumes it"
+            "being written by {holder}, unless that process has ended, in {directory}; `lazy store \
+             --take-over` resumes it"
         ),
-        WriteState::Resumable { job, chunks, stored_bytes } => {
+        WriteState::Resumable { key, chunks, stored_bytes } => {
             let stored = HumanBytes(*stored_bytes);
             format!(
-                "{chunks} chunks ({stored}) in {directory}, of {job}; --resume of `lazy store` continues it"
+                "{chunks} chunks ({stored}) in {directory}, of {key}; `lazy store --resume` \
+                 continues it"
             )
         }
         _ => format!("cannot be resumed, in {directory}"),
@@ -64,9 +65,9 @@ fn to_json(write: &UnfinishedWrite) -> Value {
             entry["state"] = "may be running".into();
             entry["holder"] = holder.clone().into();
         }
-        WriteState::Resumable { job, chunks, stored_bytes } => {
+        WriteState::Resumable { key, chunks, stored_bytes } => {
             entry["state"] = "resumable".into();
-            entry["job"] = job.clone().into();
+            entry["key"] = key.clone().into();
             entry["chunks"] = (*chunks).into();
             entry["stored_bytes"] = (*stored_bytes).into();
         }

@@ -1,14 +1,13 @@
-//! A stream of `.npy` records, on standard input or of a command.
+//! A stream of `.npy` records, from standard input or from a command.
 
-use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read, stdin};
-use std::os::fd::AsFd;
+mod iterators;
+mod pipe;
+
+use std::io::BufReader;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lazy_chunks::{ArrayBlock, BlockPool, Cut, LazyChunkSequence, NestedLazyChunkSequence};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::files::Cutting;
 use super::layout::Layout;
@@ -16,55 +15,53 @@ use super::npy::{Header, read_header};
 use super::npz::read_elements;
 use super::producer::Producer;
 use super::size::Size;
-use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, of_vectors};
-use crate::stop;
+use super::sources::{Sources, of_vectors};
+use super::{Blocks, Input, InputError, ShapeOfBlocks};
+use iterators::{Bands, Records};
+use pipe::Pipe;
 
-/// How large a pipe is made, so that its two ends do not wait for each other at every turn: as large as
-/// Linux lets everybody have it.
-const PIPE: usize = 1 << 20;
-
-/// The buffer for headers; elements are read directly.
+/// The size of the buffer for headers in bytes. Elements are read without it.
 const BUFFER: usize = 256;
 
-/// A record that has more bytes is cut into blocks of as many, so that it need not fit into memory.
+/// The most bytes in a block of a record. A larger record is cut, so it need not fit into memory.
 const MOST_OF_A_RECORD: usize = 16 << 20;
 
 const STANDARD_INPUT: &str = "standard input";
 
-/// How long nothing is looked at but the stream.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Records, none of which is read before it is asked for: so what is wrong with the target is said first.
+/// The state of a stream.
+///
+/// No record is read before its block is requested, so problems with the target are reported first.
 #[derive(Debug)]
 pub(crate) struct Stream {
     name: String,
     reader: BufReader<Pipe>,
-    /// Who writes it, where that is known. Dropped after the reader, so that it finds its pipe closed.
+    /// The command that writes the stream, if there is one. It is dropped after the reader, so that
+    /// it finds its pipe closed.
     producer: Option<Producer>,
     pool: BlockPool<u8>,
     n_columns: Option<usize>,
     cutting: Cutting,
-    /// What the first record was like.
+    /// The layout of the first record.
     first: Option<Layout>,
-    /// The record whose header was read, and which of its rows comes next.
+    /// The record whose header was read, with the index of its next row.
     current: Option<(Layout, usize)>,
-    /// True if all records so far have one axis of the same size.
+    /// True if all records so far have one axis, of the same size.
     are_vectors: bool,
-    /// The number of records that have begun.
+    /// The number of records whose header was read.
     n_begun: Arc<AtomicU64>,
     shape_of_blocks: Arc<OnceLock<ShapeOfBlocks>>,
     later_note: Arc<OnceLock<String>>,
 }
 
 impl Stream {
-    /// Blocks below one another, or in bands of so many.
+    /// Opens standard input. With `n_columns`, blocks form bands of that many.
     pub(crate) fn open(n_columns: Option<usize>, cutting: Cutting) -> Result<Input, InputError> {
         let reader = Pipe::of_standard_input()
             .map_err(|source| InputError::Read { name: STANDARD_INPUT.to_owned(), source })?;
         Ok(Stream::of(STANDARD_INPUT.to_owned(), reader, None, (n_columns, cutting)))
     }
 
-    /// The same of what a command writes.
+    /// Starts a command, and opens its standard output.
     pub(crate) fn start(
         command: &str,
         n_columns: Option<usize>,
@@ -116,7 +113,8 @@ impl Stream {
         }
     }
 
-    /// The next block: a record, or some of the rows of a large one. None where the stream ends between two records.
+    /// Reads the next block: a record, or some rows of a large one. Returns none if the stream ends
+    /// between two records.
     fn read(&mut self) -> Result<Option<ArrayBlock>, InputError> {
         if !self.has_more()? {
             return Ok(None);
@@ -134,7 +132,7 @@ impl Stream {
         Ok(Some(block))
     }
 
-    /// Returns the number of rows in a block: all rows of a record in Fortran order, and of a record in a band.
+    /// Returns the number of rows in a block. A record in Fortran order or in a band is one block.
     fn rows_at_once(&self, layout: &Layout) -> usize {
         if layout.is_row_after_row() && self.n_columns.is_none() {
             let most = MOST_OF_A_RECORD.max(self.cutting.most_at_once());
@@ -165,7 +163,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Notes what the first record is like.
+    /// Notes the layout of the first record.
     fn begin_first(&mut self, layout: &Layout) -> Result<(), InputError> {
         self.are_vectors = layout.shape.len() == 1 && !self.cutting.stack;
         let mut block = layout.shape.clone();
@@ -201,7 +199,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Returns why the producer failed, if that is why an error of the stream came up.
+    /// Returns the failure of the producer, if it explains an error of the stream, and the error of
+    /// the stream otherwise.
     fn or_of_producer(&mut self, error: InputError) -> InputError {
         match (&error, &mut self.producer) {
             (InputError::Ended { .. }, Some(producer)) => producer.wait().err().unwrap_or(error),
@@ -209,7 +208,8 @@ impl Stream {
         }
     }
 
-    /// Returns true if there is another block, of a record whose header has been read. There must be one record.
+    /// Returns true if there is another block. Reads the header of its record if necessary. A
+    /// stream without any record is an error.
     fn has_more(&mut self) -> Result<bool, InputError> {
         if self.current.is_none() {
             let name = self.record(self.n_begun());
@@ -225,7 +225,7 @@ impl Stream {
     }
 }
 
-/// Returns an error of a block with the bytes of its whole record.
+/// Changes the error of a block that ends early to count the bytes of its whole record.
 fn in_record(error: InputError, layout: &Layout, first_row: usize) -> InputError {
     match error {
         InputError::Ended { name, part, actual, .. } => {
@@ -234,121 +234,5 @@ fn in_record(error: InputError, layout: &Layout, first_row: usize) -> InputError
             InputError::Ended { name, part, expected, actual: before + actual }
         }
         error => error,
-    }
-}
-
-/// What a signal interrupted was not at fault.
-fn or_stopped(error: InputError) -> InputError {
-    if stop::is_asked_for() { InputError::Stopped } else { error }
-}
-
-/// All records, one after the other.
-#[derive(Debug)]
-struct Records {
-    stream: Arc<Mutex<Stream>>,
-}
-
-impl Records {
-    fn with<T>(
-        &self,
-        read: impl FnOnce(&mut Stream) -> Result<T, InputError>,
-    ) -> Result<T, InputError> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&mut stream).map_err(|error| or_stopped(stream.or_of_producer(error)))
-    }
-}
-
-impl Iterator for Records {
-    type Item = Result<ArrayBlock, InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.with(Stream::read).transpose()
-    }
-}
-
-/// Bands of as many records.
-#[derive(Debug)]
-struct Bands {
-    records: Records,
-    n_columns: usize,
-}
-
-impl Iterator for Bands {
-    type Item = Result<Band, InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.records.with(Stream::has_more) {
-            Ok(false) => None,
-            Ok(true) => {
-                let records = Records { stream: Arc::clone(&self.records.stream) };
-                Some(Ok(Band { records, n_read: 0, n_columns: self.n_columns }))
-            }
-            Err(error) => Some(Err(error)),
-        }
-    }
-}
-
-/// The records of a band.
-#[derive(Debug)]
-struct Band {
-    records: Records,
-    n_read: usize,
-    n_columns: usize,
-}
-
-impl Iterator for Band {
-    type Item = Result<ArrayBlock, InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.n_read == self.n_columns {
-            return None;
-        }
-        let record = self.records.next().unwrap_or_else(|| {
-            let n_blocks = self.records.with(|stream| Ok(stream.n_begun()))?;
-            Err(InputError::IncompleteBand { n_blocks, n_columns: self.n_columns })
-        });
-        self.n_read += 1;
-        Some(record)
-    }
-}
-
-/// A pipe that is waited for no longer than until a signal comes.
-#[derive(Debug)]
-struct Pipe {
-    file: File,
-}
-
-impl Pipe {
-    fn new(file: File) -> Pipe {
-        // What is no pipe has no size, and what may not be larger stays as it is.
-        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE);
-        Pipe { file }
-    }
-
-    /// Standard input, past the buffer of the standard library's.
-    fn of_standard_input() -> io::Result<Pipe> {
-        if stdin().is_terminal() {
-            let problem = "it is a terminal; pipe .npy records into it";
-            return Err(io::Error::other(problem));
-        }
-        Ok(Pipe::new(File::from(stdin().as_fd().try_clone_to_owned()?)))
-    }
-}
-
-impl Read for Pipe {
-    /// Waits for bytes, and heeds signals meanwhile.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
-        loop {
-            if stop::is_asked_for() {
-                return Err(io::Error::other("it was stopped"));
-            }
-            let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
-            match poll(&mut fds, Some(&patience)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return self.file.read(buffer),
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }

@@ -1,0 +1,132 @@
+//! Answers as arrays of a Zarr group.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lazy_chunks::LazyChunkSequence;
+use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
+use serde_json::json;
+
+use crate::failure::{Failure, Result};
+use crate::file_kind;
+use crate::statistics::{Answer, Axis, Part};
+
+/// A Zarr group that stores answers as arrays.
+#[derive(Debug)]
+pub(crate) struct Group {
+    path: PathBuf,
+    existing: Existing,
+    /// The names of the axes of the summarized array. Empty if it has none.
+    dims: Vec<String>,
+}
+
+impl Group {
+    pub(crate) fn new(path: &Path, replace: bool) -> Group {
+        let existing = if replace { Existing::Replace } else { Existing::Fail };
+        Group { path: path.to_owned(), existing, dims: Vec::new() }
+    }
+
+    /// Sets the names of the axes of the summarized array.
+    pub(crate) fn with_dims(self, dims: Vec<String>) -> Group {
+        Group { dims, ..self }
+    }
+
+    /// Returns the names of the axes of a result. Axes of different sizes have different names in
+    /// the whole group, since xarray cannot open it otherwise.
+    fn dims_of(&self, answer: &Answer, name: &str, part: &Part) -> Vec<String> {
+        let named = |axis: usize, otherwise: &str| {
+            self.dims.get(axis).cloned().unwrap_or_else(|| otherwise.to_owned())
+        };
+        let n_axes = part.array.shape().len();
+        let n_cells = match answer.axis {
+            Axis::All => 0,
+            Axis::Rows => 1,
+            Axis::Columns => n_axes - usize::from(answer.has_entries()),
+        };
+        let of_axis = |axis: usize| match answer.axis {
+            Axis::Rows if axis < n_cells => named(0, "row"),
+            Axis::Columns if axis < n_cells => match axis {
+                0 => named(1, "column"),
+                _ => named(axis + 1, &format!("axis_{}", axis + 1)),
+            },
+            _ => format!("{name}_{}", axis - n_cells),
+        };
+        let of_part = |axis| {
+            if part.name.is_empty() || axis < n_cells {
+                of_axis(axis)
+            } else {
+                format!("{}_{}", part.name, axis - n_cells)
+            }
+        };
+        (0..n_axes).map(of_part).collect()
+    }
+
+    /// Checks, before anything is computed, that the results of these statistics can be stored.
+    pub(crate) fn check(&self, texts: &[&str]) -> Result<()> {
+        let no_group = |what: &str| {
+            let path = self.path.display();
+            Err(Failure::Usage(format!("{path} is {what}, not a group; choose another path")))
+        };
+        match fs::metadata(&self.path) {
+            Ok(there) if !there.is_dir() => return no_group(file_kind::name(there.file_type())),
+            Ok(_) if StoredArray::open(&*self.path).is_ok() => return no_group("an array"),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Failure::Write { path: self.path.clone(), source }),
+        }
+        let paths = names(texts).into_iter().map(|name| self.path.join(name));
+        let is_there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
+        match paths.into_iter().find(|path| self.existing == Existing::Fail && is_there(path)) {
+            Some(path) => Err(Failure::Exists(path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores an array for each part of each answer.
+    pub(crate) fn store(&self, answers: &[Answer]) -> Result<()> {
+        let mut last = None;
+        let texts: Vec<_> = answers.iter().map(|answer| &answer.text[..]).collect();
+        for (answer, name) in answers.iter().zip(names(&texts)) {
+            for part in &answer.parts {
+                let member = Target::from(&*self.path).member(&*name);
+                let mut path = self.path.join(&name);
+                let member = if part.name.is_empty() {
+                    member
+                } else {
+                    path.push(part.name);
+                    member.member(part.name)
+                };
+                let mut sink = ZarrSink::new(member)
+                    .with_existing(self.existing)
+                    .with_attribute("statistic", &answer.text)
+                    .with_dimension_names(self.dims_of(answer, &name, part));
+                if !answer.labels.is_empty() && matches!(part.name, "" | "bins") {
+                    sink = sink.with_attribute("entries", json!(answer.labels));
+                }
+                let stored = LazyChunkSequence::new(|| [part.array.clone()]).to_zarr(sink);
+                match (stored, &last) {
+                    (Ok(_), _) => last = Some(path),
+                    (Err(error), None) => return Err(error.into()),
+                    (Err(error), Some(last)) => {
+                        return Err(Failure::from(error).after_storing(last));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns a unique name for each statistic: its name, with a number from the second one on.
+fn names<'t>(texts: &[&'t str]) -> Vec<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let name = |text: &&'t str| {
+        let name = text.split(':').next().unwrap_or_default();
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        if *count == 1 { name.to_owned() } else { format!("{name}-{count}") }
+    };
+    texts.iter().map(name).collect()
+}

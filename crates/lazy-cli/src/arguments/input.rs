@@ -1,0 +1,59 @@
+//! The arguments that choose the input.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parsers::path;
+
+/// The input of `lazy store` and `lazy reduce`.
+#[derive(Args, Debug)]
+pub(crate) struct Input {
+    /// Blocks in order: files, folders, Zarr arrays, or `-` for standard input
+    ///
+    /// `-` reads a stream of .npy records. Files are .npy, .npz or .safetensors. A folder stands
+    /// for the files and Zarr arrays in it, in natural order: part-10 after part-9.
+    #[arg(required_unless_present = "from_command", value_name = "INPUT", value_parser = path())]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Run a shell command, and read the stream of .npy records that it writes
+    ///
+    /// The input is complete only if the command ends with exit code 0. With a pipe, a producer
+    /// that failed looks like one that is done.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "inputs")]
+    pub(crate) from_command: Option<String>,
+
+    /// Fail unless the input has exactly N rows (indices along axis 0)
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+
+    /// Fail unless the input has exactly N blocks (records of a stream, or arrays of files)
+    #[arg(long, value_name = "N")]
+    pub(crate) blocks: Option<u64>,
+
+    /// Arrange the blocks in a grid, COLS of them side by side [default: each below the last]
+    ///
+    /// The first COLS blocks form the first band of the grid, the next COLS the band below it.
+    #[arg(long, value_name = "COLS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) grid: Option<u32>,
+
+    /// Make each input one row, as np.stack does: N vectors of 768 elements have shape (N, 768)
+    #[arg(long)]
+    pub(crate) stack: bool,
+
+    /// Sort the inputs in natural order: part-9 before part-10 [default: the given order]
+    ///
+    /// A shell expands `part-*.npy` in alphabetical order: part-10 before part-9.
+    #[arg(long)]
+    pub(crate) sort: bool,
+
+    /// Read only the arrays of .npz and .safetensors files whose names match PATTERN
+    ///
+    /// The pattern is a glob, such as 'layer.*.weight'.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) select: Option<String>,
+
+    /// Number of threads that read, compute and write [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}

@@ -1,0 +1,90 @@
+//! The arguments of the commands that look after stored arrays, and of `completions`.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory};
+use clap_complete::{Shell, generate};
+
+use super::Arguments;
+use super::parsers::path;
+
+/// List unfinished writes, or remove them
+#[derive(Args, Debug)]
+pub(crate) struct Unfinished {
+    /// Zarr array or group that was being written, or a folder of them
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Remove unfinished writes and the chunks that they have stored; running writes are kept
+    #[arg(long)]
+    pub(crate) remove: bool,
+
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Remove old chunks of arrays that were replaced
+///
+/// A replacement keeps the old chunks, until the next one, for readers that have the old array
+/// open. Interrupted writes that cannot be resumed are removed as well. Arrays in place are never
+/// touched.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy clean run.zarr --dry-run
+  lazy clean results/")]
+pub(crate) struct Clean {
+    /// Zarr array or group, or a folder of them
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Print what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Copy the metadata of all members of a group into the group, or remove that copy
+///
+/// Readers open a group with consolidated metadata, as zarr-python makes it, with one request. No
+/// array can be stored in the group until the copy is removed, because the copy would become
+/// outdated.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy consolidate run.zarr --remove
+  lazy store today.npy -o run.zarr --array today
+  lazy consolidate run.zarr")]
+pub(crate) struct Consolidate {
+    /// Zarr group
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Remove the copy
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+/// Print a script that completes arguments in a shell
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy completions bash > ~/.local/share/bash-completion/completions/lazy
+  lazy completions zsh > ~/.zfunc/_lazy")]
+pub(crate) struct Completions {
+    /// Shell that reads the script
+    pub(crate) shell: Shell,
+}
+
+impl Completions {
+    /// Returns the script.
+    pub(crate) fn script(&self) -> String {
+        let mut script = Vec::new();
+        generate(self.shell, &mut Arguments::command(), "lazy", &mut script);
+        String::from_utf8_lossy(&script).into_owned()
+    }
+}

@@ -1,0 +1,95 @@
+//! The command line, as clap parses it.
+//!
+//! Only `main` and `options` know this module. It knows which arguments there are and how each one
+//! is written. It is ignorant of what they mean together and of all work: `options` checks them and
+//! turns them into plain data first.
+
+mod input;
+mod maintain;
+mod parsers;
+mod read;
+mod reduce;
+mod store;
+mod tips;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use input::Input;
+pub(crate) use maintain::{Clean, Completions, Consolidate, Unfinished};
+pub(crate) use read::{Export, Info, Verify, View};
+pub(crate) use reduce::{Axis, Reduce};
+pub(crate) use store::Store;
+pub(crate) use tips::parse;
+
+/// Store and summarize arrays one block at a time, in the memory of a few chunks
+#[derive(Debug, Parser)]
+#[command(
+    name = "lazy",
+    version,
+    after_help = "\
+Exit codes: 0 success; 1 failure, existing data is unchanged; 2 invalid command line;
+3 corrupt data; 4 an array was stored, but a later step failed; 128+N stopped by signal N.
+
+Results go to standard output, everything else to standard error. RUST_LOG=debug logs details.",
+    after_long_help = "\
+Examples:
+  lazy store --from-command 'python produce.py' -o values.zarr
+  lazy store parts/ -o values.zarr --stats mean,std
+  lazy view values.zarr -o values.png
+
+The first example stores a block for each `np.save(sys.stdout.buffer, block)` in the program.
+
+Exit codes:
+  0      success
+  1      failure, existing data is unchanged
+  2      invalid command line
+  3      corrupt data
+  4      an array was stored, but a later step failed, such as printing its statistics
+  128+N  stopped by signal N: 129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM, 152 SIGXCPU
+
+The first signal stops a command after the current block, a second one stops it immediately.
+
+Results go to standard output, everything else to standard error. RUST_LOG=debug logs details."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Store(Store),
+    Reduce(Reduce),
+    Info(Info),
+    Verify(Verify),
+    View(View),
+    Export(Export),
+    Unfinished(Unfinished),
+    Clean(Clean),
+    Consolidate(Consolidate),
+    Completions(Completions),
+}
+
+/// The arguments that choose what a command prints.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// Print results as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print no progress and no summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,111 @@
+//! The arguments of the commands that read one array: `info`, `verify`, `view` and `export`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Report;
+use super::parsers::{path, picture_path};
+use crate::values::Span;
+
+/// Describe a stored array, or the arrays of a group
+#[derive(Args, Debug)]
+pub(crate) struct Info {
+    /// Zarr array or group
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Print the description as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Read and check every chunk of a stored array
+///
+/// Prints each defective chunk. The exit code is 3 if chunks are missing, torn or corrupt, and 1 if
+/// the only defects are chunks that could not be read.
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// Zarr array
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) report: Report,
+}
+
+/// Draw a stored array as a heat map
+///
+/// Each pixel is the mean of its elements. Axes after axis 1 are averaged, and complex elements
+/// count by magnitude. Of an array of more than 4 GiB, evenly spaced chunks are read; pixels in
+/// between repeat the pixels before them.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy view values.zarr -o values.png
+  lazy view values.zarr -o corner.png --rows :1000 --cols 500:1500")]
+pub(crate) struct View {
+    /// Zarr array
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// PNG file to create
+    #[arg(short, long, value_name = "PNG", value_parser = picture_path())]
+    pub(crate) output: PathBuf,
+
+    /// Replace an existing regular file; a link, a device or the like is never replaced
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Draw only these rows, as in a Python slice: -3: is the last three
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
+    pub(crate) rows: Span,
+
+    /// Draw only these columns
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
+    pub(crate) cols: Span,
+
+    /// Print no progress and no summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Write a stored array, or a part of it, to a .npy or .safetensors file
+///
+/// The file appears when it is complete. Few rows are in memory at a time: those of one chunk, but
+/// at most 256 MiB of them, unless a single row is larger.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy export values.zarr -o values.npy
+  lazy export values.zarr -o corner.safetensors --rows :100 --cols :100 --name corner
+  lazy export values.zarr -o - | python consume.py")]
+pub(crate) struct Export {
+    /// Zarr array
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// File to create, .npy or .safetensors; or `-` for a .npy record on standard output
+    #[arg(short, long, value_name = "FILE", value_parser = path())]
+    pub(crate) output: PathBuf,
+
+    /// Write only these rows, as in a Python slice: -3: is the last three
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
+    pub(crate) rows: Span,
+
+    /// Write only these columns
+    #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
+    pub(crate) cols: Span,
+
+    /// Name of the tensor in a .safetensors file
+    #[arg(long, default_value = "array")]
+    pub(crate) name: String,
+
+    /// Replace an existing regular file; a link, a device or the like is never replaced
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Print no progress and no summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}

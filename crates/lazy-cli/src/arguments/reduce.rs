@@ -1,0 +1,76 @@
+//! The arguments of `lazy reduce`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::parsers::array_path;
+use super::{Input, Report};
+use crate::statistics::StatisticList;
+use crate::values::MemorySize;
+
+/// Compute statistics of blocks in one pass
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Statistics:
+  count, sum, mean, var, std
+  min, max, argmin, argmax
+  top:K, bottom:K      the K largest or smallest elements
+  l1, l2, linf         norms
+  quantiles:Q,…        within 1 % of an element of that rank
+  histogram:EDGE,…     numbers of elements between the edges
+  cov, corr, gram      matrices of the columns
+
+Sums and means are accumulated as float64. NaN and ties are handled as in NumPy.
+
+Examples:
+  lazy reduce values.zarr --stats mean,std,min,max,argmax,top:10,quantiles:0.5,0.99
+  lazy reduce part-*.npy --sort --stats l2 --axis rows -o norms.zarr
+  python produce.py | lazy reduce - --stats mean --json")]
+pub(crate) struct Reduce {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// Statistics to compute, separated by commas; --help lists them
+    #[arg(long, value_name = "LIST", required = true)]
+    pub(crate) stats: StatisticList,
+
+    /// Summarize the whole array, each row, or each column
+    #[arg(long, value_enum, default_value_t = Axis::All)]
+    pub(crate) axis: Axis,
+
+    /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
+    ///
+    /// The limit covers the states of the statistics. If they need more, the command fails. In a
+    /// cgroup with a memory limit, the default is half of that limit.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<MemorySize>,
+
+    /// Ignore elements that are NaN
+    #[arg(long)]
+    pub(crate) ignore_nan: bool,
+
+    /// Store the results as arrays of the Zarr group OUT
+    ///
+    /// Then only short results are printed: no matrices, and no results of rows or columns.
+    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace existing arrays of that group
+    #[arg(long, requires = "output")]
+    pub(crate) replace: bool,
+
+    #[command(flatten)]
+    pub(crate) report: Report,
+}
+
+/// The values of `--axis`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Axis {
+    /// The whole array
+    All,
+    /// Each row: over axis 1 and later axes
+    Rows,
+    /// Each column: over axis 0
+    Columns,
+}

@@ -1,0 +1,117 @@
+//! The arguments of `lazy store`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parsers::array_path;
+use super::{Input, Report};
+use crate::statistics::StatisticList;
+use crate::values::{Attribute, ChunkSizes, CodecSetting, MemorySize};
+
+/// Store blocks as one Zarr array
+///
+/// The array appears in one step, when it is complete. If the write fails, existing data is
+/// unchanged. An interrupted write of files keeps the chunks that it has stored, and --resume
+/// continues it.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy store --from-command 'python produce.py' -o values.zarr --stats mean,std
+  set -o pipefail; python produce.py | lazy store - -o values.zarr --rows 6400
+  lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
+  lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
+  lazy store model.safetensors --select 'layer.*.weight' -o weights.zarr --array weights")]
+pub(crate) struct Store {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// Zarr array to create; with --array, the group that holds it
+    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
+    pub(crate) output: PathBuf,
+
+    /// Store the array under this name in the group OUT
+    #[arg(long, value_name = "NAME")]
+    pub(crate) array: Option<String>,
+
+    /// Replace an existing array
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// With --replace, let a stream from a pipe replace an array that has more rows
+    ///
+    /// By default this is an error, unless --rows or --blocks is given: the stream may have ended
+    /// early.
+    #[arg(long, requires = "replace")]
+    pub(crate) allow_fewer_rows: bool,
+
+    /// With --replace, delete the chunks of the old array immediately
+    ///
+    /// By default they stay until the next replacement or `lazy clean`, for readers that have the
+    /// old array open. Once they are deleted, such readers of other libraries get fill values.
+    #[arg(long, requires = "replace")]
+    pub(crate) remove_old: bool,
+
+    /// Take over an unfinished write that may still run on another machine
+    ///
+    /// This is needed where the locks of the file system do not show if that write has ended.
+    #[arg(long)]
+    pub(crate) take_over: bool,
+
+    /// Continue an interrupted write
+    ///
+    /// If the array is already complete, compare it with the input instead.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Discard what an interrupted write has stored, and start anew
+    ///
+    /// With --resume, discard it only if its input or its settings were different.
+    #[arg(long)]
+    pub(crate) restart: bool,
+
+    /// Chunk size along each axis, or `auto` for chunks of at most 8 MiB
+    #[arg(long, value_name = "auto|R,C,…", default_value = "auto")]
+    pub(crate) chunks: ChunkSizes,
+
+    /// Shard size along each axis, or `auto` for shards of at most 128 MiB [default: no shards]
+    ///
+    /// Each size is a multiple of the chunk size.
+    #[arg(long, value_name = "auto|R,C,…")]
+    pub(crate) shards: Option<ChunkSizes>,
+
+    /// Compression: none, zstd, gzip, blosc-lz4 or blosc-zstd, or with a level, such as zstd:9
+    ///
+    /// Levels are 0 to 9 for gzip (default 6) and blosc (default 5), and -131072 to 22 for zstd
+    /// (default 3).
+    #[arg(long, value_name = "CODEC", default_value = "blosc-lz4")]
+    pub(crate) codec: CodecSetting,
+
+    /// Attribute of the array, such as l2=0.001; a value that is not JSON is stored as text
+    #[arg(long = "attr", value_name = "K=V")]
+    pub(crate) attributes: Vec<Attribute>,
+
+    /// Names of the axes, which xarray needs
+    ///
+    /// By default, the axes of an array `x` in a group are named `x_0`, `x_1` and so on.
+    #[arg(long, value_name = "a,b,…", value_delimiter = ',')]
+    pub(crate) dims: Option<Vec<String>>,
+
+    /// Do not flush the array to disk: faster, but a power failure may destroy it
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+
+    /// Statistics of the whole array, from the same pass; `lazy reduce --help` lists them
+    #[arg(long, value_name = "LIST")]
+    pub(crate) stats: Option<StatisticList>,
+
+    /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
+    ///
+    /// The limit covers the states of the statistics. If they need more, the command fails. In a
+    /// cgroup with a memory limit, the default is half of that limit.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<MemorySize>,
+
+    #[command(flatten)]
+    pub(crate) report: Report,
+}

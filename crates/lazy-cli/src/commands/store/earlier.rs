@@ -1,0 +1,82 @@
+//! Interrupted writes: the one that `lazy store` finds, and the one that it leaves.
+
+use indicatif::HumanBytes;
+use lazy_chunks::zarr::{Target, UnfinishedWrite, WriteState};
+
+use super::target::target;
+use crate::failure::{Failure, Result};
+use crate::options::{EarlierWrite, Store};
+use crate::stop;
+
+/// Checks that no earlier write can be resumed, or discards it if the options say so.
+pub(super) fn check(options: &Store, target: &Target) -> Result<()> {
+    for write in UnfinishedWrite::list(target.clone())? {
+        // A write that cannot be resumed may have an invalid record.
+        let has_ended =
+            matches!(write.state(), WriteState::Resumable { .. } | WriteState::Abandoned);
+        if options.earlier_write == EarlierWrite::Discard && has_ended {
+            write.remove()?;
+            continue;
+        }
+        if let WriteState::Resumable { key, chunks, stored_bytes } = write.state() {
+            if *chunks == 0 {
+                write.remove()?;
+                continue;
+            }
+            let problem = format!(
+                "an earlier write of {target} was interrupted, with {chunks} chunks stored ({}), of \
+                 {key}",
+                HumanBytes(*stored_bytes),
+            );
+            return Err(Failure::Unfinished(problem));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the failure of the command, given the failure of its pass. `is_complete` is true if the
+/// array was complete before.
+pub(super) fn ended_early(failure: Failure, options: &Store, is_complete: bool) -> Failure {
+    if failure.is_of_published_array() || failure.is_of_target() {
+        return failure;
+    }
+    if failure.is_of_changed_input() {
+        remove_kept(options);
+        return Failure::Unchanged { failure: Box::new(failure), output: options.output.clone() };
+    }
+    let from_stream = options.input.origin.is_stream();
+    if !failure.is_cancelled() && !stop::is_asked_for() {
+        let kept = UnfinishedWrite::list(target(options)).unwrap_or_default();
+        let is_resumable = |write: &UnfinishedWrite| {
+            matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
+        };
+        let is_kept = !from_stream && kept.iter().any(is_resumable);
+        return if is_kept {
+            let output = options.output.clone();
+            Failure::Kept { output, failure: Box::new(failure) }
+        } else {
+            failure
+        };
+    }
+    let output = options.output.display();
+    Failure::Stopped(if is_complete {
+        format!("stopped; {output} is unchanged")
+    } else if from_stream {
+        format!("stopped; {output} is unchanged; nothing is kept, since a stream cannot be resumed")
+    } else {
+        format!(
+            "stopped; {output} is unchanged; the stored chunks are kept: continue with the same \
+             command and --resume"
+        )
+    })
+}
+
+/// Removes the chunks of a write whose input changed during the pass: they may mix versions of it.
+fn remove_kept(options: &Store) {
+    for write in UnfinishedWrite::list(target(options)).unwrap_or_default() {
+        if matches!(write.state(), WriteState::Resumable { .. }) {
+            // If this fails, `lazy unfinished` lists them.
+            let _ = write.remove();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `lazy store`.
+
+mod earlier;
+mod report;
+mod sink;
+mod target;
+
+use std::time::Instant;
+
+use lazy_chunks::MemoryLimit;
+use lazy_chunks::zarr::{Existing, StoredArray};
+
+use crate::failure::{Failure, Result};
+use crate::input::{Input, Origin};
+use crate::options::Store;
+use crate::print;
+use crate::progress::Display;
+use crate::statistics::{Axis, Form};
+
+pub(crate) fn run(options: &Store) -> Result<()> {
+    let target = target::target(options);
+    if !options.earlier_write.is_resumed() {
+        earlier::check(options, &target)?;
+    }
+    let replace = options.existing == Existing::Replace;
+    let is_complete = !replace && StoredArray::open(target.clone()).is_ok();
+    if is_complete && !options.earlier_write.is_resumed() {
+        return Err(Failure::Exists(options.output.clone()));
+    }
+    if !options.report.quiet && target::locks_end_here(&options.output) {
+        print::note(format_args!(
+            "the file system of {} does not share locks with other machines: do not write it on \
+             another machine at the same time",
+            options.output.display()
+        ));
+    }
+    let (reducers, plan) = options.stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
+    let reducers = MemoryLimit::new(options.memory_limit, reducers);
+
+    let mut input = Input::open(&options.input, plan.needs_whole_rows())?;
+    let from_pipe = matches!(options.input.origin, Origin::StandardInput);
+    if from_pipe && replace && !options.allow_fewer_rows {
+        // A producer that failed between two records looks like one that is done.
+        if let Ok(replaced) = StoredArray::open(target.clone()) {
+            input.refuse_fewer_rows(replaced.shape().first().copied().unwrap_or(0));
+        }
+    }
+    if !options.report.quiet {
+        input.sources().notes().iter().for_each(print::note);
+    }
+    let sink = sink::sink(options, target, &input)?;
+    let display = Display::new(options.report.quiet);
+    let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
+    let bound = move || sink::memory_bound(&inert_sink, blocks.get()?);
+    let watcher = display.of_pass(input.n_blocks(), bound);
+    let started = Instant::now();
+    let ended = input.compute((reducers, sink), watcher);
+    display.clear();
+    let (found, stored) =
+        ended.map_err(|error| earlier::ended_early(Failure::from(error), options, is_complete))?;
+
+    let answers = plan.answers(&found);
+    drop(found);
+    if !options.report.quiet {
+        input.later_note().into_iter().for_each(print::note);
+    }
+    let started = (!is_complete).then_some(started);
+    report::print(options, (&input, &stored), &answers, started)
+        .map_err(|failure| failure.after_storing(&options.output))
+}

@@ -1,0 +1,48 @@
+//! Exit codes of failures. `lazy --help` lists them.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use lazy_chunks::zarr;
+
+use super::Failure;
+use crate::input::{InputError, is_of_corrupt_array};
+use crate::stop;
+
+impl Failure {
+    /// Returns the exit code of the process.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Usage(_) => 2,
+            Failure::Corrupt(_) => 3,
+            Failure::AfterStoring { .. } => 4,
+            failure if failure.is_of_published_array() => 4,
+            Failure::Stopped(_) => stop::exit_code(),
+            Failure::Kept { failure, .. } | Failure::Unchanged { failure, .. } => {
+                return failure.exit_code();
+            }
+            failure if failure.is_of_corrupt_data() => 3,
+            _ => 1,
+        })
+    }
+
+    fn is_of_corrupt_data(&self) -> bool {
+        let mut cause: Option<&(dyn StdError + 'static)> = match self {
+            Failure::Input(error) => Some(error),
+            Failure::Block(block) => Some(&*block.error),
+            Failure::Zarr(error) => Some(error),
+            Failure::Pass(error) => Some(error),
+            _ => None,
+        };
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<InputError>() {
+                return error.is_of_corrupt_data();
+            }
+            if let Some(error) = error.downcast_ref::<zarr::Error>() {
+                return is_of_corrupt_array(error);
+            }
+            cause = error.source();
+        }
+        false
+    }
+}

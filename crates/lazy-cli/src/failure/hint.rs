@@ -1,0 +1,119 @@
+//! Remedies in terms of the command line. The library's own hints name Rust items.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::io;
+use std::iter;
+
+use lazy_chunks::report;
+use lazy_chunks::zarr::{self, ErrorKind};
+
+use super::Failure;
+use crate::input::InputError;
+
+pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
+const ANOTHER_PATH: &str = "choose another path";
+const RESUME_OR_RESTART: &str = "continue it with --resume, or start anew with --restart";
+
+impl Failure {
+    /// Returns a remedy, if one is known.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Failure::Input(error) => hint_of_cause(error),
+            Failure::Block(block) => hint_of_cause(&*block.error),
+            Failure::Zarr(error) => hint_of_array(error),
+            Failure::Pass(error) => hint_of_cause(error),
+            Failure::Kept { failure, .. } => {
+                let kept = "the stored chunks are kept: continue with --resume";
+                Some(failure.hint().map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}")))
+            }
+            Failure::Unchanged { failure, .. } | Failure::AfterStoring { failure, .. } => {
+                failure.hint()
+            }
+            Failure::StatisticMemory(_) => {
+                Some("ask for fewer statistics, or allow more memory with --memory".to_owned())
+            }
+            Failure::Exists(_) => Some(REPLACE.to_owned()),
+            Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
+            Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the message of an error in an argument, with its remedy.
+pub(crate) fn with_hint(error: &zarr::Error) -> String {
+    let hint = hint_of_array(error).map_or_else(String::new, |hint| format!("; {hint}"));
+    report(error) + &hint
+}
+
+/// Returns the remedy for an error, or for one of its causes.
+fn hint_of_cause(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
+    causes.find_map(|error| match error.downcast_ref() {
+        Some(InputError::Zarr(error)) => hint_of_array(error),
+        Some(error) => error.hint(),
+        None => hint_of_array(error.downcast_ref::<zarr::Error>()?),
+    })
+}
+
+/// Returns the remedy for an error of the library.
+fn hint_of_array(error: &zarr::Error) -> Option<String> {
+    let hint = match error.kind() {
+        ErrorKind::Sequence => return hint_of_cause(error.sequence()?),
+        ErrorKind::InvalidTarget => hint_of_url(error.target()?),
+        ErrorKind::Exists => REPLACE,
+        ErrorKind::Occupied if error.parent().is_some() => "choose a path outside of it",
+        ErrorKind::Occupied => ANOTHER_PATH,
+        ErrorKind::Unsupported if error.setting() == Some("existing") => ANOTHER_PATH,
+        ErrorKind::Consolidated => {
+            let group = error.parent()?;
+            return Some(format!(
+                "remove the consolidated metadata with `lazy consolidate {group} --remove`, and \
+                 consolidate again afterwards"
+            ));
+        }
+        ErrorKind::InUse if error.may_be_stale() => {
+            let remove = remove_unfinished(error.target()?);
+            return Some(format!(
+                "if that process has ended, take over with --take-over, or {remove}"
+            ));
+        }
+        ErrorKind::InUse if error.holder().is_some() => "wait until that process ends, or stop it",
+        ErrorKind::ResumeMismatch if error.difference().is_some() => {
+            "start anew with --restart, or resume with the original input and settings"
+        }
+        ErrorKind::ResumeMismatch => "start anew with --restart",
+        ErrorKind::Unfinished => RESUME_OR_RESTART,
+        ErrorKind::Io if error.setting() == Some("writer threads") => {
+            "use fewer threads with --threads"
+        }
+        ErrorKind::Io if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
+            "move it away, or remove the chunks of old versions with `lazy clean`"
+        }
+        ErrorKind::InvalidSetting if error.setting() == Some("chunk size") => {
+            "choose smaller chunks with --chunks"
+        }
+        ErrorKind::NotAnArray => {
+            let (target, member) = (error.target()?, error.members().first()?);
+            return Some(format!("name one of its members, such as {target}/{member}"));
+        }
+        ErrorKind::Changed if !error.is_published() => "run the command again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Returns the remedy for a URL that leads to no path.
+fn hint_of_url(url: &str) -> &'static str {
+    let is_of_file = url.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("file:"));
+    if is_of_file {
+        "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
+    } else {
+        "use a path or a file URL"
+    }
+}
+
+fn remove_unfinished(target: impl Display) -> String {
+    format!("remove it with `lazy unfinished {target} --remove`")
+}

@@ -1,0 +1,206 @@
+//! The failure of a command: a message, a hint and an exit code.
+//!
+//! Knows the errors of the library and of the input. Ignorant of the command line, of commands, and
+//! of how a failure is printed.
+
+mod exit;
+mod hint;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error as StdError;
+use std::fmt::{self, Display};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lazy_chunks::BlockIndex;
+use lazy_chunks::zarr::{self, ErrorKind};
+
+pub(crate) use hint::with_hint;
+
+use crate::input::InputError;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// The reason that a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line is invalid.
+    #[error("{0}")]
+    Usage(String),
+    /// The input cannot be read.
+    #[error(transparent)]
+    Input(InputError),
+    /// A block of the input cannot be read.
+    #[error(transparent)]
+    Block(BlockError),
+    /// The array cannot be written or read.
+    #[error(transparent)]
+    Zarr(zarr::Error),
+    /// A write failed, and the chunks that it has stored are kept.
+    #[error("could not store all of {}", output.display())]
+    Kept {
+        output: PathBuf,
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// A write failed, and neither published nor kept anything.
+    #[error("could not store {}, which is unchanged", output.display())]
+    Unchanged {
+        output: PathBuf,
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// An array was stored, and a later step failed.
+    #[error("{} was stored, but a later step failed", output.display())]
+    AfterStoring {
+        output: PathBuf,
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The pass failed.
+    #[error(transparent)]
+    Pass(lazy_chunks::Error),
+    /// The statistics need more memory than the limit.
+    #[error(transparent)]
+    StatisticMemory(lazy_chunks::Error),
+    /// A file cannot be created or written.
+    #[error("{} cannot be written", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// A file to create already exists.
+    #[error("{} already exists", .0.display())]
+    Exists(PathBuf),
+    /// Something other than a file is at the path of a file to create.
+    #[error("{} is {what}, which is never replaced", path.display())]
+    InTheWay { path: PathBuf, what: &'static str },
+    /// Data is corrupt.
+    #[error("{0}")]
+    Corrupt(String),
+    /// Data could not be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// An earlier write was interrupted, and the command does not say what to do with it.
+    #[error("{0}")]
+    Unfinished(String),
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
+    #[error("no handlers of signals can be installed")]
+    Signals(#[source] io::Error),
+    #[error("the picture cannot be drawn: {0}")]
+    Picture(String),
+    /// A signal stopped the command.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+/// An error in a block of the input, whose message names the block.
+#[derive(Debug)]
+pub(crate) struct BlockError {
+    at: BlockIndex,
+    error: Box<InputError>,
+}
+
+impl Display for BlockError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.at, self.error)
+    }
+}
+
+impl StdError for BlockError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Converts an error that occurs before the first block.
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Failure {
+        match error {
+            InputError::Stopped => Failure::Stopped("stopped before the first block".to_owned()),
+            error => Failure::Input(error),
+        }
+    }
+}
+
+impl From<zarr::Error> for Failure {
+    fn from(error: zarr::Error) -> Failure {
+        if error.kind() == ErrorKind::Sequence {
+            lazy_chunks::Error::from(error).into()
+        } else {
+            Failure::Zarr(error)
+        }
+    }
+}
+
+impl From<lazy_chunks::Error> for Failure {
+    fn from(error: lazy_chunks::Error) -> Failure {
+        match error {
+            // An error of a sink or of the input is complete without the words of the pass.
+            lazy_chunks::Error::Other(source) => match source.downcast::<zarr::Error>() {
+                Ok(error) => (*error).into(),
+                Err(source) => match source.downcast::<InputError>() {
+                    Ok(error) => Failure::Input(*error),
+                    Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
+                },
+            },
+            lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
+                Ok(source) if matches!(*source, InputError::EmptyStream { .. }) => {
+                    Failure::Input(*source)
+                }
+                Ok(error) => Failure::Block(BlockError { at, error }),
+                Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
+            },
+            error if is_of_memory_limit(&error) => Failure::StatisticMemory(error),
+            error => Failure::Pass(error),
+        }
+    }
+}
+
+fn is_of_memory_limit(error: &lazy_chunks::Error) -> bool {
+    match error {
+        lazy_chunks::Error::Reduction { source, .. } => is_of_memory_limit(source),
+        error => matches!(error, lazy_chunks::Error::StatisticMemory { limit: Some(_), .. }),
+    }
+}
+
+impl Failure {
+    /// Returns the failure of a command that has stored an array before.
+    ///
+    /// A closed pipe stays as it is: the reader has read enough, and the command has succeeded.
+    pub(crate) fn after_storing(self, output: &Path) -> Failure {
+        if self.is_closed_pipe() {
+            return self;
+        }
+        Failure::AfterStoring { output: output.to_owned(), failure: Box::new(self) }
+    }
+
+    /// Returns true if the array is published in spite of the failure.
+    pub(crate) fn is_of_published_array(&self) -> bool {
+        matches!(self, Failure::Zarr(error) if error.is_published())
+    }
+
+    /// Returns true if existing data at the target prevented the write.
+    pub(crate) fn is_of_target(&self) -> bool {
+        let Failure::Zarr(error) = self else { return false };
+        matches!(error.kind(), ErrorKind::Exists | ErrorKind::ResumeMismatch)
+    }
+
+    /// Returns true if a file of the input changed while it was read.
+    pub(crate) fn is_of_changed_input(&self) -> bool {
+        match self {
+            Failure::Input(error) => matches!(error, InputError::Changed { .. }),
+            Failure::Block(block) => matches!(*block.error, InputError::Changed { .. }),
+            _ => false,
+        }
+    }
+
+    /// Returns true if the observer of the pass stopped it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Failure::Pass(lazy_chunks::Error::Cancelled { .. }))
+    }
+
+    /// Returns true if the reader of standard output has closed the pipe.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

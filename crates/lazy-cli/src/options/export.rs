@@ -1,0 +1,75 @@
+//! The options of `lazy export`.
+
+use std::path::{Path, PathBuf};
+
+use crate::arguments;
+use crate::failure::{Failure, Result};
+use crate::values::Span;
+
+/// The options of `lazy export`.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) path: PathBuf,
+    pub(crate) destination: Destination,
+    pub(crate) format: Format,
+    pub(crate) rows: Span,
+    pub(crate) columns: Span,
+    pub(crate) quiet: bool,
+}
+
+/// The place that an array is exported to.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    StandardOutput,
+    File { path: PathBuf, replace: bool },
+}
+
+/// The format that an array is exported in.
+#[derive(Debug)]
+pub(crate) enum Format {
+    Npy,
+    Safetensors {
+        /// The name of the tensor.
+        name: String,
+    },
+}
+
+impl Export {
+    /// Makes the options from the command line, and checks them.
+    pub(super) fn new(arguments: arguments::Export) -> Result<Export> {
+        let format = format(&arguments.output, arguments.name)?;
+        let destination = if arguments.output.as_os_str() == "-" {
+            Destination::StandardOutput
+        } else {
+            Destination::File { path: arguments.output, replace: arguments.replace }
+        };
+        Ok(Export {
+            path: arguments.path,
+            destination,
+            format,
+            rows: arguments.rows,
+            columns: arguments.cols,
+            quiet: arguments.quiet,
+        })
+    }
+}
+
+/// Returns the format that the name of a file asks for. Standard output gets a `.npy` record.
+fn format(output: &Path, name: String) -> Result<Format> {
+    if output.as_os_str() == "-" {
+        return Ok(Format::Npy);
+    }
+    match output.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => Ok(Format::Npy),
+        Some("safetensors") if name == "__metadata__" => {
+            let problem = "no tensor can have the name `__metadata__`, which the .safetensors \
+                           format reserves";
+            Err(Failure::Usage(problem.to_owned()))
+        }
+        Some("safetensors") => Ok(Format::Safetensors { name }),
+        _ => Err(Failure::Usage(format!(
+            "the name {} ends neither in .npy nor in .safetensors",
+            output.display()
+        ))),
+    }
+}

@@ -1,0 +1,32 @@
+//! The options of the input.
+
+use std::path::Path;
+
+use crate::arguments;
+use crate::failure::{Failure, Result};
+use crate::input::{InputOptions, Origin, Paths, Selection};
+
+/// Makes the options from the command line, and checks them.
+pub(super) fn options(arguments: arguments::Input) -> Result<InputOptions> {
+    let selection = Selection::new(arguments.select.as_deref())
+        .map_err(|error| Failure::Usage(format!("the pattern of --select is invalid: {error}")))?;
+    let is_standard_input = |path: &Path| path.as_os_str() == "-";
+    let origin = if let Some(command) = arguments.from_command {
+        Origin::Command(command)
+    } else if !arguments.inputs.iter().any(|path| is_standard_input(path)) {
+        Origin::Paths(Paths { paths: arguments.inputs, sort: arguments.sort, selection })
+    } else if arguments.inputs.len() == 1 {
+        Origin::StandardInput
+    } else {
+        let problem = "standard input (`-`) cannot be joined with other inputs";
+        return Err(Failure::Usage(problem.to_owned()));
+    };
+    Ok(InputOptions {
+        origin,
+        rows: arguments.rows,
+        blocks: arguments.blocks,
+        n_columns: arguments.grid.map(|n_columns| n_columns as usize),
+        stack: arguments.stack,
+        n_threads: arguments.threads.map(usize::from),
+    })
+}

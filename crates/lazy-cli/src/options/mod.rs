@@ -1,0 +1,177 @@
+//! The commands and their options as plain data.
+//!
+//! [`Command::new`] makes them from the parsed command line and checks all that can be checked
+//! without looking at a file. This module knows `arguments`; the commands know only this module. It
+//! is ignorant of how a command works.
+
+mod export;
+mod input;
+mod store;
+
+use std::path::PathBuf;
+
+pub(crate) use export::{Destination, Export, Format};
+pub(crate) use store::{EarlierWrite, Store};
+
+use crate::arguments;
+use crate::failure::Result;
+use crate::input::InputOptions;
+use crate::statistics::{Axis, Form, StatisticList};
+use crate::values::Span;
+
+/// A command with its options.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Store(Store),
+    Reduce(Reduce),
+    Info(Info),
+    Verify(Verify),
+    View(View),
+    Export(Export),
+    Unfinished(Unfinished),
+    Clean(Clean),
+    Consolidate(Consolidate),
+    Completions(Completions),
+}
+
+/// The options of `lazy reduce`.
+#[derive(Debug)]
+pub(crate) struct Reduce {
+    pub(crate) input: InputOptions,
+    pub(crate) stats: StatisticList,
+    pub(crate) form: Form,
+    /// The memory limit for the states of the statistics, in bytes.
+    pub(crate) memory_limit: u64,
+    /// The Zarr group that stores the results.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) replace: bool,
+    pub(crate) report: Report,
+}
+
+/// The options of `lazy info`.
+#[derive(Debug)]
+pub(crate) struct Info {
+    pub(crate) path: PathBuf,
+    pub(crate) json: bool,
+}
+
+/// The options of `lazy verify`.
+#[derive(Debug)]
+pub(crate) struct Verify {
+    pub(crate) path: PathBuf,
+    pub(crate) report: Report,
+}
+
+/// The options of `lazy view`.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) path: PathBuf,
+    /// The PNG file to create.
+    pub(crate) output: PathBuf,
+    pub(crate) replace: bool,
+    pub(crate) rows: Span,
+    pub(crate) columns: Span,
+    pub(crate) quiet: bool,
+}
+
+/// The options of `lazy unfinished`.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) path: PathBuf,
+    pub(crate) remove: bool,
+    pub(crate) json: bool,
+}
+
+/// The options of `lazy clean`.
+#[derive(Debug)]
+pub(crate) struct Clean {
+    pub(crate) path: PathBuf,
+    pub(crate) dry_run: bool,
+    pub(crate) json: bool,
+}
+
+/// The options of `lazy consolidate`.
+#[derive(Debug)]
+pub(crate) struct Consolidate {
+    pub(crate) path: PathBuf,
+    /// True to remove consolidated metadata, false to write it.
+    pub(crate) remove: bool,
+}
+
+/// The options of `lazy completions`.
+#[derive(Debug)]
+pub(crate) struct Completions {
+    /// The script that completes arguments.
+    pub(crate) script: String,
+}
+
+/// The output of a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// True to print results as JSON, false as text.
+    pub(crate) json: bool,
+    /// True to print neither progress nor a summary.
+    pub(crate) quiet: bool,
+}
+
+impl Command {
+    /// Makes the options from the command line, and checks them.
+    pub(crate) fn new(arguments: arguments::Command) -> Result<Command> {
+        Ok(match arguments {
+            arguments::Command::Store(arguments) => Command::Store(Store::new(arguments)?),
+            arguments::Command::Reduce(arguments) => Command::Reduce(Reduce::new(arguments)?),
+            arguments::Command::Export(arguments) => Command::Export(Export::new(arguments)?),
+            arguments::Command::Info(arguments::Info { path, json }) => {
+                Command::Info(Info { path, json })
+            }
+            arguments::Command::Verify(arguments::Verify { path, report }) => {
+                Command::Verify(Verify { path, report: report.into() })
+            }
+            arguments::Command::View(arguments) => Command::View(View {
+                path: arguments.path,
+                output: arguments.output,
+                replace: arguments.replace,
+                rows: arguments.rows,
+                columns: arguments.cols,
+                quiet: arguments.quiet,
+            }),
+            arguments::Command::Unfinished(arguments::Unfinished { path, remove, json }) => {
+                Command::Unfinished(Unfinished { path, remove, json })
+            }
+            arguments::Command::Clean(arguments::Clean { path, dry_run, json }) => {
+                Command::Clean(Clean { path, dry_run, json })
+            }
+            arguments::Command::Consolidate(arguments::Consolidate { path, remove }) => {
+                Command::Consolidate(Consolidate { path, remove })
+            }
+            arguments::Command::Completions(arguments) => {
+                Command::Completions(Completions { script: arguments.script() })
+            }
+        })
+    }
+}
+
+impl Reduce {
+    fn new(arguments: arguments::Reduce) -> Result<Reduce> {
+        let axis = match arguments.axis {
+            arguments::Axis::All => Axis::All,
+            arguments::Axis::Rows => Axis::Rows,
+            arguments::Axis::Columns => Axis::Columns,
+        };
+        Ok(Reduce {
+            input: input::options(arguments.input)?,
+            stats: arguments.stats,
+            form: Form { axis, ignore_nan: arguments.ignore_nan },
+            memory_limit: arguments.memory.unwrap_or_default().bytes(),
+            output: arguments.output,
+            replace: arguments.replace,
+            report: arguments.report.into(),
+        })
+    }
+}
+
+impl From<arguments::Report> for Report {
+    fn from(arguments: arguments::Report) -> Report {
+        Report { json: arguments.json, quiet: arguments.quiet }
+    }
+}

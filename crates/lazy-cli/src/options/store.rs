@@ -1,0 +1,99 @@
+//! The options of `lazy store`.
+
+use std::path::PathBuf;
+
+use lazy_chunks::zarr::{Codec, Durability, Existing, OldChunks};
+
+use super::{Report, input};
+use crate::arguments;
+use crate::failure::{Failure, Result};
+use crate::input::InputOptions;
+use crate::statistics::StatisticList;
+use crate::values::{Attribute, ChunkSizes};
+
+/// The options of `lazy store`.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) input: InputOptions,
+    /// The array, or the group that holds it.
+    pub(crate) output: PathBuf,
+    /// The name of the array in the group.
+    pub(crate) array: Option<String>,
+    pub(crate) existing: Existing,
+    pub(crate) old_chunks: OldChunks,
+    pub(crate) allow_fewer_rows: bool,
+    pub(crate) earlier_write: EarlierWrite,
+    pub(crate) take_over: bool,
+    pub(crate) durability: Durability,
+    pub(crate) chunks: ChunkSizes,
+    /// None for an array without shards.
+    pub(crate) shards: Option<ChunkSizes>,
+    pub(crate) codec: Codec,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) dimension_names: Option<Vec<String>>,
+    pub(crate) stats: StatisticList,
+    /// The memory limit for the states of the statistics, in bytes.
+    pub(crate) memory_limit: u64,
+    pub(crate) report: Report,
+}
+
+/// The treatment of an earlier write of the same array that was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EarlierWrite {
+    /// The command fails if the write has stored chunks.
+    Refuse,
+    /// The write is discarded.
+    Discard,
+    /// The write is resumed; the command fails if that is impossible.
+    Resume,
+    /// The write is resumed, or discarded if that is impossible.
+    ResumeOrDiscard,
+}
+
+impl EarlierWrite {
+    pub(crate) fn is_resumed(self) -> bool {
+        matches!(self, EarlierWrite::Resume | EarlierWrite::ResumeOrDiscard)
+    }
+
+    pub(crate) fn may_be_discarded(self) -> bool {
+        matches!(self, EarlierWrite::Discard | EarlierWrite::ResumeOrDiscard)
+    }
+}
+
+impl Store {
+    /// Makes the options from the command line, and checks them.
+    pub(super) fn new(arguments: arguments::Store) -> Result<Store> {
+        let input = input::options(arguments.input)?;
+        if arguments.resume && input.origin.is_stream() {
+            let problem = "a stream cannot be read again, so --resume cannot continue one; store \
+                           files instead, or leave out --resume";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        let old_chunks = if arguments.remove_old { OldChunks::Remove } else { OldChunks::Keep };
+        let earlier_write = match (arguments.resume, arguments.restart) {
+            (false, false) => EarlierWrite::Refuse,
+            (false, true) => EarlierWrite::Discard,
+            (true, false) => EarlierWrite::Resume,
+            (true, true) => EarlierWrite::ResumeOrDiscard,
+        };
+        Ok(Store {
+            input,
+            output: arguments.output,
+            array: arguments.array,
+            existing: if arguments.replace { Existing::Replace } else { Existing::Fail },
+            old_chunks,
+            allow_fewer_rows: arguments.allow_fewer_rows,
+            earlier_write,
+            take_over: arguments.take_over,
+            durability: if arguments.no_sync { Durability::None } else { Durability::Full },
+            chunks: arguments.chunks,
+            shards: arguments.shards,
+            codec: arguments.codec.0,
+            attributes: arguments.attributes,
+            dimension_names: arguments.dims,
+            stats: arguments.stats.unwrap_or_else(StatisticList::none),
+            memory_limit: arguments.memory.unwrap_or_default().bytes(),
+            report: arguments.report.into(),
+        })
+    }
+}

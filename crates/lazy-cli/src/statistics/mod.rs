@@ -1,0 +1,208 @@
+//! Statistics by name, and the reducers that compute them in one pass.
+//!
+//! Ignorant of the command line, of the input, and of how results are printed or stored.
+
+mod answer;
+mod list;
+
+use lazy_chunks::{
+    ArgMax, ArgMin, ArrayBlock, BottomK, BoxedReducer, Count, Covariance, Covariances, Histogram,
+    Max, MeanVariance, Min, NamedArrays, Quantiles, Statistic, Sum, Summary, TopK,
+};
+use ndarray::{Array2, IxDyn};
+
+pub(crate) use answer::{Answer, Part};
+pub(crate) use list::StatisticList;
+
+use crate::failure::{Failure, Result};
+use list::{Kind, Wanted};
+
+/// The cells of an array that each get a value of a statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// The whole array.
+    All,
+    /// Each row: over axis 1 and later axes.
+    Rows,
+    /// Each column: over axis 0.
+    Columns,
+}
+
+/// The cells and elements that statistics cover.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) axis: Axis,
+    pub(crate) ignore_nan: bool,
+}
+
+/// The result of a reducer, as arrays by name. Answers are made from it.
+type Found = Vec<(&'static str, ArrayBlock)>;
+
+/// The plan of a pass, which makes answers from the results of reducers.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    wanted: Vec<Wanted>,
+    /// For each statistic, the index of the reducer that computes it.
+    of_reducer: Vec<usize>,
+    axis: Axis,
+}
+
+impl StatisticList {
+    /// Returns the reducers that compute the statistics, and the plan that makes answers from their
+    /// results. Statistics share a reducer if one can compute both.
+    pub(crate) fn plan(&self, form: Form) -> Result<(Vec<BoxedReducer<'static, Found>>, Plan)> {
+        let mut kinds: Vec<&Kind> = Vec::new();
+        let mut reducers = Vec::new();
+        let mut of_reducer = Vec::new();
+        for wanted in &self.0 {
+            let known = kinds.iter().position(|kind| share_a_reducer(kind, &wanted.kind));
+            of_reducer.push(known.unwrap_or(kinds.len()));
+            if known.is_none() {
+                kinds.push(&wanted.kind);
+                reducers.push(self.reducer(wanted, form)?);
+            }
+        }
+        Ok((reducers, Plan { wanted: self.0.clone(), of_reducer, axis: form.axis }))
+    }
+
+    fn reducer(&self, wanted: &Wanted, form: Form) -> Result<BoxedReducer<'static, Found>> {
+        Ok(match &wanted.kind {
+            Kind::Count => in_form(Count, form),
+            Kind::Sum => in_form(Sum, form),
+            Kind::Mean | Kind::Variance | Kind::Deviation => in_form(MeanVariance, form),
+            Kind::Min => in_form(Min, form),
+            Kind::Max => in_form(Max, form),
+            Kind::ArgMin => in_form(ArgMin, form),
+            Kind::ArgMax => in_form(ArgMax, form),
+            Kind::Top(k) => in_form(TopK::new(*k), form),
+            Kind::Bottom(k) => in_form(BottomK::new(*k), form),
+            Kind::Norm(norm) => in_form(*norm, form),
+            Kind::Quantiles(quantiles) => in_form(Quantiles::new(quantiles.clone()), form),
+            Kind::Histogram(edges) => in_form(Histogram::new(edges.clone()), form),
+            Kind::Covariance | Kind::Correlation | Kind::Gram => {
+                if form.axis != Axis::All || form.ignore_nan {
+                    return Err(Failure::Usage(format!(
+                        "`{}` covers all rows and all elements; leave out --axis and --ignore-nan",
+                        wanted.text
+                    )));
+                }
+                // Matrices may be large, so no others are made.
+                let is_wanted = |kind: Kind| self.0.iter().any(|wanted| wanted.kind == kind);
+                let wanted = [Kind::Covariance, Kind::Correlation, Kind::Gram].map(is_wanted);
+                BoxedReducer::new(Covariance, move |found| matrices(found, wanted))
+            }
+        })
+    }
+}
+
+/// Makes the matrices that are wanted. The last one reuses the memory of the sums.
+fn matrices(sums: Covariances, wanted: [bool; 3]) -> Found {
+    type Make = fn(Covariances) -> Array2<f64>;
+    let kinds: [(&str, Make); 3] = [
+        ("covariance", |sums| sums.into_covariance(1)),
+        ("correlation", Covariances::into_correlation),
+        ("gram", Covariances::into_gram),
+    ];
+    let mut kinds: Vec<_> =
+        kinds.into_iter().zip(wanted).filter_map(|(kind, wanted)| wanted.then_some(kind)).collect();
+    let last = kinds.pop();
+    let mut found: Found = kinds
+        .into_iter()
+        .map(|(name, make)| (name, ArrayBlock::from_array(make(sums.clone()))))
+        .collect();
+    found.extend(last.map(|(name, make)| (name, ArrayBlock::from_array(make(sums)))));
+    found
+}
+
+/// Returns true if the statistic has a value for each pair of columns.
+fn is_matrix(kind: &Kind) -> bool {
+    matches!(kind, Kind::Covariance | Kind::Correlation | Kind::Gram)
+}
+
+/// Returns true if one reducer computes both.
+fn share_a_reducer(a: &Kind, b: &Kind) -> bool {
+    let of_moments = |kind: &Kind| matches!(kind, Kind::Mean | Kind::Variance | Kind::Deviation);
+    a == b || (of_moments(a) && of_moments(b)) || (is_matrix(a) && is_matrix(b))
+}
+
+/// Returns the reducer of a summary that covers the cells and elements of a form.
+fn in_form<S: Summary>(summary: S, form: Form) -> BoxedReducer<'static, Found> {
+    match (form.axis, form.ignore_nan) {
+        (Axis::All, false) => boxed(summary),
+        (Axis::Rows, false) => boxed(summary.per_row()),
+        (Axis::Columns, false) => boxed(summary.per_column()),
+        (Axis::All, true) => boxed(summary.ignoring_nan()),
+        (Axis::Rows, true) => boxed(summary.ignoring_nan().per_row()),
+        (Axis::Columns, true) => boxed(summary.ignoring_nan().per_column()),
+    }
+}
+
+fn boxed<S>(statistic: S) -> BoxedReducer<'static, Found>
+where
+    S: Statistic<Output: NamedArrays, State: 'static> + 'static,
+{
+    BoxedReducer::new(statistic, |output: S::Output| {
+        S::Output::NAMES.iter().copied().zip(output.arrays()).collect()
+    })
+}
+
+impl Plan {
+    /// Returns true if each block must have all columns.
+    pub(crate) fn needs_whole_rows(&self) -> bool {
+        self.wanted.iter().any(|wanted| is_matrix(&wanted.kind))
+    }
+
+    /// Makes the answers, in the order of the list.
+    pub(crate) fn answers(&self, found: &[Found]) -> Vec<Answer> {
+        let answer = |(wanted, of): (&Wanted, &usize)| self.answer(wanted, &found[*of]);
+        self.wanted.iter().zip(&self.of_reducer).map(answer).collect()
+    }
+
+    fn answer(&self, wanted: &Wanted, found: &Found) -> Answer {
+        let one = |name: &str| {
+            let (_, array) =
+                found.iter().find(|(found, _)| *found == name).expect("the reducer computes it");
+            vec![Part { name: "", array: array.clone() }]
+        };
+        let all =
+            || found.iter().map(|(name, array)| Part { name, array: array.clone() }).collect();
+        let parts = match wanted.kind {
+            Kind::Mean => one("mean"),
+            Kind::Variance => one("variance"),
+            Kind::Deviation => {
+                let mut parts = one("variance");
+                parts[0].array = square_root(&parts[0].array);
+                parts
+            }
+            Kind::Covariance => one("covariance"),
+            Kind::Correlation => one("correlation"),
+            Kind::Gram => one("gram"),
+            _ => all(),
+        };
+        let labels = match &wanted.kind {
+            Kind::Quantiles(quantiles) => quantiles.iter().map(f64::to_string).collect(),
+            Kind::Histogram(edges) => {
+                edges.windows(2).map(|pair| format!("{}..{}", pair[0], pair[1])).collect()
+            }
+            _ => Vec::new(),
+        };
+        Answer { text: wanted.text.clone(), axis: self.axis, parts, labels }
+    }
+}
+
+fn square_root(variances: &ArrayBlock) -> ArrayBlock {
+    let variances = variances.as_array::<f64, IxDyn>().expect("variances are float64");
+    ArrayBlock::from_array(variances.mapv(f64::sqrt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_computed_once() {
+        let list: StatisticList = "mean,max,std,var,cov,gram".parse().unwrap();
+        let (reducers, plan) = list.plan(Form { axis: Axis::All, ignore_nan: false }).unwrap();
+        assert_eq!((reducers.len(), plan.of_reducer), (3, vec![0, 1, 0, 0, 2, 2]));
+    }
+}

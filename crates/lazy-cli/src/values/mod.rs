@@ -1,0 +1,17 @@
+//! Values of arguments that are more than a number or a word, and how they are written.
+//!
+//! Ignorant of clap, of which argument has which value, and of everything that uses the values.
+
+mod attribute;
+mod chunk_sizes;
+mod codec;
+mod memory_size;
+mod path;
+mod span;
+
+pub(crate) use attribute::Attribute;
+pub(crate) use chunk_sizes::ChunkSizes;
+pub(crate) use codec::CodecSetting;
+pub(crate) use memory_size::MemorySize;
+pub(crate) use path::{array_path, local_path, picture_path};
+pub(crate) use span::Span;
