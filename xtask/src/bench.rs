@@ -1,4 +1,4 @@
-//! How fast arrays are stored and read, by this workspace, by its peers and by bare loops.
+//! Measurements of storing and reading, by this workspace, by its peers and by bare loops.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -25,7 +25,7 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     Ok(cmd!(shell, "{lazy_bench} run {python} {arguments...}").quiet().run()?)
 }
 
-/// Whether it runs, with all parties, on little.
+/// Runs all parties on small workloads, to see that they run.
 pub(crate) fn try_out(shell: &Shell) -> Result<()> {
     let words = "tiny/none,sharded/default,threads,statistics,pipe,copy";
     let flags = Bench {

@@ -7,65 +7,87 @@ use xshell::{Shell, cmd};
 
 use crate::{
     bench, crash, dependencies, example, features, fuse, interop, layering, libtorch, outside,
-    program, properties, tidy,
+    program, properties, tests, tidy,
 };
 
-type Step = (&'static str, fn(&Shell) -> Result<()>);
+/// How much of CI runs.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Extent {
+    /// Steps of a few minutes, which need neither libtorch nor Python.
+    Quick,
+    /// All steps, with the feature `tch`.
+    Full,
+}
+
+use Extent::{Full, Quick};
+
+impl Extent {
+    /// Returns the arguments that choose the members of the workspace and their features.
+    fn selection(self) -> &'static [&'static str] {
+        match self {
+            Quick => &["--workspace"],
+            Full => &["--workspace", "--features", "tch"],
+        }
+    }
+}
+
+/// A name, the least extent of CI that has the step, and what it runs.
+type Step = (&'static str, Extent, fn(&Shell, Extent) -> Result<()>);
 
 const STEPS: [Step; 17] = [
-    ("formatting", |shell| {
+    ("formatting", Quick, |shell, _| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
     }),
-    ("libtorch", libtorch::provide),
-    ("lints", |shell| {
-        // The step "features" looks at what there is without libtorch.
-        let clippy = cmd!(shell, "cargo clippy --workspace --all-targets --features tch");
+    ("layering", Quick, |shell, _| layering::run(shell, false)),
+    ("tidy", Quick, |shell, _| tidy::run(shell)),
+    ("libtorch", Full, |shell, _| libtorch::provide(shell)),
+    ("lints", Quick, |shell, extent| {
+        // The step "features" checks what is compiled without libtorch.
+        let clippy = cmd!(shell, "cargo clippy --all-targets").args(extent.selection());
         Ok(clippy.args(["--", "-D", "warnings"]).run()?)
     }),
-    ("layering", layering::run),
-    ("dependencies", dependencies::run),
-    ("tidy", tidy::run),
-    ("features", features::run),
-    ("tests", |shell| {
-        // The properties have a step of their own, with optimization and more cases.
+    ("dependencies", Full, |shell, _| dependencies::run(shell)),
+    ("features", Full, |shell, _| features::run(shell)),
+    ("tests", Quick, |shell, extent| {
+        // The step "properties" runs more cases, with optimization.
         let _cases = shell.push_env("PROPTEST_CASES", "32");
-        let slow = [
-            "every_small_case_agrees",
-            "memory_stays_below_its_bound",
-            "memory_does_not_grow_with_the_length",
-            "the_target_is_the_old_array_or_the_new",
-        ];
-        let slow = slow.map(|test| ["--skip", test]);
-        let slow = slow.as_flattened();
-        let test = cmd!(shell, "cargo test --workspace --features tch --no-fail-fast");
-        Ok(test.arg("--").args(slow).run()?)
+        tests::run(shell, extent.selection())
     }),
-    ("documentation", |shell| {
+    ("documentation", Quick, |shell, extent| {
         let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-        let features = "lazy-chunks/indicatif,lazy-chunks/conformance,lazy-chunks/tch";
-        let doc = cmd!(shell, "cargo doc --workspace --features {features} --no-deps");
-        Ok(doc.arg("--document-private-items").run()?)
+        let features = "lazy-chunks/indicatif,lazy-chunks/conformance";
+        cmd!(shell, "cargo doc --no-deps --document-private-items --features {features}")
+            .args(extent.selection())
+            .run()
+            .map_err(Into::into)
     }),
-    ("example", example::run),
-    ("interop", interop::run),
-    ("program", program::run),
-    ("fuse", fuse::run),
-    ("crash", |shell| crash::run(shell, None, None)),
-    ("properties", |shell| properties::run(shell, None)),
-    ("outside", outside::run),
-    ("benchmark", bench::try_out),
+    ("example", Full, |shell, _| example::run(shell)),
+    ("interop", Full, |shell, _| interop::run(shell)),
+    ("program", Full, |shell, _| program::run(shell)),
+    ("fuse", Full, |shell, _| fuse::run(shell)),
+    ("crash", Full, |shell, _| crash::run(shell, None, None)),
+    ("properties", Full, |shell, _| properties::run(shell, None)),
+    ("outside", Full, |shell, _| outside::run(shell)),
+    ("benchmark", Full, |shell, _| bench::try_out(shell)),
 ];
 
-pub(crate) fn run(shell: &Shell) -> Result<()> {
+pub(crate) fn run(shell: &Shell, is_quick: bool) -> Result<()> {
+    let extent = if is_quick { Quick } else { Full };
+    // In full, everything is built once, and need not be ready to be built again or debugged. The
+    // quick steps share what `cargo test` builds.
+    let _environment = (extent == Full).then(|| {
+        let incremental = shell.push_env("CARGO_INCREMENTAL", "0");
+        (incremental, shell.push_env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only"))
+    });
     let start = Instant::now();
-    // Everything is built once. So it need not be ready to be built again, nor to be debugged.
-    let _incremental = shell.push_env("CARGO_INCREMENTAL", "0");
-    let _debug = shell.push_env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-    for (name, step) in STEPS {
+    let steps = STEPS.iter().filter(|(_, least, _)| extent == Full || *least == Quick);
+    let mut n_steps = 0;
+    for (name, _, step) in steps {
         println!("\n=== {name} ({} s)", start.elapsed().as_secs());
-        step(shell).with_context(|| format!("the step {name:?} failed"))?;
+        step(shell, extent).with_context(|| format!("the step {name:?} failed"))?;
+        n_steps += 1;
     }
-    println!("\n=== all {} steps passed ({} s)", STEPS.len(), start.elapsed().as_secs());
+    println!("\n=== all {n_steps} steps passed ({} s)", start.elapsed().as_secs());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Writes that are killed, fail and race, and what zarr-python finds afterwards.
+//! Writes that are killed, fail and race; zarr-python reads their targets afterwards.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(shell: &Shell, rounds: Option<u32>, seed: Option<u64>) -> Resu
     };
     let seed = seed.to_string();
     let crash = build::release(shell, &["--bin", "crash"])?.join("crash");
-    // Errors say what was done; where they arose says nothing more.
+    // The errors name the operation, so a backtrace adds nothing.
     let _backtrace = shell.push_env("RUST_BACKTRACE", "0");
     Ok(cmd!(shell, "{crash} check {python} {rounds} {seed}").run()?)
 }

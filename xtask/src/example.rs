@@ -1,4 +1,4 @@
-//! The examples, what zarr-python says of what they stored, and what Ctrl-C does to them.
+//! The examples: zarr-python reads their arrays, and Ctrl-C stops them.
 
 use std::fs;
 use std::path::Path;
@@ -20,19 +20,19 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     let influence = examples.join("influence");
     cmd!(shell, "{influence} {directory} --in-memory").run()?;
     check(directory)?;
-    stop_and_go_on(shell)?;
+    stop_and_resume(shell)?;
 
     libtorch::provide(shell)?;
     let directory = "target/influence_tch";
-    // It is cargo that lets it find libtorch, which is as fast without optimization of what calls it.
+    // Cargo lets the program find libtorch, which is as fast when its caller is not optimized.
     cmd!(shell, "cargo run --example influence_tch --features tch -- {directory} --in-memory")
         .run()?;
     Ok(check(directory)?)
 }
 
-/// Stops the first example as soon as it stores something, until it gets to its end; then it has stored what
-/// it stores when nobody stops it.
-fn stop_and_go_on(shell: &Shell) -> Result<()> {
+/// Stops and resumes the first example until it completes, and compares its arrays with those of
+/// an uninterrupted run.
+fn stop_and_resume(shell: &Shell) -> Result<()> {
     const MOST_STOPS: usize = 20;
     let root = shell.current_dir();
     let directory = root.join("target/influence_stopped");
@@ -47,17 +47,17 @@ fn stop_and_go_on(shell: &Shell) -> Result<()> {
     }
     println!("stopped {n_stops} times");
     ensure!(n_stops > 0, "the example was never stopped");
-    let of_one_run = "target/influence/influence.zarr";
-    let gone_on = directory.join("influence.zarr");
-    // An array that is stored again has its chunks under other keys.
+    let uninterrupted = "target/influence/influence.zarr";
+    let resumed = directory.join("influence.zarr");
+    // The chunks of a resumed array may have other keys.
     let python = python::with_peers(shell)?;
-    cmd!(shell, "{python} tests/python/same_arrays.py {of_one_run} {gone_on}").run()?;
+    cmd!(shell, "{python} tests/python/same_arrays.py {uninterrupted} {resumed}").run()?;
     let names = shell.read_dir(&directory)?;
-    ensure!(names.len() == 2, "beside the group and the picture, there is something in {names:?}");
+    ensure!(names.len() == 2, "expected the group and the picture only, found {names:?}");
     Ok(())
 }
 
-/// Runs the example and interrupts it, a little later each time; whether it was stopped.
+/// Runs the example and interrupts it, a little later each time. Returns true if it was stopped.
 fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> Result<bool> {
     const STOPPED: i32 = 130;
     let mut example = Command::new(root.join("target/release/examples/influence"))
@@ -65,7 +65,7 @@ fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> R
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    // A write has a directory of its own in that of its array.
+    // A write has a staging directory in the directory of its array.
     let is_storing = || {
         let members =
             fs::read_dir(directory.join("influence.zarr")).into_iter().flatten().flatten();
@@ -80,7 +80,7 @@ fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> R
     }
     sleep(Duration::from_millis(2 * n_stops as u64));
     let process = example.id().to_string();
-    // It may have ended meanwhile.
+    // The example may have ended meanwhile.
     cmd!(shell, "kill -INT {process}").quiet().ignore_status().ignore_stderr().run()?;
     let status = example.wait()?;
     let code = status.code().context("a signal ended the example, instead of its handler")?;

@@ -7,69 +7,80 @@ use std::path::PathBuf;
 xflags::xflags! {
     /// The workspace's own tasks.
     cmd xtask {
-        /// All that a change has to pass, on a machine that has a Rust toolchain, a C compiler and
-        /// Python 3. What else it needs it installs below target/.
-        cmd ci {}
-        /// A libtorch for the CPU in target/libtorch, which cargo takes for the feature `tch`. What
-        /// LIBTORCH or LIBTORCH_USE_PYTORCH says wins.
+        /// Runs all that a change has to pass, on a machine that has a Rust toolchain, a C compiler
+        /// and Python 3. Everything else that it needs is installed below target/.
+        cmd ci {
+            /// Only the steps that need neither libtorch nor Python: formatting, layers, documents,
+            /// lints, tests and rustdoc. They take a few minutes.
+            optional --quick
+        }
+        /// Provides a libtorch for the CPU in target/libtorch, where cargo finds it for the feature
+        /// `tch`. LIBTORCH and LIBTORCH_USE_PYTORCH take precedence.
         cmd libtorch {}
-        /// The property tests across crates.
+        /// Runs the property tests across crates and all slow tests, with optimization.
         cmd properties {
-            /// How many cases each property is tried on.
+            /// The number of cases of each property; 256 by default.
             optional --cases cases: u32
         }
-        /// Which crate may know which, from cargo tree.
-        cmd layering {}
-        /// The licences and sources of all crates that the workspace is built from, and what is known to be wrong
-        /// with them, by cargo-deny, which is built below target/.
+        /// Checks which crates depend on which, and that modules do not import each other in a
+        /// cycle.
+        cmd layering {
+            /// Also reports the modules of all crates: their cycles, and imports against the rules.
+            optional --modules
+        }
+        /// Checks the licences, sources and advisories of all dependencies with cargo-deny.
         cmd dependencies {}
-        /// What the documents say of the tree holds: paths, the map, examples of public types,
-        /// programs.
+        /// Checks that the documents agree with the tree: links, paths and programs that they
+        /// show; and that all public types have examples.
         cmd tidy {}
-        /// Every combination of features of every crate builds, without warnings.
+        /// Checks every combination of features of every crate with clippy.
         cmd features {}
-        /// The facade builds and runs in crates outside of the workspace.
+        /// Builds and runs crates outside of the workspace that use the facade.
         cmd outside {}
-        /// The examples run, and zarr-python reads what they stored.
+        /// Runs the examples, and reads with zarr-python what they stored.
         cmd example {}
-        /// zarr-python, tensorstore, xarray and dask read what is written here, and what they write
-        /// is read here, bit for bit.
+        /// Exchanges arrays with zarr-python, tensorstore, xarray and dask in both directions, bit
+        /// for bit.
         cmd interop {}
-        /// The program `lazy`, driven by Python: streams, files and signals, and zarr-python reads what it stores.
+        /// Drives the program `lazy` from Python: streams, files and signals. zarr-python reads
+        /// what it stores.
         cmd program {}
-        /// The program `lazy` on file systems that fail or lack one thing at a time: what close and fsync
-        /// report, locks, renames, inode numbers, power. Needs FUSE; where there is none, it is left out.
+        /// Runs the program `lazy` on file systems that fail or lack one thing at a time: errors of
+        /// close and fsync, locks, renames, inode numbers, power. It needs FUSE, and is left out
+        /// where there is none.
         cmd fuse {}
-        /// Writes that are killed at every operation and at random moments, that fail and race: the
-        /// target is the old array or the new one, for us and for zarr-python, and a run that goes on
-        /// computes what is missing and nothing else.
+        /// Kills writes at every operation and at random moments, and makes them fail and race.
+        /// Afterwards the target is the old array or the new one, for this library and for
+        /// zarr-python, and a resumed run computes what is missing and nothing else.
         cmd crash {
-            /// How many rounds there are of random kills, and a third of that of races; 100 without. With
-            /// more, every combination of settings is killed at every operation.
+            /// The number of random kills, and of races; 60 by default. Above 100, writes with every
+            /// combination of settings are killed at every operation.
             optional --rounds rounds: u32
-            /// What is drawn follows from it. The seed of a failure is in its message.
+            /// The seed of all random choices. A failure names its seed.
             optional --seed seed: u64
         }
-        /// How fast arrays are stored and read: by this workspace, by pyDVL, zarr-python, tensorstore, dask
-        /// and numpy.memmap, and by bare loops, in turns. Tables of medians; all of it takes long.
+        /// Measures how fast arrays are stored and read: by this workspace, by pyDVL, zarr-python,
+        /// tensorstore, dask and numpy.memmap, and by bare loops, in turns. It prints tables of
+        /// medians. All of it takes long.
         cmd bench {
-            /// Only what has one of these words, with commas between them, in its name, such as `factors`,
-            /// `factors/zstd` or `/none/read`. The names are made of a workload (factors, ragged, values,
-            /// misaligned, tiny, tinyrows, sharded, smooth), an encoding (none, zstd, default) and a task
-            /// (store, read, read-blocks); and there are factors/flushed, and `memory` and `blocks`, which is how
-            /// both grow; `threads` and `statistics`, which is what reductions take; and `pipe` and `copy`, which
-            /// is what the program `lazy` takes.
+            /// Only measurements with one of these words in their name, separated by commas, such
+            /// as `factors`, `factors/zstd` or `/none/read`. A name has a workload (factors,
+            /// ragged, values, misaligned, tiny, tinyrows, sharded, smooth), an encoding (none,
+            /// zstd, default) and a task (store, read, read-blocks). Other names are
+            /// factors/flushed; `memory` and `blocks`, for how both grow; `threads` and
+            /// `statistics`, for reductions; `pipe` and `copy`, for the program `lazy`.
             optional --only words: String
-            /// Only these, with commas between them, beside ours: limit, pydvl, zarr, zarrs, tensorstore,
-            /// dask, memmap.
+            /// Only these parties beside this workspace, separated by commas: limit, pydvl, zarr,
+            /// zarrs, tensorstore, dask, memmap.
             optional --parties names: String
-            /// One round over an eighth of the rows: whether it runs, and not how fast.
+            /// One round over an eighth of the rows, which shows that it runs, not how fast.
             optional --quick
-            /// How often each has its turn; 5 without.
+            /// The number of turns of each party; 5 by default.
             optional --rounds rounds: usize
-            /// Where arrays are stored: in /dev/shm without, where there is one, since disks are noisy.
+            /// The directory that arrays are stored in. The default is /dev/shm, if it exists,
+            /// since disks are noisy.
             optional --directory directory: PathBuf
-            /// All that was measured, for machines, in place of the tables.
+            /// All measurements as JSON, instead of tables.
             optional --json
         }
     }

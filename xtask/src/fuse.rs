@@ -10,7 +10,7 @@ use crate::{apt, build, python};
 const SOURCES: &str = "tests/fuse";
 const DIRECTORY: &str = "target/fuse";
 
-/// Runs the tests, or says why they are left out where nothing can be mounted.
+/// Runs the tests, or prints why they are left out if no file system can be mounted.
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let passthrough = shell.current_dir().join(DIRECTORY).join("passthrough");
     if let Err(reason) = compile(shell, &passthrough) {

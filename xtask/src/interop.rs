@@ -1,4 +1,4 @@
-//! Who reads whose arrays, bit for bit.
+//! Arrays that this workspace and its peers exchange, bit for bit.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};

@@ -1,4 +1,4 @@
-//! libtorch below target/, out of Python's package torch, for what is built with the feature `tch`.
+//! A libtorch below target/, from the Python package torch, for the feature `tch`.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,16 +8,16 @@ use xshell::{Shell, cmd};
 
 use crate::{apt, python};
 
-/// Where it lies, as `.cargo/config.toml` tells torch-sys.
+/// The directory of libtorch, which `.cargo/config.toml` names for torch-sys.
 const DIRECTORY: &str = "target/libtorch";
-/// Where it is put together, beside its place, which it takes when it is whole.
+/// The directory in which libtorch is assembled, before it is renamed.
 const STAGING: &str = "target/libtorch.staging";
 const LOCK: &str = "target/libtorch.lock";
 
 const REQUIREMENTS: &str = "xtask/libtorch/requirements.txt";
 const UNPACK: &str = "xtask/libtorch/unpack.py";
 
-/// Which wheels are meant, whatever Python asks for them.
+/// Arguments of pip that choose the same wheels for every Python.
 const WHEELS: &str = "--only-binary=:all: --implementation=cp --python-version=3.11 --abi=cp311 \
     --platform=manylinux_2_28_x86_64 --platform=manylinux_2_25_x86_64 \
     --platform=manylinux2014_x86_64";
@@ -25,16 +25,16 @@ const WHEELS: &str = "--only-binary=:all: --implementation=cp --python-version=3
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     provide(shell)?;
     if has_own(shell) {
-        println!("libtorch is your own, as the environment says");
+        println!("the environment names a libtorch of its own");
     } else {
-        println!("libtorch lies in {DIRECTORY}");
+        println!("libtorch is in {DIRECTORY}");
     }
     Ok(())
 }
 
-/// Sees to it that there is a libtorch to build with, and a compiler that torch-sys needs for it.
+/// Provides a libtorch, and the compiler that torch-sys needs.
 ///
-/// Nobody has to be told where it is: cargo tells torch-sys, by `.cargo/config.toml`, and what it runs, by
+/// Cargo tells torch-sys where libtorch is, by `.cargo/config.toml`, and programs that it runs, by
 /// the build script of lazy-tch.
 pub(crate) fn provide(shell: &Shell) -> Result<()> {
     require_compiler(shell)?;
@@ -48,11 +48,11 @@ pub(crate) fn provide(shell: &Shell) -> Result<()> {
         .with_context(|| format!("{REQUIREMENTS} has no torch"))?;
     if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         bail!(
-            "libtorch is provided for Linux on x86_64 alone: set LIBTORCH to the directory of your own, of \
-             version {version}, or LIBTORCH_USE_PYTORCH=1 where python3 has torch {version}"
+            "libtorch is provided for Linux on x86_64 only: set LIBTORCH to the directory of \
+             libtorch {version}, or LIBTORCH_USE_PYTORCH=1 if python3 has torch {version}"
         );
     }
-    // Two processes at once would put it together in the same place.
+    // Two processes must not assemble it at once in the same directory.
     shell.create_dir("target")?;
     let lock = File::create(shell.current_dir().join(LOCK))?;
     lock.lock()?;
@@ -63,12 +63,12 @@ pub(crate) fn provide(shell: &Shell) -> Result<()> {
     }
     println!("libtorch {version} goes to {DIRECTORY}: 540 MB to download, once");
     let made = make(shell, version, &made_of);
-    // Of this run, if it failed.
+    // A failed run leaves files here.
     shell.remove_path(STAGING)?;
     made.context("libtorch could not be provided; a LIBTORCH of your own would do")
 }
 
-/// Whether the user has said where libtorch lies. (Cargo hands on what its configuration says.)
+/// Returns true if the user names a libtorch. (Cargo passes on the one in its configuration.)
 fn has_own(shell: &Shell) -> bool {
     let ours = shell.current_dir().join(DIRECTORY);
     shell.var_os("LIBTORCH_USE_PYTORCH").is_some()
@@ -79,7 +79,7 @@ fn make(shell: &Shell, version: &str, made_of: &str) -> Result<()> {
     let python = python::with_pip(shell)?;
     let staging = shell.current_dir().join(STAGING);
     let (wheels, libtorch) = (staging.join("wheels"), staging.join("libtorch"));
-    // Of a run that was interrupted.
+    // An interrupted run leaves files here.
     shell.remove_path(&staging)?;
     shell.create_dir(&wheels)?;
     cmd!(shell, "{python} -m pip download --disable-pip-version-check --no-cache-dir --no-deps")
@@ -87,15 +87,15 @@ fn make(shell: &Shell, version: &str, made_of: &str) -> Result<()> {
         .args(["--require-hashes", "--requirement", REQUIREMENTS])
         .arg("--dest")
         .arg(&wheels)
-        // Not every /tmp has room for it.
+        // The wheel may not fit into /tmp.
         .env("TMPDIR", &staging)
         .run()?;
     cmd!(shell, "{python} {UNPACK} {wheels} {libtorch}").run()?;
-    // The wheel's own needs all of CUDA.
+    // The `libtorch.so` of the wheel needs all of CUDA.
     let lib = libtorch.join("lib");
     cmd!(shell, "cc -shared -o {lib}/libtorch.so -L{lib} -Wl,--no-as-needed -l:libtorch_cpu.so")
         .run()?;
-    // torch-sys compares it to the one that it wants.
+    // torch-sys compares it with the version that it supports.
     shell.write_file(libtorch.join("build-version"), version)?;
     shell.write_file(libtorch.join("made-of"), made_of)?;
     shell.remove_path(DIRECTORY)?;

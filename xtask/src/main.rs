@@ -19,7 +19,9 @@ mod outside;
 mod program;
 mod properties;
 mod python;
+mod tests;
 mod tidy;
+mod tools;
 
 use std::path::Path;
 
@@ -35,10 +37,10 @@ fn main() -> Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace"),
     );
     match flags.subcommand {
-        XtaskCmd::Ci(_) => ci::run(&shell),
+        XtaskCmd::Ci(flags) => ci::run(&shell, flags.quick),
         XtaskCmd::Libtorch(_) => libtorch::run(&shell),
         XtaskCmd::Properties(flags) => properties::run(&shell, flags.cases),
-        XtaskCmd::Layering(_) => layering::run(&shell),
+        XtaskCmd::Layering(flags) => layering::run(&shell, flags.modules),
         XtaskCmd::Dependencies(_) => dependencies::run(&shell),
         XtaskCmd::Tidy(_) => tidy::run(&shell),
         XtaskCmd::Features(_) => features::run(&shell),

@@ -1,4 +1,4 @@
-//! The facade in crates outside of the workspace, as users have them.
+//! Crates outside of the workspace that use the facade, as users do.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -20,7 +20,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// They are no members of the workspace, whose formatting is checked without them.
+/// Checks the formatting of these crates, which `cargo fmt --all` leaves out.
 pub(crate) fn check_formatting(shell: &Shell) -> Result<()> {
     for name in CRATES {
         let manifest = manifest(name);

@@ -1,4 +1,4 @@
-//! The program `lazy`, driven by Python as users drive it.
+//! Tests in Python that drive the program `lazy` as users do.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};

@@ -1,22 +1,33 @@
-//! The property tests across crates and the memory bound, with optimization.
+//! The property tests across crates and the bound on memory, with optimization.
 
 use anyhow::Result;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
-use crate::libtorch;
+use crate::{libtorch, tests};
 
 const DEFAULT_CASES: u32 = 256;
+
+/// The tests of memory and of hostile arrays, and these modules of the suite.
+const PROPERTIES: &str = "not binary(suite) \
+    | test(/^(properties|statistics|threads|resume|unfinished|power_loss)::/)";
 
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();
     let _cases = shell.push_env("PROPTEST_CASES", cases);
-    // All members are selected, and libtorch where it is tested alone, so that nothing is built once more for this.
-    let test = || cmd!(shell, "cargo test --workspace");
-    let of_memory = ["memory", "memory_of_reducing", "hostile"].map(|test| ["--test", test]);
-    test().arg("--release").args(of_memory.as_flattened()).run()?;
-    let modules = ["properties", "statistics", "threads", "resume", "unfinished", "power_loss"];
-    let modules = modules.map(|module| format!("{module}::"));
-    test().args(["--release", "--test", "suite", "--"]).args(modules).run()?;
+    // All members are selected, as in other steps, so that dependencies are not built again with
+    // other features. Slow tests are ignored elsewhere.
+    let binaries = ["memory", "memory_of_reducing", "hostile", "suite"];
+    let binaries = binaries.map(|name| ["--test", name]);
+    tests::command(shell)?
+        .args(["--workspace", "--release", "--run-ignored", "all"])
+        .args(binaries.as_flattened())
+        .args(["--filterset", PROPERTIES])
+        .run()?;
+    // libtorch needs no optimization of the code that calls it.
     libtorch::provide(shell)?;
-    Ok(test().args(["--features", "tch", "--test", "suite", "--", "tensors::"]).run()?)
+    tests::command(shell)?
+        .args(["--workspace", "--features", "tch", "--test", "suite"])
+        .args(["--filterset", "test(/^tensors::/)"])
+        .run()
+        .map_err(Into::into)
 }

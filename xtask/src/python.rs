@@ -1,4 +1,4 @@
-//! A virtual environment of Python below target/, with or without the peers.
+//! A virtual environment of Python below target/.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,11 @@ use crate::apt;
 
 const DIRECTORY: &str = "target/python";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
-/// Packages that are installed without what they ask for.
+/// Packages that are installed without their dependencies.
 const WITHOUT_DEPENDENCIES: &str = "tests/python/requirements-no-deps.txt";
 
-/// An interpreter that has the peers. The environment is made anew when the requirements change.
+/// Returns an interpreter that has the peers. If the requirements change, creates the environment
+/// again.
 pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     let directory = directory(shell);
     let installed = directory.join("requirements.txt");
@@ -24,13 +25,13 @@ pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     let python = with_pip(shell)?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     cmd!(shell, "{python} {install...} -r {REQUIREMENTS}").run()?;
-    // Last, since pip would name what it lacks as an error of each installation that follows.
+    // Last, since pip reports missing dependencies as errors of each later installation.
     cmd!(shell, "{python} {install...} --no-deps -r {WITHOUT_DEPENDENCIES}").run()?;
     shell.write_file(installed, requirements)?;
     Ok(python)
 }
 
-/// An interpreter that has pip, and may have the peers.
+/// Returns an interpreter that has pip, and may have the peers.
 pub(crate) fn with_pip(shell: &Shell) -> Result<PathBuf> {
     let directory = directory(shell);
     let python = interpreter(&directory);
@@ -54,7 +55,7 @@ fn interpreter(directory: &Path) -> PathBuf {
 fn create(shell: &Shell, directory: &Path) -> Result<()> {
     let create = || cmd!(shell, "python3 -m venv {directory}").run();
     let Err(error) = create() else { return Ok(()) };
-    // Debian has the module in a package of its own.
+    // Debian has the module in a separate package.
     apt::install(shell, &["python3-venv"], &format!("{error}\nPython 3 has no module venv"))?;
     shell.remove_path(directory)?;
     create().context("no virtual environment can be made for Python 3")

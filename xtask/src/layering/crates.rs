@@ -1,4 +1,4 @@
-//! Which crate may know which.
+//! Which crates may depend on which crates, according to `cargo tree`.
 
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
@@ -25,9 +25,9 @@ const RULES: [(&str, &[&str], &[&str]); 10] = [
         &["--no-default-features", "--features", "zarr,indicatif,conformance"],
         &["lazy-tch", "tch", "torch-sys"],
     ),
-    // The program is a user of the facade; that of libtorch is not among its backends.
+    // The program uses the facade without libtorch.
     ("lazy-cli", ALL_FEATURES, &["lazy-tch", "tch", "torch-sys"]),
-    // Where there is no libtorch, everything builds, and all tests run but those of its tensors.
+    // Without libtorch, the workspace builds, and all tests run except those of tensors.
     (WORKSPACE, &[], &["tch", "torch-sys"]),
     ("xtask", ALL_FEATURES, &["lazy-*", "zarrs*", "tch", "torch-sys"]),
 ];
@@ -37,7 +37,7 @@ const WORKSPACE: &str = "the workspace";
 
 const ALL_FEATURES: &[&str] = &["--all-features"];
 
-pub(crate) fn run(shell: &Shell) -> Result<()> {
+pub(super) fn check(shell: &Shell) -> Result<()> {
     let mut broken = Vec::new();
     for (package, features, forbidden) in RULES {
         let what: &[_] = match package {
