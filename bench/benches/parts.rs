@@ -1,7 +1,7 @@
-//! The inner parts, each by itself: copying a box, assembling, encoding, putting a file.
+//! Benchmarks of the inner parts, each on its own: copying a box, assembling, encoding, and writing
+//! a file.
 //!
-//! `cargo bench --package lazy-bench` runs them. What the parts take together is the business of
-//! `cargo xtask bench`.
+//! `cargo bench --package lazy-bench` runs them. `cargo xtask bench` measures the parts together.
 
 #![allow(missing_docs, reason = "the macro makes public items of the functions")]
 
@@ -22,7 +22,7 @@ fn main() {
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// A box of rows of so many bytes, between arrays of twice their width.
+/// Copies a box with rows of this many bytes between arrays of twice its width.
 #[divan::bench(args = [64, 1024, 16_384])]
 fn copying_a_box(bencher: Bencher<'_, '_>, row_bytes: usize) {
     let n_rows = MEBIBYTE / row_bytes;
@@ -34,14 +34,14 @@ fn copying_a_box(bencher: Bencher<'_, '_>, row_bytes: usize) {
     });
 }
 
-/// 64 MiB in blocks of so many rows of 32 KiB, to chunks of 256 rows that nobody encodes or keeps. 256 rows
-/// are a chunk as they are.
+/// Assembles 64 MiB in blocks of this many rows of 32 KiB to chunks of 256 rows, which are neither
+/// encoded nor kept. A block of 256 rows is a chunk already.
 #[divan::bench(args = [1, 100, 256, 300])]
 fn assembling(bencher: Bencher<'_, '_>, block_rows: usize) {
     bench_store(bencher, block_rows, Codec::None);
 }
 
-/// 64 MiB in blocks that are chunks, of 8 MiB, by one thread; nobody keeps them.
+/// Encodes 64 MiB in blocks of 8 MiB, which are chunks, on one thread. The chunks are not kept.
 #[divan::bench(args = CODECS)]
 fn encoding(bencher: Bencher<'_, '_>, codec: &str) {
     bench_store(bencher, 256, codec_of(codec));
@@ -66,7 +66,8 @@ fn bench_store(bencher: Bencher<'_, '_>, block_rows: usize, codec: Codec) {
         .map(|i| {
             let n_rows = block_rows.min(N_ROWS - i * block_rows);
             let elements = elements[..n_rows * WIDTH].to_vec();
-            ArrayBlock::from_vec([n_rows, WIDTH], elements).expect("as many as the shape has")
+            ArrayBlock::from_vec([n_rows, WIDTH], elements)
+                .expect("the shape matches the number of elements")
         })
         .collect();
     let directory = tempfile::tempdir().expect("a directory");
@@ -85,26 +86,24 @@ fn bench_store(bencher: Bencher<'_, '_>, block_rows: usize, codec: Codec) {
     let n_bytes = N_ROWS * WIDTH * size_of::<f32>();
     bencher
         .counter(BytesCount::new(n_bytes))
-        .bench_local(|| sequence.to_zarr(sink()).expect("nothing fails"));
+        .bench_local(|| sequence.to_zarr(sink()).expect("storing succeeds"));
 }
 
-/// A new file of so many bytes, in memory where there is such a place.
+/// Writes a new file of this many bytes, in memory if possible.
 #[divan::bench(args = [4096, MEBIBYTE, 8 * MEBIBYTE])]
 fn putting(bencher: Bencher<'_, '_>, n_bytes: usize) {
     let in_memory = Path::new("/dev/shm");
-    let directory = match in_memory.is_dir() {
-        true => tempfile::tempdir_in(in_memory),
-        false => tempfile::tempdir(),
-    };
+    let directory =
+        if in_memory.is_dir() { tempfile::tempdir_in(in_memory) } else { tempfile::tempdir() };
     let path = directory.as_ref().expect("a directory").path().join("file");
     let bytes = vec![1_u8; n_bytes];
     bencher.counter(BytesCount::new(n_bytes)).bench_local(|| {
-        LocalFileSystem.write(&path, &bytes).expect("nothing fails");
-        LocalFileSystem.remove_file(&path).expect("it was just written");
+        LocalFileSystem.write(&path, &bytes).expect("writing succeeds");
+        LocalFileSystem.remove_file(&path).expect("the file was just written");
     });
 }
 
-/// Elements that no codec makes much smaller.
+/// Returns elements that codecs hardly compress.
 fn noise(n_elements: usize) -> Vec<f32> {
     let mut state = 1_u32;
     let mut uniform = || {

@@ -1,23 +1,24 @@
-"""Rows of whole units, gathered from blocks, for peers that are faster with those.
+"""Gathers blocks into rows of whole units, for peers that are faster with them.
 
-A unit that is written in parts is read, decoded, encoded and written again for each part; each call has a
-cost of its own; and zarr-python stores chunks beside one another only within a call. Careful users of such
-libraries therefore gather by hand.
+A unit that is written in parts is read, decoded, encoded and written again for each part. Each call
+has a cost. zarr-python stores several chunks concurrently only within one call. So careful users of
+these libraries gather blocks themselves.
 """
 
 import numpy as np
 
 from job import DTYPE
 
-# At least so many bytes are gathered: with more, writes were not faster.
+# The least number of bytes to gather. More did not make writes faster.
 MIN_BYTES = 1 << 20
 
 
 def gathered_rows(job):
-    """Yields rows as high as whole units, with their place in the array."""
+    """Yields rows with the height of whole units, and their position in the array."""
     row_of_units = DTYPE.itemsize * job.unit[0] * job.width
     step = job.unit[0] * max(MIN_BYTES // row_of_units, 1)
-    row, n_rows = 0, 0  # The first row that was not yielded yet, and how many were gathered since.
+    # The first row that was not yielded yet, and the number of rows gathered since.
+    row, n_rows = 0, 0
     rows = None
     for height, band in zip(job.rows, job.bands()):
         if job.columns is None and n_rows == 0 and height % step == 0:
@@ -33,7 +34,7 @@ def gathered_rows(job):
         n_rows += height
         n_whole = n_rows // step * step
         if n_whole > 0:
-            # What is yielded may still be read when the next blocks come.
+            # The yielded rows may still be read when the next blocks come.
             whole, rest = rows[:n_whole], rows[n_whole:n_rows]
             rows = np.empty_like(rows)
             rows[:len(rest)] = rest

@@ -1,4 +1,4 @@
-"""What is to be done, and the blocks that are stored; the other half is in Rust."""
+"""The job of a peer, and the blocks to store. `bench/src/job.rs` writes it."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ DTYPE = np.dtype("<f4")
 
 
 class Unsupported(Exception):
-    """The peer cannot do it; the message says why, in a few words."""
+    """The peer does not support the job; the message gives the reason."""
 
 
 @dataclass
 class Job:
-    """An array of shape (sum of the rows, width) that is to be stored or read."""
+    """An array of shape (sum of the rows, width) to store or read."""
 
-    task: str  # `store`, `read`, or `read_blocks`: `rows` rows at a time, each let go of before the next.
-    pool: str  # The file of the elements that blocks are made of.
-    rows: list  # The blocks' sizes along axis 0.
-    columns: list | None  # Along axis 1, of a nested sequence; blocks of the others have the width.
+    task: str  # `store`, `read`, or `read_blocks`: `rows` rows at a time, one after another.
+    pool: str  # The file that contains the elements of all blocks.
+    rows: list  # The block sizes along axis 0.
+    columns: list | None  # The block sizes along axis 1 of a nested sequence.
     width: int
     chunks: list
     shards: list | None
-    codecs: list  # The metadata of those that turn bytes into bytes; of the chunks, where there are shards.
+    codecs: list  # The metadata of the chunks' bytes-to-bytes codecs.
     path: str
-    flush: bool  # Whether all has to be on the device in the end.
-    check: bool  # Whether the checksum of what is read is asked for.
+    flush: bool  # True if the array must be on the device at the end.
+    check: bool  # True if the checksum of the elements is needed.
 
     def __post_init__(self):
         self._elements = np.fromfile(self.pool, DTYPE) if self.task == "store" else None
@@ -37,7 +37,7 @@ class Job:
 
     @property
     def unit(self):
-        """The shape of what is stored in one file."""
+        """Returns the shape of the part of the array in one file."""
         return tuple(self.shards or self.chunks)
 
     @property
@@ -45,19 +45,19 @@ class Job:
         return self.columns or [self.width]
 
     def block(self, number, height, width):
-        """A block, computed as cheaply as can be: by a copy."""
+        """Returns a block. A copy is the cheapest computation."""
         size = height * width
         start = number * 6_700_417 % (self._elements.size - size)
         return self._elements[start:start + size].reshape(height, width).copy()
 
     def bands(self):
-        """Yields a generator of blocks for each of the rows."""
+        """Yields a generator of blocks for each band."""
         numbers = itertools.count()
         for height in self.rows:
             yield (self.block(next(numbers), height, width) for width in self.widths)
 
     def blocks(self):
-        """Yields each block with its place in the array."""
+        """Yields each block with its position in the array."""
         row = 0
         for height, band in zip(self.rows, self.bands()):
             column = 0
@@ -68,6 +68,6 @@ class Job:
 
     @property
     def has_blocks_of_units(self):
-        """Whether no two blocks have a part of the same unit."""
+        """Returns true if no two blocks share a unit."""
         return all(size % unit == 0 for sizes, unit in zip([self.rows, self.widths], self.unit)
                    for size in sizes[:-1])

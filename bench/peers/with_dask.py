@@ -13,7 +13,7 @@ def store(job):
         raise Unsupported("zarr-python does not flush")
     array = blocks(job)
     units = dask.array.core.normalize_chunks(job.unit, job.shape)
-    # Tasks that store parts of the same unit would overwrite each other's.
+    # Tasks that store parts of the same unit would overwrite each other's elements.
     if array.chunks != units:
         array = array.rechunk(units)
     dask.array.store(array, create(job), lock=False)
@@ -33,6 +33,6 @@ def blocks(job):
 
 def reader(job):
     stored = zarr.open_array(job.path, mode="r")
-    # Tasks of many chunks each; but a shard is best read at once, and dask does not know of shards.
+    # Tasks read many chunks each. A shard is best read at once, but dask does not know shards.
     array = dask.array.from_zarr(stored, chunks=stored.shards or "auto")
     return lambda start, stop: array[start:stop].compute()

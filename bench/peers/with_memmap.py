@@ -1,4 +1,4 @@
-"""numpy.memmap: a file of the whole array, made beforehand, as attribution tools have it."""
+"""numpy.memmap: a preallocated file of the whole array, as attribution tools use it."""
 
 import os
 

@@ -6,13 +6,13 @@ from zarr.codecs import ZstdCodec
 
 from job import Unsupported
 
-# It creates its array with zarr-python's defaults. This is the one that the configuration still has a say
-# in; the compressor can no longer be chosen there.
+# pyDVL creates its array with zarr-python's defaults. The configuration can still change this
+# default, but no longer the compressor.
 zarr.config.set({"array.write_empty_chunks": True})
 
 
 class Identity(NumpyConverter):
-    """The blocks are NumPy's already."""
+    """The blocks are NumPy arrays already."""
 
     def to_numpy(self, x):
         return x
@@ -28,7 +28,7 @@ def store(job):
         raise Unsupported("pyDVL has no shards")
     if not is_default(job.codecs):
         raise Unsupported("pyDVL has zarr-python's default codec only, zstd of level 0")
-    # Its chunks have the shape of the first block, whatever the job says.
+    # The chunks have the shape of the first block, whatever the job asks for.
     if job.columns:
         sequence = NestedLazyChunkSequence(job.bands)
     else:

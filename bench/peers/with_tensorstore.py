@@ -6,7 +6,7 @@ import tensorstore
 
 from gather import gathered_rows
 
-# Below so many bytes a write takes longer than copying its block does.
+# Below this many bytes, a write takes longer than copying its block.
 SMALL = 1 << 16
 
 
@@ -20,7 +20,7 @@ def store(job):
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": job.unit}},
             "codecs": codecs(job),
         },
-        # It need not look for chunks that have only fill values then.
+        # Then tensorstore need not check for chunks that contain only fill values.
         "store_data_equal_to_fill_value": True,
     }, create=True).result()
     is_small = 4 * max(job.rows) * max(job.widths) < SMALL
@@ -30,7 +30,7 @@ def store(job):
         parts, n_in_flight = gathered_rows(job), 4
     writes = deque()
     for place, elements in parts:
-        # Nothing writes to the elements any more, so that they need not be copied.
+        # The elements do not change any more, so they need not be copied.
         writes.append(array[place].write(elements, can_reference_source_data_indefinitely=True))
         if len(writes) == n_in_flight:
             writes.popleft().result()

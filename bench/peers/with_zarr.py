@@ -10,7 +10,7 @@ def store(job):
     if job.flush:
         raise Unsupported("zarr-python does not flush")
     array = create(job)
-    # One call for many chunks, which it then stores beside one another.
+    # One call stores many chunks concurrently.
     for place, rows in gathered_rows(job):
         array[place] = rows
 
@@ -23,7 +23,8 @@ def create(job):
         chunks=tuple(job.chunks),
         shards=tuple(job.shards) if job.shards else None,
         compressors=job.codecs,
-        # Its advice where hardly a chunk has only fill values, since it need not look for them then.
+        # zarr-python recommends this if hardly any chunk contains only fill values, since it need
+        # not check for them then.
         config={"write_empty_chunks": True})
 
 

@@ -7,7 +7,7 @@ import with_zarr
 from job import Unsupported
 from with_zarr import reader  # noqa: F401: the same, through the pipeline.
 
-# It is to fail, and not to leave to zarr-python, what it cannot do.
+# Without `strict`, zarr-python would take over what the pipeline does not support.
 zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True})
 
 

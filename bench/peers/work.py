@@ -1,4 +1,4 @@
-"""Does a job with a peer, and measures the time and the memory that it takes."""
+"""Runs a job with a peer, and measures its time and memory."""
 
 import time
 import zlib
@@ -8,8 +8,10 @@ from job import DTYPE
 
 
 def work(peer, job):
-    """A peer is a module of two functions: `store` stores the job's blocks; `reader` opens an array and
-    returns a function, which reads the rows from one to another as an array of NumPy's.
+    """Runs a job, and returns its measurements.
+
+    A peer is a module with two functions: `store` stores the job's blocks; `reader` opens an array
+    and returns a function that reads the rows from one index to another as a NumPy array.
     """
     measure, crc32 = Measure(), 0
     match job.task:
@@ -40,10 +42,10 @@ def checksum(array, crc32=0):
 
 
 class Measure:
-    """The time since it was made, and the most memory since then, beyond what there was before."""
+    """Measures the time and the peak of additional memory since its creation."""
 
     def __init__(self):
-        # Sets the peak to what is resident now.
+        # Resets the peak to the resident memory.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         self.n_bytes = n_bytes("VmRSS")
         self.start = time.perf_counter()

@@ -1,4 +1,4 @@
-//! Whether what was stored is what was to be stored.
+//! Checks that the stored array is the expected one.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::party::Party;
 use crate::pool::{Pool, for_each_block};
 
-/// The CRC-32 of the elements that a party has stored, when they are the blocks'.
+/// Checks that the elements a party has stored are the blocks', and returns their CRC-32.
 pub(crate) fn stored(party: Party, job: &Job, pool: &Pool) -> Result<u32> {
     if party == Party::Memmap {
         let bytes = fs::read(&job.path)?;
@@ -20,7 +20,7 @@ pub(crate) fn stored(party: Party, job: &Job, pool: &Pool) -> Result<u32> {
     }
     let stored = StoredArray::open(&job.path)?;
     let shape = [job.rows.iter().sum(), job.width];
-    ensure!(stored.shape() == shape, "the shape is {:?} instead of {shape:?}", stored.shape());
+    ensure!(stored.shape() == shape, "the shape is {:?}, expected {shape:?}", stored.shape());
     let block = stored.read()?;
     compare(job, pool, block.as_slice::<f32>()?)?;
     Ok(crc32fast::hash(block.data()))
@@ -37,7 +37,7 @@ fn compare(job: &Job, pool: &Pool, elements: &[f32]) -> Result<()> {
     })
 }
 
-/// The rows of a stored array's chunks, or shards.
+/// Returns the number of rows of a stored array's shards, or chunks without shards.
 pub(crate) fn unit_rows(path: &std::path::Path) -> Result<usize> {
     let stored = StoredArray::open(path)?;
     Ok(stored.shard_shape().unwrap_or(stored.chunk_shape())[0])

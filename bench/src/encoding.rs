@@ -1,4 +1,4 @@
-//! How chunks are encoded, in our words and in those of Zarr.
+//! The encodings of chunks, as codecs of this library and as metadata of Zarr.
 
 use lazy_chunks::zarr::Codec;
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     None,
-    /// Zstandard at the level that zarr-python has by default.
+    /// Zstandard at zarr-python's default level.
     Zstd,
-    /// What a sink encodes with when nothing is said.
+    /// The default encoding of a sink.
     Default,
 }
 
@@ -23,7 +23,8 @@ impl Encoding {
         }
     }
 
-    /// The Zarr metadata of the codecs from bytes to bytes. What this workspace stores has the same.
+    /// Returns the Zarr metadata of the bytes-to-bytes codecs. Arrays that this workspace stores
+    /// have the same.
     pub(crate) fn zarr_codecs(self) -> Value {
         let checksum = json!({"name": "crc32c"});
         match self {
@@ -41,7 +42,7 @@ impl Encoding {
         }
     }
 
-    /// Of the Zarr metadata.
+    /// Returns the encoding with this Zarr metadata.
     pub(crate) fn of(zarr_codecs: &Value) -> Option<Encoding> {
         Encoding::ALL.into_iter().find(|encoding| encoding.zarr_codecs() == *zarr_codecs)
     }
@@ -54,7 +55,7 @@ impl Encoding {
         }
     }
 
-    /// Whether a CRC-32C follows each encoded chunk.
+    /// Returns true if a CRC-32C follows each encoded chunk.
     pub(crate) fn has_checksum(self) -> bool {
         self == Encoding::Default
     }

@@ -5,13 +5,13 @@
 use std::path::PathBuf;
 
 xflags::xflags! {
-    /// How fast arrays are stored and read.
+    /// Measures the speed of storing and reading arrays.
     cmd bench {
-        /// All workloads, by all parties, in turns; a table of medians.
+        /// Runs all workloads with all parties in turns, and prints a table of medians.
         cmd run {
-            /// An interpreter that has the peers.
+            /// A Python interpreter with the peers installed.
             required python: PathBuf
-            // `cargo xtask bench --help` says what they are.
+            // `cargo xtask bench --help` explains the options.
             optional --only words: String
             optional --parties names: String
             optional --quick
@@ -19,13 +19,14 @@ xflags::xflags! {
             optional --directory directory: PathBuf
             optional --json
         }
-        /// One job of this workspace's: read from standard input, its outcome written to standard output.
+        /// Runs one job of this workspace, read from standard input, and writes its outcome to
+        /// standard output.
         cmd ours {}
-        /// One job as a bare loop.
+        /// Runs one job as a bare loop.
         cmd limit {}
-        /// Records of .npy on standard output, as a producer that does nothing else.
+        /// Writes records of .npy to standard output, and does nothing else.
         cmd produce {
-            /// How many.
+            /// The number of records.
             required n_records: usize
         }
     }

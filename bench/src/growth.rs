@@ -1,12 +1,14 @@
-//! How memory and time grow with the length of the array: memory not at all, time as the number of blocks.
+//! The growth of memory and time with the length of the array: memory should be constant, and time
+//! proportional to the number of blocks.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::course::{Course, remove};
 use crate::encoding::Encoding;
 use crate::job::{Job, Outcome};
 use crate::party::Party;
-use crate::run::{Course, remove};
+use crate::record::median;
 use crate::workload::{Chunks, Data, Workload};
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -15,13 +17,13 @@ pub(crate) struct Growth {
     pub(crate) blocks: Vec<Blocks>,
 }
 
-/// The peak memory of arrays of one and four times as many rows.
+/// The peak memory of arrays with one and four times as many rows.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Memory {
     pub(crate) workload: &'static str,
     pub(crate) encoding: &'static str,
     pub(crate) bound_bytes: u64,
-    /// Of each length in turn, the median.
+    /// The median for each length.
     pub(crate) peak_bytes: [u64; 2],
 }
 
@@ -29,7 +31,7 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Blocks {
     pub(crate) n_blocks: usize,
-    /// For all of them, of each round.
+    /// The time for all blocks, in each round.
     pub(crate) seconds: Vec<f64>,
 }
 
@@ -64,7 +66,7 @@ fn memory(course: &Course, workload: &Workload, encoding: Encoding) -> Result<Me
             outcomes.push(store(course, &workload, encoding)?);
         }
     }
-    let bound_bytes = outcomes[0][0].bound_bytes.context("ours has a bound")?;
+    let bound_bytes = outcomes[0][0].bound_bytes.context("this workspace reports no bound")?;
     let peak_bytes = outcomes.map(|outcomes| {
         median(outcomes.iter().map(|outcome| outcome.peak_bytes.unwrap_or_default()).collect())
     });
@@ -98,10 +100,4 @@ fn store(course: &Course, workload: &Workload, encoding: Encoding) -> Result<Out
     let outcome = course.run(Party::Ours, &job)?;
     remove(&job.path)?;
     Ok(outcome)
-}
-
-/// The middle one of several values.
-pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
-    values.sort_by(|a, b| a.partial_cmp(b).expect("what is measured has an order"));
-    values[values.len() / 2]
 }

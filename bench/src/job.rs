@@ -1,4 +1,4 @@
-//! What a process is asked to do, and what it answers.
+//! The job of a process, and its outcome.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,16 +13,16 @@ use crate::workload::{Chunks, Workload};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
-    /// The blocks, one at a time, become an array.
+    /// Store the blocks, one at a time, as an array.
     Store,
-    /// The array, whole, in memory.
+    /// Read the whole array into memory.
     Read,
-    /// Its blocks of whole rows, one after the other.
+    /// Read the array's blocks of whole rows, one after the other.
     ReadBlocks,
 }
 
 impl Task {
-    /// As it is called on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Task::Store => "store",
@@ -32,49 +32,49 @@ impl Task {
     }
 }
 
-/// A job, as it is written to a process' standard input. Python has the other half, in `bench/peers`.
+/// A job, as it is written to the standard input of a process. `bench/peers` reads it in Python.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) task: Task,
-    /// The file that the blocks are parts of.
+    /// The file that contains the elements of all blocks.
     pub(crate) pool: PathBuf,
     pub(crate) rows: Vec<usize>,
     pub(crate) columns: Option<Vec<usize>>,
     pub(crate) width: usize,
-    /// None where ours chooses.
+    /// `None` if this workspace chooses.
     pub(crate) chunks: Option<[usize; 2]>,
     pub(crate) shards: Option<[usize; 2]>,
-    /// Zarr's metadata of the codecs from bytes to bytes.
+    /// Zarr's metadata of the bytes-to-bytes codecs.
     pub(crate) codecs: Value,
     pub(crate) path: PathBuf,
-    /// Whether the array is on the device when the job is done.
+    /// True if the array must be on the device at the end of the job.
     pub(crate) flush: bool,
-    /// Whether what is read is told from what was to be read.
+    /// True if the outcome must have the checksum of the elements that were read.
     pub(crate) check: bool,
 }
 
-/// What was measured.
+/// The measurements of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     #[serde(default)]
     pub(crate) seconds: f64,
-    /// What the process held at most, above what it held when it began. None where the system does not
-    /// tell.
+    /// The peak memory of the process above its memory at the start, or `None` if the system does
+    /// not report it.
     #[serde(default)]
     pub(crate) peak_bytes: Option<u64>,
-    /// Of the elements that were read, when they are to be checked.
+    /// The CRC-32 of the elements that were read, if the job asks for it.
     #[serde(default)]
     pub(crate) crc32: Option<u32>,
-    /// The bytes that the library says it will hold at most.
+    /// The library's documented bound for its memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bound_bytes: Option<u64>,
-    /// Why the party cannot do it.
+    /// The reason why the party does not support the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unsupported: Option<String>,
 }
 
 impl Job {
-    /// Of a workload as ours has it.
+    /// Returns the job that stores a workload with this workspace's settings.
     pub(crate) fn store(
         workload: &Workload,
         encoding: Encoding,
@@ -104,7 +104,7 @@ impl Job {
     }
 }
 
-/// Does the job on standard input.
+/// Runs the job on standard input, and prints its outcome.
 pub(crate) fn answer(run: impl FnOnce(&Job) -> Result<Outcome>) -> Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;

@@ -1,11 +1,12 @@
-//! How fast arrays are stored and read: by this workspace, by its peers, and by bare loops, which are the
-//! limit of what can be had.
+//! Measures the speed of storing and reading arrays: with this workspace, with its peers, and with
+//! bare loops, which are the limit of the hardware.
 //!
-//! `cargo xtask bench` runs it with an interpreter that has the peers. Every measurement is a process of its
-//! own, so that its peak memory is its own as well; all parties take turns; what each of them stores and
-//! reads is compared with the blocks.
+//! `cargo xtask bench` runs it with an interpreter that has the peers installed. Every measurement
+//! runs in its own process, so that its peak memory is its own as well. All parties take turns. The
+//! elements that each party stores and reads are compared with the blocks.
 
 mod check;
+mod course;
 mod encoding;
 mod flags;
 mod growth;
@@ -16,6 +17,7 @@ mod ours;
 mod party;
 mod pool;
 mod program;
+mod record;
 mod reductions;
 mod report;
 mod run;

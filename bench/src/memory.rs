@@ -1,20 +1,21 @@
-//! The memory of this process, as the system counts it.
+//! The memory of this process, as reported by the system.
 
 use std::fs;
 
-/// What the process held when it began, from which on its peak counts.
+/// The memory of the process at the start of a measurement.
 pub(crate) struct Peak {
     start: Option<u64>,
 }
 
 impl Peak {
-    /// Forgets the peak so far.
+    /// Resets the peak, and starts a measurement.
     pub(crate) fn begin() -> Peak {
         let is_forgotten = fs::write("/proc/self/clear_refs", "5").is_ok();
         Peak { start: is_forgotten.then(|| status("VmRSS:")).flatten() }
     }
 
-    /// The bytes above that at the worst moment; none where the system does not tell.
+    /// Returns the peak above the memory at the start in bytes, or `None` if the system does not
+    /// report it.
     pub(crate) fn bytes(&self) -> Option<u64> {
         Some(status("VmHWM:")?.saturating_sub(self.start?))
     }

@@ -1,12 +1,12 @@
-//! A job of this workspace's, as a user would have it done.
+//! A job of this workspace, as a user would write it.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use lazy_chunks::zarr::{Durability, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockPool, BlockPosition, Cut, DType, Declared, LazyChunkSequence,
-    NestedLazyChunkSequence, Reducer,
+    ArrayBlock, BlockPool, BlockPosition, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence,
+    Reducer, RowType, Run, SequenceSpec,
 };
 
 use crate::job::{Job, Outcome, Task};
@@ -27,7 +27,9 @@ fn store(job: &Job) -> Result<Outcome> {
     let largest = |sizes: &[usize]| sizes.iter().copied().max().unwrap_or_default();
     let cut = if job.columns.is_some() { Cut::RowsAndColumns } else { Cut::Rows };
     let block_shape = [largest(&job.rows), job.columns.as_deref().map_or(job.width, largest)];
-    let bound = sink.memory_bound(cut, DType::Float32, &[job.width], &block_shape)?;
+    let row_type = RowType { dtype: DType::Float32, shape: vec![job.width] };
+    let spec = SequenceSpec::streamed(cut, None).with_row_type(Some(row_type));
+    let bound = sink.memory_bound(&spec, &block_shape)?;
     let memory = BlockPool::new();
     let block = |number, shape: [usize; 2]| -> Result<ArrayBlock, lazy_chunks::Error> {
         let mut buffer = memory.buffer(shape)?;
@@ -64,7 +66,7 @@ fn sink(job: &Job) -> Result<ZarrSink> {
     let mut sink =
         ZarrSink::new(&job.path).with_codec(job.encoding()?.codec()).with_durability(durability);
     if !job.encoding()?.has_checksum() {
-        // The peers' Zstandard has none either.
+        // The peers' Zstandard has no checksum either.
         sink = sink.with_checksum(lazy_chunks::zarr::Checksum::None);
     }
     if let Some(chunks) = job.chunks {
@@ -88,7 +90,8 @@ fn read(job: &Job) -> Result<Outcome> {
     })
 }
 
-/// By a reducer, as whoever reads blocks to make something of them: on all cores, a block on each.
+/// Reads blocks with a reducer, like a program that processes them: on all cores, one block on
+/// each.
 fn read_blocks(job: &Job) -> Result<Outcome> {
     let peak = Peak::begin();
     let start = Instant::now();
@@ -103,41 +106,39 @@ fn read_blocks(job: &Job) -> Result<Outcome> {
     })
 }
 
-/// Is handed the blocks, and finds their checksum where that is asked for.
+/// A reducer that computes the checksum of the blocks if asked to.
 struct Consume {
     check: bool,
 }
 
+struct Consuming {
+    check: bool,
+    crc: crc32fast::Hasher,
+}
+
 impl Reducer for Consume {
-    type Partial = ArrayBlock;
-    type State = crc32fast::Hasher;
+    type Map = fn(BlockPosition, &ArrayBlock) -> lazy_chunks::Result<ArrayBlock>;
+    type Run = Consuming;
     type Output = Option<u32>;
 
-    fn start(&self, _: &Declared) -> lazy_chunks::Result<crc32fast::Hasher> {
-        Ok(crc32fast::Hasher::new())
+    fn start(self, _: &SequenceSpec) -> lazy_chunks::Result<(Self::Map, Consuming)> {
+        let run = Consuming { check: self.check, crc: crc32fast::Hasher::new() };
+        Ok((|_, block| Ok(block.clone()), run))
     }
+}
 
-    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_chunks::Result<ArrayBlock> {
-        Ok(block.clone())
-    }
+impl Run for Consuming {
+    type Partial = ArrayBlock;
+    type Output = Option<u32>;
 
-    fn absorb(
-        &self,
-        crc: &mut crc32fast::Hasher,
-        _: BlockPosition,
-        block: ArrayBlock,
-    ) -> lazy_chunks::Result<()> {
+    fn merge(&mut self, _: BlockPosition, block: ArrayBlock) -> lazy_chunks::Result<()> {
         if self.check {
-            crc.update(block.data());
+            self.crc.update(block.data());
         }
         Ok(())
     }
 
-    fn seal(&self, _: &mut crc32fast::Hasher) -> lazy_chunks::Result<()> {
-        Ok(())
-    }
-
-    fn finish(&self, crc: crc32fast::Hasher) -> lazy_chunks::Result<Option<u32>> {
-        Ok(self.check.then(|| crc.finalize()))
+    fn commit(self) -> lazy_chunks::Result<Option<u32>> {
+        Ok(self.check.then(|| self.crc.finalize()))
     }
 }

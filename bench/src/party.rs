@@ -1,4 +1,4 @@
-//! Who does a job.
+//! The parties that run jobs.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,8 +14,8 @@ use crate::job::{Job, Outcome, Task};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Party {
-    /// The same work as a bare loop, with recycled buffers, on as many threads as there are cores, of files
-    /// that are no Zarr.
+    /// A bare loop that does the same work with reused buffers, on one thread per core, with files
+    /// that are not Zarr.
     Limit,
     Ours,
     Pydvl,
@@ -38,7 +38,7 @@ impl Party {
         Party::Memmap,
     ];
 
-    /// As it is called in the tables.
+    /// Returns the name in the tables.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Party::Limit => "limit",
@@ -52,7 +52,7 @@ impl Party {
         }
     }
 
-    /// As it is called on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Party::Limit => "limit",
@@ -66,16 +66,16 @@ impl Party {
         }
     }
 
-    /// Whether it has a job of this kind at all.
+    /// Returns true if the party has jobs of this kind.
     pub(crate) fn takes(self, task: Task) -> bool {
         !(self == Party::Pydvl && task != Task::Store)
     }
 }
 
-/// The processes that do the jobs.
+/// The processes that run the jobs.
 pub(crate) struct Processes {
     python: PathBuf,
-    /// Those of the peers, each of which has a process for each of its jobs.
+    /// The running peers. Each peer forks a process for each job.
     peers: BTreeMap<Party, Peer>,
 }
 
@@ -90,10 +90,10 @@ impl Processes {
         Processes { python, peers: BTreeMap::new() }
     }
 
-    /// Does a job in a process of its own.
+    /// Runs a job in its own process.
     pub(crate) fn run(&mut self, party: Party, job: &Job) -> Result<Outcome> {
         let peer = match party {
-            // They start in no time.
+            // These processes start quickly.
             Party::Limit | Party::Ours => {
                 &mut Peer::start(&std::env::current_exe()?, party.name())?
             }
@@ -115,22 +115,22 @@ impl Peer {
             command.arg("bench/peers");
         }
         let mut process = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let jobs = process.stdin.take().context("it has an input")?;
-        let results = BufReader::new(process.stdout.take().context("it has an output")?);
+        let jobs = process.stdin.take().context("the process has no input")?;
+        let results = BufReader::new(process.stdout.take().context("the process has no output")?);
         Ok(Peer { process, jobs, results })
     }
 
     fn ask(&mut self, job: &str) -> Result<String> {
         writeln!(self.jobs, "{job}")?;
         let mut line = String::new();
-        ensure!(self.results.read_line(&mut line)? > 0, "it ended without an answer");
+        ensure!(self.results.read_line(&mut line)? > 0, "the process ended without an answer");
         Ok(line)
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It may have ended by itself. It has no job, so that nothing is lost.
+        // It may have ended already. It has no job, so nothing is lost.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

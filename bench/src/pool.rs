@@ -1,4 +1,4 @@
-//! Where the blocks' elements come from: producing a block costs one copy.
+//! The pool of elements that blocks are copied from: producing a block costs one copy.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -11,11 +11,11 @@ use crate::workload::Data;
 
 const N_ELEMENTS: usize = 1 << 24;
 
-/// So many elements lie between the beginnings of two blocks: many, so that blocks which follow each other
-/// have none in common.
+/// The number of elements between the beginnings of two blocks: large, so that successive blocks
+/// have no elements in common.
 const STEP: usize = 6_700_417;
 
-/// The elements that all blocks are parts of, in memory.
+/// The elements of all blocks, in memory.
 pub(crate) struct Pool {
     elements: Vec<f32>,
 }
@@ -28,7 +28,7 @@ impl Pool {
         Ok(Pool { elements: elements.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect() })
     }
 
-    /// The elements of a block, by its number in the order of all.
+    /// Returns the elements of a block with this number.
     pub(crate) fn block(&self, number: usize, n_elements: usize) -> &[f32] {
         let start = number * STEP % (self.elements.len() - n_elements);
         &self.elements[start..start + n_elements]
@@ -49,7 +49,7 @@ pub(crate) fn write(path: &Path, data: Data) -> Result<()> {
     Ok(file.flush()?)
 }
 
-/// The standard normal distribution, by the method of Box and Muller.
+/// The standard normal distribution, by the Box-Muller method.
 struct Noise {
     state: u64,
 }
@@ -60,7 +60,7 @@ impl Noise {
         ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
     }
 
-    /// From 0 to 1, by the generator `SplitMix64`.
+    /// Returns a number from 0 to 1 from the generator `SplitMix64`.
     fn uniform(&mut self) -> f64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.state;
@@ -71,13 +71,13 @@ impl Noise {
     }
 }
 
-/// Waves that no block repeats.
+/// Returns an element of waves that no block repeats.
 fn smooth(i: usize) -> f32 {
     let (row, column) = ((i / 8192) as f64, (i % 8192) as f64);
     ((row / 300.0).sin() * (column / 170.0).cos() + 0.1 * (column / 7.0).sin()) as f32
 }
 
-/// Calls a function with each block of a job: where it begins, its width, and its elements.
+/// Calls a function with each block of a job: its start, its width, and its elements.
 pub(crate) fn for_each_block(
     job: &Job,
     pool: &Pool,

@@ -1,4 +1,4 @@
-//! What the program `lazy` takes of a pipe, beside `cat`; and of files, beside `cp`.
+//! The speed of the program `lazy`, compared with `cat` for pipes and `cp` for files.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,32 +10,32 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::growth::median;
+use crate::course::Course;
 use crate::job::Task as Job;
-use crate::run::Course;
+use crate::record::median;
 
-/// A record of `.npy`: 8 MiB of float32 behind a header.
+/// A record of `.npy`: 8 MiB of float32 after a header.
 const SHAPE: [usize; 2] = [2048, 1024];
 const N_BYTES: usize = SHAPE[0] * SHAPE[1] * 4;
 
-/// Seconds of each round.
+/// The seconds of each round.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Task {
     pub(crate) name: &'static str,
     pub(crate) ours: Vec<f64>,
-    /// `cat`, or `cp`.
+    /// The seconds of `cat` or `cp`.
     pub(crate) limit: Vec<f64>,
 }
 
 impl Task {
-    /// Seconds, and the limit as a multiple of ours.
+    /// Returns the seconds, and the limit as a multiple of them.
     pub(crate) fn summary(&self) -> (f64, f64) {
         let [ours, limit] = [&self.ours, &self.limit].map(|seconds| median(seconds.clone()));
         (ours, limit / ours)
     }
 }
 
-/// Writes so many records to standard output, and does nothing else.
+/// Writes this many records to standard output, and does nothing else.
 pub(crate) fn produce(n_records: usize) -> Result<()> {
     let record = record();
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -49,7 +49,7 @@ fn record() -> Vec<u8> {
     let [n_rows, n_columns] = SHAPE;
     let text =
         format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {n_columns}), }}");
-    // Padded, as NumPy does, to 128 bytes in all.
+    // Padded to 128 bytes in total, as NumPy does.
     let text = format!("{text:<117}\n");
     let mut record = b"\x93NUMPY\x01\x00".to_vec();
     record.extend((text.len() as u16).to_le_bytes());
@@ -89,7 +89,7 @@ fn sibling(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The seconds that a command takes, from its start to its end.
+/// Returns the seconds from a command's start to its end.
 fn seconds(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let status = command.status().with_context(|| format!("{command:?} does not run"))?;
@@ -98,14 +98,14 @@ fn seconds(command: &mut Command) -> Result<f64> {
     Ok(seconds)
 }
 
-/// The seconds until both ends of a pipe have ended.
+/// Returns the seconds until both ends of a pipe have ended.
 fn seconds_of_pipe(consumer: &mut Command, n_records: usize) -> Result<f64> {
     let start = Instant::now();
     let mut producer = Command::new(std::env::current_exe()?)
         .args(["produce", &n_records.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;
-    let output = producer.stdout.take().context("its output is piped")?;
+    let output = producer.stdout.take().context("the producer has no output")?;
     let status = consumer.stdin(Stdio::from(output)).status()?;
     ensure!(producer.wait()?.success() && status.success(), "{consumer:?} failed");
     Ok(start.elapsed().as_secs_f64())
@@ -136,7 +136,7 @@ fn pipe(
     Ok(task)
 }
 
-/// Files of a record each, stored without compression, and copied.
+/// Stores and copies files with one record each, without compression.
 fn copy(course: &Course, n_records: usize) -> Result<Task> {
     let lazy = sibling("lazy")?;
     let (files, array, copies) =

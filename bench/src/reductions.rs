@@ -1,20 +1,20 @@
-//! What reductions take beside ndarray's, and what threads are good for.
+//! The speed of reductions compared with ndarray, and the speed-up of threads.
 
 use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use lazy_chunks::{ArrayBlock, LazyChunkSequence, MeanVariance, SharedIndexed, Sum, TopK};
+use lazy_chunks::{ArrayBlock, Indexed, LazyChunkSequence, MeanVariance, Sum, TopK};
 use ndarray::{Array1, ArrayView1};
 use serde::Serialize;
 
-use crate::growth::median;
+use crate::course::Course;
 use crate::pool::Pool;
-use crate::run::Course;
+use crate::record::median;
 use crate::workload::Data;
 
-/// Seconds of each round, of what is compared.
+/// The seconds of each round, for each comparison.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Reductions {
     pub(crate) rows: Vec<Reduction>,
@@ -25,9 +25,9 @@ pub(crate) struct Reduction {
     pub(crate) name: &'static str,
     pub(crate) n_threads: usize,
     pub(crate) ours: Vec<f64>,
-    /// What is not ours, on as many threads.
+    /// The seconds of the comparison, on as many threads.
     pub(crate) limit: Vec<f64>,
-    /// Ours on one thread.
+    /// The seconds of this workspace on one thread.
     pub(crate) serial: Vec<f64>,
 }
 
@@ -58,12 +58,13 @@ fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Work that keeps a core busy, and no memory.
+/// Keeps a core busy without using memory.
 fn spin(n_steps: u64, seed: u64) -> u64 {
     (0..n_steps).fold(seed, |x, i| (x ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
 }
 
-/// Blocks of 5 ms of work each, on all cores; beside threads that are told before which blocks are theirs.
+/// Computes blocks of 5 ms each on all cores, compared with threads that have a fixed set of
+/// blocks.
 fn threads(course: &Course, n_blocks: usize) -> Reduction {
     const PROBE: u64 = 1 << 24;
     let probe = seconds(|| {
@@ -103,7 +104,8 @@ fn threads(course: &Course, n_blocks: usize) -> Reduction {
     reduction
 }
 
-/// Statistics of as many elements in memory, beside one pass of ndarray's sum on as many threads.
+/// Computes statistics of elements in memory, compared with one pass of ndarray's sum on as many
+/// threads.
 fn statistics(course: &Course, n_elements: usize) -> Result<Vec<Reduction>> {
     const BLOCK: usize = 1 << 21;
     let pool = Pool::load(&course.pool(Data::Noise))?;
@@ -132,14 +134,14 @@ fn statistics(course: &Course, n_elements: usize) -> Result<Vec<Reduction>> {
     for _ in 0..course.n_rounds {
         for (i, row) in rows.iter_mut().enumerate() {
             let compute = |n_threads: usize| -> Result<f64> {
-                let sequence: LazyChunkSequence<'_, _, SharedIndexed> =
+                let sequence: LazyChunkSequence<'_, _, Indexed> =
                     sequence.clone().with_threads(n_threads);
                 let start = Instant::now();
                 if i == 0 {
                     let (moments, top) = sequence.compute((MeanVariance, TopK::new(10)))?;
                     ensure!(
                         moments.count == n_elements as u64 && top.len() == 10,
-                        "not all was seen"
+                        "the reduction missed elements"
                     );
                 } else {
                     black_box(sequence.compute(Sum)?);
@@ -159,7 +161,8 @@ impl Reduction {
         Reduction { name, n_threads, ours: Vec::new(), limit: Vec::new(), serial: Vec::new() }
     }
 
-    /// Seconds, how much faster than on one thread, and the limit as a multiple of ours.
+    /// Returns the seconds, the speed-up over one thread, and the limit as a multiple of the
+    /// seconds.
     pub(crate) fn summary(&self) -> (f64, f64, f64) {
         let [ours, limit, serial] =
             [&self.ours, &self.limit, &self.serial].map(|seconds| median(seconds.clone()));

@@ -1,4 +1,4 @@
-//! What was measured, as tables and as JSON.
+//! The measurements as tables and as JSON.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -6,12 +6,12 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::growth::{Growth, median};
+use crate::growth::Growth;
 use crate::job::Task;
 use crate::party::Party;
 use crate::program;
+use crate::record::{Record, median};
 use crate::reductions::Reductions;
-use crate::run::Record;
 use crate::table::Table;
 
 pub(crate) fn json(
@@ -76,8 +76,8 @@ pub(crate) fn tables(
 
 const MEBIBYTE: f64 = (1 << 20) as f64;
 
-/// A row for each workload and encoding, a column for each party. A cell is made of a record and of the
-/// seconds that ours took.
+/// Returns a table with a row for each workload and encoding, and a column for each party. `cell`
+/// gets a record and the seconds of this workspace.
 fn table(records: &[&Record], cell: impl Fn(&Record, f64) -> String) -> Option<Table> {
     let parties: Vec<_> = Party::ALL
         .into_iter()
@@ -126,7 +126,7 @@ fn times(record: &Record, ours: f64) -> String {
         Party::Ours => format!("{:.3} s", seconds(record)),
         _ => {
             let times = seconds(record) / ours;
-            // Three digits, as far as they go.
+            // Three significant digits for most numbers.
             let decimals = if times < 10.0 { 2 } else { usize::from(times < 100.0) };
             format!("{times:.decimals$}")
         }

@@ -1,4 +1,4 @@
-//! Tables in Markdown, whose columns are as wide as they need to be.
+//! Tables in Markdown with aligned columns.
 
 use std::fmt;
 

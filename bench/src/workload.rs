@@ -1,23 +1,23 @@
-//! What is stored: arrays of float32, cut into blocks and chunks.
+//! The workloads: arrays of float32, cut into blocks and chunks.
 
 /// An array that is produced block by block.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) data: Data,
-    /// The blocks' sizes along axis 0.
+    /// The block sizes along axis 0.
     pub(crate) rows: Vec<usize>,
-    /// Their sizes along axis 1; none where it is not cut.
+    /// The block sizes along axis 1, or `None` if it is not cut.
     pub(crate) columns: Option<Vec<usize>>,
     pub(crate) width: usize,
     pub(crate) chunks: Chunks,
     pub(crate) shards: Option<[usize; 2]>,
 }
 
-/// What the blocks' elements are.
+/// The elements of the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
-    /// The standard normal distribution: what comes out of a computation is mostly noise.
+    /// The standard normal distribution, since the results of computations are mostly noise.
     Noise,
     /// Waves that never repeat.
     Smooth,
@@ -26,13 +26,13 @@ pub(crate) enum Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunks {
     Explicit([usize; 2]),
-    /// Ours chooses. The peers have one chunk for each block, as pyDVL makes them: larger ones would be read
-    /// and written again for each block.
+    /// This workspace chooses. The peers have one chunk for each block, as pyDVL does: they would
+    /// read and write larger chunks again for each block.
     Automatic,
 }
 
 impl Workload {
-    /// All of them. With a divisor of more than 1 they have fewer rows.
+    /// Returns all workloads. A divisor above 1 reduces their rows.
     pub(crate) fn all(divisor: usize) -> Vec<Workload> {
         let sizes = |size: usize, n_blocks: usize| vec![size; n_blocks.div_ceil(divisor)];
         let flat = |name, rows| Workload {
@@ -81,20 +81,20 @@ impl Workload {
         self.n_rows() * self.width * size_of::<f32>()
     }
 
-    /// The shape of the first block, and of the largest.
+    /// Returns the shape of the first block, which is the largest.
     pub(crate) fn largest_block(&self) -> [usize; 2] {
         let largest = |sizes: &[usize]| sizes.iter().copied().max().unwrap_or_default();
         [largest(&self.rows), self.columns.as_deref().map_or(self.width, largest)]
     }
 }
 
-/// Sizes from 100 to 399, with no pattern to them, which add up to `n_rows`.
+/// Returns irregular sizes from 100 to 399 that add up to `n_rows`.
 fn ragged_rows(n_rows: usize) -> Vec<usize> {
     let mut rows = Vec::new();
     let mut left = n_rows;
     let mut state = 1_u32;
     while left > 0 {
-        // The generator of Numerical Recipes; its high bits are the better ones.
+        // The generator of Numerical Recipes. Its high bits are better.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let size = (100 + (state >> 16) as usize % 300).min(left);
         rows.push(size);

@@ -1,8 +1,8 @@
-//! The compressors below the codecs, called without anything in between.
+//! Direct calls of the compressors below the codecs.
 
 #![allow(
     unsafe_code,
-    reason = "Blosc is a C library, and its wrapper in Rust is among what is measured"
+    reason = "Blosc is a C library, and its Rust wrapper is part of the measurement"
 )]
 
 use anyhow::{Context, Result, ensure};
@@ -13,14 +13,14 @@ use blosc_src::{
 
 use crate::encoding::Encoding;
 
-/// Encodes and decodes chunks, with state that is used again.
+/// Encodes and decodes chunks, with reused state.
 pub(super) enum Encoder {
     None,
     Zstd {
         compressor: zstd::bulk::Compressor<'static>,
         decompressor: zstd::bulk::Decompressor<'static>,
     },
-    /// LZ4 at level 5 behind bit shuffle, with a CRC-32C.
+    /// LZ4 at level 5 after bit shuffle, followed by a CRC-32C.
     Blosc,
 }
 
@@ -36,7 +36,7 @@ impl Encoder {
         })
     }
 
-    /// The bytes that an encoded chunk has at most.
+    /// Returns the largest size of an encoded chunk in bytes.
     pub(super) fn most_bytes(&self, n_bytes: usize) -> usize {
         match self {
             Encoder::None => n_bytes,
@@ -45,7 +45,7 @@ impl Encoder {
         }
     }
 
-    /// Encodes a chunk to the beginning of a buffer; returns how many bytes it has become.
+    /// Encodes a chunk to the beginning of a buffer, and returns the number of bytes.
     pub(super) fn encode(&mut self, chunk: &[u8], buffer: &mut [u8]) -> Result<usize> {
         match self {
             Encoder::None => {
@@ -54,11 +54,11 @@ impl Encoder {
             }
             Encoder::Zstd { compressor, .. } => Ok(compressor.compress_to_buffer(chunk, buffer)?),
             Encoder::Blosc => {
-                // With more room than that, it lets incompressible chunks grow.
+                // With a larger buffer, Blosc lets incompressible chunks grow.
                 let room = chunk.len() + BLOSC_MAX_OVERHEAD as usize;
                 let encoded = &mut buffer[..room];
-                // SAFETY: `chunk` can be read and `encoded` be written over their whole lengths, which are
-                // what the library is told, and they do not overlap; the name ends with a zero.
+                // SAFETY: `chunk` can be read and `encoded` can be written over the lengths that
+                // are passed, and they do not overlap. The name ends with a zero byte.
                 let n_bytes = unsafe {
                     blosc_compress_ctx(
                         5,
@@ -82,7 +82,7 @@ impl Encoder {
         }
     }
 
-    /// Decodes a chunk, of as many bytes as `chunk` has.
+    /// Decodes a chunk of `chunk.len()` bytes.
     pub(super) fn decode(&mut self, encoded: &[u8], chunk: &mut [u8]) -> Result<()> {
         let n_bytes = match self {
             Encoder::None => {
@@ -93,10 +93,11 @@ impl Encoder {
                 decompressor.decompress_to_buffer(encoded, chunk)?
             }
             Encoder::Blosc => {
-                let (encoded, checksum) = encoded.split_last_chunk::<4>().context("it is torn")?;
-                ensure!(crc32c::crc32c(encoded).to_le_bytes() == *checksum, "it is corrupt");
-                // SAFETY: these are the bytes that the library has made, and `chunk` can be written over
-                // the length that it is told.
+                let (encoded, checksum) =
+                    encoded.split_last_chunk::<4>().context("the chunk is torn")?;
+                ensure!(crc32c::crc32c(encoded).to_le_bytes() == *checksum, "the chunk is corrupt");
+                // SAFETY: the library made these bytes, and `chunk` can be written over the length
+                // that is passed.
                 let n_bytes = unsafe {
                     blosc_decompress_ctx(
                         encoded.as_ptr().cast(),
@@ -108,7 +109,7 @@ impl Encoder {
                 usize::try_from(n_bytes).context("Blosc failed")?
             }
         };
-        ensure!(n_bytes == chunk.len(), "it has {n_bytes} bytes instead of {}", chunk.len());
+        ensure!(n_bytes == chunk.len(), "the chunk has {n_bytes} bytes, expected {}", chunk.len());
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! A job as a bare loop: what is produced goes to files of the size that chunks, or shards, have, and comes
-//! back from them. On as many threads as there are cores, with buffers that are used again.
+//! A job as a bare loop: it writes elements to files of the size of chunks, or shards, and reads
+//! them back. It runs on one thread per core, with reused buffers.
 
 mod encoder;
 
@@ -31,7 +31,11 @@ pub(crate) fn run(job: &Job) -> Result<Outcome> {
             let mut elements = vec![0; limit.n_units * limit.unit_bytes];
             let units: Vec<_> = elements.chunks_mut(limit.unit_bytes).map(Mutex::new).collect();
             limit.on_all_cores(|state, i| {
-                limit.read_unit(state, i, &mut units[i].lock().expect("each is taken once"))
+                limit.read_unit(
+                    state,
+                    i,
+                    &mut units[i].lock().expect("each unit is taken by one thread"),
+                )
             })
         }),
         Task::ReadBlocks => measured(|| {
@@ -53,18 +57,18 @@ fn measured(run: impl FnOnce() -> Result<()>) -> Result<Outcome> {
     Ok(Outcome { seconds, peak_bytes: peak.bytes(), ..Outcome::default() })
 }
 
-/// The files that a job's array would have, each with a chunk or a shard.
+/// The files of a job's array, each with a chunk or a shard.
 struct Limit<'j> {
     job: &'j Job,
     encoding: Encoding,
-    /// The shape of what a file holds, and of the chunks in it.
+    /// The shape of a file's elements, and of the chunks in it.
     unit: [usize; 2],
     chunk: [usize; 2],
     unit_bytes: usize,
     n_units: usize,
 }
 
-/// What a thread has of its own.
+/// The buffers of a thread.
 struct State {
     encoder: Encoder,
     unit: Vec<u8>,
@@ -75,7 +79,7 @@ struct State {
 impl<'j> Limit<'j> {
     fn new(job: &'j Job) -> Result<Limit<'j>> {
         let shape = [job.rows.iter().sum(), job.width];
-        // An array that is small enough to be one chunk.
+        // An array without a chunk shape is small enough to be one chunk.
         let chunk = job.chunks.unwrap_or(shape);
         let unit = job.shards.unwrap_or(chunk);
         let n_units = shape[0].div_ceil(unit[0]) * shape[1].div_ceil(unit[1]);
@@ -111,8 +115,9 @@ impl<'j> Limit<'j> {
         Ok(())
     }
 
-    /// Encodes the chunks of a unit, one after the other, to the bytes of a file, and returns how many they
-    /// are. In front of those of a shard is the place of each, as in its index.
+    /// Encodes the chunks of a unit, one after the other, to the bytes of a file, and returns their
+    /// number. The file of a shard begins with the offset and length of each chunk, like the index
+    /// of a shard.
     fn encode(&self, state: &mut State) -> Result<usize> {
         if self.job.shards.is_none() {
             return state.encoder.encode(&state.unit, &mut state.file);
@@ -136,7 +141,7 @@ impl<'j> Limit<'j> {
             return Ok(file.read_exact(unit)?);
         }
         let n_bytes = usize::try_from(file.metadata()?.len())?;
-        let bytes = state.file.get_mut(..n_bytes).context("it is longer than it can be")?;
+        let bytes = state.file.get_mut(..n_bytes).context("the file is too long")?;
         file.read_exact(bytes)?;
         if self.job.shards.is_none() {
             return state.encoder.decode(bytes, unit);
@@ -145,7 +150,7 @@ impl<'j> Limit<'j> {
             let place = state.file[16 * i..16 * (i + 1)].as_chunks::<8>().0;
             let number = |bytes: [u8; 8]| usize::try_from(u64::from_le_bytes(bytes));
             let (start, length) = (number(place[0])?, number(place[1])?);
-            let encoded = state.file.get(start..start + length).context("it is torn")?;
+            let encoded = state.file.get(start..start + length).context("the file is torn")?;
             state.encoder.decode(encoded, &mut state.chunk)?;
             self.for_each_run(i, |in_unit, in_chunk| {
                 unit[in_unit].copy_from_slice(&state.chunk[in_chunk]);
@@ -154,12 +159,12 @@ impl<'j> Limit<'j> {
         Ok(())
     }
 
-    /// The chunks of a unit.
+    /// Returns the number of chunks of a unit.
     fn n_chunks(&self) -> usize {
         (self.unit[0] / self.chunk[0]) * (self.unit[1] / self.chunk[1])
     }
 
-    /// Calls a function with the bytes that a unit and its chunk `i` have in common.
+    /// Calls a function with the ranges of bytes that a unit and its chunk `i` share.
     fn for_each_run(
         &self,
         i: usize,
@@ -174,7 +179,7 @@ impl<'j> Limit<'j> {
         }
     }
 
-    /// Does something with all units.
+    /// Calls a function with each unit, on all cores.
     fn on_all_cores(&self, unit: impl Fn(&mut State, usize) -> Result<()> + Sync) -> Result<()> {
         let next = AtomicUsize::new(0);
         let work = || -> Result<()> {
