@@ -1,11 +1,11 @@
-/* What goes wrong: the options, and the operations that fail or wait. */
+/* The faults: the options, and the operations that fail or wait. */
 
 #include "passthrough.h"
 
 #include <signal.h>
 #include <stdarg.h>
 
-/* Which operations a fault or a pause is for. */
+/* Selects the operations that a fault or a pause applies to. */
 struct rule {
     const char *op, *part;
     long nth, n_seen;

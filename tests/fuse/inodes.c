@@ -1,4 +1,4 @@
-/* Which inode numbers are reported. */
+/* The inode numbers that are reported. */
 
 #include "passthrough.h"
 
@@ -6,7 +6,7 @@ bool inode_reuse, inode_by_path;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* A file or directory that has been seen. It is kept open, so that the system does not use its number again. */
+/* A known file or directory. It stays open, so that the system does not reuse its number. */
 static struct seen {
     struct seen *next;
     int fd;
@@ -22,7 +22,8 @@ static ino_t hash(const char *path)
     return hash;
 }
 
-/* The number of what was removed from this path, or of what was seen last of all that is removed; or a new one. */
+/* Returns the number of a removed file: the one that had this path, or else the one seen last.
+   Returns a new number if there is none. */
 static ino_t first_free(ino_t path)
 {
     static ino_t last = 1000;
@@ -59,7 +60,7 @@ void number(const char *path, struct stat *status)
             close(fd);
         }
     }
-    /* Otherwise it has been removed meanwhile. */
+    /* Without `one`, the file has been removed meanwhile. */
     if (one) {
         status->st_ino = one->reported;
         one->path = status->st_nlink ? hash(path) : one->path;

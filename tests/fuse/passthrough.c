@@ -5,27 +5,30 @@ usage: passthrough SOURCE MOUNTPOINT [--fault=FAULT]... [--pause=OP:N[:PART]] [-
 It runs in the foreground. Names and numbers of errors are those of errno.h.
 
 FAULT is one of
-  OP:N:ERROR[:PART]       the N-th OP on a path that contains PART fails; with N+, all from the N-th on
+  OP:N:ERROR[:PART]       the N-th OP on a path that contains PART fails; with N+, all
+                          from the N-th on
   close-drop:N:ERROR      from the N-th close on, closing a written file empties the file and fails;
                           with ERROR = ok it reports success
   no-rename-flags         a rename with flags fails with EINVAL
   no-rename-directory:ERROR   a rename of a directory fails
-  local-flock             flock never gets here: the kernel decides, for each mount on its own
+  local-flock             flock does not reach the passthrough: the kernel handles it for each mount
   flock-needs-writing     an exclusive flock of a file that is open for reading fails with EBADF
-  inode-reuse             a new file gets the inode number of one that was removed, though it may be open
+  inode-reuse             a new file gets the inode number of a removed one, which may still be open
   inode-by-path           the inode number is a hash of the path
-  volatile                what was not flushed by fsync is lost on SIGUSR1: the contents of files, and
-                          changes of directories
+  volatile                SIGUSR1 loses the contents of files and the changes of directories
+                          that were not flushed by fsync
   volatile-data           the same, but changes of directories persist at once
 
-OP is a word of the log. `close` is the close of a file that was written through this descriptor. `change`
-is any operation that changes the directory or flushes it.
+OP is a word of the log. `close` is the close of a file that was written through this descriptor.
+`change` is any operation that changes the directory or flushes it.
 
-SIGUSR1 is a power failure. It loses what the fault says; afterwards every operation fails with EIO.
+SIGUSR1 is a power failure. It loses the changes that the fault names; then every operation fails
+with EIO.
 The operation named by --pause waits until SIGUSR2 or SIGUSR1.
 
-Each line of the log is OP PATH [PATH] RESULT, where RESULT is `ok` or an error, followed by `injected` if
-the error is a fault. Further lines are `mounted`, `paused OP PATH`, `resumed` and `failed power`. */
+Each line of the log is OP PATH [PATH] RESULT, where RESULT is `ok` or an error, followed by
+`injected` if the error is a fault. Further lines are `mounted`, `paused OP PATH`, `resumed` and
+`failed power`. */
 
 #include "passthrough.h"
 
@@ -46,7 +49,7 @@ struct handle {
 
 static struct handle *handle(struct fuse_file_info *info) { return (struct handle *)info->fh; }
 
-/* The present path of an open file, or, if the file has been removed, the path that was opened. */
+/* Returns the current path of an open file or, if it has been removed, the path that was opened. */
 static const char *named(const char *path, struct fuse_file_info *info)
 {
     return path ? path : handle(info)->path;
@@ -66,7 +69,7 @@ static const char *named(const char *path, struct fuse_file_info *info)
 static void *op_init(struct fuse_conn_info *connection, struct fuse_config *config)
 {
     (void)connection;
-    /* Two mounts of one directory see each other's changes. */
+    /* Without caches, two mounts of one directory see each other's changes. */
     config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
     config->use_ino = config->hard_remove = 1;
     /* libfuse has changed to the root directory. */
@@ -136,7 +139,7 @@ static int op_write(const char *path, const char *bytes, size_t size, off_t offs
     return written;
 }
 
-/* The kernel calls this for each close(2), and also when a process that has the file open dies. */
+/* The kernel calls this for each close(2), and if a process with the open file dies. */
 static int op_flush(const char *path, struct fuse_file_info *info)
 {
     path = named(path, info);

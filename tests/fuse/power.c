@@ -1,4 +1,4 @@
-/* What a power failure undoes. */
+/* The effects of a power failure. */
 
 #include "passthrough.h"
 
@@ -9,8 +9,8 @@ bool loses_data, loses_entries;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static char trash[PATH_MAX];
 
-/* An entry of a directory before it changed: nothing, a file kept in the trash, or a directory; or the
-   rename of a directory. */
+/* The state of a directory entry before it changed: nothing, a file kept in the trash, or a
+   directory; or the rename of a directory. */
 struct change {
     struct change *next;
     int directory, other;
@@ -21,7 +21,7 @@ struct change {
     char name[NAME_MAX + 1], other_name[NAME_MAX + 1];
 };
 
-/* A file that was written since it was flushed. */
+/* A file that was written since its last flush. */
 struct dirty {
     struct dirty *next;
     int fd;
@@ -37,7 +37,7 @@ static ino_t inode_of(int fd)
     return fstat(fd, &status) ? 0 : status.st_ino;
 }
 
-/* Opens the directory that holds a path, and copies the last name. */
+/* Opens the parent directory of a path, and copies the last name. */
 static int parent(const char *path, char *name)
 {
     char directory[PATH_MAX];
@@ -106,7 +106,7 @@ void directory_is_flushed(int fd)
             one->inode = is_rename ? 0 : inode;
         if (is_rename && one->other_inode == inode)
             one->other_inode = 0;
-        /* The rename of a directory from one into another needs both. */
+        /* Moving a directory into another one needs the flush of both. */
         if (is_rename ? !one->inode && !one->other_inode : one->inode == inode) {
             *link = one->next;
             close(one->directory);
@@ -133,7 +133,8 @@ void file_is_dirty(int fd)
         char path[64];
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         one = malloc(sizeof *one);
-        /* Opened anew, since a lock would stay with a duplicate. The number cannot come back meanwhile. */
+        /* Opened anew, since a duplicate would keep a lock. The open file keeps its number in
+           use. */
         *one = (struct dirty){dirty, open(path, O_WRONLY), inode};
         dirty = one;
     }

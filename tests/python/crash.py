@@ -4,14 +4,14 @@ usage: crash.py
 
 A request is a line of JSON, and so is its answer:
 
-- {"open": PATH} reads what lies at a path: nothing, or an array's shape, data type, version and elements.
-- {"hold": PATH} opens an array, and returns a number for it.
-- {"held": NUMBER} reads that array once more, without opening it again.
+- {"open": PATH} reads a path: nothing, or an array's shape, data type, version and elements.
+- {"hold": PATH} opens an array, and returns the number of its handle.
+- {"held": NUMBER} reads that array again, without reopening it.
 - {"release": NUMBER} closes it.
 - {"members": PATH} lists the names of the arrays in a group.
 
-Elements are in C order, as hexadecimal digits. An answer has the warnings that were given; one to a request that
-failed has the error.
+Elements are in C order, as hexadecimal digits. An answer contains the warnings, and the error if
+the request failed.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Reads what the examples on influence stored, as any user of zarr-python would.
+"""Reads the arrays of the influence examples, as a user of zarr-python would.
 
 usage: read_influence.py DIRECTORY
 
@@ -38,7 +38,7 @@ chunks = (directory / "influence.zarr" / "values" / "c").rglob("*")
 n_chunks = len([path for path in chunks if path.is_file()])
 assert n_chunks == 7 * 2, n_chunks
 
-# Bit for bit what the aggregation in memory gives.
+# The bits equal those of the aggregation in memory.
 in_memory = np.fromfile(directory / "values.f64").reshape(values.shape)
 assert values[:].tobytes() == in_memory.tobytes()
 assert values[100:140, 7].tobytes() == in_memory[100:140, 7].tobytes()

@@ -1,11 +1,12 @@
-"""Reads one array again and again while the program replaces it.
+"""Reads one array repeatedly while the program replaces it.
 
 usage: replacing.py LAZY COUNT
 
-All elements of a version of the array have its number. Readers, a process each, open the array anew for each
-read, or keep a handle while the array is replaced once: either way they have to read one version, whole, and no
-fill value. A read that fails with an error is counted, and is no failure. So is a read during which the array was
-replaced twice: the first replacement keeps the chunks of the array that was there, and the second removes them.
+All elements of a version of the array are its number. Readers, each in its own process, open the
+array again for each read, or keep a handle while the array is replaced once. Either way they must
+read one complete version and no fill value. A read that returns an error is counted but is not a
+failure. The same holds for a read during which the array was replaced twice: the first replacement
+keeps the old chunks, and the second one removes them.
 """
 
 import json
@@ -23,7 +24,7 @@ READERS = ["zarr-python", "tensorstore"]
 
 
 def open_with(reader, path):
-    """Opens the array; returns a function that reads it."""
+    """Opens the array, and returns a function that reads it."""
     if reader == "zarr-python":
         import zarr
 
@@ -37,12 +38,12 @@ def open_with(reader, path):
 
 
 def versions(read):
-    """The versions in what was read; 0 is the fill value."""
+    """Returns the versions among the elements; 0 is the fill value."""
     return sorted({int(version) for version in np.unique(np.nan_to_num(read))})
 
 
 class Counters:
-    """The last version that was published, and the one that is or was being written, for all processes to see."""
+    """The last published version and the last begun one, shared by all processes."""
 
     def __init__(self, path, mode):
         self.values = np.memmap(path, np.int64, mode, shape=2)
@@ -56,7 +57,7 @@ class Counters:
 
 
 def read_anew(reader, path, counters):
-    """Reads until the parent closes the input; prints what was found."""
+    """Reads until the last version is published, and prints the counts."""
     counts, wrong, last = Counter(), [], 0
     count = int(sys.stdin.readline())
     print("begun", flush=True)
@@ -83,7 +84,7 @@ def read_anew(reader, path, counters):
 
 
 def read_later(reader, path, _counters):
-    """Opens the array and reads it when the parent says so."""
+    """Opens the array, and reads it when the parent asks for it."""
     counts, wrong = Counter(), []
     for line in sys.stdin:
         version = int(line)
@@ -132,7 +133,7 @@ def main(lazy, count):
         def tell(process, line, answer):
             process.stdin.write(f"{line}\n")
             said = process.stdout.readline().strip()
-            assert said == answer, f"{answer} was expected, and not {said!r}"
+            assert said == answer, f"expected {answer}, got {said!r}"
 
         later = [process for (_, task), process in readers.items() if task == "later"]
         for process in readers.values():
@@ -149,7 +150,7 @@ def main(lazy, count):
         is_wrong = False
         for (reader, task), process in readers.items():
             said = json.loads(process.communicate()[0])
-            print(f"{reader}, {'a new handle' if task == 'anew' else 'the handle of the version before'}:")
+            print(f"{reader}, {'a new handle' if task == 'anew' else 'the previous handle'}:")
             for what, n in said["counts"].items():
                 print(f"  {n:6} {what}")
             print(f"  {len(said['wrong']):6} wrong" + "".join(f"\n    {wrong}" for wrong in said["wrong"][:5]))

@@ -1,4 +1,4 @@
-"""Compares two groups: the same arrays, with the same elements and attributes, wherever their chunks lie."""
+"""Checks that two groups have equal arrays and attributes, whatever their chunk keys."""
 
 import sys
 
@@ -11,7 +11,7 @@ def contents(path):
 
 
 def without_checksum(attributes):
-    # The checksum is that of the metadata, which has the keys of the chunks.
+    # The checksum covers the metadata, which contains the encoding of chunk keys.
     provenance = {name: value for name, value in attributes["provenance"].items() if name != "metadata_crc32c"}
     return {**attributes, "provenance": provenance}
 

@@ -1,12 +1,12 @@
-//! Arrays whose every element follows from its index, computed without the code under test.
+//! Arrays whose elements follow from their indices, computed without the code under test.
 
 use std::cmp::Ordering;
 
 use bytes::Bytes;
 use lazy_chunks::{ArrayBlock, DType, DynArrayView};
 
-/// The native-endian bytes of the element at a flat index: any bits the dtype has, NaN payloads and
-/// negative zeros among them.
+/// Returns the native-endian bytes of the element at a flat index. They can be any bits of the
+/// dtype, including NaN payloads and negative zeros.
 #[must_use]
 pub fn element_bytes(dtype: DType, seed: u64, flat_index: u64) -> Vec<u8> {
     // The finalizer of SplitMix64.
@@ -18,7 +18,7 @@ pub fn element_bytes(dtype: DType, seed: u64, flat_index: u64) -> Vec<u8> {
     let word = |i: u64| mix(seed ^ mix(2 * flat_index + i)).to_ne_bytes();
     match dtype {
         DType::Bool => vec![word(0)[0] % 2],
-        // Few values, so that some are equal; a quarter of them are not finite.
+        // Few distinct values, so that some are equal. A quarter of them are not finite.
         DType::Float32 if word(1)[0].is_multiple_of(2) => {
             let values = [0.0, -0.0, 1.5, -2.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e-40];
             values[usize::from(word(1)[1] % 8)].to_ne_bytes().to_vec()
@@ -27,11 +27,11 @@ pub fn element_bytes(dtype: DType, seed: u64, flat_index: u64) -> Vec<u8> {
     }
 }
 
-/// The box of an array of shape `shape` that begins at `start` and has shape `extent`.
+/// Returns the box that begins at `start` and has shape `extent`, of an array of shape `shape`.
 ///
 /// # Panics
 ///
-/// When the box is larger than memory.
+/// Panics if the box does not fit into memory.
 #[must_use]
 pub fn elements(
     dtype: DType,
@@ -53,7 +53,7 @@ pub fn elements(
     ArrayBlock::new(dtype, extent, Bytes::from(data)).expect("the elements of a box")
 }
 
-/// An element of a real dtype, ordered as NumPy orders it.
+/// An element of a real dtype, with NumPy's ordering.
 #[derive(Clone, Copy, Debug)]
 pub enum Real {
     /// An element of an integer dtype.
@@ -63,7 +63,7 @@ pub enum Real {
 }
 
 impl Real {
-    /// The nearest `f64`.
+    /// Returns the nearest `f64`.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         match self {
@@ -72,7 +72,7 @@ impl Real {
         }
     }
 
-    /// Orders NaN above every number.
+    /// Compares two elements. NaN is greater than every number.
     #[must_use]
     pub fn compare(self, other: Real) -> Ordering {
         match (self, other) {
@@ -85,7 +85,7 @@ impl Real {
     }
 }
 
-/// The elements of a block of a real dtype in C order; none for complex ones.
+/// Returns the elements of a block of a real dtype in C order, or `None` for a complex dtype.
 #[must_use]
 pub fn real_values(block: &ArrayBlock) -> Option<Vec<Real>> {
     macro_rules! values {

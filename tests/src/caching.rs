@@ -1,4 +1,4 @@
-//! A file system that remembers what it has listed.
+//! A file system that caches directory listings.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -6,12 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use lazy_chunks::zarr::{FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileSystem, FileSystemLayer, LocalFileSystem};
 
-use crate::forward::forward_to_local;
-
-/// The local file system, which lists a directory once, and again only after it has changed the directory
-/// itself: as network file systems do for a while, whatever other machines have changed.
+/// The local file system with a cache of directory listings. It lists a directory again only after
+/// it has changed the directory itself. Network file systems do the same for a while, whatever
+/// other machines change.
 #[derive(Debug, Default)]
 pub struct CachingFileSystem {
     listed: Mutex<HashMap<PathBuf, Vec<OsString>>>,
@@ -26,8 +25,12 @@ impl CachingFileSystem {
     }
 }
 
-impl FileSystem for CachingFileSystem {
-    forward_to_local!(kind entry_kind canonicalize read size pin append lock lock_scope copy_permissions have_same_permissions check_replaceable sync_file sync_directory sync_file_system);
+impl FileSystemLayer for CachingFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,19 +1,19 @@
-//! An array, how it is cut into blocks, and how it is to be stored.
+//! An array with its cut into blocks and its storage settings.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle, Target, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockSizes, DType, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
-    NestedSource, SharedIndexed, Source, Streamed,
+    ArrayBlock, BlockSizes, DType, Indexed, LazyChunkSequence, LocalIndexed,
+    NestedLazyChunkSequence, NestedSource, Source, Streamed,
 };
 use proptest::prelude::*;
 
 use crate::elements;
 
-/// Declares the row type of every second sequence of each kind; of all, when there is no block to
-/// tell it.
+/// Declares the row type of every second sequence of each kind, and of all sequences if there is no
+/// block to take it from.
 macro_rules! declare_rows {
     ($case:expr, $Type:ident { $($kind:ident: $sequences:expr,)* }) => {{
         let row_shape = &$case.shape()[1..];
@@ -21,25 +21,28 @@ macro_rules! declare_rows {
             $($kind: $sequences
                 .into_iter()
                 .enumerate()
-                .map(|(i, sequence)| match i % 2 == 1 || $case.rows.is_empty() {
-                    true => sequence.with_row_type($case.dtype, row_shape),
-                    false => sequence,
+                .map(|(i, sequence)| {
+                    if i % 2 == 1 || $case.rows.is_empty() {
+                        sequence.with_row_type($case.dtype, row_shape)
+                    } else {
+                        sequence
+                    }
                 })
                 .collect(),)*
         }
     }};
 }
 
-/// An array, how it is cut into blocks, and how it is to be stored.
+/// An array with its cut into blocks and its storage settings.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The element type.
     pub dtype: DType,
-    /// What the elements follow from, beside their index.
+    /// The seed that, together with their indices, determines the elements.
     pub seed: u64,
     /// The block sizes along axis 0.
     pub rows: Vec<usize>,
-    /// The block sizes along axis 1, when it is cut.
+    /// The block sizes along axis 1, if it is cut.
     pub columns: Option<Vec<usize>>,
     /// The sizes of the axes that are not cut.
     pub trailing: Vec<usize>,
@@ -47,11 +50,11 @@ pub struct Case {
     pub chunks: Chunks,
     /// The shard shape, if there are shards.
     pub shards: Option<Shards>,
-    /// How chunks are encoded.
+    /// The codec of chunks.
     pub codec: Codec,
-    /// Whether they have a checksum.
+    /// The checksum of chunks.
     pub checksum: Checksum,
-    /// The threads that write.
+    /// The number of writer threads; 0 stands for the default.
     pub n_threads: usize,
 }
 
@@ -60,7 +63,7 @@ pub struct Case {
 pub enum Chunks {
     /// Bytes of an automatic chunk.
     Automatic(usize),
-    /// Sizes, of which as many are taken as there are axes.
+    /// Sizes; as many are used as there are axes.
     Explicit(Vec<usize>),
 }
 
@@ -69,12 +72,12 @@ pub enum Chunks {
 pub enum Shards {
     /// Bytes of an automatic shard.
     Automatic(usize),
-    /// Chunks along each axis where the chunk shape is explicit, else elements; of which as many are
-    /// taken as there are axes.
+    /// The number of chunks along each axis if the chunk shape is explicit, and of elements
+    /// otherwise; as many are used as there are axes.
     Explicit(Vec<usize>),
 }
 
-/// Any codec.
+/// Generates any codec.
 pub fn codec() -> impl Strategy<Value = Codec> {
     let compressor = prop::sample::select(vec![BloscCompressor::Lz4, BloscCompressor::Zstd]);
     let shuffle = prop::sample::select(vec![Shuffle::None, Shuffle::Byte, Shuffle::Bit]);
@@ -90,7 +93,7 @@ pub fn codec() -> impl Strategy<Value = Codec> {
     ]
 }
 
-/// Any case, of a sequence or a nested one.
+/// Generates any case, flat or nested.
 pub fn case() -> impl Strategy<Value = Case> {
     let sizes = |range| prop::collection::vec(0..8usize, range);
     let chunks = prop_oneof![
@@ -109,7 +112,7 @@ pub fn case() -> impl Strategy<Value = Case> {
         prop::option::of(sizes(1..8)),
         prop::collection::vec(0..4usize, 0..3),
     );
-    (array, (chunks, shards), (codec(), checksum), 1..4usize).prop_map(
+    (array, (chunks, shards), (codec(), checksum), 0..4usize).prop_map(
         |(
             (dtype, seed, rows, columns, trailing),
             (chunks, shards),
@@ -133,7 +136,7 @@ pub fn case() -> impl Strategy<Value = Case> {
 }
 
 impl Case {
-    /// The array's shape.
+    /// Returns the array's shape.
     #[must_use]
     pub fn shape(&self) -> Vec<usize> {
         let mut shape = vec![self.rows.iter().sum()];
@@ -142,14 +145,14 @@ impl Case {
         shape
     }
 
-    /// The array.
+    /// Returns the array.
     #[must_use]
     pub fn array(&self) -> ArrayBlock {
         let shape = self.shape();
         elements(self.dtype, self.seed, &shape, &vec![0; shape.len()], &shape)
     }
 
-    /// Block `(i, j)`; `j` is 0 when only axis 0 is cut.
+    /// Returns block `(i, j)`; `j` is 0 if only axis 0 is cut.
     #[must_use]
     pub fn block(&self, i: usize, j: usize) -> ArrayBlock {
         let shape = self.shape();
@@ -165,13 +168,13 @@ impl Case {
         elements(self.dtype, self.seed, &shape, &start, &extent)
     }
 
-    /// The number of blocks in a band.
+    /// Returns the number of blocks in a band.
     #[must_use]
     pub fn blocks_per_band(&self) -> usize {
         self.columns.as_ref().map_or(1, Vec::len)
     }
 
-    /// A sink with the case's settings.
+    /// Returns a sink with the case's settings.
     pub fn sink(&self, target: impl Into<Target>) -> ZarrSink {
         let sink = ZarrSink::new(target)
             .with_codec(self.codec)
@@ -188,7 +191,7 @@ impl Case {
         }
     }
 
-    /// The explicit shard shape, if there is one.
+    /// Returns the explicit shard shape, if there is one.
     #[must_use]
     pub fn explicit_shard_shape(&self) -> Option<Vec<usize>> {
         match &self.shards {
@@ -207,7 +210,7 @@ impl Case {
         }
     }
 
-    /// The case's bands, counting the blocks that are computed.
+    /// Returns the case's bands, and counts the computed blocks.
     fn counted_bands<'a>(
         &'a self,
         computed: &'a AtomicUsize,
@@ -220,8 +223,8 @@ impl Case {
         })
     }
 
-    /// Sequences of the blocks of a case that is cut along axis 0, from producers of every sort,
-    /// which count the blocks they compute.
+    /// Returns sequences of the blocks of a case that is cut along axis 0, one from each sort of
+    /// producer. The producers count the blocks that they compute.
     #[must_use]
     pub fn sequences<'a>(&'a self, computed: &'a AtomicUsize) -> Sequences<'a> {
         let blocks = move || self.counted_bands(computed).flatten();
@@ -239,11 +242,11 @@ impl Case {
                     LazyChunkSequence::try_new(move || blocks().map(ok)).with_len(self.rows.len()),
                     LazyChunkSequence::from_source(CaseSource { case: self, computed }),
                 ],
-                indexed: [
+                local: [
                     LazyChunkSequence::from_local_fn(rows(), block),
                     LazyChunkSequence::try_from_local_fn(rows(), move |i| ok(block(i))),
                 ],
-                shared: [
+                indexed: [
                     LazyChunkSequence::from_fn(rows(), block),
                     LazyChunkSequence::try_from_fn(rows(), move |i| ok(block(i))),
                 ],
@@ -251,11 +254,12 @@ impl Case {
         )
     }
 
-    /// As [`sequences`](Self::sequences), for a case that is cut along axes 0 and 1.
+    /// Returns the sequences of a case that is cut along axes 0 and 1, as
+    /// [`sequences`](Self::sequences) does for one axis.
     ///
     /// # Panics
     ///
-    /// When the case is cut along axis 0 alone.
+    /// Panics if the case is cut along axis 0 only.
     #[must_use]
     pub fn nested_sequences<'a>(&'a self, computed: &'a AtomicUsize) -> NestedSequences<'a> {
         let bands = move || self.counted_bands(computed);
@@ -277,13 +281,13 @@ impl Case {
                     .with_len(self.rows.len()),
                     NestedLazyChunkSequence::from_source(CaseSource { case: self, computed }),
                 ],
-                indexed: [
+                local: [
                     NestedLazyChunkSequence::from_local_fn(rows(), columns(), block),
                     NestedLazyChunkSequence::try_from_local_fn(rows(), columns(), move |i, j| {
                         ok(block(i, j))
                     }),
                 ],
-                shared: [
+                indexed: [
                     NestedLazyChunkSequence::from_fn(rows(), columns(), block),
                     NestedLazyChunkSequence::try_from_fn(rows(), columns(), move |i, j| {
                         ok(block(i, j))
@@ -299,10 +303,10 @@ impl Case {
 pub struct Sequences<'a> {
     /// From iterators.
     pub streamed: Vec<LazyChunkSequence<'a, ArrayBlock, Streamed>>,
-    /// From functions that stay on their thread.
+    /// From functions that must stay on their thread.
+    pub local: Vec<LazyChunkSequence<'a, ArrayBlock, LocalIndexed>>,
+    /// From functions that can be called on any thread.
     pub indexed: Vec<LazyChunkSequence<'a, ArrayBlock, Indexed>>,
-    /// From functions of any thread.
-    pub shared: Vec<LazyChunkSequence<'a, ArrayBlock, SharedIndexed>>,
 }
 
 /// Nested sequences of the same blocks, by kind.
@@ -310,10 +314,10 @@ pub struct Sequences<'a> {
 pub struct NestedSequences<'a> {
     /// From iterators.
     pub streamed: Vec<NestedLazyChunkSequence<'a, ArrayBlock, Streamed>>,
-    /// From functions that stay on their thread.
+    /// From functions that must stay on their thread.
+    pub local: Vec<NestedLazyChunkSequence<'a, ArrayBlock, LocalIndexed>>,
+    /// From functions that can be called on any thread.
     pub indexed: Vec<NestedLazyChunkSequence<'a, ArrayBlock, Indexed>>,
-    /// From functions of any thread.
-    pub shared: Vec<NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>>,
 }
 
 struct CaseSource<'a> {

@@ -1,16 +1,14 @@
-//! A file system that keeps no bytes of chunks.
+//! A file system that discards the bytes of chunks.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use lazy_chunks::zarr::{FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileSystem, FileSystemLayer, LocalFileSystem};
 
-use crate::forward::forward_to_local;
-
-/// The local file system, which stores chunks as files without bytes, of which it says that they have all
-/// bytes: so that what remains of a write is all but the writing.
+/// The local file system, except that chunks are stored as empty files that report their full size.
+/// So a write does everything except the writing itself.
 #[derive(Debug, Default)]
 pub struct DiscardingFileSystem(Mutex<HashMap<PathBuf, u64>>);
 
@@ -27,8 +25,16 @@ fn is_chunk(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<u64>().is_ok())
 }
 
-impl FileSystem for DiscardingFileSystem {
-    forward_to_local!(kind entry_kind canonicalize list read pin create_directory create_directories append remove_file remove_directory lock lock_scope rename_directory rename_file rename_new_file copy_permissions have_same_permissions check_replaceable sync_file sync_directory sync_file_system);
+impl FileSystemLayer for DiscardingFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
+
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        LocalFileSystem.create_directories(path)
+    }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
         let sizes = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
@@ -36,16 +42,18 @@ impl FileSystem for DiscardingFileSystem {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        match is_chunk(path) {
-            true => self.discard(path, bytes.len()),
-            false => LocalFileSystem.write(path, bytes),
+        if is_chunk(path) {
+            self.discard(path, bytes.len())
+        } else {
+            LocalFileSystem.write(path, bytes)
         }
     }
 
     fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> io::Result<()> {
-        match is_chunk(path) {
-            true => self.discard(path, slices.iter().map(|slice| slice.len()).sum()),
-            false => LocalFileSystem.write_slices(path, slices),
+        if is_chunk(path) {
+            self.discard(path, slices.iter().map(|slice| slice.len()).sum())
+        } else {
+            LocalFileSystem.write_slices(path, slices)
         }
     }
 }

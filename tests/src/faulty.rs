@@ -1,4 +1,4 @@
-//! A file system that fails when it is told to.
+//! A file system with injected faults.
 
 use std::fmt;
 use std::io;
@@ -6,30 +6,29 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileLock, FileSystem, FileSystemLayer, LocalFileSystem};
 
-use crate::forward::forward_to_local;
-
-/// What fails.
+/// The faults of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
-    /// The operation that changes something, counted from 0, which fails.
+    /// The number of the changing operation that fails, counted from 0.
     pub change: Option<usize>,
-    /// Whether that one is done all the same, as when a server's answer is lost.
+    /// True if the failing operation takes effect nevertheless, as when the reply of a server is
+    /// lost.
     pub is_done: bool,
-    /// The one that panics.
+    /// The number of the changing operation that panics.
     pub panic: Option<usize>,
-    /// Whether no file can be removed.
+    /// True if no file can be removed.
     pub no_removal: bool,
-    /// Whether no directory can be renamed.
+    /// True if no directory can be renamed.
     pub no_renamed_directory: bool,
-    /// Whether the file system has no locks.
+    /// True if the file system does not support locks.
     pub no_locks: bool,
-    /// Whether each file is flushed by itself, since no operation flushes all of them.
+    /// True if no operation flushes all files at once, so that each file is flushed on its own.
     pub no_sync_of_all: bool,
 }
 
-/// The local file system, with a fault.
+/// The local file system with a fault.
 #[derive(Debug)]
 pub struct FaultyFileSystem {
     fault: Fault,
@@ -37,7 +36,7 @@ pub struct FaultyFileSystem {
     rival: Option<Rival>,
 }
 
-/// What another process does once, just before a lock is taken.
+/// An action of another process that runs once, just before a lock is taken.
 struct Rival(Once, Box<dyn Fn() + Send + Sync>);
 
 impl fmt::Debug for Rival {
@@ -47,19 +46,19 @@ impl fmt::Debug for Rival {
 }
 
 impl FaultyFileSystem {
-    /// A file system with this fault.
+    /// Returns a file system with this fault.
     #[must_use]
     pub fn new(fault: Fault) -> FaultyFileSystem {
         FaultyFileSystem { fault, n_changes: AtomicUsize::new(0), rival: None }
     }
 
-    /// A file system on which another process does something just before the first lock is taken.
+    /// Returns a file system on which another process acts just before the first lock is taken.
     pub fn with_rival(rival: impl Fn() + Send + Sync + 'static) -> FaultyFileSystem {
         let rival = Some(Rival(Once::new(), Box::new(rival)));
         FaultyFileSystem { rival, ..FaultyFileSystem::new(Fault::default()) }
     }
 
-    /// How often something was changed, or was to be.
+    /// Returns the number of changing operations so far, including failed ones.
     #[must_use]
     pub fn n_changes(&self) -> usize {
         self.n_changes.load(Ordering::Relaxed)
@@ -78,8 +77,12 @@ impl FaultyFileSystem {
     }
 }
 
-impl FileSystem for FaultyFileSystem {
-    forward_to_local!(kind entry_kind canonicalize list read size pin lock_scope copy_permissions have_same_permissions check_replaceable);
+impl FileSystemLayer for FaultyFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         self.change(|| LocalFileSystem.create_directory(path))
@@ -129,6 +132,10 @@ impl FileSystem for FaultyFileSystem {
 
     fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change(|| LocalFileSystem.rename_file(from, to))
+    }
+
+    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|| LocalFileSystem.rename_new_file(from, to))
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {

@@ -1,21 +1,19 @@
-//! A file system in which something happens meanwhile.
+//! A file system that calls a hook before each change.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
+use lazy_chunks::zarr::{FileLock, FileSystem, FileSystemLayer, LocalFileSystem};
 
-use crate::forward::forward_to_local;
-
-/// The local file system, where something happens just before each operation that changes something.
+/// The local file system with a hook that runs just before each changing operation.
 pub struct HookedFileSystem(Box<Hook>);
 
 type Hook = dyn Fn(&str, &Path) + Send + Sync;
 
 impl HookedFileSystem {
-    /// Calls `hook` before each operation that changes something, or takes a lock, with the operation's name
-    /// and its path; of two paths the first.
+    /// Returns a file system that calls `hook` before each operation that changes something or
+    /// takes a lock. The hook gets the operation's name and its path, or the first of two paths.
     pub fn new(hook: impl Fn(&str, &Path) + Send + Sync + 'static) -> HookedFileSystem {
         HookedFileSystem(Box::new(hook))
     }
@@ -27,8 +25,16 @@ impl fmt::Debug for HookedFileSystem {
     }
 }
 
-impl FileSystem for HookedFileSystem {
-    forward_to_local!(kind entry_kind canonicalize list read size pin create_directories lock_scope copy_permissions have_same_permissions check_replaceable sync_file sync_directory sync_file_system);
+impl FileSystemLayer for HookedFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
+
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        LocalFileSystem.create_directories(path)
+    }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         (self.0)("create_directory", path);

@@ -1,48 +1,44 @@
-//! Writes that are interrupted, and what they leave behind.
+//! Interrupted writes and their remains.
 
-#![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails the test that calls it")]
+#![allow(clippy::missing_panics_doc, reason = "a panic here fails the calling test")]
 
 use std::path::{Path, PathBuf};
 
 use lazy_chunks::zarr::{Target, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, LazyChunkSequence, SharedIndexed};
+use lazy_chunks::{ArrayBlock, Indexed, LazyChunkSequence};
 use tempfile::{TempDir, tempdir};
 
 use crate::names;
 
-/// What the blocks of all these writes depend on.
+/// The resume key of all these writes.
 pub const JOB: &str = "the job";
 
-/// A block of rows of five equal elements.
+/// Returns a block of rows with five equal elements.
 #[must_use]
 pub fn array(value: i32, n_rows: usize) -> ArrayBlock {
     ArrayBlock::from_vec([n_rows, 5], vec![value; 5 * n_rows]).unwrap()
 }
 
-/// Four blocks of two rows, of which the first to fail is `fails_at`.
+/// Returns a sequence of four blocks of two rows, which fails from block `fails_at` on.
 #[must_use]
-pub fn failing(
-    value: i32,
-    fails_at: usize,
-) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
-    LazyChunkSequence::try_from_fn([2; 4], move |i| match i < fails_at {
-        true => Ok(array(value, 2)),
-        false => Err("the accelerator is gone"),
+pub fn failing(value: i32, fails_at: usize) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
+    LazyChunkSequence::try_from_fn([2; 4], move |i| {
+        if i < fails_at { Ok(array(value, 2)) } else { Err("the accelerator is gone") }
     })
 }
 
-/// The same, of which none fails.
+/// Returns the same sequence without a failing block.
 #[must_use]
-pub fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
+pub fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
     failing(value, 4)
 }
 
-/// A sink that resumes.
+/// Returns a sink that resumes.
 pub fn sink(target: impl Into<Target>) -> ZarrSink {
     ZarrSink::new(target).with_chunk_shape([2, 3]).with_resume(JOB)
 }
 
-/// A directory with a write of `a.zarr` that has stored two bands of chunks.
+/// Returns a directory with an interrupted write of `a.zarr` that has stored two bands of chunks.
 #[must_use]
 pub fn left_unfinished() -> (TempDir, PathBuf) {
     let directory = tempdir().unwrap();
@@ -52,7 +48,7 @@ pub fn left_unfinished() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// The staging directory of an array, which it has as long as a write is under way or was interrupted.
+/// Returns the staging directory of an array. It exists while a write is running or interrupted.
 #[must_use]
 pub fn staging(array: &Path) -> PathBuf {
     let names = names(array);

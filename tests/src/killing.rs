@@ -6,37 +6,36 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use lazy_chunks::zarr::{FileLock, FileSystem, LocalFileSystem};
-
-use crate::forward::forward_to_local;
+use lazy_chunks::zarr::{FileLock, FileSystem, FileSystemLayer, LocalFileSystem};
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
 /// The moment at which a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failpoint {
-    /// The operation that changes or flushes something, counted from 0.
+    /// The number of the operation that changes or flushes something, counted from 0.
     pub operation: usize,
-    /// How far it gets.
+    /// The progress of that operation.
     pub progress: Progress,
 }
 
-/// How far an operation gets before its process is killed.
+/// The progress of an operation when its process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
-    /// It has yet to begin.
+    /// The operation has not begun.
     NotBegun,
-    /// It is torn: half of the bytes of a file are written. An operation that is done in one step is done.
+    /// The operation is torn: half of the bytes of a file are written. An operation with a single
+    /// step is done.
     Half,
-    /// It is done.
+    /// The operation is done.
     Done,
 }
 
-/// The local file system, which kills its process with SIGKILL at a [`Failpoint`].
+/// The local file system, but it kills its own process with SIGKILL at a [`Failpoint`].
 #[derive(Debug)]
 pub struct KillingFileSystem {
     failpoint: Option<Failpoint>,
-    /// An operation, and how long the process pauses before it.
+    /// An operation, and the length of the pause before it.
     pause: Option<(usize, Duration)>,
     can_sync_all: bool,
     operations: Mutex<Vec<Operation>>,
@@ -45,16 +44,16 @@ pub struct KillingFileSystem {
 /// An operation that changes or flushes something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// What it does.
+    /// The name of the operation.
     pub name: String,
-    /// What it does that to; of two paths the first.
+    /// The path it applies to, or the first of two paths.
     pub path: PathBuf,
-    /// Whether it takes more than one step.
+    /// True if it takes more than one step.
     pub is_divisible: bool,
 }
 
 impl KillingFileSystem {
-    /// A file system that kills its process at this point, if at any.
+    /// Returns a file system that kills its process at this point, if there is one.
     #[must_use]
     pub fn new(failpoint: Option<Failpoint>) -> KillingFileSystem {
         KillingFileSystem {
@@ -65,29 +64,30 @@ impl KillingFileSystem {
         }
     }
 
-    /// The same, on which the process pauses before an operation, counted from 0.
+    /// Makes the process pause before an operation, counted from 0.
     #[must_use]
     pub fn with_pause(self, operation: usize, time: Duration) -> KillingFileSystem {
         KillingFileSystem { pause: Some((operation, time)), ..self }
     }
 
-    /// The same, on which each file is flushed by itself.
+    /// Makes the operation that flushes all files unsupported, so that each file is flushed on its
+    /// own.
     #[must_use]
     pub fn without_sync_of_all(self) -> KillingFileSystem {
         KillingFileSystem { can_sync_all: false, ..self }
     }
 
-    /// What has been done so far, and been tried.
+    /// Returns the operations so far, including the last one that was tried.
     ///
     /// # Panics
     ///
-    /// When another thread panicked while it noted what it does.
+    /// Panics if another thread panicked while it recorded an operation.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        self.operations.lock().expect("nothing panics while it is locked").clone()
+        self.operations.lock().expect("no thread panics while it holds the lock").clone()
     }
 
-    /// Does something in one step.
+    /// Runs an operation that takes one step.
     fn step<T>(
         &self,
         name: &str,
@@ -97,7 +97,7 @@ impl KillingFileSystem {
         self.run(name, path, None::<fn() -> io::Result<()>>, all)
     }
 
-    /// Does something of which `half` does a part.
+    /// Runs an operation of several steps; `half` does some of them.
     fn steps<T, H>(
         &self,
         name: &str,
@@ -132,7 +132,8 @@ impl KillingFileSystem {
             Some(failpoint) if failpoint.operation == operation => failpoint.progress,
             _ => return all(),
         };
-        // What is made by the killed operation is kept until the process is gone: a lock is held.
+        // Keeps the results of the killed operation alive until the process is gone, for example a
+        // lock.
         let (mut torn, mut done) = (None, None);
         match (progress, half) {
             (Progress::NotBegun, _) => {}
@@ -146,14 +147,18 @@ impl KillingFileSystem {
 }
 
 fn kill() {
-    kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
+    kill_process(getpid(), Signal::KILL).expect("a process can kill itself");
     loop {
         thread::park();
     }
 }
 
-impl FileSystem for KillingFileSystem {
-    forward_to_local!(kind entry_kind canonicalize list read size pin lock_scope have_same_permissions check_replaceable);
+impl FileSystemLayer for KillingFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         self.step("create directory", path, || LocalFileSystem.create_directory(path))

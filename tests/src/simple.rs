@@ -1,27 +1,30 @@
-//! Small sequences of zeros, and what is said and left behind when they are refused.
+//! Small sequences of zeros, and assertions that an error leaves nothing behind.
 
-#![allow(clippy::missing_panics_doc, reason = "what goes wrong here fails the test that calls it")]
+#![allow(clippy::missing_panics_doc, reason = "a panic here fails the calling test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
-use lazy_chunks::{ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence, report};
+use lazy_chunks::{
+    ArrayBlock, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, RowType, SequenceSpec,
+    report,
+};
 
-/// A block of zeros.
+/// Returns a block of zeros.
 #[must_use]
 pub fn zeros(shape: &[usize]) -> ArrayBlock {
     ArrayBlock::from_vec(shape, vec![0_f32; shape.iter().product()]).unwrap()
 }
 
-/// A sequence of blocks of these shapes.
+/// Returns a sequence of blocks of these shapes.
 #[must_use]
 pub fn flat(shapes: &[&[usize]]) -> LazyChunkSequence<'static, ArrayBlock> {
     let blocks: Vec<_> = shapes.iter().map(|shape| zeros(shape)).collect();
     LazyChunkSequence::new(move || blocks.clone())
 }
 
-/// A nested sequence of bands of blocks of these shapes.
+/// Returns a nested sequence of bands of blocks of these shapes.
 #[must_use]
 pub fn nested(bands: &[&[&[usize]]]) -> NestedLazyChunkSequence<'static, ArrayBlock> {
     let bands: Vec<Vec<_>> =
@@ -29,21 +32,21 @@ pub fn nested(bands: &[&[&[usize]]]) -> NestedLazyChunkSequence<'static, ArrayBl
     NestedLazyChunkSequence::new(move || bands.clone())
 }
 
-/// A sequence that must not be computed.
+/// Returns a sequence that panics if it is computed.
 #[must_use]
 pub fn never_computed() -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(|| -> [ArrayBlock; 0] { panic!("a block was computed") })
 }
 
-/// Asserts that a sink fails before the first block is computed, with an error that has this in what it and its
-/// causes say.
+/// Asserts that a sink fails before the first block is computed, and that the report of the error
+/// contains `message`.
 #[track_caller]
 pub fn assert_target_refused(sink: impl Into<ZarrSink>, message: &str) {
     let error = report(&never_computed().to_zarr(sink).unwrap_err());
     assert!(error.contains(message), "{error}");
 }
 
-/// The names in a directory, in order.
+/// Returns the names in a directory, sorted.
 #[must_use]
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
@@ -53,7 +56,7 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Every file below a directory, by its path.
+/// Returns every file below a directory, with its relative path.
 #[must_use]
 pub fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
@@ -73,10 +76,15 @@ pub fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Asserts that storing with a sink of these settings fails with this message wherever it goes, and that
-/// nothing is left behind: no array, no staging, and what was there is unchanged.
+/// Asserts that storing with a sink of these settings fails with this message for every kind of
+/// target. Also asserts that it leaves nothing behind: no array, no staging directory, and existing
+/// arrays are unchanged.
 #[track_caller]
-pub fn assert_not_stored(sequence: &impl ToZarr, sink: fn(Target) -> ZarrSink, message: &str) {
+pub fn assert_not_stored(
+    sequence: &impl ToZarr<Block = ArrayBlock>,
+    sink: fn(Target) -> ZarrSink,
+    message: &str,
+) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.zarr");
     let error = sequence.to_zarr(sink(path.into())).unwrap_err();
@@ -94,5 +102,11 @@ pub fn assert_not_stored(sequence: &impl ToZarr, sink: fn(Target) -> ZarrSink, m
     let error = sequence.to_zarr(sink(Arc::clone(&store).into())).unwrap_err();
     assert_eq!(report(&error), message);
     assert!(StoredArray::open(Arc::clone(&store)).is_err());
-    flat(&[&[2, 3]]).to_zarr(store).expect("a vacant store");
+    flat(&[&[2, 3]]).to_zarr(store).expect("the store is vacant");
+}
+
+/// Returns the spec of a streamed sequence that declares its row type.
+pub fn spec(cut: Cut, dtype: DType, row_shape: impl Into<Vec<usize>>) -> SequenceSpec {
+    let row_type = RowType { dtype, shape: row_shape.into() };
+    SequenceSpec::streamed(cut, None).with_row_type(Some(row_type))
 }

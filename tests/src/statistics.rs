@@ -1,29 +1,30 @@
-//! Every statistic, for laws that hold for all of them.
+//! All statistics, for laws that hold for each of them.
 
 use std::fmt::Debug;
 
 use lazy_chunks::{
     ArgMax, ArgMin, ArrayBlock, BlockPosition, BottomK, Count, Covariance, Fold, Histogram, Max,
-    MeanVariance, Min, Norm, Quantiles, Statistic, Sum, Summary, TopK,
+    MeanVariance, Min, Norm, Quantiles, SaveState, Sum, Summary, TopK,
 };
 
-/// What is to be done with each statistic.
+/// A visitor of statistics.
 pub trait Visitor {
-    /// Why one of them did not do.
+    /// The error of a statistic that breaks a law.
     type Error;
 
-    /// Is shown one statistic. Whether its results have the same bits, however the blocks are cut, `is_exact` says.
+    /// Visits one statistic. `is_exact` is true if its results have the same bits for every cut
+    /// into blocks.
     ///
     /// # Errors
     ///
-    /// When the statistic breaks a law.
+    /// Returns an error if the statistic breaks a law.
     fn visit<S>(&mut self, statistic: S, is_exact: bool) -> Result<(), Self::Error>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug;
 }
 
-/// Shows a summary in all its forms.
+/// Visits a summary in all its forms.
 macro_rules! forms {
     ($visitor:expr, $summary:expr, $is_exact:expr) => {{
         let (visitor, summary) = (&mut *$visitor, $summary);
@@ -36,11 +37,12 @@ macro_rules! forms {
     }};
 }
 
-/// Shows every statistic that there is, of nested sequences too, of as few as `k` elements.
+/// Visits every statistic that also works for nested sequences. `k` is the number of elements of
+/// `TopK` and `BottomK`.
 ///
 /// # Errors
 ///
-/// The first of the visitor's.
+/// Returns the first error of the visitor.
 pub fn every_statistic<V: Visitor>(visitor: &mut V, k: usize) -> Result<(), V::Error> {
     forms!(visitor, Count, true);
     forms!(visitor, Sum, false);
@@ -59,17 +61,17 @@ pub fn every_statistic<V: Visitor>(visitor: &mut V, k: usize) -> Result<(), V::E
     visitor.visit(non_zero(), true)
 }
 
-/// Shows those that need whole rows.
+/// Visits the statistics that need whole rows.
 ///
 /// # Errors
 ///
-/// The first of the visitor's.
+/// Returns the first error of the visitor.
 pub fn every_statistic_of_rows<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
     visitor.visit(Covariance, false)
 }
 
-/// How many elements are not zero, and of which blocks.
-fn non_zero() -> impl Statistic<State = (u64, Vec<usize>), Output = (u64, Vec<usize>)> {
+/// Counts the elements that are not zero, and lists the rows at which its blocks begin.
+fn non_zero() -> impl SaveState<State = (u64, Vec<usize>), Output = (u64, Vec<usize>)> {
     Fold::new(
         "elements that are not zero",
         |state: &mut (u64, Vec<usize>), at: BlockPosition, block: &ArrayBlock| {

@@ -1,5 +1,5 @@
-//! Statistics are refused when their states would take more memory than there may be, and before they do; what shapes
-//! ask for is never allocated unasked.
+//! The memory limit of statistics: it fails before memory is allocated, and no shape causes an
+//! allocation without a check.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lazy_chunks::{
-    ArrayBlock, Concatenate, Count, Covariance, DType, Error, Histogram, LazyChunkSequence, Max,
-    MeanVariance, MemoryLimit, Min, NestedLazyChunkSequence, Quantiles, Reducer, SharedIndexed,
-    StateOf, Statistic, Sum, Summary, TopK, report, system_memory,
+    ArrayBlock, Concatenate, Count, Covariance, DType, Error, Histogram, Indexed,
+    LazyChunkSequence, Max, MeanVariance, MemoryLimit, Min, NestedLazyChunkSequence, Quantiles,
+    Reducer, SaveState, StateOf, Statistic, Sum, Summary, TopK, report, system_memory,
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 use peak_alloc::PeakAlloc;
@@ -17,13 +17,13 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Tests run one after the other, since bytes are counted of the whole process.
+/// Serializes the tests, since the allocator counts for the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls a function, and returns by how much memory grew meanwhile, at most.
+/// Calls a function, and returns its result and the largest growth of memory during the call.
 fn peak<T>(function: impl FnOnce() -> T) -> (T, usize) {
     ALLOCATOR.reset_peak_usage();
     let before = ALLOCATOR.current_usage();
@@ -31,13 +31,13 @@ fn peak<T>(function: impl FnOnce() -> T) -> (T, usize) {
     (output, ALLOCATOR.peak_usage().saturating_sub(before))
 }
 
-/// Shows all statistics, also those that need whole rows.
+/// Visits all statistics, including those that need whole rows.
 fn all_statistics<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
     every_statistic(visitor, 2)?;
     every_statistic_of_rows(visitor)
 }
 
-/// Returns the limit that a statistic was refused for.
+/// Returns the bytes and the number of states from a memory limit error.
 fn refused(error: &Error) -> Option<(u128, u128)> {
     match error {
         Error::Reduction { source, .. } => refused(source),
@@ -49,7 +49,7 @@ fn refused(error: &Error) -> Option<(u128, u128)> {
 /// One evaluation of a reducer.
 type Attempt<'a, R> = Box<dyn Fn() -> lazy_chunks::Result<<R as Reducer>::Output> + 'a>;
 
-/// Blocks that have nothing but a shape.
+/// Visits statistics with blocks that have a shape but no elements.
 struct ShapesAlone {
     shape: Vec<usize>,
     n_refused: usize,
@@ -105,7 +105,7 @@ impl Visitor for ShapesAlone {
 
     fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), Self::Error>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug,
     {
         let name = statistic.name();
@@ -117,7 +117,7 @@ impl Visitor for ShapesAlone {
 }
 
 #[test]
-fn shapes_alone_neither_abort_nor_panic() {
+fn huge_shapes_without_elements_never_abort_or_panic() {
     let _alone = alone();
     const HUGE: usize = 1 << 60;
     for shape in [
@@ -140,12 +140,12 @@ fn shapes_alone_neither_abort_nor_panic() {
 }
 
 #[test]
-fn indices_that_overflow_are_errors() {
+fn an_index_overflow_is_an_error() {
     let _alone = alone();
     let block = || ArrayBlock::from_vec([1 << 62, 0], Vec::<u8>::new()).unwrap();
     let rows = LazyChunkSequence::new(|| (0..4).map(|_| block()));
     let error = rows.compute(Count).unwrap_err();
-    assert_eq!(error.to_string(), format!("block 3 reaches beyond index {} of axis 0", usize::MAX));
+    assert_eq!(error.to_string(), format!("block 3 extends past index {} of axis 0", usize::MAX));
     let block = || ArrayBlock::from_vec([0, 1 << 62], Vec::<u8>::new()).unwrap();
     let columns = NestedLazyChunkSequence::new(|| [(0..4).map(|_| block())]);
     assert!(matches!(columns.compute(Count).unwrap_err(), Error::IndexOverflow { axis: 1, .. }));
@@ -156,9 +156,9 @@ fn indices_that_overflow_are_errors() {
 }
 
 #[test]
-fn gaps_between_states_are_not_allocated_unasked() {
+fn a_gap_between_states_larger_than_memory_is_an_error() {
     let _alone = alone();
-    // Two parts of the columns, far from each other, as a file may claim.
+    // Two states of columns far apart from each other, as an untrusted file may declare.
     let near = r#"{"version":2,"statistic":"the count of each column","state":{"first":0,"shape":[1],"cells":[1]}}"#;
     for first in [1_u64 << 60, u64::MAX - 1] {
         let far = near.replace(r#""first":0"#, &format!(r#""first":{first}"#));
@@ -172,18 +172,15 @@ fn gaps_between_states_are_not_allocated_unasked() {
 
 const N_BLOCKS: usize = 3;
 
-fn blocks(
-    shape: [usize; 2],
-    declared: bool,
-) -> LazyChunkSequence<'static, ArrayBlock, SharedIndexed> {
+fn blocks(shape: [usize; 2], declared: bool) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
     let elements: Vec<f64> = (0..shape[0] * shape[1]).map(|i| (i as f64 * 0.7).sin()).collect();
     let block = ArrayBlock::from_vec(shape, elements).unwrap();
-    // The same memory in all blocks, so that only states take some.
+    // All blocks share one memory, so that only states need more.
     let sequence = LazyChunkSequence::from_fn([shape[0]; N_BLOCKS], move |_| block.clone());
     if declared { sequence.with_row_type(DType::Float64, [shape[1]]) } else { sequence }
 }
 
-/// Finds the smallest limit with which each statistic is computed.
+/// Finds the smallest limit that suffices to compute each statistic.
 struct SmallestLimits {
     shape: [usize; 2],
     declared: bool,
@@ -194,10 +191,10 @@ impl Visitor for SmallestLimits {
 
     fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), Error>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug,
     {
-        /// What a pass takes beside states: names, shapes, and pieces of columns.
+        /// The memory of a pass in addition to its states: names, shapes, and pieces of columns.
         const SLACK: usize = 48 << 10;
         let sequence = blocks(self.shape, self.declared);
         let (name, of) = (statistic.name(), (self.shape, self.declared));
@@ -219,8 +216,8 @@ impl Visitor for SmallestLimits {
                     let (bytes, states) = refused(&error).unwrap_or_else(|| panic!("{error}"));
                     assert!(bytes > 0 && states > 0, "{error}");
                     assert!(peak <= 2 * limit + SLACK, "{name} of {of:?}, {limit} bytes: {peak}");
-                    // What is declared is refused before anything is allocated, but for what grows with the data, and
-                    // for copies of a block.
+                    // With a declared row type, the error comes before any allocation, except for
+                    // states that grow with the data and for copies of a block.
                     let grows = ["quantiles", "the 2 ", "covariance"]
                         .iter()
                         .any(|growing| name.contains(growing));
@@ -229,14 +226,14 @@ impl Visitor for SmallestLimits {
                 }
             }
         }
-        // States that are moved to where there is more room are in memory twice.
+        // A state that moves to a larger allocation is in memory twice for a moment.
         assert!(needed <= 3 * enough + SLACK, "{name} of {of:?}: {needed} bytes, limit {enough}");
         Ok(())
     }
 }
 
 #[test]
-fn a_limit_refuses_what_needs_more_and_nothing_else() {
+fn a_limit_rejects_exactly_the_statistics_that_need_more() {
     let _alone = alone();
     for declared in [true, false] {
         for shape in [[2, 600], [600, 3]] {
@@ -247,7 +244,7 @@ fn a_limit_refuses_what_needs_more_and_nothing_else() {
 }
 
 #[test]
-fn what_is_declared_is_refused_before_the_first_block() {
+fn a_declared_row_type_fails_before_the_first_block() {
     let _alone = alone();
     let n_computed = AtomicUsize::new(0);
     let sequence = LazyChunkSequence::from_fn([1; 4], |_| {
@@ -258,9 +255,9 @@ fn what_is_declared_is_refused_before_the_first_block() {
     let edges: Vec<f64> = (0..=20_000).map(f64::from).collect();
     let histogram = Histogram::new(edges).per_column();
     let bytes = 1000 * histogram.state_size(0, Some(&[1])).bytes;
-    // One that is accumulated, and one for each block in flight.
+    // One accumulated state, and one for each block in flight.
     for (n_threads, window, n_states) in [(1, 1, 2), (2, 1, 2), (2, 3, 4), (8, 100, 5)] {
-        let sequence = sequence.clone().with_threads(n_threads).with_window(window);
+        let sequence = sequence.clone().with_threads(n_threads).with_max_in_flight(window);
         let limit = u64::try_from(n_states * bytes).unwrap();
         let error = sequence.clone().with_memory_limit(limit - 1).compute(&histogram).unwrap_err();
         assert_eq!(n_computed.load(Ordering::Relaxed), 0);
@@ -281,10 +278,10 @@ fn what_is_declared_is_refused_before_the_first_block() {
 }
 
 #[test]
-fn the_limit_is_one_of_all_statistics_together() {
+fn all_statistics_of_a_pass_share_the_limit() {
     let _alone = alone();
     let sequence = blocks([2, 1000], true);
-    // Twice 24,000 bytes of one of them, and twice 8,000 of the other.
+    // Twice 24,000 bytes for the first, and twice 8,000 for the second.
     let together = (MeanVariance.per_column(), Count.per_column());
     let limited = |limit| sequence.clone().with_memory_limit(limit);
     assert!(limited(64_000).compute(together).is_ok());
@@ -294,11 +291,11 @@ fn the_limit_is_one_of_all_statistics_together() {
     };
     assert_eq!((&statistic[..], *bytes, *taken), ("the count of each column", 16_000, 48_000));
     assert_eq!(*limit, Some(63_999));
-    assert!(error.to_string().ends_with("but the limit is 62.5 KiB, of which 46.9 KiB are taken"));
+    assert!(error.to_string().ends_with("but the limit is 62.5 KiB and 46.9 KiB are in use"));
     assert!(
         limited(48_000).compute(together.0).is_ok() && limited(16_000).compute(together.1).is_ok()
     );
-    // Each pass has the whole limit.
+    // Each pass has the full limit.
     let limited = limited(64_000);
     for _ in 0..3 {
         limited.compute(together).unwrap();
@@ -306,7 +303,7 @@ fn the_limit_is_one_of_all_statistics_together() {
 }
 
 #[test]
-fn some_reducers_of_a_pass_have_a_limit_of_their_own() {
+fn some_reducers_of_a_pass_can_have_their_own_limit() {
     let _alone = alone();
     for declared in [true, false] {
         let sequence = blocks([2, 1000], declared);
@@ -319,11 +316,11 @@ fn some_reducers_of_a_pass_have_a_limit_of_their_own() {
 }
 
 #[test]
-fn sketches_are_refused_while_they_grow() {
+fn sketches_fail_at_the_limit_while_they_grow() {
     let _alone = alone();
     const N_COLUMNS: usize = 2000;
     const LIMIT: usize = 32 << 20;
-    // Of such a range a sketch has half a megabyte, and all of them have a gigabyte.
+    // For this range, one sketch takes half a megabyte, and all of them a gigabyte.
     let elements = |i: usize| if i < N_COLUMNS { 1e-300 } else { 1e300 };
     let block = ArrayBlock::from_vec([2, N_COLUMNS], (0..2 * N_COLUMNS).map(elements).collect());
     let block = block.unwrap();
@@ -333,7 +330,7 @@ fn sketches_are_refused_while_they_grow() {
     let tall = ArrayBlock::from_vec([N_COLUMNS, 2], (0..2 * transposed).map(elements).collect());
     let tall = tall.unwrap();
     let rows = LazyChunkSequence::from_fn([N_COLUMNS; 50], move |_| tall.clone());
-    // One block after the other has elements of another magnitude.
+    // The elements of successive blocks have different magnitudes.
     let spread = LazyChunkSequence::from_fn([1; 200], |i| {
         ArrayBlock::from_vec([1, 400], vec![10_f64.powi(3 * i as i32 - 300); 400]).unwrap()
     });
@@ -344,7 +341,7 @@ fn sketches_are_refused_while_they_grow() {
             assert!(refused(&error).is_some(), "{error}");
             assert!(peak < 3 * LIMIT, "{peak} bytes on {n_threads} threads: {error}");
         };
-        let limited = |sequence: &LazyChunkSequence<'static, ArrayBlock, SharedIndexed>| {
+        let limited = |sequence: &LazyChunkSequence<'static, ArrayBlock, Indexed>| {
             sequence.clone().with_threads(n_threads).with_memory_limit(LIMIT as u64)
         };
         let (outcome, bytes) =
@@ -356,7 +353,7 @@ fn sketches_are_refused_while_they_grow() {
         let (outcome, bytes) =
             peak(|| limited(&spread).compute(quantiles.clone().per_column()).map(drop));
         check(outcome, bytes);
-        // What is within the limit is computed.
+        // Statistics within the limit are computed.
         assert!(
             limited(&columns).compute((Min, Sum.per_column(), TopK::new(2).per_column())).is_ok()
         );
@@ -364,7 +361,7 @@ fn sketches_are_refused_while_they_grow() {
 }
 
 #[test]
-fn many_rows_of_a_stream_are_refused_when_they_have_come() {
+fn a_stream_fails_at_the_limit_when_its_rows_arrive() {
     let _alone = alone();
     let stream = LazyChunkSequence::new(|| {
         (0..).map(|_| ArrayBlock::from_vec([1000, 1], vec![1_u8; 1000]).unwrap())
@@ -372,7 +369,7 @@ fn many_rows_of_a_stream_are_refused_when_they_have_come() {
     .with_memory_limit(1 << 20);
     let (outcome, peak) = peak(|| stream.compute(Count.per_row()).map(drop));
     let error = outcome.unwrap_err();
-    // Of 131,072 counts of 8 bytes, there is room for those of 131 blocks.
+    // The limit holds 131,072 counts of 8 bytes: 131 blocks.
     assert!(
         report(&error).starts_with("block 131 could not be reduced: the count of each row needs"),
         "{error}"
@@ -381,10 +378,10 @@ fn many_rows_of_a_stream_are_refused_when_they_have_come() {
 }
 
 #[test]
-fn without_a_limit_it_is_the_memory_of_the_system() {
+fn the_default_limit_is_the_memory_of_the_system() {
     let _alone = alone();
     let Some(system) = system_memory() else { return };
-    // A matrix of as many bytes, and another one of the block.
+    // A matrix of this many bytes for the accumulated state, and one for the block's.
     let n_columns = ((system / 8) as f64).sqrt() as usize;
     let sequence = LazyChunkSequence::new(Vec::<ArrayBlock>::new)
         .with_row_type(DType::Float32, [n_columns])

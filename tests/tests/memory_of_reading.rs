@@ -1,4 +1,5 @@
-//! What reading holds beside the result: what each thread decodes, and no more with more chunks.
+//! The memory of reading, in addition to the result: what each thread decodes, for any number of
+//! chunks.
 
 use lazy_chunks::zarr::{Checksum, Codec, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
@@ -7,12 +8,12 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What threads and lists take beside chunks.
+/// The memory of threads and lists, in addition to chunks.
 const SLACK: usize = 256 << 10;
 
-// One test, since the allocator counts for the whole process.
+// A single test, since the allocator counts for the whole process.
 #[test]
-fn each_thread_holds_a_chunk() {
+fn each_reader_thread_holds_one_chunk() {
     let chunk_bytes = 4 * 128 * 256;
     let directory = tempfile::tempdir().unwrap();
     let sinks = [
@@ -37,7 +38,7 @@ fn each_thread_holds_a_chunk() {
                 ALLOCATOR.reset_peak_usage();
                 let read = stored.read().unwrap();
                 let beside = ALLOCATOR.peak_usage() - before - read.data().len();
-                // Encoded and decoded.
+                // The encoded and the decoded chunk.
                 let bound = n_threads * 2 * chunk_bytes + SLACK;
                 println!("{name}, {n_rows} rows, {n_threads} threads: {} KiB", beside >> 10);
                 assert!(beside <= bound, "{name}, {n_threads} threads: {beside} bytes of {bound}");

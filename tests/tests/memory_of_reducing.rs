@@ -1,9 +1,10 @@
-//! What reductions take of memory: the same for arrays of any length, but for what the result has of each row.
+//! The memory of reductions: it does not depend on the length of the array, except for results with
+//! an entry per row.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use lazy_chunks::{ArrayBlock, BlockPool, LazyChunkSequence, Statistic};
+use lazy_chunks::{ArrayBlock, BlockPool, LazyChunkSequence, SaveState};
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 use peak_alloc::PeakAlloc;
 
@@ -13,11 +14,11 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const N_ROWS: usize = 16;
 const N_COLUMNS: usize = 64;
 
-/// Measures all statistics over an array of so many blocks, on so many threads.
+/// Measures all statistics over an array with this many blocks, on this many threads.
 struct Measure {
     n_blocks: usize,
     n_threads: usize,
-    /// The peak above what there was before, and what is left with the result, in bytes.
+    /// The peak above the memory before, and the memory of the result, in bytes.
     bytes: BTreeMap<String, (usize, usize)>,
 }
 
@@ -26,11 +27,11 @@ impl Visitor for Measure {
 
     fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), lazy_chunks::Error>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug,
     {
         let pool = BlockPool::<f64>::new();
-        // Blocks that are used again, and the same elements in each.
+        // Blocks whose memory is reused, all with the same elements.
         let sequence = LazyChunkSequence::try_from_fn(vec![N_ROWS; self.n_blocks], |_| {
             let mut block = pool.buffer([N_ROWS, N_COLUMNS])?;
             for (i, element) in block.iter_mut().enumerate() {
@@ -39,7 +40,7 @@ impl Visitor for Measure {
             Ok::<ArrayBlock, lazy_chunks::Error>(block.into_block())
         })
         .with_threads(self.n_threads)
-        .with_window(2 * self.n_threads);
+        .with_max_in_flight(2 * self.n_threads);
         let name = statistic.name();
         ALLOCATOR.reset_peak_usage();
         let before = ALLOCATOR.current_usage();
@@ -60,38 +61,39 @@ fn measure(n_blocks: usize, n_threads: usize) -> BTreeMap<String, (usize, usize)
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn memory_does_not_grow_with_the_length() {
-    /// What differs from run to run, and by the digits of a number: a block, and more for each thread.
+    /// The variation between runs and by the number of digits: a block, and more for each thread.
     const SLACK: usize = 16 << 10;
     let alone = measure(64, 1);
     for n_threads in [1, 3] {
         let block = N_ROWS * N_COLUMNS * size_of::<f64>();
-        // The grid's own sizes grow too: 8 bytes for each block.
+        // The block sizes of the grid grow too: 8 bytes for each block.
         let grid = |n_blocks: usize| 8 * n_blocks;
         let lengths = [64, 256, 1024];
         let [once, four_times, sixteen_times] =
             lengths.map(|n_blocks| measure(n_blocks, n_threads));
         for (name, (peak, result)) in &once {
             let longer = [(256, &four_times[name]), (1024, &sixteen_times[name])];
-            // As many blocks are alive on several threads as the window has, or states of blocks, which may be much
-            // larger than results. How many there are at once is a matter of chance.
+            // With several threads, as many blocks are in flight as the window allows, or states of
+            // blocks, which may be much larger than results. The number at any moment is random.
             let slack = SLACK + (n_threads - 1) * (4 * block + 2 * result);
             let peak = match n_threads {
                 1 => *peak,
                 _ => *peak.max(&(alone[name].0 * (1 + 2 * n_threads))),
             };
             for (n_blocks, (longer_peak, longer_result)) in longer {
-                // A state is larger than its result, and twice as large again while its list grows; sketches
-                // are of another size than what is asked of them.
+                // A state is larger than its result, and twice as large again while its list grows.
+                // The size of a sketch does not follow from the size of its result.
                 let per_result = if name.contains("quantiles") { 4000 } else { 24 };
                 let of_result = per_result * longer_result.saturating_sub(*result);
                 let of_rows = if name.contains("of each row") { of_result } else { 0 };
-                // This one keeps the rows of its blocks.
+                // This statistic keeps the rows of its blocks.
                 let of_blocks = if name.contains("not zero") { 64 * n_blocks } else { 0 };
                 assert!(
                     *longer_peak <= peak + of_rows + of_blocks + grid(n_blocks) + slack,
-                    "{name}, {n_blocks} blocks on {n_threads} threads: {longer_peak} bytes, and {peak} of 64 blocks; \
-                     results of {longer_result} and {result} bytes"
+                    "{name}, {n_blocks} blocks on {n_threads} threads: {longer_peak} bytes, but \
+                     {peak} for 64 blocks; results of {longer_result} and {result} bytes"
                 );
             }
         }

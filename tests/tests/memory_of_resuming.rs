@@ -1,21 +1,22 @@
-//! The memory of writes that go on with several sinks, and with chunks that are small.
+//! The memory of resumed writes with several sinks, and with small chunks.
 
 use std::sync::{Mutex, PoisonError};
 
 use lazy_chunks::zarr::{Checksum, Codec, Durability, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, Cut, DType, LazyChunkSequence};
+use lazy_tests::spec;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// The allocator counts for the whole process.
+/// Serializes the tests, since the allocator counts for the whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Of two sinks in one pass, the first has stored every second block; the second lets go of its chunks, in which
-/// the other blocks lie, all the same.
+/// In one pass with two sinks, the first has stored every second block. The second must release its
+/// chunks, which contain the other blocks, although the pass does not ask it for them.
 #[test]
-fn a_sink_that_is_not_asked_for_a_block_lets_go_of_its_chunks() {
+fn a_sink_releases_chunks_whose_blocks_it_is_not_asked_for() {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     const ROW: usize = 4 << 10;
     let directory = tempfile::tempdir().unwrap();
@@ -32,13 +33,11 @@ fn a_sink_that_is_not_asked_for_a_block_lets_go_of_its_chunks() {
         let (one, other) = (format!("one{n_blocks}"), format!("other{n_blocks}"));
         let sinks = || (sink(one.clone(), 1), sink(other.clone(), 2));
         let block = |i: usize| ArrayBlock::from_vec([1, ROW], vec![i as f32; ROW]).unwrap();
-        let failing =
-            LazyChunkSequence::try_from_fn(vec![1; n_blocks + 1], |i| match i < n_blocks {
-                true => Ok(block(i)),
-                false => Err("the accelerator is gone"),
-            });
+        let failing = LazyChunkSequence::try_from_fn(vec![1; n_blocks + 1], |i| {
+            if i < n_blocks { Ok(block(i)) } else { Err("the accelerator is gone") }
+        });
         failing.compute(sinks()).unwrap_err();
-        // What a power failure may do.
+        // A power failure can do the same.
         for i in (0..n_blocks).step_by(2) {
             let key = format!("{one}/c/{i}/0");
             std::fs::remove_file(directory.path().join(key)).unwrap();
@@ -47,7 +46,7 @@ fn a_sink_that_is_not_asked_for_a_block_lets_go_of_its_chunks() {
         ALLOCATOR.reset_peak_usage();
         LazyChunkSequence::from_fn(vec![1; n_blocks + 1], block).compute(sinks()).unwrap();
         let bound = |sink: ZarrSink| {
-            sink.memory_bound(Cut::Rows, DType::Float32, &[ROW], &[1, ROW]).unwrap()
+            sink.memory_bound(&spec(Cut::Rows, DType::Float32, [ROW]), &[1, ROW]).unwrap()
         };
         let (one, other) = sinks();
         let bound = bound(one) + bound(other) + 4 * ROW + 2 * 50 * n_blocks;
@@ -78,11 +77,9 @@ fn small_chunks_of_large_blocks_stay_below_the_bound() {
         let block = |i: usize| {
             ArrayBlock::from_vec([height, width], vec![i as f32; height * width]).unwrap()
         };
-        let failing =
-            LazyChunkSequence::try_from_fn(vec![height; n_blocks], |i| match i + 1 < n_blocks {
-                true => Ok(block(i)),
-                false => Err("the accelerator is gone"),
-            });
+        let failing = LazyChunkSequence::try_from_fn(vec![height; n_blocks], |i| {
+            if i + 1 < n_blocks { Ok(block(i)) } else { Err("the accelerator is gone") }
+        });
         if resumes {
             failing.to_zarr(sink()).unwrap_err();
         }
@@ -91,8 +88,9 @@ fn small_chunks_of_large_blocks_stay_below_the_bound() {
         LazyChunkSequence::from_fn(vec![height; n_blocks], block).to_zarr(sink()).unwrap();
         let peak = ALLOCATOR.peak_usage() - before;
         let n_chunks = n_blocks * height * width / 8;
-        let bound =
-            sink().memory_bound(Cut::Rows, DType::Float32, &[width], &[height, width]).unwrap();
+        let bound = sink()
+            .memory_bound(&spec(Cut::Rows, DType::Float32, [width]), &[height, width])
+            .unwrap();
         let bound = bound + 4 * height * width + 50 * n_chunks;
         println!("resumes {resumes}: {} KiB of {} KiB", peak >> 10, bound >> 10);
         assert!(peak <= bound, "resumes {resumes}: {peak} bytes, but the bound is {bound}");

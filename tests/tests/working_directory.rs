@@ -1,13 +1,14 @@
-//! The working directory stays where it is, whatever is stored there. One test, since it is the process's.
+//! Writing to the working directory does not move it. A single test, since the working directory
+//! belongs to the process.
 
 use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
 use lazy_tests::{flat, names};
 
 #[test]
-fn the_working_directory_stays_where_it_is() {
+fn storing_in_the_working_directory_does_not_move_it() {
     let directory = tempfile::tempdir().unwrap();
     std::env::set_current_dir(directory.path()).unwrap();
-    // No directory is moved, so it can be an array, or a group.
+    // No directory is moved, so the working directory can be an array or a group.
     let sink = || ZarrSink::new(".").with_existing(Existing::Replace);
     for n_rows in 1..4 {
         flat(&[&[n_rows]]).to_zarr(sink()).unwrap();

@@ -1,8 +1,9 @@
-"""Runs the tests of this directory, or those that are named, each file in a process of its own.
+"""Runs the tests of this directory, or the named ones, each file in its own process.
 
 usage: fuse [NAME]...
 
-They wait more than they compute, so all files run at once. What a process prints is shown when it ends.
+The tests wait more than they compute, so all files run at once. The output of a process is shown
+when it ends.
 """
 
 import subprocess
@@ -25,7 +26,7 @@ def run(module):
 
 
 if WHY_NOT:
-    # Importing has said so.
+    # Importing `mounts` has printed the reason.
     raise SystemExit(0)
 modules = sys.argv[1:] or sorted(path.stem for path in DIRECTORY.glob("test_*.py"))
 with ThreadPoolExecutor(len(modules)) as pool:

@@ -1,4 +1,4 @@
-"""Mounts that have one fault each, and the writes that the tests drive through them."""
+"""Mounts with one fault each, and the writes that the tests run on them."""
 
 import contextlib
 import itertools
@@ -20,13 +20,13 @@ sys.path.append(str(Path(__file__).parents[1] / "program"))
 from support import LAZY, ProgramTest, stream
 
 PASSTHROUGH = os.environ.get("PASSTHROUGH", "target/fuse/passthrough")
-#: Long enough for any machine; what is waited for comes in milliseconds.
+#: Long enough for any machine. Expected events come within milliseconds.
 PATIENCE = 120
 N_PARTS, N_CHUNKS = 3, 6
 
 
 def part(version, i):
-    """One block of a version of the array. No element is the fill value, nor in another version."""
+    """Returns a block of a version. No element is the fill value or in another version."""
     return 1000.0 * version + 100 * i + np.arange(1, 13).reshape(2, 6)
 
 
@@ -36,7 +36,7 @@ def elements(version):
 
 @dataclass(frozen=True)
 class Write:
-    """A way to write an array: what is there before, and how the program is called."""
+    """A way to write an array: the state before, and the program's arguments."""
 
     name: str
     target: str
@@ -84,11 +84,11 @@ class Mount:
         return self.log.read_text().splitlines()
 
     def injected(self):
-        """The operations that failed because of the fault."""
+        """Returns the operations that failed because of the fault."""
         return [line for line in self.lines() if line.endswith(" injected")]
 
     def wait(self, start, process):
-        """Waits for a line; False if the process ends before."""
+        """Waits for a line. Returns False if the process ends first."""
         end = time.monotonic() + PATIENCE
         while True:
             has_ended = process.poll() is not None
@@ -100,7 +100,10 @@ class Mount:
             time.sleep(0.001)
 
     def wait_until_closed(self):
-        """Waits until no file is open, and so no lock is held; the system closes files after the process has ended."""
+        """Waits until no file is open, and so no lock is held.
+
+        The system closes files after the process has ended.
+        """
         end = time.monotonic() + PATIENCE
         while True:
             words = [line.split()[0] for line in self.lines() if line.endswith(" ok")]
@@ -119,7 +122,7 @@ class Mount:
     def close(self):
         if self.process.poll() is None:
             self.resume()
-            # Processes that were killed may hold files open for a moment more.
+            # Killed processes may keep files open for a moment.
             subprocess.run(["umount", "--lazy", self.path], check=True)
             try:
                 self.process.wait(PATIENCE)
@@ -130,7 +133,7 @@ class Mount:
 
 
 def why_not():
-    """The reason why nothing can be mounted here; empty if it can be."""
+    """Returns the reason why file systems cannot be mounted here, or an empty string."""
     if not os.path.exists("/dev/fuse"):
         return "there is no /dev/fuse"
     if not os.path.exists(PASSTHROUGH):
@@ -157,13 +160,13 @@ class Ended:
 
 @unittest.skipIf(WHY_NOT, WHY_NOT)
 class FuseTest(ProgramTest):
-    """A test that has a new directory to mount for each case."""
+    """A test with a new mounted directory for each case."""
 
     n_places = 0
 
     @contextlib.contextmanager
     def mounted(self, *faults, write=None, pause=None, crashed_before=None):
-        """A new directory, in which a write may find what it expects, mounted with faults.
+        """Mounts a new directory with faults, after setting up the state that a write expects.
 
         Another write may have crashed there before its n-th operation.
         """
@@ -176,7 +179,7 @@ class FuseTest(ProgramTest):
                 (folder := place / f"inputs-{version}").mkdir(exist_ok=True)
                 np.save(folder / f"part-{i}.npy", part(version, i))
         if write and write.replaces:
-            # The array that is replaced has replaced another one.
+            # The array to replace has replaced another one.
             for version in (4, 1):
                 self.clean_store(write, source, version)
         if crashed_before:
@@ -192,19 +195,19 @@ class FuseTest(ProgramTest):
 
     @contextlib.contextmanager
     def mounted_again(self, mount, *faults):
-        """A second mount of the same directory."""
+        """Mounts the same directory a second time."""
         path = mount.path.with_name("second")
         with contextlib.closing(Mount(mount.source, path, *faults)) as second:
             yield second
 
     def start(self, command, version=None):
-        """Starts the program; a version is what it gets on standard input."""
+        """Starts the program. It gets the blocks of `version` on standard input."""
         process = subprocess.Popen(list(map(str, command)), stdin=-1, stdout=-1, stderr=-1, cwd=self.directory)
         if version is not None and "-" in command:
             process.stdin.write(stream([part(version, i) for i in range(N_PARTS)]))
         process.stdin.close()
         process.stdin = None
-        # If it is still running when a test fails, the mount is not removed.
+        # A process that is still running after a failed test would prevent unmounting.
         self.addCleanup(self.kill, process)
         return process
 
@@ -224,14 +227,14 @@ class FuseTest(ProgramTest):
         return self.end(self.start_store(write, directory, version))
 
     def clean_store(self, write, directory, version):
-        """Replaces whatever is there, from a stream."""
+        """Replaces the array, if there is one, from a stream."""
         command = Write(write.name, write.target, replaces=True).command(directory, version)
         ended = self.end(self.start([*command, "--no-sync"], version))
         self.assertEqual(ended.code, 0, f"the next write: {ended.errors}")
         self.assertEqual(self.found(write, directory), version)
 
     def found(self, write, source):
-        """The version that zarr-python finds, which has to be whole; None if there is no array."""
+        """Returns the version that zarr-python reads, or None. Checks that it is complete."""
         try:
             array = zarr.open_array(source / write.target, mode="r")
             read = array[...]
@@ -244,32 +247,32 @@ class FuseTest(ProgramTest):
         return whole[0]
 
     def is_published(self, write, mount):
-        """Returns true if the program has put something at the target, before any fault."""
+        """Returns true if the program published something before any fault."""
         places = ["/" + write.target + "/zarr.json", "/" + write.target]
         places += ["/" + str(parent) for parent in Path(write.target).parents if parent.name]
         lines = itertools.takewhile(lambda line: not line.endswith(" injected"), mount.lines())
         return any(line.startswith("rename ") and line.endswith(f" {place} ok") for line in lines for place in places)
 
     def check_end(self, write, mount, ended):
-        """The new array is there if the program says so; otherwise the old one is."""
+        """Checks that the target is the new array after a success, and the old one otherwise."""
         before = 1 if write.replaces else None
         found = self.found(write, mount.source)
         if ended.code == 0:
             self.assertEqual(found, 2, "the exit code is 0")
             return
-        # What happened, and if there is something to do about it, one more line.
+        # One line for the error, and one more for a hint if there is one.
         self.assertRegex(ended.errors, r"\Alazy: [^\n]+\n(hint: [^\n]+\n)?\Z")
         if ended.code == 4:
             self.assertEqual(found, 2, ended.errors)
             self.assertIn("the complete array is at", ended.errors)
             return
         self.assertEqual(ended.code, 1, ended.errors)
-        # What fails after the array has appeared cannot make it disappear for certain.
+        # A failure after publishing cannot reliably undo it.
         allowed = [before, 2] if self.is_published(write, mount) else [before]
         self.assertIn(found, allowed, ended.errors)
 
     def check_next_writes(self, write, mount, at=None):
-        """Whatever a write has left, the next ones succeed, and nothing of it stays."""
+        """Checks that the next writes succeed and remove all remains."""
         mount.wait_until_closed()
         source = at or mount.source
         if write.reads_files and self.found(write, source) != 2:
@@ -283,16 +286,16 @@ class FuseTest(ProgramTest):
         self.check_files(write, source)
 
     def check_files(self, write, source):
-        """After complete writes, there are at most the chunks of the array and of the one before."""
+        """Checks that only the chunks of the array and of the previous version remain."""
         paths = [path.relative_to(source) for path in source.rglob("*")]
         hidden = [str(path) for path in paths if path.name.startswith(".")]
-        self.assertEqual(hidden, [], "left of a write")
+        self.assertEqual(hidden, [], "remains of a write")
         array = source / write.target
         files = [path for path in array.rglob("*") if path.is_file()]
         self.assertLessEqual(len(files), 1 + 2 * N_CHUNKS, [str(path.relative_to(array)) for path in files])
 
     def succeeds(self, *faults, writes=WRITES, is_hit=True):
-        """All writes succeed in spite of the fault, and are whole."""
+        """Checks that all writes succeed in spite of the fault."""
         n_injected = 0
         for write in writes:
             with self.subTest(write=write.name), self.mounted(*faults, write=write) as mount:
@@ -302,10 +305,10 @@ class FuseTest(ProgramTest):
                 self.check_next_writes(write, mount, at=mount.path)
                 n_injected += len(mount.injected())
         if is_hit:
-            self.assertGreater(n_injected, 0, "the fault never came")
+            self.assertGreater(n_injected, 0, "the fault never occurred")
 
     def fails_at_each(self, fault, writes, every=1):
-        """The write fails at the n-th operation that the fault is for, at each of them."""
+        """Checks that the write fails at each operation that the fault matches."""
         for write in writes:
             n = 0
             while True:
@@ -317,13 +320,13 @@ class FuseTest(ProgramTest):
                         self.assertEqual(self.found(write, mount.source), 2)
                         break
                     if not self.is_published(write, mount):
-                        self.assertEqual(ended.code, 1, f"{mount.injected()} was ignored; {ended.errors}")
+                        self.assertEqual(ended.code, 1, f"{mount.injected()}; {ended.errors}")
                     self.check_end(write, mount, ended)
                     self.check_next_writes(write, mount)
-            self.assertGreater(n, 1, "the fault never came")
+            self.assertGreater(n, 1, "the fault never occurred")
 
     def at_each_pause(self, check, write, *faults, every=1, crashed_before=None):
-        """Lets a write wait before its n-th operation, for each n, and checks what a test does then."""
+        """Pauses a write before each operation in turn, and runs a check at each pause."""
         n = 0
         while True:
             n += every if n else 1

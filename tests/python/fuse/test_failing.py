@@ -1,4 +1,4 @@
-"""Operations that fail: the write says so, and the target is what it was."""
+"""Failing operations: the write reports an error, and the target is unchanged."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from mounts import FILES, LAZY, MEMBER, NEW, REPLACE, REPLACED_BY_FILES, WRITES,
 
 
 class Closing(FuseTest):
-    """Network file systems and quotas report at the close that data were lost."""
+    """Network file systems and quotas report lost data when a file is closed."""
 
     def test_a_close_fails(self):
         self.fails_at_each("close:{}:EIO", [REPLACE, REPLACED_BY_FILES])
@@ -25,7 +25,7 @@ class Closing(FuseTest):
                     self.check_next_writes(write, mount)
 
     def test_data_are_lost_silently(self):
-        """Files are compared with what was written before the array is published."""
+        """Before publishing, the sizes of files are compared with the written sizes."""
         for n in range(1, 1 + 6):
             with self.subTest(n=n), self.mounted(f"close-drop:{n}:ok",
                                                  write=REPLACE) as mount:
@@ -45,7 +45,7 @@ class Flushing(FuseTest):
     def test_directories_cannot_be_flushed(self):
         self.succeeds("fsyncdir:1+:EINVAL")
 
-    def test_all_is_flushed_before_the_array_appears(self):
+    def test_everything_is_flushed_before_the_array_is_published(self):
         for write in WRITES:
             with self.subTest(write=write.name), self.mounted(write=write) as mount:
                 self.assertEqual(self.store(write, mount.path).code, 0)
@@ -54,9 +54,9 @@ class Flushing(FuseTest):
                 published = max(i for i, line in enumerate(lines) if line[0] == "rename" and name.startswith(line[2]))
                 written = {line[1]: i for i, line in enumerate(lines) if line[0] in ("write", "truncate")}
                 flushed = {line[1]: i for i, line in enumerate(lines[:published]) if line[0] == "fsync"}
-                # Files that are gone again are the program's own.
+                # Temporary files of the program no longer exist.
                 chunks = [path for path in written if mount.source.joinpath(path[1:]).exists()]
-                self.assertGreaterEqual(len(chunks), 6, "chunks are written where they stay")
+                self.assertGreaterEqual(len(chunks), 6, "chunks are written at their final paths")
                 not_flushed = [path for path in chunks if flushed.get(path, -1) < written[path]]
                 self.assertEqual(not_flushed, [])
                 metadata = lines[published][1]
@@ -73,7 +73,7 @@ class Writing(FuseTest):
         self.fails_at_each("write:{}:ENOSPC", [REPLACE])
         self.fails_at_each("write:{}:ENOSPC", [FILES], every=3)
 
-    def test_a_directory_or_file_cannot_be_made(self):
+    def test_a_directory_or_file_cannot_be_created(self):
         self.fails_at_each("create:{}:EACCES", [REPLACE])
         self.fails_at_each("mkdir:{}:EDQUOT", [REPLACE, MEMBER])
 
@@ -88,7 +88,7 @@ class Writing(FuseTest):
 
 
 class Renaming(FuseTest):
-    def test_renames_have_no_flags(self):
+    def test_rename_flags_are_not_supported(self):
         self.succeeds("no-rename-flags", is_hit=False)
 
     def test_directories_cannot_be_renamed(self):

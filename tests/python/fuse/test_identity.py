@@ -1,4 +1,4 @@
-"""Inode numbers that come back or change, and arrays that are replaced while they are read."""
+"""Inode numbers that are reused or change, and arrays that are replaced during a read."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from mounts import LAZY, REPLACE, FuseTest, elements
 class Inodes(FuseTest):
     FAULTS = ["inode-reuse", "inode-by-path"]
 
-    def test_writes(self):
+    def test_writes_succeed(self):
         for fault in self.FAULTS:
             with self.subTest(fault=fault):
                 self.succeeds(fault, is_hit=False)
 
-    def test_an_array_is_replaced_while_it_is_read(self):
-        # Keys and inode numbers come back after a few replacements.
+    def test_replacing_an_array_during_a_read_is_never_a_mixture(self):
+        # Keys and inode numbers recur after a few replacements.
         for fault in self.FAULTS:
             for n_replacements in (1, 2, 3):
                 self.replaced("verify", fault, n_replacements, every=3)
@@ -33,7 +33,8 @@ class Inodes(FuseTest):
                     break
                 with self.subTest(task=task, fault=fault, n_replacements=n_replacements, paused=mount.lines()[-1]):
                     for version in range(2, 2 + n_replacements):
-                        # Past the mount, since its kernel and libfuse lock what the reader waits for.
+                        # Not through the mount, since the kernel and libfuse lock what the reader
+                        # waits for.
                         ended = self.store(REPLACE, mount.source, version)
                         self.assertEqual(ended.code, 0, ended.errors)
                     mount.resume()
@@ -43,6 +44,6 @@ class Inodes(FuseTest):
                         whole = [version for version in (1, 2, 3, 4) if np.array_equal(read, elements(version))]
                         self.assertEqual(len(whole), 1, f"a mixture: {read[::2, ::3].tolist()}")
                     else:
-                        # Nothing is corrupt.
+                        # No chunk is reported as corrupt.
                         self.assertIn(ended.code, (0, 1), ended.errors)
-        self.assertGreater(n, 5, "hardly anything was read")
+        self.assertGreater(n, 5, "there were too few reads")

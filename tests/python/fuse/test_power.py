@@ -1,13 +1,13 @@
-"""Power failures: what was not flushed, file by file, is lost."""
+"""Power failures: files that were not flushed are lost."""
 
 from mounts import FILES, MEMBER, NEW, REPLACE, REPLACED_BY_FILES, WRITES, FuseTest
 
-#: Everything that was not flushed is lost, or the data alone.
+#: Everything that was not flushed is lost, or only the data.
 LOSSES = ["volatile", "volatile-data"]
 
 
 class Power(FuseTest):
-    def test_it_fails_after_the_end(self):
+    def test_a_power_failure_after_the_write_loses_nothing(self):
         for loss in LOSSES:
             for write in WRITES:
                 with self.subTest(loss=loss, write=write.name), self.mounted(loss, write=write) as mount:
@@ -17,8 +17,8 @@ class Power(FuseTest):
                     self.assertEqual(self.found(write, mount.source), 2)
                     self.check_next_writes(write, mount)
 
-    def test_what_is_not_flushed_is_lost(self):
-        """Without flushes, the array is not there: so the other tests can fail."""
+    def test_unflushed_files_are_lost(self):
+        """Without flushes, the array is lost. This shows that the other tests can fail."""
         for loss in LOSSES:
             with self.subTest(loss=loss), self.mounted(loss) as mount:
                 process = self.start([*NEW.command(mount.path, 2), "--no-sync"], 2)
@@ -41,12 +41,12 @@ class Power(FuseTest):
 
         self.at_each_pause(check, write, loss, every=every)
 
-    def test_it_fails_in_the_middle(self):
+    def test_a_power_failure_during_the_write(self):
         self.fails_in_the_middle(REPLACE, "volatile", every=2)
         self.fails_in_the_middle(NEW, "volatile", every=4)
         self.fails_in_the_middle(FILES, "volatile", every=4)
         self.fails_in_the_middle(MEMBER, "volatile", every=4)
 
-    def test_data_are_lost_in_the_middle(self):
+    def test_data_are_lost_during_the_write(self):
         self.fails_in_the_middle(REPLACE, "volatile-data", every=2)
         self.fails_in_the_middle(REPLACED_BY_FILES, "volatile-data", every=4)

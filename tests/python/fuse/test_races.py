@@ -1,10 +1,10 @@
-"""Two writers of one target, on two mounts of one directory."""
+"""Two writers of the same target, on two mounts of one directory."""
 
 from mounts import NEW, REPLACE, REPLACED_BY_FILES, FuseTest
 
 
 class Races(FuseTest):
-    """One writer waits before an operation, and another runs from its beginning to its end."""
+    """One writer pauses before an operation while another one runs to its end."""
 
     def races(self, write, *faults, every, crashed_before=None):
         def check(mount, first):
@@ -21,7 +21,7 @@ class Races(FuseTest):
 
     def check_race(self, write, mount, ended):
         for one in ended.values():
-            # 4: it was stored, and replaced before its size was summed up.
+            # 4: the array was stored, but replaced before its size was computed.
             self.assertIn(one.code, (0, 1, 4), one.errors)
             self.assertEqual(one.errors.startswith("lazy: "), one.code != 0, one.errors)
         winners = [version for version, one in ended.items() if one.code != 1]
@@ -32,21 +32,21 @@ class Races(FuseTest):
             self.assertEqual(found, 1 if write.replaces else None, ended)
         self.check_next_writes(write, mount)
 
-    def test_locks_that_both_see(self):
+    def test_two_writers_with_shared_locks(self):
         self.races(REPLACE, every=3)
 
-    def test_locks_that_neither_sees(self):
+    def test_two_writers_with_local_locks(self):
         self.races(REPLACE, "local-flock", every=2)
         self.races(NEW, "local-flock", every=3)
         self.races(REPLACED_BY_FILES, "local-flock", every=4)
 
-    def test_a_third_one_has_crashed(self):
+    def test_two_writers_after_a_third_one_crashed(self):
         self.races(REPLACE, "local-flock", every=3, crashed_before=20)
 
-    def test_no_locks(self):
+    def test_two_writers_without_locks(self):
         self.races(REPLACE, "flock:1+:ENOSYS", every=3)
 
-    def test_both_run(self):
+    def test_two_writers_at_the_same_time(self):
         for _ in range(6):
             with self.mounted("local-flock", write=REPLACE) as mount, \
                     self.mounted_again(mount, "local-flock") as second:

@@ -1,10 +1,10 @@
-"""The peers' half of the test of who reads whose arrays.
+"""Reads and writes arrays with other libraries, to test interoperability with this one.
 
 usage: interop (read|write|statistics) DIRECTORY
 
-`read` reads what the Rust program `interop write` stored there, with every peer; `write` stores arrays
-of every sort with every peer that writes, for `interop read`; `statistics` computes with NumPy what `interop
-statistics` has.
+`read` reads the arrays of the Rust program `interop write` with every peer. `write` stores arrays
+of every sort with every peer that writes, for `interop read`. `statistics` computes the statistics
+of `interop statistics` with NumPy.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Groups of arrays that were written here."""
+"""Groups of arrays that this library wrote."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from peers import dataset
 def check_group(directory, group, entries):
     path = directory / group.path
     names = sorted(entry.name for entry in entries)
-    # Nothing of a write is left beside its array, and nothing else is taken for a member.
+    # A write leaves no files beside its array, and a group has no other members.
     children = sorted(child.name for child in path.iterdir() if child.name != "zarr.json")
     assert children == names, set(children) - set(names)
     if path.parent != directory / "groups":
@@ -50,6 +50,6 @@ def check_dataset(path, entries, consolidated=False):
 
 def consolidate(path):
     with warnings.catch_warnings():
-        # That consolidated metadata is no part of Zarr v3 yet.
+        # zarr-python warns that consolidated metadata is not part of Zarr v3 yet.
         warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
         zarr.consolidate_metadata(path)

@@ -1,4 +1,4 @@
-"""What one side says to the other of the arrays that it wrote; the other half is in Rust."""
+"""The description of written arrays, for the reader. The Rust program has the same."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -9,13 +9,13 @@ import numpy as np
 
 
 def numpy_dtype(name):
-    """NumPy's dtype of this name, little-endian."""
+    """Returns NumPy's dtype with this name, little-endian."""
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name).newbyteorder("<")
 
 
 @dataclass
 class Entry:
-    """An array, and what is to be found in it. All paths are relative to the manifest."""
+    """An array and its expected contents. All paths are relative to the manifest."""
 
     path: str
     group: str | None
@@ -23,12 +23,12 @@ class Entry:
     shape: tuple
     chunks: tuple
     shards: tuple | None
-    codecs: list  # Names of those that turn bytes into bytes.
-    fill: str  # The hexadecimal digits of its little-endian bytes.
+    codecs: list  # The names of the bytes-to-bytes codecs.
+    fill: str  # The little-endian bytes in hexadecimal.
     dimension_names: tuple | None
     attributes: dict
-    elements: str  # The file of their little-endian bytes in C order.
-    error: dict | None = None  # Of the reader: `kind` and a part of its `message`.
+    elements: str  # The file of the little-endian bytes in C order.
+    error: dict | None = None  # The reader's error: `kind` and a part of its `message`.
 
     @property
     def name(self):
@@ -46,7 +46,7 @@ class Entry:
 @dataclass
 class Group:
     path: str
-    # Whether its metadata is to be consolidated before the other side reads it.
+    # True if its metadata is consolidated before the other side reads it.
     is_consolidated: bool
 
 

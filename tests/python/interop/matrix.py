@@ -10,7 +10,8 @@ from manifest import numpy_dtype
 DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
           "bfloat16", "float32", "float64", "complex64", "complex128"]
 
-# Shapes and chunk shapes: no axis to four; chunks that fill the array, exceed it, and lie at its edge.
+# Shapes and chunk shapes: zero to four axes, and chunks that fill the array, exceed it, or cross
+# its edge.
 SHAPES = [
     ((), ()),
     ((300,), (64,)),
@@ -36,7 +37,7 @@ FILLS = ["none", "zero", "one", "least", "nan"]
 
 @dataclass(frozen=True)
 class Setting:
-    """An array that is to be written."""
+    """An array to write."""
 
     number: int
     writer: str
@@ -45,17 +46,17 @@ class Setting:
     codec: str
     shape: tuple
     chunks: tuple
-    shards: tuple | None  # Of v3 only.
+    shards: tuple | None  # Only in v3.
     index_location: str
-    has_checksum: bool  # Of v3 only.
+    has_checksum: bool  # Only in v3.
     endian: str
-    order: str  # F: the axes are reversed, in v3 by a codec.
-    key_encoding: str  # `v2` in v2.
+    order: str  # F reverses the axes, in v3 by a codec.
+    key_encoding: str  # Always `v2` in v2.
     separator: str
     fill_kind: str
     is_partial: bool  # Chunks are missing.
     has_attributes: bool
-    has_names: bool  # Of v3 only.
+    has_names: bool  # Only in v3.
     is_in_group: bool
 
     @property
@@ -67,7 +68,7 @@ class Setting:
 
     @property
     def fill(self):
-        """The fill value; none when the writer is not to say."""
+        """Returns the fill value, or None for the writer's default."""
         dtype = numpy_dtype(self.dtype)
         match self.fill_kind:
             case "none":
@@ -85,7 +86,7 @@ class Setting:
 
     @property
     def attributes(self):
-        # The provenance is one that was copied along with an array's other attributes.
+        # A provenance that was copied along with an array's other attributes.
         provenance = {"program": "lazy-zarr", "version": "0.1.0", "metadata_crc32c": "0badcafe"}
         attributes = {"größe": [1, 2.5, None, {"nested": True}], "provenance": provenance}
         return attributes if self.has_attributes else {}
@@ -99,7 +100,7 @@ class Setting:
         return self.shards or self.chunks
 
     def elements(self, fill):
-        """Any bits that the dtype has; the fill value where chunks are missing."""
+        """Returns random bits of the dtype, and the fill value in missing chunks."""
         dtype = numpy_dtype(self.dtype)
         rng = np.random.default_rng(self.number)
         n_bytes = dtype.itemsize * int(np.prod(self.shape))
@@ -114,12 +115,12 @@ class Setting:
 
     @property
     def missing(self):
-        """The first row of chunks."""
+        """Returns the first row of chunks."""
         return (slice(0, self.n_missing), ...) if self.shape else ...
 
     @property
     def written(self):
-        """The rest."""
+        """Returns the part that is written."""
         return (slice(self.n_missing, None), ...) if self.is_partial and self.shape else ...
 
     @property
@@ -128,7 +129,7 @@ class Setting:
 
 
 def settings():
-    """Each writer's formats with each dtype and codec; the other settings are drawn."""
+    """Yields each writer's formats with each dtype and codec. Other settings are random."""
     draw = random.Random(1).choice
     number = 0
     for (writer, zarr_format), codecs in CODECS.items():

@@ -1,4 +1,4 @@
-"""Computes with NumPy the statistics that were computed here, and compares them."""
+"""Computes this library's statistics with NumPy, and compares them."""
 
 import warnings
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-# As in `statistics.rs`.
+# These equal the constants in `statistics.rs`.
 EDGES = [-1e300, -1.0, 0.0, 0.5, 1e9]
 QUANTILES = [0.0, 0.1, 0.5, 0.999, 1.0]
 
-# The results that stay integers for arrays of integers.
+# The results that are integers for arrays of integers.
 OF_INTEGERS = {
     "sum": [""], "min": [""], "max": [""],
     **{name: ["value", "values"] for name in ("argmin", "argmax", "top", "bottom", "top3", "bottom3")},
@@ -20,7 +20,7 @@ AXES = {"all": None, "rows": 1, "columns": 0}
 
 
 def check_statistics(directory):
-    # What is NaN, and what has no mean.
+    # NumPy warns of NaN and of means of no elements.
     warnings.simplefilter("ignore")
     failures, n_compared = [], 0
     for case in sorted(directory.iterdir()):
@@ -37,18 +37,18 @@ def check_statistics(directory):
 
 
 def compare(data, stored):
-    """What differs, if anything does."""
+    """Returns a description of the first difference, or None."""
     name, *form = stored.name.split("-")
     axis = AXES[form[0]] if form else None
     numbers_alone = "numbers" in form
-    # The axes behind the first are taken together, but for columns.
+    # All axes after the first are flattened, except for columns.
     rows = data.reshape(len(data), int(np.prod(data.shape[1:])))
     exact = rows.astype(object) if data.dtype.kind in "iu" and data.dtype.itemsize == 8 else None
     expected = REFERENCES[name](rows, axis, numbers_alone, exact)
     if "" not in expected:
         found = {path.name for path in stored.iterdir() if path.is_dir()}
         if found != set(expected):
-            return f"there is {sorted(found)}, and not {sorted(expected)}"
+            return f"expected {sorted(expected)}, found {sorted(found)}"
     for array, (reference, tolerance) in expected.items():
         path = stored / array if array else stored
         actual = zarr.open_array(path, mode="r")[:]
@@ -60,13 +60,13 @@ def compare(data, stored):
             reference, tolerance = reference.reshape(shape), np.asarray(tolerance)
             tolerance = tolerance.reshape(shape) if tolerance.ndim else tolerance
         if actual.shape != reference.shape:
-            return f"{array} has shape {actual.shape}, and NumPy's {reference.shape}"
+            return f"{array} has shape {actual.shape}, expected {reference.shape}"
         if name in OF_INTEGERS and array in OF_INTEGERS[name] and data.dtype.kind in "iu" and data.size:
             if actual.dtype.kind not in "iu" and np.abs(reference.astype(float)).max() < 2**63:
                 return f"{array} of integers is {actual.dtype}"
         if not agree(actual, reference, tolerance):
             worst = np.nanmax(np.abs(actual.astype(np.longdouble) - reference))
-            return f"{array} is {actual}, and NumPy's {reference} (tolerance {tolerance}, {worst})"
+            return f"{array} is {actual}, expected {reference} (tolerance {tolerance}, {worst})"
     return None
 
 
@@ -77,12 +77,12 @@ def agree(actual, reference, tolerance):
 
 
 def wide(data):
-    """The elements without loss, and with room for their squares."""
+    """Returns the elements in a type that also holds their squares."""
     return data.astype(np.longdouble)
 
 
 def scale_of(data, axis, power=1):
-    """The size of what is added up, against which rounding counts."""
+    """Returns the scale of a sum, which bounds its rounding error."""
     finite = np.where(np.isfinite(wide(data)), np.abs(wide(data)), 0)
     return np.asarray((finite ** power).sum(axis=axis))
 
@@ -96,7 +96,8 @@ def sum_(data, axis, numbers_alone, exact):
     reference = (np.nansum if numbers_alone else np.sum)(wide(data), axis=axis)
     is_one_dtype = True
     if exact is not None:
-        # NumPy's integers overflow; Python's do not, and what is beyond 64 bits is a float here.
+        # NumPy's integers overflow, but Python's do not. This library returns a float beyond 64
+        # bits.
         reference = np.asarray(exact.sum(axis=axis))
         is_one_dtype = ((reference >= -(2**63)) & (reference < 2**63)).all() or ((reference >= 0) & (reference < 2**64)).all()
         reference = reference.astype(np.longdouble if is_one_dtype else float)
@@ -109,7 +110,7 @@ def moments(data, axis, numbers_alone, _):
     variance = (np.nanvar if numbers_alone else np.var)(wide(data), axis=axis)
     n = np.maximum(np.asarray(count(data, axis, numbers_alone, None)[""][0]), 1)
     scale = scale_of(data, axis) / n
-    # The least that can be told apart, of the deviations and of the mean.
+    # The smallest resolvable differences, for the deviations and for the mean.
     of_variance = 1e-13 * np.where(np.isfinite(variance), variance, 0) + (1e-16 * scale) ** 2 * 100
     return {
         "count": count(data, axis, numbers_alone, None)[""],
@@ -131,12 +132,12 @@ def largest_magnitude(data, axis, numbers_alone, _):
     if 0 in data.shape:
         return {"": (np.zeros(np.sum(wide(data), axis=axis).shape), 0)}
     result = reduce(np.abs(data.astype(float)), axis=axis)
-    # Of nothing but NaN a norm is that of no elements.
+    # Without NaN, a norm of only NaN is the norm of no elements.
     return {"": (np.nan_to_num(result, nan=0.0, posinf=np.inf) if numbers_alone else result, 0)}
 
 
 def along(data, axis):
-    """The elements of each cell, along the last axis."""
+    """Returns the elements of each cell along the last axis."""
     cells = data.reshape(1, -1) if axis is None else np.moveaxis(data, axis, -1)
     return cells
 
@@ -174,7 +175,7 @@ def extremum(reduce, of_numbers):
 
 
 def position(find, is_first):
-    """The index, and the element there. `is_first` fills what is NaN, where it is to be left out."""
+    """Finds an element and its index. `is_first` replaces NaN if NaN is ignored."""
     def reference(data, axis, numbers_alone, _):
         if 0 in data.shape:
             nothing = np.zeros(np.sum(wide(data), axis=axis).shape)
@@ -192,7 +193,7 @@ def position(find, is_first):
 
 
 def ranked(k, largest):
-    """The first `k` in order: as indices and values, along one more axis."""
+    """Returns the first `k` elements and their indices, along one more axis."""
     def reference(data, axis, numbers_alone, _):
         if 0 in data.shape:
             nothing = np.zeros((*np.sum(wide(data), axis=axis).shape, k))
@@ -201,7 +202,7 @@ def ranked(k, largest):
         keys = cells
         if numbers_alone and largest and data.dtype.kind == "f":
             keys = np.where(np.isnan(cells), -np.inf, cells)
-        # NaN is sorted to the end. From behind, equal elements come in the order of their indices as well.
+        # NaN sorts to the end. Reversing keeps equal elements in the order of their indices.
         order = np.argsort(keys[:, ::-1] if largest else keys, axis=-1, kind="stable")
         order = cells.shape[1] - 1 - order[:, ::-1] if largest else order
         indices = order[:, :k]
@@ -230,7 +231,7 @@ def covariance(data, _, __, ___):
 def gram(data, _, __, ___):
     sizes = np.sqrt(scale_of(data, 0, 2))
     products = wide(data).T @ wide(data)
-    # Deviations from an infinite mean are NaN, and what is made of them.
+    # Deviations from an infinite mean are NaN, and so are their products.
     is_finite = np.isfinite(wide(data)).all(axis=0)
     return {"": (np.where(np.outer(is_finite, is_finite), products, np.nan), 1e-14 * np.outer(sizes, sizes))}
 
@@ -239,7 +240,7 @@ def correlation(data, *_):
     reference, tolerance = covariance(data, *_)["covariance"]
     deviations = np.sqrt(np.diag(reference))
     coefficients = reference / np.outer(deviations, deviations)
-    # Where all of a column's elements are equal, it is a matter of the last bit.
+    # If all elements of a column are equal, the result depends on the last bit.
     tolerance = 4 * tolerance / np.outer(deviations, deviations)
     return {"": (coefficients, np.where(np.isfinite(tolerance), tolerance, 0))}
 

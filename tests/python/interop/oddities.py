@@ -1,4 +1,4 @@
-"""Arrays that have no counterpart here: of data types and codecs that are in no drawn setting."""
+"""Arrays with data types and codecs that this library does not support."""
 
 from dataclasses import dataclass
 from typing import Callable
@@ -16,8 +16,8 @@ from manifest import Entry
 class Oddity:
     name: str
     write: Callable
-    kind: str  # The error's variant here.
-    says: str  # A part of its message: what it is that is unknown.
+    kind: str  # The variant of this library's error.
+    says: str  # A part of its message, which names the unknown type or codec.
 
 
 def v3(dtype="float32", **settings):
@@ -40,31 +40,38 @@ STRUCT = [("real", "<f4"), ("imag", "<f4")]
 
 def oddities():
     return [
-        # zarrs knows the data type, and there is no counterpart here.
-        Oddity("v3-datetime", v3("datetime64[s]"), "UnsupportedDataType", "numpy.datetime64"),
-        Oddity("v3-timedelta", v3("timedelta64[s]"), "UnsupportedDataType", "numpy.timedelta64"),
-        Oddity("v3-string", v3(VariableLengthUTF8()), "UnsupportedDataType", "string"),
-        Oddity("v3-fixed-string", v3("U5"), "UnsupportedDataType", "fixed_length_utf32"),
-        Oddity("v3-int4", tensorstore_v3("int4"), "UnsupportedDataType", "int4"),
-        Oddity("v2-string", v2(str), "UnsupportedDataType", "string"),
-        Oddity("v2-fixed-string", v2("U5"), "UnsupportedDataType", "fixed_length_utf32"),
-        # zarrs does not know it.
-        Oddity("v3-bytes", v3("S5"), "Open", "data type null_terminated_bytes is not supported"),
-        Oddity("v3-raw", v3("V4"), "Open", "data type raw_bytes is not supported"),
-        Oddity("v3-struct", v3(STRUCT), "Open", "data type structured is not supported"),
-        Oddity("v3-float8", tensorstore_v3("float8_e4m3fn"), "Open",
+        # zarrs knows the data type, but this library does not.
+        Oddity("v3-datetime", v3("datetime64[s]"), "Unsupported",
+               "its data type numpy.datetime64 is not supported"),
+        Oddity("v3-timedelta", v3("timedelta64[s]"), "Unsupported",
+               "its data type numpy.timedelta64 is not supported"),
+        Oddity("v3-string", v3(VariableLengthUTF8()), "Unsupported",
+               "its data type string is not supported"),
+        Oddity("v3-fixed-string", v3("U5"), "Unsupported",
+               "its data type fixed_length_utf32 is not supported"),
+        Oddity("v3-int4", tensorstore_v3("int4"), "Unsupported",
+               "its data type int4 is not supported"),
+        Oddity("v2-string", v2(str), "Unsupported",
+               "its data type string is not supported"),
+        Oddity("v2-fixed-string", v2("U5"), "Unsupported",
+               "its data type fixed_length_utf32 is not supported"),
+        # zarrs does not know the data type or codec.
+        Oddity("v3-bytes", v3("S5"), "Unsupported", "data type null_terminated_bytes is not supported"),
+        Oddity("v3-raw", v3("V4"), "Unsupported", "data type raw_bytes is not supported"),
+        Oddity("v3-struct", v3(STRUCT), "Unsupported", "data type structured is not supported"),
+        Oddity("v3-float8", tensorstore_v3("float8_e4m3fn"), "Unsupported",
                "data type float8_e4m3fn is not supported"),
-        Oddity("v3-delta", v3(filters=[zarr_numcodecs.Delta(dtype="float32")]), "Open", "delta"),
-        Oddity("v3-quantize", v3(filters=[zarr_numcodecs.Quantize(digits=2, dtype="float32")]), "Open",
+        Oddity("v3-delta", v3(filters=[zarr_numcodecs.Delta(dtype="float32")]), "Unsupported", "delta"),
+        Oddity("v3-quantize", v3(filters=[zarr_numcodecs.Quantize(digits=2, dtype="float32")]), "Unsupported",
                "quantize"),
-        Oddity("v3-lz4", v3(compressors=[zarr_numcodecs.LZ4()]), "Open", "lz4"),
-        Oddity("v3-zlib", v3(compressors=[zarr_numcodecs.Zlib()]), "Open", "ZlibCodecConfiguration"),
-        Oddity("v2-datetime", v2("datetime64[s]"), "Open", "<M8"),
-        Oddity("v2-bytes", v2("S5"), "Open", "|S5"),
-        Oddity("v2-struct", v2(STRUCT), "Open", "DataTypeMetadataV2"),
-        Oddity("v2-delta", v2(filters=[numcodecs.Delta("<f4")]), "Open", "delta"),
-        Oddity("v2-lz4", v2(compressors=numcodecs.LZ4()), "Open", "lz4"),
-        Oddity("v2-lzma", v2(compressors=numcodecs.LZMA()), "Open", "lzma"),
+        Oddity("v3-lz4", v3(compressors=[zarr_numcodecs.LZ4()]), "Unsupported", "lz4"),
+        Oddity("v3-zlib", v3(compressors=[zarr_numcodecs.Zlib()]), "Unsupported", "ZlibCodecConfiguration"),
+        Oddity("v2-datetime", v2("datetime64[s]"), "Unsupported", "<M8"),
+        Oddity("v2-bytes", v2("S5"), "Unsupported", "|S5"),
+        Oddity("v2-struct", v2(STRUCT), "Unsupported", "DataTypeMetadataV2"),
+        Oddity("v2-delta", v2(filters=[numcodecs.Delta("<f4")]), "Unsupported", "delta"),
+        Oddity("v2-lz4", v2(compressors=numcodecs.LZ4()), "Unsupported", "lz4"),
+        Oddity("v2-lzma", v2(compressors=numcodecs.LZMA()), "Unsupported", "lzma"),
     ]
 
 

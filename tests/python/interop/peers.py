@@ -1,7 +1,7 @@
 """The peers that read.
 
-Each is a function that opens an array and returns what it says of it, and a function that reads a part
-of it. What a peer does not say is left out.
+Each peer is a function that opens an array and returns its properties, and a function that reads a
+part of it. Properties that a peer does not report are left out.
 """
 
 import functools
@@ -42,7 +42,7 @@ def tensorstore_(directory, entry):
         "chunks": read,
         "shards": None if codecs is metadata["codecs"] else write,
         "fill": array.fill_value.tobytes().hex(),
-        # It has no other word for an axis without a name.
+        # tensorstore uses an empty label for an axis without a name.
         "dimension_names": array.domain.labels if entry.dimension_names else None,
         "attributes": metadata.get("attributes", {}),
         "codecs": [codec["name"] for codec in codecs[1:]],

@@ -1,4 +1,4 @@
-"""Reads what was written here with every peer, and compares it bit for bit."""
+"""Reads this library's arrays with every peer, and compares them bit for bit."""
 
 import json
 import logging
@@ -16,9 +16,9 @@ from unreadable import NOT_BY_PEERS
 
 
 def read(directory):
-    # A warning would be seen by whoever opens such an array.
+    # Users who open these arrays must not see a warning.
     warnings.simplefilter("error")
-    # zarr-python's event loop reports each array that it cannot list, beside the error.
+    # zarr-python's event loop reports each array that it cannot list, in addition to the error.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     manifest = Manifest.read(directory)
     failures, n_read, n_refused, used = [], Counter(), Counter(), Counter()
@@ -30,11 +30,11 @@ def read(directory):
             differences = list(compare(directory, entry, elements, open_))
             failures += [f"{peer}: {entry.path}: {problem}" for problem in judge(row, differences)]
             (n_refused if row and row.what == "reading" else n_read)[peer] += 1
-    failures += [f"no array is like this any more: {row}" for row in NOT_BY_PEERS if not used[row]]
+    failures += [f"no array matches the row {row}" for row in NOT_BY_PEERS if not used[row]]
 
-    # Nothing of a write is left beside its array.
+    # A write leaves no files beside its array.
     written = {entry.path for entry in manifest.arrays} | {"elements", "groups", "manifest.json"}
-    failures += [f"{path.name} is in the directory, and is nothing that was written"
+    failures += [f"{path.name} in the directory was not written by a test"
                  for path in directory.iterdir() if path.name not in written]
 
     for group in manifest.groups:
@@ -47,14 +47,14 @@ def read(directory):
 
     for peer in PEERS:
         print(f"{peer} {version(peer.removesuffix('-python'))}: {n_read[peer]} arrays bit for bit, "
-              f"{n_refused[peer]} refused as they should be")
+              f"{n_refused[peer]} rejected as expected")
     for row in NOT_BY_PEERS:
         print(f"  {used[row]} of {row.peer}, {row.what}: {row.reason}")
-    print(f"{len(manifest.groups)} groups list what was written")
+    print(f"{len(manifest.groups)} groups list the written arrays")
 
 
 def compare(directory, entry, elements, open_):
-    """Yields what of an array differs, and how."""
+    """Yields the properties of an array that differ, and how they differ."""
     try:
         says, read_part = open_(directory, entry)
         read_parts = [read_part(part) for part in parts(entry)]
@@ -73,26 +73,26 @@ def compare(directory, entry, elements, open_):
         "codecs": entry.codecs,
     }
     if "attributes" in says:
-        # All but what says who wrote the array, which is not asked for.
+        # All attributes except the provenance, which the sink adds itself.
         attributes = dict(says["attributes"])
         if attributes.pop("provenance", None) is None:
-            yield "attributes", "there is no provenance among them"
+            yield "attributes", "the provenance is missing"
         says["attributes"] = canonical(attributes)
     for what, value in says.items():
         if value != expected[what]:
-            yield what, f"{value!r} instead of {expected[what]!r}"
+            yield what, f"{value!r}, expected {expected[what]!r}"
     for part, actual in zip(parts(entry), read_parts):
         if np.asarray(actual).tobytes() != elements[part].tobytes():
-            yield "elements", f"those of {part} differ"
+            yield "elements", f"the elements of {part} differ"
 
 
 def canonical(attributes):
-    """Tells 1 from 1.0 and true, and 0.0 from -0.0, which compare equal."""
+    """Distinguishes 1 from 1.0 and true, and 0.0 from -0.0, which compare equal."""
     return json.dumps(attributes, sort_keys=True)
 
 
 def parts(entry):
-    """The whole array, a part that crosses the edges of chunks, and the end of the array."""
+    """Yields the whole array, a part that crosses the edges of chunks, and the array's end."""
     sizes = list(zip(entry.shape, entry.chunks))
     yield (slice(None),) * len(sizes)
     if not entry.is_empty:
@@ -101,12 +101,12 @@ def parts(entry):
 
 
 def judge(row, differences):
-    """Yields what is wrong with the differences, of which one is expected when there is a row."""
+    """Yields unexpected differences. A row expects exactly one difference."""
     if row is None:
         yield from (f"{what}: {how}" for what, how in differences)
     elif len(differences) != 1:
-        yield f"{len(differences)} differences instead of the one of {row}: {differences}"
+        yield f"{len(differences)} differences, expected the one of {row}: {differences}"
     else:
         [(what, how)] = differences
         if what != row.what or row.says not in how:
-            yield f"{what}: {how}, instead of {row}"
+            yield f"{what}: {how}, expected {row}"

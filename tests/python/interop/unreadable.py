@@ -1,6 +1,6 @@
-"""All that one side writes and the other cannot read, and why.
+"""The arrays that one side writes and the other cannot read, with the reasons.
 
-The tests fail when something else cannot be read, and when something in here can.
+The tests fail if another array cannot be read, or if one of these can.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from typing import Callable
 
 @dataclass(frozen=True)
 class NotByPeer:
-    """What a peer cannot read of what was written here."""
+    """An array of this library that a peer cannot read."""
 
     peer: str
-    what: str  # "reading", or what it says otherwise.
+    what: str  # "reading", or the property that differs.
     which: Callable
-    says: str  # A part of the error, or of what it says instead.
+    says: str  # A part of the error, or of the peer's value.
     reason: str
 
     def applies(self, peer, entry):
@@ -29,7 +29,7 @@ def is_payload_of_float16(entry):
     return entry.dtype == "float16" and entry.fill == "057e"
 
 
-# In each list, the first row that applies says how an array fails.
+# The first matching row in each list says how an array fails.
 NOT_BY_PEERS = [
     NotByPeer("zarr-python", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
@@ -44,7 +44,7 @@ NOT_BY_PEERS = [
               "it opens groups only"),
     NotByPeer("xarray", "reading", lambda entry: "bfloat16" in entry.group,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
-              "an array that zarr-python cannot read hides the group's others from it"),
+              "an array that zarr-python cannot read hides the other arrays of the group"),
     NotByPeer("xarray", "fill", is_payload_of_float16, "'007e'",
               "it reads with zarr-python"),
 ]
@@ -52,7 +52,7 @@ NOT_BY_PEERS = [
 
 @dataclass(frozen=True)
 class NotWritten:
-    """What a peer cannot write."""
+    """An array that a peer cannot write."""
 
     which: Callable
     says: str  # A part of the error.
@@ -65,10 +65,10 @@ class NotWritten:
 
 @dataclass(frozen=True)
 class NotHere:
-    """What a peer writes and cannot be read here."""
+    """An array of a peer that this library cannot read."""
 
     which: Callable
-    kind: str  # The error's variant.
+    kind: str  # The variant of the error.
     says: str  # A part of its message.
     reason: str
     verdict = "not read here"
@@ -87,8 +87,8 @@ NOT_HERE = [
     NotHere(lambda setting: setting.zarr_format == 2 and setting.fill_kind == "none"
             and setting.dtype.startswith("complex"),
             "Open", "invalid fill value metadata for data type",
-            "zarrs takes no null for the fill value of complex numbers of v2"),
+            "zarrs does not accept null as the fill value of complex numbers in v2"),
     NotHere(lambda setting: setting.zarr_format == 2 and is_bfloat16(setting),
             "Open", "data type bfloat16 is not supported",
-            "bfloat16 in v2 is tensorstore's own"),
+            "bfloat16 in v2 is an extension of tensorstore"),
 ]

@@ -1,4 +1,4 @@
-"""Writes arrays with every peer that writes, for the Rust half to read."""
+"""Writes arrays with every peer that writes, for the Rust program to read."""
 
 import shutil
 import warnings
@@ -17,7 +17,7 @@ GROUPS = {2: "group-v2.zarr", 3: "group-v3.zarr"}
 
 
 def write(directory):
-    # zarr-python warns of what others may not read, and that is what is tried.
+    # zarr-python warns of features that other libraries may not support, which this test is for.
     warnings.simplefilter("ignore")
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "elements").mkdir(parents=True)
@@ -36,7 +36,7 @@ def write(directory):
                 failures.append(f"{setting.name} cannot be written: {how}")
             continue
         if row is not None:
-            failures.append(f"{setting.name} can be written, against {row}")
+            failures.append(f"{setting.name} can be written, contrary to {row}")
             continue
         row = next((row for row in NOT_HERE if row.applies(setting)), None)
         used[row] += 1
@@ -46,7 +46,7 @@ def write(directory):
         n_written[f"{setting.writer}, v{setting.zarr_format}"] += 1
     for oddity in oddities():
         manifest.arrays.append(write_oddity(directory, oddity))
-    failures += [f"no array is like this any more: {row}"
+    failures += [f"no array matches the row {row}"
                  for row in [*NOT_WRITTEN, *NOT_HERE] if not used[row]]
     if failures:
         raise SystemExit("\n".join([*failures, f"{len(failures)} failures"]))

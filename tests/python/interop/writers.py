@@ -1,4 +1,4 @@
-"""The peers that write: each stores a setting's array at a path and returns its fill value's bytes."""
+"""The peers that write. Each stores an array at a path and returns its fill value's bytes."""
 
 import numcodecs
 import numpy as np
@@ -131,7 +131,7 @@ def json_of(fill):
 
 
 def compressor(setting):
-    """The compressor's metadata in v2."""
+    """Returns the compressor's metadata in v2."""
     match setting.codec.split("-"):
         case ["none"]:
             return None
@@ -142,7 +142,7 @@ def compressor(setting):
 
 
 def chain(setting, dtype):
-    """The codecs' metadata in v3."""
+    """Returns the codecs' metadata in v3."""
     codecs = [{"name": "bytes"} if dtype.itemsize == 1 else bytes_codec(setting.endian)]
     if setting.order == "F":
         codecs.insert(0, {"name": "transpose", "configuration": {"order": reversed_axes(setting)}})

@@ -25,18 +25,18 @@ class Streams(ProgramTest):
     def test_every_end_in_the_middle(self):
         for end in [1, 5, 8, 9, 10, 60, 127, 128, 129, len(WHOLE) - 1]:
             said = self.store(WHOLE + WHOLE[:end], code=CORRUPT)
-            self.assertIn("block 1: record 1 of standard input ends in the middle", said)
-            self.assertIn("see whether the producer failed", said)
+            self.assertIn("block 1: record 1 of standard input ends early", said)
+            self.assertIn("check if the producer failed", said)
         said = self.store(WHOLE[:100], code=CORRUPT)
-        self.assertIn("record 0 of standard input ends in the middle", said)
+        self.assertIn("record 0 of standard input ends early", said)
 
     def test_no_blocks(self):
         self.assertIn("standard input has no blocks", self.store(b""))
 
     def test_no_npy(self):
-        self.assertIn('no .npy record, but begins with "a,b\\n1,2\\n": it is text', self.store(b"a,b\n1,2\n"))
+        self.assertIn('not a .npy record, but text: it begins with "a,b\\n1,2\\n"', self.store(b"a,b\n1,2\n"))
         self.assertIn("block 1: record 1", self.store(WHOLE + b"\n"))
-        self.assertIn("and not as .npy records do", self.store(WHOLE + b"\0", code=CORRUPT))
+        self.assertIn("which is not a .npy record", self.store(WHOLE + b"\0", code=CORRUPT))
 
     def test_objects_are_never_unpickled(self):
         class Trap:
@@ -46,16 +46,16 @@ class Streams(ProgramTest):
         trap = self.path("unpickled")
         records = stream([np.array([Trap()], dtype=object)])
         self.assertIn(b"unpickled", records)
-        self.assertIn("record 0 of standard input holds Python objects", self.store(records))
+        self.assertIn("record 0 of standard input holds pickled Python objects", self.store(records))
         structured = np.zeros(3, dtype=[("x", "f4"), ("y", object)])
-        self.assertIn("holds Python objects", self.store(stream([structured])))
-        self.assertIn("a pickle of Python", self.store(pickle.dumps(Trap())))
+        self.assertIn("holds pickled Python objects", self.store(stream([structured])))
+        self.assertIn("a Python pickle", self.store(pickle.dumps(Trap())))
 
     def test_dtypes_that_zarr_has_not(self):
         others = [np.array(["a"]), np.array([b"a"]), np.array(["2026-11-26"], "M8[D]"), np.zeros(2, "f4,i4")]
         for array in others + [np.zeros(2, np.longdouble)]:
             said = self.store(stream([array]))
-            self.assertIn("record 0 of standard input has the dtype", said)
+            self.assertIn("record 0 of standard input has dtype ", said)
 
     def test_blocks_that_do_not_fit_together(self):
         said = self.store(WHOLE + stream([np.ones((3, 5))]))
@@ -63,12 +63,12 @@ class Streams(ProgramTest):
         said = self.store(WHOLE + stream([np.ones((3, 4), "f4")]))
         self.assertIn("block 1: record 1 of standard input has dtype float32, but record 0", said)
         said = self.store(WHOLE * 5, "--grid", "2")
-        self.assertIn("5 blocks do not make bands of 2: the last band has 1", said)
+        self.assertIn("5 blocks do not fill bands of 2: the last band has 1", said)
         said = self.store(WHOLE + stream([np.ones((2, 4))]), "--grid", "2")
         self.assertIn("block (0, 1) has 2 rows, but the first block of its band has 3", said)
-        self.assertIn("one number without an axis", self.store(stream([np.float64(3)])))
+        self.assertIn("is a single number", self.store(stream([np.float64(3)])))
         said = self.store(stream([np.ones(3)]), "--grid", "2")
-        self.assertIn("--grid needs blocks of two axes at least", said)
+        self.assertIn("--grid needs blocks of at least two axes", said)
 
     def test_headers_are_not_believed(self):
         def record(text, version=b"\x01\x00", length=None):
@@ -81,7 +81,7 @@ class Streams(ProgramTest):
             self.lazy("store", "-", "-o", "a.zarr", stdin=record(text), code=CORRUPT)
             self.check_said(self.errors)
         said = self.store(record("", b"\x02\x00", 2**32 - 1), code=CORRUPT)
-        self.assertIn("its header is said to have 4294967295 bytes", said)
+        self.assertIn("its header declares a length of 4294967295 bytes", said)
         deep = record("[" * (2**20 - 10), b"\x02\x00")
         self.store(deep, code=CORRUPT)
 
@@ -107,10 +107,10 @@ class DeadProducers(ProgramTest):
     def test_a_size_that_was_declared(self):
         six = stream([np.ones((3, 4))] * 2)
         for declared, said in [
-            (["--rows", 20], "there were 6 rows, but --rows says 20"),
-            (["--blocks", 5], "there were 2 blocks, but --blocks says 5"),
-            (["--rows", 5], "there are more rows than the 5 that --rows says"),
-            (["--blocks", 1], "there are more blocks than the 1 that --blocks says"),
+            (["--rows", 20], "the input has 6 rows, but --rows is 20"),
+            (["--blocks", 5], "the input has 2 blocks, but --blocks is 5"),
+            (["--rows", 5], "the input has more rows than --rows 5"),
+            (["--blocks", 1], "the input has more blocks than --blocks 1"),
         ]:
             for command in (["store", "-", "-o", "a.zarr", "--replace"], ["reduce", "-", "--stats", "sum"]):
                 self.assertIn(said, self.fails(*command, *declared, stdin=six))
@@ -122,13 +122,13 @@ class DeadProducers(ProgramTest):
         self.fails(*grid, 6, stdin=six)
         self.lazy(*grid, 3, stdin=six)
         self.save("x.npy", np.ones((3, 4)))
-        self.assertIn("there were 3 rows", self.fails("store", "x.npy", "-o", "c.zarr", "--rows", 4))
+        self.assertIn("the input has 3 rows", self.fails("store", "x.npy", "-o", "c.zarr", "--rows", 4))
 
     def test_a_larger_array_is_not_replaced_unasked(self):
         six = stream([np.ones((3, 4))] * 2)
         store = ["store", "-", "-o", "a.zarr", "--replace"]
         said = self.fails(*store, stdin=six)
-        self.assertIn("ended after 6 rows, but the array that it is to replace has 20", said)
+        self.assertIn("ended after 6 rows, but the array to replace has 20", said)
         self.lazy(*store, stdin=stream([np.ones((4, 3))] * 5))
         self.lazy(*store, "--allow-fewer-rows", stdin=six)
         self.assertEqual(self.array("a.zarr").shape, (6, 4))
@@ -144,8 +144,8 @@ class DeadProducers(ProgramTest):
             return ["--from-command", f"exec '{sys.executable}' {name}.py"]
 
         for store in (["store", "-o", "a.zarr", "--replace"], ["store", "-o", "b.zarr"], ["reduce", "--stats", "sum"]):
-            self.assertIn("die.py` ended with exit code 3, so its blocks may not be all", self.fails(*store, *command("die")))
-            self.assertIn("kill.py` was ended by signal 9", self.fails(*store, *command("kill")))
+            self.assertIn("die.py` ended with exit code 3, so blocks may be missing", self.fails(*store, *command("die")))
+            self.assertIn("kill.py` was killed by signal 9", self.fails(*store, *command("kill")))
             self.assertIn("torn.py` ended with exit code 4", self.fails(*store, *command("torn")))
             self.assertIn("the command's output has no blocks", self.fails(*store, *command("none")))
             self.assertIn("ended with exit code 127", self.fails(*store, "--from-command", "no-such-program 2>&-"))
@@ -181,9 +181,9 @@ class Files(ProgramTest):
     def test_missing_and_unreadable(self):
         self.assertIn("nothing.npy cannot be read: No such file", self.store("nothing.npy"))
         self.path("text.txt").write_text("hello")
-        self.assertIn("text.txt is no file of arrays", self.store("text.txt"))
+        self.assertIn("text.txt is not an array file", self.store("text.txt"))
         self.path("empty").mkdir()
-        self.assertIn("empty has no .npy, .npz or .safetensors files", self.store("empty"))
+        self.assertIn("empty is not a Zarr array, and has no .npy", self.store("empty"))
         if os.geteuid() != 0:
             self.save("a.npy", np.ones(3)).chmod(0)
             self.assertIn("a.npy cannot be read: Permission denied", self.store("a.npy"))
@@ -198,31 +198,31 @@ class Files(ProgramTest):
         for end in [0, 1, 50, 128, len(data) - 1]:
             self.path("b.npy").write_bytes(data[:end])
             said = self.store("a.npy", "b.npy", code=CORRUPT)
-            self.assertRegex(said, "b.npy (is cut off|is corrupt|ends in the middle)")
+            self.assertRegex(said, "b.npy (is truncated|is corrupt|ends early)")
         self.path("b.npy").write_bytes(data + b"xyz")
-        self.assertIn("b.npy is corrupt: it has 3 bytes behind the array", self.store("a.npy", "b.npy", code=CORRUPT))
+        self.assertIn("b.npy is corrupt: it has 3 bytes after the array", self.store("a.npy", "b.npy", code=CORRUPT))
 
     def test_files_that_do_not_fit_together(self):
         self.save("a.npy", np.ones((3, 4)))
         self.save("b.npy", np.ones((3, 5)))
         self.save("c.npy", np.ones((3, 4), "f4"))
         self.save("d.npy", np.ones((2, 4)))
-        self.assertIn("b.npy has shape [3, 5], but a.npy has [3, 4]; all sizes but", self.store("a.npy", "b.npy"))
+        self.assertIn("b.npy has shape [3, 5], but a.npy has [3, 4]; blocks may differ only", self.store("a.npy", "b.npy"))
         self.assertIn("c.npy has dtype float32, but a.npy has float64", self.store("a.npy", "c.npy"))
         said = self.fails("store", "a.npy", "d.npy", "-o", "a.zarr", "--grid", "2")
-        self.assertIn("d.npy has 2 rows, but a.npy, the first of its band, has 3", said)
+        self.assertIn("d.npy has 2 rows, but a.npy, the first block of its band, has 3", said)
         said = self.fails("store", "a.npy", "b.npy", "-o", "a.zarr", "--grid", "1")
         self.assertIn("b.npy has 5 columns, but a.npy, above it, has 4", said)
         said = self.fails("store", "a.npy", "d.npy", "a.npy", "-o", "a.zarr", "--grid", "2")
-        self.assertIn("3 blocks do not make bands of 2", said)
+        self.assertIn("3 blocks do not fill bands of 2", said)
 
     def test_archives(self):
         np.savez(self.path("a.npz"), x=np.ones((3, 4)))
         data = self.path("a.npz").read_bytes()
         self.assertIn("has no arrays whose names match \"y*\"", self.fails(
-            "store", "a.npz", "--tensors", "y*", "-o", "a.zarr"))
-        self.assertIn("the pattern of --tensors makes no sense", self.fails(
-            "store", "a.npz", "--tensors", "[", "-o", "a.zarr", code=2))
+            "store", "a.npz", "--select", "y*", "-o", "a.zarr"))
+        self.assertIn("the pattern of --select is invalid", self.fails(
+            "store", "a.npz", "--select", "[", "-o", "a.zarr", code=2))
         self.path("a.npz").write_bytes(data[: len(data) // 2])
         self.assertIn("a.npz is corrupt", self.store("a.npz", code=CORRUPT))
         # An element is not what it was.
@@ -243,7 +243,7 @@ class Files(ProgramTest):
         array[:] = 1
         self.path("old.zarr/c/1/0").write_bytes(b"not a chunk")
         said = self.store("old.zarr", code=CORRUPT)
-        self.assertIn("the chunk [1, 0] of old.zarr, at c/1/0, could not be read", said)
+        self.assertIn("could not read chunk [1, 0] (key c/1/0) of old.zarr", said)
         self.path("old.zarr/zarr.json").write_text("{")
         self.assertIn("old.zarr", self.store("old.zarr", code=CORRUPT))
 
@@ -274,11 +274,11 @@ class FullDisk(ProgramTest):
         arguments = ["store", "a.npy", "-o", "a.zarr", "--codec", "zstd", "--chunks", "50,400", "--threads", "1"]
         done = self.limited(*arguments)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("\nhint: what was stored is kept: --resume continues from there", done.stderr.decode())
-        self.assertIn("c/1/0, so the target is unchanged: File too large", done.stderr.decode())
+        self.assertIn("\nhint: the stored chunks are kept: continue with --resume", done.stderr.decode())
+        self.assertIn("c/1/0; the target is unchanged: File too large", done.stderr.decode())
         self.check_said(done.stderr.decode())
         said = self.fails(*arguments)
-        self.assertIn("resume it with --resume", said)
+        self.assertIn("continue it with --resume", said)
         self.lazy(*arguments, "--resume")
         np.testing.assert_array_equal(self.array("a.zarr")[:], data)
 

@@ -34,7 +34,7 @@ class Changes(ProgramTest):
     def check_unchanged(self, before):
         self.assertEqual({name: data for name, data in self.tree().items() if not name.startswith("parts")},
                          before)
-        self.assertEqual(self.lazy("staging", "."), "")
+        self.assertEqual(self.lazy("unfinished", "."), "")
 
     def test_of_every_kind(self):
         def npy(path, data):
@@ -70,7 +70,7 @@ class Changes(ProgramTest):
             path.unlink()
 
         changes = [(rewrite, "its modification time is different|it was replaced"), (rewrite_unnoticed, "its change time (ctime) is different"),
-                   (replace, "it was replaced by another file"), (cut_off, r"it had \d+ bytes, and now has \d+"),
+                   (replace, "it was replaced by another file"), (cut_off, r"it had \d+ bytes and now has \d+"),
                    (remove, "it was removed")]
         for save in (npy, npz, safetensors):
             for change, expected in changes if save is npy else changes[:1]:

@@ -150,7 +150,7 @@ class LongMetadata(ProgramTest):
         metadata["attributes"] = {"long": [[i] for i in range(2 << 20)]}
         path.write_text(json.dumps(metadata))
         for command in (["info", "a.zarr"], ["verify", "a.zarr"], ["reduce", "a.zarr", "--stats", "mean"]):
-            self.assertIn(f"it has {os.path.getsize(path)} bytes, but at most 16777216 are read",
+            self.assertIn(f"has {os.path.getsize(path)} bytes, but at most 16777216 are read",
                           self.fails(*command, code=3))
         metadata["attributes"] = {"deep": 1}
         path.write_text(json.dumps(metadata).replace('"deep": 1', '"deep": ' + "[" * 200 + "]" * 200))

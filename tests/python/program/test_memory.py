@@ -124,7 +124,7 @@ class Limit(Memory):
         # Both together.
         said = self.fails(*reduce, "--memory", "100K")
         self.assertIn("the largest element of each column needs ", said)
-        self.assertIn("the limit is 100 KiB, of which 46.9 KiB are taken\nhint: ask", said)
+        self.assertIn("the limit is 100 KiB and 46.9 KiB are in use\nhint: ask", said)
         # Of a stream, it is known when the first block has come.
         said = self.fails("reduce", "-", *reduce[2:], "--memory", "20K", stdin=stream([data]))
         self.assertTrue(said.startswith("lazy: block 0 could not be reduced: the mean and variance of each column needs"), said)
@@ -226,5 +226,5 @@ class FewThreads(ProgramTest):
             self.assertEqual(done.returncode, 0, done.stderr)
         command = [program, "store", "a.npy", "-o", "b.zarr", "--threads", "2"]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, preexec_fn=limit)
-        self.assertIn(b"no thread could be started to write chunks", done.stderr)
+        self.assertIn(b"could not start a thread to write chunks", done.stderr)
         self.assertEqual(done.returncode, 1)

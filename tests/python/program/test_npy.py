@@ -62,7 +62,7 @@ class Headers(ProgramTest):
                 for source, stdin in (("a.npy", b""), ("-", bytes_)):
                     name = f"{number}{source}.zarr"
                     if expected is None:
-                        self.assertIn("is corrupt: its header is", self.fails("store", source, "-o", name, stdin=stdin, code=3))
+                        self.assertIn("is corrupt: its header does not describe an array", self.fails("store", source, "-o", name, stdin=stdin, code=3))
                     else:
                         self.lazy("store", source, "-o", name, stdin=stdin)
                         np.testing.assert_array_equal(self.array(name)[:], expected)
@@ -75,12 +75,12 @@ class Headers(ProgramTest):
             (np.zeros(3, "m8[25s]"), "timedelta64[25s]", "view('int64')"),
             (np.zeros(3, "U7"), "U7 (text)", "save"),
             (np.zeros(3, "V16"), "V16 (raw bytes)", "save"),
-            (np.zeros(3, [("x", "f4"), ("y", "i8", (2,))]), "of the fields x, y", "array['name']"),
+            (np.zeros(3, [("x", "f4"), ("y", "i8", (2,))]), "structured (fields x, y)", "array['name']"),
         ):
             with self.subTest(name=name):
                 self.save("a.npy", array)
                 said = self.fails("store", "a.npy", "-o", "a.zarr")
-                self.assertIn(f"has the dtype {name}, which is not supported", said)
+                self.assertIn(f"has dtype {name}, which is not supported", said)
                 self.assertIn(remedy, said)
         self.save("a.npy", np.zeros(3, [("x", "f4"), ("y", "O")]), allow_pickle=True)
         self.assertIn("Python objects", self.fails("store", "a.npy", "-o", "a.zarr"))
@@ -107,7 +107,7 @@ class Headers(ProgramTest):
         with open(self.path("a.npy"), "ab") as file:
             file.write(b"more")
         said = self.fails("store", "a.npy", "-o", "b.zarr", code=3)
-        self.assertIn("it has 4 bytes behind the array, which are no other record", said)
+        self.assertIn("it has 4 bytes after the array, which are not another record", said)
         self.save("b.npy", ROWS)
         with open(self.path("b.npy"), "ab") as file:
             np.save(file, ROWS.astype("f4"))
@@ -122,19 +122,19 @@ class OtherKinds(ProgramTest):
         for start, says, remedy in (
             (b"Loading the model\n" + stream([ROWS]), '"Loading the model\\n', "file=sys.stderr"),
             (zipped.getvalue(), "a zip archive", ".npz"),
-            (packed, "compressed by gzip", "gunzip"),
-            (pointer, "a pointer of Git LFS", "git lfs pull"),
+            (packed, "compressed with gzip", "gunzip"),
+            (pointer, "a Git LFS pointer", "git lfs pull"),
         ):
             with self.subTest(says=says):
                 said = self.fails("store", "-", "-o", "a.zarr", stdin=start)
-                self.assertIn("record 0 of standard input is no .npy record, but begins with ", said)
+                self.assertIn("record 0 of standard input is not a .npy record, but ", said)
                 self.assertTrue(says in said and remedy in said, said)
                 self.path("b.npy").write_bytes(start)
                 said = self.fails("store", "b.npy", "-o", "a.zarr")
-                self.assertTrue("b.npy is no .npy record" in said and says in said, said)
+                self.assertTrue("b.npy is not a .npy record" in said and says in said, said)
         # Behind the first record, too.
         said = self.fails("store", "-", "-o", "a.zarr", stdin=stream([ROWS]) + b"Epoch 1\n" + stream([ROWS]))
-        self.assertIn('record 1 of standard input is no .npy record, but begins with "Epoch 1\\n', said)
+        self.assertIn('record 1 of standard input is not a .npy record, but text: it begins with "Epoch 1\\n', said)
         # Bytes of no known kind are wrong bytes.
         self.assertIn('begins with "\\x00\\x01', self.fails("store", "-", "-o", "a.zarr", stdin=b"\0\1\xff" * 9, code=3))
 
@@ -143,14 +143,14 @@ class OtherKinds(ProgramTest):
         np.savez(self.path("f.npz"), x=ROWS, names=np.array(["a"]))
         np.savez(self.path("g.npz"), x=ROWS, y=ROWS[0])
         for name in ("e.npz", "f.npz", "g.npz"):
-            self.assertIn("take some of the file's arrays, by name, with --tensors", self.fails("store", name, "-o", "a.zarr"))
-            self.lazy("store", name, "--tensors", "x", "-o", f"{name}.zarr")
+            self.assertIn("choose arrays of the file by name with --select", self.fails("store", name, "-o", "a.zarr"))
+            self.lazy("store", name, "--select", "x", "-o", f"{name}.zarr")
         with zipfile.ZipFile(self.path("m.npz"), "w") as archive:
             archive.writestr("x.npy", stream([ROWS]))
             archive.writestr("__MACOSX/._x.npy", b"Mac OS X")
             archive.writestr("notes.txt", "x")
         self.lazy("store", "m.npz", "-o", "m.zarr")
-        self.assertIn("of m.npz, 2 of 3 are left out: __MACOSX/._x.npy, notes.txt", self.errors)
+        self.assertIn("ignored 2 of 3 entries of m.npz: __MACOSX/._x.npy, notes.txt", self.errors)
 
 
 class Stacks(ProgramTest):
@@ -171,7 +171,7 @@ class Stacks(ProgramTest):
                 # Without it they are one axis, which is said.
                 self.lazy("store", source, "-o", "f.zarr", "--replace", "--allow-fewer-rows", *options, stdin=stdin)
                 np.testing.assert_array_equal(self.array("f.zarr")[:], vectors.reshape(-1))
-                note = "12 arrays of one axis, all of 7 elements, are joined to one of 84; --stack makes a row of each"
+                note = "12 arrays of one axis, each of 7 elements, are joined to one of 84; use --stack to make"
                 self.assertIn(note, self.errors)
 
     def test_arrays_of_any_axes_become_rows(self):
@@ -202,8 +202,8 @@ class LargeRecords(ProgramTest):
         self.lazy("store", "-", "-o", "a.zarr", "--blocks", "2", "--rows", len(data) + 1, "--chunks", "1000,64", stdin=stdin)
         np.testing.assert_array_equal(self.array("a.zarr")[:], np.concatenate([data, data[:1]]))
         said = self.fails("store", "-", "-o", "b.zarr", "--blocks", "1", stdin=stdin)
-        self.assertIn("there are more blocks than the 1 that --blocks says", said)
-        middle = f"ends in the middle: of {data.nbytes} bytes of the elements, {len(stdin) // 2 - 128} came"
+        self.assertIn("the input has more blocks than --blocks 1", said)
+        middle = f"ends early: it has {len(stdin) // 2 - 128} of {data.nbytes} bytes of the elements"
         for part, end in ((stdin[: len(stdin) // 2], middle), (stdin[:-9], "record 1 of standard input ends")):
             self.assertIn(end, self.fails("store", "-", "-o", "b.zarr", stdin=part, code=3))
 

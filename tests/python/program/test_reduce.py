@@ -151,7 +151,7 @@ class Statistics(ProgramTest):
         self.assertEqual(group["quantiles"].attrs["entries"], ["0.5", "0.9"])
         self.assertEqual(group["quantiles"].attrs["statistic"], "quantiles:0.5,0.9")
         said = self.fails("reduce", "-", "--stats", "mean", "-o", "s.zarr", stdin=self.stream)
-        self.assertIn("s.zarr/mean exists already", said)
+        self.assertIn("s.zarr/mean already exists", said)
         self.lazy("reduce", "-", "--stats", "mean", "-o", "s.zarr", "--replace", stdin=self.stream)
         np.testing.assert_allclose(zarr.open_group(self.path("s.zarr"), mode="r")["mean"][:], [self.data.mean()])
 

@@ -104,17 +104,17 @@ class Resume(ProgramTest):
         self.save("data/other/0.npy", np.ones((4, 100)))
         self.interrupt()
         for arguments, inputs, what in (
-            ([], "data/other", "its job changed"),
+            ([], "data/other", "its key changed"),
             (["--codec", "none"], "data/r", "its codecs changed"),
             (["--attr", "a=1"], "data/r", "its attributes changed"),
         ):
             said = self.refused(*arguments, "--resume", inputs=inputs)
             self.assertIn("lazy: cannot resume the unfinished write of a.zarr in ", said)
             self.assertIn(what, said)
-            self.assertIn("\nhint: start anew with --restart, or resume with the input and the settings that it began with\n",
+            self.assertIn("\nhint: start anew with --restart, or resume with the original input and settings\n",
                           said)
         said = self.refused(inputs="data/other")
-        self.assertIn("\nhint: resume it with --resume, or start anew with --restart\n", said)
+        self.assertIn("\nhint: continue it with --resume, or start anew with --restart\n", said)
         self.store("--resume", "--restart", inputs="data/other")
         np.testing.assert_array_equal(self.array("a.zarr")[:], np.ones((4, 100)))
 
@@ -127,7 +127,7 @@ class Resume(ProgramTest):
         self.check_kept(before)
         shutil.rmtree(self.path("a.zarr"))
         self.interrupt()
-        process = subprocess.run([LAZY, "staging", "a.zarr"], cwd=self.directory, capture_output=True, check=True)
+        process = subprocess.run([LAZY, "unfinished", "a.zarr"], cwd=self.directory, capture_output=True, check=True)
         self.assertIn(b" chunks (", process.stdout)
         self.store("--restart")
         self.check_stored()
@@ -154,24 +154,24 @@ class Resume(ProgramTest):
     def test_an_array_that_is_complete(self):
         self.store("--stats", "mean,max")
         before = self.tree()
-        self.assertIn("a.zarr exists already", self.refused())
+        self.assertIn("a.zarr already exists", self.refused())
         for name in ("data/r", "./data/r", self.path("data/r")):
             said = self.store("--resume", "--stats", "mean,max", inputs=name).split()
             self.assertAlmostEqual(float(said[said.index("mean") + 1]), np.concatenate(self.parts).mean())
-            self.assertEqual(self.errors, "a.zarr is complete already, and equal to the input: float64 [800, 100] from "
+            self.assertEqual(self.errors, "a.zarr is already complete and equal to the input: float64 [800, 100] from "
                                           "200 arrays; nothing was stored\n")
         for path in self.path("data/r").iterdir():
             path.touch()
         self.assertEqual(self.json("store", "data/r", "-o", "a.zarr", "--chunks", "4,100", "--resume")["shape"], [800, 100])
-        self.assertIn("a.zarr exists already", self.refused("--resume", "--codec", "none"))
+        self.assertIn("a.zarr already exists", self.refused("--resume", "--codec", "none"))
         self.assertEqual(self.tree(), before)
         # It is not complete of what the input is now.
         self.parts[7] = self.parts[7] + 1
         self.save("data/r/7.npy", self.parts[7])
         before = self.tree()
         said = self.refused("--resume")
-        self.assertEqual(said, "lazy: a.zarr exists already, and differs from this write in block 7\n"
-                               "hint: name another place, or --replace it\n")
+        self.assertEqual(said, "lazy: a.zarr already exists, and its contents differ from this write at block 7\n"
+                               "hint: choose another path, or replace it with --replace\n")
         self.assertEqual(self.tree(), before)
         self.store("--resume", "--replace")
         np.testing.assert_array_equal(self.array("a.zarr")[:], np.concatenate(self.parts))
@@ -190,5 +190,5 @@ class Resume(ProgramTest):
             done = subprocess.run(["bash", "-c", loop], cwd=self.directory, check=True, capture_output=True, text=True)
             self.check_stored()
             said.append(done.stderr)
-        self.assertIn("--resume continues from there", said[0])
-        self.assertTrue(said[1].startswith("a.zarr is complete already"), said[1])
+        self.assertIn("continue with --resume", said[0])
+        self.assertTrue(said[1].startswith("a.zarr is already complete"), said[1])

@@ -1,4 +1,4 @@
-//! A file system in memory that loses power: of what was not flushed, anything may be gone.
+//! A file system in memory that can lose power, and with it any unflushed change.
 
 mod state;
 
@@ -13,17 +13,17 @@ use lazy_chunks::zarr::{EntryKind, FileLock, FilePin, FileSystem};
 
 use state::{Change, Inode, Node, ROOT, State, names};
 
-/// A file system in memory. What was not flushed when [the power fails](Self::after_power_loss) is kept
-/// or lost change by change: the contents of a file, an entry of a directory, a rename.
+/// A file system in memory. [A power failure](Self::after_power_loss) keeps or loses each unflushed
+/// change separately: the contents of a file, an entry of a directory, a rename.
 ///
-/// Only this much is kept together, as journaling file systems do: a rename happened wholly or not at all.
+/// Only a rename is atomic, as on journaling file systems: it happened completely or not at all.
 #[derive(Debug)]
 pub struct VolatileFileSystem {
     state: Arc<Mutex<State>>,
     can_sync_all: bool,
 }
 
-/// A file that is unlocked when it is dropped.
+/// A lock on a file, which is released when it is dropped.
 struct LockedFile {
     state: Arc<Mutex<State>>,
     file: Inode,
@@ -37,41 +37,43 @@ impl Drop for LockedFile {
 }
 
 impl VolatileFileSystem {
-    /// An empty file system.
+    /// Returns an empty file system.
     #[must_use]
     pub fn new() -> VolatileFileSystem {
         let state = State::of(vec![Node::Directory(BTreeMap::new())]);
         VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_sync_all: true }
     }
 
-    /// The same, where no operation flushes all files at once.
+    /// Makes the operation that flushes all files unsupported.
     #[must_use]
     pub fn without_sync_of_all(self) -> VolatileFileSystem {
         VolatileFileSystem { can_sync_all: false, ..self }
     }
 
-    /// Lets closing a file that was written fail from this one on, counted from 0 from now on, as on a full
-    /// disk behind a network: the file is there, without its bytes.
+    /// Makes every write of a new file fail on closing, from number `n` on, counted from 0 from now
+    /// on, like a full disk behind a network: the file exists without its bytes.
     pub fn fail_close_at(&self, n: usize) {
         self.lock().n_writes_until_full = Some(n);
     }
 
-    /// Lets the power fail before the operation of this number that changes or flushes something, counted
-    /// from 0 from now on: that one and all after it fail.
+    /// Makes the power fail before operation number `n` that changes or flushes something, counted
+    /// from 0 from now on. That operation and all later ones fail.
     pub fn fail_at(&self, n: usize) {
         let mut state = self.lock();
         state.fails_at = Some(n);
         state.n_changes = 0;
     }
 
-    /// How often something was changed or flushed, or was to be, since [`fail_at`](Self::fail_at).
+    /// Returns the number of operations that changed or flushed something, or tried to, since
+    /// [`fail_at`](Self::fail_at).
     #[must_use]
     pub fn n_changes(&self) -> usize {
         self.lock().n_changes
     }
 
-    /// The file system that is found when power is back. `choose` is asked for a number from 0 up to
-    /// below its argument: of every change that was not flushed, whether it is there.
+    /// Returns the file system as it is after the power is back. For every unflushed change,
+    /// `choose` decides whether it is kept: it gets an exclusive upper bound and returns a number
+    /// from 0 on.
     pub fn after_power_loss(&self, choose: impl FnMut(usize) -> usize) -> VolatileFileSystem {
         let state = State::of(self.lock().after_power_loss(choose));
         VolatileFileSystem { state: Arc::new(Mutex::new(state)), can_sync_all: self.can_sync_all }
@@ -81,7 +83,7 @@ impl VolatileFileSystem {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, to change it or to flush it.
+    /// Locks the state for an operation that changes or flushes it.
     fn lock_to_change(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
         state.begin_change()?;
@@ -98,9 +100,8 @@ impl Default for VolatileFileSystem {
 impl FileSystem for VolatileFileSystem {
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>> {
         let state = self.lock();
-        Ok(state.find(path).map(|inode| match state.is_directory(inode) {
-            true => EntryKind::Directory,
-            false => EntryKind::File,
+        Ok(state.find(path).map(|inode| {
+            if state.is_directory(inode) { EntryKind::Directory } else { EntryKind::File }
         }))
     }
 
@@ -175,7 +176,7 @@ impl FileSystem for VolatileFileSystem {
         let mut state = self.lock_to_change()?;
         let (entry, there) = state.entry(path)?;
         let file = state.file_at(entry, there)?;
-        let Node::File(old) = &state.seen[file] else { unreachable!("it is a file") };
+        let Node::File(old) = &state.seen[file] else { unreachable!("`file_at` returns a file") };
         let bytes = [old, bytes].concat();
         state.change(Change::Contents { file, bytes });
         Ok(())

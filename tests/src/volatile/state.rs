@@ -1,14 +1,15 @@
-//! What programs see of files and directories, what the device has of it, and the changes in between.
+//! The state of the file system: the view of programs, the contents of the device, and the changes
+//! between.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// The number of a file or a directory, which it keeps wherever it is moved.
+/// The number of a file or a directory. A rename does not change it.
 pub(super) type Inode = usize;
 
-/// The directory that all others lie in.
+/// The root directory.
 pub(super) const ROOT: Inode = 0;
 
 /// An entry of a directory.
@@ -25,19 +26,19 @@ pub(super) type Nodes = Vec<Node>;
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// What programs see.
+    /// The view of programs.
     pub(super) seen: Nodes,
-    /// What the device has.
+    /// The contents of the device.
     pub(super) flushed: Nodes,
-    /// What programs have changed since, in order.
+    /// The unflushed changes, in order.
     pub(super) pending: Vec<Change>,
-    /// How often something was changed or flushed, or was to be.
+    /// The number of operations that changed or flushed something, or tried to.
     pub(super) n_changes: usize,
-    /// From which of these on the power is off.
+    /// The number of the first operation that fails because the power is off.
     pub(super) fails_at: Option<usize>,
-    /// The files that are locked.
+    /// The locked files.
     pub(super) locked: BTreeSet<Inode>,
-    /// How many files can still be written before the device is full.
+    /// The number of files that can still be written before the device is full.
     pub(super) n_writes_until_full: Option<usize>,
 }
 
@@ -50,7 +51,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The entries that change.
+    /// Returns the entries that change.
     pub(super) fn entries(&self) -> Vec<&Entry> {
         match self {
             Change::Link { entry, .. } | Change::Unlink { entry } => vec![entry],
@@ -69,7 +70,7 @@ impl Change {
     pub(super) fn apply(&self, nodes: &mut Nodes) {
         let mut set = |(directory, name): &Entry, inode: Option<Inode>| {
             let Node::Directory(entries) = &mut nodes[*directory] else {
-                unreachable!("entries are those of directories");
+                unreachable!("only directories have entries");
             };
             match inode {
                 Some(inode) => entries.insert(name.clone(), inode),
@@ -89,7 +90,7 @@ impl Change {
 }
 
 impl State {
-    /// What is found when the power is back.
+    /// Returns the state after the power is back.
     pub(super) fn of(nodes: Nodes) -> State {
         State {
             seen: nodes.clone(),
@@ -102,14 +103,15 @@ impl State {
         }
     }
 
-    /// What the device has, and of every change that was not flushed what `choose` says: it is asked for a
-    /// number from 0 up to below its argument.
+    /// Returns the contents of the device, with each unflushed change kept or lost as `choose`
+    /// decides: it gets an exclusive upper bound and returns a number from 0 on.
     pub(super) fn after_power_loss(&self, mut choose: impl FnMut(usize) -> usize) -> Nodes {
         let mut nodes = self.flushed.clone();
         for change in &self.pending {
             match change {
                 Change::Contents { file, bytes } => {
-                    // A file's contents arrive in parts; what was reserved and not written reads as 0.
+                    // A file's contents arrive in parts. Space that was reserved but not written
+                    // reads as 0.
                     let end = match choose(3) {
                         0 => 0,
                         1 => choose(bytes.len() + 1),
@@ -128,7 +130,7 @@ impl State {
         nodes
     }
 
-    /// Counts an operation that changes or flushes something.
+    /// Counts an operation that changes or flushes something. Fails if the power is off.
     pub(super) fn begin_change(&mut self) -> io::Result<()> {
         let n = self.n_changes;
         self.n_changes += 1;
@@ -143,9 +145,9 @@ impl State {
         self.pending.push(change);
     }
 
-    /// A new file or directory, which lies nowhere yet.
+    /// Adds a new file or directory without an entry in any directory.
     pub(super) fn add(&mut self, node: Node) -> Inode {
-        // The device has the file's number before it has what is in it.
+        // The device has the file's number before it has its contents.
         self.flushed.push(match node {
             Node::Directory(_) => Node::Directory(BTreeMap::new()),
             Node::File(_) => Node::File(Vec::new()),
@@ -169,7 +171,7 @@ impl State {
         }
     }
 
-    /// The entry that a path names, in a directory that is there.
+    /// Returns the entry of a path, in a directory that exists.
     pub(super) fn entry(&self, path: &Path) -> io::Result<(Entry, Option<Inode>)> {
         let names = names(path);
         let name = names.last().ok_or(io::ErrorKind::InvalidInput)?;
@@ -190,7 +192,7 @@ impl State {
         }
     }
 
-    /// The file at an entry, which is made where there is none.
+    /// Returns the file at an entry, and creates it if it does not exist.
     pub(super) fn file_at(&mut self, entry: Entry, there: Option<Inode>) -> io::Result<Inode> {
         match there {
             Some(inode) if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
@@ -207,7 +209,7 @@ impl State {
         matches!(self.seen[inode], Node::Directory(_))
     }
 
-    /// A directory or file, and all below.
+    /// Returns a directory or file and everything below it.
     pub(super) fn tree(&self, inode: Inode) -> BTreeSet<Inode> {
         let mut tree = BTreeSet::from([inode]);
         if let Node::Directory(entries) = &self.seen[inode] {
@@ -216,7 +218,7 @@ impl State {
         tree
     }
 
-    /// Counts a file that is written; false when the device is full.
+    /// Counts a written file. Returns false if the device is full.
     pub(super) fn has_room(&mut self) -> bool {
         match &mut self.n_writes_until_full {
             Some(0) => false,
@@ -228,7 +230,7 @@ impl State {
         }
     }
 
-    /// The number of the file that lies at a path.
+    /// Returns the number of the file at a path.
     pub(super) fn file_number(&self, path: &Path) -> io::Result<Inode> {
         match self.find(path).ok_or(io::ErrorKind::NotFound)? {
             inode if self.is_directory(inode) => Err(io::ErrorKind::IsADirectory.into()),
@@ -236,13 +238,13 @@ impl State {
         }
     }
 
-    /// Makes the pending changes in these directories and files part of what the device has.
+    /// Applies the pending changes in these directories and files to the contents of the device.
     pub(super) fn flush(&mut self, inodes: &BTreeSet<Inode>) {
         let mut pending: Vec<Change> = Vec::new();
         for change in std::mem::take(&mut self.pending) {
             if change.is_within(inodes) {
                 change.apply(&mut self.flushed);
-                // An older change of the same entry is not to undo this one later.
+                // An older change of the same entry must not undo this one later.
                 let entries = change.entries();
                 pending
                     .retain(|older| older.entries().iter().all(|entry| !entries.contains(entry)));
@@ -254,7 +256,7 @@ impl State {
     }
 }
 
-/// The names that lead from the root to a path; relative paths begin there as well.
+/// Returns the names on the way from the root to a path. Relative paths begin at the root as well.
 pub(super) fn names(path: &Path) -> Vec<OsString> {
     let mut names = Vec::new();
     for component in path.components() {

@@ -1,37 +1,36 @@
-//! A few bytes that stand for many, and shards that reach beyond themselves.
+//! Decompression bombs, and shards whose indices point outside of them.
 
 use std::io::Write;
 
 use lazy_chunks::report;
-use lazy_chunks::zarr::{Error, StoredArray};
+use lazy_chunks::zarr::{DefectKind, StoredArray};
 use serde_json::{Value, json};
 
 use super::{MOST_BYTES, array, bytes, examine, metadata};
 
-/// Bytes in the format of zlib.
+/// Compresses bytes in the format of zlib.
 pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-/// How many zeros stand behind a few bytes of a bomb.
+/// The number of zeros that a bomb of a few bytes decodes to.
 const BOMB_BYTES: usize = 1 << 30;
 
-/// A frame of Zstandard of zeros, which says so or not.
+/// Returns a Zstandard frame of zeros, which declares its size or does not.
 fn zstd_bomb(says_size: bool) -> Vec<u8> {
     let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd];
-    match says_size {
-        true => {
-            bomb.push(0xe0);
-            bomb.extend((BOMB_BYTES as u64).to_le_bytes());
-        }
+    if says_size {
+        bomb.push(0xe0);
+        bomb.extend((BOMB_BYTES as u64).to_le_bytes());
+    } else {
         // A window of 128 KiB.
-        false => bomb.extend([0x00, 0x38]),
+        bomb.extend([0x00, 0x38]);
     }
     let n_blocks = BOMB_BYTES >> 17;
     for i in 1..=n_blocks {
-        // A byte to repeat, this often.
+        // A run-length block: one byte, repeated 128 Ki times.
         let header = u32::from(i == n_blocks) | (1 << 1) | ((1 << 17) << 3);
         bomb.extend(&header.to_le_bytes()[..3]);
         bomb.push(0);
@@ -39,7 +38,7 @@ fn zstd_bomb(says_size: bool) -> Vec<u8> {
     bomb
 }
 
-/// Blocks of DEFLATE of zeros, without an end.
+/// Returns blocks of DEFLATE that decode to zeros, without a final block.
 fn deflate_bomb() -> Vec<u8> {
     let zeros = vec![0; 1 << 20];
     let mut block = Vec::with_capacity(1 << 16);
@@ -58,7 +57,7 @@ fn zlib_bomb() -> Vec<u8> {
 
 fn bz2_bomb() -> Vec<u8> {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
-    // Less than of the others, since it takes time to make; and more than is allowed.
+    // Fewer zeros than in the other bombs, since this one is slow to make, but more than the limit.
     let zeros = vec![0; 1 << 20];
     for _ in 0..2 * (MOST_BYTES >> 20) {
         encoder.write_all(&zeros).unwrap();
@@ -75,7 +74,7 @@ fn blosc_bomb() -> Vec<u8> {
     bomb
 }
 
-/// Codecs, and what decodes to far more bytes than a chunk has.
+/// Returns codecs with bytes that decode to far more than a chunk.
 fn bombs() -> [(Value, Vec<u8>); 6] {
     let blosc = json!({
         "cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0
@@ -97,18 +96,18 @@ fn bombs() -> [(Value, Vec<u8>); 6] {
 }
 
 #[test]
-fn decompression_stops() {
+fn decompression_stops_at_the_size_of_a_chunk() {
     let bytes = bytes();
     for (codec, bomb) in bombs() {
         let chain = json!([bytes, codec]);
         let (_directory, path) = array(&metadata(&chain), &bomb);
         examine(&path).unwrap_err();
         let error = StoredArray::open(&path).unwrap().read().unwrap_err();
-        assert!(matches!(error, Error::ReadChunk { .. }), "{codec}: {error}");
+        assert!(matches!(error.defect(), Some(DefectKind::Corrupt { .. })), "{codec}: {error}");
         let is_limit = report(&error).contains("it must have at most 24");
         assert!(is_limit, "{codec}: {error}");
 
-        // In a shard of one chunk, whose index has no checksum.
+        // As the only chunk of a shard whose index has no checksum.
         let shards = json!([{"name": "sharding_indexed", "configuration": {
             "chunk_shape": [2, 3], "codecs": chain, "index_codecs": [bytes]
         }}]);
@@ -117,7 +116,7 @@ fn decompression_stops() {
         let error = examine(&path).unwrap_err();
         assert!(report(&error).contains("it must have at most 24"), "{codec}: {error}");
 
-        // Behind another codec, the size before which is only known to be bounded.
+        // Behind another codec. The size between the two codecs is only bounded, not known.
         let twice =
             json!([bytes, codec, {"name": "numcodecs.zlib", "configuration": {"level": 1}}]);
         for chunk in [zlib(&bomb), zlib_bomb()] {
@@ -128,7 +127,7 @@ fn decompression_stops() {
 }
 
 #[test]
-fn shards_that_reach_beyond_themselves() {
+fn a_shard_index_that_points_outside_the_shard_is_an_error() {
     let bytes = bytes();
     for inner in [json!([bytes]), json!([bytes, {"name": "crc32c"}])] {
         let shards = json!([{"name": "sharding_indexed", "configuration": {
@@ -151,9 +150,9 @@ fn shards_that_reach_beyond_themselves() {
     }
 }
 
-/// Of larger chunks, each is read by itself.
+/// Each large chunk of a shard is read separately.
 #[test]
-fn shards_that_lead_beyond_themselves_to_large_chunks() {
+fn a_shard_index_that_points_to_a_large_chunk_outside_is_an_error() {
     let bytes = bytes();
     let large = |codecs: Value| {
         let mut metadata = metadata(&json!([{"name": "sharding_indexed", "configuration": {

@@ -1,4 +1,4 @@
-//! Stored arrays, damaged at random: in what their metadata says, and in the bytes of any file.
+//! Stored arrays with random damage: to values in their metadata, and to the bytes of any file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::bombs::zlib;
 use super::examine;
 
-/// Stores an array of shape (4, 6) in units of shape (2, 3).
+/// Stores an array of shape (4, 6) in write chunks of shape (2, 3).
 fn stored(path: &Path, sink: impl Fn(ZarrSink) -> ZarrSink) {
     let block = ArrayBlock::from_vec([4, 6], (0..24).collect::<Vec<i32>>()).unwrap();
     LazyChunkSequence::new(|| [block.clone()])
@@ -19,7 +19,7 @@ fn stored(path: &Path, sink: impl Fn(ZarrSink) -> ZarrSink) {
         .unwrap();
 }
 
-/// The arrays that are damaged.
+/// The settings of the arrays to damage.
 const ARRAYS: [fn(ZarrSink) -> ZarrSink; 8] = [
     |sink| sink.with_codec(Codec::None),
     |sink| sink.with_codec(Codec::None).with_checksum(Checksum::Crc32c),
@@ -37,7 +37,7 @@ const ARRAYS: [fn(ZarrSink) -> ZarrSink; 8] = [
     },
 ];
 
-/// The same array in Zarr v2, as another program might have stored it.
+/// Stores the same array in Zarr v2, as another program could have written it.
 fn stored_v2(path: &Path) {
     std::fs::create_dir(path).unwrap();
     let metadata = json!({
@@ -50,7 +50,8 @@ fn stored_v2(path: &Path) {
     std::fs::write(path.join("0.0"), zlib(&[1; 24])).unwrap();
 }
 
-/// An array of whichever kind, and the file of its metadata.
+/// Stores the array with this index, and returns its directory, its path, and the file of its
+/// metadata.
 fn any_array(which: usize) -> (TempDir, PathBuf, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
@@ -64,7 +65,7 @@ fn any_array(which: usize) -> (TempDir, PathBuf, PathBuf) {
 
 const N_ARRAYS: usize = ARRAYS.len() + 1;
 
-/// Every place in a document.
+/// Returns a JSON pointer to every value in a document.
 fn places(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let below = |name: &str, value: &Value| {
@@ -85,7 +86,7 @@ fn places(value: &Value) -> Vec<String> {
     found
 }
 
-/// What is put in a place of a document.
+/// Generates values to put into a document.
 fn strange_value() -> impl Strategy<Value = Value> {
     let nested = (0..120).fold(json!([]), |value, _| json!([value]));
     let number = prop::sample::select(vec![
@@ -139,7 +140,7 @@ fn strange_value() -> impl Strategy<Value = Value> {
     prop_oneof![number, other]
 }
 
-/// What is done to bytes.
+/// A change of bytes.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(prop::sample::Index, u8),
@@ -192,7 +193,7 @@ fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
     }
 }
 
-/// The files of chunks below a directory, in order.
+/// Returns the files of chunks below a directory, sorted.
 fn chunk_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -210,7 +211,7 @@ fn chunk_files(directory: &Path) -> Vec<PathBuf> {
 
 proptest! {
     #[test]
-    fn metadata_with_strange_values(
+    fn metadata_with_wrong_values_never_panics(
         which in 0..N_ARRAYS,
         changes in prop::collection::vec((any::<prop::sample::Index>(), strange_value()), 1..4),
     ) {
@@ -225,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn metadata_with_strange_bytes(
+    fn metadata_with_damaged_bytes_never_panics(
         which in 0..N_ARRAYS,
         changes in prop::collection::vec(damage(), 1..4),
     ) {
@@ -239,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn chunks_with_strange_bytes(
+    fn chunks_with_damaged_bytes_never_panic(
         which in 0..N_ARRAYS,
         changes in prop::collection::vec((any::<prop::sample::Index>(), damage()), 1..6),
     ) {

@@ -1,5 +1,5 @@
-//! Arrays that may be anybody's: whatever is wrong with one is an error, never a panic, and memory is
-//! bounded by what the array's own shapes ask for.
+//! Untrusted arrays: every defect is an error, never a panic, and memory is bounded by the array's
+//! own shapes.
 
 mod bombs;
 mod damage;
@@ -17,19 +17,20 @@ use tempfile::TempDir;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What reading a tiny array takes at most, beside what its shapes ask for.
+/// The most memory that reading a tiny array may take, in addition to the memory that its shapes
+/// ask for.
 const MOST_BYTES: u128 = 64 << 20;
 
-/// More elements than that are not asked for, since a missing chunk stands for as many.
+/// The most elements to read at once. A missing chunk stands for this many zeros.
 const MOST_ELEMENTS: u128 = 1 << 16;
 
-/// The allocator counts for all threads, so that tests take turns.
+/// Serializes the tests, since the allocator counts for all threads.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The most bytes that are allocated at once by a function, with nothing beside it.
+/// Returns the peak of allocated bytes during a function, with no other test running.
 fn peak(function: impl FnOnce()) -> usize {
     let _alone = alone();
     ALLOCATOR.reset_peak_usage();
@@ -38,28 +39,28 @@ fn peak(function: impl FnOnce()) -> usize {
     ALLOCATOR.peak_usage().saturating_sub(before)
 }
 
-/// Opens an array and reads of it all that can be asked for, within the bound.
+/// Opens an array, reads everything in it, and checks that memory stays within the bound.
 fn examine(path: &Path) -> Result<(), Error> {
-    // A backtrace takes more memory than all that is tested here.
+    // The default hook prints a backtrace, which takes more memory than these tests.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let mut examined = None;
     let peak = peak(|| {
         examined = Some(catch_unwind(AssertUnwindSafe(|| examine_all(path))));
     });
-    let examined = examined.expect("it was examined");
-    let (result, declared) = examined.expect("no panic leaves the crate");
+    let examined = examined.expect("the function was called");
+    let (result, declared) = examined.expect("the library never panics");
     assert!(
         peak as u128 <= MOST_BYTES + 4 * declared,
-        "{peak} bytes, where the array declares {declared}: {result:?}"
+        "the peak is {peak} bytes, but the array declares {declared}: {result:?}"
     );
     result
 }
 
-/// What came of it, and the bytes that a chunk or shard has as the array declares it.
+/// Returns the first error, and the size in bytes that the array declares for a chunk or shard.
 fn examine_all(path: &Path) -> (Result<(), Error>, u128) {
     let array = match StoredArray::open(path) {
         Ok(array) => array,
-        // What is too large is asked for, to see whether memory has it.
+        // The library tests by an allocation whether a declared size fits into memory.
         Err(error) => return (Err(error), 0),
     };
     let elements =
@@ -67,7 +68,7 @@ fn examine_all(path: &Path) -> (Result<(), Error>, u128) {
     let unit = elements(array.shard_shape().unwrap_or(array.chunk_shape()));
     let declared = unit.saturating_mul(array.dtype().size() as u128);
     let mut results = vec![array.fill_value().map(|_| ())];
-    // The corners, whole blocks of them, and all of it where it is small.
+    // Regions in the first and the last corner, and the whole array if it is small.
     let near = |size: &usize| 0..size.to_owned().min(3);
     let far = |size: &usize| size.saturating_sub(3)..*size;
     if array.shape().len() <= 8 {
@@ -94,12 +95,12 @@ fn examine_all(path: &Path) -> (Result<(), Error>, u128) {
     (results.into_iter().collect(), declared)
 }
 
-/// The codec of elements as they are.
+/// Returns the codec that stores elements unchanged.
 fn bytes() -> Value {
     json!({"name": "bytes", "configuration": {"endian": "little"}})
 }
 
-/// The metadata of an array of shape (2, 3) in one chunk.
+/// Returns the metadata of an array of shape (2, 3) in one chunk.
 fn metadata(codecs: &Value) -> Value {
     json!({
         "zarr_format": 3, "node_type": "array", "shape": [2, 3], "data_type": "int32",
@@ -109,7 +110,7 @@ fn metadata(codecs: &Value) -> Value {
     })
 }
 
-/// Makes an array of these documents.
+/// Creates an array from its metadata and its only chunk.
 fn array(metadata: &Value, chunk: &[u8]) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");

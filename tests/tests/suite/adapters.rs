@@ -1,53 +1,52 @@
-//! Reducers that change blocks before they hand them to another one: what is stored is what was handed on, or there
-//! is an error that names the block.
+//! Reducers that change blocks before they pass them to another reducer. The inner reducer uses the
+//! changed blocks, or returns an error that names the block.
 
 use std::fmt::Debug;
 
 use lazy_chunks::zarr::ZarrSink;
 use lazy_chunks::{
-    ArrayBlock, BlockGrid, BlockPosition, Concatenate, Cut, DType, Declared, Error,
-    LazyChunkSequence, NestedLazyChunkSequence, Reducer, Result, RowType, Statistic, report,
+    ArrayBlock, BlockGrid, BlockMap, BlockPosition, Concatenate, Cut, DType, Error,
+    LazyChunkSequence, NestedLazyChunkSequence, Reducer, Result, RowType, SaveState, SequenceSpec,
+    report,
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 
-/// Makes another block of the one of this number.
+/// Makes a changed block from the block with this number.
 type Change = fn(usize, &ArrayBlock) -> ArrayBlock;
 
-/// Hands changed blocks to a reducer.
+/// Passes changed blocks to a reducer, with any declaration.
 struct Adapter<R> {
     inner: R,
     change: Change,
-    declare: fn(&Declared) -> Declared,
+    declare: fn(&SequenceSpec) -> SequenceSpec,
+}
+
+struct AdapterMap<M> {
+    inner: M,
+    change: Change,
 }
 
 impl<R: Reducer> Reducer for Adapter<R> {
-    type Partial = R::Partial;
-    type State = R::State;
+    type Map = AdapterMap<R::Map>;
+    type Run = R::Run;
     type Output = R::Output;
 
-    fn start(&self, declared: &Declared) -> Result<R::State> {
-        self.inner.start(&(self.declare)(declared))
-    }
-
-    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<R::Partial> {
-        let number = at.row / N_ROWS * 2 + at.column / 2;
-        self.inner.partial(at, &(self.change)(number, block))
-    }
-
-    fn absorb(&self, state: &mut R::State, at: BlockPosition, partial: R::Partial) -> Result<()> {
-        self.inner.absorb(state, at, partial)
-    }
-
-    fn seal(&self, state: &mut R::State) -> Result<()> {
-        self.inner.seal(state)
-    }
-
-    fn finish(&self, state: R::State) -> Result<R::Output> {
-        self.inner.finish(state)
+    fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
+        let (inner, run) = self.inner.start(&(self.declare)(spec))?;
+        Ok((AdapterMap { inner, change: self.change }, run))
     }
 }
 
-/// The rows of each block; there are two bands of four columns, in one block or two.
+impl<M: BlockMap> BlockMap for AdapterMap<M> {
+    type Partial = M::Partial;
+
+    fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<M::Partial> {
+        let number = at.row / N_ROWS * 2 + at.column / 2;
+        self.inner.partial(at, &(self.change)(number, block))
+    }
+}
+
+/// The rows of each block. There are two bands of four columns, in one block or two.
 const N_ROWS: usize = 2;
 
 fn block(shape: &[usize]) -> ArrayBlock {
@@ -55,7 +54,7 @@ fn block(shape: &[usize]) -> ArrayBlock {
     ArrayBlock::from_vec(shape, (0..n).map(|i| i as f32 + 0.5).collect()).unwrap()
 }
 
-/// A block of another shape, whose elements are whole numbers.
+/// Returns a block of another shape, whose elements are whole numbers.
 fn reshaped(shape: &[usize]) -> ArrayBlock {
     let n = shape.iter().product::<usize>();
     ArrayBlock::from_vec(shape, (0..n).map(|i| i as f32).collect()).unwrap()
@@ -66,14 +65,14 @@ fn cast(block: &ArrayBlock) -> ArrayBlock {
     ArrayBlock::from_vec(block.shape(), elements.iter().map(|x| *x as i32).collect()).unwrap()
 }
 
-/// The changes that another reducer may make, with what the errors of those say that are not declared.
+/// The changes that an adapter makes, each with a word in the error if the change is not declared.
 const CHANGES: [(&str, Change); 8] = [
     ("dtype", |_, block| cast(block)),
     ("dtype", |_, block| {
         let elements = vec![0_u8; block.shape().iter().product()];
         ArrayBlock::from_vec(block.shape(), elements).unwrap()
     }),
-    // Of all but the first block.
+    // Changes all blocks except the first.
     ("dtype", |n, block| if n == 0 { block.clone() } else { cast(block) }),
     ("", |_, block| reshaped(&[block.shape()[0], block.shape()[1] - 1])),
     ("", |_, block| reshaped(&[block.shape()[0], block.shape()[1] + 1])),
@@ -82,7 +81,7 @@ const CHANGES: [(&str, Change); 8] = [
     ("", |_, block| reshaped(&[block.shape()[0] * block.shape()[1]])),
 ];
 
-/// Hands the blocks of every kind of sequence to a reducer.
+/// Passes the blocks of every kind of sequence to a reducer.
 fn of_every_kind<R: Reducer>(
     mut check: impl FnMut(&str, Result<R::Output>),
     reducer: impl Fn() -> R,
@@ -106,13 +105,13 @@ fn of_every_kind<R: Reducer>(
 }
 
 #[test]
-fn what_was_not_declared_is_refused() {
+fn an_undeclared_change_of_blocks_is_an_error() {
     for (n, (word, change)) in CHANGES.into_iter().enumerate() {
-        let adapter = || Adapter { inner: Concatenate, change, declare: Declared::clone };
+        let adapter = || Adapter { inner: Concatenate, change, declare: SequenceSpec::clone };
         let mut expected = Vec::new();
         of_every_kind(
             |kind, joined| {
-                // Without a declaration, whatever fits together is right.
+                // Without a declaration, blocks that fit together are valid.
                 let may_be = n < 2 || n == 3 || n == 4 || n == 6;
                 if let Err(error) = &joined {
                     assert!(report(error).contains(word), "{kind}, change {n}: {error}");
@@ -130,7 +129,7 @@ fn what_was_not_declared_is_refused() {
         let adapter = || Adapter {
             inner: ZarrSink::new(&path).with_chunk_shape(vec![3; 2 + usize::from(n == 6)]),
             change,
-            declare: Declared::clone,
+            declare: SequenceSpec::clone,
         };
         of_every_kind(
             |kind, stored| {
@@ -142,7 +141,7 @@ fn what_was_not_declared_is_refused() {
                     }
                     (Err(_), None) => assert!(!path.exists(), "{kind}, change {n}"),
                     (stored, expected) => {
-                        panic!("{kind}, change {n}: {stored:?}, not {expected:?}")
+                        panic!("{kind}, change {n}: expected {expected:?}, got {stored:?}")
                     }
                 }
             },
@@ -151,44 +150,51 @@ fn what_was_not_declared_is_refused() {
     }
 }
 
-/// A reducer that declares what it hands on makes the array of it.
+/// A reducer that declares its changes determines the stored array.
 #[test]
-fn what_was_declared_is_stored() {
+fn a_declared_change_of_blocks_is_stored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
-    let adapter = Adapter {
-        inner: ZarrSink::new(&path),
-        change: |_, block| cast(block),
-        declare: |declared| {
-            let row_type =
-                declared.row_type().map(|row| RowType { dtype: DType::Int32, ..row.clone() });
-            declared.clone().with_row_type(row_type)
-        },
-    };
+    let row_type = RowType { dtype: DType::Int32, shape: vec![4] };
+    let sink = || ZarrSink::new(&path);
+    let cast = |block: &ArrayBlock| Ok(cast(block));
     let sequence = LazyChunkSequence::new(|| [block(&[2, 4]), block(&[2, 4])]);
-    let stored = sequence.with_row_type(DType::Float32, [4]).compute(adapter).unwrap();
+    let sequence = sequence.with_row_type(DType::Float32, [4]);
+    let stored = sequence.compute(sink().of(cast, Some(row_type.clone()))).unwrap();
     let expected: Vec<i32> = (0..8).chain(0..8).collect();
     assert_eq!(stored.read().unwrap().as_slice::<i32>().unwrap(), expected);
 
-    // Of fewer columns, which the grid tells.
+    std::fs::remove_dir_all(&path).unwrap();
+    let adapter = || (sink().of(cast, Some(row_type.clone())), Concatenate.of(cast, None));
+    of_every_kind(
+        |kind, outputs| {
+            let (stored, joined) = outputs.unwrap();
+            assert_eq!(stored.read().unwrap(), joined, "{kind}");
+            assert_eq!((joined.dtype(), joined.shape()), (DType::Int32, &[4, 4][..]), "{kind}");
+            std::fs::remove_dir_all(&path).unwrap();
+        },
+        adapter,
+    );
+
+    // Blocks with fewer columns, which the declared grid states.
     let adapter = Adapter {
         inner: ZarrSink::new(directory.path().join("b.zarr")),
         change: |_, block| reshaped(&[block.shape()[0], 1]),
-        declare: |declared| {
-            assert_eq!(declared.cut(), Cut::RowsAndColumns);
-            let rows = declared.grid().unwrap().rows().clone();
-            Declared::indexed(BlockGrid::rows_and_columns(rows, [1, 1]))
+        declare: |spec| {
+            assert_eq!(spec.cut(), Cut::RowsAndColumns);
+            let rows = spec.grid().unwrap().rows().clone();
+            SequenceSpec::indexed(BlockGrid::rows_and_columns(rows, [1, 1]))
         },
     };
     let sequence = NestedLazyChunkSequence::from_fn([2, 2], [2, 2], |_, _| block(&[2, 2]));
-    // Their positions are those of the blocks that were there before.
+    // The positions are still those of the unchanged blocks.
     let error = sequence.compute(adapter).unwrap_err();
     assert!(matches!(error, Error::BlockPlace { expected: [0, 1], actual: [0, 2], .. }), "{error}");
 }
 
-/// No statistic panics, whatever a reducer in front of it hands on.
+/// No statistic panics, whatever changes a reducer makes to its blocks.
 #[test]
-fn statistics_do_not_panic() {
+fn statistics_never_panic_on_changed_blocks() {
     struct Check;
 
     impl Visitor for Check {
@@ -196,11 +202,12 @@ fn statistics_do_not_panic() {
 
         fn visit<S>(&mut self, statistic: S, _: bool) -> std::result::Result<(), String>
         where
-            S: Statistic,
+            S: SaveState,
             S::Output: Debug,
         {
             for (_, change) in CHANGES {
-                let adapter = || Adapter { inner: &statistic, change, declare: Declared::clone };
+                let adapter =
+                    || Adapter { inner: &statistic, change, declare: SequenceSpec::clone };
                 of_every_kind(|_, _| (), adapter);
             }
             Ok(())

@@ -1,4 +1,5 @@
-//! Blocks so large that chunks hold on to them, until any of several threads puts their parts together.
+//! Blocks so large that chunks keep references to them, until one of several threads joins their
+//! parts.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use lazy_chunks::zarr::{Codec, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, BlockSizes, NestedLazyChunkSequence};
 use lazy_tests::files;
 
-/// Of the array whose elements are their own flat index.
+/// Returns a block of the array whose elements are their own flat index.
 fn block(
     width: usize,
     rows: std::ops::Range<usize>,
@@ -28,7 +29,7 @@ fn store(path: &Path, rows: &BlockSizes, columns: &BlockSizes, sink: ZarrSink) {
 }
 
 #[test]
-fn parts_of_large_blocks_go_where_they_belong() {
+fn parts_of_large_blocks_are_stored_at_their_positions() {
     let directory = tempfile::tempdir().unwrap();
     let rows = BlockSizes::from([130, 260, 7, 300, 3]);
     let columns = BlockSizes::from([300, 256, 12, 332]);
@@ -45,7 +46,7 @@ fn parts_of_large_blocks_go_where_they_belong() {
                     let path = directory.path().join(format!("{i} {codec:?} {n_threads} {round}"));
                     let sink = ZarrSink::new(&path).with_codec(codec);
                     store(&path, &rows, &columns, layout(sink.with_writer_threads(n_threads)));
-                    // The bytes on disk do not depend on who wrote what when.
+                    // The bytes on disk do not depend on which thread writes a chunk, or when.
                     let files = files(&path);
                     assert_eq!(of_one_thread.get_or_insert(files.clone()), &files, "{path:?}");
                 }

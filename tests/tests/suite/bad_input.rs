@@ -1,5 +1,5 @@
-//! What bad input gets: an error that names the block, what was expected and what was there; and a
-//! target that is as it was.
+//! Bad input: the error names the block, the expected and the actual value, and the target is
+//! unchanged.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,21 +13,22 @@ use lazy_chunks::{
 use lazy_tests::{assert_not_stored, flat, nested, zeros};
 use ndarray::{Array1, Array2, Array3};
 
-/// Asserts that storing fails with this message wherever it goes, that concatenating fails with it
-/// too, and that nothing is left behind: no array, no staging, and what was there is unchanged.
+/// Asserts that storing to every kind of target fails with this message, and that concatenating
+/// fails with it too. Also asserts that nothing is left behind: no array, no staging directory, and
+/// existing arrays are unchanged.
 macro_rules! assert_refused {
     ($sequence:expr, $message:expr) => {{
         let (sequence, message): (_, &str) = (&$sequence, $message);
         assert_eq!(report(&sequence.compute(Concatenate).unwrap_err()), message);
         assert_not_stored(sequence, ZarrSink::new, message);
-        // With chunks of single elements, some are written before the error comes.
+        // With chunks of single elements, some chunks are written before the error occurs.
         let tiny_chunks = |target: Target| ZarrSink::new(target).with_chunk_bytes(1);
         assert_not_stored(sequence, tiny_chunks, message);
     }};
 }
 
 #[test]
-fn an_empty_sequence_needs_a_declaration() {
+fn an_empty_sequence_without_a_row_type_is_an_error() {
     let message = "the sequence has no blocks, so its shape and dtype are unknown";
     assert_refused!(flat(&[]), message);
     assert_refused!(nested(&[]), message);
@@ -43,19 +44,16 @@ fn an_empty_sequence_needs_a_declaration() {
 }
 
 #[test]
-fn an_empty_band_is_refused() {
+fn an_empty_band_is_an_error() {
     assert_refused!(
         nested(&[&[&[1, 2]], &[], &[&[1, 2]]]),
-        "band 1 has no blocks; every band holds all columns in at least one block"
+        "band 1 has no blocks; every band needs at least one block"
     );
-    assert_refused!(
-        nested(&[&[]]),
-        "band 0 has no blocks; every band holds all columns in at least one block"
-    );
+    assert_refused!(nested(&[&[]]), "band 0 has no blocks; every band needs at least one block");
 }
 
 #[test]
-fn a_block_has_the_axes_that_are_cut() {
+fn a_block_without_the_cut_axes_is_an_error() {
     assert_refused!(
         flat(&[&[]]),
         "block 0 has shape [], but a block of this sequence has at least 1 axes"
@@ -67,7 +65,7 @@ fn a_block_has_the_axes_that_are_cut() {
 }
 
 #[test]
-fn trailing_shapes_are_alike() {
+fn a_different_trailing_shape_is_an_error() {
     assert_refused!(
         flat(&[&[1, 4], &[1, 5]]),
         "block 1 has shape [1, 5], but its axes from 1 on must be [4] like the first block's"
@@ -88,7 +86,7 @@ fn trailing_shapes_are_alike() {
 }
 
 #[test]
-fn dtypes_are_alike() {
+fn a_different_dtype_is_an_error() {
     let mixed = [zeros(&[1, 2]), ArrayBlock::from_vec([1, 2], vec![0_f64; 2]).unwrap()];
     assert_refused!(
         LazyChunkSequence::new(|| mixed.clone()),
@@ -105,7 +103,7 @@ fn dtypes_are_alike() {
 }
 
 #[test]
-fn a_band_has_one_height() {
+fn a_band_of_several_heights_is_an_error() {
     assert_refused!(
         nested(&[&[&[2, 1], &[2, 2], &[3, 1]]]),
         "block (0, 2) has 3 rows, but the first block of its band has 2"
@@ -113,7 +111,7 @@ fn a_band_has_one_height() {
 }
 
 #[test]
-fn bands_have_one_width() {
+fn bands_of_several_widths_are_an_error() {
     assert_refused!(
         nested(&[&[&[1, 2], &[1, 3]], &[&[1, 4]]]),
         "band 1 has 4 columns in all, but it must have 5 like the first band"
@@ -129,7 +127,7 @@ fn bands_have_one_width() {
 }
 
 #[test]
-fn blocks_are_those_of_the_grid() {
+fn a_block_that_does_not_fit_the_grid_is_an_error() {
     assert_refused!(
         LazyChunkSequence::from_fn([2, 3], |_| zeros(&[2, 4])),
         "block 1 has shape [2, 4], but the grid declares sizes [3] for its first axes"
@@ -141,27 +139,27 @@ fn blocks_are_those_of_the_grid() {
 }
 
 #[test]
-fn the_declared_row_is_that_of_the_grid() {
+fn a_row_type_that_does_not_fit_the_grid_is_an_error() {
     let sequence = NestedLazyChunkSequence::from_fn([2], [3, 1], |_, _| zeros(&[2, 3]));
     assert_refused!(
         sequence.clone().with_row_type(DType::Float32, [5]),
-        "the declared row shape [5] does not fit the grid, which has 4 columns"
+        "the declared row shape [5] does not match the grid, which has 4 columns"
     );
     assert_refused!(
         sequence.with_row_type(DType::Float32, []),
-        "the declared row shape [] does not fit a nested sequence, whose rows have columns"
+        "the declared row shape [] does not match a nested sequence, whose rows have columns"
     );
 }
 
 #[test]
-fn as_many_blocks_come_as_declared() {
+fn a_different_number_of_blocks_than_declared_is_an_error() {
     assert_refused!(
         flat(&[&[1, 2], &[1, 2]]).with_len(3),
         "the sequence ended after 2 blocks, but 3 were declared"
     );
     assert_refused!(
         flat(&[&[1, 2], &[1, 2]]).with_len(1),
-        "the sequence goes on after the 1 blocks that were declared"
+        "the sequence has more blocks than the 1 declared"
     );
     assert_refused!(
         nested(&[&[&[1, 2], &[1, 2]]]).with_len(2),
@@ -169,9 +167,12 @@ fn as_many_blocks_come_as_declared() {
     );
     assert_refused!(
         nested(&[&[&[1, 2]], &[&[1, 2]]]).with_len(1),
-        "the sequence goes on after the 1 bands that were declared"
+        "the sequence has more bands than the 1 declared"
     );
-    assert!(flat(&[&[1]]).with_len(2).collect().is_err(), "collecting counts as well");
+    assert!(
+        flat(&[&[1]]).with_len(2).collect().is_err(),
+        "`collect` checks the number of blocks as well"
+    );
     assert!(nested(&[&[&[1, 1]]]).with_len(2).collect().is_err());
 }
 
@@ -268,13 +269,13 @@ fn a_converters_error_names_its_block() {
     let arrays = sequence.to_tensors::<Array2<f32>, _>(NdarrayConverter);
     assert_eq!(
         report(&arrays.collect().unwrap_err()),
-        "block 1 could not be converted: an array of shape [2] was asked for with 2 axes"
+        "block 1 could not be converted: expected 2 axes, but the array has shape [2]"
     );
     let arrays = nested(&[&[&[1, 1]]]).to_tensors::<Array2<i32>, _>(NdarrayConverter);
     assert_eq!(
         report(&arrays.collect().unwrap_err()),
-        "block (0, 0) could not be converted: an array of dtype float32 was asked for as int32; \
-         nothing is cast"
+        "block (0, 0) could not be converted: expected dtype int32, but the array has dtype \
+         float32; arrays are not cast"
     );
 }
 
@@ -284,19 +285,20 @@ fn a_failing_statistic_leaves_the_target_untouched() {
     let reducers = (ZarrSink::new(Arc::clone(&store)), TopK::new(4).per_row());
     assert_eq!(
         report(&flat(&[&[2, 3]]).compute(reducers).unwrap_err()),
-        "block 0 could not be reduced: the 4 largest of each row: there are 3 elements to choose from"
+        "block 0 could not be reduced: the 4 largest of each row: k exceeds the number of \
+         elements, which is 3"
     );
     assert!(StoredArray::open(store).is_err());
 }
 
 #[test]
-fn statistics_refuse_what_they_cannot_take() {
+fn a_statistic_that_cannot_take_its_input_is_an_error() {
     let complex = Array1::from(vec![num_complex::Complex::new(1.0, 2.0)]);
     let sequence = LazyChunkSequence::new(|| [complex.clone()]).convert(NdarrayConverter);
     assert_eq!(
         report(&sequence.compute(MeanVariance).unwrap_err()),
-        "block 0 could not be reduced: the mean and variance cannot take dtype complex128; it takes \
-         bool, integers and real floats"
+        "block 0 could not be reduced: the mean and variance cannot handle dtype complex128; \
+         it supports bool, integers and real floats"
     );
 
     let computed = Cell::new(false);
@@ -307,43 +309,40 @@ fn statistics_refuse_what_they_cannot_take() {
     .with_row_type(DType::Float32, [3]);
     assert!(declared.compute(TopK::new(4).per_row()).is_err());
     assert!(declared.compute(TopK::new(0).per_row()).is_err());
-    assert!(!computed.get(), "what is known beforehand is checked beforehand");
+    assert!(!computed.get(), "a declared row type is checked before the first block");
 
-    // What makes no sense is told of every sequence, whatever is declared.
+    // Invalid settings are an error for every sequence, with or without a row type.
     fn refused<S: Statistic>(statistic: S, message: &str) {
         let sequence =
-            LazyChunkSequence::new(|| -> [ArrayBlock; 0] { unreachable!("nothing is computed") });
+            LazyChunkSequence::new(|| -> [ArrayBlock; 0] { unreachable!("no block is computed") });
         let Err(error) = sequence.compute(statistic) else { panic!("{message}") };
         assert_eq!(report(&error), message);
     }
-    refused(TopK::new(0), "the 0 largest: it is asked for 0 elements, but needs at least 1");
+    refused(TopK::new(0), "the 0 largest: k must be at least 1, got 0");
     refused(
         BottomK::new(0).per_column(),
-        "the 0 smallest of each column: it is asked for 0 elements, but needs at least 1",
+        "the 0 smallest of each column: k must be at least 1, got 0",
     );
-    refused(Histogram::new([]), "a histogram: it has 0 edges, but needs at least 2");
+    refused(Histogram::new([]), "a histogram: needs at least two edges, got 0");
     refused(
         Histogram::new([0.0, 1.0, 1.0]).per_row(),
-        "the histogram between the edges [0.0, 1.0, 1.0] of each row: the edges must increase, but edge 2 is 1 and \
-         edge 1 is 1",
+        "the histogram between the edges [0.0, 1.0, 1.0] of each row: the edges must be \
+         strictly increasing, but edge 2 is 1 and edge 1 is 1",
     );
     refused(
         Histogram::new([0.0, f64::NAN]),
-        "a histogram: the edges must increase, but edge 1 is NaN and edge 0 is 0",
+        "a histogram: the edges must be strictly increasing, but edge 1 is NaN and edge 0 is 0",
     );
     refused(
         Quantiles::new([0.5, 1.5]),
-        "the quantiles [0.5, 1.5] within 0.01: a quantile is from 0 to 1, and not 1.5",
+        "the quantiles [0.5, 1.5] within 0.01: a quantile must be from 0 to 1, got 1.5",
     );
-    refused(
-        Quantiles::new([]),
-        "the quantiles [] within 0.01: it has 0 quantiles, but needs at least 1",
-    );
+    refused(Quantiles::new([]), "the quantiles [] within 0.01: needs at least one quantile");
     refused(
         Quantiles::new([0.5]).with_relative_error(0.0).ignoring_nan(),
         "the quantiles [0.5] within 0: the relative error must be from 0.0001 to 0.5",
     );
-    let never = || -> [[ArrayBlock; 1]; 1] { unreachable!("nothing is computed") };
+    let never = || -> [[ArrayBlock; 1]; 1] { unreachable!("no block is computed") };
     let nested = NestedLazyChunkSequence::new(never);
     assert_eq!(
         report(&nested.compute(Covariance).unwrap_err()),
@@ -352,7 +351,8 @@ fn statistics_refuse_what_they_cannot_take() {
     let complex = nested.with_row_type(DType::Complex64, [3]);
     assert_eq!(
         report(&complex.compute(Sum.per_column()).unwrap_err()),
-        "the sum of each column cannot take dtype complex64; it takes bool, integers and real floats"
+        "the sum of each column cannot handle dtype complex64; it supports bool, integers and \
+         real floats"
     );
 
     let computed = Cell::new(0);
@@ -363,7 +363,7 @@ fn statistics_refuse_what_they_cannot_take() {
         })
     });
     assert!(undeclared.compute(TopK::new(4).per_row()).is_err());
-    assert_eq!(computed.get(), 1, "the first block tells the length of a row");
+    assert_eq!(computed.get(), 1, "the first block has the length of a row");
 }
 
 #[test]

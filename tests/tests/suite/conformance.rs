@@ -6,7 +6,7 @@ use lazy_tests::{Fault, FaultyFileSystem};
 use tempfile::tempdir;
 
 #[test]
-fn a_file_system_without_its_faults() {
+fn file_systems_without_faults_conform() {
     let faults = [
         Fault::default(),
         Fault { no_sync_of_all: true, ..Fault::default() },
@@ -17,10 +17,10 @@ fn a_file_system_without_its_faults() {
     }
 }
 
-/// The suite reports the error of a file system that fails.
+/// The suite reports the error of a faulty file system.
 #[test]
 #[should_panic(expected = "injected fault")]
-fn a_file_system_with_a_fault() {
+fn a_file_system_with_a_fault_does_not_conform() {
     let fault = Fault { change: Some(0), ..Fault::default() };
     FileSystemSuite::new(move || (FaultyFileSystem::new(fault), tempdir().unwrap())).run();
 }
@@ -49,7 +49,7 @@ impl Converter<Matrix> for MatrixConverter {
 }
 
 #[test]
-fn a_converter_for_a_tensor_type_of_ones_own() {
+fn a_converter_for_a_custom_tensor_type_conforms() {
     ConverterSuite::new(|| MatrixConverter)
         .with_dtypes([DType::Float64])
         .with_ranks([2])

@@ -1,14 +1,15 @@
-//! A file system that fails at any operation: one error, and the target is the old array or the new.
+//! A file system that fails at any operation: the write returns one error, and the target is the
+//! old array or the new.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    Error, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    ErrorKind, Existing, StoredArray, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::interrupted::{self, left_unfinished, staging};
-use lazy_tests::{Fault, FaultyFileSystem, files};
+use lazy_tests::{Fault, FaultyFileSystem, files, is_locked, is_taken_over};
 
 fn sequence(value: i32) -> LazyChunkSequence<'static, ArrayBlock> {
     LazyChunkSequence::new(move || (0..4).map(move |_| array(value, 2)))
@@ -31,14 +32,15 @@ fn n_entries(directory: &Path) -> usize {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn staging_lies_on_the_targets_own_file_system() {
+fn staging_is_on_the_file_system_of_the_target() {
     let root = Path::new("/dev/shm");
     let name = format!("lazy-tests-{}", std::process::id());
     let Ok(directory) = tempfile::Builder::new().prefix(&name).tempdir_in(root) else {
         println!("skipped: /dev/shm cannot be written");
         return;
     };
-    // A link from another file system leads there; the target's own file system counts.
+    // The target is behind a link from another file system. Its staging directory must be on the
+    // target's file system.
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("link");
     std::os::unix::fs::symlink(directory.path(), &link).unwrap();
@@ -47,7 +49,7 @@ fn staging_lies_on_the_targets_own_file_system() {
     assert_eq!((n_entries(elsewhere.path()), n_entries(directory.path())), (1, 1));
 }
 
-/// Runs a write with a fault at every operation in turn, until none is left to fail at.
+/// Runs a write with a fault at each operation in turn. Returns the number of operations.
 fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
     for n in 0.. {
         let directory = tempfile::tempdir().unwrap();
@@ -72,14 +74,14 @@ fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
                 if let Ok(found) = found {
                     assert_eq!(found.read().unwrap(), array(1, 8));
                 }
-                // Nothing is left but the old array, or the directories above the target.
+                // Only the old array remains, or the directories above the target.
                 let parent = path.parent().unwrap();
                 assert!(n_entries(directory.path()) <= 1);
                 assert!(!parent.exists() || n_entries(parent) == usize::from(replaces));
             }
             (Ok(_), Err(error)) => panic!("fault {n} hides a published array: {error}"),
         }
-        // Whatever it has left, the next ones are not disturbed.
+        // The remains of the failed write do not disturb the next writes.
         for value in [3, 4] {
             sequence(value).to_zarr(ZarrSink::new(&path).with_existing(Existing::Replace)).unwrap();
             assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(value, 8));
@@ -92,20 +94,20 @@ fn with_every_fault(replaces: bool, fault: fn(usize) -> Fault) -> usize {
 }
 
 #[test]
-fn a_fault_at_any_operation_leaves_the_target_as_it_was() {
+fn a_fault_at_any_operation_leaves_the_target_unchanged() {
     let fault = |n| Fault { change: Some(n), ..Fault::default() };
-    // The directories, the staging directory and its files; nine chunks of which three create a directory
-    // first; metadata, flushing, publishing, flushing the directory, cleaning up.
+    // The directories; the staging directory and its files; nine chunks, three of which create a
+    // directory first; metadata, flushing, publishing, flushing the directory, cleaning up.
     assert!(with_every_fault(false, fault) >= 3 + 5 + 9 + 3 + 4 + 5);
     assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + 4 + 5);
-    // Each file and each directory is flushed by itself.
+    // Each file and each directory is flushed on its own.
     let fault = |n| Fault { change: Some(n), no_sync_of_all: true, ..Fault::default() };
     assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + (9 + 4 + 3) + 2 + 5);
 }
 
-/// The server does what it was told, but its answer is lost: what is done counts.
+/// The server performs an operation, but its reply is lost: the operation has taken effect.
 #[test]
-fn a_lost_answer_at_any_operation_leaves_the_old_array_or_the_new() {
+fn a_lost_reply_at_any_operation_leaves_the_old_array_or_the_new() {
     let mut n_published = [0, 0];
     for (replaces, n_published) in [false, true].into_iter().zip(&mut n_published) {
         for n in 0.. {
@@ -134,14 +136,14 @@ fn a_lost_answer_at_any_operation_leaves_the_old_array_or_the_new() {
             *n_published += usize::from(is_published);
         }
     }
-    // Publishing, flushing that, and cleaning up.
+    // Publishing, flushing it, and cleaning up.
     assert!(n_published.iter().all(|n| *n >= 4), "{n_published:?}");
 }
 
-/// What an ended write has left can lie where no directory can be renamed, such as in a lower layer of overlayfs:
-/// where locks reach everyone, it is taken over all the same.
+/// A write takes over the remains of an interrupted one even if no directory can be renamed, for
+/// example in a lower layer of overlayfs, provided that locks reach all processes.
 #[test]
-fn what_cannot_be_renamed_is_taken_over() {
+fn remains_that_cannot_be_renamed_are_taken_over() {
     let (_directory, path) = left_unfinished();
     let fault = Fault { no_renamed_directory: true, ..Fault::default() };
     let target = || Target::on(FaultyFileSystem::new(fault), &path);
@@ -151,18 +153,19 @@ fn what_cannot_be_renamed_is_taken_over() {
     interrupted::sequence(2).to_zarr(interrupted::sink(target())).unwrap();
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
 
-    // Elsewhere the one who goes on could be another machine's.
+    // Without locks, the resuming process could be on another machine.
     let (_directory, path) = left_unfinished();
     let fault = Fault { no_locks: true, ..fault };
     let sink = interrupted::sink(Target::on(FaultyFileSystem::new(fault), &path));
     let error = interrupted::sequence(2).to_zarr(sink).unwrap_err();
-    assert!(matches!(error, Error::NotWritable { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("could not create files in"), "{error}");
 }
 
-/// What cannot be removed is in nobody's way: neither what a failed write has stored, nor the staging directory
-/// of one that has published.
+/// Remains that cannot be removed do not disturb a later write: neither the chunks of a failed
+/// write, nor the staging directory of a published one.
 #[test]
-fn what_cannot_be_removed_is_of_no_use() {
+fn remains_that_cannot_be_removed_do_not_disturb_the_next_write() {
     for fails in [false, true] {
         for resumes in [false, true] {
             let directory = tempfile::tempdir().unwrap();
@@ -179,7 +182,9 @@ fn what_cannot_be_removed_is_of_no_use() {
             let found = StoredArray::open(&path).unwrap().read().unwrap();
             assert_eq!(found, array(if fails { 1 } else { 2 }, 8));
 
-            let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else { panic!("none") };
+            let [left] = &UnfinishedWrite::list(&path).unwrap()[..] else {
+                panic!("no unfinished write is listed")
+            };
             let is_resumable = matches!(left.state(), WriteState::Resumable { .. });
             assert_eq!(is_resumable, fails && resumes);
             left.clone().remove().unwrap();
@@ -191,21 +196,21 @@ fn what_cannot_be_removed_is_of_no_use() {
     }
 }
 
-/// On a file system without locks, one process writes at a time all the same, and the next one takes over from
-/// one that has ended.
+/// On a file system without locks, still only one process writes at a time, and the next one takes
+/// over from a process that has ended.
 #[test]
-fn without_locks_there_is_one_writer_too() {
+fn without_locks_only_one_process_writes_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let fault = Fault { no_locks: true, ..Fault::default() };
     let file_system = Arc::new(FaultyFileSystem::new(fault));
     let blocks = LazyChunkSequence::from_fn([2; 4], |_| {
         let second = sequence(3).to_zarr(sink(&file_system, &path));
-        assert!(matches!(second, Err(Error::Locked { .. })), "{second:?}");
+        assert!(second.as_ref().is_err_and(is_locked), "{second:?}");
         let [write] =
             &UnfinishedWrite::list(Target::on(Arc::clone(&file_system), &path)).unwrap()[..]
         else {
-            panic!("none is listed")
+            panic!("no unfinished write is listed")
         };
         assert!(matches!(write.state(), WriteState::Running { .. }), "{write:?}");
         array(2, 2)
@@ -213,7 +218,8 @@ fn without_locks_there_is_one_writer_too() {
     blocks.to_zarr(sink(&file_system, &path)).unwrap();
     assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
 
-    // A process of this machine that has ended, as its description says; and one of another machine.
+    // A process of this machine that has ended, according to its description, and a process of
+    // another machine.
     let staging = path.join(".lazy.1");
     let described = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let space = std::fs::read_link("/proc/self/ns/pid").unwrap();
@@ -233,7 +239,7 @@ fn without_locks_there_is_one_writer_too() {
             continue;
         }
         let error = written.unwrap_err();
-        assert!(matches!(error, Error::MaybeLocked { .. }), "{error}");
+        assert!(error.kind() == ErrorKind::InUse && error.may_be_stale(), "{error}");
         assert!(report(&error).contains("process 7"), "{error}");
         let target = || Target::on(Arc::clone(&file_system), &path);
         let listed = UnfinishedWrite::list(target()).unwrap();
@@ -243,9 +249,9 @@ fn without_locks_there_is_one_writer_too() {
     }
 }
 
-/// A write that was taken for dead, and goes on, publishes nothing, and spoils nothing.
+/// A write that is still running when another one takes over publishes nothing and damages nothing.
 #[test]
-fn a_write_that_is_taken_over_from_publishes_nothing() {
+fn a_write_that_was_taken_over_publishes_nothing() {
     for at in 0..4 {
         for resumes in [false, true] {
             let directory = tempfile::tempdir().unwrap();
@@ -259,7 +265,7 @@ fn a_write_that_is_taken_over_from_publishes_nothing() {
             };
             let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
                 if i == at {
-                    // As of another machine, of which nothing is known.
+                    // The lock's owner is on another machine, so its state is unknown.
                     std::fs::write(staging(&path).join("holder"), "process 7 on there").unwrap();
                     let second = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
                     second.to_zarr(sink().with_take_over()).unwrap();
@@ -267,10 +273,10 @@ fn a_write_that_is_taken_over_from_publishes_nothing() {
                 array(2, 2)
             });
             let error = blocks.to_zarr(sink()).unwrap_err();
-            assert!(matches!(error, Error::TakenOver { .. }), "block {at}: {error}");
+            assert!(is_taken_over(&error), "block {at}: {error}");
             assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(2, 8));
             assert_eq!(StoredArray::open(&path).unwrap().verify().count(), 0);
-            // The next one is not disturbed by what the first one has stored since.
+            // The next write is not disturbed by the chunks that the first one has stored since.
             sequence(3).to_zarr(sink()).unwrap_or_else(|_| {
                 LazyChunkSequence::from_fn([2; 4], |_| array(3, 2)).to_zarr(sink()).unwrap()
             });
@@ -280,17 +286,17 @@ fn a_write_that_is_taken_over_from_publishes_nothing() {
     }
 }
 
-/// Chunks that are removed, shortened or lengthened before the array is published: it is not.
+/// An array is not published if its chunks are removed, truncated or extended before.
 #[test]
-fn lost_chunks_are_noticed_before_the_array_is_published() {
+fn an_array_with_lost_chunks_is_not_published() {
     type Loss = fn(&Path) -> std::io::Result<()>;
-    let losses: [(Loss, &str); 4] = [
-        (|chunk| std::fs::remove_file(chunk), "8 of them were found: c/0/1 is missing"),
-        (|chunk| std::fs::write(chunk, ""), "of other sizes"),
-        (|chunk| std::fs::write(chunk, [0; 1000]), "of other sizes"),
-        (|chunk| std::fs::remove_dir_all(chunk.parent().unwrap()), "c/0/0 is missing"),
+    let losses: [(Loss, Option<&str>, &str); 4] = [
+        (|chunk| std::fs::remove_file(chunk), Some("c/0/1"), "but 8 were found"),
+        (|chunk| std::fs::write(chunk, ""), None, "with other names or sizes"),
+        (|chunk| std::fs::write(chunk, [0; 1000]), None, "with other names or sizes"),
+        (|chunk| std::fs::remove_dir_all(chunk.parent().unwrap()), Some("c/0/0"), "chunk c/0/0 of"),
     ];
-    for (lose, message) in losses {
+    for (lose, missing, message) in losses {
         for resumes in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("a.zarr");
@@ -306,19 +312,20 @@ fn lost_chunks_are_noticed_before_the_array_is_published() {
                 array(2, 2)
             });
             let error = blocks.to_zarr(sink()).unwrap_err();
-            assert!(matches!(error, Error::ChunksLost { .. }), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
+            assert_eq!(error.key(), missing, "{error}");
             assert!(report(&error).contains(message), "{error}");
             assert!(!path.join("zarr.json").exists());
-            // The next one stores what is missing.
+            // The next write stores the missing chunks.
             let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
             assert_eq!(blocks.to_zarr(sink()).unwrap().read().unwrap(), array(2, 8));
         }
     }
 }
 
-/// Other files in the array's directory are of no concern, wherever they lie.
+/// Other files in the array's directory are kept, wherever they lie.
 #[test]
-fn other_files_in_the_array_stay() {
+fn other_files_in_an_array_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     sequence(1).to_zarr(&path).unwrap();
@@ -337,7 +344,7 @@ fn other_files_in_the_array_stay() {
     }
 }
 
-/// A file that has the name of a chunk, but was left by no write, may be the user's.
+/// A file with the name of a chunk may be the user's if no write left it.
 #[test]
 fn a_file_with_the_name_of_a_chunk_is_not_removed() {
     let directory = tempfile::tempdir().unwrap();
@@ -358,9 +365,9 @@ fn a_file_with_the_name_of_a_chunk_is_not_removed() {
     }
 }
 
-/// Another array lies where the chunks of the next version would go.
+/// Another array lies where the chunks of the next version would be stored.
 #[test]
-fn an_array_within_the_array_is_not_overwritten() {
+fn an_array_inside_the_array_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     sequence(1).to_zarr(&path).unwrap();
@@ -386,18 +393,18 @@ fn a_panic_while_writing_a_chunk_is_an_error() {
         let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write));
         if let Ok(Err(error)) = written {
             let error = report(&error);
-            assert!(error.contains("could not be encoded and written, by a panic"), "{error}");
+            assert!(error.contains("could not encode and write chunk ["), "{error}");
             assert!(error.contains("injected panic"), "{error}");
             assert_eq!(n_entries(directory.path()), 0);
             n_chunks += 1;
         }
     }
-    // Three of them create the directory of their row first, and are tried again.
+    // Three of the chunks create the directory of their row first, and are tried again.
     assert!(n_chunks >= 9 + 2 * 3, "{n_chunks}");
 }
 
 #[test]
-fn what_is_no_longer_an_array_is_not_replaced() {
+fn a_target_that_is_no_longer_an_array_is_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let group = r#"{"zarr_format":3,"node_type":"group"}"#;
@@ -417,7 +424,7 @@ fn what_is_no_longer_an_array_is_not_replaced() {
         assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
         std::fs::remove_dir_all(&path).unwrap();
     }
-    // The directory itself is another one.
+    // The directory was removed and created again.
     sequence(1).to_zarr(&path).unwrap();
     let blocks = LazyChunkSequence::new(|| {
         std::fs::remove_dir_all(&path).unwrap();
@@ -427,14 +434,14 @@ fn what_is_no_longer_an_array_is_not_replaced() {
     });
     let replace = ZarrSink::new(&path).with_existing(Existing::Replace);
     let error = blocks.to_zarr(replace).unwrap_err();
-    assert!(matches!(error, Error::TakenOver { .. }), "{error}");
+    assert!(is_taken_over(&error), "{error}");
     assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
     assert_eq!(n_entries(&path), 1);
 }
 
-/// In a group, nothing but the array's own directory appears while it is written.
+/// While an array is written, only its own directory appears in its group.
 #[test]
-fn a_write_shows_in_its_own_directory_alone() {
+fn a_write_changes_only_its_own_directory() {
     let directory = tempfile::tempdir().unwrap();
     let group = directory.path().join("group");
     std::fs::create_dir_all(group.join("nested/plain")).unwrap();
@@ -446,23 +453,23 @@ fn a_write_shows_in_its_own_directory_alone() {
     let blocks = LazyChunkSequence::new(|| {
         (0..3).map(|i| {
             assert_eq!(n_entries(directory.path()), 1);
-            assert_eq!(n_entries(&group), 2, "the group's own metadata and the nested group");
+            assert_eq!(n_entries(&group), 2, "expected the group's metadata and the nested group");
             assert_eq!(n_entries(&group.join("nested")), 2);
             assert_eq!(n_entries(&group.join("nested/plain")), 1);
             array(i, 1)
         })
     });
     blocks.to_zarr(&path).unwrap();
-    assert_eq!(n_entries(&path), 2, "the metadata and the chunks");
+    assert_eq!(n_entries(&path), 2, "expected the metadata and the chunks");
     assert_eq!(StoredArray::open(&path).unwrap().shape(), [3, 5]);
 }
 
 #[test]
-fn a_target_that_appears_meanwhile_is_not_replaced() {
+fn a_target_that_appears_during_the_write_is_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let blocks = LazyChunkSequence::new(|| {
-        // By a program that does not look for a lock.
+        // The other program does not check for locks.
         let aside = directory.path().join("aside.zarr");
         sequence(1).to_zarr(&aside).unwrap();
         std::fs::rename(aside.join("zarr.json"), path.join("zarr.json")).unwrap();
@@ -470,11 +477,13 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
         std::fs::remove_dir(aside).unwrap();
         [array(2, 1)]
     });
-    // Where its chunks lie, none is written; else the metadata is noticed.
+    // If the chunks of both writes have the same keys, none is overwritten; otherwise, the new
+    // metadata is noticed.
     for chunk_shape in [[1, 5], [8, 5]] {
         let sink = ZarrSink::new(&path).with_chunk_shape(chunk_shape);
         let error = blocks.to_zarr(sink).unwrap_err();
-        assert!(matches!(error, Error::Write { .. } | Error::TargetExists { .. }), "{error}");
+        let is_write = error.to_string().starts_with("could not write ");
+        assert!(is_write || error.kind() == ErrorKind::Exists, "{error}");
         assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), array(1, 8));
         std::fs::remove_dir_all(&path).unwrap();
     }
@@ -483,18 +492,19 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
     assert_eq!(n_entries(directory.path()), 1);
 }
 
-/// Between the first look at the target and the lock, another write makes the group, or the array in it.
+/// Another write creates the group, or the array in it, between the first check of the target and
+/// the lock.
 #[test]
-fn a_group_that_appears_before_the_lock_is_taken_is_entered() {
+fn a_group_that_appears_before_the_lock_is_taken_is_used() {
     for (rival, existing, error) in [
         ("other", Existing::Fail, ""),
         ("values", Existing::Replace, ""),
-        ("values", Existing::Fail, "exists already"),
+        ("values", Existing::Fail, "already exists"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("group.zarr");
         let group = Target::from(&path).member("inner");
-        let other = group.clone().member(rival);
+        let other = group.member(rival);
         let file_system = FaultyFileSystem::with_rival(move || {
             let sink = ZarrSink::new(other.clone()).with_existing(Existing::Replace);
             sequence(1).to_zarr(sink).unwrap();
@@ -503,7 +513,7 @@ fn a_group_that_appears_before_the_lock_is_taken_is_entered() {
         let written = sequence(2).to_zarr(ZarrSink::new(target).with_existing(existing));
         let message = written.err().map_or(String::new(), |error| report(&error));
         assert!(message.contains(error) && error.is_empty() == message.is_empty(), "{message}");
-        let read = |name| StoredArray::open(group.clone().member(name)).unwrap().read().unwrap();
+        let read = |name| StoredArray::open(group.member(name)).unwrap().read().unwrap();
         assert_eq!(read("values"), array(if error.is_empty() { 2 } else { 1 }, 8));
         assert_eq!(
             read(rival),

@@ -1,5 +1,5 @@
-//! Arrays that are members of groups: what is made for them, what readers see meanwhile, and what is
-//! refused.
+//! Arrays in groups: the groups that a write creates, the view of readers during a write, and
+//! errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,22 +19,21 @@ fn a_group_holds_several_arrays() {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new());
     for group in [group_in(directory.path()), Target::from(Arc::clone(&store))] {
-        flat(&[&[2, 3]]).to_zarr(group.clone().member("a")).unwrap();
-        flat(&[&[4]]).to_zarr(group.clone().member("b")).unwrap();
-        flat(&[&[5]]).to_zarr(group.clone().member("inner").member("c")).unwrap();
+        flat(&[&[2, 3]]).to_zarr(group.member("a")).unwrap();
+        flat(&[&[4]]).to_zarr(group.member("b")).unwrap();
+        flat(&[&[5]]).to_zarr(group.member("inner").member("c")).unwrap();
         let opened = |target: Target| StoredArray::open(target).unwrap();
-        assert_eq!(opened(group.clone().member("a")).read().unwrap(), zeros(&[2, 3]));
-        assert_eq!(opened(group.clone().member("b")).shape(), [4]);
-        assert_eq!(opened(group.clone().member("inner").member("c")).shape(), [5]);
+        assert_eq!(opened(group.member("a")).read().unwrap(), zeros(&[2, 3]));
+        assert_eq!(opened(group.member("b")).shape(), [4]);
+        assert_eq!(opened(group.member("inner").member("c")).shape(), [5]);
 
         let error = report(&StoredArray::open(group.clone()).unwrap_err());
         assert!(error.ends_with("it is a Zarr group with the members a, b, inner"), "{error}");
-        let replace =
-            ZarrSink::new(group.clone().member("a")).with_existing(Existing::ReplaceInPlace);
+        let replace = ZarrSink::new(group.member("a")).with_existing(Existing::ReplaceInPlace);
         assert_eq!(flat(&[&[1, 1]]).to_zarr(replace).unwrap().shape(), [1, 1]);
-        assert_target_refused(group.clone().member("b"), "exists already");
-        assert_target_refused(group.clone().member("inner"), "is a Zarr group");
-        assert_target_refused(group.clone().member("b").member("d"), "lies in the Zarr array");
+        assert_target_refused(group.member("b"), "already exists");
+        assert_target_refused(group.member("inner"), "is a Zarr group");
+        assert_target_refused(group.member("b").member("d"), "lies inside the Zarr array");
     }
     assert_eq!(names(directory.path()), ["g.zarr"]);
     assert_eq!(names(&directory.path().join("g.zarr")), ["a", "b", "inner", "zarr.json"]);
@@ -44,11 +43,11 @@ fn a_group_holds_several_arrays() {
 fn one_pass_stores_several_arrays_of_a_new_group() {
     let directory = tempfile::tempdir().unwrap();
     for group in [group_in(directory.path()), Target::from(Arc::new(MemoryStore::new()))] {
-        let sink = |name: &str| ZarrSink::new(group.clone().member("inner").member(name));
+        let sink = |name: &str| ZarrSink::new(group.member("inner").member(name));
         let stored = flat(&[&[2, 3]]).compute((sink("a"), sink("b"), sink("c"))).unwrap();
         assert_eq!(stored.2.read().unwrap(), zeros(&[2, 3]));
         for name in ["a", "b", "c"] {
-            let stored = StoredArray::open(group.clone().member("inner").member(name)).unwrap();
+            let stored = StoredArray::open(group.member("inner").member(name)).unwrap();
             assert_eq!(stored.read().unwrap(), zeros(&[2, 3]));
         }
     }
@@ -60,7 +59,7 @@ fn one_pass_stores_several_arrays_of_a_new_group() {
 fn a_new_group_appears_just_before_its_array() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("g.zarr");
-    // An empty directory is no obstacle.
+    // An empty directory may already exist.
     for is_there in [false, true] {
         if is_there {
             std::fs::create_dir_all(&path).unwrap();
@@ -98,7 +97,7 @@ fn a_failing_write_makes_no_group() {
 
     let store = Arc::new(MemoryStore::new());
     failing().to_zarr(sink(Arc::clone(&store).into())).unwrap_err();
-    flat(&[&[1]]).to_zarr(store).expect("a vacant store");
+    flat(&[&[1]]).to_zarr(store).expect("the store is vacant");
 }
 
 #[test]
@@ -113,20 +112,23 @@ fn a_fault_at_any_operation_leaves_no_group_or_a_whole_one() {
         let found = StoredArray::open(Target::from(&path).member("inner").member("a"));
         let is_published = result.as_ref().map_or_else(Error::is_published, |_| true);
         assert_eq!(is_published, found.is_ok(), "fault {n}: {result:?}");
-        // Of what a failed write has created, a fault of its removal leaves nothing that counts.
+        // If cleaning up fails as well, the remains are not an array or a group.
         if !is_published && path.exists() {
             assert!(!path.join("zarr.json").exists() && !path.join("inner/zarr.json").exists());
             flat(&[&[2, 3]]).to_zarr(Target::from(&path).member("inner").member("a")).unwrap();
         }
         if file_system.n_changes() <= n {
-            assert!(n > 8, "staging, a chunk, three metadata, their directories, a rename");
+            assert!(
+                n > 8,
+                "staging, a chunk, three metadata files, their directories and a rename: {n}"
+            );
             return;
         }
     }
 }
 
 #[test]
-fn a_group_that_changes_meanwhile_takes_no_array() {
+fn a_group_that_changes_during_the_write_is_an_error() {
     type Change<'c> = (&'c dyn Fn(&Path), &'static str);
     let consolidated = GROUP.replace('}', r#","consolidated_metadata":{}}"#);
     let changes: [Change<'_>; 4] = [
@@ -139,18 +141,18 @@ fn a_group_that_changes_meanwhile_takes_no_array() {
                 let metadata = GROUP.replace("group", "array");
                 std::fs::write(group.join("zarr.json"), metadata).unwrap();
             },
-            "lies in the Zarr array",
+            "lies inside the Zarr array",
         ),
         (
             &|group| {
                 std::fs::remove_file(group.join("zarr.json")).unwrap();
                 std::fs::write(group.join(".zgroup"), r#"{"zarr_format":2}"#).unwrap();
             },
-            "lies in the Zarr v2 group",
+            "is a Zarr v2 group",
         ),
         (
             &|group| std::fs::write(group.join("zarr.json"), &consolidated).unwrap(),
-            "whose consolidated metadata",
+            "it would make the consolidated metadata of",
         ),
     ];
     for (change, message) in changes {
@@ -168,7 +170,7 @@ fn a_group_that_changes_meanwhile_takes_no_array() {
                 names => names.iter().fold(Target::from(&path), |group, name| group.member(*name)),
             };
             match blocks.to_zarr(target) {
-                // A path that is in no group any more is one like any other.
+                // A path that is no longer in a group is a valid target.
                 Ok(_) => assert!(!is_member && message == "is no longer a Zarr group"),
                 Err(error) => {
                     assert!(report(&error).contains(message), "{error}");
@@ -181,7 +183,7 @@ fn a_group_that_changes_meanwhile_takes_no_array() {
 }
 
 #[test]
-fn a_store_keeps_what_somebody_else_published_meanwhile() {
+fn a_store_keeps_an_array_that_another_write_published() {
     let store = Arc::new(MemoryStore::new());
     let target = || Target::in_store(Arc::clone(&store), "/g/a");
     let published = || flat(&[&[4, 2]]).to_zarr(ZarrSink::new(target())).unwrap();
@@ -199,20 +201,20 @@ fn a_store_keeps_what_somebody_else_published_meanwhile() {
         [zeros(&[1, 3])]
     });
     let error = report(&outer.to_zarr(Arc::clone(&store)).unwrap_err());
-    assert!(error.contains("exists already"), "{error}");
+    assert!(error.contains("already exists"), "{error}");
     let member = LazyChunkSequence::new(|| {
         flat(&[&[4, 2]]).to_zarr(Target::in_store(Arc::clone(&store), "/h")).unwrap();
         [zeros(&[1, 3])]
     });
     let target = Target::in_store(Arc::clone(&store), "/h").member("a");
     let error = report(&member.to_zarr(target).unwrap_err());
-    assert!(error.contains("lies in the Zarr array"), "{error}");
+    assert!(error.contains("lies inside the Zarr array"), "{error}");
     let both = (ZarrSink::new(Arc::clone(&store)), ZarrSink::new(Arc::clone(&store)));
     assert!(flat(&[&[1]]).compute(both).is_err());
 }
 
 #[test]
-fn what_becomes_no_group_meanwhile_is_left_alone() {
+fn a_directory_that_is_no_group_after_the_write_is_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("g.zarr");
     for metadata in [None, Some(r#"{"zarr_format":3,"node_type":"array"}"#)] {
@@ -225,8 +227,8 @@ fn what_becomes_no_group_meanwhile_is_left_alone() {
         });
         let error = report(&blocks.to_zarr(Target::from(&path).member("a")).unwrap_err());
         let expected = match metadata {
-            None => "is something else and not a Zarr group",
-            Some(_) => "lies in the Zarr array",
+            None => "is a directory without Zarr metadata, not a Zarr group",
+            Some(_) => "lies inside the Zarr array",
         };
         assert!(error.contains(expected), "{error}");
         assert_eq!(std::fs::read_to_string(path.join("file")).unwrap(), "precious");
@@ -236,18 +238,18 @@ fn what_becomes_no_group_meanwhile_is_left_alone() {
 }
 
 #[test]
-fn names_are_single_words() {
+fn a_member_name_is_a_single_path_component() {
     for (name, reason) in [
         ("", "it is empty"),
-        (".", "it has nothing but dots"),
-        ("..", "it has nothing but dots"),
-        ("a/b", "it is more than one word of a path"),
-        ("/a", "it is more than one word of a path"),
-        ("../a", "it is more than one word of a path"),
-        ("a\\b", "it is more than one word of a path"),
-        ("a\0b", "it is more than one word of a path"),
+        (".", "it consists of dots"),
+        ("..", "it consists of dots"),
+        ("a/b", "it contains /, \\ or NUL"),
+        ("/a", "it contains /, \\ or NUL"),
+        ("../a", "it contains /, \\ or NUL"),
+        ("a\\b", "it contains /, \\ or NUL"),
+        ("a\0b", "it contains /, \\ or NUL"),
         ("__a", "names that begin with __ are reserved"),
-        ("zarr.json", "the group's own metadata has that name"),
+        ("zarr.json", "it is the name of the group's metadata"),
         (&"a".repeat(256), "it has more than 255 bytes"),
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -256,7 +258,7 @@ fn names_are_single_words() {
             assert_target_refused(target.clone(), reason);
             let error = report(&StoredArray::open(target).unwrap_err());
             assert!(
-                error.starts_with(&format!("{name:?} cannot be the name of a member")),
+                error.starts_with(&format!("invalid name {name:?} of a group member: ")),
                 "{error}"
             );
         }
@@ -273,7 +275,7 @@ fn names_are_single_words() {
 }
 
 #[test]
-fn what_is_no_group_has_no_members() {
+fn a_member_of_something_else_than_a_group_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("file"), "precious").unwrap();
@@ -286,19 +288,22 @@ fn what_is_no_group_has_no_members() {
     std::fs::write(path("consolidated/zarr.json"), consolidated).unwrap();
 
     for (name, message) in [
-        ("file", "is a file and not a Zarr group"),
-        ("directory", "is something else and not a Zarr group"),
-        ("v2", "in which no reader would see an array of Zarr v3"),
-        ("consolidated", "whose consolidated metadata would no longer be true"),
+        ("file", "is a file, not a Zarr group"),
+        ("directory", "is a directory without Zarr metadata, not a Zarr group"),
+        ("v2", "is a Zarr v2 group, which cannot hold a Zarr v3 array"),
+        ("consolidated", "it would make the consolidated metadata of"),
     ] {
         let before = names(directory.path());
         assert_target_refused(Target::from(path(name)).member("a"), message);
         assert_target_refused(Target::from(path(name)).member("a").member("b"), message);
         assert_eq!(names(directory.path()), before);
     }
-    assert_target_refused(path("v2/a"), "in which no reader would see an array of Zarr v3");
+    assert_target_refused(path("v2/a"), "is a Zarr v2 group, which cannot hold a Zarr v3 array");
 
     let store = Arc::new(MemoryStore::new());
     flat(&[&[1]]).to_zarr(Target::in_store(Arc::clone(&store), "/a/b")).unwrap();
-    assert_target_refused(Target::in_store(store, "/a").member("c"), "store:/a/ is something else");
+    assert_target_refused(
+        Target::in_store(store, "/a").member("c"),
+        "store:/a/ is a directory without Zarr metadata",
+    );
 }

@@ -1,6 +1,7 @@
-//! The tests of several crates together, in one binary: each has to be linked once.
+//! Tests of several crates together, in one binary, which links each crate once.
 //!
-//! Tests that measure the memory of their process, or change it for all threads, are binaries of their own.
+//! Tests that measure the memory of their process, or change the process for all threads, have
+//! their own binaries.
 
 mod adapters;
 mod assembling;

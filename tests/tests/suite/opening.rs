@@ -1,18 +1,18 @@
-//! What is said when something cannot be opened, or a chunk of it cannot be read.
+//! Errors of opening an array and of reading its chunks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    Checksum, Codec, Error, MemoryStore, MissingChunks, ReadableWritableListableStorageTraits,
-    StoredArray, Target, ToZarr, ZarrSink,
+    Checksum, Codec, DefectKind, ErrorKind, MemoryStore, MissingChunks, Store, StoredArray, Target,
+    ToZarr, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence, report};
 use lazy_tests::{flat, zeros};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A stored array of shape (4, 6) in chunks of shape (2, 3), and its path.
+/// Stores an array of shape (4, 6) in chunks of shape (2, 3), and returns its path.
 fn stored(sink: fn(ZarrSink) -> ZarrSink) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
@@ -23,7 +23,7 @@ fn stored(sink: fn(ZarrSink) -> ZarrSink) -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Changes the metadata of an array.
+/// Edits the metadata of an array.
 fn edit(path: &Path, change: impl Fn(&mut Value)) {
     let path = path.join("zarr.json");
     let mut metadata = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -40,7 +40,7 @@ fn assert_not_opened(target: impl Into<Target>, messages: &[&str]) {
 }
 
 #[test]
-fn what_is_no_array_is_named() {
+fn opening_something_else_than_an_array_says_what_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("file"), "text").unwrap();
@@ -52,53 +52,53 @@ fn what_is_no_array_is_named() {
     std::fs::create_dir(path("v2")).unwrap();
     std::fs::write(path("v2/.zgroup"), r#"{"zarr_format":2}"#).unwrap();
 
-    assert_not_opened(path("missing"), &["there is nothing at ", "missing"]);
-    assert_not_opened(path("empty"), &["there is nothing at ", "empty"]);
-    assert_not_opened(path("file"), &["file is no Zarr array: it is a file"]);
-    assert_not_opened(path("directory"), &["it holds no metadata of an array, zarr.json or"]);
-    assert_not_opened(path("broken"), &["broken/zarr.json is not the JSON of a Zarr node: EOF"]);
+    assert_not_opened(path("missing"), &["missing does not exist"]);
+    assert_not_opened(path("empty"), &["empty does not exist"]);
+    assert_not_opened(path("file"), &["file is not a Zarr array: it is a file"]);
+    assert_not_opened(path("directory"), &["it has no array metadata, zarr.json or .zarray"]);
+    assert_not_opened(path("broken"), &["broken/zarr.json is not valid JSON: EOF"]);
     assert_not_opened(path("v2"), &["it is a Zarr group without members"]);
     assert_not_opened(path("group"), &["it is a Zarr group with the member values"]);
-    assert_not_opened(
-        Target::from(path("group")).member("x"),
-        &["there is nothing at ", "group/x"],
-    );
+    assert_not_opened(Target::from(path("group")).member("x"), &["group/x does not exist"]);
     let store = Arc::new(MemoryStore::new());
-    assert_not_opened(Arc::clone(&store), &["there is nothing at store:/"]);
+    assert_not_opened(Arc::clone(&store), &["store:/ does not exist"]);
     flat(&[&[1]]).to_zarr(Target::from(Arc::clone(&store)).member("a").member("b")).unwrap();
     let group = Target::from(Arc::clone(&store)).member("a");
-    assert_not_opened(group, &["store:/a is no Zarr array: it is a Zarr group with the member b"]);
+    assert_not_opened(
+        group,
+        &["store:/a is not a Zarr array: it is a Zarr group with the member b"],
+    );
 }
 
 #[test]
-fn unknown_metadata_is_named() {
+fn an_error_names_unknown_metadata() {
     for (change, messages) in [
         (
             (|metadata| metadata["codecs"][1] = json!({"name": "quantum"})) as fn(&mut Value),
-            &["a.zarr cannot be opened", "quantum"][..],
+            &["cannot open", "a.zarr", "quantum"][..],
         ),
-        (|metadata| metadata["data_type"] = json!("float8"), &["cannot be opened", "float8"]),
+        (|metadata| metadata["data_type"] = json!("float8"), &["cannot open", "float8"]),
         (
             |metadata| metadata["data_type"] = json!("int4"),
-            &["has the data type int4, which has no"],
+            &["its data type int4 is not supported"],
         ),
         (
             |metadata| metadata["fill_value"] = json!("zero"),
-            &["a.zarr cannot be opened", "fill value", "zero"],
+            &["cannot open", "a.zarr", "fill value", "zero"],
         ),
         (
             |metadata| metadata["chunk_grid"]["name"] = json!("triangular"),
-            &["a.zarr cannot be opened", "triangular"],
+            &["cannot open", "a.zarr", "triangular"],
         ),
-        (|metadata| metadata["shape"] = json!([4]), &["a.zarr cannot be opened"]),
-        (|metadata| metadata["zarr_format"] = json!(4), &["a.zarr cannot be opened", "4"]),
+        (|metadata| metadata["shape"] = json!([4]), &["cannot open", "a.zarr"]),
+        (|metadata| metadata["zarr_format"] = json!(4), &["cannot open", "a.zarr", "4"]),
         (
             |metadata| metadata["storage_transformers"] = json!([{"name": "mirror"}]),
-            &["a.zarr cannot be opened", "mirror"],
+            &["cannot open", "a.zarr", "mirror"],
         ),
         (
             |metadata| metadata["surprise"] = json!({"must_understand": true}),
-            &["a.zarr cannot be opened", "surprise"],
+            &["cannot open", "a.zarr", "surprise"],
         ),
     ] {
         let (_directory, path) = stored(|sink| sink);
@@ -108,7 +108,7 @@ fn unknown_metadata_is_named() {
 }
 
 #[test]
-fn a_codec_that_cannot_take_the_dtype_is_named() {
+fn an_error_names_a_codec_that_cannot_take_the_dtype() {
     let (_directory, path) = stored(|sink| sink);
     edit(&path, |metadata| metadata["codecs"] = json!([{"name": "vlen-utf8"}]));
     let error = report(&StoredArray::open(path).and_then(|array| array.read()).unwrap_err());
@@ -116,7 +116,7 @@ fn a_codec_that_cannot_take_the_dtype_is_named() {
 }
 
 #[test]
-fn a_missing_chunk_is_an_error_where_all_were_stored() {
+fn a_missing_chunk_is_an_error_if_all_were_stored() {
     for sink in [
         (|sink| sink) as fn(ZarrSink) -> ZarrSink,
         |sink| sink.with_codec(Codec::None),
@@ -127,18 +127,18 @@ fn a_missing_chunk_is_an_error_where_all_were_stored() {
         let array = StoredArray::open(&path).unwrap();
         for region in [[0..4, 0..6], [3..4, 1..2]] {
             let error = array.read_region(&region).unwrap_err();
-            assert!(
-                matches!(&error, Error::ReadChunk { chunk, .. } if *chunk == [1, 0]),
-                "{error}"
-            );
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(matches!(error.defect(), Some(DefectKind::Missing)), "{error}");
+            assert_eq!(error.chunk(), Some(&[1, 0][..]), "{error}");
             let error = report(&error);
-            assert!(error.contains("the chunk [1, 0] of "), "{error}");
-            assert!(error.contains("a.zarr, at c/1/0, could not be read: "), "{error}");
+            assert!(error.contains("could not read chunk [1, 0] (key c/1/0) of "), "{error}");
+            assert!(error.contains("a.zarr: "), "{error}");
             assert!(error.contains("it is missing"), "{error}");
         }
         assert_eq!(array.read_region(&[0..4, 3..6]).unwrap().shape(), [4, 3]);
 
-        // As Zarr has it, when asked for; and in an array whose metadata somebody else wrote.
+        // Fill values on request, as Zarr specifies, and in an array whose metadata another program
+        // wrote.
         let fill = zeros_i32(&[2, 3]);
         let filled = array.clone().with_missing_chunks(MissingChunks::FillValue);
         assert_eq!(filled.read_region(&[2..4, 0..3]).unwrap(), fill);
@@ -150,9 +150,8 @@ fn a_missing_chunk_is_an_error_where_all_were_stored() {
     }
     let store = Arc::new(MemoryStore::new());
     let array = flat(&[&[2, 3]]).to_zarr(Arc::clone(&store)).unwrap();
-    let keys: Arc<dyn ReadableWritableListableStorageTraits> = store;
-    keys.erase(&"c/0/0".try_into().unwrap()).unwrap();
-    assert!(matches!(array.read(), Err(Error::ReadChunk { .. })));
+    store.delete("c/0/0").unwrap();
+    assert_eq!(array.read().unwrap_err().chunk(), Some(&[0, 0][..]));
 }
 
 fn zeros_i32(shape: &[usize]) -> ArrayBlock {
@@ -160,7 +159,7 @@ fn zeros_i32(shape: &[usize]) -> ArrayBlock {
 }
 
 #[test]
-fn chunks_of_fill_value_are_written() {
+fn chunks_of_fill_values_are_written() {
     let directory = tempfile::tempdir().unwrap();
     let sinks: [fn(ZarrSink) -> ZarrSink; 2] =
         [|sink| sink.with_chunk_shape([2, 3]), |sink| sink.with_shard_shape([2, 3])];
@@ -191,11 +190,12 @@ fn a_torn_chunk_is_an_error() {
         for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
             std::fs::write(&chunk, &bytes[..length]).unwrap();
             let error = StoredArray::open(&path).unwrap().read().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert_eq!(error.chunk(), Some(&[0, 1][..]), "{error}");
             assert!(
-                matches!(&error, Error::ReadChunk { chunk, .. } if *chunk == [0, 1]),
+                report(&error).contains("could not read chunk [0, 1] (key c/0/1) of "),
                 "{error}"
             );
-            assert!(report(&error).contains("a.zarr, at c/0/1, could not be read"), "{error}");
         }
     }
 }

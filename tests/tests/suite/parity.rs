@@ -1,4 +1,4 @@
-//! Everything that the array module of pyDVL's influence package has, row by row.
+//! Parity with the array module of pyDVL's influence package, feature by feature.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use lazy_chunks::{
 };
 use ndarray::{Array, Array1, Array2, Array3, array};
 
-/// A tensor type of a user's own: a matrix that knows the device it is on.
+/// A custom tensor type: a matrix that knows its device.
 #[derive(Clone, Debug, PartialEq)]
 struct Tensor {
     device: u8,
     values: Array2<f64>,
 }
 
-/// A converter of the user's own, which puts tensors on its device.
+/// A custom converter, which places tensors on its device.
 #[derive(Clone, Copy)]
 struct TensorConverter {
     device: u8,
@@ -33,7 +33,7 @@ impl Converter<Tensor> for TensorConverter {
     }
 }
 
-/// An aggregator of the user's own: the largest trace, and how many tensors there were.
+/// A custom aggregator: the largest trace, and the number of tensors.
 struct LargestTrace;
 
 fn larger(best: (f64, usize), tensor: &Tensor) -> (f64, usize) {
@@ -48,7 +48,7 @@ impl SequenceAggregator<Tensor> for LargestTrace {
     }
 }
 
-/// A nested aggregator of the user's own, whose result is a list of strings.
+/// A custom nested aggregator, whose result is a list of strings.
 struct DescribedBands;
 
 impl NestedSequenceAggregator<Tensor> for DescribedBands {
@@ -81,8 +81,8 @@ fn nested() -> NestedLazyChunkSequence<'static, Tensor> {
 }
 
 #[test]
-fn numpy_converter() {
-    // Both directions, for a user's own type.
+fn converters_of_custom_types_and_of_ndarray_work_both_ways() {
+    // Both directions, for a custom type.
     let there = sequence().convert(TensorConverter { device: 0 });
     assert_eq!(there.collect().unwrap()[2].as_slice::<f64>().unwrap(), [2.0; 4]);
     let back = there.to_tensors(TensorConverter { device: 7 }).collect().unwrap();
@@ -110,7 +110,7 @@ fn numpy_converter() {
 }
 
 #[test]
-fn sequence_aggregators() {
+fn custom_aggregators_aggregate_both_types_of_sequences() {
     assert_eq!(sequence().compute(LargestTrace).unwrap(), (4.0, 3));
     assert_eq!(
         nested().compute(DescribedBands).unwrap(),
@@ -119,7 +119,7 @@ fn sequence_aggregators() {
 }
 
 #[test]
-fn list_aggregators() {
+fn collecting_returns_lists_of_tensors() {
     assert_eq!(sequence().collect().unwrap(), [0.0, 1.0, 2.0].map(tensor));
     assert_eq!(
         nested().collect().unwrap(),
@@ -128,7 +128,7 @@ fn list_aggregators() {
 }
 
 #[test]
-fn concatenating_aggregators() {
+fn concatenating_joins_both_types_of_sequences() {
     let flat = sequence().map(|tensor| tensor.values).compute(Concatenate).unwrap();
     assert_eq!(flat.dim(), (6, 2));
     assert_eq!(flat.column(1), array![0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
@@ -142,7 +142,7 @@ fn sequences_are_lazy_and_repeatable() {
     let started = Cell::new(0);
     let computed = Cell::new(0);
     let data = [1.0, 2.0, 3.0];
-    // The producer borrows.
+    // The producer borrows `data`.
     let sequence = LazyChunkSequence::new(|| {
         started.set(started.get() + 1);
         data.iter().map(|&value| {
@@ -156,7 +156,7 @@ fn sequences_are_lazy_and_repeatable() {
 
     let first = mapped.blocks().next().unwrap().unwrap();
     assert_eq!(first, tensor(1.0).values);
-    assert_eq!((started.get(), computed.get()), (1, 1), "no more than the blocks asked for");
+    assert_eq!((started.get(), computed.get()), (1, 1), "only the requested block is computed");
 
     assert_eq!(sequence.collect().unwrap(), sequence.collect().unwrap());
     assert_eq!((started.get(), computed.get()), (3, 7));
@@ -170,7 +170,7 @@ fn sequences_are_lazy_and_repeatable() {
 }
 
 #[test]
-fn nested_sequences_skip_what_is_not_asked_for() {
+fn nested_sequences_compute_only_requested_blocks() {
     let computed = Cell::new(0);
     let count = |value| {
         computed.set(computed.get() + 1);
@@ -195,7 +195,7 @@ fn nested_sequences_skip_what_is_not_asked_for() {
 }
 
 #[test]
-fn trailing_axes_are_whole() {
+fn trailing_axes_are_not_cut() {
     let blocks = NestedLazyChunkSequence::new(|| {
         (0..2).map(|i| (0..3).map(move |j| Array::from_elem((2, 1, 4, 5), 3 * i + j)))
     });
@@ -207,16 +207,16 @@ fn trailing_axes_are_whole() {
 }
 
 #[test]
-fn to_zarr() {
+fn to_zarr_stores_at_paths_urls_and_stores() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("with space.zarr");
     let url = format!("file://{}", path.display()).replace(' ', "%20");
     let blocks = sequence().convert(TensorConverter { device: 0 });
     let expected = blocks.compute(Concatenate).unwrap();
 
-    // A path; then the same place as a URL; then a store instance. A read handle every time.
+    // A path, the same place as a URL, and a store. Each write returns a handle.
     assert_eq!(blocks.to_zarr(&path).unwrap().read().unwrap(), expected);
-    assert!(report(&blocks.to_zarr(url.as_str()).unwrap_err()).contains("exists already"));
+    assert!(report(&blocks.to_zarr(url.as_str()).unwrap_err()).contains("already exists"));
     let replaced = nested().convert(TensorConverter { device: 0 });
     let sink = ZarrSink::new(url.as_str()).with_existing(Existing::Replace);
     assert_eq!(replaced.to_zarr(sink).unwrap().shape(), [4, 6]);
@@ -230,7 +230,7 @@ fn to_zarr() {
 }
 
 #[test]
-fn the_stored_array_used_afterwards() {
+fn a_stored_array_gives_its_metadata_regions_and_sequences() {
     let store = Arc::new(MemoryStore::new());
     let sink = ZarrSink::new(Arc::clone(&store))
         .with_chunk_shape([3, 4])
@@ -256,7 +256,7 @@ fn the_stored_array_used_afterwards() {
     let part = stored.read_region(&[1..3, 2..5]).unwrap();
     assert_eq!(part.to_array::<f64, _>().unwrap(), whole.slice(ndarray::s![1..3, 2..5]));
 
-    // An indexed sequence of either kind, of the user's own tensors too.
+    // An indexed sequence of either type, also of custom tensors.
     let rows = stored.sequence([1, 3]).unwrap();
     assert_eq!(rows.block(1).unwrap().shape(), [3, 6]);
     let tensors = rows.to_tensors(TensorConverter { device: 3 });

@@ -1,18 +1,18 @@
-//! The laws that hold for every array, every way of cutting it and every way of storing it.
+//! Laws that hold for every array, every cut into blocks and all storage settings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{Checksum, Codec, MemoryStore, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, IndexedKind, Kind, LazyChunkSequence,
-    MeanVariance, NestedLazyChunkSequence, Summary, TopK,
+    Access, ArgMax, ArrayBlock, BlockSizes, Concatenate, DType, LazyChunkSequence, MeanVariance,
+    NestedLazyChunkSequence, RandomAccess, Summary, TopK,
 };
 use lazy_tests::{Case, Chunks, Real, Shards, case, files, real_values};
 use ndarray::{ArrayD, Axis, Ix1, Ix2};
 use proptest::prelude::*;
 
-/// Joins blocks along an axis, by ndarray and as bytes.
+/// Joins the bytes of blocks along an axis, with ndarray.
 fn concatenated_by_hand(blocks: &[ArrayBlock], axis: usize) -> ArrayBlock {
     let as_bytes = |block: &ArrayBlock| {
         let shape = [block.shape(), &[block.dtype().size()]].concat();
@@ -26,18 +26,22 @@ fn concatenated_by_hand(blocks: &[ArrayBlock], axis: usize) -> ArrayBlock {
     ArrayBlock::new(blocks[0].dtype(), shape, bytes.into()).unwrap()
 }
 
-/// Stores with statistics in one pass, and checks what is stored and each statistic.
+/// Stores and reduces in one pass, and checks the stored array and each statistic.
 macro_rules! check_sequence {
     ($case:expr, $computed:expr, $sequence:expr, $by_hand:expr) => {{
         let (case, sequence): (&Case, _) = ($case, $sequence);
         let n_blocks = case.rows.len() * case.blocks_per_band();
         let computed = || $computed.swap(0, Ordering::Relaxed);
-        prop_assert_eq!(computed(), 0, "building a sequence computes nothing");
+        prop_assert_eq!(computed(), 0, "building a sequence computes no block");
 
         let expected = case.array();
         prop_assert_eq!(&sequence.compute(Concatenate).unwrap(), &expected);
         prop_assert_eq!(computed(), n_blocks);
-        prop_assert_eq!(&sequence.compute(Concatenate).unwrap(), &expected, "replaying");
+        prop_assert_eq!(
+            &sequence.compute(Concatenate).unwrap(),
+            &expected,
+            "a second evaluation gives the same array"
+        );
         if let Some(by_hand) = $by_hand(sequence.collect().unwrap()) {
             prop_assert_eq!(&by_hand, &expected);
         }
@@ -58,7 +62,8 @@ macro_rules! check_sequence {
     }};
 }
 
-/// Explicit chunks and shards are as asked for; automatic ones fit their target and the array.
+/// Explicit chunks and shards have the requested shape. Automatic ones fit their target size and
+/// the array.
 fn check_chunk_shape(case: &Case, stored: &StoredArray) -> Result<(), TestCaseError> {
     let n_bytes = |shape: &[usize]| case.dtype.size() * shape.iter().product::<usize>();
     let chunk_shape = stored.chunk_shape();
@@ -101,7 +106,7 @@ fn check_chunk_shape(case: &Case, stored: &StoredArray) -> Result<(), TestCaseEr
 }
 
 #[test]
-fn chunks_of_nothing_are_no_larger_than_asked_for() {
+fn chunks_of_an_empty_array_are_no_larger_than_requested() {
     let nothing = LazyChunkSequence::new(|| [] as [ArrayBlock; 0])
         .with_row_type(DType::Float32, [1 << 20, 1 << 12]);
     let stored = nothing.to_zarr(Arc::new(MemoryStore::new())).unwrap();
@@ -121,20 +126,20 @@ fn chunks_of_single_elements_are_no_larger_than_the_array() {
     assert!(stored.chunk_shape()[0] <= n_rows, "{stored:?}");
 }
 
-/// What the statistics are computed over: sequences of both types.
+/// The statistics of a sequence of either type.
 trait Summarized {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries>;
 }
 
 type Summaries = (lazy_chunks::Moments, lazy_chunks::Extrema<Ix1>, lazy_chunks::Extrema<Ix2>);
 
-impl<K: Kind> Summarized for LazyChunkSequence<'_, ArrayBlock, K> {
+impl<K: Access> Summarized for LazyChunkSequence<'_, ArrayBlock, K> {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
         self.compute((MeanVariance, ArgMax.per_row(), TopK::new(k).per_row()))
     }
 }
 
-impl<K: Kind> Summarized for NestedLazyChunkSequence<'_, ArrayBlock, K> {
+impl<K: Access> Summarized for NestedLazyChunkSequence<'_, ArrayBlock, K> {
     fn summaries(&self, k: usize) -> lazy_chunks::Result<Summaries> {
         self.compute((MeanVariance, ArgMax.per_row(), TopK::new(k).per_row()))
     }
@@ -144,8 +149,8 @@ fn close(a: f64, b: f64, scale: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * scale
 }
 
-/// Statistics over the sequence equal those over the stored array, cut otherwise, and those computed
-/// from the array as a whole.
+/// Checks that statistics over the sequence equal those over the stored array with another cut, and
+/// those computed from the whole array.
 fn check_statistics(
     sequence: &impl Summarized,
     stored: &StoredArray,
@@ -159,7 +164,10 @@ fn check_statistics(
     };
     if row_length == 0 {
         let has_rows = array.shape()[0] > 0;
-        prop_assert!(!has_rows || sequence.summaries(1).is_err(), "nothing is largest in a row");
+        prop_assert!(
+            !has_rows || sequence.summaries(1).is_err(),
+            "an empty row has no largest element"
+        );
         return Ok(());
     }
     let (moments, largest, top) = sequence.summaries(k).unwrap();
@@ -185,8 +193,8 @@ fn check_statistics(
     let mean = floats.iter().sum::<f64>() / n;
     let variance = floats.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
     let largest = floats.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    // Squares of floats of any bits overflow; where they do, one order of summing can give an
-    // infinity and another NaN.
+    // The squares of arbitrary floats overflow. Then one order of summation can give infinity, and
+    // another NaN.
     if largest < 1e150 {
         for moments in [moments, stored_moments] {
             prop_assert_eq!(moments.count, values.len() as u64);
@@ -199,8 +207,8 @@ fn check_statistics(
     Ok(())
 }
 
-/// A single block of an indexed sequence is the block of the whole evaluation.
-fn check_random_access<K: IndexedKind>(
+/// Checks that each block of an indexed sequence, computed on its own, is the block of the array.
+fn check_random_access<K: RandomAccess>(
     case: &Case,
     sequence: &LazyChunkSequence<'_, ArrayBlock, K>,
 ) -> Result<(), TestCaseError> {
@@ -210,8 +218,8 @@ fn check_random_access<K: IndexedKind>(
     Ok(())
 }
 
-/// As above, for nested sequences.
-fn check_nested_random_access<K: IndexedKind>(
+/// Checks the same for nested sequences.
+fn check_nested_random_access<K: RandomAccess>(
     case: &Case,
     sequence: &NestedLazyChunkSequence<'_, ArrayBlock, K>,
 ) -> Result<(), TestCaseError> {
@@ -230,12 +238,12 @@ macro_rules! check_kinds {
         for sequence in &sequences.streamed {
             check_sequence!($case, $computed, sequence, $by_hand);
         }
-        for sequence in &sequences.indexed {
+        for sequence in &sequences.local {
             check_sequence!($case, $computed, sequence, $by_hand);
             $random_access($case, sequence)?;
             $computed.store(0, Ordering::Relaxed);
         }
-        for sequence in &sequences.shared {
+        for sequence in &sequences.indexed {
             check_sequence!($case, $computed, sequence, $by_hand);
             $random_access($case, sequence)?;
             $computed.store(0, Ordering::Relaxed);
@@ -263,21 +271,21 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn aggregating_storing_and_reducing_agree(case in case()) {
+    fn aggregating_storing_and_reducing_give_the_same_array(case in case()) {
         check(&case)?;
     }
 
     #[test]
-    fn the_bytes_stored_depend_neither_on_the_kind_nor_on_the_threads(case in case()) {
+    fn stored_bytes_do_not_depend_on_the_kind_or_the_threads(case in case()) {
         let computed = AtomicUsize::new(0);
         let stored = |case: &Case, streamed: bool| {
             let directory = tempfile::tempdir().unwrap();
             let sink = case.sink(directory.path());
             match (&case.columns, streamed) {
                 (None, true) => case.sequences(&computed).streamed[0].to_zarr(sink),
-                (None, false) => case.sequences(&computed).shared[0].to_zarr(sink),
+                (None, false) => case.sequences(&computed).indexed[0].to_zarr(sink),
                 (Some(_), true) => case.nested_sequences(&computed).streamed[0].to_zarr(sink),
-                (Some(_), false) => case.nested_sequences(&computed).shared[0].to_zarr(sink),
+                (Some(_), false) => case.nested_sequences(&computed).indexed[0].to_zarr(sink),
             }
             .unwrap();
             files(directory.path())
@@ -288,15 +296,15 @@ proptest! {
     }
 
     #[test]
-    fn every_region_reads_as_the_array_has_it(
+    fn reading_a_region_gives_the_region_of_the_array(
         case in case(),
         bounds in prop::collection::vec((0.0..=1.0, 0.0..=1.0), 4),
     ) {
         let computed = AtomicUsize::new(0);
         let sink = case.sink(Arc::new(MemoryStore::new()));
         let stored = match &case.columns {
-            None => case.sequences(&computed).shared[0].to_zarr(sink),
-            Some(_) => case.nested_sequences(&computed).shared[0].to_zarr(sink),
+            None => case.sequences(&computed).indexed[0].to_zarr(sink),
+            Some(_) => case.nested_sequences(&computed).indexed[0].to_zarr(sink),
         }
         .unwrap();
         let shape = case.shape();
@@ -335,8 +343,8 @@ fn the_layout_does_not_depend_on_the_kind() {
                 let sink = || case.sink(Arc::new(MemoryStore::new()));
                 let mut shapes = vec![];
                 shapes.extend(sequences.streamed.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
+                shapes.extend(sequences.local.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
                 shapes.extend(sequences.indexed.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
-                shapes.extend(sequences.shared.iter().map(|s| shape(s.to_zarr(sink()).unwrap())));
                 assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{case:?}: {shapes:?}");
                 n_cases += 1;
             }
@@ -345,7 +353,7 @@ fn the_layout_does_not_depend_on_the_kind() {
     assert_eq!(n_cases, 4 * 39 * 4);
 }
 
-/// All lists of up to `length` sizes below `end`.
+/// Returns all lists of up to `length` sizes below `end`.
 fn lists(length: usize, end: usize) -> Vec<Vec<usize>> {
     let mut lists = vec![vec![]];
     let mut last = lists.clone();
@@ -360,6 +368,7 @@ fn lists(length: usize, end: usize) -> Vec<Vec<usize>> {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn every_small_case_agrees() {
     let explicit = |rows, columns| Chunks::Explicit(vec![rows, columns]);
     let chunks: Vec<_> = (1..4)

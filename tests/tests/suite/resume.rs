@@ -1,15 +1,15 @@
-//! Writes that end early, and later ones that go on: the result is as if nothing had happened, and no
-//! block is computed again whose chunks are all there.
+//! Interrupted writes that are resumed: the result is the same as without an interruption, and a
+//! block is computed again only if one of its chunks is not complete.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use lazy_chunks::zarr::{Durability, Error, Result, Resume, StoredArray, ZarrSink};
+use lazy_chunks::zarr::{Durability, Error, ErrorKind, Result, Resume, StoredArray, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, Concatenate, LazyChunkSequence, Location, NestedLazyChunkSequence, Progress,
-    Reducer, SharedIndexed,
+    ArrayBlock, BlockIndex, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
+    Progress, Reducer,
 };
 use lazy_tests::interrupted::staging;
 use lazy_tests::{Case, case, files, names};
@@ -19,10 +19,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The blocks of a case, as an indexed sequence that notes which of them are computed.
+/// The blocks of a case, as an indexed sequence that records the computed ones.
 enum Blocks<'a> {
-    Flat(LazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
-    Nested(NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
+    Flat(LazyChunkSequence<'a, ArrayBlock, Indexed>),
+    Nested(NestedLazyChunkSequence<'a, ArrayBlock, Indexed>),
 }
 
 type Log = Mutex<Vec<(usize, usize)>>;
@@ -53,9 +53,24 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// Returns the same blocks with an observer that stops the pass after this many of them.
+    fn stopped_after(&self, n_blocks: usize) -> Blocks<'a> {
+        let stop = move |progress: &Progress| {
+            if progress.blocks == n_blocks {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        match self {
+            Blocks::Flat(sequence) => Blocks::Flat(sequence.clone().with_observer(stop)),
+            Blocks::Nested(sequence) => Blocks::Nested(sequence.clone().with_observer(stop)),
+        }
+    }
+
     fn compute<R: Reducer>(&self, reducer: R, case: &Case) -> Result<R::Output> {
         let (dtype, row_shape) = (case.dtype, &case.shape()[1..]);
-        // What has no block has to be told what it is.
+        // A sequence without blocks needs a declared row type.
         let output = match self {
             Blocks::Flat(sequence) if case.rows.is_empty() => {
                 sequence.clone().with_row_type(dtype, row_shape).compute(reducer)
@@ -70,7 +85,8 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// One of two versions of the blocks of a case. They differ in the first element of the block at `changed`.
+/// One of two versions of the blocks of a case. They differ in the first element of the block at
+/// `changed`.
 #[derive(Clone, Copy, Debug)]
 struct Version<'a> {
     case: &'a Case,
@@ -99,21 +115,14 @@ impl<'a> Version<'a> {
     }
 }
 
-/// Stops after so many blocks.
-fn stop_after(n_blocks: usize) -> impl Fn(&Progress) -> ControlFlow<()> {
-    move |progress: &Progress| match progress.blocks == n_blocks {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    }
-}
-
-/// The places of all blocks, in order.
+/// Returns the indices of all blocks, in order.
 fn places(case: &Case) -> Vec<(usize, usize)> {
     let n_columns = case.blocks_per_band();
     (0..case.rows.len()).flat_map(|i| (0..n_columns).map(move |j| (i, j))).collect()
 }
 
-/// The keys of the chunks that a block touches, and whether each lies within the array with all its rows.
+/// Returns the keys of the chunks that a block touches, each with true if all rows of the chunk lie
+/// within the array.
 fn touched(case: &Case, unit_shape: &[usize], (i, j): (usize, usize)) -> Vec<(String, bool)> {
     let shape = case.shape();
     let mut start = vec![0; shape.len()];
@@ -144,14 +153,14 @@ fn unit_shape(stored: &StoredArray) -> Vec<usize> {
     stored.shard_shape().unwrap_or(stored.chunk_shape()).to_vec()
 }
 
-/// What happens to a chunk between two writes.
+/// A change of a chunk between two writes.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     Flip(Index, u8),
     Truncate(Index),
     Extend,
     Remove,
-    /// Its content is what it was.
+    /// The chunk is rewritten with the same bytes.
     Nothing,
 }
 
@@ -186,7 +195,7 @@ fn array_in(directory: &Path) -> PathBuf {
     directory.join("a.zarr")
 }
 
-/// The keys of the chunks that an unfinished write has stored.
+/// Returns the keys of the chunks that an unfinished write has stored.
 fn stored_keys(directory: &Path) -> BTreeSet<String> {
     if !array_in(directory).exists() {
         return BTreeSet::new();
@@ -201,7 +210,7 @@ fn sink(case: &Case, directory: &TempDir) -> ZarrSink {
         .with_durability(Durability::None)
 }
 
-/// Goes on with what is left after damage; checks what is computed, and the result.
+/// Resumes after damage, and checks which blocks are computed and the result.
 fn check_going_on(
     case: &Case,
     directory: &TempDir,
@@ -229,7 +238,7 @@ fn check_going_on(
     prop_assert_eq!(&files(&directory.path().join("a.zarr")), expected);
     prop_assert_eq!(names(directory.path()), ["a.zarr"]);
 
-    // Once more, nothing is computed: all of it is read.
+    // A second write computes no block: it reads all of them.
     log.lock().unwrap().clear();
     let (joined, stored) = blocks.compute((Concatenate, sink(case, directory)), case).unwrap();
     prop_assert_eq!(&*log.lock().unwrap(), &[]);
@@ -240,7 +249,7 @@ fn check_going_on(
     Ok(())
 }
 
-/// The keys of the chunks that are as the journal says; none when no write can go on.
+/// Returns the keys of the chunks that match the journal, or `None` if no write can be resumed.
 fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
     if !array_in(directory).exists() {
         return None;
@@ -266,7 +275,7 @@ fn complete_keys(directory: &Path) -> Option<BTreeSet<String>> {
     )
 }
 
-/// The files of an array, whose metadata does not say which job it is of.
+/// Removes the digest of the job from the metadata among the files of an array.
 fn without_digest(mut files: Vec<(PathBuf, Vec<u8>)>) -> Vec<(PathBuf, Vec<u8>)> {
     for (_, bytes) in files.iter_mut().filter(|(path, _)| path == Path::new("zarr.json")) {
         let mut metadata: Value = serde_json::from_slice(bytes).unwrap();
@@ -290,7 +299,7 @@ fn check(
     let stored = blocks.compute(sink(case, &whole), case).unwrap();
     let expected = files(&whole.path().join("a.zarr"));
     let unit_shape = unit_shape(&stored);
-    // A write that cannot be resumed stores the same, but for the digest of the job.
+    // A write without a resume key stores the same bytes, except for the digest of the job.
     let plain = TempDir::new().unwrap();
     blocks.compute(case.sink(plain.path().join("a.zarr")), case).unwrap();
     prop_assert_eq!(
@@ -302,13 +311,12 @@ fn check(
     let n_blocks = places(case).len();
     for (i, stop) in stops.iter().enumerate() {
         let stop = stop.index(n_blocks + 1);
-        let stopped = blocks.compute(sink(case, &directory).with_observer(stop_after(stop)), case);
-        let is_cancelled = matches!(
-            stopped,
-            Err(Error::Sequence(lazy_chunks::Error::Cancelled { blocks })) if blocks == stop
-        );
-        prop_assert!(is_cancelled, "{stopped:?}");
-        // Every chunk that was whole is there, and none besides.
+        let stopped = blocks.stopped_after(stop).compute(sink(case, &directory), case);
+        let kept = match stopped.as_ref().map_err(Error::sequence) {
+            Err(Some(lazy_chunks::Error::Cancelled { blocks, kept })) if *blocks == stop => kept,
+            _ => return Err(TestCaseError::fail(format!("{stopped:?}"))),
+        };
+        // All complete chunks are stored, and no others.
         if i == 0 && array_in(directory.path()).exists() {
             let places = places(case);
             let late: BTreeSet<_> = places[stop..]
@@ -322,6 +330,7 @@ fn check(
                 .map(|(key, _)| key)
                 .collect();
             prop_assert_eq!(&stored_keys(directory.path()), &whole);
+            prop_assert_eq!(kept.iter().map(|kept| kept.chunks).sum::<u64>(), whole.len() as u64);
         }
     }
     let keys: Vec<_> = stored_keys(directory.path()).into_iter().collect();
@@ -336,7 +345,7 @@ fn check(
 
 proptest! {
     #[test]
-    fn going_on_is_as_if_nothing_had_happened(
+    fn a_resumed_write_gives_the_same_bytes(
         case in case(),
         stops in prop::collection::vec(any::<Index>(), 0..4),
         damages in prop::collection::vec((any::<Index>(), damage()), 0..4),
@@ -345,9 +354,9 @@ proptest! {
         check(&case, &stops, &damages, n_threads)?;
     }
 
-    /// Blocks that change between writes, and back: the array has the blocks of the write that ends.
+    /// Blocks change between writes, possibly back. The array has the blocks of the last write.
     #[test]
-    fn what_another_revision_stored_is_compared(
+    fn chunks_of_another_revision_are_compared(
         case in case(),
         changed: Index,
         stops in prop::collection::vec((any::<Index>(), any::<bool>()), 0..4),
@@ -365,10 +374,10 @@ proptest! {
         let directory = TempDir::new().unwrap();
         for (stop, is_second) in stops {
             let write = version(is_second);
-            let sink = write.sink(&directory).with_observer(stop_after(stop.index(places.len())));
-            prop_assert!(write.blocks(n_threads).compute(sink, &case).is_err());
+            let blocks = write.blocks(n_threads).stopped_after(stop.index(places.len()));
+            prop_assert!(blocks.compute(write.sink(&directory), &case).is_err());
         }
-        // And an array that is complete.
+        // The second write finds a complete array.
         for _ in 0..2 {
             let (joined, stored) =
                 last.blocks(n_threads).compute((Concatenate, last.sink(&directory)), &case).unwrap();
@@ -383,12 +392,13 @@ proptest! {
         if other.block(changed.0, changed.1) == last.block(changed.0, changed.1) {
             result.unwrap();
         } else {
-            let location = match case.columns {
-                None => Location::Block(changed.0),
-                Some(_) => Location::NestedBlock(changed.0, changed.1),
+            let index = match case.columns {
+                None => BlockIndex::Block(changed.0),
+                Some(_) => BlockIndex::NestedBlock(changed.0, changed.1),
             };
-            let differs =
-                matches!(result, Err(Error::TargetDiffers { at, .. }) if at == location);
+            let differs = result.as_ref().is_err_and(|error| {
+                error.kind() == ErrorKind::Exists && error.block() == Some(index)
+            });
             prop_assert!(differs, "{result:?}");
         }
         prop_assert_eq!(files(&array_in(directory.path())), files(&array_in(whole.path())));

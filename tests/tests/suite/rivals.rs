@@ -1,4 +1,4 @@
-//! Several writes of one target, of which some pause, or see an old listing.
+//! Several writes of one target, some of which pause or see an outdated listing.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use lazy_chunks::zarr::{
-    Error, Existing, FileSystem, LocalFileSystem, StoredArray, Target, ToZarr, UnfinishedWrite,
-    ZarrSink,
+    Existing, FileSystem, LocalFileSystem, StoredArray, Target, ToZarr, UnfinishedWrite, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
-use lazy_tests::{CachingFileSystem, HookedFileSystem};
+use lazy_tests::{CachingFileSystem, HookedFileSystem, is_locked};
 use tempfile::TempDir;
 
 fn block(value: i32, n_rows: usize) -> ArrayBlock {
@@ -25,7 +24,8 @@ fn sink(file_system: impl FileSystem + 'static, path: &Path) -> ZarrSink {
     ZarrSink::new(Target::on(file_system, path)).with_existing(Existing::Replace)
 }
 
-/// A directory with an array of zeros, if there is to be one; and the array's path.
+/// Creates a directory, with an array of zeros if `has_array`, and returns it with the array's
+/// path.
 fn set_up(has_array: bool) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
@@ -35,8 +35,9 @@ fn set_up(has_array: bool) -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// A write pauses before its operation number `at`, while another one writes the target from beginning to end;
-/// it goes on, and ends, in the midst of a third. Returns false if it has fewer operations.
+/// A write pauses before its operation number `at` while another write of the target runs to its
+/// end. The first one continues and ends in the middle of a third. Returns false if the first write
+/// has fewer operations.
 fn with_pause_at(at: usize, has_array: bool) -> bool {
     let (_directory, path) = set_up(has_array);
     let (pause, has_paused) = channel();
@@ -53,7 +54,8 @@ fn with_pause_at(at: usize, has_array: bool) -> bool {
     });
     thread::scope(|scope| {
         let array = &path;
-        // The stored array holds on to the file system, with which the channel goes when there was no pause.
+        // The stored array keeps the file system alive, and with it the channel, so it must be
+        // dropped if there was no pause.
         let write = move || sequence(1).to_zarr(sink(hooked, array)).map(drop);
         scope.spawn(move || end.send(write()).unwrap());
         if has_paused.recv().is_err() {
@@ -83,7 +85,7 @@ fn with_pause_at(at: usize, has_array: bool) -> bool {
         for (value, written) in [(1, first), (2, second.map(drop)), (3, third.map(drop))] {
             match written {
                 Ok(()) => values.push(value),
-                Err(Error::Locked { .. }) => {}
+                Err(error) if is_locked(&error) => {}
                 Err(error) => panic!("pause at {at}, write {value}: {error}"),
             }
         }
@@ -96,9 +98,9 @@ fn with_pause_at(at: usize, has_array: bool) -> bool {
     })
 }
 
-/// However long a write pauses, and wherever, others are not disturbed when it goes on.
+/// A write may pause anywhere for any time, and does not disturb other writes when it continues.
 #[test]
-fn a_write_that_pauses_anywhere_disturbs_no_other() {
+fn a_write_that_pauses_anywhere_disturbs_no_other_write() {
     // Most of the time is spent waiting for locks.
     const N_AT_ONCE: usize = 16;
     for has_array in [false, true] {
@@ -115,23 +117,23 @@ fn a_write_that_pauses_anywhere_disturbs_no_other() {
                 break;
             }
         }
-        // The staging directory, four chunks, and what publishes and cleans up.
+        // The staging directory, four chunks, publishing and cleaning up.
         assert!(n_pauses > 3 + 4 + 6, "{n_pauses} pauses");
     }
 }
 
-/// A machine that sees an old listing of the array's directory writes it all the same, or says that another one
-/// does.
+/// A machine that sees an outdated listing of the array's directory still writes it, or reports
+/// that another machine does.
 #[test]
-fn an_old_listing_is_no_obstacle() {
+fn an_outdated_listing_does_not_prevent_a_write() {
     for has_array in [false, true] {
         let (_directory, path) = set_up(has_array);
         let here = Arc::new(CachingFileSystem::default());
         let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
             if i == 2 {
-                // It lists the staging directory, which is gone later.
+                // It lists the staging directory, which is removed later.
                 let written = sequence(2).to_zarr(sink(Arc::clone(&here), &path));
-                assert!(matches!(written, Err(Error::Locked { .. })), "{written:?}");
+                assert!(written.as_ref().is_err_and(is_locked), "{written:?}");
             }
             block(1, 2)
         });
@@ -140,12 +142,12 @@ fn an_old_listing_is_no_obstacle() {
         sequence(2).to_zarr(sink(Arc::clone(&here), &path)).unwrap();
         assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), block(2, 8));
 
-        // Now it lists none, while another one writes.
+        // Now its listing has no staging directory while another process writes.
         here.list(&path).unwrap();
         let blocks = LazyChunkSequence::from_fn([2; 4], |i| {
             if i == 2 {
                 let written = sequence(4).to_zarr(sink(Arc::clone(&here), &path));
-                assert!(matches!(written, Err(Error::Locked { .. })), "{written:?}");
+                assert!(written.as_ref().is_err_and(is_locked), "{written:?}");
             }
             block(3, 2)
         });

@@ -1,4 +1,4 @@
-//! Blocks that become rows: as ndarray stacks them, whatever the kind of the sequence.
+//! Stacking of blocks into rows: the result is ndarray's, for every kind of sequence.
 
 use lazy_chunks::{ArrayBlock, Concatenate, DType, Error, LazyChunkSequence, Sum, Summary};
 use ndarray::{Array, IxDyn};
@@ -38,22 +38,22 @@ fn every_kind_stacks_blocks_of_any_axes() {
 }
 
 #[test]
-fn what_is_declared_is_kept_where_the_grid_tells_all_shapes() {
+fn stacking_keeps_a_row_type_if_the_grid_gives_all_shapes() {
     let declared = |heights: &[usize]| {
         LazyChunkSequence::from_fn(heights.to_vec(), |i| block(&[3, 4], i))
             .with_row_type(DType::Int32, [4])
             .stack()
     };
     let equal = declared(&[3, 3]);
-    let row = equal.declared().row_type().unwrap();
+    let row = equal.spec().row_type().unwrap();
     assert_eq!((row.dtype, &row.shape[..]), (DType::Int32, &[3, 4][..]));
     assert_eq!(equal.compute(Sum.per_row()).unwrap().len(), 2);
-    assert_eq!(declared(&[3, 2]).declared().row_type(), None);
-    assert_eq!(LazyChunkSequence::new(|| [block(&[3], 0)]).stack().declared().row_type(), None);
+    assert_eq!(declared(&[3, 2]).spec().row_type(), None);
+    assert_eq!(LazyChunkSequence::new(|| [block(&[3], 0)]).stack().spec().row_type(), None);
 }
 
 #[test]
-fn blocks_of_other_shapes_are_an_error() {
+fn stacking_blocks_of_different_shapes_is_an_error() {
     let lengths = [3, 3, 4];
     let sequence = LazyChunkSequence::new(move || lengths.map(|length| block(&[length], 0)));
     let error = sequence.stack().compute(Concatenate).unwrap_err();

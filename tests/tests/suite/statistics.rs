@@ -1,5 +1,5 @@
-//! States of statistics: they can be made anywhere, saved, and merged in the order of their blocks; and
-//! threads make no difference.
+//! States of statistics can be computed anywhere, saved, and merged in the order of their blocks.
+//! The number of threads does not change a result.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{MemoryStore, StoredArray};
 use lazy_chunks::{
-    ArgMax, ArrayBlock, BlockPosition, Covariance, DType, Error, Histogram, LazyChunkSequence,
-    Location, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer, SavedState,
-    SharedIndexed, StateOf, Statistic, Sum, Summary, TopK, report,
+    ArgMax, ArrayBlock, BlockIndex, BlockPosition, Covariance, DType, Error, Histogram, Indexed,
+    LazyChunkSequence, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer, SaveState,
+    SavedState, StateOf, Statistic, Sum, Summary, TopK, report,
 };
 use lazy_tests::{Case, Visitor, case, every_statistic, every_statistic_of_rows, files};
 use proptest::prelude::*;
 
-/// A result as text, which differs where a bit does.
+/// Returns a result as text that shows every bit.
 fn text(result: impl Debug) -> String {
     format!("{result:?}")
 }
 
 /// A sequence of either type.
 enum Sequence<'a> {
-    Flat(LazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
-    Nested(NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>),
+    Flat(LazyChunkSequence<'a, ArrayBlock, Indexed>),
+    Nested(NestedLazyChunkSequence<'a, ArrayBlock, Indexed>),
 }
 
 impl<'a> Sequence<'a> {
     fn of(case: &'a Case, computed: &'a AtomicUsize) -> Sequence<'a> {
         match case.columns {
-            None => Sequence::Flat(case.sequences(computed).shared.remove(1)),
-            Some(_) => Sequence::Nested(case.nested_sequences(computed).shared.remove(1)),
+            None => Sequence::Flat(case.sequences(computed).indexed.remove(1)),
+            Some(_) => Sequence::Nested(case.nested_sequences(computed).indexed.remove(1)),
         }
     }
 
@@ -38,7 +38,7 @@ impl<'a> Sequence<'a> {
             ($Type:ident, $sequence:expr) => {{
                 let sequence = $sequence.clone().with_threads(n_threads);
                 Sequence::$Type(match window {
-                    Some(window) => sequence.with_window(window),
+                    Some(window) => sequence.with_max_in_flight(window),
                     None => sequence,
                 })
             }};
@@ -65,7 +65,7 @@ fn check_all(
     if case.columns.is_none() { every_statistic_of_rows(visitor) } else { Ok(()) }
 }
 
-/// Any number of threads, and any window, give the same bits, or the same error.
+/// Checks that any number of threads and any window give the same bits, or the same error.
 struct SameOnThreads<'s, 'a> {
     sequence: &'s Sequence<'a>,
     threads: &'s [(usize, Option<usize>)],
@@ -76,7 +76,7 @@ impl Visitor for SameOnThreads<'_, '_> {
 
     fn visit<S>(&mut self, statistic: S, _: bool) -> Result<(), TestCaseError>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug,
     {
         let result = |sequence: &Sequence<'_>| {
@@ -91,8 +91,8 @@ impl Visitor for SameOnThreads<'_, '_> {
     }
 }
 
-/// Whether results are the same but for rounding. Where floats of any bits overflow, or cancel to the last bit, the
-/// order of additions counts.
+/// Returns true if results are equal up to rounding. If arbitrary floats overflow or cancel to the
+/// last bit, the order of additions matters.
 fn are_close(a: &str, b: &str) -> bool {
     let is_of_number = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
     let words = |text: &str| -> Vec<String> {
@@ -113,7 +113,8 @@ fn are_close(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(is_close)
 }
 
-/// Parts that begin at any block are saved, loaded, and merged to what one process finds.
+/// Checks that parts beginning at any block can be saved, loaded and merged to the result of one
+/// process.
 struct SameInParts<'s, 'a> {
     case: &'s Case,
     sequence: &'s Sequence<'a>,
@@ -134,13 +135,13 @@ impl SameInParts<'_, '_> {
             statistic.check(Some(block.dtype()), row_shape.as_deref())?;
             let row = self.case.rows[..i].iter().sum();
             let column = self.case.columns.iter().flat_map(|columns| &columns[..j]).sum();
-            let location = Location::NestedBlock(i, j);
-            statistic.push(&mut state, BlockPosition { location, row, column }, &block)?;
+            let index = BlockIndex::NestedBlock(i, j);
+            statistic.update(&mut state, BlockPosition { index, row, column }, &block)?;
         }
         Ok(state)
     }
 
-    fn in_parts<S: Statistic>(&self, statistic: &S) -> lazy_chunks::Result<S::Output> {
+    fn in_parts<S: SaveState>(&self, statistic: &S) -> lazy_chunks::Result<S::Output> {
         let n_blocks = self.case.rows.len() * self.case.blocks_per_band();
         let ends = self.starts.iter().skip(1).map(|start| *start.min(&n_blocks)).chain([n_blocks]);
         let mut states = Vec::new();
@@ -160,11 +161,12 @@ impl Visitor for SameInParts<'_, '_> {
 
     fn visit<S>(&mut self, statistic: S, is_exact: bool) -> Result<(), TestCaseError>
     where
-        S: Statistic,
+        S: SaveState,
         S::Output: Debug,
     {
         if self.case.shape()[0] == 0 {
-            // What is declared has a say: on what is refused, and on the shape of a result.
+            // An empty array depends on its declaration, both for errors and for the shape of a
+            // result.
             return Ok(());
         }
         let whole = self.sequence.compute(&statistic);
@@ -183,7 +185,7 @@ impl Visitor for SameInParts<'_, '_> {
 
 proptest! {
     #[test]
-    fn threads_make_no_difference_to_a_statistic(
+    fn statistics_do_not_depend_on_the_threads(
         case in case(),
         window in prop::option::of(0..9_usize),
     ) {
@@ -195,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn threads_make_no_difference_to_what_is_stored(
+    fn stored_bytes_do_not_depend_on_producer_threads(
         case in case(),
         window in prop::option::of(0..9_usize),
     ) {
@@ -227,7 +229,7 @@ proptest! {
     }
 }
 
-/// Threads and a store, in one pass: each block is computed once.
+/// With threads and a store in one pass, each block is computed once.
 #[test]
 fn a_pass_on_threads_computes_each_block_once() {
     let computed = AtomicUsize::new(0);
@@ -243,7 +245,7 @@ fn a_pass_on_threads_computes_each_block_once() {
         checksum: lazy_chunks::zarr::Checksum::None,
         n_threads: 2,
     };
-    let sequence = case.nested_sequences(&computed).shared.remove(0).with_threads(3);
+    let sequence = case.nested_sequences(&computed).indexed.remove(0).with_threads(3);
     let store = Arc::new(MemoryStore::new());
     let statistics = (MeanVariance, TopK::new(2).per_row(), ArgMax.per_column());
     sequence.compute((statistics, case.sink(Arc::clone(&store)))).unwrap();
@@ -251,7 +253,7 @@ fn a_pass_on_threads_computes_each_block_once() {
     assert_eq!(StoredArray::open(store).unwrap().read().unwrap(), case.array());
 }
 
-/// An array of 12 × 10 small integers, some of them equal, cut into blocks of 3 × 5.
+/// Returns a block of 3 × 5 of an array of 12 × 10 small integers, some of them equal.
 fn block(seed: u32, i: usize, j: usize) -> ArrayBlock {
     let element = |row: usize, column: usize| {
         let mixed = (seed ^ (row * 31 + column * 17) as u32).wrapping_mul(2_654_435_761);
@@ -262,26 +264,26 @@ fn block(seed: u32, i: usize, j: usize) -> ArrayBlock {
 }
 
 #[test]
-fn states_out_of_order_are_refused() {
+fn merging_states_out_of_order_is_an_error() {
     let statistic = ArgMax.per_row();
     let state = |i: usize| {
         let mut state = statistic.empty();
-        let at = BlockPosition { location: Location::Block(i), row: 3 * i, column: 0 };
-        statistic.push(&mut state, at, &block(0, i, 0)).unwrap();
+        let at = BlockPosition { index: BlockIndex::Block(i), row: 3 * i, column: 0 };
+        statistic.update(&mut state, at, &block(0, i, 0)).unwrap();
         state
     };
     let mut merged = state(1);
     assert_eq!(
         report(&statistic.merge(&mut merged, state(0)).unwrap_err()),
-        "the arg-max of each row: rows 3..6 cannot be followed by rows from 0, since states are merged in \
-         the order of their blocks"
+        "the arg-max of each row: rows 3..6 cannot be followed by rows from 0; states must be merged \
+         in the order of their blocks"
     );
     assert!(statistic.merge(&mut merged, state(3)).is_err(), "rows 6..9 are missing");
     assert!(statistic.merge(&mut merged, state(2)).is_ok());
 }
 
 #[test]
-fn states_of_others_are_refused() {
+fn loading_a_state_of_another_statistic_is_an_error() {
     let part = |k: usize| {
         LazyChunkSequence::from_fn([3; 4], |i| block(1, i, 0)).compute(StateOf::new(TopK::new(k)))
     };
@@ -300,8 +302,8 @@ fn states_of_others_are_refused() {
     assert!(matches!(error, Error::StateVersion { expected: 2, actual: 1 }), "{error}");
 }
 
-/// Whatever one entry of a saved state becomes, it is refused or merged, and nothing panics.
-fn check_damaged<S: Statistic>(statistic: &S) {
+/// Checks that a saved state with any changed list is either rejected or merged, without a panic.
+fn check_damaged<S: SaveState>(statistic: &S) {
     let part = || {
         let sequence = NestedLazyChunkSequence::from_fn([3; 2], [5; 2], |i, j| block(3, i, j));
         serde_json::to_value(sequence.compute(StateOf::new(statistic)).unwrap()).unwrap()
@@ -322,7 +324,7 @@ fn check_damaged<S: Statistic>(statistic: &S) {
             if damaged == whole || load(&damaged).is_err() {
                 continue;
             }
-            // Alone, behind a whole one and before one.
+            // On its own, after a valid state, and before one.
             for values in [&[&damaged][..], &[&whole, &damaged], &[&damaged, &whole]] {
                 let states = values.iter().map(|value| load(value).unwrap());
                 let ended = statistic.finish_saved(states);
@@ -333,7 +335,7 @@ fn check_damaged<S: Statistic>(statistic: &S) {
     assert!(n_refused > 0, "no damage to {} was noticed", statistic.name());
 }
 
-/// Where in a value there are lists.
+/// Returns JSON pointers to the lists in a value.
 fn arrays_in(value: &serde_json::Value) -> Vec<String> {
     let inside = |entries: Vec<(String, &serde_json::Value)>| {
         let below = |(key, entry): (String, _)| {
@@ -354,7 +356,7 @@ fn arrays_in(value: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn damaged_states_are_refused() {
+fn loading_a_damaged_state_is_an_error() {
     check_damaged(&TopK::new(3));
     check_damaged(&TopK::new(3).per_row());
     check_damaged(&TopK::new(3).ignoring_nan().per_column());
@@ -370,12 +372,12 @@ fn damaged_states_are_refused() {
     let error = Quantiles::new([0.5]).finish_saved([serde_json::from_str(&text).unwrap()]);
     assert_eq!(
         report(&error.unwrap_err()),
-        "a state of `the quantiles [0.5] within 0.01` is damaged: its parts do not fit together"
+        "the state of `the quantiles [0.5] within 0.01` is corrupt: its parts are inconsistent"
     );
 }
 
 #[test]
-fn errors_of_rows_and_columns_say_so() {
+fn errors_of_rows_and_columns_name_the_axis() {
     let sequence = LazyChunkSequence::from_fn([3; 2], |i| block(1, i, 0));
     for (error, whose) in [
         (sequence.compute(TopK::new(9).per_row()).unwrap_err(), "of each row"),
@@ -387,7 +389,7 @@ fn errors_of_rows_and_columns_say_so() {
 }
 
 #[test]
-fn states_that_do_not_fit_are_refused() {
+fn merging_states_of_different_shapes_is_an_error() {
     let of_shape = |shape: &[usize]| {
         let block = ArrayBlock::from_vec(shape, vec![1.0; shape.iter().product()]).unwrap();
         let sequence = LazyChunkSequence::new(move || [block.clone()]);
@@ -395,14 +397,14 @@ fn states_that_do_not_fit_are_refused() {
     };
     for (a, b) in [([2, 2, 3].as_slice(), [2, 2, 4].as_slice()), (&[2], &[2, 3])] {
         let error = Sum.per_column().finish_saved([of_shape(a), of_shape(b)]).unwrap_err();
-        assert!(report(&error).contains("does not fit together"), "{error}");
+        assert!(report(&error).contains("cannot merge rows of shape"), "{error}");
     }
     assert!(Histogram::new([]).finish_saved([]).is_err());
     assert!(TopK::new(0).finish_saved([]).is_err());
 }
 
 #[test]
-fn parts_of_different_dtypes_have_one_order() {
+fn maxima_of_different_dtypes_are_compared_by_value() {
     let integer = LazyChunkSequence::new(|| [ArrayBlock::from_vec([1], vec![100_i64]).unwrap()]);
     let float = LazyChunkSequence::new(|| [ArrayBlock::from_vec([1], vec![1.0]).unwrap()]);
     let states =
@@ -411,13 +413,13 @@ fn parts_of_different_dtypes_have_one_order() {
 }
 
 #[test]
-fn odd_cases_are_what_numpy_has() {
+fn odd_cases_agree_with_numpy() {
     let block = |elements: Vec<f64>| ArrayBlock::from_vec([1, elements.len()], elements).unwrap();
     let sequence = LazyChunkSequence::new(move || [block(vec![f64::NAN, 5.0])]);
     let twice = sequence.compute(ArgMax.ignoring_nan().ignoring_nan().per_row()).unwrap();
     assert_eq!(twice.indices.to_vec(), [1]);
 
-    // Means at both ends of what a float can be.
+    // Means at both ends of the range of floats.
     let ends = LazyChunkSequence::new(move || [block(vec![1e308]), block(vec![-1e308])]);
     let moments = ends.compute(MeanVariance).unwrap();
     assert_eq!((moments.mean, moments.variance(0)), (0.0, f64::INFINITY));

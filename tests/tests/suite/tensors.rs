@@ -1,5 +1,5 @@
-//! The laws that hold for libtorch tensors, for every array, every way of cutting it and every way of
-//! storing it.
+//! Laws that hold for libtorch tensors, for every array, every cut into blocks and all storage
+//! settings.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -15,12 +15,12 @@ use ndarray::Array2;
 use proptest::prelude::*;
 use tch::Tensor;
 
-/// Where the tensors that a producer makes lie in memory.
+/// The layout in memory of the tensors that a producer makes.
 #[derive(Clone, Copy, Debug)]
 enum Memory {
     Dense,
     Transposed,
-    /// Each tensor is a part of one that is larger.
+    /// Each tensor is a part of a larger one.
     Part,
 }
 
@@ -46,13 +46,14 @@ fn converter() -> impl Strategy<Value = TchConverter> {
         .prop_map(|copy| TchConverter::new().with_copy(copy))
 }
 
-/// Aggregating tensors in libtorch, storing them, and reading tensors back, all give the array.
+/// Checks that aggregating tensors in libtorch, storing them, and reading tensors back give the
+/// array.
 macro_rules! check_sequence {
     ($case:expr, $converter:expr, $memory:expr, $sequence:expr, $stored_as_sequence:expr) => {{
         let (case, converter, memory): (&Case, TchConverter, Memory) = ($case, $converter, $memory);
         let expected = case.array();
         let tensors = $sequence.clone().to_tensors::<Tensor, _>(converter);
-        let row_type = tensors.declared().row_type().cloned();
+        let row_type = tensors.spec().row_type().cloned();
         let mut tensors = tensors.map(move |tensor| memory.lay_out(tensor));
         if let Some(row_type) = row_type {
             tensors = tensors.with_row_type(row_type.dtype, row_type.shape);
@@ -68,7 +69,7 @@ macro_rules! check_sequence {
         let stored = StoredArray::open(store).unwrap();
         prop_assert_eq!(&stored.read().unwrap(), &expected);
 
-        // Cut otherwise, and as tensors again.
+        // With another cut, as tensors again.
         let read = $stored_as_sequence(&stored).to_tensors::<Tensor, _>(converter);
         let read = read.compute(TchConcatenate::new()).unwrap();
         prop_assert_eq!(&converter.to_array(read).unwrap(), &expected);
@@ -81,10 +82,10 @@ macro_rules! check_kinds {
         for sequence in &sequences.streamed {
             check_sequence!($case, $converter, $memory, sequence, $stored_as_sequence);
         }
-        for sequence in &sequences.indexed {
+        for sequence in &sequences.local {
             check_sequence!($case, $converter, $memory, sequence, $stored_as_sequence);
         }
-        for sequence in &sequences.shared {
+        for sequence in &sequences.indexed {
             check_sequence!($case, $converter, $memory, sequence, $stored_as_sequence);
         }
     }};
@@ -93,7 +94,7 @@ macro_rules! check_kinds {
 fn check(case: &Case, converter: TchConverter, memory: Memory) -> Result<(), TestCaseError> {
     let computed = AtomicUsize::new(0);
     let rows = BlockSizes::uniform(case.shape()[0], 3);
-    // What is not known of an array without rows is declared.
+    // An array without rows needs a declared row type.
     let (dtype, shape) = (case.dtype, case.shape());
     if case.columns.is_none() {
         let cut = |stored: &StoredArray| {
@@ -101,7 +102,7 @@ fn check(case: &Case, converter: TchConverter, memory: Memory) -> Result<(), Tes
         };
         check_kinds!(case, converter, memory, case.sequences(&computed), cut);
     } else {
-        // A band has a block, though it be without columns.
+        // A band needs a block even if it has no columns.
         let columns = match shape[1] {
             0 => BlockSizes::from([0]),
             n_columns => BlockSizes::uniform(n_columns, 4),
@@ -115,18 +116,19 @@ fn check(case: &Case, converter: TchConverter, memory: Memory) -> Result<(), Tes
     Ok(())
 }
 
-/// That tensors lack a dtype is said of the first block, whatever is done with them.
+/// Checks that a dtype that libtorch lacks is an error at the first block.
 fn check_refusal(case: &Case, converter: TchConverter) -> Result<(), TestCaseError> {
     let computed = AtomicUsize::new(0);
     let (message, at) = if case.columns.is_none() {
-        let tensors = case.sequences(&computed).shared.remove(0).to_tensors::<Tensor, _>(converter);
+        let tensors =
+            case.sequences(&computed).indexed.remove(0).to_tensors::<Tensor, _>(converter);
         (report(&tensors.compute(TchConcatenate::new()).unwrap_err()), "block 0")
     } else {
-        let sequence = case.nested_sequences(&computed).shared.remove(0);
+        let sequence = case.nested_sequences(&computed).indexed.remove(0);
         let tensors = sequence.to_tensors::<Tensor, _>(converter);
         (report(&tensors.compute(TchConcatenate::new()).unwrap_err()), "block (0, 0)")
     };
-    let expected = format!("cannot take dtype {}", case.dtype);
+    let expected = format!("cannot handle dtype {}", case.dtype);
     prop_assert!(message.contains(&expected), "{message}");
     prop_assert!(case.rows.is_empty() || message.starts_with(at), "{message}");
     Ok(())
@@ -134,7 +136,7 @@ fn check_refusal(case: &Case, converter: TchConverter) -> Result<(), TestCaseErr
 
 proptest! {
     #[test]
-    fn concatenating_in_libtorch_and_storing_agree(
+    fn concatenating_in_libtorch_and_storing_give_the_same_array(
         case in case(), converter in converter(), memory in memory(),
     ) {
         match case.dtype {
@@ -145,7 +147,7 @@ proptest! {
 }
 
 #[test]
-fn tensors_of_a_model_beside_arrays_of_another() {
+fn blocks_of_tensors_equal_blocks_of_arrays() {
     let device = (tch::Kind::Double, tch::Device::Cpu);
     let in_libtorch = LazyChunkSequence::from_local_fn([2; 3], |i| {
         Tensor::arange(6, device).reshape([2, 3]) + i as i64
@@ -157,9 +159,10 @@ fn tensors_of_a_model_beside_arrays_of_another() {
     assert_eq!(one, in_ndarray.convert(NdarrayConverter).collect().unwrap());
 }
 
-/// The kind is kept, so any block of a stored array is a tensor on whatever thread asks for it.
+/// Converting to tensors keeps the kind, so any thread can ask for any block of a stored array as a
+/// tensor.
 #[test]
-fn stored_tensors_on_several_threads() {
+fn several_threads_read_stored_tensors() {
     let blocks = NestedLazyChunkSequence::from_fn([2; 4], [3; 2], |i, j| {
         Array2::from_elem((2, 3), (10 * i + j) as f32)
     });

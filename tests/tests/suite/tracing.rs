@@ -1,5 +1,5 @@
-//! What a subscriber is told of a write. One test, since a process without a subscriber on some of its
-//! threads may decide on that for all of them.
+//! Events that a write reports to a `tracing` subscriber. A single test, since threads without a
+//! subscriber may disable events for the whole process.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
 use lazy_tests::flat;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Keeps the lines that a subscriber writes.
+/// Collects the lines that a subscriber writes.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -31,7 +31,7 @@ impl<'w> MakeWriter<'w> for Lines {
 }
 
 #[test]
-fn a_subscriber_hears_of_the_write_within_the_evaluation() {
+fn a_subscriber_receives_the_write_inside_the_evaluation() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -44,11 +44,15 @@ fn a_subscriber_hears_of_the_write_within_the_evaluation() {
         .unwrap();
     let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(count("layout settled chunk_shape=[2, 2]"), 1, "{lines}");
+    assert_eq!(count("layout chosen chunk_shape=[2, 2]"), 1, "{lines}");
     assert_eq!(count("chunk stored chunk=["), 6, "{lines}");
     assert_eq!(count("encode_seconds="), 6, "{lines}");
     assert_eq!(count("array stored shape=[5, 3] chunks=6 bytes=60 stored_bytes="), 1, "{lines}");
     assert_eq!(count("write{target=store:/}"), 8, "{lines}");
-    assert_eq!(count("evaluation{cut=\"rows\""), 9, "the write and the evaluation's own: {lines}");
+    assert_eq!(
+        count("evaluation{cut=\"rows\""),
+        9,
+        "expected the lines of the write and of the evaluation: {lines}"
+    );
     assert_eq!(count("evaluation completed blocks=2 bytes=60"), 1, "{lines}");
 }

@@ -1,19 +1,21 @@
-//! What writes leave behind that did not end: who may touch it, and what becomes of it.
+//! Unfinished writes: which processes may change them, and what becomes of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Checksum, Codec, Error, Existing, LocalFileSystem, MemoryStore, Resume, StoredArray, Target,
-    ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    Checksum, Codec, Error, ErrorKind, Existing, LocalFileSystem, MemoryStore, Resume, StoredArray,
+    Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
     ArgMax, ArrayBlock, DType, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence, Summary,
     TopK, report,
 };
 use lazy_tests::interrupted::{JOB, array, failing, left_unfinished, sequence, sink, staging};
-use lazy_tests::{Fault, FaultyFileSystem, assert_target_refused, elements, files, names};
+use lazy_tests::{
+    Fault, FaultyFileSystem, assert_target_refused, elements, files, is_locked, names,
+};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -22,10 +24,10 @@ fn states(target: &Path) -> Vec<WriteState> {
 }
 
 fn resumable(chunks: u64) -> impl Fn(&WriteState) -> bool {
-    move |state| matches!(state, WriteState::Resumable { job, chunks: n, .. } if job == JOB && *n == chunks)
+    move |state| matches!(state, WriteState::Resumable { key, chunks: n, .. } if key == JOB && *n == chunks)
 }
 
-/// The chunks, the record and the journal of an unfinished write.
+/// Returns the record, the journal and the chunks of an unfinished write.
 fn kept(array: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let staging = staging(array);
     let staged = ["record", "journal"].map(|name| {
@@ -38,23 +40,23 @@ fn kept(array: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn what_cannot_leave_out_blocks_cannot_be_resumed() {
+fn streamed_sequences_and_stores_cannot_be_resumed() {
     let directory = tempdir().unwrap();
     assert_target_refused(
         sink(directory.path().join("a.zarr")),
-        "a.zarr cannot be resumed: a streamed sequence computes its blocks one after the other",
+        "a.zarr cannot be resumed: a streamed sequence can only compute all its blocks in order",
     );
     assert_eq!(names(directory.path()), [""; 0]);
     let store = sequence(1).to_zarr(sink(Arc::new(MemoryStore::new())));
     let message = report(&store.unwrap_err());
     assert_eq!(
         message,
-        "a write of store:/ cannot be resumed: it lies in a store, where nothing can be kept aside"
+        "a write of store:/ cannot be resumed: a store instance cannot keep an unfinished write"
     );
 }
 
 #[test]
-fn statistics_beside_a_resumed_write_are_of_the_whole_array() {
+fn statistics_beside_a_resumed_write_cover_the_whole_array() {
     let shape = [12, 14];
     let block = |i: usize, j: usize| elements(DType::Float32, 3, &shape, &[4 * i, 7 * j], &[4, 7]);
     let reducers = || (MeanVariance, ArgMax.per_row(), TopK::new(3).per_row());
@@ -77,25 +79,29 @@ fn statistics_beside_a_resumed_write_are_of_the_whole_array() {
             });
             match blocks.compute((reducers(), sink())) {
                 Ok((statistics, stored)) => {
-                    assert_eq!(format!("{statistics:?}"), format!("{expected:?}"), "bit for bit");
+                    assert_eq!(
+                        format!("{statistics:?}"),
+                        format!("{expected:?}"),
+                        "statistics differ"
+                    );
                     let whole = elements(DType::Float32, 3, &shape, &[0, 0], &shape);
                     assert_eq!(stored.read().unwrap(), whole);
                 }
                 Err(_) => assert!(fails_at.0 < 3),
             }
         }
-        // After the first failure, the chunks of rows 0 to 2 are complete, and no band has those alone; after
-        // the second, those of rows 0 to 5, and one of rows 6 to 8.
+        // After the first failure, the chunks of rows 0 to 2 are complete, which do not cover a
+        // band. After the second, those of rows 0 to 5 are complete, and one of rows 6 to 8.
         assert_eq!(computed.into_inner(), 2 + (2 + 2 + 1) + (2 + 2));
     }
 }
 
 type Change = fn(ZarrSink) -> ZarrSink;
 
-/// Changes of a write that is to be resumed, and what is said of them.
+/// Returns changes of a write that is to be resumed, each with a part of the error that names it.
 fn changes() -> [(&'static str, Change); 9] {
     [
-        ("its job changed from \"the job\" to \"another\"", |sink| sink.with_resume("another")),
+        ("its key changed from \"the job\" to \"another\"", |sink| sink.with_resume("another")),
         ("its chunk and shard settings changed from chunks of shape [2, 3]", |sink| {
             sink.with_chunk_shape([2, 5])
         }),
@@ -116,7 +122,7 @@ fn changes() -> [(&'static str, Change); 9] {
 }
 
 #[test]
-fn another_job_is_told_what_differs() {
+fn resuming_with_other_settings_says_what_differs() {
     let (directory, path) = left_unfinished();
     let before = kept(&path);
     let never =
@@ -143,10 +149,10 @@ fn another_job_is_told_what_differs() {
     );
     let error = report(&never.with_row_type(DType::Int32, [6]).to_zarr(sink(&path)).unwrap_err());
     assert!(error.contains("its type of a row changed from int32 [5] to int32 [6]"), "{error}");
-    // What was declared of nothing is found out with the first block.
+    // Without a declared row type, a difference is found at the first block.
     let floats = LazyChunkSequence::from_fn([2; 4], |i| match i {
         2 => ArrayBlock::from_vec([2, 5], vec![0.5_f32; 10]).unwrap(),
-        _ => panic!("blocks 0 and 1 are there"),
+        _ => panic!("blocks 0 and 1 are stored"),
     });
     let error = report(&floats.to_zarr(sink(&path)).unwrap_err());
     assert!(error.contains("block 2 has dtype float32, but it must be int32"), "{error}");
@@ -156,7 +162,7 @@ fn another_job_is_told_what_differs() {
 }
 
 #[test]
-fn a_write_of_another_job_starts_anew_where_it_is_told_to() {
+fn or_restart_restarts_a_write_with_another_key() {
     for (i, (what, change)) in changes().into_iter().enumerate() {
         let restart = |path: &Path| {
             let job = if i == 0 { "another" } else { JOB };
@@ -165,30 +171,30 @@ fn a_write_of_another_job_starts_anew_where_it_is_told_to() {
         let (whole, (directory, path)) = (tempdir().unwrap(), left_unfinished());
         sequence(3).to_zarr(restart(&whole.path().join("a.zarr"))).unwrap();
         let expected = files(&whole.path().join("a.zarr"));
-        // The second time, it is resumed.
+        // The second write resumes.
         failing(3, 2).to_zarr(restart(&path)).unwrap_err();
         sequence(3).to_zarr(restart(&path)).unwrap();
         assert_eq!(files(&path), expected, "{what}");
         assert_eq!(names(directory.path()), ["a.zarr"]);
     }
-    // One of the same job is resumed.
+    // A write with the same key resumes.
     let (_directory, path) = left_unfinished();
     let only_the_last = LazyChunkSequence::from_fn([2; 4], |i| match i {
         2.. => array(2, 2),
         _ => panic!("block {i} was computed"),
     });
     only_the_last.to_zarr(sink(&path).with_resume(Resume::new(JOB).or_restart())).unwrap();
-    // A record that cannot be understood is one of another job.
+    // A record that cannot be parsed counts as one with another key.
     let (_directory, path) = left_unfinished();
     let record = "{\"version\": 0}";
     let text = format!("{record}\n{:08x}\n", crc32c::crc32c(record.as_bytes()));
     std::fs::write(staging(&path).join("record"), text).unwrap();
     let message = report(&sequence(4).to_zarr(sink(&path)).unwrap_err());
-    assert!(message.contains("cannot be understood: its version is 0"), "{message}");
+    assert!(message.contains("of an unfinished write is invalid: its version is 0"), "{message}");
     sequence(4).to_zarr(sink(&path).with_resume(Resume::new(JOB).or_restart())).unwrap();
 }
 
-/// Chunks of two revisions lie beside each other, and neither is believed.
+/// Chunks of two revisions are stored side by side, and both are compared.
 #[test]
 fn a_revision_that_comes_back_is_compared_as_well() {
     let directory = tempdir().unwrap();
@@ -200,39 +206,41 @@ fn a_revision_that_comes_back_is_compared_as_well() {
     assert_eq!(stored.read().unwrap(), array(1, 8));
     let error = sequence(2).to_zarr(sink("one")).unwrap_err();
     assert!(
-        report(&error).ends_with("a.zarr exists already, and differs from this write in block 0")
+        report(&error)
+            .ends_with("a.zarr already exists, and its contents differ from this write at block 0")
     );
 }
 
 #[test]
-fn a_complete_array_of_the_same_job_is_not_computed_again() {
+fn a_complete_array_with_the_same_key_is_not_computed_again() {
     let directory = tempdir().unwrap();
     let (path, other) = (directory.path().join("a.zarr"), directory.path().join("b.zarr"));
     sequence(2).to_zarr(sink(&path)).unwrap();
     let before = files(&path);
     let never =
         LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("a block was computed") });
-    // Another array of the same pass has its blocks, too.
+    // Another array of the same pass gets the blocks as well.
     let (stored, missing) = never.compute((sink(&path), sink(&other))).unwrap();
     assert_eq!(stored.read().unwrap(), missing.read().unwrap());
     assert_eq!((files(&path), files(&other)), (before.clone(), before.clone()));
     for (what, change) in changes() {
         let error = never.to_zarr(change(sink(&path))).unwrap_err();
-        assert!(matches!(error, Error::TargetExists { .. }), "{what}: {error}");
+        assert_eq!((error.kind(), error.block()), (ErrorKind::Exists, None), "{what}: {error}");
     }
     for (write, expected) in [
         (sink(&path).with_existing(Existing::Replace), "a block was computed"),
-        (ZarrSink::new(&path), "a.zarr exists already"),
+        (ZarrSink::new(&path), "a.zarr already exists"),
     ] {
         let message = report(&never.to_zarr(write).unwrap_err());
         assert!(message.contains(expected), "{message}");
     }
     assert_eq!(files(&path), before);
-    // One that was changed or damaged is none.
+    // An array that was changed or damaged does not count as complete.
     let metadata = std::fs::read_to_string(path.join("zarr.json")).unwrap();
     let renamed = metadata.replace("\"attributes\": {", "\"attributes\": {\"a\": 1,");
     std::fs::write(path.join("zarr.json"), renamed).unwrap();
-    assert!(matches!(never.to_zarr(sink(&path)), Err(Error::TargetExists { .. })));
+    let error = never.to_zarr(sink(&path)).unwrap_err();
+    assert_eq!((error.kind(), error.block()), (ErrorKind::Exists, None), "{error}");
     std::fs::write(path.join("zarr.json"), metadata).unwrap();
     std::fs::remove_file(path.join("c/1/0")).unwrap();
     let message = report(&never.to_zarr(sink(&path)).unwrap_err());
@@ -240,10 +248,10 @@ fn a_complete_array_of_the_same_job_is_not_computed_again() {
 }
 
 #[test]
-fn a_write_that_does_not_go_on_leaves_what_can_be_gone_on_with() {
+fn a_write_that_does_not_resume_keeps_a_resumable_one() {
     let (directory, path) = left_unfinished();
     let before = kept(&path);
-    assert_target_refused(ZarrSink::new(&path), "of the job \"the job\"");
+    assert_target_refused(ZarrSink::new(&path), "with the key \"the job\"");
     assert_eq!(kept(&path), before);
     for write in UnfinishedWrite::list(&path).unwrap() {
         write.remove().unwrap();
@@ -253,11 +261,12 @@ fn a_write_that_does_not_go_on_leaves_what_can_be_gone_on_with() {
 }
 
 #[test]
-fn what_nobody_can_go_on_with_is_removed_by_the_next_write() {
+fn the_next_write_removes_remains_that_cannot_be_resumed() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     for job in [None, Some(JOB)] {
-        // What a killed process leaves of a write without a job, or before its layout is settled.
+        // The remains of a killed process whose write had no resume key, or whose layout was not
+        // yet chosen.
         let keys = if job.is_none() { "c/0" } else { "0" };
         std::fs::create_dir_all(path.join(".lazy.7")).unwrap();
         std::fs::create_dir_all(path.join(keys)).unwrap();
@@ -291,14 +300,14 @@ fn there_is_one_writer_at_a_time() {
             let blocks =
                 LazyChunkSequence::from_fn([2; 4], |_| -> ArrayBlock { panic!("computed") });
             let error = blocks.to_zarr(second).unwrap_err();
-            assert!(matches!(error, Error::Locked { .. }), "{error}");
+            assert!(is_locked(&error), "{error}");
             assert!(report(&error).contains(process), "{error}");
         }
         let [write] = &UnfinishedWrite::list(directory.path()).unwrap()[..] else { panic!() };
         let WriteState::Running { holder } = write.state() else { panic!("{write:?}") };
         assert_eq!(holder, "this process");
-        assert!(matches!(write.clone().remove(), Err(Error::Locked { .. })));
-        // Another target is another matter.
+        assert!(write.clone().remove().is_err_and(|error| is_locked(&error)));
+        // Another target can be written meanwhile.
         sequence(1)
             .to_zarr(
                 ZarrSink::new(directory.path().join("b.zarr")).with_existing(Existing::Replace),
@@ -312,12 +321,12 @@ fn there_is_one_writer_at_a_time() {
 }
 
 #[test]
-fn unfinished_writes_are_listed_by_what_they_lie_in() {
+fn unfinished_writes_are_listed_below_a_directory_or_group() {
     let directory = tempdir().unwrap();
     let group = Target::from(directory.path().join("g.zarr"));
-    sequence(1).to_zarr(group.clone().member("whole")).unwrap();
+    sequence(1).to_zarr(group.member("whole")).unwrap();
     for member in ["b", "a"] {
-        failing(1, 1).to_zarr(sink(group.clone().member(member))).unwrap_err();
+        failing(1, 1).to_zarr(sink(group.member(member))).unwrap_err();
     }
     let new = Target::from(directory.path().join("new.zarr")).member("inner").member("a");
     failing(1, 2).to_zarr(sink(new.clone())).unwrap_err();
@@ -336,14 +345,15 @@ fn unfinished_writes_are_listed_by_what_they_lie_in() {
         assert!(resumable(chunks)(state), "{state:?}");
     }
     assert_eq!(listed(group.clone()), all[1..3]);
-    assert_eq!(listed(group.clone().member("b")), all[2..3]);
+    assert_eq!(listed(group.member("b")), all[2..3]);
     assert_eq!(listed(new.clone()), all[3..]);
-    assert_eq!(listed(group.clone().member("whole")), []);
+    assert_eq!(listed(group.member("whole")), []);
     assert_eq!(listed(directory.path().join("nothing").into()), []);
     assert_eq!(UnfinishedWrite::list(Arc::new(MemoryStore::new())).unwrap(), []);
 
-    // One is gone on with; the others are removed, with the group that one of them would have made.
-    sequence(1).to_zarr(sink(group.clone().member("a"))).unwrap();
+    // One write resumes. The others are removed, with the group that one of them would have
+    // created.
+    sequence(1).to_zarr(sink(group.member("a"))).unwrap();
     for write in UnfinishedWrite::list(directory.path()).unwrap() {
         write.remove().unwrap();
     }
@@ -367,7 +377,7 @@ fn an_unfinished_write_removes_the_directories_that_it_created() {
 }
 
 #[test]
-fn other_files_beside_an_unfinished_write_stay() {
+fn other_files_beside_an_unfinished_write_are_kept() {
     let (directory, path) = left_unfinished();
     let notes = ["notes.txt", "c/notes.txt", "c/1/notes.txt"];
     for note in notes {
@@ -386,7 +396,7 @@ fn other_files_beside_an_unfinished_write_stay() {
     assert_eq!(files(&path).len(), notes.len());
 }
 
-/// The number of the operation that flushes the whole tree of a write, or one after it.
+/// Returns a file system and a sink with a fault at operation `n`.
 fn fault_at(target: &Path, n: usize) -> (Arc<FaultyFileSystem>, ZarrSink) {
     let fault = Fault { change: Some(n), ..Fault::default() };
     let file_system = Arc::new(FaultyFileSystem::new(fault));
@@ -394,10 +404,10 @@ fn fault_at(target: &Path, n: usize) -> (Arc<FaultyFileSystem>, ZarrSink) {
     (file_system, sink.with_existing(Existing::Replace))
 }
 
-/// A fault at any operation of a write that can be resumed: the next one ends it, and only a failed flush
-/// makes it begin anew.
+/// After a fault at any operation of a resumable write, the next write completes it. It restarts
+/// only after a failed flush.
 #[test]
-fn a_fault_at_any_operation_is_gone_on_from() {
+fn a_write_resumes_after_a_fault_at_any_operation() {
     let mut n_given_up = 0;
     for replaces in [false, true] {
         for n in 0.. {
@@ -418,10 +428,12 @@ fn a_fault_at_any_operation_is_gone_on_from() {
                 let found = StoredArray::open(&path).map(|found| found.read().unwrap()).ok();
                 assert_eq!(found, replaces.then(|| array(1, 8)), "fault {n}: {error}");
             }
-            let is_flush = matches!(written, Err(Error::Flush { .. }));
+            let is_flush = written.as_ref().is_err_and(|error| {
+                error.to_string().starts_with("could not flush the new array to disk")
+            });
             let n_left = UnfinishedWrite::list(&path).unwrap().len();
             if is_flush {
-                assert_eq!(n_left, 0, "what could not be flushed is given up");
+                assert_eq!(n_left, 0, "a write that could not be flushed is removed");
                 n_given_up += 1;
             }
             let computed = AtomicUsize::new(0);
@@ -433,7 +445,7 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             assert_eq!(stored.read().unwrap(), array(2, 8));
             assert_eq!(UnfinishedWrite::list(directory.path()).unwrap(), []);
             if is_published || is_flush {
-                // Removing the staging directory may have failed, of an array that was published.
+                // The array was published, but removing its staging directory may have failed.
                 assert_eq!(computed.load(Ordering::Relaxed), 4);
             }
             if n_changes <= n {
@@ -441,11 +453,12 @@ fn a_fault_at_any_operation_is_gone_on_from() {
             }
         }
     }
-    // All files at once, of a new array and of one that is replaced.
+    // The flush of all files, once for a new array and once for a replaced one.
     assert_eq!(n_given_up, 2);
 }
 
-/// The record or the journal of an unfinished write is damaged.
+/// Damages the record or the journal of an unfinished write, and checks that the next write
+/// succeeds.
 fn check_damaged(name: &str, change: impl Fn(&mut Vec<u8>)) -> Result<(), TestCaseError> {
     let (directory, path) = left_unfinished();
     let file = staging(&path).join(name);
@@ -475,7 +488,7 @@ fn check_damaged(name: &str, change: impl Fn(&mut Vec<u8>)) -> Result<(), TestCa
 
 proptest! {
     #[test]
-    fn damaged_records_and_journals_are_not_believed(
+    fn damaged_records_and_journals_are_not_trusted(
         name in prop::sample::select(vec!["record", "journal"]),
         kind in 0..4,
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
@@ -494,15 +507,14 @@ proptest! {
     }
 }
 
-/// Whole chunks, each with a checksum that fits it, in the places of others.
+/// Complete chunks with valid checksums that were swapped.
 #[test]
-fn exchanged_chunks_are_not_believed() {
+fn swapped_chunks_are_not_trusted() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let blocks = |fails_at| {
-        LazyChunkSequence::try_from_fn([2; 4], move |i| match i < fails_at {
-            true => Ok(array(i as i32, 2)),
-            false => Err("the accelerator is gone"),
+        LazyChunkSequence::try_from_fn([2; 4], move |i| {
+            if i < fails_at { Ok(array(i as i32, 2)) } else { Err("the accelerator is gone") }
         })
     };
     for codec in [Codec::None, Codec::default()] {
@@ -526,16 +538,16 @@ fn exchanged_chunks_are_not_believed() {
 }
 
 #[test]
-fn a_record_that_was_not_written_whole_is_none() {
+fn an_incomplete_record_is_ignored() {
     for record in ["", "{", "{}\n00000000\n"] {
         let (directory, path) = left_unfinished();
         std::fs::write(staging(&path).join("record"), record).unwrap();
-        // Chunks come after it, so that there can be none;
+        // Chunks are stored only after the record, so there are none.
         std::fs::remove_file(staging(&path).join("journal")).unwrap();
         sequence(3).to_zarr(sink(&path)).unwrap();
         assert_eq!(names(directory.path()), ["a.zarr"]);
     }
-    // or it was being removed, and the others with it.
+    // Or the record was being removed, before the other files.
     let (directory, path) = left_unfinished();
     std::fs::remove_file(staging(&path).join("record")).unwrap();
     assert_eq!(states(&path), [WriteState::Abandoned]);
@@ -544,8 +556,8 @@ fn a_record_that_was_not_written_whole_is_none() {
 }
 
 #[test]
-fn what_is_published_is_not_gone_on_with() {
-    // The last operation of each removes the staging directory.
+fn a_published_write_is_not_resumed() {
+    // The last operation of each write removes the staging directory.
     for replaces in [false, true] {
         let mut last = None;
         for n in 0.. {
@@ -573,7 +585,7 @@ fn what_is_published_is_not_gone_on_with() {
 }
 
 #[test]
-fn an_unfinished_write_of_a_file_system_of_ones_own_is_listed() {
+fn an_unfinished_write_on_a_custom_file_system_is_listed() {
     let (_directory, path) = left_unfinished();
     let writes = UnfinishedWrite::list(Target::on(LocalFileSystem, &path)).unwrap();
     assert!(resumable(4)(writes[0].state()), "{writes:?}");

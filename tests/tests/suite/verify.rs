@@ -1,25 +1,25 @@
-//! No bit of a checksummed array turns over unnoticed, and nothing that is torn or missing is; what is
-//! found names the chunk.
+//! Verification finds every flipped bit of a checksummed array, every torn and every missing file,
+//! and names the chunk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    BloscCompressor, Checksum, Codec, DefectKind, Error, MemoryStore, MetadataSeal, MissingChunks,
-    ReadableWritableListableStorageTraits, Shuffle, StoredArray, ToZarr, ZarrSink,
+    BloscCompressor, Checksum, Codec, DefectKind, Error, ErrorKind, MemoryStore, MetadataChecksum,
+    MissingChunks, PutCondition, Shuffle, Store, StoredArray, ToZarr, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
 
-/// The files of a stored array in memory, where damage is done.
+/// The files of a stored array in memory, which tests damage.
 struct Files {
     store: Arc<MemoryStore>,
-    /// The array, opened before anything was damaged.
+    /// The array, opened before any damage.
     array: StoredArray,
     files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Files {
-    /// An array of shape (3, 4), in units of shape (2, 2).
+    /// Stores an array of shape (3, 4) in write chunks of shape (2, 2).
     fn stored(sink: impl Fn(ZarrSink) -> ZarrSink) -> Files {
         let store = Arc::new(MemoryStore::new());
         let block = ArrayBlock::from_vec([3, 4], (0..12).collect::<Vec<i16>>()).unwrap();
@@ -27,13 +27,13 @@ impl Files {
             .to_zarr(sink(ZarrSink::new(Arc::clone(&store))))
             .unwrap();
         let mut files = BTreeMap::new();
-        let keys: &dyn ReadableWritableListableStorageTraits = &*store;
-        for key in keys.list().unwrap() {
-            files.insert(key.to_string(), keys.get(&key).unwrap().unwrap().to_vec());
+        for object in store.list("").unwrap() {
+            let bytes = store.get(&object.key).unwrap().bytes.to_vec();
+            files.insert(object.key, bytes);
         }
-        assert_eq!(files.len(), 5, "four units and the metadata");
+        assert_eq!(files.len(), 5, "expected four write chunks and the metadata");
         let array = StoredArray::open(Arc::clone(&store)).unwrap();
-        assert_eq!(array.metadata_seal(), MetadataSeal::Intact);
+        assert_eq!(array.metadata_checksum(), MetadataChecksum::Match);
         Files { store, array, files }
     }
 
@@ -41,13 +41,13 @@ impl Files {
         self.files.iter().filter(|(key, _)| *key != "zarr.json")
     }
 
-    /// Puts other bytes at a key, or none.
+    /// Replaces the bytes at a key, or removes the key.
     fn put(&self, key: &str, bytes: Option<&[u8]>) {
-        let keys: &dyn ReadableWritableListableStorageTraits = &*self.store;
-        let key = key.try_into().unwrap();
         match bytes {
-            Some(bytes) => keys.set(&key, bytes.to_vec().into()).unwrap(),
-            None => keys.erase(&key).unwrap(),
+            Some(bytes) => {
+                self.store.put(key, bytes.to_vec().into(), PutCondition::Always).unwrap();
+            }
+            None => self.store.delete(key).unwrap(),
         }
     }
 
@@ -55,7 +55,8 @@ impl Files {
         StoredArray::open(Arc::clone(&self.store))
     }
 
-    /// Asserts that verifying finds that this file is wrong and no other, and that reading fails too.
+    /// Asserts that verification finds a defect in this file and no other, and that reading fails
+    /// too.
     #[track_caller]
     fn assert_found(&self, key: &str, what: &str) -> DefectKind {
         let array = &self.array;
@@ -69,7 +70,7 @@ impl Files {
         assert_eq!((&defect.key[..], &defect.chunk), (key, &index), "{what}");
 
         let error = array.read().unwrap_err();
-        assert!(matches!(&error, Error::ReadChunk { chunk, .. } if *chunk == index), "{error}");
+        assert!(error.defect().is_some() && error.chunk() == Some(&index[..]), "{error}");
         defect.kind
     }
 }
@@ -81,15 +82,16 @@ const CODECS: [Codec; 4] = [
     Codec::Blosc { compressor: BloscCompressor::Lz4, level: 5, shuffle: Shuffle::Bit },
 ];
 
-/// Checksummed arrays, with a codec each, in chunks and in shards of two.
+/// Returns checksummed arrays, one for each codec, in chunks and in shards of two.
 fn arrays() -> impl Iterator<Item = (String, Files)> {
     CODECS.into_iter().flat_map(|codec| {
         [false, true].map(|is_sharded| {
             let files = Files::stored(|sink| {
                 let sink = sink.with_codec(codec).with_checksum(Checksum::Crc32c);
-                match is_sharded {
-                    false => sink.with_chunk_shape([2, 2]),
-                    true => sink.with_chunk_shape([1, 2]).with_shard_shape([2, 2]),
+                if is_sharded {
+                    sink.with_chunk_shape([1, 2]).with_shard_shape([2, 2])
+                } else {
+                    sink.with_chunk_shape([2, 2])
                 }
             });
             (format!("{codec:?}, in shards: {is_sharded}"), files)
@@ -101,7 +103,7 @@ fn arrays() -> impl Iterator<Item = (String, Files)> {
 fn a_whole_array_has_no_defects() {
     for (name, files) in arrays() {
         let array = files.open().unwrap();
-        assert_eq!(array.metadata_seal(), MetadataSeal::Intact);
+        assert_eq!(array.metadata_checksum(), MetadataChecksum::Match);
         assert_eq!(array.verify().count(), 0, "{name}");
     }
 }
@@ -127,7 +129,7 @@ fn every_bit_of_a_chunk_is_checked() {
 
 #[test]
 fn every_bit_of_the_metadata_is_checked() {
-    // The codec makes little difference to the metadata.
+    // The codec hardly changes the metadata.
     for (name, files) in arrays().skip(2 * (CODECS.len() - 1)) {
         let metadata = &files.files["zarr.json"];
         let mut damaged = metadata.clone();
@@ -138,13 +140,17 @@ fn every_bit_of_the_metadata_is_checked() {
                 files.put("zarr.json", Some(&damaged));
                 if let Ok(array) = files.open() {
                     n_opened += 1;
-                    let seal = array.metadata_seal();
-                    assert_eq!(seal, MetadataSeal::Broken, "{name}, byte {at}, bit {bit}");
+                    let checksum = array.metadata_checksum();
+                    assert_eq!(
+                        checksum,
+                        MetadataChecksum::Mismatch,
+                        "{name}, byte {at}, bit {bit}"
+                    );
                 }
                 damaged[at] ^= 1 << bit;
             }
         }
-        assert!(n_opened > 100, "damage in names and numbers can be opened: {n_opened}");
+        assert!(n_opened > 100, "only {n_opened} damaged arrays could be opened");
     }
 }
 
@@ -164,7 +170,7 @@ fn every_torn_chunk_is_found() {
                     );
                 }
             }
-            // And what is longer.
+            // A file that is too long.
             files.put(key, Some(&[bytes, &bytes[..1]].concat()));
             files.assert_found(key, &name);
             files.put(key, Some(bytes));
@@ -178,29 +184,29 @@ fn every_missing_file_is_found() {
         for (key, bytes) in files.chunks() {
             files.put(key, None);
             assert!(matches!(files.assert_found(key, &name), DefectKind::Missing));
-            // As Zarr has it, when asked for.
+            // Fill values on request, as Zarr specifies.
             let lenient = files.open().unwrap().with_missing_chunks(MissingChunks::FillValue);
             assert_eq!(lenient.verify().count(), 0);
             files.put(key, Some(bytes));
         }
         files.put("zarr.json", None);
-        assert!(matches!(files.open(), Err(Error::NotAnArray { .. })));
+        assert!(files.open().is_err_and(|error| error.kind() == ErrorKind::NotAnArray));
     }
 }
 
 #[test]
-fn without_a_checksum_lengths_and_codecs_tell() {
+fn without_a_checksum_only_lengths_and_codecs_are_checked() {
     let files = Files::stored(|sink| sink.with_codec(Codec::None).with_chunk_shape([2, 2]));
     let bytes = &files.files["c/0/1"];
     files.put("c/0/1", Some(&bytes[..3]));
     let kind = files.assert_found("c/0/1", "torn");
     assert_eq!(kind.to_string(), "it has 3 bytes, but 8 were stored");
     files.put("c/0/1", Some(&[0; 8]));
-    assert_eq!(files.open().unwrap().verify().count(), 0, "any bytes are elements");
+    assert_eq!(files.open().unwrap().verify().count(), 0, "any bytes are valid elements");
 }
 
 #[test]
-fn defects_are_told_in_order() {
+fn defects_are_returned_in_order() {
     let store = Arc::new(MemoryStore::new());
     // More chunks than are checked at once.
     let n_chunks = 3000;
@@ -208,10 +214,9 @@ fn defects_are_told_in_order() {
         .to_zarr(ZarrSink::new(Arc::clone(&store)).with_chunk_shape([1]))
         .unwrap();
     let array = StoredArray::open(Arc::clone(&store)).unwrap();
-    let keys: &dyn ReadableWritableListableStorageTraits = &*store;
     let damaged = [0, 1, 5, 1023, 1024, 2999];
     for i in damaged {
-        keys.erase(&format!("c/{i}").as_str().try_into().unwrap()).unwrap();
+        store.delete(&format!("c/{i}")).unwrap();
     }
     let mut verify = array.verify();
     let mut n_checked = 0;
@@ -227,7 +232,7 @@ fn defects_are_told_in_order() {
 }
 
 #[test]
-fn part_of_a_chunk_is_checked_like_the_whole() {
+fn reading_a_part_of_a_chunk_checks_the_whole_chunk() {
     for (name, files) in arrays() {
         let region = [0..1, 1..2];
         let expected = files.open().unwrap().read_region(&region).unwrap();
@@ -239,12 +244,12 @@ fn part_of_a_chunk_is_checked_like_the_whole() {
             files.put("c/0/0", Some(&damaged));
             damaged[at] ^= 1;
             match files.open().unwrap().read_region(&region) {
-                // Of a shard, only the chunk that is read, and the index.
+                // In a shard, only the chunk that is read and the index are checked.
                 Ok(read) => assert!(name.ends_with("true") && read == expected, "{name}, {at}"),
-                Err(error) => assert!(matches!(error, Error::ReadChunk { .. }), "{error}"),
+                Err(error) => assert!(error.defect().is_some(), "{error}"),
             }
         }
-        // The first byte is the chunk's own.
+        // The first byte belongs to the chunk that is read.
         damaged[0] ^= 1;
         files.put("c/0/0", Some(&damaged));
         files.open().unwrap().read_region(&region).unwrap_err();
@@ -252,18 +257,18 @@ fn part_of_a_chunk_is_checked_like_the_whole() {
 }
 
 #[test]
-fn arrays_of_other_programs_have_no_seal() {
+fn arrays_of_other_programs_have_no_metadata_checksum() {
     let files = Files::stored(|sink| sink.with_chunk_shape([2, 2]));
     let mut metadata: serde_json::Value =
         serde_json::from_slice(&files.files["zarr.json"]).unwrap();
     // Rewritten by another program, which keeps the attributes.
     files.put("zarr.json", Some(metadata.to_string().as_bytes()));
-    assert_eq!(files.open().unwrap().metadata_seal(), MetadataSeal::Broken);
+    assert_eq!(files.open().unwrap().metadata_checksum(), MetadataChecksum::Mismatch);
     metadata["attributes"] = serde_json::json!({"provenance": "a notebook"});
     files.put("zarr.json", Some(metadata.to_string().as_bytes()));
     let array = files.open().unwrap();
-    assert_eq!(array.metadata_seal(), MetadataSeal::Absent);
+    assert_eq!(array.metadata_checksum(), MetadataChecksum::Missing);
     assert_eq!(array.verify().count(), 0);
     files.put("c/1/1", None);
-    assert_eq!(array.verify().count(), 0, "it stands for the fill value");
+    assert_eq!(array.verify().count(), 0, "a missing chunk reads as the fill value");
 }

@@ -1,20 +1,24 @@
-//! What observers are told of a write.
+//! Progress that a write reports to observers.
 
 use std::sync::{Arc, Mutex};
 
-use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
-use lazy_chunks::{LazyChunkSequence, MeanVariance, Progress, Stage};
+use lazy_chunks::zarr::{Existing, MemoryStore, ToZarr, ZarrSink};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, MeanVariance, Observer, Progress, Stage};
 use lazy_tests::{flat, zeros};
 
-/// Keeps all that an observer is told.
+/// Records the progress that an observer receives.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Vec<Progress>>>);
 
 impl Told {
-    fn sink(&self) -> ZarrSink {
+    fn observer(&self) -> impl Observer + 'static {
         let told = Arc::clone(&self.0);
-        ZarrSink::new(Arc::new(MemoryStore::new()))
-            .with_observer(move |progress: &Progress| told.lock().unwrap().push(*progress))
+        move |progress: &Progress| told.lock().unwrap().push(*progress)
+    }
+
+    /// Returns an observed sequence of blocks of these shapes.
+    fn flat(&self, shapes: &[&[usize]]) -> LazyChunkSequence<'static, ArrayBlock> {
+        flat(shapes).with_observer(self.observer())
     }
 
     fn take(&self) -> Vec<Progress> {
@@ -22,12 +26,16 @@ impl Told {
     }
 }
 
+fn sink() -> ZarrSink {
+    ZarrSink::new(Arc::new(MemoryStore::new()))
+}
+
 #[test]
-fn an_observer_hears_of_every_block_and_chunk() {
+fn an_observer_is_notified_of_every_block_and_chunk() {
     let told = Told::default();
-    let blocks: &[&[usize]] = &[&[2, 3], &[0, 3], &[3, 3]];
-    for (sequence, n_blocks) in [(flat(blocks), None), (flat(blocks).with_len(3), Some(3))] {
-        let sink = told.sink().with_chunk_shape([2, 2]);
+    let sequence = told.flat(&[&[2, 3], &[0, 3], &[3, 3]]);
+    for (sequence, n_blocks) in [(sequence.clone(), None), (sequence.with_len(3), Some(3))] {
+        let sink = sink().with_chunk_shape([2, 2]);
         let (_, stored) = sequence.compute((MeanVariance, sink)).unwrap();
         let told = told.take();
         let expect = |blocks, bytes| (blocks, bytes, n_blocks);
@@ -48,31 +56,38 @@ fn an_observer_hears_of_every_block_and_chunk() {
 }
 
 #[test]
-fn what_is_stored_is_counted_in_files() {
+fn stored_chunks_and_bytes_count_files() {
     let told = Told::default();
-    let sink = told.sink().with_chunk_shape([1, 1]).with_shard_shape([4, 3]);
-    flat(&[&[4, 3], &[4, 3]]).to_zarr(sink).unwrap();
-    assert_eq!(told.take().last().unwrap().chunks, 2, "shards");
+    let sequence = told.flat(&[&[4, 3], &[4, 3]]);
+    let sharded = sink().with_chunk_shape([1, 1]).with_shard_shape([4, 3]);
+    sequence.to_zarr(sharded).unwrap();
+    assert_eq!(told.take().last().unwrap().chunks, 2, "each shard counts once");
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
-    let seen = told.clone();
-    let observer = move |progress: &Progress| seen.0.lock().unwrap().push(*progress);
-    let sink = ZarrSink::new(&path).with_chunk_shape([4, 3]).with_observer(observer);
-    flat(&[&[4, 3], &[4, 3]]).to_zarr(sink).unwrap();
+    let to_files = ZarrSink::new(&path).with_chunk_shape([4, 3]);
+    sequence.to_zarr(to_files.clone()).unwrap();
     let size = |name| std::fs::metadata(path.join(name)).unwrap().len();
-    assert_eq!(told.take().last().unwrap().stored_bytes, size("c/0/0") + size("c/1/0"));
+    let stored_bytes = size("c/0/0") + size("c/1/0");
+    assert_eq!(told.take().last().unwrap().stored_bytes, stored_bytes);
+
+    // All sinks of a pass count.
+    let sinks = (to_files.with_existing(Existing::Replace), sink().with_chunk_shape([2, 3]));
+    sequence.compute(sinks).unwrap();
+    let last = told.take().last().copied().unwrap();
+    assert_eq!(last.chunks, 2 + 4);
+    assert!(last.stored_bytes > stored_bytes);
 }
 
 #[test]
-fn an_observer_hears_of_a_failure() {
+fn an_observer_is_notified_of_a_failure() {
     let told = Told::default();
     let failing = LazyChunkSequence::try_new(|| [Ok(zeros(&[1, 2])), Err("out of memory")]);
-    failing.to_zarr(told.sink()).unwrap_err();
+    failing.with_observer(told.observer()).to_zarr(sink()).unwrap_err();
     let stages: Vec<_> = told.take().iter().map(|p| (p.blocks, p.stage)).collect();
     assert_eq!(stages, [(0, Stage::Running), (1, Stage::Running), (1, Stage::Aborted)]);
 
-    // A target that is refused: nothing began.
-    flat(&[&[1, 2]]).to_zarr(told.sink().with_writer_threads(0)).unwrap_err();
+    // An invalid setting is an error before the pass begins.
+    told.flat(&[&[1, 2]]).to_zarr(sink().with_writer_threads(1025)).unwrap_err();
     assert_eq!(told.take(), []);
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use lazy_chunks::{
-    Bands, Blocks, Error, Location, NestedSequenceAggregator, Result, SequenceAggregator,
+    Bands, BlockIndex, Blocks, Error, NestedSequenceAggregator, Result, SequenceAggregator,
 };
 
 use crate::Matrix;
@@ -31,7 +31,7 @@ impl SequenceAggregator<Matrix> for LargestRowSum {
             let expected = *n_columns.get_or_insert(width);
             if width != expected {
                 // Nothing is known of a tensor to those who hand it over, so this is to be seen to here.
-                let at = Location::Block(i);
+                let at = BlockIndex::Block(i);
                 let message = format!("{at} has {width} columns, but the first one has {expected}");
                 return Err(Error::other(message));
             }
@@ -62,7 +62,7 @@ impl NestedSequenceAggregator<Matrix> for BlockNorms {
     type Output = HeatMap;
 
     fn aggregate_nested(self, mut bands: Bands<'_, Matrix>) -> Result<HeatMap> {
-        let mut norms = Vec::with_capacity(bands.declared().n_bands().unwrap_or(0));
+        let mut norms = Vec::with_capacity(bands.spec().n_bands().unwrap_or(0));
         while let Some(band) = bands.next_band()? {
             norms.push(band.map(|block| block.map(|block| norm(&block))).collect::<Result<_>>()?);
         }

@@ -1,4 +1,6 @@
-use lazy_chunks::{ArrayBlock, BlockPosition, DType, Declared, Error, Location, Reducer, Result};
+use lazy_chunks::{
+    ArrayBlock, BlockIndex, BlockPosition, DType, Error, Reducer, Result, Run, SequenceSpec,
+};
 
 /// Looks for the largest change of the mean from one block to the next: for where a training diverged.
 ///
@@ -10,58 +12,59 @@ pub struct Drift;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jump {
     /// The block behind the change.
-    pub at: Location,
-    /// How much larger its mean is than that of the block before.
+    pub at: BlockIndex,
+    /// How much larger its mean is than the mean of the block before.
     pub by: f64,
 }
 
-/// What [`Drift`] remembers of the blocks so far.
+/// The means so far, in a pass of [`Drift`].
 #[derive(Debug, Default)]
-pub struct DriftState {
+pub struct Means {
     previous: Option<f64>,
     largest: Option<Jump>,
 }
 
 impl Reducer for Drift {
-    /// The block's mean; none where it has no elements.
-    type Partial = Option<f64>;
-    type State = DriftState;
+    type Map = fn(BlockPosition, &ArrayBlock) -> Result<Option<f64>>;
+    type Run = Means;
     type Output = Jump;
 
-    fn start(&self, declared: &Declared) -> Result<DriftState> {
-        match declared.row_type().map(|row| row.dtype) {
-            None | Some(DType::Float32) => Ok(DriftState::default()),
-            Some(dtype) => Err(Error::DTypeMismatch { expected: DType::Float32, actual: dtype }),
+    fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Means)> {
+        match spec.row_type().map(|row| row.dtype) {
+            None | Some(DType::Float32) => Ok((mean, Means::default())),
+            Some(actual) => Err(Error::DTypeMismatch { expected: DType::Float32, actual }),
         }
     }
+}
 
-    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> Result<Option<f64>> {
-        let elements = block.as_slice::<f32>()?;
-        let sum: f64 = elements.iter().copied().map(f64::from).sum();
-        Ok((!elements.is_empty()).then(|| sum / elements.len() as f64))
-    }
+/// Returns the mean of a block, or `None` if it has no elements.
+fn mean(_: BlockPosition, block: &ArrayBlock) -> Result<Option<f64>> {
+    let elements = block.as_slice::<f32>()?;
+    let sum: f64 = elements.iter().copied().map(f64::from).sum();
+    Ok((!elements.is_empty()).then(|| sum / elements.len() as f64))
+}
 
-    fn absorb(&self, state: &mut DriftState, at: BlockPosition, mean: Option<f64>) -> Result<()> {
+impl Run for Means {
+    type Partial = Option<f64>;
+    type Output = Jump;
+
+    fn merge(&mut self, at: BlockPosition, mean: Option<f64>) -> Result<()> {
         let Some(mean) = mean else { return Ok(()) };
-        if let Some(previous) = state.previous.replace(mean) {
-            let by = mean - previous;
-            if state.largest.is_none_or(|largest| by.abs() > largest.by.abs()) {
-                state.largest = Some(Jump { at: at.location, by });
-            }
+        if let Some(by) = self.previous.replace(mean).map(|previous| mean - previous)
+            && self.largest.is_none_or(|largest| by.abs() > largest.by.abs())
+        {
+            self.largest = Some(Jump { at: at.index, by });
         }
         Ok(())
     }
 
-    /// Fails here, and not in `finish`, so that a sink in the same pass publishes nothing.
-    fn seal(&self, state: &mut DriftState) -> Result<()> {
-        state.largest.map(drop).ok_or_else(no_jump)
+    /// Fails here, and not in `commit`, so that a sink in the same pass publishes nothing.
+    fn prepare(&mut self) -> Result<()> {
+        let message = "there is no drift without two blocks of at least one element each";
+        self.largest.map(drop).ok_or_else(|| Error::other(message))
     }
 
-    fn finish(&self, state: DriftState) -> Result<Jump> {
-        state.largest.ok_or_else(no_jump)
+    fn commit(self) -> Result<Jump> {
+        Ok(self.largest.expect("it was prepared"))
     }
-}
-
-fn no_jump() -> Error {
-    Error::other("there is no drift without two blocks of at least one element each")
 }

@@ -1,4 +1,4 @@
-use lazy_chunks::{ArrayBlock, BlockPosition, DType, Error, Result, Statistic};
+use lazy_chunks::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, Statistic};
 use serde::{Deserialize, Serialize};
 
 /// Counts the elements between each edge and the next one. The edges are ascending.
@@ -7,7 +7,7 @@ pub struct Histogram {
     edges: Vec<f64>,
 }
 
-/// The result of [`Histogram`], and what is accumulated for it.
+/// The result of [`Histogram`], and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// The elements from each edge on and below the next one.
@@ -17,14 +17,14 @@ pub struct Counts {
 }
 
 impl Histogram {
-    /// A histogram with one bin less than edges. They are checked when it is computed.
+    /// Returns a histogram with one bin less than edges. They are checked when it is computed.
     pub fn new(edges: impl Into<Vec<f64>>) -> Self {
         Self { edges: edges.into() }
     }
 
     fn count(&self, counts: &mut Counts, value: f64) {
         let n_edges_below = self.edges.partition_point(|edge| *edge <= value);
-        // No edge is above NaN either, so it lies where what is too small does.
+        // No edge is above NaN either, so it lies where a value that is too small does.
         match n_edges_below.checked_sub(1).and_then(|bin| counts.bins.get_mut(bin)) {
             Some(n) => *n += 1,
             None => counts.outside += 1,
@@ -36,17 +36,20 @@ impl Statistic for Histogram {
     type State = Counts;
     type Output = Counts;
 
-    /// Called before the first block, so nobody waits for an hour to hear of a wrong edge.
+    fn name(&self) -> String {
+        format!("the histogram of {:?}", self.edges)
+    }
+
+    /// Called before the first block, so that a wrong edge is found at once.
     fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
-        let ascending = self.edges.is_sorted_by(|one, next| one < next);
-        if self.edges.len() < 2 || !ascending {
-            let problem =
-                format!("the edges are {:?}, but must be two or more, ascending", self.edges);
-            return Err(Error::Statistic { statistic: "Histogram".to_owned(), problem });
+        let is_ascending = self.edges.is_sorted_by(|one, next| one < next);
+        if self.edges.len() < 2 || !is_ascending {
+            let problem = "the edges must be two or more, ascending".to_owned();
+            return Err(Error::Statistic { statistic: self.name(), problem });
         }
         match dtype {
             Some(dtype @ (DType::Complex64 | DType::Complex128)) => Err(Error::UnsupportedDType {
-                taker: "Histogram".to_owned(),
+                taker: self.name(),
                 dtype,
                 supported: "it takes bool, integers and floats",
             }),
@@ -58,26 +61,24 @@ impl Statistic for Histogram {
         Counts { bins: vec![0; self.edges.len().saturating_sub(1)], outside: 0 }
     }
 
-    fn push(&self, counts: &mut Counts, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
+    fn update(&self, counts: &mut Counts, _: BlockPosition, block: &ArrayBlock) -> Result<()> {
         block.for_each_f64(|value| self.count(counts, value))
     }
 
     fn merge(&self, counts: &mut Counts, next: Counts) -> Result<()> {
-        let (ours, theirs) = (counts.bins.len(), next.bins.len());
-        if ours != theirs {
-            let problem = format!(
-                "counts of {theirs} bins cannot be added to those of {ours}; the edges must be the same"
-            );
-            return Err(Error::Statistic { statistic: "Histogram".to_owned(), problem });
-        }
-        for (n, more) in counts.bins.iter_mut().zip(next.bins) {
-            *n += more;
-        }
+        counts.bins.iter_mut().zip(next.bins).for_each(|(n, more)| *n += more);
         counts.outside += next.outside;
         Ok(())
     }
 
     fn finish(&self, counts: Counts) -> Result<Counts> {
         Ok(counts)
+    }
+}
+
+/// States travel between processes.
+impl SaveState for Histogram {
+    fn is_valid(&self, counts: &Counts) -> bool {
+        counts.bins.len() + 1 == self.edges.len()
     }
 }

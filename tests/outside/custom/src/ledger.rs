@@ -1,42 +1,22 @@
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
-use lazy_chunks::{Observer, Progress, Stage};
+use lazy_chunks::{Observer, Progress};
 
-/// Keeps the account of one evaluation: how often it was told, and the last that it heard.
+/// Keeps the account of an evaluation: all that it was told.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<(usize, Option<Progress>)>);
+pub struct Ledger(Mutex<Vec<Progress>>);
 
 impl Ledger {
-    /// How often there was news.
-    pub fn n_entries(&self) -> usize {
-        self.read().0
-    }
-
-    /// The last news; none when there was none.
-    pub fn last(&self) -> Option<Progress> {
-        self.read().1
-    }
-
-    /// Whether the evaluation came to its end.
-    pub fn is_finished(&self) -> bool {
-        self.last().is_some_and(|last| last.stage == Stage::Finished)
-    }
-
-    /// The bytes that were stored.
-    pub fn stored_bytes(&self) -> u64 {
-        self.last().map_or(0, |last| last.stored_bytes)
-    }
-
-    fn read(&self) -> (usize, Option<Progress>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the entries so far, in order.
+    pub fn entries(&self) -> Vec<Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Observer for Ledger {
     fn observe(&self, progress: &Progress) -> ControlFlow<()> {
-        let mut account = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *account = (account.0 + 1, Some(*progress));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*progress);
         ControlFlow::Continue(())
     }
 }

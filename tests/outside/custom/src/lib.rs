@@ -15,7 +15,7 @@ mod matrix;
 mod metered;
 
 pub use aggregators::{BlockNorms, HeatMap, LargestRowSum, RowSum};
-pub use drift::{Drift, DriftState, Jump};
+pub use drift::{Drift, Jump, Means};
 pub use histogram::{Counts, Histogram};
 pub use ledger::Ledger;
 pub use matrix::{Device, Matrix, MatrixConverter};

@@ -3,11 +3,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{LocalFileSystem, StoredArray, Target, ZarrSink};
-use lazy_chunks::{
-    BlockSizes, LazyChunkSequence, Location, MeanVariance, Moments, NestedLazyChunkSequence,
-    Reducer, SharedIndexed,
-};
+use lazy_chunks::prelude::*;
+use lazy_chunks::zarr::LocalFileSystem;
+use lazy_chunks::{BlockIndex, Indexed, Moments, Stage};
 use outside_custom::{
     BlockNorms, Counts, Device, Drift, Histogram, Jump, LargestRowSum, Ledger, Matrix,
     MatrixConverter, Metered, RowSum,
@@ -23,30 +21,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     let group = Target::on(disk.clone(), directory.path().join("influence.zarr"));
 
     // The same array, cut along axis 0 alone and along both: everything of it, in one pass each.
-    let rows_ledger = Arc::new(Ledger::default());
-    let reducers = everything(group.clone().member("by_rows"), &rows_ledger);
-    let (counts, moments, jump, by_rows) = cut_by_rows().convert(CONVERTER).compute(reducers)?;
+    let histogram = &Histogram::new([0.0, 10.0, 20.0, 40.0]);
+    let sink = |name: &str| ZarrSink::new(group.member(name));
+    let ledger = Arc::new(Ledger::default());
+    let rows = cut_by_rows().convert(CONVERTER).with_observer(ledger.clone());
+    let (counts, moments, jump, by_rows) =
+        rows.compute((histogram, MeanVariance, Drift, sink("by_rows")))?;
     check(&counts, &moments);
-    assert_eq!(jump, Jump { at: Location::Block(1), by: 20.0 });
+    assert_eq!(jump, Jump { at: BlockIndex::Block(1), by: 20.0 });
     // It was told before the first of the three blocks, after each, and at the end.
-    assert!(rows_ledger.is_finished() && rows_ledger.n_entries() == 5);
+    let of_rows = ledger.entries();
+    assert_eq!((of_rows.len(), of_rows[4].stage), (5, Stage::Finished));
 
-    let both_ledger = Arc::new(Ledger::default());
-    let reducers = everything(group.clone().member("by_both"), &both_ledger);
-    let (counts, moments, jump, by_both) = cut_by_both().convert(CONVERTER).compute(reducers)?;
+    let both = cut_by_both().convert(CONVERTER).with_observer(ledger.clone());
+    let (counts, moments, jump, by_both) =
+        both.compute((histogram, MeanVariance, Drift, sink("by_both")))?;
     check(&counts, &moments);
-    assert_eq!(jump.at, Location::NestedBlock(1, 0));
-    assert!(both_ledger.is_finished() && both_ledger.n_entries() == 8);
+    assert_eq!(jump.at, BlockIndex::NestedBlock(1, 0));
+    let of_both = &ledger.entries()[5..];
+    assert_eq!((of_both.len(), of_both[7].stage), (8, Stage::Finished));
 
     // All their bytes went through the file system below, and the metadata's.
-    let chunk_bytes = rows_ledger.stored_bytes() + both_ledger.stored_bytes();
+    let chunk_bytes = of_rows[4].stored_bytes + of_both[7].stored_bytes;
     assert!(0 < chunk_bytes && chunk_bytes < disk.bytes_written());
     let read_before = disk.bytes_read();
     assert_eq!(by_rows.read()?, by_both.read()?);
     assert_eq!(disk.bytes_read() - read_before, chunk_bytes);
 
     // Read back in other blocks, they are matrices on the device again.
-    let matrices = StoredArray::open(group.clone().member("by_rows"))?
+    let matrices = StoredArray::open(group.member("by_rows"))?
         .sequence(BlockSizes::uniform(10, 3))?
         .to_tensors(CONVERTER);
     assert_eq!(matrices.block(3)?.device(), Device::Accelerator(0));
@@ -69,7 +72,7 @@ fn element(row: usize, column: usize) -> f32 {
 }
 
 /// The array, cut along axis 0.
-fn cut_by_rows() -> LazyChunkSequence<'static, Matrix, SharedIndexed> {
+fn cut_by_rows() -> LazyChunkSequence<'static, Matrix, Indexed> {
     let rows = BlockSizes::from(ROWS);
     LazyChunkSequence::from_fn(rows.clone(), move |i| {
         let start = rows.start(i);
@@ -78,7 +81,7 @@ fn cut_by_rows() -> LazyChunkSequence<'static, Matrix, SharedIndexed> {
 }
 
 /// The array, cut along axes 0 and 1.
-fn cut_by_both() -> NestedLazyChunkSequence<'static, Matrix, SharedIndexed> {
+fn cut_by_both() -> NestedLazyChunkSequence<'static, Matrix, Indexed> {
     let (rows, columns) = (BlockSizes::from(ROWS), BlockSizes::from(COLUMNS));
     NestedLazyChunkSequence::from_fn(rows.clone(), columns.clone(), move |i, j| {
         let start = (rows.start(i), columns.start(j));
@@ -86,15 +89,6 @@ fn cut_by_both() -> NestedLazyChunkSequence<'static, Matrix, SharedIndexed> {
             element(start.0 + row, start.1 + column)
         })
     })
-}
-
-/// All that is computed in one pass, for either kind of sequence.
-fn everything(
-    target: Target,
-    ledger: &Arc<Ledger>,
-) -> impl Reducer<Output = (Counts, Moments, Jump, StoredArray)> {
-    let histogram = Histogram::new([0.0, 10.0, 20.0, 40.0]);
-    (histogram, MeanVariance, Drift, ZarrSink::new(target).with_observer(ledger.clone()))
 }
 
 fn check(counts: &Counts, moments: &Moments) {

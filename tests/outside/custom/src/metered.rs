@@ -1,10 +1,9 @@
-use std::ffi::OsString;
 use std::io::{IoSlice, IoSliceMut, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use lazy_chunks::zarr::{EntryKind, FileLock, FilePin, FileSystem, LockScope};
+use lazy_chunks::bytes::Bytes;
+use lazy_chunks::zarr::{FileSystem, FileSystemLayer};
 
 /// A file system that counts the bytes that are written to another one, and read from it.
 #[derive(Debug)]
@@ -31,7 +30,13 @@ impl<F: FileSystem> Metered<F> {
     }
 }
 
-impl<F: FileSystem> FileSystem for Metered<F> {
+impl<F: FileSystem> FileSystemLayer for Metered<F> {
+    type Inner = F;
+
+    fn inner(&self) -> &F {
+        &self.file_system
+    }
+
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> Result<Bytes> {
         let bytes = self.file_system.read(path, offset, length)?;
         self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -61,91 +66,5 @@ impl<F: FileSystem> FileSystem for Metered<F> {
         self.file_system.append(path, bytes)?;
         self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
-    }
-
-    // The other operations are those of the file system below.
-
-    fn kind(&self, path: &Path) -> Result<Option<EntryKind>> {
-        self.file_system.kind(path)
-    }
-
-    fn entry_kind(&self, path: &Path) -> Result<Option<EntryKind>> {
-        self.file_system.entry_kind(path)
-    }
-
-    fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
-        self.file_system.canonicalize(path)
-    }
-
-    fn list(&self, directory: &Path) -> Result<Vec<OsString>> {
-        self.file_system.list(directory)
-    }
-
-    fn size(&self, path: &Path) -> Result<u64> {
-        self.file_system.size(path)
-    }
-
-    fn pin(&self, path: &Path) -> Result<FilePin> {
-        self.file_system.pin(path)
-    }
-
-    fn create_directory(&self, path: &Path) -> Result<()> {
-        self.file_system.create_directory(path)
-    }
-
-    fn create_directories(&self, path: &Path) -> Result<()> {
-        self.file_system.create_directories(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> Result<()> {
-        self.file_system.remove_file(path)
-    }
-
-    fn remove_directory(&self, path: &Path) -> Result<()> {
-        self.file_system.remove_directory(path)
-    }
-
-    fn lock(&self, path: &Path) -> Result<FileLock> {
-        self.file_system.lock(path)
-    }
-
-    fn lock_scope(&self, directory: &Path) -> Result<LockScope> {
-        self.file_system.lock_scope(directory)
-    }
-
-    fn rename_directory(&self, from: &Path, to: &Path) -> Result<()> {
-        self.file_system.rename_directory(from, to)
-    }
-
-    fn rename_file(&self, from: &Path, to: &Path) -> Result<()> {
-        self.file_system.rename_file(from, to)
-    }
-
-    fn rename_new_file(&self, from: &Path, to: &Path) -> Result<()> {
-        self.file_system.rename_new_file(from, to)
-    }
-
-    fn copy_permissions(&self, from: &Path, to: &Path) -> Result<()> {
-        self.file_system.copy_permissions(from, to)
-    }
-
-    fn have_same_permissions(&self, one: &Path, other: &Path) -> Result<bool> {
-        self.file_system.have_same_permissions(one, other)
-    }
-
-    fn check_replaceable(&self, path: &Path) -> Result<()> {
-        self.file_system.check_replaceable(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> Result<()> {
-        self.file_system.sync_file(path)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> Result<()> {
-        self.file_system.sync_directory(directory)
-    }
-
-    fn sync_file_system(&self, directory: &Path) -> Result<()> {
-        self.file_system.sync_file_system(directory)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{Error, MemoryStore, StoredArray, ZarrSink};
-use lazy_chunks::{LazyChunkSequence, Location, NestedLazyChunkSequence, Stage, Watch, report};
+use lazy_chunks::zarr::{ErrorKind, MemoryStore, StoredArray, ZarrSink};
+use lazy_chunks::{BlockIndex, LazyChunkSequence, NestedLazyChunkSequence, Stage, report};
 use outside_custom::{BlockNorms, Drift, Jump, LargestRowSum, Ledger, Matrix, MatrixConverter};
 
 fn ones(shape: [usize; 2]) -> Matrix {
@@ -40,18 +40,19 @@ fn the_producers_error_comes_through() {
 fn blocks_without_elements_do_not_drift() {
     let sequence = LazyChunkSequence::new(|| [[1, 2], [0, 2], [3, 2]].map(ones));
     let jump = sequence.convert(MatrixConverter::default()).compute(Drift).unwrap();
-    assert_eq!(jump, Jump { at: Location::Block(2), by: 0.0 });
+    assert_eq!(jump, Jump { at: BlockIndex::Block(2), by: 0.0 });
 }
 
 #[test]
 fn a_reducer_that_fails_at_the_end_keeps_the_sink_from_publishing() {
     let store = Arc::new(MemoryStore::new());
     let ledger = Arc::new(Ledger::default());
-    let sequence = LazyChunkSequence::new(|| [ones([2, 2])]).convert(MatrixConverter::default());
-    let reducers = (ZarrSink::new(store.clone()), Drift, Watch::new(ledger.clone()));
-    let error = sequence.compute(reducers).unwrap_err();
+    let sequence = LazyChunkSequence::new(|| [ones([2, 2])])
+        .convert(MatrixConverter::default())
+        .with_observer(ledger.clone());
+    let error = sequence.compute((ZarrSink::new(store.clone()), Drift)).unwrap_err();
     let message = "there is no drift without two blocks of at least one element each";
     assert_eq!(error.to_string(), message);
-    assert!(matches!(StoredArray::open(store), Err(Error::NothingThere { .. })));
-    assert_eq!(ledger.last().unwrap().stage, Stage::Aborted);
+    assert_eq!(StoredArray::open(store).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(ledger.entries().last().unwrap().stage, Stage::Aborted);
 }

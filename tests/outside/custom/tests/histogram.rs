@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{Error, MemoryStore, StoredArray, ZarrSink};
+use lazy_chunks::zarr::{ErrorKind, MemoryStore, StoredArray, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockPosition, DType, LazyChunkSequence, Location, MeanVariance, NdarrayConverter,
-    NestedLazyChunkSequence, Statistic, report,
+    ArrayBlock, DType, LazyChunkSequence, MeanVariance, NdarrayConverter, NestedLazyChunkSequence,
+    SaveState, StateOf, Statistic, report,
 };
 use ndarray::{Array2, array};
 use outside_custom::{Counts, Histogram};
@@ -29,41 +29,38 @@ fn edges_belong_to_the_bin_above() {
     assert_eq!(counts, Counts { bins: vec![2, 2, 4], outside: 4 });
 }
 
-/// Every worker sees a part of the blocks and sends its state as JSON.
+/// Every worker computes a part of the blocks and sends its state as JSON.
 #[test]
 fn states_of_any_parts_make_the_whole() {
     let histogram = Histogram::new(EDGES);
     let whole = LazyChunkSequence::new(blocks).compute(&histogram).unwrap();
-    let work = |part: &[ArrayBlock], first: usize| {
-        let mut state = histogram.empty();
-        for (i, block) in (first..).zip(part) {
-            let at = BlockPosition { location: Location::Block(i), row: 2 * i, column: 0 };
-            histogram.push(&mut state, at, block).unwrap();
-        }
-        serde_json::to_string(&state).unwrap()
+    let work = |part: &[ArrayBlock]| {
+        let part = LazyChunkSequence::new(|| part.to_vec()).with_row_type(DType::Float64, [2]);
+        serde_json::to_string(&part.compute(StateOf::new(&histogram)).unwrap()).unwrap()
     };
     let blocks = blocks();
     for cut in 0..=blocks.len() {
         let (front, back) = blocks.split_at(cut);
-        let mut merged = histogram.empty();
-        for sent in [work(front, 0), work(back, cut)] {
-            histogram.merge(&mut merged, serde_json::from_str(&sent).unwrap()).unwrap();
-        }
-        assert_eq!(histogram.finish(merged).unwrap(), whole, "cut before block {cut}");
+        let states = [front, back].map(|part| serde_json::from_str(&work(part)).unwrap());
+        assert_eq!(histogram.finish_saved(states).unwrap(), whole, "cut before block {cut}");
     }
 }
 
 #[test]
 fn states_of_another_histogram_are_refused() {
     let (histogram, other) = (Histogram::new(EDGES), Histogram::new([0.0, 1.0]));
-    let error = histogram.merge(&mut histogram.empty(), other.empty()).unwrap_err();
+    let error = histogram.finish_saved([other.save(other.empty())]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Histogram: counts of 1 bins cannot be added to those of 3; the edges must be the same"
+        "cannot load a state of `the histogram of [0.0, 1.0]` into `the histogram of [-1.0, 0.0, \
+         0.5, 4.0]`"
     );
+    let damaged = histogram.save(other.empty());
+    let error = histogram.finish_saved([damaged]).unwrap_err();
+    assert!(matches!(error, lazy_chunks::Error::StateDamaged { .. }), "{error}");
 }
 
-/// Blocks that nobody gets to see.
+/// Blocks that are never computed.
 fn never() -> impl Iterator<Item = Array2<f64>> {
     std::iter::from_fn(|| unreachable!("a block was computed"))
 }
@@ -76,8 +73,8 @@ fn wrong_edges_are_found_before_the_first_block() {
         let flat = flat.compute(reducers()).unwrap_err();
         let nested = NestedLazyChunkSequence::new(|| [never()]).convert(NdarrayConverter);
         assert_eq!(nested.compute(reducers()).unwrap_err().to_string(), flat.to_string());
-        let problem = "but must be two or more, ascending";
-        assert_eq!(flat.to_string(), format!("Histogram: the edges are {edges:?}, {problem}"));
+        let problem = "the edges must be two or more, ascending";
+        assert_eq!(flat.to_string(), format!("the histogram of {edges:?}: {problem}"));
     }
 }
 
@@ -89,7 +86,8 @@ fn a_declared_dtype_is_refused_before_the_first_block() {
     let error = sequence.compute((Histogram::new(EDGES), MeanVariance)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Histogram cannot take dtype complex64; it takes bool, integers and floats"
+        "the histogram of [-1.0, 0.0, 0.5, 4.0] cannot handle dtype complex64; it takes \
+         bool, integers and floats"
     );
 }
 
@@ -103,8 +101,8 @@ fn a_refused_block_leaves_no_array_behind() {
     let error = complex.compute(reducers).unwrap_err();
     assert_eq!(
         report(&error),
-        "block 0 could not be reduced: Histogram cannot take dtype complex64; it takes bool, integers \
-         and floats"
+        "block 0 could not be reduced: the histogram of [-1.0, 0.0, 0.5, 4.0] cannot handle dtype \
+         complex64; it takes bool, integers and floats"
     );
-    assert!(matches!(StoredArray::open(store), Err(Error::NothingThere { .. })));
+    assert_eq!(StoredArray::open(store).unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -5,8 +5,8 @@ use tch::nn::{self, Module};
 use tch::{Device, Kind, Tensor};
 
 fn main() -> anyhow::Result<()> {
-    // The embeddings of 10 batches of 32 samples: an array of shape (320, 8). The model's tensors
-    // cannot be shared with other threads, so the function stays on its own.
+    // The embeddings of 10 batches of 32 samples: an array of shape (320, 8). Threads cannot share
+    // the model's tensors, so the function stays on its thread.
     let variables = nn::VarStore::new(Device::Cpu);
     let model = nn::linear(variables.root(), 100, 8, nn::LinearConfig::default());
     let embeddings = LazyChunkSequence::from_local_fn([32; 10], |batch| {
@@ -18,7 +18,7 @@ fn main() -> anyhow::Result<()> {
     let sink = ZarrSink::new(path).with_existing(Existing::Replace);
     let stored = embeddings.clone().convert(TchConverter::new()).to_zarr(sink)?;
 
-    // Cut otherwise, as tensors again, and joined by libtorch.
+    // Read in other blocks, as tensors again, and join them in libtorch.
     let tensors = stored.sequence([160, 160])?.to_tensors::<Tensor, _>(TchConverter::new());
     let read = tensors.compute(TchConcatenate::new())?;
     assert_eq!(read, embeddings.compute(TchConcatenate::new())?);

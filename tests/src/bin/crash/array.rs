@@ -4,21 +4,21 @@ use lazy_chunks::ArrayBlock;
 
 use crate::keys::Keys;
 
-/// The version of the array that is at the target before, where one is.
+/// The version of the array that is at the target before the write, if there is one.
 pub(crate) const OLD: u64 = 1;
-/// The version that is written.
+/// The version to write.
 pub(crate) const NEW: u64 = 2;
-/// The versions that were at the target before the old one, where it has replaced others: the latest first.
+/// The versions that the old array replaced, the latest first.
 pub(crate) const OLDER: [u64; 2] = [101, 102];
 
-/// How an array is cut, into blocks and into chunks or shards that do not fit each other.
+/// The cut of an array into blocks. Neither chunks nor shards align with the blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct Grid {
     pub(crate) rows: Vec<usize>,
     pub(crate) columns: Vec<usize>,
 }
 
-/// The shape of a chunk, or of a shard where there are shards: of what is a file.
+/// The shape of a shard if there are shards, and of a chunk otherwise: each is a file.
 pub(crate) const FILE_SHAPE: [usize; 2] = [4, 4];
 /// The shape of a chunk in a shard.
 pub(crate) const INNER_SHAPE: [usize; 2] = [2, 4];
@@ -43,7 +43,7 @@ impl Grid {
         (0..self.rows.len()).flat_map(move |i| (0..n_columns).map(move |j| (i, j)))
     }
 
-    /// Where a block begins, and its shape.
+    /// Returns the start of a block, and its shape.
     fn place(&self, i: usize, j: usize) -> ([usize; 2], [usize; 2]) {
         let start = [self.rows[..i].iter().sum(), self.columns[..j].iter().sum()];
         (start, [self.rows[i], self.columns[j]])
@@ -54,28 +54,28 @@ impl Grid {
         block(version, start, shape)
     }
 
-    /// The whole array.
+    /// Returns the whole array.
     pub(crate) fn array(&self, version: u64) -> ArrayBlock {
         block(version, [0, 0], self.shape())
     }
 
-    /// The keys of all chunks of an array in files of this shape.
+    /// Returns the keys of all chunks of an array in files of this shape.
     pub(crate) fn all_keys(&self, keys: Keys, file_shape: [usize; 2]) -> Vec<String> {
         keys_of(keys, file_shape, [0, 0], self.shape())
     }
 
-    /// The keys of the chunks that a block touches.
+    /// Returns the keys of the chunks that a block touches.
     pub(crate) fn keys(&self, keys: Keys, i: usize, j: usize) -> Vec<String> {
         let (start, shape) = self.place(i, j);
         keys_of(keys, FILE_SHAPE, start, shape)
     }
 
-    /// The elements of a chunk of an older version, with the fill value beyond the array's edges.
+    /// Returns the elements of a chunk of an older version, with the fill value beyond the array's
+    /// edges.
     pub(crate) fn old_chunk(&self, version: u64, index: [usize; 2]) -> Vec<u8> {
         let (shape, [n_rows, n_columns]) = (self.shape(), OLD_SHAPE);
-        let at = |row: usize, column: usize| match row < shape[0] && column < shape[1] {
-            true => element(version, row, column),
-            false => 0.0,
+        let at = |row: usize, column: usize| {
+            if row < shape[0] && column < shape[1] { element(version, row, column) } else { 0.0 }
         };
         let (row, column) = (index[0] * n_rows, index[1] * n_columns);
         (row..row + n_rows)
@@ -102,16 +102,17 @@ fn block(version: u64, start: [usize; 2], shape: [usize; 2]) -> ArrayBlock {
     let elements = (0..shape[0]).flat_map(|row| {
         (0..shape[1]).map(move |column| element(version, start[0] + row, start[1] + column))
     });
-    ArrayBlock::from_vec(shape, elements.collect()).expect("as many elements as the shape says")
+    ArrayBlock::from_vec(shape, elements.collect())
+        .expect("the shape matches the number of elements")
 }
 
-/// A chunk of nothing but zeros, the fill value, is among them.
+/// Returns an element. One chunk contains only zeros, the fill value.
 fn element(version: u64, row: usize, column: usize) -> f64 {
     if row / FILE_SHAPE[0] == 1 && column / FILE_SHAPE[1] == 1 {
         return 0.0;
     }
     let mixed =
         (version << 40 | (row as u64) << 20 | column as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // Sums of these depend on the order of the terms.
+    // The order of summation changes sums of these numbers.
     (mixed >> 11) as f64 / 3e9
 }

@@ -1,4 +1,4 @@
-//! Where the trials take place, and what they share.
+//! The directory and the peers that all trials share.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use crate::found::{Found, ZarrPython, found_here};
 use crate::program::Task;
 use crate::state::{N_PUBLICATIONS, States, copy, files};
 
-/// Where the trials take place, and what they share.
+/// The directory and the peers that all trials share.
 pub(crate) struct Bench {
     pub(crate) seed: u64,
     directory: TempDir,
@@ -24,13 +24,13 @@ pub(crate) struct Bench {
     n_homes: AtomicUsize,
 }
 
-/// Where what went wrong is kept.
+/// The directory in which failed trials are kept.
 const KEPT: &str = "target/crash";
 
-/// The result of a write that nothing interrupts, and where it begins.
+/// An uninterrupted write: its start, its result, and its operations.
 pub(crate) struct Reference {
     pub(crate) course: Course,
-    /// What is there before.
+    /// The directory before the write.
     start: PathBuf,
     pub(crate) states: States,
     pub(crate) statistics: String,
@@ -40,7 +40,7 @@ pub(crate) struct Reference {
 impl Bench {
     pub(crate) fn new(interpreter: &Path, seed: u64) -> Result<Bench> {
         fs::create_dir_all(KEPT)?;
-        // In memory, where there is such a place: no device is waited for.
+        // In memory if possible, so that no trial waits for a device.
         let directory = tempfile::Builder::new().prefix("lazy-crash-").tempdir_in("/dev/shm");
         let directory = match directory {
             Ok(directory) => directory,
@@ -55,7 +55,7 @@ impl Bench {
         Ok(Bench { seed, directory, pythons, n_homes: AtomicUsize::new(0) })
     }
 
-    /// A new directory.
+    /// Creates a new directory.
     pub(crate) fn home(&self) -> Result<PathBuf> {
         let n = self.n_homes.fetch_add(1, Ordering::Relaxed);
         let home = self.directory.path().join(n.to_string());
@@ -63,15 +63,15 @@ impl Bench {
         Ok(home)
     }
 
-    /// One of the processes of zarr-python: one that is free, if any is.
+    /// Returns a process of zarr-python, a free one if possible.
     pub(crate) fn python(&self) -> &Mutex<ZarrPython> {
         let free = self.pythons.iter().find(|python| python.try_lock().is_ok());
         free.unwrap_or(&self.pythons[0])
     }
 
-    /// Keeps what went wrong; returns where.
+    /// Keeps the directory of a failed trial, and returns its new path.
     pub(crate) fn keep(&self, home: &Path) -> Result<PathBuf> {
-        let kept = Path::new(KEPT).join(home.file_name().context("it has a name")?);
+        let kept = Path::new(KEPT).join(home.file_name().context("the directory has no name")?);
         if kept.exists() {
             fs::remove_dir_all(&kept)?;
         }
@@ -79,7 +79,8 @@ impl Bench {
         Ok(kept)
     }
 
-    /// What is found at the target in a directory: zarr-python and we agree.
+    /// Returns the array at the target in a directory. Checks that zarr-python and this library
+    /// agree.
     pub(crate) fn found(&self, course: &Course, directory: &Path) -> Result<Found> {
         let (path, grid) = (directory.join(course.path()), course.grid());
         let found = found_here(&path, &grid)?;
@@ -102,7 +103,7 @@ impl Bench {
         Ok(found)
     }
 
-    /// Writes an array that nothing interrupts, again and again.
+    /// Writes an array several times without interruption.
     pub(crate) fn reference(&self, course: Course) -> Result<Reference> {
         let (start, home) = (self.home()?, self.home()?);
         course.set_up(&start.join("data"))?;
@@ -113,30 +114,33 @@ impl Bench {
         for n in 1..=N_PUBLICATIONS {
             let task = Task::new(course, directory.clone(), home.join(format!("log-{n}")));
             reports.push(task.succeed().with_context(|| course.to_string())?);
-            ensure!(self.found(&course, &directory)? == Found::NEW, "{course}: it is not found");
+            ensure!(
+                self.found(&course, &directory)? == Found::NEW,
+                "{course}: the new array is not found"
+            );
             states.push(files(&directory)?);
             if course.before().is_some() && !course.is_of_v2() {
                 let metadata = fs::metadata(directory.join(course.path()).join("zarr.json"))?;
                 let mode = metadata.permissions().mode() & 0o777;
-                ensure!(mode == OLD_MODE, "{course}: its permissions are {mode:o}");
+                ensure!(mode == OLD_MODE, "{course}: the permissions of the metadata are {mode:o}");
             }
         }
         fs::remove_dir_all(home)?;
         let states = States::new(&course, states).with_context(|| course.to_string())?;
         let report = reports.swap_remove(0);
-        let statistics = report.outcome.expect("it succeeded");
+        let statistics = report.outcome.expect("the write succeeded");
         Ok(Reference { course, start, states, statistics, operations: report.operations })
     }
 }
 
 impl Reference {
-    /// Makes what is there before.
+    /// Creates the directory as it is before the write.
     pub(crate) fn set_up(&self, directory: &Path) -> Result<()> {
         copy(&self.start, directory)
     }
 }
 
-/// Locks what no panic has left half done.
+/// Locks a mutex. A panic of another thread leaves its value valid.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

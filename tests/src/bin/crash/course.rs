@@ -1,4 +1,4 @@
-//! The ways that a write can take.
+//! The courses of a write: its start, its place, and its settings.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -14,32 +14,32 @@ use serde_json::json;
 use crate::array::{Grid, OLD, OLD_SHAPE, OLDER};
 use crate::keys::Keys;
 
-/// What a write is, but for when it ends early.
+/// The settings of a write, without its interruptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Course {
     pub(crate) start: Start,
     pub(crate) place: Place,
-    /// Whether there are files in the array's directory that are not the array's.
+    /// True if the array's directory also has files that do not belong to the array.
     pub(crate) has_foreign_files: bool,
-    /// Whether the chunks of the version that is replaced are removed at once.
+    /// True if the chunks of the replaced version are removed at once.
     pub(crate) removes_old: bool,
-    /// Whether another write can resume it; otherwise its sequence is streamed.
+    /// True if another write can resume it. Otherwise, the sequence is streamed.
     pub(crate) is_resumable: bool,
     pub(crate) is_sharded: bool,
     pub(crate) flush: Flush,
-    /// Whether the array has many blocks and chunks.
+    /// True if the array has many blocks and chunks.
     pub(crate) is_large: bool,
 }
 
-/// What is at the target before.
+/// The array at the target before the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Start {
     Nothing,
     /// An array.
     Array,
-    /// An array that has replaced another one, whose chunks are there.
+    /// An array that replaced another one, whose chunks are still there.
     ReplacedOnce,
-    /// An array that has replaced another one, which had replaced a third.
+    /// An array that replaced another one, which had replaced a third.
     ReplacedTwice,
     /// An array of Zarr v2, with keys `0.0`.
     V2Dotted,
@@ -47,38 +47,39 @@ pub(crate) enum Start {
     V2Nested,
 }
 
-/// Where the array goes.
+/// The place of the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Place {
     Bare,
-    /// Into a group that is there, and holds another array.
+    /// In an existing group with another array.
     Group,
-    /// Into a group within a group, which are made.
+    /// In a group inside a group, both of which are created.
     NewGroups,
 }
 
-/// How the array is flushed to the device.
+/// The way the array is flushed to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Flush {
-    /// By one operation.
+    /// All files by one operation.
     AtOnce,
-    /// File by file, as on a file system that has no such operation.
+    /// File by file, as on a file system without an operation for all files.
     Each,
     /// Not at all.
     Never,
 }
 
-/// Files in the array's directory that are not the array's. Some lie where chunks do.
+/// Files in the array's directory that do not belong to the array. Some are in directories of
+/// chunks.
 const FOREIGN_FILES: [&str; 4] = ["notes.txt", "c/readme", "0/notes.md", "pictures/0.png"];
 
-/// The permissions of the old metadata, which the new one takes over.
+/// The permissions of the old metadata, which the new metadata must get as well.
 pub(crate) const OLD_MODE: u32 = 0o640;
 
 impl Course {
-    /// The number of courses that have the same start and place.
+    /// The number of courses with the same start and place.
     pub(crate) const N_SETTINGS: usize = 12;
 
-    /// All that have a small array.
+    /// Returns all courses with a small array.
     pub(crate) fn all() -> Vec<Course> {
         let plain = |start, place| (start, place, false, false);
         let scenarios = [
@@ -122,7 +123,7 @@ impl Course {
         if self.is_large { Grid::large() } else { Grid::small() }
     }
 
-    /// The array's path, below the directory that a trial has for itself.
+    /// Returns the array's path, relative to the directory of the trial.
     pub(crate) fn path(&self) -> PathBuf {
         match self.place {
             Place::Bare => PathBuf::from("values.zarr"),
@@ -135,10 +136,10 @@ impl Course {
         let path = self.path();
         let mut names = path.iter().map(|name| name.to_string_lossy().into_owned());
         let outermost = outermost(Path::new(&names.next().expect("a path has a name")));
-        names.fold(outermost, Target::member)
+        names.fold(outermost, |group, member| group.member(member))
     }
 
-    /// Makes what is there before.
+    /// Creates the directory as it is before the write.
     pub(crate) fn set_up(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)?;
         let in_directory = |name: &Path| Target::from(directory.join(name));
@@ -208,12 +209,12 @@ impl Course {
         self.has_foreign_files && FOREIGN_FILES.iter().any(|name| Path::new(name) == path)
     }
 
-    /// Returns true if the array that is there before is one of Zarr v2.
+    /// Returns true if the array before the write is in Zarr v2.
     pub(crate) fn is_of_v2(&self) -> bool {
         matches!(self.start, Start::V2Dotted | Start::V2Nested)
     }
 
-    /// The version that is there before.
+    /// Returns the version at the target before the write.
     pub(crate) fn before(&self) -> Option<u64> {
         (self.start != Start::Nothing).then_some(OLD)
     }

@@ -1,4 +1,4 @@
-//! What is found at a target, by zarr-python and by us.
+//! The array at a target, read by zarr-python and by this library.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use lazy_chunks::ArrayBlock;
-use lazy_chunks::zarr::{Error, StoredArray};
+use lazy_chunks::zarr::StoredArray;
 use serde_json::{Value, json};
 
 use crate::array::{Grid, NEW};
 
-/// What is found at a target.
+/// The array at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
-    /// An array, whole.
+    /// A complete array.
     Version(u64),
 }
 
-/// A process of zarr-python that reads whatever it is asked for.
+/// A process of zarr-python that answers requests to read.
 pub(crate) struct ZarrPython {
     child: Child,
     input: Option<ChildStdin>,
@@ -35,13 +35,13 @@ impl ZarrPython {
             .spawn()
             .with_context(|| format!("{} cannot be started", interpreter.display()))?;
         let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().context("it has an output")?);
+        let output = BufReader::new(child.stdout.take().context("the process has no output")?);
         Ok(ZarrPython { child, input, output })
     }
 
-    /// Returns the answer to a request, and the warnings that were given.
+    /// Returns the answer to a request, and the warnings of zarr-python.
     fn ask(&mut self, request: &Value) -> Result<(Value, Vec<String>)> {
-        let input = self.input.as_mut().context("it has an input")?;
+        let input = self.input.as_mut().context("the process has no input")?;
         writeln!(input, "{request}")?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -53,8 +53,8 @@ impl ZarrPython {
         Ok((said, warnings))
     }
 
-    /// What zarr-python finds at a path, and the warnings that it gives; the versions are those of arrays of
-    /// this grid.
+    /// Returns the array that zarr-python finds at a path, and its warnings. Checks the elements
+    /// against an array with this grid.
     pub(crate) fn found(&mut self, path: &Path, grid: &Grid) -> Result<(Found, Vec<String>)> {
         let (said, warnings) = self.ask(&json!({"open": path}))?;
         if said["nothing"] == true {
@@ -63,13 +63,13 @@ impl ZarrPython {
         Ok((Found::Version(version(&said, grid)?), warnings))
     }
 
-    /// Opens an array, and returns the number that it is called by.
+    /// Opens an array, and returns the number of its handle.
     pub(crate) fn hold(&mut self, path: &Path) -> Result<u64> {
         let (said, _) = self.ask(&json!({"hold": path}))?;
-        said["number"].as_u64().context("zarr-python has no number")
+        said["number"].as_u64().context("zarr-python returns no number")
     }
 
-    /// Reads an array that was opened before; returns its version.
+    /// Reads an array that was opened before, and returns its version.
     pub(crate) fn held(&mut self, number: u64, grid: &Grid) -> Result<u64> {
         let (said, _) = self.ask(&json!({"held": number}))?;
         version(&said, grid)
@@ -80,10 +80,10 @@ impl ZarrPython {
         self.ask(&json!({"release": number})).map(drop)
     }
 
-    /// The names of the arrays in a group.
+    /// Returns the names of the arrays in a group.
     pub(crate) fn members(&mut self, group: &Path) -> Result<Vec<String>> {
         let (mut said, warnings) = self.ask(&json!({"members": group}))?;
-        // A directory in which an array has yet to be published.
+        // The directory of an array that is not published yet.
         let is_known = |warning: &&String| !warning.contains("is not recognized as a component");
         let warning = warnings.iter().find(is_known);
         ensure!(warning.is_none(), "zarr-python warns: {warning:?}");
@@ -91,36 +91,36 @@ impl ZarrPython {
     }
 }
 
-/// The version of an array that zarr-python has read whole.
+/// Checks all elements that zarr-python has read, and returns the version of the array.
 fn version(said: &Value, grid: &Grid) -> Result<u64> {
     ensure!(said["dtype"] == "float64", "zarr-python reads {}", said["dtype"]);
-    ensure!(said["shape"] == json!(grid.shape()), "and {}", said["shape"]);
+    ensure!(said["shape"] == json!(grid.shape()), "zarr-python reads the shape {}", said["shape"]);
     let version = said["version"].as_u64().context("zarr-python reads no version")?;
     let elements = grid.array(version);
     let expected: String = elements.data().iter().map(|byte| format!("{byte:02x}")).collect();
     let is_whole = said["elements"] == expected;
-    ensure!(is_whole, "zarr-python reads other elements than those of version {version}");
+    ensure!(is_whole, "zarr-python reads wrong elements of version {version}");
     Ok(version)
 }
 
 impl Drop for ZarrPython {
     fn drop(&mut self) {
-        // It ends with its input.
+        // The process ends with its input.
         self.input = None;
         let _ = self.child.wait();
     }
 }
 
-/// What we find at a path.
+/// Returns the array that this library finds at a path.
 pub(crate) fn found_here(path: &Path, grid: &Grid) -> Result<Found> {
     let stored = match StoredArray::open(path) {
         Ok(stored) => stored,
-        Err(Error::NothingThere { .. }) => return Ok(Found::Nothing),
+        Err(error) if error.to_string().ends_with(" does not exist") => return Ok(Found::Nothing),
         Err(error) => return Err(error.into()),
     };
     let version = stored.attributes()["version"].as_u64().context("there is no version")?;
     let read: ArrayBlock = stored.read()?;
-    ensure!(read == grid.array(version), "the elements are not those of version {version}");
+    ensure!(read == grid.array(version), "wrong elements of version {version}");
     Ok(Found::Version(version))
 }
 

@@ -1,4 +1,4 @@
-//! The sets of chunk keys that the versions of an array take turns in.
+//! The sets of chunk keys, which the versions of an array use in turn.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The set of keys that a version's chunks have.
+/// The set of keys of a version's chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keys {
     /// `c/0/0`.
@@ -16,14 +16,14 @@ pub(crate) enum Keys {
     Bare,
     /// `c.0.0`.
     Dotted,
-    /// `0.0`, which only arrays of other libraries have.
+    /// `0.0`, which only arrays of other libraries use.
     BareDotted,
 }
 
 impl Keys {
     pub(crate) const ALL: [Keys; 4] = [Keys::Nested, Keys::Bare, Keys::Dotted, Keys::BareDotted];
 
-    /// Returns the keys of the version that lies in an array's directory, if one does.
+    /// Returns the keys of the version in an array's directory, if there is one.
     pub(crate) fn of_present(array: &Path) -> Result<Option<Keys>> {
         for name in ["zarr.json", ".zarray"] {
             let path = array.join(name);
@@ -32,7 +32,7 @@ impl Keys {
                 read => read?,
             };
             let metadata = serde_json::from_slice(&text)
-                .with_context(|| format!("{} is no JSON", path.display()))?;
+                .with_context(|| format!("{} is not JSON", path.display()))?;
             return Keys::of_metadata(&metadata).map(Some);
         }
         Ok(None)
@@ -49,11 +49,11 @@ impl Keys {
             (false, Some(".")) => Keys::Dotted,
             (true, Some("/")) => Keys::Bare,
             (true, Some(".")) => Keys::BareDotted,
-            _ => bail!("no keys are known of {metadata}"),
+            _ => bail!("unknown keys of {metadata}"),
         })
     }
 
-    /// Returns the keys of the version that follows one with these keys, or the first one's.
+    /// Returns the keys of the version that follows one with these keys, or of the first version.
     pub(crate) fn after(present: Option<Keys>) -> Keys {
         match present {
             Some(Keys::Nested) => Keys::Bare,
@@ -71,8 +71,8 @@ impl Keys {
         }
     }
 
-    /// Returns true if a path in an array's directory is a chunk with one of these keys, or a directory that
-    /// holds such chunks.
+    /// Returns true if a path in an array's directory is a chunk with one of these keys, or a
+    /// directory of such chunks.
     pub(crate) fn cover(self, path: &Path) -> bool {
         let Some(path) = path.to_str() else { return false };
         let (separator, has_letter) = match self {

@@ -1,4 +1,4 @@
-//! What a write that ended early has left behind.
+//! The remains of an interrupted write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,17 +15,18 @@ use crate::keys::Keys;
 use crate::process::while_none_starts;
 use crate::program::job;
 
-/// What a write that ended early has left behind.
+/// The remains of an interrupted write.
 #[derive(Debug)]
 pub(crate) struct Left {
     /// The keys of the next version.
     keys: Keys,
-    /// The chunks that are complete, by their keys, when another write can resume it.
+    /// The keys of the complete chunks, if another write can resume.
     pub(crate) complete: Option<BTreeSet<String>>,
 }
 
 impl Left {
-    /// What is left in a directory of a write of the new array, beside a version with these keys.
+    /// Checks and returns the remains of a write of the new array in a directory, beside a version
+    /// with these keys.
     pub(crate) fn in_directory(
         course: &Course,
         directory: &Path,
@@ -37,33 +38,37 @@ impl Left {
         let below = while_none_starts(|| UnfinishedWrite::list(directory))?;
         ensure!(
             unfinished == below,
-            "{unfinished:?} is unfinished, but {below:?} in the directory"
+            "the target lists {unfinished:?}, but the directory {below:?}"
         );
         let Some(staging) = staging(&array)? else {
-            ensure!(unfinished.is_empty(), "there is no staging directory, but {unfinished:?}");
+            ensure!(
+                unfinished.is_empty(),
+                "there is no staging directory, but the list is {unfinished:?}"
+            );
             return Ok(Left { keys, complete: None });
         };
         let [unfinished] = &unfinished[..] else { bail!("{} is not listed", staging.display()) };
-        ensure!(unfinished.target() == array, "{unfinished:?} is said to be unfinished");
-        ensure!(unfinished.directory() == staging, "{unfinished:?} is said to be unfinished");
+        ensure!(unfinished.target() == array, "the target of {unfinished:?} is wrong");
+        ensure!(unfinished.directory() == staging, "the directory of {unfinished:?} is wrong");
         let superseded = Superseded::list(directory)?;
-        ensure!(superseded.is_empty(), "{superseded:?} is beside a write that ended early");
+        ensure!(superseded.is_empty(), "{superseded:?} is listed beside an interrupted write");
         let is_resumable = recorded(&staging)? == Some(keys);
         let journal = journal(&staging)?;
         let complete = match unfinished.state() {
-            WriteState::Resumable { job: of, chunks, stored_bytes } => {
-                ensure!(is_resumable, "it is said to be resumable");
-                ensure!(course.is_resumable, "a streamed write is said to be resumable");
-                ensure!(*of == job(NEW), "the job is said to be {of}");
+            WriteState::Resumable { key: of, chunks, stored_bytes } => {
+                ensure!(is_resumable, "the write is listed as resumable without a record");
+                ensure!(course.is_resumable, "a streamed write is listed as resumable");
+                ensure!(*of == job(NEW), "the job is listed as {of}");
                 let n_bytes: u64 = journal.values().map(|(length, _)| length).sum();
                 ensure!(
                     (*chunks, *stored_bytes) == (journal.len() as u64, n_bytes),
-                    "{chunks} chunks of {stored_bytes} bytes are said to be complete, not {journal:?}"
+                    "{chunks} chunks of {stored_bytes} bytes are listed, but the journal has \
+                     {journal:?}"
                 );
                 Some(complete(&array, &journal))
             }
             WriteState::Abandoned => {
-                ensure!(!is_resumable, "the chunks {journal:?} are said to be of no use");
+                ensure!(!is_resumable, "the chunks {journal:?} are listed as not resumable");
                 None
             }
             state => bail!("no process is writing, but the state is {state:?}"),
@@ -71,7 +76,7 @@ impl Left {
         Ok(Left { keys, complete })
     }
 
-    /// The blocks that the next write has to compute: all that touch a chunk which is not complete.
+    /// Returns the blocks that the next write has to compute: those that touch an incomplete chunk.
     pub(crate) fn missing_blocks(&self, course: &Course) -> Vec<(usize, usize)> {
         let grid = course.grid();
         let is_missing = |&(i, j): &(usize, usize)| match &self.complete {
@@ -82,7 +87,7 @@ impl Left {
     }
 }
 
-/// The staging directory in an array's directory, if there is one.
+/// Returns the staging directory in an array's directory, if there is one.
 pub(crate) fn staging(array: &Path) -> Result<Option<PathBuf>> {
     let mut staging = None;
     if !array.exists() {
@@ -98,19 +103,19 @@ pub(crate) fn staging(array: &Path) -> Result<Option<PathBuf>> {
     Ok(staging)
 }
 
-/// Returns true if a path is that of a staging directory.
+/// Returns true if a path is a staging directory.
 pub(crate) fn is_staging(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     name.is_some_and(|name| name.starts_with(".lazy."))
 }
 
-/// The number of directories that the write has noted it created.
+/// Returns the number of directories that the write has recorded as its own.
 pub(crate) fn n_created(staging: &Path) -> usize {
     let text = fs::read_to_string(staging.join("created")).unwrap_or_default();
     text.parse().unwrap_or(0)
 }
 
-/// The keys of the array that is recorded, when the record is whole.
+/// Returns the keys of the recorded array if the record is complete.
 fn recorded(staging: &Path) -> Result<Option<Keys>> {
     let Ok(text) = fs::read_to_string(staging.join("record")) else { return Ok(None) };
     let lines = text.strip_suffix('\n').and_then(|lines| lines.rsplit_once('\n'));
@@ -118,11 +123,11 @@ fn recorded(staging: &Path) -> Result<Option<Keys>> {
     if checksum != format!("{:08x}", crc32c::crc32c(json.as_bytes())) {
         return Ok(None);
     }
-    let record: Value = serde_json::from_str(json).context("the record is no JSON")?;
+    let record: Value = serde_json::from_str(json).context("the record is not JSON")?;
     Keys::of_metadata(&record["array"]).map(Some)
 }
 
-/// The lengths and hashes that are noted, by the keys of their chunks.
+/// Returns the recorded lengths and hashes by the keys of their chunks.
 fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     let path = staging.join("journal");
     if !path.exists() {
@@ -130,7 +135,8 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     }
     let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
     let mut noted = BTreeMap::new();
-    // A line without its end is torn, and a torn line that another follows is not what its checksum says.
+    // A line without its end is torn. A torn line that is followed by another one does not match
+    // its checksum.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for line in whole.lines() {
         let words: Vec<_> = line.split(' ').collect();
@@ -144,8 +150,8 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     Ok(noted)
 }
 
-/// The keys of the chunks that are as they were noted. A write that resumes writes a chunk again when it
-/// computes it again, and may be killed meanwhile.
+/// Returns the keys of the chunks that match the journal. A resumed write stores a chunk again if
+/// it computes it again, and may be killed meanwhile.
 fn complete(array: &Path, journal: &BTreeMap<String, (u64, u64)>) -> BTreeSet<String> {
     let is_complete = |(key, (length, hash)): &(&String, &(u64, u64))| {
         fs::read(array.join(key))

@@ -1,8 +1,8 @@
-//! Writes that are killed, fail, and race: the target is the old array or the new one.
+//! Writes that are killed, fail, or race: the target is always the old array or the new one.
 //!
-//! `crash check PYTHON ROUNDS SEED` runs all; PYTHON is an interpreter that has zarr-python, which reads
-//! what is found by `tests/python/crash.py`. Arguments after these choose the courses that have these words in
-//! their names. `crash program TASK` is the program that is killed.
+//! `crash check PYTHON ROUNDS SEED` runs all trials. PYTHON is an interpreter with zarr-python,
+//! which reads the targets with `tests/python/crash.py`. Further arguments select the courses whose
+//! names contain all of these words. `crash program TASK` is the program that is killed.
 
 mod array;
 mod bench;
@@ -44,8 +44,8 @@ fn main() -> Result<()> {
     }
 }
 
-/// With more rounds than this, the courses are all there are; else whether a write is resumable, or has shards,
-/// meets every start and place both ways, but not every other setting.
+/// With more rounds than this, all courses run. With fewer, each start and place is tried resumable
+/// and streamed, and with and without shards, but not with every combination of the other settings.
 const FEW_ROUNDS: usize = 100;
 
 fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<()> {
@@ -83,13 +83,13 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
     let n_full = count(on_all_cores(&plain, |reference| space::run(&bench, reference))?);
     match n_full {
         Some(n_full) => println!("{n_full} devices were full"),
-        None => println!("skipped: a full device, since none can be mounted"),
+        None => println!("skipped: a full device, since no device can be mounted"),
     }
     let n_withdrawn = count(on_all_cores(&plain, |reference| permission::run(&bench, reference))?);
     match n_withdrawn {
-        Some(n_withdrawn) => println!("{n_withdrawn} times, permission was withdrawn"),
+        Some(n_withdrawn) => println!("permission was withdrawn {n_withdrawn} times"),
         None => {
-            println!("skipped: permission that is withdrawn, since it binds no user here");
+            println!("skipped: withdrawn permission, since permissions bind no user here");
         }
     }
 
@@ -100,8 +100,8 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
         rivals::race_to_take_over(&bench, reference, *round)
     })?;
     let n_taken: usize = taken.iter().sum();
-    println!("{} races for a target, which {n_wins} processes got", races.len());
-    println!("{} races for what a killed process left, which {n_taken} processes got", races.len());
+    println!("{} races for a target, which {n_wins} processes wrote", races.len());
+    println!("{} races for a killed process's remains; {n_taken} processes wrote", races.len());
     let mut n_held = 0;
     for reference in &plain {
         for first in rivals::unusual_points(reference) {
@@ -110,10 +110,10 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
         }
         rivals::remove_meanwhile(&bench, reference)?;
     }
-    println!("{n_held} processes held a target, and {} while others cleaned up", plain.len());
+    println!("{n_held} processes were writing, and {} while others cleaned up", plain.len());
     println!(
-        "{} crash points, {} kills of processes that took over, {} of those that cleaned up, {n_kills} at \
-         random moments: the target was always the old array or the new one ({} s)",
+        "{} crash points, {} kills of processes that took over, {} of those that cleaned up, \
+         {n_kills} at random moments: the target was always the old array or the new one ({} s)",
         all.points,
         all.again,
         all.cleaning,
@@ -122,13 +122,13 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
     Ok(())
 }
 
-/// One of so many courses has the process that takes over killed at every point, unless there are many rounds.
-/// The number has no divisor in common with the numbers of settings.
+/// With few rounds, the process that takes over is killed at every point in only one of this many
+/// courses. The number is coprime to the numbers of settings.
 const SWEPT: usize = 7;
 
-/// The courses of which a process is killed at every point.
+/// Returns the courses in which a process is killed at every point.
 fn courses(n_rounds: usize) -> Vec<Course> {
-    // Two for each start and place, which have no setting in common.
+    // Two courses for each start and place, with no setting in common.
     let is_chosen = |(i, course): &(usize, &Course)| {
         let scenario = i / Course::N_SETTINGS;
         let has_flush = course.flush as usize == (scenario + usize::from(course.is_sharded)) % 3;
@@ -139,18 +139,19 @@ fn courses(n_rounds: usize) -> Vec<Course> {
     all.iter().enumerate().filter(is_chosen).map(|(_, course)| *course).collect()
 }
 
-/// Returns true if a course stands for others where the other settings make no difference.
+/// Returns true if a course represents all others in trials that do not depend on the place and on
+/// shards.
 fn is_plain(reference: &Reference) -> bool {
     let course = reference.course;
     course.place == Place::Bare && !course.is_sharded
 }
 
-/// How often something happened, unless it could not.
+/// Returns the sum of the counts, or `None` if one of the trials could not run.
 fn count(counts: Vec<Option<usize>>) -> Option<usize> {
     counts.into_iter().sum()
 }
 
-/// Does something with all items, on as many threads as there are cores. The first failure ends it.
+/// Calls a function with each item, on one thread per core. The first failure stops all threads.
 fn on_all_cores<I: Sync, T: Send>(
     items: &[I],
     run: impl Fn(&I) -> Result<T> + Sync,
@@ -167,12 +168,12 @@ fn on_all_cores<I: Sync, T: Send>(
                     if result.is_err() {
                         next.store(items.len(), Ordering::Relaxed);
                     }
-                    results.lock().expect("nothing panics while it is locked")[i] = Some(result);
+                    results.lock().expect("no thread panics with the lock")[i] = Some(result);
                 }
             });
         }
     });
-    let results = results.into_inner().expect("nothing panicked");
-    // Those that were not begun are missing only when one failed.
+    let results = results.into_inner().expect("no thread panicked");
+    // Results are missing only after a failure.
     results.into_iter().flatten().collect()
 }

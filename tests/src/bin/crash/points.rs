@@ -1,4 +1,4 @@
-//! Processes that kill themselves, at every point in turn.
+//! Processes that kill themselves at every point in turn.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use crate::process::Ending;
 use crate::program::Action;
 use crate::trial::Trial;
 
-/// What was tried.
+/// The numbers of trials.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
-    /// The points at which a process was killed.
+    /// The number of points at which a process was killed.
     pub(crate) points: usize,
-    /// How often one that took over was killed again.
+    /// The number of times that a process that took over was killed again.
     pub(crate) again: usize,
-    /// How often one that cleaned up was killed.
+    /// The number of times that a process that cleaned up was killed.
     pub(crate) cleaning: usize,
 }
 
@@ -31,18 +31,18 @@ impl Count {
     }
 }
 
-/// What follows a kill.
+/// The step after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     /// The program runs again.
     Run,
-    /// It runs again, and is killed again at some points.
+    /// The program runs again, and is killed again at some points.
     KillAgain,
-    /// What is left is removed, and then it runs again.
+    /// The remains are removed, and the program runs again.
     Remove,
 }
 
-/// Kills a course's process at every point.
+/// Kills the process of a course at every point.
 pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Count> {
     let mut random = SmallRng::seed_from_u64(bench.seed ^ crc(&reference.course.to_string()));
     let mut count = Count::default();
@@ -54,7 +54,7 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Count> {
         };
         check(bench, reference, failpoint, then, &mut random, &mut count)?;
     }
-    // Those were all.
+    // There is no further point.
     let operation = reference.operations.len();
     let failpoint = Failpoint { operation, progress: Progress::NotBegun };
     Trial::run(bench, reference, "the point after the last one", |trial| {
@@ -68,7 +68,7 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Count> {
     Ok(count)
 }
 
-/// The operations, of which several threads do some in any order.
+/// Sorts operations of the same name in a row by path, since several threads run them in any order.
 fn in_order(operations: &[Operation]) -> Vec<&Operation> {
     let mut ordered: Vec<&Operation> = Vec::new();
     for same in operations.chunk_by(|one, other| one.name == other.name) {
@@ -79,7 +79,8 @@ fn in_order(operations: &[Operation]) -> Vec<&Operation> {
     ordered
 }
 
-/// Before every operation, in the midst of those that have one, and after the last.
+/// Returns the points before each operation, in the middle of each divisible one, and after the
+/// last.
 fn failpoints(reference: &Reference) -> Vec<Failpoint> {
     let mut failpoints = Vec::new();
     for (operation, what) in reference.operations.iter().enumerate() {
@@ -93,7 +94,7 @@ fn failpoints(reference: &Reference) -> Vec<Failpoint> {
     failpoints
 }
 
-/// Kills a process.
+/// Kills a process at a point, and checks the rest of the trial.
 fn check(
     bench: &Bench,
     reference: &Reference,
@@ -114,14 +115,11 @@ fn check(
                     let mut task = trial.next_task();
                     task.failpoint = Some(Failpoint {
                         operation: random.random_range(0..trial.n_operations()),
-                        progress: match random.random() {
-                            true => Progress::NotBegun,
-                            false => Progress::Half,
-                        },
+                        progress: if random.random() { Progress::NotBegun } else { Progress::Half },
                     });
                     match task.run()? {
                         Ending::Killed => count.again += 1,
-                        // One that resumes has less to do, and may have come to its end.
+                        // A resumed run has fewer operations, and may have ended before the point.
                         Ending::Reported(report) => {
                             let failure = report.outcome.err();
                             ensure!(failure.is_none(), "the run after it fails: {failure:?}");
@@ -135,8 +133,8 @@ fn check(
     })
 }
 
-/// Kills a process in the midst of the blocks or right after it has published, and then the one that takes over,
-/// or cleans up, at every point.
+/// Kills a process in the middle of the blocks or right after publishing, and then the process that
+/// takes over, or cleans up, at every point.
 pub(crate) fn run_after(bench: &Bench, reference: &Reference) -> Result<Count> {
     let mut count = Count::default();
     let publishes = |operation: &Operation| {
@@ -157,7 +155,8 @@ pub(crate) fn run_after(bench: &Bench, reference: &Reference) -> Result<Count> {
     Ok(count)
 }
 
-/// Kills the process that follows one at every point until it comes to its end; returns how often.
+/// Kills the following process at every point until it ends without a kill. Returns the number of
+/// kills.
 fn sweep(
     bench: &Bench,
     reference: &Reference,
@@ -167,7 +166,7 @@ fn sweep(
     let mut n_kills = 0;
     for operation in 0..1000 {
         let mut has_ended = false;
-        // In the midst is at the end where there is no midst.
+        // Without a middle, `Half` is the end of the operation.
         for progress in [Progress::NotBegun, Progress::Half] {
             let failpoint = Failpoint { operation, progress };
             let first_point =
@@ -202,11 +201,11 @@ fn sweep(
             return Ok(n_kills);
         }
     }
-    bail!("{action:?} has no end")
+    bail!("{action:?} does not end")
 }
 
 impl Trial<'_> {
-    /// Kills a process at a point that it comes to, and checks what it leaves.
+    /// Kills a process at a point that it reaches, and checks its remains.
     fn kill(&mut self, failpoint: Failpoint) -> Result<()> {
         let mut task = self.next_task();
         task.failpoint = Some(failpoint);
@@ -216,7 +215,7 @@ impl Trial<'_> {
     }
 }
 
-/// A point of an uninterrupted write, in words.
+/// Describes a point of an uninterrupted write.
 fn described(reference: &Reference, failpoint: Failpoint) -> String {
     let operation = &reference.operations[failpoint.operation];
     format!("{failpoint:?}, {} {}", operation.name, operation.path.display())

@@ -1,4 +1,4 @@
-//! Processes of the program.
+//! Processes that run the program.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -12,16 +12,17 @@ use crate::program::{Report, Task};
 
 const SIGKILL: i32 = 9;
 
-/// Written while a process starts, which for an instant has all files of this one open, locked ones among them.
+/// Locked while a process starts: for a moment, the new process has all open files of this one,
+/// including locked ones.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Does something that locks files, while no process starts.
+/// Calls a function that locks files, while no process starts.
 pub(crate) fn while_none_starts<T>(locking: impl FnOnce() -> T) -> T {
     let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     locking()
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug)]
 pub(crate) enum Ending {
     Killed,
@@ -42,15 +43,15 @@ impl Task {
         ending(child)
     }
 
-    /// Runs a process that is not killed.
+    /// Runs a process that must not be killed.
     pub(crate) fn report(&self) -> Result<Report> {
         match self.run()? {
             Ending::Reported(report) => Ok(report),
-            Ending::Killed => bail!("the process was killed by somebody else"),
+            Ending::Killed => bail!("the process was killed unexpectedly"),
         }
     }
 
-    /// Runs a process that is to write the array; returns its statistics.
+    /// Runs a process that must write the array, and returns its report.
     pub(crate) fn succeed(&self) -> Result<Report> {
         let report = self.report()?;
         if let Err(failure) = &report.outcome {
@@ -66,7 +67,7 @@ impl Task {
         Ok(command.spawn()?)
     }
 
-    /// Starts a process of another user.
+    /// Starts a process as another user.
     pub(crate) fn start_as(&self, user: u32) -> Result<Child> {
         let mut command = self.command()?;
         let _starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
@@ -74,11 +75,12 @@ impl Task {
     }
 
     fn command(&self) -> Result<Command> {
-        // This very program, even if another one has been built meanwhile.
+        // The running executable, even if a newer one has been built meanwhile.
         let running = Path::new("/proc/self/exe");
-        let mut command = match running.exists() {
-            true => Command::new(running),
-            false => Command::new(std::env::current_exe()?),
+        let mut command = if running.exists() {
+            Command::new(running)
+        } else {
+            Command::new(std::env::current_exe()?)
         };
         command
             .args(["program", &serde_json::to_string(self)?])
@@ -89,7 +91,7 @@ impl Task {
     }
 }
 
-/// Ends a process's input, and waits for its end.
+/// Closes a process's input, and waits for its end.
 pub(crate) fn ending(child: Child) -> Result<Ending> {
     let Output { status, stdout, stderr } = child.wait_with_output()?;
     if status.signal() == Some(SIGKILL) {

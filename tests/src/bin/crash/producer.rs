@@ -6,7 +6,7 @@ use crate::bench::{Bench, Reference};
 use crate::program::Trouble;
 use crate::trial::Trial;
 
-/// Lets a course's producer come into trouble at every block; returns how often.
+/// Makes the producer of a course fail at each block, in each way. Returns the number of failures.
 pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
     let n_blocks = reference.course.grid().blocks().count();
     let mut n_troubles = 0;
@@ -27,8 +27,8 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
                 ensure!(is_said, "the error is {failure:?}");
                 let before = trial.found_before();
                 let (found, left) = trial.end_early(&task)?;
-                ensure!(found == before, "{found:?} is at the target");
-                // There is a record as soon as one block has come.
+                ensure!(found == before, "{found:?} is at the target, expected {before:?}");
+                // A record exists as soon as there is one block.
                 let is_begun = trial.course().is_resumable && (at > 0 || message == "stopped");
                 ensure!(left.complete.is_some() == is_begun, "{left:?}");
                 if !is_begun {

@@ -1,8 +1,7 @@
-//! The program that is killed: a write, with statistics beside it.
+//! The program that is killed: a write, with statistics in the same pass.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use lazy_chunks::zarr::{
     Durability, Error, Existing, OldChunks, Superseded, Target, UnfinishedWrite, ZarrSink,
 };
 use lazy_chunks::{
-    ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Progress, Summary, TopK, report,
+    ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Summary, TopK, report,
 };
 use lazy_tests::{Failpoint, KillingFileSystem, Operation};
 use serde::{Deserialize, Serialize};
@@ -23,53 +22,53 @@ use serde::{Deserialize, Serialize};
 use crate::array::{FILE_SHAPE, INNER_SHAPE, NEW};
 use crate::course::{Course, Flush};
 
-/// What a process of the program is told.
+/// The task of a process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) action: Action,
     pub(crate) course: Course,
-    /// Where the target lies.
+    /// The directory of the target.
     pub(crate) directory: PathBuf,
-    /// The file that each block is noted in which is computed.
+    /// The file in which each computed block is recorded.
     pub(crate) log: PathBuf,
-    /// Which array is written.
+    /// The version to write.
     pub(crate) version: u64,
     pub(crate) n_threads: usize,
     pub(crate) failpoint: Option<Failpoint>,
-    /// An operation that the process pauses before, and how long.
+    /// An operation, and the length of the pause before it.
     pub(crate) pause: Option<(usize, Duration)>,
-    /// How long each block takes.
+    /// The time that each block takes.
     pub(crate) block_time: Duration,
-    /// What befalls the producer, and at which of the blocks that are computed.
+    /// A failure of the producer, and the number of the computed block at which it occurs.
     pub(crate) trouble: Option<(Trouble, usize)>,
 }
 
-/// What a process does.
+/// The action of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Action {
     Write,
-    /// It removes what is left of writes that ended early.
+    /// Removes the remains of interrupted writes.
     RemoveUnfinished,
-    /// It removes the chunks of versions that were replaced.
+    /// Removes the chunks of replaced versions.
     RemoveSuperseded,
 }
 
-/// What befalls a producer.
+/// A failure of a producer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Trouble {
-    /// It fails.
+    /// The producer returns an error.
     Error,
-    /// It panics.
+    /// The producer panics.
     Panic,
-    /// It waits until the program's input ends, upon which the observer stops the evaluation.
+    /// The producer waits until the program's input ends; then an observer stops the evaluation.
     Cancellation,
-    /// It waits until the process is killed.
+    /// The producer waits until the process is killed.
     Wait,
-    /// Nothing can be created in a directory, or removed from it, any more.
+    /// A directory becomes read-only.
     Withdrawal(PathBuf),
 }
 
-/// What the program says when it is not killed.
+/// The report of a program that is not killed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) operations: Vec<Operation>,
@@ -79,16 +78,16 @@ pub(crate) struct Report {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Failure {
-    /// The name of the variant.
+    /// The name of the error's kind.
     pub(crate) kind: String,
     pub(crate) message: String,
 }
 
 static IS_STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Runs the program; its task is in JSON.
+/// Runs the program. The task is in JSON.
 pub(crate) fn run(task: &str) -> Result<()> {
-    let task: Task = serde_json::from_str(task).context("no task")?;
+    let task: Task = serde_json::from_str(task).context("the task is not valid")?;
     let file_system = KillingFileSystem::new(task.failpoint);
     let file_system = match task.pause {
         Some((operation, time)) => file_system.with_pause(operation, time),
@@ -108,7 +107,7 @@ pub(crate) fn run(task: &str) -> Result<()> {
     };
     let mut operations = file_system.operations();
     for operation in &mut operations {
-        // So that those of equal writes are equal, wherever they take place.
+        // Relative paths make the operations of equal writes equal, wherever they run.
         if let Ok(below) = operation.path.strip_prefix(&task.directory) {
             operation.path = below.to_owned();
         }
@@ -118,7 +117,7 @@ pub(crate) fn run(task: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the blocks of a version depend on.
+/// Returns the resume key of a version.
 pub(crate) fn job(version: u64) -> String {
     format!("version {version}")
 }
@@ -135,14 +134,12 @@ fn remove_superseded(target: Target) -> Result<String, Error> {
 
 impl Failure {
     fn of(error: &Error) -> Failure {
-        let kind = format!("{error:?}");
-        let name = kind.split(|letter: char| !letter.is_alphanumeric()).next();
-        Failure { kind: name.unwrap_or("").to_owned(), message: report(error) }
+        Failure { kind: format!("{:?}", error.kind()), message: report(error) }
     }
 }
 
 impl Task {
-    /// A write of the new array that nothing befalls.
+    /// Returns a write of the new array without failures.
     pub(crate) fn new(course: Course, directory: PathBuf, log: PathBuf) -> Task {
         Task {
             action: Action::Write,
@@ -163,14 +160,15 @@ impl Task {
             ((MeanVariance, ArgMax.per_row(), TopK::new(2).per_row()), self.sink(target));
         let grid = self.course.grid();
         let (rows, columns) = (grid.rows.clone(), grid.columns.clone());
-        let computed = match self.course.is_resumable {
-            true => NestedLazyChunkSequence::try_from_fn(rows, columns, |i, j| self.block(i, j))
-                .compute(reducers),
-            false => {
-                let band = |i| (0..columns.len()).map(move |j| self.block(i, j));
-                NestedLazyChunkSequence::try_new(|| (0..rows.len()).map(|i| Ok(band(i))))
-                    .compute(reducers)
-            }
+        let computed = if self.course.is_resumable {
+            NestedLazyChunkSequence::try_from_fn(rows, columns, |i, j| self.block(i, j))
+                .with_observer(&IS_STOPPED)
+                .compute(reducers)
+        } else {
+            let band = |i| (0..columns.len()).map(move |j| self.block(i, j));
+            NestedLazyChunkSequence::try_new(|| (0..rows.len()).map(|i| Ok(band(i))))
+                .with_observer(&IS_STOPPED)
+                .compute(reducers)
         };
         match computed {
             Ok((statistics, _)) => Ok(format!("{statistics:?}")),
@@ -188,17 +186,15 @@ impl Task {
                 Flush::AtOnce | Flush::Each => Durability::Full,
                 Flush::Never => Durability::None,
             })
-            .with_old_chunks(match self.course.removes_old {
-                true => OldChunks::Remove,
-                false => OldChunks::Keep,
-            })
-            .with_observer(|_: &Progress| match IS_STOPPED.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            .with_old_chunks(if self.course.removes_old {
+                OldChunks::Remove
+            } else {
+                OldChunks::Keep
             });
-        let sink = match self.course.is_sharded {
-            true => sink.with_chunk_shape(INNER_SHAPE).with_shard_shape(FILE_SHAPE),
-            false => sink.with_chunk_shape(FILE_SHAPE),
+        let sink = if self.course.is_sharded {
+            sink.with_chunk_shape(INNER_SHAPE).with_shard_shape(FILE_SHAPE)
+        } else {
+            sink.with_chunk_shape(FILE_SHAPE)
         };
         if self.course.is_resumable { sink.with_resume(job(self.version)) } else { sink }
     }
@@ -206,7 +202,7 @@ impl Task {
     fn block(&self, i: usize, j: usize) -> Result<ArrayBlock, String> {
         let mut log = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
         let n_computed = log.metadata().unwrap().len() / LINE;
-        // In one call, so that no line is torn when the process is killed.
+        // One call writes the line, so that a kill does not tear it.
         log.write_all(format!("{i:3} {j:3}\n").as_bytes()).unwrap();
         thread::sleep(self.block_time);
         match &self.trouble {
@@ -217,10 +213,10 @@ impl Task {
     }
 }
 
-/// The bytes of a line of the log.
+/// The length of a line of the log in bytes.
 const LINE: u64 = 8;
 
-/// The blocks that were computed, in order.
+/// Returns the computed blocks, in order.
 pub(crate) fn computed(log: &Path) -> Vec<(usize, usize)> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines()

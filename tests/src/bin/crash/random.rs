@@ -1,4 +1,4 @@
-//! Processes that are killed at random moments, by somebody else.
+//! Processes that are killed at random moments, from outside.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::course::Course;
 use crate::process::Ending;
 use crate::trial::Trial;
 
-/// The courses of which some process is killed in each of some rounds: of larger arrays, as various as the
-/// rounds allow.
+/// Returns the courses in which processes are killed, with large arrays, as varied as the number of
+/// rounds allows.
 pub(crate) fn courses(n_rounds: usize, seed: u64) -> Vec<Course> {
     let mut courses = Course::all();
     courses.shuffle(&mut SmallRng::seed_from_u64(seed));
@@ -21,12 +21,13 @@ pub(crate) fn courses(n_rounds: usize, seed: u64) -> Vec<Course> {
     courses.into_iter().map(|course| Course { is_large: true, ..course }).collect()
 }
 
-/// Kills processes of a course in one round, until one comes to its end; returns how many.
+/// Kills processes of a course in one round, and lets the last one finish. Returns the number of
+/// kills.
 pub(crate) fn run(bench: &Bench, reference: &Reference, round: usize) -> Result<usize> {
     let mut random = SmallRng::seed_from_u64(bench.seed.wrapping_add(round as u64));
     Trial::run(bench, reference, &format!("random kills, round {round}"), |trial| {
         let mut n_kills = 0;
-        // How long a process has before it is killed only chooses where it is then.
+        // The time before the kill only determines the progress of the process.
         let mut longest = Duration::from_millis(80);
         for _ in 0..random.random_range(1..4) {
             let mut task = trial.next_task();

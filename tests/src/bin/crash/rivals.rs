@@ -1,11 +1,12 @@
-//! Several processes that write one target at once.
+//! Several processes that write one target at the same time.
 
 use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use lazy_chunks::zarr::{Error, Superseded, UnfinishedWrite, WriteState};
+use lazy_chunks::zarr::{Superseded, UnfinishedWrite, WriteState};
+use lazy_tests::is_locked;
 use lazy_tests::{Failpoint, Progress};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -18,27 +19,29 @@ use crate::process::{Ending, ending};
 use crate::program::{Action, Failure, Trouble, computed};
 use crate::trial::Trial;
 
-/// How many processes write at once.
+/// The number of processes that write at the same time.
 const N_RIVALS: usize = 4;
-/// How long a block takes: so that others wait until the write has ended, or so that they do not.
+/// The time that a block takes: in one race, other processes wait until the write has ended; in the
+/// other, they give up.
 const BLOCK_TIMES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(60)];
-/// Longer than a directory without a lock is waited for.
+/// Longer than a process waits for a staging directory without a lock.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 
-/// Lets processes race for a target: some get it, one after the other, and the others say who has it.
+/// Lets processes race for a target. Some write it, one after the other, and the others report
+/// which process does.
 pub(crate) fn race(bench: &Bench, reference: &Reference, round: usize) -> Result<usize> {
     let mut random = random(bench, round);
     Trial::run(bench, reference, &format!("race {round}"), |trial| {
         let block_time = BLOCK_TIMES[round % 2];
         let n_wins = trial.race(bench, |rival| NEW + rival as u64, block_time, &mut random)?;
-        ensure!(n_wins > 0, "no process got the target");
-        // After two more, the versions of rivals are gone.
+        ensure!(n_wins > 0, "no process wrote the target");
+        // Two more writes remove the versions of the rivals.
         trial.finish_twice()?;
         Ok(n_wins)
     })
 }
 
-/// Lets processes race for what one has left that was killed: to write, or to clean up.
+/// Lets processes race to take over, or clean up, the remains of a killed process.
 pub(crate) fn race_to_take_over(
     bench: &Bench,
     reference: &Reference,
@@ -58,12 +61,12 @@ pub(crate) fn race_to_take_over(
             if random.random() { Action::RemoveUnfinished } else { Action::RemoveSuperseded };
         cleaner.pause = pause(trial.n_operations(), &mut random);
         let cleaner = cleaner.start()?;
-        // Of one version, which any of them may resume.
+        // All of them write one version, which any of them may resume.
         let n_wins = trial.race(bench, |_| NEW, BLOCK_TIMES[round % 2], &mut random);
-        let Ending::Reported(report) = ending(cleaner)? else { bail!("it was killed") };
+        let Ending::Reported(report) = ending(cleaner)? else { bail!("the cleaner was killed") };
         if let Err(failure) = report.outcome {
-            // A write that ended early may have come in between, or be there still.
-            let is_told = is_locked(&failure) || failure.kind == "Unfinished";
+            // An interrupted write may have run in between, or still be there.
+            let is_told = is_refused(&failure) || failure.kind == "Unfinished";
             ensure!(is_told, "cleaning up fails: {failure:?}");
         }
         let n_wins = n_wins?;
@@ -76,8 +79,8 @@ fn random(bench: &Bench, round: usize) -> SmallRng {
     SmallRng::seed_from_u64(bench.seed.wrapping_add(round as u64))
 }
 
-/// Where a process pauses, and for how long: most often while it takes the target, when others may take it for
-/// dead.
+/// Returns the operation before which a process pauses, and the length of the pause. Most often it
+/// pauses while it takes the target, when other processes may consider it crashed.
 fn pause(n_operations: usize, random: &mut SmallRng) -> Option<(usize, Duration)> {
     let operation = match random.random_range(0..4) {
         0 => return None,
@@ -87,10 +90,11 @@ fn pause(n_operations: usize, random: &mut SmallRng) -> Option<(usize, Duration)
     Some((operation, LONGEST_PAUSE.mul_f64(random.random())))
 }
 
-/// A process that is at work is named and left alone, whatever others do; when it is killed, it leaves no
-/// stale lock. So it is when it has taken over from one that was killed at some point.
+/// Checks that a running process is named in errors and left alone, whatever other processes do,
+/// and that it leaves no stale lock if it is killed. The same must hold after it took over from a
+/// process that was killed at some point.
 pub(crate) fn hold(bench: &Bench, reference: &Reference, first: Option<usize>) -> Result<()> {
-    let name = format!("a process that holds the target, after a kill at {first:?}");
+    let name = format!("a running process, after a kill at {first:?}");
     Trial::run(bench, reference, &name, |trial| {
         if let Some(operation) = first {
             let mut task = trial.next_task();
@@ -99,7 +103,7 @@ pub(crate) fn hold(bench: &Bench, reference: &Reference, first: Option<usize>) -
             trial.end_early(&task)?;
         }
         let mut task = trial.next_task();
-        // One that resumes may have few blocks to compute.
+        // A resumed write may have few blocks to compute.
         let at = if first.is_none() { 4 } else { 0 };
         task.trouble = Some((Trouble::Wait, at));
         let mut holder = task.start()?;
@@ -117,8 +121,8 @@ pub(crate) fn hold(bench: &Bench, reference: &Reference, first: Option<usize>) -
     })
 }
 
-/// The operations after a kill at which others find unusual things: a staging directory without a process's
-/// name, or without a lock.
+/// Returns operations to kill a process at which leave unusual remains: a staging directory without
+/// a process's name, or without a lock.
 pub(crate) fn unusual_points(reference: &Reference) -> Vec<Option<usize>> {
     let written = |name: &str| {
         let is_written = |operation: &lazy_tests::Operation| {
@@ -132,7 +136,7 @@ pub(crate) fn unusual_points(reference: &Reference) -> Vec<Option<usize>> {
 }
 
 impl Trial<'_> {
-    /// Lets processes write versions at once; returns how many succeeded.
+    /// Lets processes write versions at the same time. Returns the number that succeeded.
     fn race(
         &mut self,
         bench: &Bench,
@@ -150,69 +154,74 @@ impl Trial<'_> {
         }
         let mut published = Vec::new();
         for (version, rival) in rivals {
-            let Ending::Reported(report) = ending(rival)? else { bail!("it was killed") };
+            let Ending::Reported(report) = ending(rival)? else { bail!("a rival was killed") };
             match report.outcome {
                 Ok(_) => published.push(Found::Version(version)),
-                Err(failure) => ensure!(is_locked(&failure), "{failure:?}"),
+                Err(failure) => ensure!(is_refused(&failure), "{failure:?}"),
             }
         }
         let found = bench.found(self.course(), &self.directory())?;
         if !published.is_empty() {
             let is_known = published.contains(&found);
             ensure!(is_known, "{found:?} is at the target, but {published:?} wrote");
-            ensure!(staging(&self.array())?.is_none(), "something is left");
+            ensure!(staging(&self.array())?.is_none(), "a staging directory is left");
         }
         self.set_published(published.len())?;
         Ok(published.len())
     }
 
-    /// Writes the array twice more, after which there is nothing but those two versions.
+    /// Writes the array twice more, after which only those two versions remain.
     fn finish_twice(&mut self) -> Result<()> {
         for _ in 0..2 {
             let report = self.next_task().succeed()?;
-            ensure!(report.outcome.is_ok(), "the run after it fails");
+            ensure!(report.outcome.is_ok(), "the next run fails");
             self.set_published(1)?;
         }
         self.set_all_missing();
         self.finish()
     }
 
-    /// What others do while a process of this name is at work.
+    /// Checks other processes while a process with this name is running.
     fn with_holder(&mut self, name: &str) -> Result<()> {
         let report = self.next_task().report()?;
-        let failure = report.outcome.err().context("two processes write at once")?;
-        ensure!(failure.kind == "Locked" && failure.message.contains(name), "{failure:?}");
+        let failure = report.outcome.err().context("two processes write at the same time")?;
+        ensure!(failure.kind == "InUse" && failure.message.contains(name), "{failure:?}");
         let target = self.array();
         for _ in 0..50 {
             let [unfinished] = &UnfinishedWrite::list(&target)?[..] else {
-                bail!("it is not listed")
+                bail!("the write is not listed")
             };
             match unfinished.state() {
                 WriteState::Running { holder } if holder.starts_with(name) => {}
-                state => bail!("its state is {state:?}"),
+                state => bail!("the listed state is {state:?}"),
             }
             let superseded = Superseded::list(&target)?;
             ensure!(superseded.is_empty(), "{superseded:?} is listed while a process writes");
         }
         let unfinished = UnfinishedWrite::list(&target)?;
         match unfinished.into_iter().try_for_each(UnfinishedWrite::remove) {
-            Err(Error::Locked { holder, .. }) if holder.starts_with(name) => Ok(()),
-            removed => bail!("it is removed while it runs: {removed:?}"),
+            Err(error)
+                if is_locked(&error)
+                    && error.holder().is_some_and(|holder| holder.starts_with(name)) =>
+            {
+                Ok(())
+            }
+            removed => bail!("a running write was removed: {removed:?}"),
         }
     }
 }
 
-/// Returns true if a failure says that another process is writing.
-fn is_locked(failure: &Failure) -> bool {
-    // One that had just ended has taken its name with it.
+/// Returns true if a failure reports that another process is writing.
+fn is_refused(failure: &Failure) -> bool {
+    // A process that has just ended has removed its name.
     let is_named = failure.message.contains("is being written by process ")
         || failure.message.contains("is being written by another process");
-    failure.kind == "Locked" && is_named
+    failure.kind == "InUse" && is_named
 }
 
-/// Lists and removes what is unfinished all the while that a process is at work.
+/// Lists and removes unfinished writes while a process is running.
 pub(crate) fn remove_meanwhile(bench: &Bench, reference: &Reference) -> Result<usize> {
-    Trial::run(bench, reference, "what is unfinished is removed meanwhile", |trial| {
+    Trial::run(bench, reference, "unfinished writes are removed during a write", |trial| {
         let mut task = trial.next_task();
         task.block_time = Duration::from_millis(1);
         let mut child = task.start()?;
@@ -226,13 +235,14 @@ pub(crate) fn remove_meanwhile(bench: &Bench, reference: &Reference) -> Result<u
             for unfinished in UnfinishedWrite::list(&target)? {
                 n_tries += 1;
                 match unfinished.remove() {
-                    // What was there is gone meanwhile.
-                    Ok(()) | Err(Error::Locked { .. }) => {}
-                    Err(error) => bail!("it cannot be removed: {error}"),
+                    // The listed write may have ended meanwhile.
+                    Ok(()) => {}
+                    Err(error) if is_locked(&error) => {}
+                    Err(error) => bail!("the write cannot be removed: {error}"),
                 }
             }
         }
-        let Ending::Reported(report) = ending(child)? else { bail!("it was killed") };
+        let Ending::Reported(report) = ending(child)? else { bail!("the process was killed") };
         trial.check_success(&task, &report)?;
         trial.finish().map(|()| n_tries)
     })

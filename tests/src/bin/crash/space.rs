@@ -1,4 +1,4 @@
-//! A device that is full.
+//! A full device.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,14 +10,14 @@ use anyhow::{Result, ensure};
 use crate::bench::{Bench, Reference};
 use crate::trial::Trial;
 
-/// The bytes of a page, which is the least that a file in memory takes.
+/// The size of a page in bytes, which is the least that a file in memory takes.
 const PAGE: u64 = 4096;
 
-/// A file system in memory, as long as this lives.
+/// A small file system in memory, mounted until it is dropped.
 struct SmallDevice(PathBuf);
 
 impl SmallDevice {
-    /// One of a few pages; none where this process may not mount it.
+    /// Mounts a file system of 64 pages. Returns `None` if this process cannot mount it.
     fn mount(directory: &Path) -> Option<SmallDevice> {
         let mount = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=256k", "lazy-crash"])
@@ -34,8 +34,8 @@ impl Drop for SmallDevice {
     }
 }
 
-/// Lets the device be full after ever more pages, until the array fits; returns how often it was, or nothing
-/// where there can be no such device.
+/// Makes the device full after more and more pages, until the array fits. Returns the number of
+/// times it was full, or `None` if no file system can be mounted.
 pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Option<usize>> {
     for n_pages in 0.. {
         let home = bench.home()?;
@@ -64,16 +64,16 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Option<usize>>
             return Ok(Some(n_pages as usize));
         }
     }
-    unreachable!("the array fits")
+    unreachable!("the array fits at last")
 }
 
-/// Fills the device up to some pages.
+/// Fills the device except for some pages.
 fn fill(ballast: &Path, n_free: u64) -> Result<()> {
     let mut file = File::create(ballast)?;
     let mut n_pages = 0_u64;
     while file.write_all(&[1; PAGE as usize]).is_ok() {
         n_pages += 1;
     }
-    ensure!(n_pages > n_free, "the device has {n_pages} pages");
+    ensure!(n_pages > n_free, "the device has only {n_pages} pages");
     Ok(file.set_len((n_pages - n_free) * PAGE)?)
 }

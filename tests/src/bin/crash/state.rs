@@ -1,4 +1,4 @@
-//! What lies in a trial's directory when no write is under way.
+//! The contents of a trial's directory when no write is running.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,28 +10,28 @@ use crate::array::FILE_SHAPE;
 use crate::course::{Course, Place};
 use crate::keys::Keys;
 
-/// All that lies below a directory, by its path; directories have no bytes.
+/// Everything below a directory, by path. A directory has no bytes.
 pub(crate) type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// What lies in a trial's directory at first, and after each time that the new array was published.
+/// The contents of a trial's directory at first, and after each publication of the new array.
 pub(crate) struct States(Vec<Files>);
 
-/// Three sets of keys take turns, the first of which an array of another library need not have.
+/// Versions use three sets of keys in turn. An array of another library may have a fourth.
 const N_TURNS: usize = 3;
-/// The first state that comes again.
+/// The number of the first state that recurs.
 const FIRST_TURN: usize = 2;
-/// The number of times that the new array is published to know all states, and that they come again.
+/// The number of publications after which all states are known, and have recurred.
 pub(crate) const N_PUBLICATIONS: usize = FIRST_TURN + N_TURNS;
 
 impl States {
-    /// Checks the states after 0 to [`N_PUBLICATIONS`] publications, each of which follows from the one
-    /// before.
+    /// Checks the states after 0 to [`N_PUBLICATIONS`] publications, each against the state before
+    /// it.
     pub(crate) fn new(course: &Course, states: Vec<Files>) -> Result<States> {
         for (n, pair) in states.windows(2).enumerate() {
             let context = || format!("after {} publications", n + 1);
             check_step(course, &pair[0], &pair[1]).with_context(context)?;
         }
-        ensure!(states.last() == states.get(FIRST_TURN), "the keys do not come again");
+        ensure!(states.last() == states.get(FIRST_TURN), "the states do not recur");
         Ok(States(states))
     }
 
@@ -43,8 +43,8 @@ impl States {
     }
 }
 
-/// Checks that of two states, the second has the new array's files, those chunks of the first that old
-/// readers need, and nothing else.
+/// Checks that the second of two states has the files of the new array, the chunks of the first
+/// state that old readers need, and nothing else.
 fn check_step(course: &Course, before: &Files, after: &Files) -> Result<()> {
     let array = course.path();
     let keys = present_keys(course, after)?.context("there is no array")?;
@@ -66,14 +66,14 @@ fn check_step(course: &Course, before: &Files, after: &Files) -> Result<()> {
             Err(_) => true,
         };
         if stays {
-            ensure!(after.get(path) == Some(bytes), "{} is not as it was", path.display());
+            ensure!(after.get(path) == Some(bytes), "{} has changed", path.display());
             expected.insert(path.clone());
         }
     }
     let expected: BTreeSet<_> = expected.iter().flat_map(|path| path.ancestors()).collect();
     let found: BTreeSet<_> = after.keys().map(PathBuf::as_path).chain([Path::new("")]).collect();
     let differ: Vec<_> = found.symmetric_difference(&expected).collect();
-    ensure!(differ.is_empty(), "there should not be, or should be: {differ:?}");
+    ensure!(differ.is_empty(), "missing or unexpected: {differ:?}");
     Ok(())
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn present_keys(course: &Course, state: &Files) -> Result<Option<Keys
     Ok(None)
 }
 
-/// Returns a state without the chunks of versions that were replaced.
+/// Returns a state without the chunks of replaced versions.
 pub(crate) fn without_replaced(course: &Course, state: &Files) -> Result<Files> {
     let present = present_keys(course, state)?;
     let is_kept = |(path, bytes): &(&PathBuf, &Option<Vec<u8>>)| {
@@ -97,7 +97,7 @@ pub(crate) fn without_replaced(course: &Course, state: &Files) -> Result<Files> 
     };
     let mut kept: Files =
         state.iter().filter(is_kept).map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
-    // No directory is empty.
+    // Empty directories are not kept.
     let above = |path: &PathBuf| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>();
     let directories: BTreeSet<_> = kept.keys().flat_map(above).collect();
     kept.extend(
@@ -112,15 +112,16 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let to = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &to)?,
-            false => drop(fs::copy(entry.path(), to)?),
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
         }
     }
     Ok(())
 }
 
-/// All that lies below a directory.
+/// Returns everything below a directory.
 pub(crate) fn files(directory: &Path) -> Result<Files> {
     let mut files = Files::new();
     let mut directories = vec![directory.to_owned()];

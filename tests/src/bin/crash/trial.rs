@@ -1,4 +1,4 @@
-//! One write that ends early, perhaps several times, and is brought to its end.
+//! One write that is interrupted, perhaps several times, and then completed.
 
 use std::fmt::Write;
 use std::fs;
@@ -17,33 +17,33 @@ use crate::program::{Report, Task, computed};
 use crate::reader::Reader;
 use crate::state::{Files, files, without_replaced};
 
-/// One write that ends early, perhaps several times, and is brought to its end.
+/// One write that is interrupted, perhaps several times, and then completed.
 ///
-/// Whatever ends a run, what it leaves is checked by [`end_early`](Self::end_early), and the last run by
-/// [`finish`](Self::finish).
+/// [`end_early`](Self::end_early) checks the remains of each interrupted run, and
+/// [`finish`](Self::finish) runs and checks the last one.
 pub(crate) struct Trial<'b> {
     bench: &'b Bench,
     reference: &'b Reference,
     home: PathBuf,
     n_runs: usize,
-    /// How often the new array was published.
+    /// The number of times that the new array was published.
     n_published: usize,
-    /// The keys of the version that is at the target.
+    /// The keys of the version at the target.
     keys: Option<Keys>,
-    /// Whether the chunks of the version before may have been removed on demand.
+    /// True if the chunks of the previous version may have been removed on request.
     is_old_removed: bool,
-    /// Whether chunks of all older versions may be there: the next write removes them.
+    /// True if chunks of all older versions may exist. The next write removes them.
     has_older: bool,
-    /// Who has opened the old array.
+    /// The reader that has opened the old array.
     reader: Option<Reader<'b>>,
     /// The blocks that the next run has to compute.
     missing: Vec<(usize, usize)>,
-    /// What was done, and found, for when something is wrong.
+    /// The actions and observations, for the message of a failure.
     history: String,
 }
 
 impl<'b> Trial<'b> {
-    /// Runs a trial in a directory of its own, which is kept when anything is not as it should be.
+    /// Runs a trial in its own directory, which is kept if the trial fails.
     pub(crate) fn run<T>(
         bench: &'b Bench,
         reference: &'b Reference,
@@ -52,12 +52,12 @@ impl<'b> Trial<'b> {
     ) -> Result<T> {
         let home = bench.home()?;
         Trial::run_in(bench, reference, home.clone(), name, run).inspect(|_| {
-            // What is left of it would only fill the memory.
+            // The directory is in memory.
             let _ = fs::remove_dir_all(home);
         })
     }
 
-    /// The same, in a directory that the caller removes.
+    /// Runs a trial in a directory that the caller removes.
     pub(crate) fn run_in<T>(
         bench: &'b Bench,
         reference: &'b Reference,
@@ -82,8 +82,8 @@ impl<'b> Trial<'b> {
         let result = trial.set_up().and_then(|()| run(&mut trial));
         result.with_context(|| {
             let kept = match bench.keep(&trial.home) {
-                Ok(kept) => format!("what is left is in {}", kept.display()),
-                Err(error) => format!("what is left could not be kept: {error}"),
+                Ok(kept) => format!("its directory is kept in {}", kept.display()),
+                Err(error) => format!("its directory could not be kept: {error}"),
             };
             let (course, seed, history) = (&reference.course, bench.seed, &trial.history);
             format!("{course}: {name}, seed {seed}: {kept}{history}")
@@ -108,30 +108,30 @@ impl<'b> Trial<'b> {
         self.home.join("data")
     }
 
-    /// The array's directory.
+    /// Returns the array's directory.
     pub(crate) fn array(&self) -> PathBuf {
         self.directory().join(self.course().path())
     }
 
-    /// The keys of the version that is at the target.
+    /// Returns the keys of the version at the target.
     pub(crate) fn keys(&self) -> Option<Keys> {
         self.keys
     }
 
-    /// What is at the target before anything runs.
+    /// Returns the array at the target before the first run.
     pub(crate) fn found_before(&self) -> Found {
         self.course().before().map_or(Found::Nothing, Found::Version)
     }
 
-    /// The next run, which nothing befalls.
+    /// Returns the next run, without failures.
     pub(crate) fn next_task(&mut self) -> Task {
         self.n_runs += 1;
         let log = self.home.join(format!("log-{}", self.n_runs));
         Task::new(self.reference.course, self.directory(), log)
     }
 
-    /// Checks what a run that ended early leaves: the target is the old array or the new one; what is said
-    /// of the rest fits; and it computed nothing again.
+    /// Checks the remains of an interrupted run: the target is the old array or the new one, the
+    /// listing matches the remains, and the run computed no block again.
     pub(crate) fn end_early(&mut self, task: &Task) -> Result<(Found, Left)> {
         if let Some(failpoint) = &task.failpoint {
             write!(self.history, "\n  {:?} with {failpoint:?}", task.action)?;
@@ -147,7 +147,7 @@ impl<'b> Trial<'b> {
         Ok((found, left))
     }
 
-    /// Finds out what is at the target, and checks that readers of the old array still have it.
+    /// Returns the array at the target, and checks that readers of the old array can still read it.
     fn look(&mut self) -> Result<Found> {
         let found = self.bench.found(self.course(), &self.directory())?;
         let keys = Keys::of_present(&self.array())?;
@@ -157,12 +157,12 @@ impl<'b> Trial<'b> {
             self.set_published(1)?;
         }
         let expected = if self.n_published > 0 { Found::NEW } else { self.found_before() };
-        ensure!(found == expected, "{found:?} is at the target, not {expected:?}");
+        ensure!(found == expected, "{found:?} is at the target, expected {expected:?}");
         self.check_reader()?;
         Ok(found)
     }
 
-    /// Takes note that the array was published so many times more.
+    /// Records that the array was published this many times more.
     pub(crate) fn set_published(&mut self, n_times: usize) -> Result<()> {
         self.n_published += n_times;
         self.keys = Keys::of_present(&self.array())?;
@@ -179,14 +179,14 @@ impl<'b> Trial<'b> {
         reader.check_here(self.n_published > 0, self.course().is_of_v2())
     }
 
-    /// What has to be in the directory.
+    /// Returns the expected contents of the directory.
     fn state(&self) -> Result<Files> {
         let state = self.reference.states.after(self.n_published);
         if self.is_old_removed { without_replaced(self.course(), state) } else { Ok(state.clone()) }
     }
 
-    /// Checks that nothing of what has to be there is lost or changed, and that there is nothing else but
-    /// what a write that ended early may leave. Returns the rest.
+    /// Checks that no expected file is lost or changed, and that all other files are possible
+    /// remains of an interrupted write. Returns the other files.
     fn check_files(&self, files: &Files) -> Result<Vec<PathBuf>> {
         let (state, path) = (self.state()?, self.course().path());
         for (path, bytes) in &state {
@@ -218,38 +218,35 @@ impl<'b> Trial<'b> {
                         || may_be_old(file, bytes)
                         || may_be_older(below, file, bytes)
                 }
-                // A group is published before the array, and stays.
+                // A group is published before its array, and is kept.
                 Err(_) => {
                     let is_new = self.course().place == Place::NewGroups;
                     is_new && self.reference.states.after(1).get(file) == Some(bytes)
                 }
             };
-            ensure!(is_expected, "{} is there", file.display());
+            ensure!(is_expected, "{} is unexpected", file.display());
             rest.push(file.clone());
         }
         Ok(rest)
     }
 
-    /// Checks that a write which failed has left nothing at all.
+    /// Checks that a failed write has left nothing.
     pub(crate) fn check_nothing_left(&self) -> Result<()> {
         let rest = self.check_files(&files(&self.directory())?)?;
-        ensure!(rest.is_empty(), "{rest:?} are left");
+        ensure!(rest.is_empty(), "left behind: {rest:?}");
         Ok(())
     }
 
-    /// The blocks that a run computed are those that were missing; or, when it ended early, the first of
-    /// them.
+    /// Checks that a run computed the missing blocks or, if it was interrupted, the first of them.
     fn check_computed(&self, task: &Task, ended_early: bool) -> Result<()> {
         let (computed, missing) = (computed(&task.log), &self.missing);
-        let is_right = match ended_early {
-            true => missing.starts_with(&computed),
-            false => *missing == computed,
-        };
+        let is_right =
+            if ended_early { missing.starts_with(&computed) } else { *missing == computed };
         ensure!(is_right, "the blocks {computed:?} were computed, but {missing:?} were missing");
         Ok(())
     }
 
-    /// Removes what is left, after which the target is what it was.
+    /// Removes the remains, and checks that the target is unchanged.
     pub(crate) fn remove_what_is_left(&mut self) -> Result<()> {
         let target = self.array();
         let staging = staging(&target)?;
@@ -257,13 +254,12 @@ impl<'b> Trial<'b> {
             UnfinishedWrite::list(&target)?.into_iter().try_for_each(UnfinishedWrite::remove)?;
             UnfinishedWrite::list(&target)
         })?;
-        ensure!(left.is_empty(), "{left:?} is left after it was removed");
+        ensure!(left.is_empty(), "{left:?} is still listed after the removal");
         self.look()?;
         self.allow_older();
         let rest = self.check_files(&files(&self.directory())?)?;
         self.check_listed()?;
-        // A directory that was created just before the process was killed stays, and so does a group that
-        // was published.
+        // A directory that was created just before the kill is kept, and so is a published group.
         let is_noted = staging.is_some_and(|staging| n_created(&staging) > 0);
         let is_removed = |path: &&PathBuf| {
             let is_group = self.home.join("data").join(path).join("zarr.json").exists();
@@ -274,7 +270,7 @@ impl<'b> Trial<'b> {
             is_noted && !is_metadata && !is_group && !is_older
         };
         let left: Vec<_> = rest.iter().filter(is_removed).collect();
-        ensure!(left.is_empty(), "{left:?} is left after it was removed");
+        ensure!(left.is_empty(), "{left:?} still exists after the removal");
         self.set_all_missing();
         Ok(())
     }
@@ -284,33 +280,34 @@ impl<'b> Trial<'b> {
         self.missing = self.course().grid().blocks().collect();
     }
 
-    /// Allows that chunks of older versions stay: the write that is removed may have published, and had yet to
-    /// remove them.
+    /// Allows chunks of older versions: the removed write may have published without removing them
+    /// yet.
     pub(crate) fn allow_older(&mut self) {
         self.has_older = self.n_published > 0;
     }
 
-    /// Allows that the chunks of the version before are removed on demand.
+    /// Allows that the chunks of the previous version were removed on request.
     pub(crate) fn allow_removal_of_old(&mut self) {
         self.is_old_removed = true;
     }
 
-    /// Runs once more, with nothing in the way: the result is that of a write which nothing interrupted.
+    /// Runs the program once more without a failure. The result must be that of an uninterrupted
+    /// write.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let task = self.next_task();
-        let report = task.succeed().context("the run after it")?;
+        let report = task.succeed().context("the next run")?;
         self.check_success(&task, &report)
     }
 
-    /// Checks that a run which succeeded has done what a write does which nothing interrupts.
+    /// Checks that a successful run has done the same as an uninterrupted write.
     pub(crate) fn check_success(&mut self, task: &Task, report: &Report) -> Result<()> {
         self.check_computed(task, false)?;
-        let statistics = report.outcome.as_ref().ok().context("it failed")?;
+        let statistics = report.outcome.as_ref().ok().context("the run failed")?;
         ensure!(*statistics == self.reference.statistics, "the statistics are {statistics}");
         let n_published = self.n_published;
-        self.look().context("in the end")?;
+        self.look().context("after the last run")?;
         ensure!(self.n_published == n_published + 1, "nothing was published");
-        self.check_nothing_left().context("in the end")?;
+        self.check_nothing_left().context("after the last run")?;
         self.set_all_missing();
         self.check_superseded()
     }
@@ -326,7 +323,7 @@ impl<'b> Trial<'b> {
         Ok(())
     }
 
-    /// Checks that the chunks of older versions are listed.
+    /// Checks that the chunks of older versions are listed, and returns the list.
     fn check_listed(&self) -> Result<Vec<Superseded>> {
         let files = files(&self.directory())?;
         let rest = without_replaced(self.course(), &files)?;
@@ -334,7 +331,7 @@ impl<'b> Trial<'b> {
         let sizes: Vec<_> = old.filter_map(|(_, bytes)| bytes.as_ref().map(Vec::len)).collect();
         let listed = Superseded::list(self.directory())?;
         let is_right = match &listed[..] {
-            // Without an array there are no older versions of it.
+            // Without an array, it has no older versions.
             [] => sizes.is_empty() || self.keys.is_none(),
             [one] => {
                 let n_bytes = sizes.iter().sum::<usize>() as u64;
@@ -347,7 +344,7 @@ impl<'b> Trial<'b> {
         Ok(listed)
     }
 
-    /// The operations that an uninterrupted write takes.
+    /// Returns the number of operations of an uninterrupted write.
     pub(crate) fn n_operations(&self) -> usize {
         self.reference.operations.len()
     }

@@ -1,4 +1,4 @@
-//! Fill values that are hard to write down.
+//! Fill values that are hard to represent in metadata.
 
 use half::{bf16, f16};
 use lazy_chunks::zarr::ZarrSink;
@@ -7,20 +7,21 @@ use lazy_chunks::{ArrayBlock, DType, DynArrayView};
 /// A fill value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fill {
-    /// What is taken when nothing is asked for.
+    /// The default fill value.
     Default,
     /// 1.
     One,
-    /// The least of an integer type; negative zero and negative infinity in turn of a float's parts.
+    /// The least value of an integer type. For a float, negative zero and negative infinity, one
+    /// for each part.
     Extreme,
-    /// The greatest of an integer type; NaN with a payload in each of a float's parts.
+    /// The greatest value of an integer type. For a float, NaN with a payload in each part.
     Payload,
 }
 
 impl Fill {
     pub(crate) const ALL: [Fill; 4] = [Fill::Default, Fill::One, Fill::Extreme, Fill::Payload];
 
-    /// The sink with this fill value.
+    /// Returns the sink with this fill value.
     pub(crate) fn of(self, sink: ZarrSink, dtype: DType) -> ZarrSink {
         let parts = match self {
             Fill::Default => return sink,

@@ -1,8 +1,9 @@
-//! Arrays for other readers, and the arrays of other writers.
+//! Arrays for other readers, and arrays of other writers.
 //!
-//! `interop write DIRECTORY` stores arrays of every sort and says in `manifest.json` what they are;
-//! `interop read DIRECTORY` compares what is there with such a manifest, whoever wrote it. The peers'
-//! half is `tests/python/interop`. `interop statistics DIRECTORY` stores statistics, for NumPy to compute again.
+//! `interop write DIRECTORY` stores arrays of every sort, and describes them in `manifest.json`.
+//! `interop read DIRECTORY` compares a directory with its manifest, whichever program wrote it.
+//! `tests/python/interop` does the same with other libraries. `interop statistics DIRECTORY` stores
+//! statistics, which NumPy computes again.
 
 mod fill;
 mod manifest;

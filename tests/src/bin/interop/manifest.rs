@@ -1,4 +1,4 @@
-//! What one side says to the other of the arrays that it wrote.
+//! The description of written arrays, which the reading program gets.
 
 use std::fs;
 use std::path::Path;
@@ -22,22 +22,22 @@ pub(crate) struct Manifest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) path: String,
-    /// Whether its metadata is consolidated, by a peer, before it is read here.
+    /// True if a peer consolidates its metadata before it is read here.
     pub(crate) is_consolidated: bool,
 }
 
-/// An array, and what is to be found in it.
+/// An array and its expected contents.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) path: String,
-    /// The path of the group that the array lies in, if any.
+    /// The path of the array's group, if it has one.
     pub(crate) group: Option<String>,
-    /// The name of the element type, of the writer's when there is none here.
+    /// The name of the element type, or the writer's name for it if this library has none.
     pub(crate) dtype: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) chunks: Vec<usize>,
     pub(crate) shards: Option<Vec<usize>>,
-    /// The names of the codecs that turn bytes into bytes, in order.
+    /// The names of the bytes-to-bytes codecs, in order.
     pub(crate) codecs: Vec<String>,
     /// The fill value's little-endian bytes in hexadecimal.
     pub(crate) fill: String,
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
     pub(crate) attributes: Map<String, Value>,
     /// The file of the elements' little-endian bytes in C order.
     pub(crate) elements: String,
-    /// Why the reader cannot read it, if it cannot.
+    /// The error of the reader, if it cannot read the array.
     pub(crate) error: Option<Unreadable>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Entry {
 pub(crate) struct Unreadable {
     /// The name of the variant.
     pub(crate) kind: String,
-    /// What its message says.
+    /// A part of its message.
     pub(crate) message: String,
 }
 
@@ -71,25 +71,25 @@ impl Manifest {
 }
 
 impl Entry {
-    /// The element type; none when there is none here.
+    /// Returns the element type, or `None` if this library has no such type.
     pub(crate) fn dtype(&self) -> Option<DType> {
         DType::from_name(&self.dtype)
     }
 }
 
-/// What a path of a manifest leads to: a member of the outermost group, whose name ends in `.zarr`, or
-/// an array by itself.
+/// Returns the target of a path in a manifest: a member of the outermost group, whose name ends in
+/// `.zarr`, or an array without a group.
 pub(crate) fn target(directory: &Path, path: &str) -> Target {
     match path.split_once(".zarr/") {
         None => Target::from(directory.join(path)),
         Some((group, members)) => {
             let group = Target::from(directory.join(format!("{group}.zarr")));
-            members.split('/').fold(group, Target::member)
+            members.split('/').fold(group, |group, member| group.member(member))
         }
     }
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! The arrays that are written: every two settings meet in one of them.
+//! The arrays to write: every pair of settings occurs in one of them.
 
 use lazy_chunks::DType;
 use lazy_chunks::zarr::{BloscCompressor, Checksum, Codec, Shuffle};
@@ -6,7 +6,7 @@ use lazy_tests::{Case, Chunks, Shards};
 
 use crate::fill::Fill;
 
-/// A shape, how it is cut, and the chunks and shards that are asked for where they are explicit.
+/// A shape, its cut into blocks, and its explicit chunks and shards.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
@@ -14,11 +14,12 @@ pub(crate) struct Shape {
     columns: Option<&'static [usize]>,
     trailing: &'static [usize],
     chunks: &'static [usize],
-    /// Chunks along each axis of a shard.
+    /// The number of chunks along each axis of a shard.
     shards: &'static [usize],
 }
 
-/// One to four axes; arrays that end with a chunk and a shard, within them, and before their first.
+/// One to four axes. Arrays end with a chunk and a shard, inside them, and before the end of the
+/// first.
 const SHAPES: [Shape; 6] = [
     Shape {
         name: "line",
@@ -70,11 +71,11 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
-/// Bytes of automatic chunks and shards, for arrays of a few kilobytes.
+/// The sizes of automatic chunks and shards in bytes, for arrays of a few kilobytes.
 const CHUNK_BYTES: usize = 600;
 const SHARD_BYTES: usize = 2500;
 
-/// An array that is to be written.
+/// An array to write.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) dtype: DType,
@@ -111,8 +112,9 @@ fn codecs() -> Vec<Codec> {
     codecs
 }
 
-/// Every dtype with every codec, where each dtype meets every value of the other settings in turn; and
-/// one dtype of each size with every codec, checksum and sharding, where the rest is drawn.
+/// Returns every dtype with every codec, where each dtype occurs with every value of the other
+/// settings; and one dtype of each size with every codec, checksum and sharding, where the rest is
+/// random.
 pub(crate) fn settings() -> Vec<Setting> {
     let mut settings = Vec::new();
     for (c, codec) in codecs().into_iter().enumerate() {
@@ -128,7 +130,7 @@ pub(crate) fn settings() -> Vec<Setting> {
         }));
     }
 
-    // Knuth's linear congruential generator, so that the draws are the same everywhere.
+    // Knuth's linear congruential generator, which gives the same numbers everywhere.
     let mut state = 1_u64;
     let mut draw = |n: usize| {
         state =
@@ -155,12 +157,13 @@ pub(crate) fn settings() -> Vec<Setting> {
 }
 
 impl Setting {
-    /// The array, its blocks and its sink.
+    /// Returns the array with its blocks and its storage settings.
     pub(crate) fn case(&self, seed: u64) -> Case {
         let Shape { rows, columns, trailing, chunks, shards, .. } = self.shape;
-        let chunks = match self.has_automatic_chunks {
-            true => Chunks::Automatic(CHUNK_BYTES),
-            false => Chunks::Explicit(chunks.to_vec()),
+        let chunks = if self.has_automatic_chunks {
+            Chunks::Automatic(CHUNK_BYTES)
+        } else {
+            Chunks::Explicit(chunks.to_vec())
         };
         let shards = match self.shards {
             Sharding::None => None,
@@ -181,7 +184,7 @@ impl Setting {
         }
     }
 
-    /// The names of the codecs that turn bytes into bytes, in order.
+    /// Returns the names of the bytes-to-bytes codecs, in order.
     pub(crate) fn codec_names(&self) -> Vec<String> {
         let codec = match self.codec {
             Codec::None => None,
@@ -194,7 +197,7 @@ impl Setting {
         codec.into_iter().chain(checksum).map(str::to_owned).collect()
     }
 
-    /// A short name of all that is particular to it.
+    /// Returns a short name that contains all settings.
     pub(crate) fn name(&self) -> String {
         let codec = match self.codec {
             Codec::Blosc { compressor, shuffle, .. } => {
@@ -223,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_two_settings_meet() {
+    fn every_pair_of_settings_occurs() {
         let settings = settings();
         let columns: Vec<Vec<String>> = settings
             .iter()

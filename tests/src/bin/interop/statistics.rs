@@ -1,4 +1,4 @@
-//! Writes arrays that are hard to summarize, and all statistics of them, for NumPy to compute again.
+//! Writes arrays that are hard to summarize, and all their statistics, which NumPy computes again.
 
 use std::fs;
 use std::path::Path;
@@ -7,15 +7,15 @@ use anyhow::Result;
 use half::f16;
 use lazy_chunks::zarr::{StoreResult, Target, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArgMax, ArgMin, ArrayBlock, BlockSizes, BottomK, Count, Covariance, Histogram,
+    ArgMax, ArgMin, ArrayBlock, BlockSizes, BottomK, Count, Covariance, Histogram, Indexed,
     LazyChunkSequence, Max, MeanVariance, Min, NamedArrays, NestedLazyChunkSequence, Norm,
-    Quantiles, SharedIndexed, Statistic, Sum, Summary, TopK,
+    Quantiles, Statistic, Sum, Summary, TopK,
 };
 use ndarray::{Array2, s};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// The edges and quantiles, which `statistics.py` has too.
+/// The edges and quantiles, which `numpy_statistics.py` repeats.
 const EDGES: [f64; 5] = [-1e300, -1.0, 0.0, 0.5, 1e9];
 const QUANTILES: [f64; 5] = [0.0, 0.1, 0.5, 0.999, 1.0];
 
@@ -32,7 +32,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Arrays by name.
+/// Returns arrays with their names.
 fn arrays() -> Vec<(&'static str, ArrayBlock)> {
     let mut rng = SmallRng::seed_from_u64(12);
     let mut noise =
@@ -68,7 +68,7 @@ fn arrays() -> Vec<(&'static str, ArrayBlock)> {
         ("int64", ArrayBlock::from_array(integers)),
         ("uint8", ArrayBlock::from_array(noise(shape).mapv(|x| (256.0 * x) as u8))),
         ("bool", ArrayBlock::from_array(noise(shape).mapv(|x| x < 0.3))),
-        // Their sum is more than a float16 can be.
+        // The sum is too large for a float16.
         ("float16", ArrayBlock::from_array(noise(shape).mapv(|x| f16::from_f64(60_000.0 * x)))),
         ("one-row", block(noise((1, 40)))),
         ("one-column", block(noise((700, 1)))),
@@ -78,10 +78,11 @@ fn arrays() -> Vec<(&'static str, ArrayBlock)> {
     ]
 }
 
-/// Stores an array and its statistics, of blocks of both sorts and on several threads.
+/// Stores an array and its statistics, computed from both types of sequences and on several
+/// threads.
 fn write(directory: &Path, array: &ArrayBlock) -> Result<()> {
     let [n_rows, n_columns, ref trailing @ ..] = array.shape()[..] else {
-        unreachable!("there are two axes at least")
+        unreachable!("each array has at least two axes")
     };
     let row_shape = &array.shape()[1..];
     let n_trailing: usize = trailing.iter().product();
@@ -107,15 +108,15 @@ fn write(directory: &Path, array: &ArrayBlock) -> Result<()> {
     })
     .with_row_type(array.dtype(), row_shape)
     .with_threads(2);
-    flat.to_zarr(ZarrSink::new(group.clone().member("data")))?;
+    flat.to_zarr(ZarrSink::new(group.member("data")))?;
     let store = Store { group, flat, nested, shape: [n_rows, n_columns] };
     store.all()
 }
 
 struct Store<'a> {
     group: Target,
-    flat: LazyChunkSequence<'a, ArrayBlock, SharedIndexed>,
-    nested: NestedLazyChunkSequence<'a, ArrayBlock, SharedIndexed>,
+    flat: LazyChunkSequence<'a, ArrayBlock, Indexed>,
+    nested: NestedLazyChunkSequence<'a, ArrayBlock, Indexed>,
     shape: [usize; 2],
 }
 
@@ -143,27 +144,21 @@ impl Store<'_> {
         self.products()
     }
 
-    /// What is made of covariances, and not stored with them.
+    /// Stores matrices that are computed from covariances and not stored with them.
     fn products(&self) -> Result<()> {
         let covariances = self.flat.compute(Covariance)?;
         let products = [("gram", covariances.gram()), ("correlation", covariances.correlation())];
         for (name, product) in products {
-            let member = self.group.clone().member("flat").member(name);
+            let member = self.group.member("flat").member(name);
             LazyChunkSequence::new(|| [ArrayBlock::from_array(product.clone())]).to_zarr(member)?;
         }
         Ok(())
     }
 
-    /// A summary of the whole array, of rows and columns, and of numbers alone.
+    /// Stores a summary of the whole array, of rows and of columns, each with and without NaN.
     fn every_form<S>(&self, name: &str, summary: S, has_value_of_nothing: bool) -> Result<()>
     where
-        S: Summary + Clone,
-        S: Statistic<Output: NamedArrays>,
-        lazy_chunks::PerRow<S>: Statistic<Output: NamedArrays>,
-        lazy_chunks::PerColumn<S>: Statistic<Output: NamedArrays>,
-        lazy_chunks::IgnoringNan<S>: Summary + Statistic<Output: NamedArrays>,
-        lazy_chunks::PerRow<lazy_chunks::IgnoringNan<S>>: Statistic<Output: NamedArrays>,
-        lazy_chunks::PerColumn<lazy_chunks::IgnoringNan<S>>: Statistic<Output: NamedArrays>,
+        S: Summary,
     {
         let [n_rows, n_columns] = self.shape;
         if has_value_of_nothing || n_rows * n_columns > 0 {
@@ -184,8 +179,8 @@ impl Store<'_> {
 
     fn both<S: Statistic<Output: NamedArrays>>(&self, name: &str, statistic: &S) -> Result<()> {
         self.of_rows(name, statistic)?;
-        let target = self.group.clone().member("nested").member(name);
-        // A nested sequence of no columns has no blocks in its bands, which is an error.
+        let target = self.group.member("nested").member(name);
+        // A nested sequence without columns has bands without blocks, which is an error.
         if self.shape[1] > 0 {
             self.nested.compute(StoreResult::new(statistic, target))?;
         }
@@ -193,8 +188,8 @@ impl Store<'_> {
     }
 
     fn of_rows<S: Statistic<Output: NamedArrays>>(&self, name: &str, statistic: S) -> Result<()> {
-        let target = self.group.clone().member("flat").member(name);
-        // No row of a declared type that is too short is refused before there is one.
+        let target = self.group.member("flat").member(name);
+        // For an array without rows, a declared row that is too short is not an error.
         if self.shape == [0, 0] {
             return Ok(());
         }

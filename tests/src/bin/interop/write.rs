@@ -1,4 +1,4 @@
-//! Writes an array of each setting.
+//! Writes an array for each setting.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     for (name, value) in &attributes {
         sink = sink.with_attribute(name, value.clone());
     }
-    // The chunks of each version have other keys.
+    // The chunks of each version have different keys.
     let sink = sink.with_existing(Existing::Replace);
     for _ in 0..i % 3 {
         store(&case, sink.clone())?;
@@ -88,14 +88,14 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     })
 }
 
-/// The group that a peer is to consolidate.
+/// The group that a peer consolidates.
 const CONSOLIDATED: &str = "groups/line.zarr";
 
-/// The group of arrays that are given no names for their dimensions, and have default ones.
+/// The group of arrays with default dimension names.
 const UNNAMED: &str = "groups/unnamed.zarr";
 
-/// The group of an array: of arrays of one shape, which share their dimensions; but what keeps xarray
-/// from opening a group is in groups apart.
+/// Returns the group of an array. Arrays of one shape share their dimensions and are in one group.
+/// Arrays that keep xarray from opening a group are in other groups.
 fn group(i: usize, setting: &Setting) -> String {
     match setting.dtype {
         DType::BFloat16 | DType::UInt16 => "groups/bfloat16.zarr".to_owned(),
@@ -107,13 +107,13 @@ fn group(i: usize, setting: &Setting) -> String {
     }
 }
 
-/// Stores the case's blocks, computed in order or in any.
+/// Stores the blocks of the case from an indexed sequence.
 fn store(case: &Case, sink: ZarrSink) -> Result<StoredArray> {
     let computed = AtomicUsize::new(0);
-    // Of each kind, the last declares its row type, so that it may be empty.
+    // The last sequence of each kind declares its row type, so that it may be empty.
     Ok(match &case.columns {
-        None => case.sequences(&computed).shared[1].to_zarr(sink)?,
-        Some(_) => case.nested_sequences(&computed).shared[1].to_zarr(sink)?,
+        None => case.sequences(&computed).indexed[1].to_zarr(sink)?,
+        Some(_) => case.nested_sequences(&computed).indexed[1].to_zarr(sink)?,
     })
 }
 
