@@ -106,9 +106,10 @@ impl CommonRuns {
         for axis in (0..n_axes).rev() {
             // As long as the box is whole along an axis in both arrays, everything within is one
             // run.
-            match length == strides.0 && length == strides.1 {
-                true => length *= extent[axis],
-                false => outer.push(OuterAxis { extent: extent[axis], strides, at: 0 }),
+            if length == strides.0 && length == strides.1 {
+                length *= extent[axis];
+            } else {
+                outer.push(OuterAxis { extent: extent[axis], strides, at: 0 });
             }
             first.0 += one.1[axis] * strides.0;
             first.1 += other.1[axis] * strides.1;

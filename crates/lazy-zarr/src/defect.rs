@@ -1,4 +1,4 @@
-//! What is wrong with a stored chunk.
+//! Defects of stored chunks.
 
 use std::error::Error;
 use std::fmt;
@@ -8,10 +8,10 @@ use lazy_core::BoxError;
 /// The message about a missing chunk of an array that was stored with all its chunks.
 pub(crate) const MISSING: &str = "it is missing, although every chunk of this array was stored";
 
-/// A chunk that cannot be read, or a shard, where there are shards.
+/// A defect of a chunk, or of a shard if the array has shards.
 ///
-/// It is an error as well, whose message names the chunk; what the codec or the store says of it is its
-/// [`source`](std::error::Error::source), which [`lazy_core::report`] adds.
+/// A defect is an error whose message names the chunk. Its [`source`](std::error::Error::source) is
+/// the error of the codec or the store, which [`lazy_core::report`] appends to the message.
 ///
 /// # Example
 ///
@@ -42,15 +42,15 @@ pub struct Defect {
     pub chunk: Vec<usize>,
     /// The chunk's key, relative to the array.
     pub key: String,
-    /// What is wrong with it.
+    /// The kind of the defect.
     pub kind: DefectKind,
 }
 
-/// What is wrong with a chunk.
+/// The kind of a [`Defect`].
 ///
 /// # Example
 ///
-/// What can be had again from where it came, and what has to be computed again:
+/// Distinguishes chunks that may be readable later from chunks that must be computed again:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -77,28 +77,28 @@ pub struct Defect {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DefectKind {
-    /// It is not there.
+    /// The chunk does not exist.
     #[error("{MISSING}")]
     Missing,
-    /// It ends too early. That is seen by the length where all chunks have the same; of a compressed one
-    /// the codec says what is wrong.
+    /// The chunk is truncated. If all chunks have the same size, the size shows it. For a
+    /// compressed chunk, the codec reports an error instead.
     #[error("it has {actual} bytes, but {expected} were stored")]
     Torn {
-        /// The bytes of the whole.
+        /// The size of the complete chunk, in bytes.
         expected: u64,
-        /// The bytes that are there.
+        /// The size of the stored chunk, in bytes.
         actual: u64,
     },
-    /// Its bytes do not stand for elements, or have another checksum than was stored.
+    /// The chunk does not decode to elements, or fails its checksum.
     #[error("it is corrupt")]
     Corrupt {
-        /// What the codec answered.
+        /// The error of the codec.
         source: BoxError,
     },
-    /// Its bytes could not be had.
+    /// The chunk could not be read.
     #[error(transparent)]
     Unreadable {
-        /// What the store answered.
+        /// The error of the store.
         source: BoxError,
     },
 }

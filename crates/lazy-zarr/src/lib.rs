@@ -1,8 +1,8 @@
-//! Storing lazily evaluated, chunked arrays as Zarr v3, and reading them back.
+//! Storage of lazily evaluated, chunked arrays as Zarr v3.
 //!
-//! [`ToZarr::to_zarr`] evaluates a sequence once, block by block, and stores it; a [`ZarrSink`]
-//! holds the settings, and goes beside statistics into one pass. The result is a [`StoredArray`],
-//! which is read whole, by region, or as a sequence again.
+//! [`ToZarr::to_zarr`] evaluates a sequence once, block by block, and stores it as an array. A
+//! [`ZarrSink`] contains the settings of a write, and shares a pass with statistics. The result is
+//! a [`StoredArray`], which can be read whole, by region, or as a sequence.
 //!
 //! ```
 //! # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -24,31 +24,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The parts, in the order in which a block meets them:
+//! The main items, in the order in which a block passes them:
 //!
-//! - [`Target`]: a path, a `file://` URL or a store instance, and the [members](Target::member) of a
-//!   group there.
-//! - [`ZarrSink`]: the settings. Blocks and chunks are independent; blocks of any sizes become whole
-//!   chunks, and chunks whole shards where those are asked for. [`Existing`] says what becomes of an
-//!   array that is there already.
-//! - [`StoreResult`]: a statistic whose result is stored beside the blocks.
-//! - [`Codec`] and [`Checksum`]: how chunks are encoded.
-//! - [`Store`]: a store of objects, such as a bucket of an object store; [`MemoryStore`] is one in memory.
-//! - [`FileSystem`]: where the bytes go. Chunks are stored beside those of the present version, under keys
-//!   that its metadata does not name; the new metadata then takes the place of the old in one step.
-//! - [`UnfinishedWrite`]: the rest of a write that ended early, which [`ZarrSink::with_resume`] resumes.
-//! - [`Superseded`]: the chunks of an array that was replaced.
-//! - [`StoredArray`]: the array read back; [`MissingChunks`] says what a chunk that is not there means.
-//! - [`Verify`]: all its chunks, checked, and the [`Defect`]s that are found; [`MetadataChecksum`] tells of its
-//!   metadata.
-//! - [`Error`], whose [`ErrorKind`] a program matches on, and which names the target, the chunk or the
-//!   setting.
-//! - `conformance`, behind the feature of this name: test cases for those who implement a
-//!   [`FileSystem`], and an example of each error.
+//! - [`Target`] is the location of an array: a path, a `file://` URL, a store instance, or a
+//!   [member](Target::member) of a group there.
+//! - [`ZarrSink`] contains the settings of a write. Blocks and chunks are independent: the sink
+//!   joins and cuts blocks of any sizes into whole chunks, and if requested, it joins chunks into
+//!   whole shards. [`Existing`] determines the handling of an array that already exists.
+//! - [`StoreResult`] is a statistic whose result is stored beside the blocks.
+//! - [`Codec`] and [`Checksum`] determine the encoding of chunks.
+//! - [`Store`] is a trait for stores of objects, such as a bucket of an object store.
+//!   [`MemoryStore`] is a store in memory.
+//! - [`FileSystem`] is a trait for file systems. New chunks are stored beside the chunks of the
+//!   present version, under keys that its metadata does not reference. The new metadata then
+//!   replaces the old metadata atomically.
+//! - [`UnfinishedWrite`] is the rest of a write that ended early. [`ZarrSink::with_resume`] resumes
+//!   it.
+//! - [`Superseded`] represents the chunks of an array that was replaced.
+//! - [`StoredArray`] reads an array. [`MissingChunks`] determines the meaning of a missing chunk.
+//! - [`Verify`] checks all chunks of an array and yields the [`Defect`]s. [`MetadataChecksum`] is
+//!   the result of checking the metadata.
+//! - [`Error`] names the target, the chunk or the setting that it concerns. Programs match on its
+//!   [`ErrorKind`].
+//! - `conformance`, behind the feature of the same name, has test suites for implementations of
+//!   [`FileSystem`] and [`Store`], and an example of each error.
 //!
-//! An [`Observer`](lazy_core::Observer) of the sequence sees how many chunks and bytes are stored. A write is a
-//! [`tracing`] span, `write`, within that of the evaluation; events tell its layout and its end at level `DEBUG`, and
-//! each chunk, with the seconds for encoding and for writing, at `TRACE`.
+//! An [`Observer`](lazy_core::Observer) of the sequence receives the number of stored chunks and
+//! bytes. A write is a [`tracing`] span, `write`, within the span of the evaluation. Events report
+//! its layout and its end at level `DEBUG`, and each chunk, with the seconds of encoding and of
+//! writing, at level `TRACE`.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -10,7 +10,7 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Checks a number of threads that a user has set.
+/// Checks the number of threads that a user has set.
 pub(crate) fn check(setting: &'static str, n_threads: Option<usize>) -> Result<()> {
     match n_threads {
         Some(n_threads) if n_threads > 1024 => Err(SettingError::OutOfRange {

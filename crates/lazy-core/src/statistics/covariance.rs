@@ -143,10 +143,9 @@ impl Covariances {
         // The rounding of the mean leaves a small remainder, which is corrected. For an infinite
         // mean, it is NaN.
         let rest = deviations.sum_axis(Axis(0)) / n;
-        let rest = Zip::from(&rest).and(&mean).map_collect(|rest, mean| match mean.is_finite() {
-            true => *rest,
-            false => 0.0,
-        });
+        let rest = Zip::from(&rest)
+            .and(&mean)
+            .map_collect(|rest, mean| if mean.is_finite() { *rest } else { 0.0 });
         let mut sum_of_products = Array2::zeros((n_columns, n_columns));
         general_mat_mul(1.0, &deviations.t(), &deviations, 0.0, &mut sum_of_products);
         for ((i, j), sum) in sum_of_products.indexed_iter_mut() {
@@ -164,9 +163,10 @@ impl Covariances {
             *sum += delta[i] * delta[j] * (n * n_next / n_total);
         }
         Zip::from(&mut self.mean).and(&next.mean).and(&delta).for_each(|mean, next, delta| {
-            *mean = match delta.is_finite() {
-                true => *mean + delta * (n_next / n_total),
-                false => *mean * (n / n_total) + next * (n_next / n_total),
+            *mean = if delta.is_finite() {
+                *mean + delta * (n_next / n_total)
+            } else {
+                *mean * (n / n_total) + next * (n_next / n_total)
             };
         });
         self.count = count;

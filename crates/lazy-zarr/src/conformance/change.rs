@@ -1,4 +1,4 @@
-//! Cases of the operations that append to files, and remove files and directories.
+//! Cases of the operations that append to files, and of those that remove files and directories.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn remove_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResul
             file_system.remove_directory(&path)?;
             expect_equal("its kind", file_system.kind(&path)?, None)?;
         }
-        // Neither is a directory that has become empty full.
+        // A directory that has been emptied can be removed as well.
         let path = directory.join("emptied");
         file_system.create_directories(&path.join("inner"))?;
         file_system.write(&path.join("file"), b"bytes")?;

@@ -14,13 +14,13 @@ use crate::fs::{EntryKind, FileSystem};
 
 pub(super) type CaseResult = Result<(), BoxError>;
 
-/// The name of a case, and its check, which is given an empty directory.
+/// A case: its name, and a check that is called with an empty directory.
 pub(super) type NamedCheck = (&'static str, fn(&dyn FileSystem, &Path) -> CaseResult);
 
-/// The entries below a directory by their relative paths: the bytes of a file, `None` for a directory.
+/// The entries below a directory, by relative path: the bytes of a file, or `None` for a directory.
 pub(super) type Tree = BTreeMap<PathBuf, Option<Bytes>>;
 
-/// Checks that the user gave an empty directory. If not, all cases would fail.
+/// Checks that the directory from the user is empty. Otherwise all cases would fail.
 pub(super) fn is_usable(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let names = file_system
         .list(directory)
@@ -43,7 +43,7 @@ pub(super) fn expect_equal<A: PartialEq + fmt::Debug>(
     Err(format!("{what}: expected {expected:?}, got {actual:?}").into())
 }
 
-/// Checks that an operation failed, with any kind of error.
+/// Checks that an operation failed with an error of any kind.
 pub(super) fn expect_error<A: fmt::Debug>(what: &str, result: io::Result<A>) -> CaseResult {
     match result {
         Ok(value) => Err(format!("{what}: expected an error, got {value:?}").into()),
@@ -51,7 +51,7 @@ pub(super) fn expect_error<A: fmt::Debug>(what: &str, result: io::Result<A>) -> 
     }
 }
 
-/// Checks that an operation failed with one kind of error.
+/// Checks that an operation failed with an error of one kind.
 pub(super) fn expect_error_kind<A: fmt::Debug>(
     what: &str,
     result: io::Result<A>,
@@ -67,8 +67,8 @@ pub(super) fn expect_error_kind<A: fmt::Debug>(
     }
 }
 
-/// Checks that of several threads exactly one succeeded, and that the others failed with one kind of
-/// error. Returns the number of the thread that succeeded.
+/// Checks that exactly one of several threads succeeded, and that the others failed with an error
+/// of one kind. Returns the number of the thread that succeeded.
 pub(super) fn expect_one_success<A: fmt::Debug>(
     results: Vec<io::Result<A>>,
     kind: io::ErrorKind,
@@ -85,7 +85,7 @@ pub(super) fn expect_one_success<A: fmt::Debug>(
     Ok(winners[0])
 }
 
-/// Checks that a directory holds the same entries and bytes before and after.
+/// Checks that an operation changes no entries and bytes below a directory.
 pub(super) fn expect_unchanged(
     file_system: &dyn FileSystem,
     directory: &Path,
@@ -115,8 +115,8 @@ pub(super) fn tree(file_system: &dyn FileSystem, directory: &Path) -> io::Result
     Ok(tree)
 }
 
-/// Creates a directory with a file, a directory with a file, and an empty directory. The bytes of each
-/// file are its relative path and `mark`.
+/// Creates a directory that contains a file, a directory with a file, and an empty directory. The
+/// bytes of each file are its relative path and `mark`.
 pub(super) fn fill(file_system: &dyn FileSystem, path: &Path, mark: &str) -> io::Result<()> {
     file_system.create_directories(&path.join("inner/empty"))?;
     for name in ["file", "inner/file"] {
@@ -125,13 +125,13 @@ pub(super) fn fill(file_system: &dyn FileSystem, path: &Path, mark: &str) -> io:
     Ok(())
 }
 
-/// The number of threads of a case.
+/// The number of threads that a case starts.
 pub(super) const N_THREADS: usize = 8;
 
-/// The number of times that a case lets threads compete.
+/// The number of rounds in which a case lets threads compete.
 pub(super) const N_RACES: usize = 20;
 
-/// Calls a function with the number of each thread, on all threads at once, and returns the results in
+/// Calls a function with the number of each thread, on all threads at once. Returns the results in
 /// the order of the threads.
 pub(super) fn race<A: Send>(
     work: impl Fn(usize) -> io::Result<A> + Sync,
@@ -150,7 +150,7 @@ pub(super) fn race<A: Send>(
     })
 }
 
-/// Calls a function with the number of each thread, on all threads at once. All must succeed.
+/// Calls a function with the number of each thread, on all threads at once. All calls must succeed.
 pub(super) fn in_threads(work: impl Fn(usize) -> io::Result<()> + Sync) -> CaseResult {
     Ok(race(work)?.into_iter().collect::<io::Result<()>>()?)
 }

@@ -1,11 +1,11 @@
-//! Errors for the tests of a front end.
+//! Example errors for tests of front ends.
 
 use crate::error::{Error, examples};
 
-/// Returns an error of each case that this crate distinguishes, and several of some kinds.
+/// Returns an example of each error of this crate. There are several examples of some kinds.
 ///
-/// A program that phrases hints of its own can check with them that it covers all cases. The cases
-/// and their number change from version to version.
+/// A program that phrases its own hints can use them to check that it covers every error. The
+/// examples and their number change between versions.
 ///
 /// # Example
 ///

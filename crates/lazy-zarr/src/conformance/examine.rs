@@ -106,7 +106,7 @@ fn canonicalize_leads_to_the_same(file_system: &dyn FileSystem, directory: &Path
     file_system.create_directory(&child)?;
     file_system.write(&child.join("file"), b"bytes")?;
     let canonical = file_system.canonicalize(&child)?;
-    // The writer finds the directories below and above by the path alone.
+    // The writer forms the paths of parent and child directories from the canonical path alone.
     expect_equal(
         "a child's path",
         &canonical,
@@ -120,7 +120,7 @@ fn canonicalize_leads_to_the_same(file_system: &dyn FileSystem, directory: &Path
 
 fn canonicalize_twice(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let once = file_system.canonicalize(directory)?;
-    // Paths are equal if they differ only in dots.
+    // `Path` ignores some dots in comparisons, so the strings are compared.
     let twice = file_system.canonicalize(&once)?;
     expect_equal("the path of the path", twice.as_os_str(), once.as_os_str())
 }
@@ -132,7 +132,7 @@ fn canonicalize_dots(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     let expected = file_system.canonicalize(&directory.join("other"))?;
     for path in ["one/../other", "./other", "other/."] {
         let actual = file_system.canonicalize(&directory.join(path))?;
-        // Paths are equal if they differ only in dots.
+        // `Path` ignores some dots in comparisons, so the strings are compared.
         expect_equal(path, actual.as_os_str(), expected.as_os_str())?;
     }
     Ok(())

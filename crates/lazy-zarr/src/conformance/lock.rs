@@ -22,7 +22,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("lock_scope::is_known", scope_is_known),
 ];
 
-/// Locks a file; `None` if the file system has no locks.
+/// Locks a file. Returns `None` if the file system has no locks.
 fn lock(file_system: &dyn FileSystem, path: &Path) -> io::Result<Option<FileLock>> {
     match file_system.lock(path) {
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
@@ -36,7 +36,7 @@ fn keeps_others_out(file_system: &dyn FileSystem, directory: &Path) -> CaseResul
     for name in ["empty", "file"] {
         let path = directory.join(name);
         let Some(_lock) = lock(file_system, &path)? else { return Ok(()) };
-        // A failed attempt does not release the lock.
+        // A failed attempt to lock must not release the lock.
         for _ in 0..3 {
             expect_error_kind(name, file_system.lock(&path), ErrorKind::WouldBlock)?;
         }
@@ -75,7 +75,7 @@ fn of_two_files(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     Ok(())
 }
 
-/// A write that takes over from a crashed one locks a file, and then moves its directory.
+/// A write that takes over from a crashed process locks a file, and then renames its directory.
 fn stays_with_the_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let (from, to) = (directory.join("from"), directory.join("to"));
     file_system.create_directory(&from)?;

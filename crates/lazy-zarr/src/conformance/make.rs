@@ -33,7 +33,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("write_slices::where_something_lies_already_exists", write_slices_over_something),
 ];
 
-/// More slices than an operating system writes at once.
+/// More slices than an operating system writes in one call.
 const MANY_SLICES: usize = 3000;
 
 fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -72,7 +72,7 @@ fn create_directory_below_a_file(file_system: &dyn FileSystem, directory: &Path)
     file_system.write(&directory.join("file"), b"bytes")?;
     expect_unchanged(file_system, directory, || {
         match file_system.create_directory(&directory.join("file/inner")) {
-            // The writer would take it for a directory that another write creates.
+            // The writer would conclude that another write has created the directory.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err("failed with AlreadyExists, but nothing lies there".into())
             }
@@ -135,7 +135,7 @@ fn write_without_directory(file_system: &dyn FileSystem, directory: &Path) -> Ca
     expect_unchanged(file_system, directory, || {
         expect_error_kind("below nothing", file_system.write(&path, b"bytes"), ErrorKind::NotFound)
     })?;
-    // The writer then creates the directory.
+    // After this error, the writer creates the directory.
     file_system.create_directories(&directory.join("a/b"))?;
     file_system.write(&path, b"bytes")?;
     expect_equal("the bytes", &*file_system.read(&path, 0, None)?, b"bytes")
@@ -189,7 +189,7 @@ fn write_one_from_threads(file_system: &dyn FileSystem, directory: &Path) -> Cas
 fn write_from_threads(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let n_files = 6;
     let bytes = |thread: usize, i: usize| format!("{thread} {i} ").repeat(100 * i);
-    // All threads write to one directory, and each thread to a directory of its own.
+    // All threads write to one directory, and each thread also to a directory of its own.
     file_system.create_directory(&directory.join("common"))?;
     in_threads(|thread| {
         let own = directory.join(format!("own {thread}"));
@@ -270,7 +270,7 @@ fn write_slices_over_something(file_system: &dyn FileSystem, directory: &Path) -
 }
 
 fn write_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
-    // Some file systems decompose composed letters, so there are none.
+    // The names have no letters that some file systems decompose.
     let names = [" a b ", ".hidden", "a.b..c", "Ærøskøbing", "数组", "+%20&'()[]{}~$#@!-_=;,^`"];
     let mut expected = Tree::new();
     for name in names {

@@ -1,8 +1,8 @@
-//! Test cases for implementations of [`FileSystem`] and of [`Store`](crate::Store).
+//! Test suites for implementations of [`FileSystem`] and [`Store`](crate::Store).
 //!
-//! An array is published by renaming its metadata. The array is safe only if that rename, and the
-//! operations before it, do what [`FileSystem`] says. The suite runs an implementation, and names each
-//! claim that it breaks:
+//! An array is published by renaming its metadata. The array is safe only if the rename, and the
+//! operations before it, do what [`FileSystem`] specifies. The suite runs an implementation, and
+//! names each requirement that the implementation violates:
 //!
 //! ```
 //! # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -13,9 +13,9 @@
 //! FileSystemSuite::new(|| (LocalFileSystem, tempfile::tempdir().unwrap())).run();
 //! ```
 //!
-//! [`FileSystemSuite::cases`] returns the same cases one by one, as [`lazy_core::conformance`] describes.
-//! [`StoreSuite`] does the same for stores.
-//! This module is behind the feature `conformance`; enable it in `[dev-dependencies]`.
+//! [`FileSystemSuite::cases`] returns the cases one by one, as [`lazy_core::conformance`]
+//! describes. [`StoreSuite`] does the same for stores. This module is behind the feature
+//! `conformance`, which belongs in `[dev-dependencies]`.
 
 mod change;
 mod check;
@@ -43,14 +43,15 @@ use crate::fs::FileSystem;
 
 pub use store::StoreSuite;
 
-/// The test cases for a [`FileSystem`], operation by operation.
+/// The test cases for a [`FileSystem`], grouped by operation.
 ///
-/// The cases are named `OPERATION::CLAIM`, such as `write::an_existing_file_already_exists`. They call only
-/// the operations of the trait. They cannot check symbolic links, pipes, permissions, other processes, or
-/// what survives a crash or a power failure; an implementation needs its own tests for those.
+/// The cases are named `OPERATION::CLAIM`, such as `write::an_existing_file_already_exists`. They
+/// call only the operations of the trait. They cannot check symbolic links, pipes, permissions,
+/// other processes, or the effects of a crash or a power failure. An implementation needs its own
+/// tests for those.
 ///
-/// A file system may lack locks, and an operation that flushes all files. The cases accept
-/// [`Unsupported`](std::io::ErrorKind::Unsupported) there.
+/// A file system may lack locks, and an operation that flushes all files. For these, the cases
+/// accept [`Unsupported`](std::io::ErrorKind::Unsupported).
 ///
 /// # Example
 ///
@@ -75,11 +76,12 @@ type Place = (Box<dyn FileSystem>, Box<dyn AsRef<Path>>);
 type MakePlace = dyn Fn() -> Place + Send + Sync;
 
 impl FileSystemSuite {
-    /// Creates a suite. The function returns a file system, and the path of an empty directory in which
-    /// the cases may create anything.
+    /// Creates a suite. The function `make` returns a file system and the path of an empty
+    /// directory, in which the cases may create anything.
     ///
-    /// Each case calls the function once, and drops both at its end. The path can be a `TempDir`, which
-    /// is then removed. The function may return the same directory each time if it is empty each time.
+    /// Each case calls the function once, and drops both results at its end. If the path is a
+    /// `TempDir`, it is then removed. The function may return the same directory each time if the
+    /// directory is empty each time.
     pub fn new<F: FileSystem, P: AsRef<Path> + 'static>(
         make: impl Fn() -> (F, P) + Send + Sync + 'static,
     ) -> FileSystemSuite {
@@ -120,7 +122,7 @@ impl FileSystemSuite {
     ///
     /// # Panics
     ///
-    /// If a case fails. The message names every case that fails, and says why.
+    /// Panics if a case fails. The message names every failed case and the reason.
     #[track_caller]
     pub fn run(self) {
         run_cases(self.cases());

@@ -1,4 +1,4 @@
-//! Cases of copying and comparing permissions. The trait cannot show what they are.
+//! Cases of copying and comparing permissions. The trait gives no access to the permissions.
 
 use std::path::Path;
 

@@ -32,7 +32,7 @@ fn pinned_file(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Pat
     Ok(path)
 }
 
-/// Replaces a file as the writer replaces metadata.
+/// Replaces a file in the same way as the writer replaces metadata.
 fn replace(file_system: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     file_system.write(&new, bytes)?;
@@ -51,7 +51,7 @@ fn recognizes(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
             Ok(())
         })?;
         let pin = file_system.pin(&path)?;
-        // Neither reading nor other files make a difference.
+        // Neither a read nor a change of other files affects the pin.
         file_system.read(&path, 0, None)?;
         file_system.write(&path.with_extension("other"), b"bytes")?;
         expect_equal("is at the file later", pin.is_at(&path)?, true)?;
@@ -95,7 +95,7 @@ fn tells_same_bytes_apart(file_system: &dyn FileSystem, directory: &Path) -> Cas
     expect_equal("is at the replacement", pin.is_at(&path)?, false)
 }
 
-/// A system may give the number of the first file to a later one.
+/// The system may reuse the inode number of the first file for a later one.
 fn tells_later_replacements_apart(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = pinned_file(file_system, directory)?;
     let pin = file_system.pin(&path)?;
@@ -122,7 +122,7 @@ fn tells_directory_apart(file_system: &dyn FileSystem, directory: &Path) -> Case
     let pin = file_system.pin(&path)?;
     file_system.remove_file(&path)?;
     file_system.create_directory(&path)?;
-    // An error is as good.
+    // An error is accepted as well.
     expect_equal("is at the directory", pin.is_at(&path).unwrap_or(false), false)
 }
 

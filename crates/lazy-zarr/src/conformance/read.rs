@@ -64,7 +64,7 @@ fn list_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
 
 fn read_whole(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = directory.join("file");
-    // Longer than any buffer on the way.
+    // The file is larger than any intermediate buffer.
     let bytes: Vec<u8> = (0..300_001_u32).map(|i| (i % 251) as u8).collect();
     file_system.write(&path, &bytes)?;
     let read = file_system.read(&path, 0, None)?;
@@ -135,7 +135,7 @@ fn read_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult 
 
 fn read_into_buffers(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = directory.join("file");
-    // More buffers than a system takes at once, of different sizes.
+    // More buffers than an operating system fills in one call, of different sizes.
     let sizes = || (0..2500_usize).map(|i| i % 7 * (i % 41));
     let bytes: Vec<u8> = (0..sizes().sum()).map(|i: usize| (i % 251) as u8).collect();
     file_system.write(&path, &bytes)?;
@@ -156,7 +156,7 @@ fn read_into_buffers(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
     )
 }
 
-/// Reads into two buffers of these sizes that hold dots, and returns their contents.
+/// Reads into two buffers of these sizes that are filled with dots, and returns their contents.
 fn read_into_dots(
     file_system: &dyn FileSystem,
     path: &Path,
@@ -231,7 +231,7 @@ fn size_of_a_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseRe
     expect_error("a directory", file_system.size(directory))
 }
 
-/// Writes a file of the bytes `0123456789`, and returns its path.
+/// Writes a file with the bytes `0123456789`, and returns its path.
 fn ten_digits(file_system: &dyn FileSystem, directory: &Path) -> io::Result<PathBuf> {
     let path = directory.join("digits");
     file_system.write(&path, b"0123456789")?;

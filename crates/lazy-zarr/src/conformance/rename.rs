@@ -35,7 +35,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("rename_new_file::of_a_directory_fails", new_file_of_a_directory),
 ];
 
-/// Moves a directory, and checks that it moves with all that is in it.
+/// Renames a directory, and checks that its contents move with it.
 fn moves_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let (from, to) = (directory.join("from"), directory.join("to"));
     fill(file_system, &from, "")?;
@@ -60,15 +60,15 @@ fn directory_to_empty(file_system: &dyn FileSystem, directory: &Path) -> CaseRes
     moves_directory(file_system, directory)
 }
 
-/// An operation that moves from the first path to the second one.
+/// An operation that renames the first path to the second one.
 type Move = fn(&dyn FileSystem, &Path, &Path) -> io::Result<()>;
 
 const DIRECTORY: Move = |file_system, from, to| file_system.rename_directory(from, to);
 const FILE: Move = |file_system, from, to| file_system.rename_file(from, to);
 const NEW_FILE: Move = |file_system, from, to| file_system.rename_new_file(from, to);
 
-/// Checks that every move from one of the paths to another one fails, with an error of `kind` if one is
-/// given, and changes nothing.
+/// Checks that every rename from one of the paths in `from` to one of the paths in `to` fails and
+/// changes nothing. If `kind` is given, the error must be of that kind.
 fn refuses(
     (file_system, directory): (&dyn FileSystem, &Path),
     operation: Move,
@@ -140,7 +140,7 @@ fn directory_from_threads(file_system: &dyn FileSystem, directory: &Path) -> Cas
     Ok(())
 }
 
-/// Moves a file beside others, from one path to the other one, and checks that nothing else changes.
+/// Renames a file in a directory with other entries, and checks that nothing else changes.
 fn moves_file(
     (file_system, directory): (&dyn FileSystem, &Path),
     operation: Move,

@@ -1,4 +1,4 @@
-//! The case of replacing a file while threads read it.
+//! The case of replacing a file while several threads read it.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -13,7 +13,7 @@ use crate::fs::{EntryKind, FileSystem};
 const N_READERS: usize = 3;
 const N_VERSIONS: usize = 100;
 
-/// Readers find the old file or the new one at any time.
+/// Readers find the old file or the new one at all times.
 pub(super) fn in_one_step(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     let path = directory.join("file");
     file_system.write(&path, version(0).as_bytes())?;
@@ -45,7 +45,7 @@ pub(super) fn in_one_step(file_system: &dyn FileSystem, directory: &Path) -> Cas
     })
 }
 
-/// Ends the readers, even if the writer panics.
+/// Stops the readers, even if the writer panics.
 pub(super) struct SetWhenDropped<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for SetWhenDropped<'_> {
@@ -54,12 +54,12 @@ impl Drop for SetWhenDropped<'_> {
     }
 }
 
-/// Returns the bytes of a version: its number, several times. They differ in length.
+/// Returns the bytes of a version: its number, repeated. Versions differ in length.
 fn version(i: usize) -> String {
     format!("{i:03}").repeat(100 + 700 * (i % 3))
 }
 
-/// Reads the file, and returns the number of its version, which must not be older than the last one.
+/// Reads the file, and returns the number of its version. Fails if it is older than the last one.
 fn read(file_system: &dyn FileSystem, path: &Path, last: usize) -> Result<usize, BoxError> {
     let fails = |error| format!("while the file is being replaced: {error}");
     let kind = file_system.kind(path).map_err(fails)?;

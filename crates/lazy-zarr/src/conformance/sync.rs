@@ -1,4 +1,4 @@
-//! Cases of the operations that flush. The trait cannot show what is on the device afterwards.
+//! Cases of the operations that flush. The trait cannot show the contents of the device.
 
 use std::io::ErrorKind;
 use std::path::Path;

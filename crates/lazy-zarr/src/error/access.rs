@@ -39,12 +39,12 @@ impl AccessError {
 }
 
 impl Error {
-    /// The error of an operation of a file system that only looks at files, or removes them.
+    /// Returns the error of a file system operation that examines or removes files.
     pub(crate) fn examine(path: impl Into<PathBuf>, source: io::Error) -> Error {
         AccessError::Examine { path: path.into(), source }.into()
     }
 
-    /// The error of a store instance.
+    /// Returns the error of a store instance.
     pub(crate) fn store(key: &(impl fmt::Display + ?Sized), source: impl Into<BoxError>) -> Error {
         AccessError::Store { key: key.to_string(), source: foreign(source) }.into()
     }

@@ -1,4 +1,4 @@
-//! Conversions, and finding an error among the causes of another.
+//! Conversions between errors, and the search for an error among the causes of another.
 
 use std::error::Error as StdError;
 use std::{io, iter};
@@ -50,8 +50,8 @@ impl From<ReadError> for Error {
     }
 }
 
-/// Restores an error of this crate, which a pass returns as [`lazy_core::Error::Other`]. Any other
-/// error becomes one of the kind [`ErrorKind::Sequence`].
+/// Restores an error of this crate that a pass returned as [`lazy_core::Error::Other`]. Any other
+/// error becomes an error of the kind [`ErrorKind::Sequence`].
 impl From<lazy_core::Error> for Error {
     fn from(error: lazy_core::Error) -> Error {
         match error {
@@ -64,7 +64,8 @@ impl From<lazy_core::Error> for Error {
     }
 }
 
-/// Returns the error of the sequence as it is, and wraps any other in [`lazy_core::Error::Other`].
+/// Returns an error of the sequence unchanged, and wraps any other error in
+/// [`lazy_core::Error::Other`].
 impl From<Error> for lazy_core::Error {
     fn from(error: Error) -> lazy_core::Error {
         match *error.0 {
@@ -75,10 +76,10 @@ impl From<Error> for lazy_core::Error {
 }
 
 impl Error {
-    /// Returns the first error of this crate among an error and its causes, of another kind than
-    /// [`ErrorKind::Sequence`].
+    /// Returns the first error of this crate among an error and its causes, except errors of the
+    /// kind [`ErrorKind::Sequence`].
     ///
-    /// It finds the error of an array that a producer reads, for instance, in the error of the pass.
+    /// For instance, it finds the error of an array that a producer reads in the error of the pass.
     ///
     /// # Example
     ///
@@ -106,7 +107,8 @@ impl Error {
     }
 }
 
-/// Iterates over an error and its causes. Errors that only hand another one on are followed by it.
+/// Iterates over an error and its causes. After an error that only wraps another one, the iterator
+/// continues with the wrapped error.
 pub(super) fn chain<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {

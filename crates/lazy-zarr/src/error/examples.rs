@@ -1,4 +1,4 @@
-//! An example of each case.
+//! Examples of all errors.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use lazy_core::{BlockIndex, BoxError, DType};
 use super::{AccessError, Error, ReadError, ResumeError, SettingError, TargetError, WriteError};
 use crate::defect::DefectKind;
 
-/// Returns an error of each case, several for some kinds.
+/// Returns an error of each case, and several for some kinds.
 pub(crate) fn all() -> Vec<Error> {
     let mut errors = vec![Error::from(lazy_core::Error::EmptySequence)];
     errors.extend(access().into_iter().map(Error::from));

@@ -1,4 +1,4 @@
-//! The fields of errors.
+//! Methods of the error that return its fields.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) struct Facts<'e> {
 }
 
 impl Facts<'_> {
-    /// Returns the facts of an error without fields.
+    /// Returns the facts of an error of this kind without fields.
     pub(super) fn of(kind: ErrorKind) -> Self {
         Facts {
             kind,
@@ -68,8 +68,9 @@ impl Error {
     }
 
     /// Returns the file or the directory concerned: one that could not be read or written, the
-    /// directory of an unfinished write, or a document of metadata. In a store, the path of a
-    /// document is `store:/` and its key.
+    /// directory of an unfinished write, or a metadata document.
+    ///
+    /// The path of a document in a store instance is `store:/` followed by its key.
     ///
     /// # Example
     ///
@@ -118,8 +119,10 @@ impl Error {
         self.facts().key
     }
 
-    /// Returns the index along each axis of the chunk that could not be read, encoded or written; of
-    /// the shard, in an array with shards. See [`key`](Self::key) for an example.
+    /// Returns the index along each axis of the chunk that could not be read, encoded or written.
+    ///
+    /// In an array with shards, this is the index of the shard. See [`key`](Self::key) for an
+    /// example.
     #[must_use]
     pub fn chunk(&self) -> Option<&[usize]> {
         self.facts().chunk
@@ -149,9 +152,10 @@ impl Error {
         self.facts().defect
     }
 
-    /// Returns the first block that differs from the array that exists at the target: a write with
-    /// [`Resume::with_revision`](crate::Resume::with_revision) compares its blocks with an array of
-    /// another revision.
+    /// Returns the first block that differs from the array that exists at the target.
+    ///
+    /// A write with [`Resume::with_revision`](crate::Resume::with_revision) compares its blocks
+    /// with an array of another revision.
     ///
     /// # Example
     ///
@@ -205,8 +209,8 @@ impl Error {
         self.facts().parent
     }
 
-    /// Returns the names of the members of a group that was opened as an array. Of any other error,
-    /// there are none.
+    /// Returns the names of the members of a group that was opened as an array. For any other
+    /// error, the slice is empty.
     ///
     /// # Example
     ///

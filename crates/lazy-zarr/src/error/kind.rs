@@ -27,59 +27,59 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The target leads to no place: its URL, its path or the name of a member is invalid, or the
-    /// scheme of its URL is not supported.
+    /// The target is invalid: its URL, its path or the name of a member is malformed, or the scheme
+    /// of its URL is not supported.
     InvalidTarget,
     /// A setting is invalid, or does not fit the array: a codec level, a chunk or shard shape, a
     /// fill value, an attribute, dimension names, or a number of threads.
     /// [`setting`](crate::Error::setting) names it.
     InvalidSetting,
-    /// A region, or block sizes, do not fit the shape of the stored array.
+    /// A region or block sizes do not fit the shape of the stored array.
     InvalidRegion,
     /// An array exists at the target. [`Existing::Replace`](crate::Existing::Replace) replaces it.
     Exists,
-    /// Something that is never overwritten lies at the target: a group, a file or other data. Or it
-    /// lies above the target, and is not a Zarr v3 group that can hold the array;
-    /// [`parent`](crate::Error::parent) names it then.
+    /// The target holds something that is never overwritten: a group, a file or other data. Or a
+    /// path above the target is not a Zarr v3 group that can hold the array;
+    /// [`parent`](crate::Error::parent) names that path.
     Occupied,
     /// The target lies in a group with consolidated metadata, which a new array would make
-    /// outdated.
-    /// [`remove_consolidated_metadata`](crate::remove_consolidated_metadata) removes them.
+    /// outdated. [`remove_consolidated_metadata`](crate::remove_consolidated_metadata) removes the
+    /// consolidated metadata.
     Consolidated,
     /// Nothing exists at the target, or the array was removed after it was opened.
     NotFound,
-    /// The target that was to be opened is not an array, but a group, a file or other data.
+    /// The target to open is not an array, but a group, a file or other data.
     /// [`members`](crate::Error::members) lists the members of a group.
     NotAnArray,
-    /// Another write uses the target, or may use it, or has taken over from this one.
+    /// Another write uses the target, may use it, or has taken over from this one.
     InUse,
-    /// An unfinished write of the target can be resumed, which this operation does not do. Resume it
-    /// with [`ZarrSink::with_resume`](crate::ZarrSink::with_resume), or remove it with
-    /// [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove).
+    /// The target has an unfinished write that can be resumed, and this operation does not resume
+    /// it. Resume it with [`ZarrSink::with_resume`](crate::ZarrSink::with_resume), or remove it
+    /// with [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove).
     Unfinished,
-    /// The unfinished write of the target has another key or other settings than the one that was
-    /// to resume it, or its record is invalid. [`difference`](crate::Error::difference) tells what
-    /// differs, and [`Resume::or_restart`](crate::Resume::or_restart) starts over.
+    /// The unfinished write of the target has another key or other settings than the write that
+    /// tried to resume it, or its record is invalid. [`difference`](crate::Error::difference) names
+    /// the difference, and [`Resume::or_restart`](crate::Resume::or_restart) starts over.
     ResumeMismatch,
     /// The array was replaced after it was opened, or its files changed while it was written.
     Changed,
-    /// Stored data is damaged: a chunk is missing, truncated or fails its checksum, or metadata is
-    /// not valid.
+    /// Stored data is damaged: a chunk is missing, truncated or has a checksum mismatch, or
+    /// metadata is invalid.
     Corrupt,
-    /// The array, the store or the sequence does not support what was asked for: an unknown codec or
+    /// The array, the store or the sequence does not support the operation: an unknown codec or
     /// data type, a replacement in a store that cannot rename, a resumable write of a streamed
-    /// sequence, consolidated metadata of an array.
+    /// sequence, or consolidated metadata of an array.
     Unsupported,
     /// Memory cannot hold a chunk or a region, or a write needs more than its
     /// [limit](crate::ZarrSink::with_memory_limit).
     Memory,
     /// A chunk could not be encoded, or the thread that encodes and writes chunks panicked.
     Encode,
-    /// A file system, a store or the operating system failed.
-    /// [`io_kind`](crate::Error::io_kind) tells more.
+    /// A file system, a store or the operating system failed. [`io_kind`](crate::Error::io_kind)
+    /// returns the kind of the I/O error.
     Io,
     /// The sequence failed: its producer, a converter or a reducer returned an error, its blocks do
-    /// not fit together, or an observer cancelled the pass.
-    /// [`sequence`](crate::Error::sequence) is the error.
+    /// not fit together, or an observer cancelled the pass. [`sequence`](crate::Error::sequence)
+    /// returns the error.
     Sequence,
 }

@@ -1,7 +1,7 @@
-//! The crate's error.
+//! The error type of the crate.
 //!
-//! [`Error`] is opaque. Inside it are the precise cases, by theme: each module defines the cases of a
-//! theme, their messages, fields and hints.
+//! [`Error`] is opaque. It holds the precise cases, one module for each theme. A module defines the
+//! cases of its theme with their messages, fields and hints.
 
 mod access;
 mod convert;
@@ -34,21 +34,20 @@ pub(crate) use setting::SettingError;
 pub(crate) use target::TargetError;
 pub(crate) use write::{THIS_PROCESS, WriteError};
 
-/// The result of this crate's functions.
+/// The result of the functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The reason that an array could not be stored or read.
+/// An error in storing or reading an array.
 ///
-/// [`kind`](Self::kind) is what a program matches on; other methods return the target, the file, the
-/// chunk or the setting concerned, each if the error has one.
+/// [`kind`](Self::kind) returns the category that a program matches on. Other methods return the
+/// target, the file, the chunk or the setting concerned, if the error has one.
 ///
-/// The message says what happened, and leaves the cause to [`source`](std::error::Error::source);
-/// [`lazy_core::report`] returns both, and so does `{:?}`. The remedy is no part of the message:
-/// [`hint`](Self::hint) returns it.
+/// The message says what happened. The cause is the [`source`](std::error::Error::source), and
+/// [`lazy_core::report`] and `{:?}` print both. Messages give no advice; [`hint`](Self::hint) does.
 ///
 /// # Example
 ///
-/// A pass with several reducers fails with [`lazy_core::Error`]. [`From`] turns it back into the error
+/// A pass with several reducers returns [`lazy_core::Error`]. [`From`] turns it back into the error
 /// of the sink:
 ///
 /// ```
@@ -112,7 +111,9 @@ impl Error {
     }
 
     /// Returns the remedy, if one is known: a clause for programmers, which may name functions and
-    /// types of the library. If the error itself has none, this returns the remedy for its cause.
+    /// types of the library.
+    ///
+    /// If the error has no remedy, this returns the remedy for its cause.
     ///
     /// # Example
     ///
@@ -179,7 +180,7 @@ impl Error {
         matches!(&*self.0, Repr::Target(TargetError::Replaced { .. } | TargetError::Removed { .. }))
     }
 
-    /// Returns true if a file system or a store could not be asked.
+    /// Returns true if a file system or a store could not be examined.
     pub(crate) fn is_of_access(&self) -> bool {
         matches!(&*self.0, Repr::Access(AccessError::Examine { .. } | AccessError::Store { .. }))
     }
@@ -191,8 +192,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Prints the message and those of all causes: `fn main() -> Result<(), Error>` prints it like this.
-/// `{:#?}` prints the fields.
+/// Prints the message and the messages of all causes, as `fn main() -> Result<(), Error>` shows
+/// them. `{:#?}` prints the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if formatter.alternate() {
@@ -210,9 +211,9 @@ impl StdError for Error {
     }
 }
 
-/// Returns an error of another crate as the cause of an error of this crate.
+/// Converts an error of another crate into the cause of an error of this crate.
 ///
-/// Some print their own cause; that is left out.
+/// If the error prints its own cause, the cause is dropped, so that it is not printed twice.
 pub(crate) fn foreign(error: impl Into<BoxError>) -> BoxError {
     let error = error.into();
     let message = error.to_string();

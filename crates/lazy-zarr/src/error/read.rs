@@ -22,7 +22,7 @@ pub(crate) enum ReadError {
         shape.get(*axis).map_or("no such axis".to_owned(), ToString::to_string)
     )]
     BlockSizes { axis: usize, actual: usize, shape: Vec<usize> },
-    /// A chunk, or a shard, where there are shards.
+    /// `chunk` is the index of a chunk, or of a shard in an array with shards.
     #[error("could not read chunk {chunk:?} (key {key}) of {target}")]
     Chunk {
         target: String,

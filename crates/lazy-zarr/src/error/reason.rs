@@ -1,4 +1,4 @@
-//! The circumstances of an error, and its causes.
+//! Methods of the error that return its circumstances and causes.
 
 use std::io;
 
@@ -32,8 +32,9 @@ impl Error {
         self.facts().holder
     }
 
-    /// Returns true if the process that writes the target may have ended: it runs on another machine,
-    /// and locks of the file system do not reach it.
+    /// Returns true if the process that writes the target may have ended: it runs on another
+    /// machine, which the locks of the file system do not reach.
+    ///
     /// [`ZarrSink::with_take_over`](crate::ZarrSink::with_take_over) takes over from it. See
     /// [`holder`](Self::holder) for an example.
     #[must_use]
@@ -71,10 +72,11 @@ impl Error {
         self.facts().resume_key
     }
 
-    /// Returns the first property in which an unfinished write differs from the one that was to
-    /// resume it: its `key`, its `dtype` or its `codecs`, for instance. An error of the kind
-    /// [`ErrorKind::ResumeMismatch`] without a difference means that the record of the unfinished
-    /// write is invalid.
+    /// Returns the first property in which an unfinished write differs from the write that tried to
+    /// resume it, for instance `key`, `dtype` or `codecs`.
+    ///
+    /// An error of the kind [`ErrorKind::ResumeMismatch`] without a difference means that the
+    /// record of the unfinished write is invalid.
     ///
     /// # Example
     ///
@@ -104,10 +106,11 @@ impl Error {
         self.facts().difference
     }
 
-    /// Returns the name of the setting that is invalid, or that is not supported here: `attribute`,
-    /// `block shape`, `blosc level`, `chunk shape`, `chunk size`, `dimension names`, `existing`,
-    /// `fill value`, `gzip level`, `memory limit`, `reader threads`, `resume`, `row type`,
-    /// `shard shape`, `writer threads` or `zstd level`.
+    /// Returns the name of the setting that is invalid or not supported.
+    ///
+    /// The names are `attribute`, `block shape`, `blosc level`, `chunk shape`, `chunk size`,
+    /// `dimension names`, `existing`, `fill value`, `gzip level`, `memory limit`, `reader threads`,
+    /// `resume`, `row type`, `shard shape`, `writer threads` and `zstd level`.
     ///
     /// # Example
     ///
@@ -158,7 +161,7 @@ impl Error {
         chain(self).find_map(|cause| cause.downcast_ref()).map(io::Error::kind)
     }
 
-    /// Returns the error of the sequence, if the error is of the kind [`ErrorKind::Sequence`].
+    /// Returns the error of the sequence, if the error has the kind [`ErrorKind::Sequence`].
     /// [`From`] returns it by value.
     ///
     /// # Example
@@ -208,7 +211,7 @@ impl Error {
         matches!(self.sequence(), Some(lazy_core::Error::Cancelled { .. }))
     }
 
-    /// Returns true if the new array was published in spite of the error: it could not be flushed to
+    /// Returns true if the new array was published despite the error: it could not be flushed to
     /// disk, or another write replaced it at once.
     ///
     /// # Example

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{ErrorKind, Facts};
 
-/// An unfinished write cannot be resumed, or is in the way.
+/// An unfinished write cannot be resumed, or blocks another write.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResumeError {
     #[error("a write of {target} cannot be resumed: {reason}")]

@@ -1,4 +1,4 @@
-//! Errors about a target, and about what lies there.
+//! Errors about a target, and about the data that exists there.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use lazy_core::BlockIndex;
 
 use super::{ErrorKind, Facts};
 
-/// A target leads nowhere, or holds something else than is needed.
+/// A target is invalid, or does not hold what the operation needs.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TargetError {
     #[error("the scheme {scheme} of {url} is not supported")]
@@ -22,7 +22,8 @@ pub(crate) enum TargetError {
 
     #[error("{target} already exists")]
     Exists { target: String },
-    /// The array has the key of this write and another revision, and was to be equal to it.
+    /// The array has the key of this write and another revision, and its contents should equal this
+    /// write.
     #[error("{target} already exists, and its contents differ from this write at {at}")]
     Differs { target: String, at: BlockIndex },
     #[error("cannot overwrite {target}: it is a Zarr group")]
@@ -146,7 +147,7 @@ impl TargetError {
     }
 }
 
-/// Returns the names of members, as they follow the word for a group.
+/// Returns the names of members as a suffix of the message.
 fn named(members: &[String]) -> String {
     match members {
         [] => String::new(),

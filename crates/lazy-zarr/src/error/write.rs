@@ -7,7 +7,7 @@ use lazy_core::BoxError;
 
 use super::{Error, ErrorKind, Facts, foreign};
 
-/// The name of the present process as the holder of a lock.
+/// The name of this process as the holder of a lock.
 pub(crate) const THIS_PROCESS: &str = "this process";
 
 /// A write could not begin, store its chunks, or publish its array.
@@ -15,19 +15,19 @@ pub(crate) const THIS_PROCESS: &str = "this process";
 pub(crate) enum WriteError {
     #[error("{target} is being written by {holder}")]
     Locked { target: String, holder: String },
-    /// Locks of this file system do not reach other machines.
+    /// The locks of this file system do not reach other machines.
     #[error(
         "{target} may still be written by {holder}: locks of this file system do not reach other \
          machines"
     )]
     MaybeLocked { target: String, holder: String },
-    /// The directory of the write is gone.
+    /// The staging directory of the write no longer exists.
     #[error(
         "another write of {target} took over from this one, or its directory was removed; this \
          write published nothing"
     )]
     TakenOver { target: String },
-    /// Stored chunks are no longer there when the array is to be published, or have other sizes.
+    /// Before publication, stored chunks are missing or have other sizes.
     #[error("{}; the target is unchanged", lost(target, missing.as_deref(), *expected, *found))]
     ChunksLost { target: String, missing: Option<String>, expected: u64, found: u64 },
     #[error("cannot write {target}: could not create files in {}", directory.display())]
@@ -121,12 +121,12 @@ impl WriteError {
 }
 
 impl Error {
-    /// The error of a write whose directory is gone.
+    /// Returns the error of a write whose staging directory no longer exists.
     pub(crate) fn taken_over(target: impl Into<String>) -> Error {
         WriteError::TakenOver { target: target.into() }.into()
     }
 
-    /// The error of an array for which there is no Zarr metadata.
+    /// Returns the error of an array that Zarr metadata cannot describe.
     pub(crate) fn metadata(source: impl Into<BoxError>) -> Error {
         WriteError::Metadata { source: foreign(source) }.into()
     }

@@ -1,20 +1,21 @@
-//! The user's attributes as JSON.
+//! Conversion of the caller's attributes to JSON.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::provenance;
 
-/// An attribute's value as JSON; what is wrong with it, when it has none.
+/// Returns the value of an attribute as JSON, or the reason that it cannot be stored.
 pub(crate) fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
     if name == provenance::ATTRIBUTE {
         return Err("the sink uses this name itself".to_owned());
     }
     let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-    // It lies deeper in the metadata than by itself, and what is too deep cannot be read back.
+    // The value is nested deeper in the metadata than on its own, and JSON that is nested too
+    // deeply cannot be read back.
     let metadata = serde_json::json!({ "attributes": { name: &json } }).to_string();
     serde_json::from_str::<Value>(&metadata).map_err(|error| error.to_string())?;
-    // A number that JSON does not have becomes null in it, unlike in CBOR.
+    // JSON turns a number that it cannot represent into null. CBOR keeps the number.
     match ciborium::Value::serialized(value) {
         Ok(value) if holds_non_finite(&value) => {
             Err("it contains NaN or an infinity, which JSON cannot represent".to_owned())

@@ -1,4 +1,4 @@
-//! The codecs of zarrs for the codecs of this crate, and the memory that they take.
+//! The zarrs codecs for the codecs of this crate, and the memory that they need.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Codec {
         Ok(compressor.into_iter().chain(checksum).collect())
     }
 
-    /// The bytes that an encoded chunk has at most.
+    /// Returns the maximum size in bytes of an encoded chunk of `n_bytes` bytes.
     pub(crate) fn encoded_bytes(self, n_bytes: usize) -> usize {
         let growth = match self {
             Codec::None => 0,
@@ -58,15 +58,17 @@ impl Codec {
         n_bytes.saturating_add(growth).saturating_add(256)
     }
 
-    /// What a thread allocates to encode a chunk, beside its elements.
+    /// Returns the number of bytes that a thread allocates to encode a chunk of `n_bytes` bytes, in
+    /// addition to its elements.
     pub(crate) fn encoding_bytes(self, n_bytes: usize, checksum: Checksum) -> usize {
         let encoded = self.encoded_bytes(n_bytes);
         let compressing = match self {
-            // They are stored as they are, where that is what little-endian is.
+            // Elements are stored without a conversion on little-endian machines.
             Codec::None if cfg!(target_endian = "little") => 0,
             Codec::None => encoded,
             Codec::Zstd { .. } | Codec::Blosc { .. } => encoded,
-            // The buffer doubles as it fills, which moves it; and the compressor's own state.
+            // The buffer doubles when it is full, which copies it. The compressor needs memory for
+            // its state, too.
             Codec::Gzip { .. } => encoded.saturating_mul(3).saturating_add(512 << 10),
         };
         compressing.saturating_add(match checksum {

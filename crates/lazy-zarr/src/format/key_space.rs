@@ -1,4 +1,4 @@
-//! The keys under which the chunks of one version of an array lie.
+//! The keys of the chunks of one version of an array.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -8,8 +8,8 @@ use zarrs::array::{ChunkKeyEncoding, ChunkKeySeparator};
 
 /// A set of chunk keys that has no key in common with the other sets, whatever the number of axes.
 ///
-/// A version of an array has its chunks in one of them, and its `zarr.json` says in which. So the next
-/// version is written beside it, and takes its place when `zarr.json` does.
+/// A version of an array has its chunks in one key space, which its `zarr.json` names. The next
+/// version is therefore written beside it, and replaces it when its `zarr.json` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeySpace {
     /// `c/0/0`, Zarr's default.
@@ -18,7 +18,7 @@ pub(crate) enum KeySpace {
     Bare,
     /// `c.0.0`.
     Dotted,
-    /// `0.0`. Others write it; this crate only replaces it.
+    /// `0.0`. Other programs write it. This crate only replaces it.
     BareDotted,
 }
 
@@ -26,10 +26,10 @@ impl KeySpace {
     pub(crate) const ALL: [KeySpace; 4] =
         [KeySpace::Nested, KeySpace::Bare, KeySpace::Dotted, KeySpace::BareDotted];
 
-    /// Returns the key space that an array's metadata names: its `zarr.json`, or the `.zarray` of Zarr v2.
-    /// `None` is an encoding of keys that this crate does not know.
+    /// Returns the key space that the metadata of an array names. The metadata is a `zarr.json`, or
+    /// a `.zarray` of Zarr v2. Returns `None` if the encoding of keys is unknown to this crate.
     pub(crate) fn of_metadata(metadata: &[u8]) -> Option<KeySpace> {
-        /// The entries that decide the keys.
+        /// The entries that determine the keys.
         #[derive(Deserialize)]
         struct Head {
             shape: Vec<IgnoredAny>,
@@ -61,8 +61,8 @@ impl KeySpace {
         }
     }
 
-    /// Returns the key space of the version after this one. Three take turns, so that the version before
-    /// this one stays whole while the next one is written.
+    /// Returns the key space of the version after this one. Three key spaces take turns, so that
+    /// the version before this one stays whole while the next one is written.
     fn next(self) -> KeySpace {
         match self {
             KeySpace::Nested => KeySpace::Bare,
@@ -71,7 +71,8 @@ impl KeySpace {
         }
     }
 
-    /// Returns the key space that is written to where this version, or none, is present.
+    /// Returns the key space of a new version after the present version, or of the first version if
+    /// there is none.
     pub(crate) fn after(present: Option<KeySpace>) -> KeySpace {
         present.map_or(KeySpace::Nested, KeySpace::next)
     }
@@ -85,7 +86,8 @@ impl KeySpace {
         }
     }
 
-    /// Returns true if an entry of the array's directory is, or holds, chunks of this key space.
+    /// Returns true if an entry of the directory of the array is a chunk of this key space, or
+    /// holds such chunks.
     pub(crate) fn has_entry(self, name: &str) -> bool {
         match self {
             KeySpace::Nested => name == "c",
@@ -97,8 +99,8 @@ impl KeySpace {
         }
     }
 
-    /// Returns the number in C order of the chunk with a key, in an array of `n_chunks` along each axis;
-    /// `None` when there is no such chunk.
+    /// Returns the number in C order of the chunk with a key, in an array with `n_chunks` chunks
+    /// along each axis. Returns `None` if there is no such chunk.
     pub(crate) fn number(self, key: &str, n_chunks: &[u64]) -> Option<u64> {
         let (rest, separator) = match self {
             KeySpace::Nested => (key.strip_prefix("c/")?, '/'),
@@ -116,13 +118,13 @@ impl KeySpace {
     }
 }
 
-/// Returns true if a word is an index as keys spell it.
+/// Returns true if a word is an index in the spelling of chunk keys.
 pub(crate) fn is_index(word: &str) -> bool {
     let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     is_number && (word.len() == 1 || !word.starts_with('0'))
 }
 
-/// Returns the index that a word spells, if it is below `n`.
+/// Returns the index that a word spells, if it is less than `n`.
 pub(crate) fn index_below(word: &str, n: u64) -> Option<u64> {
     let index = is_index(word).then(|| word.parse().ok())??;
     (index < n).then_some(index)

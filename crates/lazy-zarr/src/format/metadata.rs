@@ -1,4 +1,4 @@
-//! Zarr's words for ours: data types, fill values and metadata.
+//! Conversion to Zarr: data types, fill values and metadata.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::settings::{Checksum, Codec, FillElement, WriteSettings};
 
-/// Everything in an array's metadata but its shape.
+/// The metadata of an array, except its shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
     pub(crate) dtype: DType,
     pub(crate) layout: Layout,
-    /// The keys that the chunks are put under.
+    /// The keys of the chunks.
     pub(crate) keys: KeySpace,
     pub(crate) codec: Codec,
     pub(crate) checksum: Checksum,
@@ -29,7 +29,7 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    /// Returns the format that the settings of a write ask for.
+    /// Creates the format from the settings of a write.
     pub(crate) fn new(
         settings: &WriteSettings,
         dtype: DType,
@@ -62,7 +62,7 @@ impl Format {
             zarr_data_type(self.dtype),
             FillValue::new(self.fill.bytes.clone()),
         );
-        // Little-endian on every machine; a single byte has no order.
+        // Elements are little-endian on every machine. A single byte has no byte order.
         let bytes =
             if self.dtype.size() == 1 { BytesCodec::new(None) } else { BytesCodec::little() };
         builder
@@ -77,13 +77,14 @@ impl Format {
         Ok(builder)
     }
 
-    /// The `zarr.json` of an array of this shape.
+    /// Returns the `zarr.json` of an array of this shape.
     pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
         self.builder(shape)?.build_metadata().map_err(Error::metadata)
     }
 }
 
-/// What became of bytes, in their own memory where it is a part of them.
+/// Returns the result of a conversion of `bytes`. A result that is a part of `bytes` shares their
+/// memory.
 pub(crate) fn shared(became: Cow<'_, [u8]>, bytes: &Bytes) -> Bytes {
     match became {
         Cow::Owned(became) => became.into(),
@@ -91,8 +92,9 @@ pub(crate) fn shared(became: Cow<'_, [u8]>, bytes: &Bytes) -> Bytes {
     }
 }
 
-/// One thread: what is spread over threads is chunks or shards. So the chunks of a shard follow each
-/// other in C order, and its bytes are always the same.
+/// Returns options for one thread, because the work is distributed over threads by chunks or
+/// shards. The chunks of a shard are therefore in C order, and the bytes of a shard are
+/// deterministic.
 pub(crate) fn one_thread() -> CodecOptions {
     CodecOptions::default().with_concurrent_target(1)
 }
@@ -117,7 +119,7 @@ pub(crate) fn zarr_data_type(dtype: DType) -> DataType {
     }
 }
 
-/// The dtype of a Zarr data type; its name when there is none.
+/// Returns the dtype of a Zarr data type, or the name of the data type if there is no such dtype.
 pub(crate) fn dtype_of(data_type: &DataType) -> Result<DType, String> {
     let name = data_type.name_v3().unwrap_or(Cow::Borrowed("without a name in Zarr v3"));
     DType::from_name(&name).ok_or_else(|| name.into_owned())

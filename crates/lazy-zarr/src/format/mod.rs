@@ -1,6 +1,6 @@
 //! The format of an array: its metadata, data types, codecs and chunk keys.
 //!
-//! Knows Zarr and zarrs. Ignorant of file systems, stores and blocks.
+//! Handles Zarr and zarrs, and does not depend on file systems, stores or blocks.
 
 mod attribute;
 mod codecs;

@@ -1,4 +1,4 @@
-//! What an array's metadata says of how it came to be.
+//! The provenance in the metadata of an array: the program, the block grid and a checksum.
 
 use lazy_core::{BlockIndex, BlockPosition, Cut};
 use serde::Deserialize;
@@ -8,18 +8,18 @@ use serde_json::{Map, Value, json};
 pub(crate) const ATTRIBUTE: &str = "provenance";
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
-/// The member of the attribute by which a write that is resumed knows the array that it would make.
+/// The member of the attribute by which a resumable write recognizes the array that it would store.
 const DIGEST: &str = "job_xxh3";
 
-/// The sizes of blocks along an axis, as runs of equal ones.
+/// The sizes of blocks along an axis, as runs of equal sizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Runs {
-    /// How many blocks, and their size.
+    /// The number of blocks and their size.
     runs: Vec<[usize; 2]>,
 }
 
-/// More runs than this are not written down, so that neither memory nor metadata grow with the number
-/// of blocks.
+/// The maximum number of runs that are recorded, so that neither memory nor metadata grows with the
+/// number of blocks.
 const MOST_RUNS: usize = 256;
 
 impl Runs {
@@ -38,15 +38,16 @@ impl Runs {
     }
 }
 
-/// Notes the block grid while blocks go by.
+/// Records the block grid while blocks arrive.
 #[derive(Debug)]
 pub(crate) struct Provenance {
     cut: Cut,
     rows: Runs,
-    /// The columns of the first band and of the open one, when axis 1 is cut.
+    /// The columns of the first band. `open_columns` are the columns of the band in progress. Both
+    /// are unused unless axis 1 is cut.
     columns: Option<Runs>,
     open_columns: Runs,
-    /// Whether all bands have the same column blocks.
+    /// True if all bands have the same column blocks.
     is_regular: bool,
 }
 
@@ -61,7 +62,7 @@ impl Provenance {
         }
     }
 
-    /// Notes a block of this shape.
+    /// Records a block of this shape.
     pub(crate) fn add(&mut self, at: BlockPosition, shape: &[usize]) {
         if matches!(at.index, BlockIndex::Block(_) | BlockIndex::NestedBlock(_, 0)) {
             self.end_band();
@@ -81,8 +82,9 @@ impl Provenance {
         self.open_columns.runs.clear();
     }
 
-    /// The attribute, after the last block: no time, host or path, so that equal input makes equal
-    /// bytes. With the digest of a write that can be resumed, if it is one.
+    /// Returns the attribute, after the last block. It contains no time, host or path, so that
+    /// equal input gives equal bytes. It contains the digest of the write if the write is
+    /// resumable.
     pub(crate) fn attribute(&mut self, digest: Option<String>) -> Value {
         self.end_band();
         let mut attribute = json!({
@@ -103,23 +105,24 @@ impl Provenance {
     }
 }
 
-/// Returns the digest that the attributes of an array have of the write that stored it.
+/// Returns the digest of the write that stored an array, from the attributes of the array.
 pub(crate) fn digest(attributes: &Map<String, Value>) -> Option<&str> {
     attributes.get(ATTRIBUTE)?.get(DIGEST)?.as_str()
 }
 
-/// Returns the text of metadata with its checksum.
+/// Returns the text of the metadata with its checksum inserted.
 pub(crate) fn with_checksum(metadata: &str) -> String {
     let checksum = format!("{:08x}", crc32c::crc32c(metadata.as_bytes()));
     metadata.replacen(&checksum_line(NO_CHECKSUM), &checksum_line(&checksum), 1)
 }
 
-/// The result of comparing an array's metadata with their checksum; see
-/// [`StoredArray::metadata_checksum`](crate::StoredArray::metadata_checksum).
+/// The result of comparing the metadata of an array with its checksum.
+///
+/// [`StoredArray::metadata_checksum`](crate::StoredArray::metadata_checksum) returns it.
 ///
 /// # Example
 ///
-/// A flipped bit changes the fill value, and the metadata are still valid:
+/// A flipped bit changes the fill value, and the metadata is still valid:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -141,20 +144,20 @@ pub(crate) fn with_checksum(metadata: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetadataChecksum {
-    /// The metadata are as this crate wrote them.
+    /// This crate wrote the metadata, and it is unchanged.
     Match,
-    /// This crate wrote the metadata, and they have changed since: another program resized the array or set
-    /// attributes, or they are damaged.
+    /// This crate wrote the metadata, and it has changed since: another program resized the array
+    /// or set attributes, or the metadata is damaged.
     Mismatch,
     /// Another program wrote the metadata.
     Missing,
 }
 
 impl MetadataChecksum {
-    /// Compares the text of an array's metadata with its checksum.
+    /// Compares the text of the metadata of an array with its checksum.
     pub(crate) fn of(metadata: &[u8]) -> MetadataChecksum {
         let holds = |text: &str| metadata.windows(text.len()).any(|at| at == text.as_bytes());
-        // What was one of them by a bit is still the other.
+        // A single flipped bit damages at most one of the two texts.
         let is_ours = || holds(CHECKSUM) || holds(&format!("\"{PROGRAM}\""));
         if is_as_written(metadata) {
             MetadataChecksum::Match
@@ -166,10 +169,10 @@ impl MetadataChecksum {
     }
 }
 
-/// Returns true if the text of an array's metadata is as this crate wrote it when all chunks were stored. A program
-/// that copies or changes the array by other means writes another text.
+/// Returns true if the metadata text of an array is the text that this crate wrote after all chunks
+/// were stored. Other programs that copy or change the array write another text.
 fn is_as_written(metadata: &[u8]) -> bool {
-    /// The path to the checksum. Parsing keeps nothing else.
+    /// The path to the checksum. Parsing skips all other entries.
     #[derive(Deserialize)]
     struct Head {
         attributes: Attributes,
@@ -192,7 +195,8 @@ fn is_as_written(metadata: &[u8]) -> bool {
     format!("{:08x}", crc32c::crc32c(text_without.as_bytes())) == checksum
 }
 
-/// The member of the attribute that has the CRC-32C of the metadata, which is made without it.
+/// The member of the attribute that holds the CRC-32C of the metadata. The checksum covers the
+/// metadata with zeros in its place.
 const CHECKSUM: &str = "metadata_crc32c";
 const NO_CHECKSUM: &str = "00000000";
 
@@ -204,7 +208,8 @@ fn checksum_line(checksum: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What is noted of bands of blocks of one row or more and these columns.
+    /// Returns the attribute for bands of blocks. Each band has a number of rows and the columns of
+    /// its blocks.
     fn noted(cut: Cut, bands: &[(usize, &[usize])]) -> Value {
         let mut provenance = Provenance::new(cut);
         for (i, (n_rows, columns)) in bands.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Operations of file systems that are made of other ones.
+//! Default implementations of file system operations, built from other operations.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::entry_kind::EntryKind;
 use super::file_system::FileSystem;
 
-/// Copies what `read` returns.
+/// Copies what `read` returns into the buffers.
 pub(super) fn read_into<F: FileSystem + ?Sized>(
     file_system: &F,
     path: &Path,

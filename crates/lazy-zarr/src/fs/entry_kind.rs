@@ -1,10 +1,10 @@
-//! The kinds of what lies at a path.
+//! The kinds of entries in a file system.
 
-/// What a path leads to.
+/// The kind of entry at a path.
 ///
 /// # Example
 ///
-/// What may be an array or a group in a directory:
+/// Lists the arrays and groups in a directory:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -39,8 +39,8 @@ pub enum EntryKind {
     Directory,
     /// A regular file.
     File,
-    /// A symbolic link: one that leads nowhere, where links are followed.
+    /// A symbolic link. Where links are followed, it is a broken link.
     Link,
-    /// A device, a pipe, a socket.
+    /// Any other kind, such as a device, a pipe or a socket.
     Other,
 }

@@ -1,4 +1,4 @@
-//! Where the bytes go: the file system under the writer.
+//! The trait for file systems that arrays are written to and read from.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,68 +12,78 @@ use super::entry_kind::EntryKind;
 use super::lock::{FileLock, LockScope};
 use super::pin::FilePin;
 
-/// The operations on files and directories that writing and reading an array need.
+/// A file system: the operations on files and directories that are needed to write and read an
+/// array.
 ///
-/// [`LocalFileSystem`](super::LocalFileSystem) is the machine's. Another implementation, which [`Target::on`](crate::Target::on)
-/// takes, can inject faults; [`FileSystemLayer`](super::FileSystemLayer) changes single operations of another
-/// one. [`MemoryFileSystem`](super::MemoryFileSystem) keeps everything in memory. Errors are those of `std::io`, and their kinds
-/// matter where they are named. Several threads call the operations at once. Paths are relative or
-/// absolute as users give them (a relative path's directory is `.`), and the paths above and below those:
-/// the writer looks for groups in every directory up to the root.
+/// [`LocalFileSystem`](super::LocalFileSystem) uses the file systems of the machine, and
+/// [`MemoryFileSystem`](super::MemoryFileSystem) keeps everything in memory.
+/// [`FileSystemLayer`](super::FileSystemLayer) changes single operations of another file system,
+/// for example to inject faults, and has an example. [`Target::on`](crate::Target::on) takes a file
+/// system.
 ///
-/// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an implementation.
+/// Errors are those of `std::io`. Their kinds matter where this documentation names them. Several
+/// threads call the operations at once. Paths are relative or absolute, as users give them, or lie
+/// above or below those paths: the writer looks for groups in every directory up to the root. The
+/// parent directory of a relative path with one component is `.`.
 ///
-/// An [`Arc`](std::sync::Arc) of a file system is a file system, for callers who want to ask it something
-/// afterwards. [`FileSystemLayer`](super::FileSystemLayer) has an example of a file system that changes one operation.
+/// The suite `conformance::FileSystemSuite`, behind the feature `conformance`, checks an
+/// implementation.
+///
+/// An [`Arc`](std::sync::Arc) of a file system is a file system as well, so a caller can keep
+/// access to it.
 pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
-    /// Returns what lies at `path`, following symbolic links, or `None` if nothing does, as below a file.
+    /// Returns the kind of the entry at `path`, following symbolic links. Returns `None` if the
+    /// path does not exist, for example because it lies below a file.
     ///
     /// # Errors
     ///
-    /// When that cannot be found out.
+    /// Any kind if the operation fails.
     fn kind(&self, path: &Path) -> io::Result<Option<EntryKind>>;
 
-    /// Returns what lies at `path` itself: a symbolic link there is [`EntryKind::Link`].
+    /// Returns the kind of the entry at `path` without following a symbolic link there: the link is
+    /// [`EntryKind::Link`].
     ///
     /// # Errors
     ///
-    /// When that cannot be found out.
+    /// Any kind if the operation fails.
     fn entry_kind(&self, path: &Path) -> io::Result<Option<EntryKind>>;
 
-    /// Returns the absolute path of what lies at `path`, without symbolic links, `.` and `..`.
+    /// Returns the absolute form of `path`, without symbolic links, `.` and `..`.
     ///
     /// # Errors
     ///
-    /// When the path does not exist or cannot be followed.
+    /// Any kind if the path does not exist or cannot be followed.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Returns the names in a directory, in any order.
+    /// Returns the names of the entries of a directory, in any order.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there.
-    /// - Any kind when it is not a directory or cannot be read.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist.
+    /// - Any kind if it is not a directory or cannot be read.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
-    /// Reads up to `length` bytes of a file from `offset` on, or all bytes if no length is given; fewer
-    /// when the file ends before, and none when it ends before `offset`.
+    /// Reads up to `length` bytes of a file from `offset` on, or all bytes from there if `length`
+    /// is `None`. Returns fewer bytes if the file ends before, and no bytes if it ends before
+    /// `offset`.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when it is not a regular file or cannot be read. A pipe or a device is an error at
-    ///   once, and is never waited for.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is not a regular file or cannot be read. Reading a pipe or a device fails
+    ///   at once and never blocks.
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes>;
 
-    /// Fills buffers, one after the other, with the bytes of a file from `offset` on, and returns how many
-    /// bytes there were: fewer than the buffers take when the file ends before. The slices may be changed;
-    /// the memory that they referred to is filled.
+    /// Fills buffers, one after the other, with the bytes of a file from `offset` on, and returns
+    /// the number of bytes. It is less than the size of the buffers if the file ends before. The
+    /// operation may change the slices themselves; it fills the memory that they referred to.
     ///
     /// By default it copies what [`read`](Self::read) returns.
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read). Some of the buffers may have been filled.
+    /// Those of [`read`](Self::read). Some of the buffers may have been filled by then.
     fn read_into(
         &self,
         path: &Path,
@@ -87,52 +97,55 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when it is not a regular file.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is not a regular file.
     fn size(&self, path: &Path) -> io::Result<u64>;
 
-    /// Pins a file, so that it can be told from any that takes its place.
+    /// Pins a file, so that it can be distinguished from any file that replaces it.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when it is not a regular file or cannot be read.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is not a regular file or cannot be read.
     fn pin(&self, path: &Path) -> io::Result<FilePin>;
 
     /// Creates one new directory.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::AlreadyExists`] when something lies there, and only then: of several processes
-    ///   that create the same directory, one succeeds.
-    /// - [`io::ErrorKind::NotFound`] when nothing lies where the directory above it should be.
+    /// - [`io::ErrorKind::AlreadyExists`] if the path exists, and only then. If several processes
+    ///   create the same directory, one succeeds.
+    /// - [`io::ErrorKind::NotFound`] if the parent directory does not exist.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Creates a directory and those above it, where they do not exist. Several threads may create the
-    /// same ones.
+    /// Creates a directory and its missing parent directories. Several threads may create the same
+    /// directories at once.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be created, as where a file lies. Those above it may have been created.
+    /// Any kind if one of them cannot be created, for example because a file has its path. Its
+    /// parents may have been created by then.
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         default_operations::create_directories(self, path)
     }
 
-    /// Writes a new file whole. It succeeds only if the bytes were accepted to the last, which some file
-    /// systems tell when the file is closed.
+    /// Writes a complete new file. It succeeds only if the file system has accepted all bytes. Some
+    /// file systems report that only when the file is closed.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be: the writer then
+    /// - [`io::ErrorKind::NotFound`] if the parent directory does not exist. The writer then
     ///   creates the directory.
-    /// - [`io::ErrorKind::AlreadyExists`] when something lies there, which is left as it was: of several
-    ///   processes that write the same new file, one succeeds.
-    /// - Any kind when the bytes cannot be written. A part of the file may be left.
+    /// - [`io::ErrorKind::AlreadyExists`] if the path exists. The existing entry does not change.
+    ///   If several processes write the same new file, one succeeds.
+    /// - Any kind if the bytes cannot be written. A part of the file may remain.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Writes a new file whole, of slices that follow each other in it.
+    /// Writes a complete new file from slices, which follow each other in the file.
     ///
-    /// By default it is [`write`](Self::write), of a copy where there are several slices.
+    /// By default it calls [`write`](Self::write), and copies the slices if there are several.
     ///
     /// # Errors
     ///
@@ -141,84 +154,88 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
         default_operations::write_slices(self, path, slices)
     }
 
-    /// Appends bytes to a file, which is created where there is none. One thread at a time appends to a
-    /// file.
+    /// Appends bytes to a file. Creates the file if it does not exist. Only one thread at a time
+    /// appends to a file.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies where its directory should be.
-    /// - Any kind when something else than a regular file lies there; or when the bytes cannot be
-    ///   written, where some of them may have been.
+    /// - [`io::ErrorKind::NotFound`] if the parent directory does not exist.
+    /// - Any kind if the path is not a regular file, or if the bytes cannot be written. In the
+    ///   latter case some of them may have been written.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Removes a file, or a symbolic link but not the file that it leads to.
+    /// Removes a file or a symbolic link. The target of a link stays.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when it is a directory, or cannot be removed.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is a directory or cannot be removed.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty directory.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when it is not a directory, is not empty, or cannot be removed.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is not a directory, is not empty, or cannot be removed.
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Locks a file, unless it is locked: in this process or in another one. The lock stays with the file when
-    /// its directory is renamed. A process that ends, however it ends, releases its locks.
+    /// Locks a file, unless this process or another one has locked it. The lock stays with the file
+    /// when its directory is renamed. When a process ends or crashes, its locks are released.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::WouldBlock`] when it is locked.
-    /// - [`io::ErrorKind::Unsupported`] when the file system has no locks.
-    /// - [`io::ErrorKind::NotFound`] when nothing lies there, as below a file.
-    /// - Any kind when something else than a regular file lies there.
+    /// - [`io::ErrorKind::WouldBlock`] if the file is locked.
+    /// - [`io::ErrorKind::Unsupported`] if the file system has no locks.
+    /// - [`io::ErrorKind::NotFound`] if the path does not exist, for example because it lies below
+    ///   a file.
+    /// - Any kind if it is not a regular file.
     fn lock(&self, path: &Path) -> io::Result<FileLock>;
 
-    /// Returns which processes the locks of files in a directory keep out. By default all of them.
+    /// Returns the processes that the locks of files in a directory exclude. By default they
+    /// exclude all processes.
     ///
     /// # Errors
     ///
-    /// When that cannot be found out.
+    /// Any kind if the operation fails.
     fn lock_scope(&self, directory: &Path) -> io::Result<LockScope> {
         let _ = directory;
         Ok(LockScope::Everywhere)
     }
 
-    /// Moves a directory in one step, with all that is in it, to another name in the same directory. The
-    /// writer does so with its own small directory, and never with an array.
+    /// Renames a directory with its contents, atomically, to another name in the same parent
+    /// directory. The writer renames only its own small directory, and never an array.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies at `from`: of several processes that move the same
+    /// - [`io::ErrorKind::NotFound`] if `from` does not exist. If several processes rename the same
     ///   directory, one succeeds.
-    /// - Any kind when no directory lies at `from`, or anything at `to` but an empty directory.
+    /// - Any kind if `from` is not a directory, or if `to` exists and is not an empty directory.
     ///
-    /// Nothing has changed then.
+    /// After an error, nothing has changed.
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Moves a file in one step to a place on the same file system, where it takes the place of the file
-    /// that lies there, if one does. Readers find the one file or the other.
+    /// Renames a file atomically to a path on the same file system. It replaces a file at that
+    /// path. Readers find either the old file or the new one.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] when nothing lies at `from`, or where the directory of `to` should
-    ///   be.
-    /// - Any kind when a directory lies at `from` or `to`.
+    /// - [`io::ErrorKind::NotFound`] if `from` or the parent directory of `to` does not exist.
+    /// - Any kind if `from` or `to` is a directory.
     ///
-    /// Nothing has changed then.
+    /// After an error, nothing has changed.
     fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Moves a file in one step to a place where nothing lies.
+    /// Renames a file atomically to a path that does not exist.
     ///
-    /// By default it looks at the place first, so that a file which appears in between is lost.
+    /// By default it first checks whether `to` exists, and then renames. A file that appears in
+    /// between is lost.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::AlreadyExists`] when something lies at `to`.
+    /// - [`io::ErrorKind::AlreadyExists`] if `to` exists.
     /// - Those of [`rename_file`](Self::rename_file).
     fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
         match self.entry_kind(to)? {
@@ -227,65 +244,69 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// Gives a new file, or a new directory, the permissions of an old one: mode, owner, access control list
-    /// and extended attributes, as far as the file system and the user's rights allow. By default it does nothing.
+    /// Copies the permissions of an old file or directory to a new one: mode, owner, access control
+    /// list and extended attributes, as far as the file system and the user's rights allow. By
+    /// default it does nothing.
     ///
     /// # Errors
     ///
-    /// An implementation may fail when one of the files does not exist.
+    /// An implementation may fail if one of the paths does not exist.
     fn copy_permissions(&self, from: &Path, to: &Path) -> io::Result<()> {
         let _ = (from, to);
         Ok(())
     }
 
-    /// Returns true if two files, or two directories, have the same permissions. By default they do.
+    /// Returns true if two files, or two directories, have the same permissions. By default it
+    /// returns true.
     ///
     /// # Errors
     ///
-    /// An implementation may fail when one of them does not exist.
+    /// An implementation may fail if one of the paths does not exist.
     fn have_same_permissions(&self, one: &Path, other: &Path) -> io::Result<bool> {
         let _ = (one, other);
         Ok(true)
     }
 
-    /// Checks that the user may replace a file by another one, as far as that can be told beforehand: in a
-    /// directory with the sticky bit, only its owner may. By default everything is allowed.
+    /// Checks that the user may replace a file, as far as that can be determined in advance. In a
+    /// directory with the sticky bit, only the owner may replace it. By default the check succeeds.
     ///
     /// # Errors
     ///
-    /// When the user may not, or that cannot be found out.
+    /// Any kind if the user may not replace the file, or if the check itself fails.
     fn check_replaceable(&self, path: &Path) -> io::Result<()> {
         let _ = path;
         Ok(())
     }
 
-    /// Flushes a file's bytes to the device, so that they are there after a power failure. The entry of
-    /// its directory need not be.
+    /// Flushes the contents of a file to the device, so that they survive a power failure. The
+    /// directory entry need not be flushed.
     ///
     /// # Errors
     ///
-    /// When nothing lies there, or anything that was written since the file was created may be lost. What
-    /// is on the device is then unknown, and asking again tells nothing.
+    /// Any kind if the path does not exist, or if anything that was written since the file was
+    /// created may be lost. The contents on the device are then unknown, and a second call gives no
+    /// information about them.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Flushes the entries of a directory to the device: what was created in it or moved into it, though
-    /// not the contents.
+    /// Flushes the entries of a directory to the device: whatever was created in it or moved into
+    /// it. The contents of the entries need not be flushed.
     ///
     /// # Errors
     ///
-    /// When it is not a directory, or its entries may be lost. A file system that has no such operation
-    /// answers with success, as it keeps its entries in order by itself.
+    /// Any kind if the path is not a directory, or if its entries may be lost. A file system that
+    /// keeps its entries in order without this operation returns success.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 
-    /// Flushes all files and directories of the file system that a directory lies on, as
-    /// [`sync_file`](Self::sync_file) and [`sync_directory`](Self::sync_directory) do one by one, by one
-    /// operation. By default there is no such operation.
+    /// Flushes all files and directories of the file system that contains a directory, in one
+    /// operation. The effect is the same as calling [`sync_file`](Self::sync_file) and
+    /// [`sync_directory`](Self::sync_directory) for each. By default it returns
+    /// [`io::ErrorKind::Unsupported`].
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::Unsupported`] when there is no such operation, or it cannot be relied upon.
+    /// - [`io::ErrorKind::Unsupported`] if the file system has no reliable operation of this kind.
     ///   The writer then flushes each file and each directory.
-    /// - Any kind when something that was written may be lost.
+    /// - Any other kind if something that was written may be lost.
     fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
         let _ = directory;
         Err(io::ErrorKind::Unsupported.into())

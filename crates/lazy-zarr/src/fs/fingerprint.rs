@@ -1,4 +1,4 @@
-//! Recognizing a file of the machine that was opened earlier.
+//! Pins of files on the machine's file systems.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,8 +12,8 @@ use super::pin::FilePin;
 pub(super) fn pin(path: &Path) -> io::Result<FilePin> {
     let (file, metadata) = open_to_read(path)?;
     let pinned = Fingerprint::of(&metadata);
-    // The number of a file that is open is not given to another one. Elsewhere than on local file systems, a
-    // file that is open is moved aside when another takes its place, so that there is none for an instant.
+    // While a file is open, its inode number is not reused. On file systems that are not local,
+    // replacing an open file moves it aside first, so the path is missing for an instant.
     let kept_open = if mount::is_local(&file)? { Some(file) } else { None };
     Ok(FilePin::new(move |path| {
         let there = match &kept_open {
@@ -22,7 +22,7 @@ pub(super) fn pin(path: &Path) -> io::Result<FilePin> {
             None => match open_to_read(path) {
                 Ok((_, there)) => there,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
-                // Another kind of node, for instance.
+                // For example an entry of another kind.
                 Err(error) => match fs::symlink_metadata(path) {
                     Ok(there) if !there.is_file() => return Ok(false),
                     _ => return Err(error),
@@ -33,7 +33,7 @@ pub(super) fn pin(path: &Path) -> io::Result<FilePin> {
     }))
 }
 
-/// The properties of a file that differ between it and one that takes its place.
+/// The properties that distinguish a file from one that replaces it.
 #[derive(PartialEq, Eq)]
 struct Fingerprint {
     #[cfg(unix)]

@@ -35,7 +35,7 @@ macro_rules! layer {
         ///
         /// # Example
         ///
-        /// A disk that is full, to see how a program copes with it:
+        /// A full disk, to see how a program handles it:
         ///
         /// ```
         /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -145,7 +145,7 @@ layer! {
     fn write_slices(&self, path: &Path, slices: &[IoSlice<'_>]) -> ();
 }
 
-/// Changes nothing.
+/// Passes every operation to the file system in the `Arc`.
 impl<F: FileSystem + ?Sized> FileSystemLayer for Arc<F> {
     type Inner = F;
 

@@ -22,14 +22,14 @@ use super::open::{
 use super::permissions;
 use super::pin::FilePin;
 
-/// The machine's own file systems, through `std::fs`.
+/// The machine's own file systems, accessed through `std::fs`.
 ///
-/// Links are followed where users name arrays, and nowhere else: a link that lies where a file of the
-/// write should be is an error. Pipes and devices are errors too, and never waited for.
+/// Symbolic links are followed only in the paths of arrays that users give. A symbolic link in
+/// place of a file of the write is an error. Pipes and devices are errors as well, and never block.
 ///
 /// # Example
 ///
-/// Whether a power failure is survived at the price of one operation, or of one for each file:
+/// Checks whether one operation flushes all files, or each file needs one of its own:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -76,7 +76,7 @@ impl FileSystem for LocalFileSystem {
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
         let (mut file, metadata) = open_to_read(path)?;
         let length = metadata.len().saturating_sub(offset).min(length.unwrap_or(u64::MAX));
-        // No system can seek to the largest offsets.
+        // No operating system can seek to the largest offsets.
         if length == 0 {
             return Ok(Bytes::new());
         }
@@ -84,7 +84,7 @@ impl FileSystem for LocalFileSystem {
             file.seek(SeekFrom::Start(offset))?;
         }
         let mut bytes = Vec::new();
-        // A file can be longer than memory.
+        // A file can be larger than memory.
         bytes.try_reserve_exact(usize::try_from(length).map_err(io::Error::other)?)?;
         file.take(length).read_to_end(&mut bytes)?;
         Ok(bytes.into())
@@ -104,7 +104,7 @@ impl FileSystem for LocalFileSystem {
             file.seek(SeekFrom::Start(offset))?;
         }
         let mut n_bytes = 0;
-        // Skips empty ones.
+        // Skips empty buffers.
         IoSliceMut::advance_slices(&mut buffers, 0);
         while !buffers.is_empty() {
             match file.read_vectored(buffers) {
@@ -148,7 +148,7 @@ impl FileSystem for LocalFileSystem {
         let mut file = File::create_new(path)?;
         let mut slices = slices.to_vec();
         let mut rest = &mut slices[..];
-        // Skips empty ones.
+        // Skips empty slices.
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match file.write_vectored(rest) {
@@ -182,7 +182,8 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        // NFS locks only files that may be written; elsewhere another user's can be locked as well.
+        // NFS locks only files that are opened for writing. Elsewhere, files of other users can be
+        // locked as well.
         let file = match open_in_place(File::options().read(true).write(true), path) {
             Err(error)
                 if matches!(
@@ -211,8 +212,8 @@ impl FileSystem for LocalFileSystem {
     }
 
     fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // Renaming a directory never replaces anything but an empty directory. Renaming a file would
-        // replace a file; with a separator at its end, the path is one of a directory only.
+        // Renaming a directory replaces nothing but an empty directory, whereas renaming a file
+        // would replace a file. A trailing separator makes the path valid for a directory only.
         let from = if cfg!(unix) { &from.join("") } else { from };
         fs::rename(from, to)
     }
@@ -229,7 +230,7 @@ impl FileSystem for LocalFileSystem {
 
         check_not_directory(from)?;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // The answers of a file system or a kernel without the flag.
+            // A file system or kernel without the flag returns these errors.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.entry_kind(to)? {
                 Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 None => fs::rename(from, to),
@@ -265,14 +266,14 @@ impl FileSystem for LocalFileSystem {
         }
     }
 
-    // There is no such call; the file system's journal has its entries in order.
+    // There is no such call. The journal of the file system keeps its entries in order.
     #[cfg(not(unix))]
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         fs::read_dir(directory).map(|_| ())
     }
 
-    // One call for all files takes as long as the device does, where a call for each takes a
-    // transaction of the file system's journal each.
+    // One call for all files takes as long as the device needs. One call for each file takes a
+    // transaction in the file system's journal each time.
     #[cfg(target_os = "linux")]
     fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
         let directory = open_directory(directory)?;
@@ -283,7 +284,8 @@ impl FileSystem for LocalFileSystem {
     }
 }
 
-/// A file that is unlocked when it is dropped. Closing it does so as well, but on FUSE some time later.
+/// A file that is unlocked when it is dropped. Closing the file unlocks it as well, but on FUSE
+/// with a delay.
 struct LockedFile(File);
 
 impl Drop for LockedFile {

@@ -1,4 +1,4 @@
-//! A file that one process holds.
+//! Locks of files.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// A lock that is released when `held` is dropped.
+    /// Creates a lock that is released when `held` is dropped.
     pub fn new(held: impl Send + Sync + 'static) -> FileLock {
         FileLock { _held: Box::new(held) }
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for FileLock {
     }
 }
 
-/// The processes that a [lock](super::FileSystem::lock) keeps out.
+/// The processes that a [lock](super::FileSystem::lock) excludes.
 ///
 /// # Example
 ///
@@ -60,8 +60,9 @@ impl fmt::Debug for FileLock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockScope {
-    /// All processes that see the file, on whichever machine.
+    /// All processes that can access the file, on any machine.
     Everywhere,
-    /// At least those that see the file through the same mount. Others may get the lock as well.
+    /// At least the processes that access the file through the same mount. Others may get the lock
+    /// as well.
     Mount,
 }

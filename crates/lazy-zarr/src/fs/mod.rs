@@ -1,4 +1,5 @@
-//! File systems: the trait that a write and a read need, the machine's own, and one in memory.
+//! File systems: the trait that writing and reading use, the machine's file systems, and a file
+//! system in memory.
 //!
 //! Knows paths and bytes. Ignorant of Zarr, and of everything else in this crate.
 

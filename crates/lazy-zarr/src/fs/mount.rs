@@ -1,4 +1,4 @@
-//! The abilities of the machine's file systems, told by their types.
+//! Capabilities of the machine's file systems, by their types.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::lock::LockScope;
 
-/// Types that keep what they store on this machine, and whose `syncfs` flushes all of it. (Of FUSE,
-/// `syncfs` reaches no server.)
+/// File system types that store data on this machine only, and whose `syncfs` flushes all of it. On
+/// FUSE, `syncfs` does not reach the server.
 #[cfg(target_os = "linux")]
 const LOCAL: [u64; 9] = [
     0xEF53,      // ext2, ext3, ext4
@@ -21,7 +21,7 @@ const LOCAL: [u64; 9] = [
     0x794C_7630, // overlayfs, which flushes its upper layer
 ];
 
-/// Types whose locks reach every machine, unless they are mounted to keep locks to themselves.
+/// File system types whose locks apply on every machine, unless a mount option makes locks local.
 #[cfg(target_os = "linux")]
 const SHARED: [u64; 6] = [
     LUSTRE,
@@ -32,22 +32,22 @@ const SHARED: [u64; 6] = [
     0x7461_636F, // OCFS2
 ];
 
-/// Lustre, which has no locks unless they are asked for.
+/// Lustre, which has no locks unless a mount option enables them.
 #[cfg(target_os = "linux")]
 const LUSTRE: u64 = 0x0BD0_0BD0;
 
-/// Options of a mount that keeps locks to itself.
+/// Mount options that make locks local.
 #[cfg(target_os = "linux")]
 const OWN_LOCKS: [&str; 4] = ["nolock", "local_lock=flock", "local_lock=all", "localflock"];
 
 #[cfg(target_os = "linux")]
 fn type_of(statistics: &rustix::fs::StatFs) -> u64 {
-    // The field is signed and of another width on some machines.
+    // The field is signed, and has another width on some machines.
     statistics.f_type as u64 & 0xFFFF_FFFF
 }
 
-/// Returns true if a file is known to lie on this machine, on a file system of which one `syncfs` flushes
-/// everything.
+/// Returns true if a file is known to be stored on this machine, on a file system that one `syncfs`
+/// flushes completely.
 #[cfg(target_os = "linux")]
 pub(super) fn is_local(file: &fs::File) -> io::Result<bool> {
     Ok(LOCAL.contains(&type_of(&rustix::fs::fstatfs(file)?)))
@@ -75,7 +75,7 @@ pub(super) fn lock_scope(directory: &Path) -> io::Result<LockScope> {
     fs::metadata(directory).map(|_| LockScope::Mount)
 }
 
-/// Returns the options that a directory's file system is mounted with.
+/// Returns the mount options of a directory's file system.
 #[cfg(target_os = "linux")]
 fn mount_options(directory: &Path) -> io::Result<Vec<String>> {
     use std::os::unix::fs::MetadataExt;
@@ -88,7 +88,7 @@ fn mount_options(directory: &Path) -> io::Result<Vec<String>> {
     Ok(words.map(str::to_owned).collect())
 }
 
-/// Returns true if an error of locking says that there are no locks.
+/// Returns true if an error of locking means that the file system has no locks.
 pub(super) fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -103,7 +103,7 @@ pub(super) fn has_no_locks(error: &io::Error) -> bool {
     }
 }
 
-/// Returns true if an error of flushing a directory says that there is no such operation.
+/// Returns true if an error of flushing a directory means that the operation is not supported.
 #[cfg(unix)]
 pub(super) fn is_no_operation(error: &io::Error) -> bool {
     use rustix::io::Errno;

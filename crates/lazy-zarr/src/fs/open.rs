@@ -1,4 +1,4 @@
-//! Opening files of the machine, without following links or waiting for pipes.
+//! Opening files of the machine without following links and without blocking on pipes.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io;
@@ -38,7 +38,7 @@ pub(super) fn open_directory(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(flag).open(path)
 }
 
-/// Opens a file at the path itself: a symbolic link there is an error.
+/// Opens a file at the path itself. A symbolic link at the path is an error.
 pub(super) fn open_in_place(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -61,8 +61,8 @@ fn without_waiting(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 fn without_waiting(_: &mut OpenOptions) {}
 
-/// Closes a file that was written. On network file systems and with quotas, this is where a full disk is
-/// reported.
+/// Closes a file that was written. On network file systems and with quotas, a full disk is reported
+/// only here.
 #[cfg(unix)]
 pub(super) fn close(file: File) -> io::Result<()> {
     Ok(nix::unistd::close(file)?)
@@ -88,7 +88,8 @@ pub(super) fn check_not_directory(path: &Path) -> io::Result<()> {
     if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
 }
 
-/// Nothing lies below a file, whatever else the machine says.
+/// Returns true if an error means that the path does not exist. A path below a file does not exist,
+/// whatever error the system returns.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

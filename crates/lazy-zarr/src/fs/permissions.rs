@@ -9,10 +9,11 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
     let (old, new) = (fs::metadata(from)?, fs::metadata(to)?);
-    // What the user may not do is left as it is: a user who is not root gives no file away.
+    // Failures are ignored where the user lacks the right: only root can change a file's owner.
     let has_group = old.gid() == new.gid() || chown(to, None, Some(old.gid())).is_ok();
     let has_owner = old.uid() == new.uid() || chown(to, Some(old.uid()), None).is_ok();
-    // After the owner, which takes the set-user-ID bit away. No other user gets that bit.
+    // The mode comes after the owner, because changing the owner clears the set-user-ID bit. If the
+    // owner or the group differs, the file gets no set-user-ID, set-group-ID or sticky bit.
     let copied = if has_group && has_owner { 0o7777 } else { 0o777 };
     let _ = fs::set_permissions(to, fs::Permissions::from_mode(old.mode() & copied));
     #[cfg(target_os = "linux")]
@@ -35,7 +36,7 @@ pub(super) fn are_same(one: &Path, other: &Path) -> io::Result<bool> {
     Ok(permissions(one)? == permissions(other)?)
 }
 
-/// Checks that the user may replace a file: in a directory with the sticky bit, only an owner may.
+/// Checks that the user may replace a file. In a directory with the sticky bit, only an owner may.
 pub(super) fn check_replaceable(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
 
@@ -52,12 +53,12 @@ pub(super) fn check_replaceable(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
-/// Returns the extended attributes of a file, access control lists among them, in order.
+/// Returns the extended attributes of a file in order, including access control lists.
 #[cfg(target_os = "linux")]
 fn extended_attributes(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     use rustix::fs::{getxattr, listxattr};
 
-    // The most that Linux has.
+    // The maximum on Linux.
     let (mut names, mut value) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let Ok(n_bytes) = listxattr(path, &mut names) else { return Vec::new() };
     let names = names[..n_bytes].split(|byte| *byte == 0).filter(|name| !name.is_empty());
@@ -71,13 +72,13 @@ fn extended_attributes(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     attributes
 }
 
-/// Gives a file the extended attributes of another one and no others, as far as that is allowed.
+/// Replaces the extended attributes of a file by those of another file, as far as the user may.
 #[cfg(target_os = "linux")]
 fn copy_extended_attributes(from: &Path, to: &Path) {
     use rustix::fs::{XattrFlags, removexattr, setxattr};
 
     let old = extended_attributes(from);
-    // A new file inherits an access control list from its directory, if the directory has a default one.
+    // A new file inherits an access control list if its directory has a default one.
     for (name, _) in extended_attributes(to) {
         if !old.iter().any(|(kept, _)| *kept == name) {
             let _ = removexattr(to, &name[..]);

@@ -1,11 +1,11 @@
-//! Recognizing a file that was opened earlier.
+//! Pins of files.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// A file that [`FileSystem::pin`](super::FileSystem::pin) has opened, to find out later whether a path
-/// still leads to it.
+/// A file that [`FileSystem::pin`](super::FileSystem::pin) has opened, to check later whether a
+/// path still leads to it.
 ///
 /// # Example
 ///
@@ -31,19 +31,19 @@ pub struct FilePin {
 type IsAt = dyn Fn(&Path) -> io::Result<bool> + Send + Sync;
 
 impl FilePin {
-    /// A pin whose [`is_at`](Self::is_at) is this function. The function owns whatever keeps the file
-    /// recognizable, such as an open handle.
+    /// Creates a pin from the function that [`is_at`](Self::is_at) calls. The function owns
+    /// whatever identifies the file, such as an open handle.
     pub fn new(is_at: impl Fn(&Path) -> io::Result<bool> + Send + Sync + 'static) -> FilePin {
         FilePin { is_at: Box::new(is_at) }
     }
 
-    /// Returns true if `path` leads to the pinned file, and the file has the length and the time of its last
-    /// change that it had when it was pinned.
+    /// Returns true if `path` leads to the pinned file, and the file has the same length and
+    /// modification time as when it was pinned.
     ///
     /// # Errors
     ///
-    /// - [`io::ErrorKind::NotFound`] if nothing lies at `path`.
-    /// - Any other kind if that cannot be found out.
+    /// - [`io::ErrorKind::NotFound`] if `path` does not exist.
+    /// - Any other kind if the operation fails.
     pub fn is_at(&self, path: &Path) -> io::Result<bool> {
         (self.is_at)(path)
     }

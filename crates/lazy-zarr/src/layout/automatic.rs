@@ -1,21 +1,22 @@
-//! Chunk and shard shapes made from what is seen of the blocks.
+//! Automatic chunk and shard shapes, which depend on the first blocks.
 
 use lazy_core::{Cut, DType};
 
 use super::shapes::{Seen, n_bytes};
 
-/// A chunk shape of at most `target_bytes`, made of the first block that has elements.
+/// Returns a chunk shape of at most `target_bytes`, based on the first block that has elements.
 ///
-/// Blocks are joined along the width before bands are joined along the rows, and only a whole width
-/// is joined along the rows. No chunk is larger than what was seen, so that none is larger than the
-/// array; an array that ends before the target is one chunk.
+/// Blocks are joined along the columns first. Only bands of the full width are joined along the
+/// rows. A chunk is never larger than the blocks seen so far, and therefore never larger than the
+/// array. An array that is smaller than the target is one chunk.
 pub(super) fn automatic_chunk_shape(seen: &Seen<'_>, target_bytes: usize) -> Vec<usize> {
     if let Some(n_rows) = seen.n_rows
         && seen.n_bytes <= target_bytes
     {
         let shape = std::iter::once(Some(n_rows)).chain(seen.row_shape.iter().copied());
         let shape = shape.map(|size| size.unwrap_or(1).max(1)).collect();
-        // It is larger when one of the array's sizes is 0.
+        // The shape can exceed the target if one of the array's sizes is 0, since it has at least
+        // one element.
         return cut_to_fit(seen.dtype, shape, target_bytes);
     }
     let target_bytes = target_bytes.min(seen.n_bytes);
@@ -38,16 +39,17 @@ pub(super) fn automatic_chunk_shape(seen: &Seen<'_>, target_bytes: usize) -> Vec
     shape
 }
 
-/// A shard shape of at most `target_bytes`, but of at least one chunk.
+/// Returns a shard shape of at least one chunk, and otherwise of at most `target_bytes`.
 ///
-/// Chunks are joined along the last axis first; along the axis before it when they span the array, or
-/// all that was seen of it. A shard is never larger than the array, rounded up to whole chunks.
+/// Chunks are joined along the last axis first. When they span the array there, or everything seen
+/// of it, they are joined along the axis before it. A shard is never larger than the array, rounded
+/// up to whole chunks.
 pub(super) fn automatic_shard_shape(
     seen: &Seen<'_>,
     chunk_shape: &[usize],
     target_bytes: usize,
 ) -> Vec<usize> {
-    // More than what was seen is only known to be there when its size is known.
+    // Until the number of rows is known, only the blocks seen so far are certain to exist.
     let target_bytes = match seen.n_rows {
         Some(_) => target_bytes,
         None => target_bytes.min(seen.n_bytes),
@@ -66,8 +68,8 @@ pub(super) fn automatic_shard_shape(
     shape
 }
 
-/// The largest chunk shape of at most `target_bytes` that divides a shard: its rows are cut first, so
-/// that a chunk stays one run of the shard's memory.
+/// Returns the largest chunk shape of at most `target_bytes` that divides a shard. The rows are cut
+/// first, so a chunk stays one run of the shard's memory.
 pub(super) fn dividing_chunk_shape(
     dtype: DType,
     shard_shape: &[usize],
@@ -84,7 +86,7 @@ pub(super) fn dividing_chunk_shape(
     shape
 }
 
-/// The largest divisor of `size` that is at most `limit`.
+/// Returns the largest divisor of `size` that is at most `limit`.
 fn largest_divisor(size: usize, limit: usize) -> usize {
     (1..=size.isqrt())
         .filter(|divisor| size.is_multiple_of(*divisor))
@@ -94,8 +96,8 @@ fn largest_divisor(size: usize, limit: usize) -> usize {
         .unwrap_or(1)
 }
 
-/// Makes a block smaller until it fits, the outermost axis first, so that a chunk stays one run of
-/// the block's memory.
+/// Cuts a block until it fits, along the outermost axis first, so a chunk stays one run of the
+/// block's memory.
 fn cut_to_fit(dtype: DType, mut shape: Vec<usize>, target_bytes: usize) -> Vec<usize> {
     for axis in 0..shape.len() {
         let inner = n_bytes(dtype, &shape[axis + 1..]);
@@ -212,7 +214,7 @@ mod tests {
                 prop_assert!(n_bytes(DType::Float32, &shape) <= target_bytes);
                 prop_assert!(shape.iter().all(|&size| size > 0));
                 prop_assert!(width.is_none_or(|width| shape[1] <= width));
-                // Less than half would mean that twice as many blocks, or rows, fit.
+                // If a chunk had less than half the size, twice as many blocks or rows would fit.
                 let whole_width = width.is_some_and(|width| shape[1] == width);
                 if whole_width || width.is_none() {
                     prop_assert!(2 * n_bytes(DType::Float32, &shape) > target_bytes);

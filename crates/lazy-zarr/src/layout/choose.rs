@@ -1,5 +1,4 @@
-//! The shapes of chunks and shards: a value that is chosen before the first of them is
-//! written.
+//! The choice of chunk and shard shapes, which is made before the first chunk is written.
 
 use super::automatic::{automatic_chunk_shape, automatic_shard_shape, dividing_chunk_shape};
 use super::shapes::{Layout, Seen, n_bytes};
@@ -9,7 +8,7 @@ use crate::error::{Result, SettingError};
 use crate::memory::fits_memory;
 use crate::settings::{LayoutSettings, Sizes};
 
-/// The bytes of an automatic chunk, by itself and in a shard.
+/// The target sizes of automatic chunks in bytes: outside of shards, and in shards.
 const CHUNK_BYTES: usize = 8 << 20;
 const CHUNK_BYTES_IN_SHARD: usize = 1 << 20;
 
@@ -19,34 +18,36 @@ impl LayoutSettings {
         self.chunks.clone().unwrap_or(Sizes::Automatic { target_bytes })
     }
 
-    /// How many bytes of blocks an automatic layout is made of; none when it needs no block.
+    /// Returns the size in bytes of the blocks that determine an automatic layout, or `None` if the
+    /// layout depends on no block.
     pub(crate) fn target_bytes(&self) -> Option<usize> {
         let target = |sizes: &Sizes| match sizes {
             Sizes::Automatic { target_bytes } => Some(*target_bytes),
             Sizes::Explicit(_) => None,
         };
         match &self.shards {
-            // Its chunks are made of the shard.
+            // The shard shape determines the chunk shape.
             Some(Sizes::Explicit(_)) => None,
             shards => target(&self.chunks()).max(shards.as_ref().and_then(target)),
         }
     }
 
-    /// The layout, once as much was seen as can be; an error when memory cannot hold a chunk of it.
+    /// Chooses the layout, after all blocks that it depends on have been seen. Fails if memory
+    /// cannot hold a chunk or a shard of it.
     pub(crate) fn choose_in_memory(&self, seen: &Seen<'_>) -> Result<Layout> {
         let layout = self.choose(seen);
-        match fits_memory(n_bytes(seen.dtype, layout.unit_shape()) as u128) {
-            true => Ok(layout),
-            false => Err(SettingError::ChunkShape {
-                unit: if layout.shard_shape.is_some() { "shard" } else { "chunk" },
-                shape: layout.unit_shape().to_vec(),
-                reason: "memory cannot hold it",
-            }
-            .into()),
+        if fits_memory(n_bytes(seen.dtype, layout.unit_shape()) as u128) {
+            return Ok(layout);
         }
+        Err(SettingError::ChunkShape {
+            unit: if layout.shard_shape.is_some() { "shard" } else { "chunk" },
+            shape: layout.unit_shape().to_vec(),
+            reason: "memory cannot hold it",
+        }
+        .into())
     }
 
-    /// The layout, once as much was seen as can be.
+    /// Chooses the layout, after all blocks that it depends on have been seen.
     pub(crate) fn choose(&self, seen: &Seen<'_>) -> Layout {
         let chunk_shape = match (self.chunks(), &self.shards) {
             (Sizes::Explicit(shape), _) => shape,
@@ -73,7 +74,7 @@ impl LayoutSettings {
         )
     }
 
-    /// Checks what can be said without an array.
+    /// Checks everything that does not depend on the array.
     pub(crate) fn check(&self) -> Result<()> {
         for (unit, shape) in self.explicit_shapes() {
             if shape.contains(&0) {
@@ -98,8 +99,8 @@ impl LayoutSettings {
         Ok(())
     }
 
-    /// Checks what can be said once the array's dtype and number of axes are known, and gives the
-    /// bytes that a chunk has at most.
+    /// Checks everything that depends on the array's dtype and number of axes, and returns the
+    /// maximum size of a chunk in bytes.
     pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<usize> {
         for (unit, shape) in self.explicit_shapes() {
             if shape.len() != n_axes {

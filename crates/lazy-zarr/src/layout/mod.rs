@@ -1,4 +1,4 @@
-//! Chunk and shard shapes, and the boxes that blocks and chunks have in common.
+//! Chunk and shard shapes, and the overlaps of blocks and chunks.
 //!
 //! Knows shapes and sizes in bytes. Ignorant of zarrs, and of all I/O and threads.
 

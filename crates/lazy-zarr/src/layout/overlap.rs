@@ -1,20 +1,21 @@
-//! What blocks and chunks have in common.
+//! The overlaps of blocks and chunks.
 
 use lazy_core::{BlockPosition, CommonRuns, copy_region};
 
-/// A box of array elements that one block and one chunk have in common.
+/// The box of array elements in which one block and one chunk overlap.
 #[derive(Debug)]
 pub(crate) struct Overlap {
-    /// Where the box begins in the block.
+    /// The first index of the box in the block.
     pub(crate) in_block: Vec<usize>,
-    /// Where it begins in the chunk.
+    /// The first index of the box in the chunk.
     pub(crate) in_chunk: Vec<usize>,
-    /// Its size along each axis.
+    /// The size of the box along each axis.
     pub(crate) extent: Vec<usize>,
 }
 
 impl Overlap {
-    /// Of the chunk with this index, and a block of this shape at `origin`, which overlaps it.
+    /// Returns the overlap of the chunk with this index and a block of shape `shape` at `origin`.
+    /// They must overlap.
     pub(crate) fn new(
         chunk: &[usize],
         origin: &[usize],
@@ -26,7 +27,8 @@ impl Overlap {
         overlap.expect("the chunk is one of the block's")
     }
 
-    /// Of two boxes, each given by where it begins and by its shape; none when they have nothing in common.
+    /// Returns the overlap of two boxes, each given by its first index and its shape, or `None` if
+    /// they do not overlap.
     pub(crate) fn of_boxes(
         block: (&[usize], &[usize]),
         chunk: (&[usize], &[usize]),
@@ -48,7 +50,7 @@ impl Overlap {
     }
 }
 
-/// The array's index of the first element of a block.
+/// Returns the index in the array of the first element of a block.
 pub(crate) fn origin(at: BlockPosition, n_axes: usize) -> Vec<usize> {
     let mut origin = vec![0; n_axes];
     origin[0] = at.row;
@@ -58,18 +60,20 @@ pub(crate) fn origin(at: BlockPosition, n_axes: usize) -> Vec<usize> {
     origin
 }
 
-/// The first chunk in C order that a block at `origin` overlaps.
+/// Returns the first chunk in C order that a block at `origin` overlaps.
 pub(crate) fn first_chunk(origin: &[usize], chunk_shape: &[usize]) -> Vec<usize> {
     origin.iter().zip(chunk_shape).map(|(start, size)| start / size).collect()
 }
 
-/// How many chunks a block of this shape at `origin` overlaps; it is not empty.
+/// Returns the number of chunks that a block of this shape at `origin` overlaps. The block must not
+/// be empty.
 pub(crate) fn n_chunks(origin: &[usize], shape: &[usize], chunk_shape: &[usize]) -> usize {
     let axes = origin.iter().zip(shape).zip(chunk_shape);
     axes.map(|((start, size), chunk)| (start + size - 1) / chunk - start / chunk + 1).product()
 }
 
-/// The next chunk in C order that a block of this shape at `origin` overlaps.
+/// Returns the next chunk in C order that a block of this shape at `origin` overlaps, or `None`
+/// after the last one.
 pub(crate) fn chunk_after(
     chunk: &[usize],
     origin: &[usize],
@@ -91,8 +95,8 @@ pub(crate) fn n_elements(extent: &[usize]) -> usize {
     extent.iter().product()
 }
 
-/// Copies a box between arrays whose elements have `item_size` bytes; each array is given with its
-/// shape and the start of the box in it.
+/// Copies a box between two arrays whose elements have `item_size` bytes. Each array is given with
+/// its shape and the first index of the box in it.
 pub(crate) fn copy_bytes(
     item_size: usize,
     (source, source_shape, source_start): (&[u8], &[usize], &[usize]),
@@ -110,7 +114,7 @@ pub(crate) fn copy_bytes(
     );
 }
 
-/// The runs of a box as [`CommonRuns`] has them, in bytes.
+/// Returns the runs of a box, as [`CommonRuns`] yields them, in bytes.
 pub(crate) fn runs_of_bytes(
     item_size: usize,
     (one_shape, one_start): (&[usize], &[usize]),
@@ -124,7 +128,7 @@ pub(crate) fn runs_of_bytes(
     )
 }
 
-/// The bytes of an element are the elements of one more axis.
+/// Appends an axis for the bytes of an element.
 fn with(sizes: &[usize], last: usize) -> Vec<usize> {
     [sizes, &[last]].concat()
 }

@@ -1,41 +1,42 @@
-//! Shapes of chunks and shards, and the facts about blocks that automatic shapes depend on.
+//! Shapes of chunks and shards, and the properties of blocks that determine automatic shapes.
 
 use lazy_core::{Cut, DType};
 use serde::{Deserialize, Serialize};
 
-/// How an array is cut.
+/// The chunk shape and the shard shape of an array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) chunk_shape: Vec<usize>,
-    /// A whole number of chunks along each axis.
+    /// The shard shape, a multiple of the chunk shape along each axis.
     pub(crate) shard_shape: Option<Vec<usize>>,
 }
 
 impl Layout {
-    /// The shape of what is written at once: a shard where there are shards, else a chunk.
+    /// Returns the shape of the unit of writing: a shard if the array has shards, otherwise a
+    /// chunk.
     pub(crate) fn unit_shape(&self) -> &[usize] {
         self.shard_shape.as_deref().unwrap_or(&self.chunk_shape)
     }
 }
 
-/// What an automatic layout is made of.
+/// The properties of the blocks seen so far, which determine an automatic layout.
 pub(crate) struct Seen<'s> {
     pub(crate) cut: Cut,
     pub(crate) dtype: DType,
     /// The shape of the first block that has elements.
     pub(crate) first_block: &'s [usize],
-    /// The bytes of all blocks so far.
+    /// The size of all blocks so far, in bytes.
     pub(crate) n_bytes: usize,
-    /// The array's shape without axis 0. Where axis 1 is cut, its size counts as known when the first
-    /// band has ended, so that the layout is the same whether it was declared or not.
+    /// The array's shape without axis 0. If axis 1 is cut, its size is known from the end of the
+    /// first band on, so that the layout does not depend on whether the size was declared.
     pub(crate) row_shape: &'s [Option<usize>],
-    /// The columns of the first band so far.
+    /// The number of columns of the first band so far.
     pub(crate) n_columns: usize,
-    /// The array's size along axis 0, once its last block was seen.
+    /// The array's size along axis 0, once its last block has been seen.
     pub(crate) n_rows: Option<usize>,
 }
 
-/// The bytes of a dense array, saturating.
+/// Returns the size of a dense array in bytes, or `usize::MAX` if it overflows.
 pub(crate) fn n_bytes(dtype: DType, shape: &[usize]) -> usize {
     shape.iter().fold(dtype.size(), |bytes, size| bytes.saturating_mul(*size))
 }

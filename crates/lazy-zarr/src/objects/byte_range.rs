@@ -20,16 +20,16 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ByteRange {
-    /// The bytes from one offset to another, which is excluded.
+    /// The bytes from the first offset up to the second offset, exclusive.
     Bounded(Range<u64>),
-    /// All bytes from an offset on.
+    /// All bytes from the offset on.
     From(u64),
-    /// This number of bytes at the end.
+    /// The given number of bytes at the end.
     Last(u64),
 }
 
 impl ByteRange {
-    /// Returns the offsets of those bytes of the range that an object of `size` bytes has. The
+    /// Returns the offsets of the bytes of the range that exist in an object of `size` bytes. The
     /// result is empty if the object ends before the range begins.
     #[must_use]
     pub fn within(&self, size: u64) -> Range<u64> {

@@ -13,14 +13,13 @@ pub enum StoreError {
     /// The store has no object under the key.
     #[error("the store has no such object")]
     NotFound,
-    /// An object was put on condition that the key is free, and it is not.
+    /// The put required a free key, but an object exists under the key.
     #[error("the object exists already")]
     Exists,
-    /// An object was put on condition that the one under the key has not changed, and it was
-    /// replaced or deleted.
+    /// The put required an unchanged object under the key, but the object was replaced or deleted.
     #[error("the object has changed")]
     Changed,
-    /// The store cannot do what it was asked for. It has changed nothing.
+    /// The store does not support the operation. It has changed nothing.
     #[error("the store does not support the operation")]
     Unsupported,
     /// Any other failure.
@@ -29,7 +28,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns an error with this cause or message.
+    /// Returns [`StoreError::Other`] with this cause or message.
     ///
     /// # Example
     ///
@@ -44,8 +43,8 @@ impl StoreError {
     }
 }
 
-/// [`NotFound`](StoreError::NotFound) and [`Unsupported`](StoreError::Unsupported) for the kinds of
-/// these names, and [`Other`](StoreError::Other) for any other kind.
+/// Converts the kinds `NotFound` and `Unsupported` to [`NotFound`](StoreError::NotFound) and
+/// [`Unsupported`](StoreError::Unsupported), and every other kind to [`Other`](StoreError::Other).
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> StoreError {
         match error.kind() {

@@ -101,21 +101,21 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     ///
-    /// - [`StoreError::NotFound`] if there is none.
+    /// - [`StoreError::NotFound`] if the object does not exist.
     /// - [`StoreError::Other`] if it cannot be read.
     fn get(&self, key: &str) -> Result<Object, StoreError>;
 
-    /// Returns ranges of the bytes of an object, in the order of `ranges`. They may overlap. Of a
-    /// range that the object does not reach, the result has the bytes that are there, as
-    /// [`ByteRange::within`] says.
+    /// Returns ranges of the bytes of an object, in the order of `ranges`. They may overlap. If a
+    /// range exceeds the object, the result contains the bytes that exist, as [`ByteRange::within`]
+    /// specifies.
     ///
-    /// If the object is replaced meanwhile, the ranges may be those of different objects.
+    /// If the object is replaced during the call, the ranges may belong to different objects.
     ///
-    /// By default it cuts the ranges out of what [`get`](Self::get) returns.
+    /// By default it cuts the ranges out of the result of [`get`](Self::get).
     ///
     /// # Errors
     ///
-    /// Those of [`get`](Self::get), even if there are no ranges.
+    /// The errors of [`get`](Self::get), even if `ranges` is empty.
     fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
         let Object { bytes, .. } = self.get(key)?;
         let cut = |range: &ByteRange| {
@@ -132,20 +132,20 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
         let Object { bytes, tag } = self.get(key)?;
         Ok(ObjectInfo { key: key.to_owned(), size: bytes.len() as u64, tag })
     }
 
-    /// Puts an object under a key if the condition holds, and returns the object's tag if the store
-    /// has tags. It replaces an object that is there.
+    /// Puts an object under a key if the condition holds. It replaces an existing object. Returns
+    /// the object's tag if the store has tags.
     ///
     /// # Errors
     ///
     /// - [`StoreError::Exists`] and [`StoreError::Changed`] if the condition does not hold.
-    /// - [`StoreError::Unsupported`] if the store cannot check the condition. No store answers so
-    ///   for [`PutCondition::Always`].
+    /// - [`StoreError::Unsupported`] if the store cannot check the condition. Every store supports
+    ///   [`PutCondition::Always`].
     /// - [`StoreError::Other`] if the object cannot be stored.
     fn put(
         &self,
@@ -154,23 +154,23 @@ pub trait Store: Send + Sync {
         condition: PutCondition,
     ) -> Result<Option<Tag>, StoreError>;
 
-    /// Returns the properties of all objects whose keys begin with a prefix, in any order. An
-    /// object has the same tag as in other answers, or none.
+    /// Returns the properties of all objects whose keys begin with a prefix, in any order. The tag
+    /// of an object is the same as in other results, or `None`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Other`] if they cannot be listed. That there are none is no error.
+    /// [`StoreError::Other`] if they cannot be listed. An empty result is not an error.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError>;
 
     /// Returns the properties of the objects directly below a prefix, and the prefixes directly
     /// below it, in any order.
     ///
     /// By default it calls [`list`](Self::list), which takes long above an array of many chunks. A
-    /// store that lists with a delimiter overrides it.
+    /// store that can list with a delimiter should override it.
     ///
     /// # Errors
     ///
-    /// Those of [`list`](Self::list).
+    /// The errors of [`list`](Self::list).
     fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
         let mut objects = Vec::new();
         let mut prefixes = BTreeSet::new();
@@ -185,15 +185,15 @@ pub trait Store: Send + Sync {
         Ok(Listing { objects, prefixes: prefixes.into_iter().collect() })
     }
 
-    /// Deletes the object under a key, if there is one.
+    /// Deletes the object under a key, if it exists.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Other`] if it cannot be deleted. That there is none is no error.
+    /// [`StoreError::Other`] if it cannot be deleted. A missing object is not an error.
     fn delete(&self, key: &str) -> Result<(), StoreError>;
 }
 
-/// The condition on which [`Store::put`] puts an object. The store checks it in the same step.
+/// The condition on which [`Store::put`] puts an object. The check and the put are one atomic step.
 ///
 /// # Example
 ///
@@ -217,7 +217,7 @@ pub enum PutCondition {
     /// No condition.
     #[default]
     Always,
-    /// There is no object under the key.
+    /// No object exists under the key.
     IfAbsent,
     /// The object under the key has this tag.
     IfUnchanged(Tag),

@@ -1,4 +1,4 @@
-//! A store in memory.
+//! An object store in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +10,13 @@ use super::error::StoreError;
 use super::interface::{PutCondition, Store};
 use super::object::{Object, ObjectInfo, Tag};
 
-/// A store in memory. It supports all conditions.
+/// An object store in memory. It supports all conditions.
 ///
 /// A clone shares the contents.
 ///
 /// # Example
 ///
-/// An array that is written and read without a file:
+/// Writes and reads an array without a file:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -38,7 +38,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Object>,
-    /// The number of objects that were put.
+    /// The number of puts so far.
     n_puts: u64,
 }
 
@@ -77,7 +77,7 @@ impl Store for MemoryStore {
             _ => {}
         }
         state.n_puts += 1;
-        // A copy, so that the object keeps no memory of a block alive.
+        // A copy, so that the object does not keep the memory of a block alive.
         let bytes = Bytes::copy_from_slice(&bytes);
         let tag = Some(Tag::new(state.n_puts.to_string()));
         state.objects.insert(key.to_owned(), Object { bytes, tag: tag.clone() });

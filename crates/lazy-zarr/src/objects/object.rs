@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 /// An identifier of an object's contents, such as an HTTP `ETag`.
 ///
-/// Objects of different bytes that lie under the same key at different times have different tags.
-/// Objects of the same bytes may have the same tag or different ones.
+/// Different contents under the same key always have different tags. Equal contents may have the
+/// same tag or different tags.
 ///
 /// # Example
 ///
@@ -27,7 +27,7 @@ use bytes::Bytes;
 pub struct Tag(Arc<str>);
 
 impl Tag {
-    /// Returns the tag of this text.
+    /// Returns a tag with this text.
     pub fn new(text: impl Into<Arc<str>>) -> Tag {
         Tag(text.into())
     }
@@ -77,6 +77,7 @@ pub struct ObjectInfo {
 pub struct Listing {
     /// The objects whose keys have no `/` after the prefix.
     pub objects: Vec<ObjectInfo>,
-    /// The beginnings of all other keys, up to and with the first `/` after the prefix, each once.
+    /// The distinct beginnings of all other keys, up to and including the first `/` after the
+    /// prefix.
     pub prefixes: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The handle of a stored array.
+//! A handle of a stored array.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use crate::error::Result;
 use crate::format::MetadataChecksum;
 use crate::store::Origin;
 
-/// A stored Zarr array: its metadata, and its elements when they are asked for.
+/// A handle of a stored Zarr array: its metadata, and access to its elements.
 ///
-/// Arrays of Zarr v3 and v2 are read. Cloning shares the handle, which is `Send` and `Sync`.
+/// The array can be Zarr v3 or v2. Cloning shares the handle, which is `Send` and `Sync`.
 ///
-/// A handle reads the version of the array that it was made for. When the array is replaced or
-/// removed, the next read returns [`ErrorKind::Changed`](crate::ErrorKind::Changed) or
-/// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), so that no block and no sequence mixes two versions.
-/// The handle keeps the metadata file open to recognize it; a program that changes chunks in place,
-/// without writing the metadata, goes unnoticed. In a store instance, which has no files, the bytes
-/// of the metadata are compared, so that a replacement by an array of equal metadata goes
-/// unnoticed.
+/// A handle reads the version of the array that it was opened for. If the array is replaced or
+/// removed while open, the next read returns [`ErrorKind::Changed`](crate::ErrorKind::Changed) or
+/// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), so no block and no sequence mixes two
+/// versions. The handle keeps the metadata file open to detect a replacement. It does not detect a
+/// program that changes chunks in place without writing the metadata. A store instance has no
+/// files, so the handle compares the bytes of the metadata there, and does not detect a replacement
+/// with equal metadata.
 ///
-/// Input is untrusted: whatever is wrong with the array is an error, before memory is allocated that
-/// neither the array's own shapes nor the region ask for.
+/// Input is untrusted: a read returns an error for an invalid array before it allocates more memory
+/// than the array's own shapes and the region require.
 ///
 /// # Example
 ///
@@ -57,7 +57,7 @@ pub struct StoredArray {
     pub(super) origin: Origin,
     pub(super) n_threads: Option<usize>,
     pub(super) checksum: MetadataChecksum,
-    /// As the metadata has them; those of `chunks` are wrapped.
+    /// The codecs that the metadata names, unlike the guarded codecs of `chunks`.
     pub(super) codecs: Arc<[Value]>,
     pub(super) attributes: Arc<Map<String, Value>>,
     pub(super) target: String,
@@ -68,83 +68,86 @@ pub struct StoredArray {
 }
 
 impl StoredArray {
-    /// The same array, with another meaning of chunks that are not there.
+    /// Sets how missing chunks are read.
     #[must_use]
     pub fn with_missing_chunks(self, missing: MissingChunks) -> StoredArray {
         StoredArray { chunks: self.chunks.with_missing(missing), ..self }
     }
 
-    /// Sets the number of threads that read and decode the chunks or shards of a region, at most 1024. 0, the
-    /// default, stands for the number of cores. A region of one chunk is read by one thread, and small regions by
-    /// few. The result does not depend on the number. More than 1024 are
-    /// [`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting) when the array is read.
+    /// Sets the number of threads, at most 1024, that read and decode the chunks or shards of a
+    /// region. The default, 0, stands for the number of cores. One thread reads a region of one
+    /// chunk, and few threads read a small region. The result does not depend on this number. More
+    /// than 1024 threads are [`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting) when
+    /// the array is read.
     #[must_use]
     pub fn with_reader_threads(self, n_threads: usize) -> StoredArray {
         StoredArray { n_threads: (n_threads > 0).then_some(n_threads), ..self }
     }
 
-    /// Checks that the array which lies at the target is still the one that was opened.
+    /// Checks that the array at the target is still the one that was opened.
     pub(crate) fn check_is_there(&self) -> Result<()> {
         self.origin.check(&self.target)
     }
 
-    /// The element type.
+    /// Returns the dtype of the elements.
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.chunks.dtype
     }
 
-    /// The size along each axis.
+    /// Returns the array's size along each axis.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The chunks' size along each axis.
+    /// Returns the size of a chunk along each axis.
     #[must_use]
     pub fn chunk_shape(&self) -> &[usize] {
         &self.chunk_shape
     }
 
-    /// Returns the name of the chunk grid: `regular`, or of another one, in which chunks differ in size. Then
-    /// [`chunk_shape`](Self::chunk_shape) is that of the first chunk.
+    /// Returns the name of the chunk grid: `regular`, or the name of a grid whose chunks differ in
+    /// size. In the latter case [`chunk_shape`](Self::chunk_shape) is the shape of the first chunk.
     #[must_use]
     pub fn chunk_grid(&self) -> &str {
         &self.chunk_grid
     }
 
-    /// The shards' size along each axis, when chunks lie in shards.
+    /// Returns the size of a shard along each axis, or `None` if the array has no shards.
     #[must_use]
     pub fn shard_shape(&self) -> Option<&[usize]> {
         self.shard_shape.as_deref()
     }
 
-    /// Whether the metadata was as this crate wrote it when the array was opened.
+    /// Returns the result of comparing the metadata with its checksum when the array was opened.
     ///
-    /// A flipped bit is noticed: the result is then [`Mismatch`](MetadataChecksum::Mismatch), where the
-    /// array can be opened at all. [`verify`](Self::verify) tells the same of the chunks.
+    /// A flipped bit gives [`Mismatch`](MetadataChecksum::Mismatch), if the array can be opened at
+    /// all. [`verify`](Self::verify) checks the chunks.
     #[must_use]
     pub fn metadata_checksum(&self) -> MetadataChecksum {
         self.checksum
     }
 
-    /// The attributes: the user's, and `provenance`, which [`ZarrSink`](crate::ZarrSink) adds.
+    /// Returns the attributes: the user's, and `provenance`, which [`ZarrSink`](crate::ZarrSink)
+    /// adds.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
         &self.attributes
     }
 
-    /// The name of each axis, where it has one.
+    /// Returns the name of each axis, if the axes have names.
     #[must_use]
     pub fn dimension_names(&self) -> Option<&[Option<String>]> {
         self.chunks.array.dimension_names().as_deref()
     }
 
-    /// The fill value: one element.
+    /// Returns the fill value, a block of one element without axes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) when the metadata holds no element of the array's dtype.
+    /// [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if the fill value in the metadata is not
+    /// an element of the array's dtype.
     pub fn fill_value(&self) -> Result<ArrayBlock> {
         let bytes = self.chunks.array.fill_value().as_ne_bytes().to_vec();
         Ok(ArrayBlock::new(self.chunks.dtype, [], bytes.into())?)

@@ -1,4 +1,4 @@
-//! One chunk by itself, or one shard: read and decoded whole.
+//! Checks of a single chunk or shard, which is read and decoded whole.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -14,7 +14,7 @@ use crate::defect::{Defect, DefectKind};
 use crate::memory::fits_memory;
 
 impl ChunkReader {
-    /// What is wrong with a chunk, if anything is.
+    /// Returns the defect of a chunk, if it has one.
     pub(super) fn defect(&self, index: &[u64]) -> Option<Defect> {
         let kind = self.check_chunk(index).err()?;
         Some(Defect {
@@ -24,7 +24,7 @@ impl ChunkReader {
         })
     }
 
-    /// Reads and decodes a chunk. Every checksum in it is checked.
+    /// Reads and decodes a chunk, and checks every checksum in it.
     fn check_chunk(&self, index: &[u64]) -> Result<(), DefectKind> {
         let corrupt = |source: BoxError| DefectKind::Corrupt { source };
         let shape = caught(|| self.array.chunk_shape(index)).map_err(corrupt)?;
@@ -48,7 +48,8 @@ impl ChunkReader {
         caught(|| decode().map(|_| ())).map_err(corrupt)
     }
 
-    /// The bytes of a chunk, as many as there must be; none where it stands for the fill value.
+    /// Returns the bytes of a chunk and checks their number, or `None` if the chunk stands for the
+    /// fill value.
     fn encoded_chunk(
         &self,
         index: &[u64],

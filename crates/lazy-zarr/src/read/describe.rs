@@ -1,4 +1,4 @@
-//! What a stored array says of how it is stored.
+//! Descriptions of how an array is stored: its codecs and its size.
 
 use std::io;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::fs::FileSystem;
 use crate::store::node::present_at_path;
 use crate::store::{Found, Origin};
 
-/// What of an array is stored.
+/// The number of stored chunks of an array, and their bytes.
 ///
 /// # Example
 ///
-/// How much a codec saves:
+/// Shows how much a codec saves:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -38,16 +38,17 @@ use crate::store::{Found, Origin};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredSize {
-    /// The chunks, or shards, that the array has.
+    /// The number of chunks, or shards, that the array's shape requires.
     pub n_chunks: u64,
-    /// Those of them that are there.
+    /// The number of these that are stored.
     pub n_stored: u64,
-    /// Their bytes, as they are stored.
+    /// The size of the stored ones in bytes, after encoding.
     pub bytes: u64,
 }
 
 impl StoredArray {
-    /// The codecs as the metadata has them: of Zarr v3 the list `codecs`, of v2 the filters and the compressor.
+    /// Returns the codecs that the metadata names: the list `codecs` of Zarr v3, or the filters and
+    /// the compressor of v2.
     ///
     /// # Example
     ///
@@ -70,15 +71,15 @@ impl StoredArray {
         self.codecs.to_vec()
     }
 
-    /// The bytes of all elements, before any encoding.
+    /// Returns the size of all elements in bytes, before encoding.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
         super::untrusted::n_bytes(self.chunks.dtype, self.shape.iter().copied()) as u64
     }
 
-    /// Returns the number of stored chunks, or shards, and their bytes. No chunk is read. In a directory, the existing chunks
-    /// are listed, however many the array declares; in a store instance, and for an unknown chunk key encoding, each chunk
-    /// is looked up.
+    /// Returns the number of stored chunks, or shards, and their bytes, without reading any chunk.
+    /// In a directory, the existing chunks are listed, however many the array declares. In a store
+    /// instance, and for an unknown chunk key encoding, each chunk is looked up.
     ///
     /// # Errors
     ///
@@ -94,11 +95,12 @@ impl StoredArray {
         Ok(size)
     }
 
-    /// The size of what is listed; none where keys cannot be told from other names.
+    /// Returns the size of the listed chunks, or `None` if chunk keys cannot be told from other
+    /// names.
     fn listed_size(&self) -> Result<Option<StoredSize>> {
         let mut size = StoredSize { n_chunks: self.n_units(), n_stored: 0, bytes: 0 };
         let is_listed = self.list_units(|file_system, _, path| {
-            // One that was removed just now is not there.
+            // A chunk that was just removed is not counted.
             match file_system.size(path) {
                 Ok(bytes) => {
                     size.n_stored += 1;
@@ -112,14 +114,15 @@ impl StoredArray {
         Ok(is_listed.then_some(size))
     }
 
-    /// Visits the keys and files of all chunks, or shards, that are there; false where they cannot be listed.
+    /// Visits the keys and files of all stored chunks, or shards. Returns false if they cannot be
+    /// listed.
     pub(super) fn list_units(
         &self,
         mut visit: impl FnMut(&dyn FileSystem, &str, &Path) -> io::Result<()>,
     ) -> Result<bool> {
         let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(false) };
         let n_chunks = self.chunks.array.chunk_grid_shape();
-        // The key of the only chunk of an array without axes says nothing of the encoding.
+        // The only chunk of an array without axes has a key that does not reveal the encoding.
         if n_chunks.is_empty() {
             return Ok(false);
         }
@@ -132,7 +135,7 @@ impl StoredArray {
         Ok(true)
     }
 
-    /// The size of all keys that there can be.
+    /// Returns the size of the stored chunks, by looking up every possible key.
     fn asked_size(&self) -> Result<StoredSize> {
         let n_chunks = self.n_units();
         let mut size = StoredSize { n_chunks, n_stored: 0, bytes: 0 };
@@ -146,12 +149,12 @@ impl StoredArray {
         Ok(size)
     }
 
-    /// The chunks, or shards, of the array.
+    /// Returns the number of chunks, or shards, of the array.
     pub(super) fn n_units(&self) -> u64 {
         self.chunks.array.chunk_grid_shape().iter().fold(1, |n, &along| n.saturating_mul(along))
     }
 
-    /// The index along each axis of a chunk, or shard, by its place in C order.
+    /// Returns the index along each axis of a chunk, or shard, from its position in C order.
     pub(super) fn unit_index(&self, mut place: u64) -> Vec<u64> {
         let grid = self.chunks.array.chunk_grid_shape();
         let mut index = vec![0; grid.len()];

@@ -1,4 +1,4 @@
-//! The elements of a stored array: whole, by region, or as a sequence.
+//! Methods that read the elements of a stored array: whole, by region, or as a sequence.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ impl StoredArray {
     ///
     /// # Errors
     ///
-    /// Those of [`read_region`](Self::read_region).
+    /// The errors of [`read_region`](Self::read_region).
     pub fn read(&self) -> Result<ArrayBlock> {
         let region: Vec<_> = self.shape.iter().map(|&size| 0..size).collect();
         self.read_region(&region)
@@ -30,7 +30,7 @@ impl StoredArray {
     ///
     /// # Errors
     ///
-    /// Those of [`read_region`](Self::read_region), and
+    /// The errors of [`read_region`](Self::read_region), and
     /// [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if the array has another dtype or
     /// another number of axes.
     ///
@@ -52,24 +52,26 @@ impl StoredArray {
         Ok(self.read()?.into_array()?)
     }
 
-    /// Reads a region: one range of indices for each axis.
+    /// Reads a region, given as one range of indices for each axis.
     ///
-    /// All that is read of a chunk with a checksum was checked: the whole chunk is read, whatever part of
-    /// it lies in the region, as it is when it is compressed. In a shard that is each chunk by itself. Of
-    /// an uncompressed chunk without a checksum, the part alone is read, and what lies between its runs of
-    /// bytes where that is no more than 16 KiB: ten elements of a chunk of 8 MiB took 0.01 ms without a checksum,
-    /// and 0.8 ms with one, on one machine.
+    /// If a chunk has a checksum or is compressed, the whole chunk is read, whatever part of it
+    /// lies in the region, and its checksum is checked. In a shard, this applies to each chunk
+    /// separately. If a chunk is uncompressed and has no checksum, only the part in the region is
+    /// read, together with gaps of at most 16 KiB between its runs of bytes. On one machine, ten
+    /// elements of a chunk of 8 MiB took 0.01 ms without a checksum, and 0.8 ms with one.
     ///
-    /// Several [threads](Self::with_reader_threads) do so. Beside the result, each holds one chunk, encoded and
-    /// decoded; or a whole shard, where its chunks have less than 32 KiB, and else 16 bytes for each chunk of a
-    /// shard. Of uncompressed chunks in directories, which are read to where they go, at most 8 MiB are held.
+    /// Several [threads](Self::with_reader_threads) read at once. Besides the result, each thread
+    /// holds one chunk, encoded and decoded. With shards, a thread holds a whole shard if its
+    /// chunks have less than 3@a0KiB, and otherwise one chunk and 1@a0bytes for each chunk of a
+    /// shard. Uncompressed chunks in directories are read directly into the result, with at most
+    /// @a0MiB of other memory.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the region does not lie
     ///   within the array.
-    /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if memory cannot hold it.
-    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a chunk is missing, or cannot be
+    /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if memory cannot hold the region.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a chunk is missing or cannot be
     ///   decoded. [`Error::chunk`] and [`Error::key`] name it.
     /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the file system or the store fails.
     /// - [`ErrorKind::Changed`](crate::ErrorKind::Changed) if the array was replaced after it was
@@ -78,7 +80,7 @@ impl StoredArray {
         self.read_to(region, None)
     }
 
-    /// Reads a region to memory of a pool, or else new.
+    /// Reads a region into memory of a pool, or into new memory without a pool.
     fn read_to(&self, region: &[Range<usize>], pool: Option<&BlockPool<u8>>) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
@@ -116,8 +118,8 @@ impl StoredArray {
             .chunks
             .gather(&subset, pool, self.n_threads)
             .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error)));
-        // After all of it was read, so that whatever took the array's place before is noticed; and what
-        // fails because of that is not taken for a loss.
+        // The check comes after the read, so that it notices a replacement during the read, and an
+        // error that the replacement caused is not reported as a lost chunk.
         let bytes = match (read, self.origin.check(&self.target)) {
             (Ok(bytes), Ok(())) => bytes,
             (_, Err(error)) if !error.is_of_access() => return Err(error),
@@ -126,7 +128,7 @@ impl StoredArray {
         ArrayBlock::new(self.chunks.dtype, shape, bytes).map_err(|error| failed(error.into()))
     }
 
-    /// The first chunk of a region that cannot be read, and why.
+    /// Returns the first chunk of a region that cannot be read, and the cause.
     fn broken_chunk(&self, subset: &ArraySubset) -> Option<Error> {
         let chunks = caught(|| self.chunks.array.chunks_in_array_subset(subset)).ok().flatten()?;
         chunks.indices().into_iter().find_map(|index| {
@@ -135,18 +137,23 @@ impl StoredArray {
         })
     }
 
-    /// The array as a sequence of blocks of these many rows, each read when it is asked for.
+    /// Returns the array as a sequence of blocks with these numbers of rows. Each block is read on
+    /// demand.
     ///
-    /// Blocks of a whole number of chunks' rows ([`chunk_shape`](Self::chunk_shape)) read every chunk
-    /// once. The memory of blocks of several chunks is used again when they are gone, until the sequence is.
+    /// If the number of rows of each block is a multiple of the chunk's
+    /// ([`chunk_shape`](Self::chunk_shape)), every chunk is read once. The sequence reuses the
+    /// memory of dropped blocks, if they span several chunks, and frees it when the sequence is
+    /// dropped.
     ///
-    /// Where it is reduced [on several threads](LazyChunkSequence::with_threads), each reads a block; it has that to
-    /// itself where the array has [one reader thread](Self::with_reader_threads).
+    /// If the sequence is reduced [on several threads](LazyChunkSequence::with_threads), each
+    /// thread reads a block. With [one reader thread](Self::with_reader_threads), it reads the
+    /// block alone.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the blocks do not add up to the array's rows. A block that cannot be
-    /// read fails the evaluation as its producer: [`lazy_core::Error::Producer`].
+    /// [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the blocks do not add up to
+    /// the array's rows. A block that cannot be read fails the evaluation with
+    /// [`lazy_core::Error::Producer`].
     ///
     /// # Example
     ///
@@ -183,14 +190,14 @@ impl StoredArray {
         Ok(sequence.with_row_type(self.chunks.dtype, &self.shape[1..]))
     }
 
-    /// The array as a nested sequence of blocks of these many rows and columns, each read when it
-    /// is asked for.
+    /// Returns the array as a nested sequence of blocks with these numbers of rows and columns.
+    /// Each block is read on demand.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the blocks do not add up to the array's rows and columns, or there are
-    /// no columns. A block that cannot be read fails the evaluation, as in
-    /// [`sequence`](Self::sequence).
+    /// [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the blocks do not add up to
+    /// the array's rows and columns, or if the array has no columns. A block that cannot be read
+    /// fails the evaluation, as in [`sequence`](Self::sequence).
     pub fn nested_sequence(
         &self,
         rows: impl Into<BlockSizes>,

@@ -1,4 +1,4 @@
-//! Where a stored array is read from.
+//! The location and the metadata of a stored array.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::store::node::{
 use crate::store::{DirectoryStore, ObjectReader, Origin, Source, WithDocument};
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
 
-/// How often an array is looked at that is replaced meanwhile.
+/// The most attempts to open an array that is replaced meanwhile.
 const MOST_TRIES: usize = 100;
 
-/// Where the array at a target is read from, and the text of its metadata.
+/// Returns the source of the array at a target, and the text of its metadata.
 ///
-/// Whatever takes its place after that is another array.
+/// The source is bound to this version: an array that replaces it later is another array.
 pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
     let Resolved { place, members } = target.resolve()?;
     match place {
@@ -33,7 +33,7 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
             let mut origin = Origin::of_directory(Arc::clone(&file_system), path.clone());
             let store = Arc::new(DirectoryStore::new(file_system, path));
             let (mut key, _) = document(target, &*store, "")?;
-            // Another version may take its place between two looks, though not all the time.
+            // The array may be replaced between two looks, though not every time.
             let mut n_tries = 0;
             loop {
                 origin.pin(key.as_str())?;
@@ -68,18 +68,18 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
     }
 }
 
-/// An array without its attributes, and these.
+/// An array without its attributes, and the attributes.
 pub(super) type Opened = (Array<dyn ReadableStorageTraits>, Map<String, Value>);
 
-/// Opens the array of these metadata, and parses its attributes: once, and apart from all else, since they may take much
-/// more memory than their text.
+/// Opens the array with this metadata, and parses its attributes. They are parsed only once and
+/// separately, since they may take much more memory than their text.
 pub(super) fn open_array(
     source: &Source,
     metadata: &[u8],
 ) -> std::result::Result<Opened, BoxError> {
     let mut entries: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(metadata)?;
     if entries.get("zarr_format").is_none_or(|format| format.get() != "3") {
-        // The attributes of Zarr v2 are a document of their own.
+        // Zarr v2 stores the attributes in a separate document.
         let array = Array::open(Arc::clone(&source.store), &source.path)?;
         let attributes = array.attributes().clone();
         return Ok((array, attributes));
@@ -100,7 +100,7 @@ pub(super) fn open_array(
     Ok((array.with_storage(Arc::clone(&source.store)), attributes))
 }
 
-/// The key and the text of an array's metadata, of Zarr v3 or v2.
+/// Returns the key and the text of an array's metadata, of Zarr v3 or v2.
 fn document(
     target: &Target,
     store: &dyn ReadableStorageTraits,
@@ -125,7 +125,7 @@ fn document(
     Err(TargetError::NotFound { target: target.to_string() }.into())
 }
 
-/// Whether a node is an array; what it is, when it is not.
+/// Checks that a node is an array. The error tells what the node is instead.
 fn check_array(
     target: &Target,
     node: Node,

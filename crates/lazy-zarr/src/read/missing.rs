@@ -1,6 +1,6 @@
 //! The meaning of missing chunks.
 
-/// What a chunk that is not there stands for.
+/// The treatment of missing chunks when an array is read.
 ///
 /// # Example
 ///
@@ -29,8 +29,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingChunks {
-    /// Elements of the fill value, as Zarr has it.
+    /// A missing chunk stands for elements of the fill value, as the Zarr specification defines.
     FillValue,
-    /// A loss, and an error when it is read.
+    /// A missing chunk was lost, and reading it is an error.
     Error,
 }

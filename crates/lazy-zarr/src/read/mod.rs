@@ -1,6 +1,7 @@
-//! A stored array, read back.
+//! Reading a stored array.
 //!
-//! Knows stores, codecs and elements. Ignorant of writing and of staging directories.
+//! This module uses stores, codecs and elements. It knows nothing of writing and staging
+//! directories.
 
 mod array;
 mod chunk;

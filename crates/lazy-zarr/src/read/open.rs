@@ -1,4 +1,4 @@
-//! Opening a stored array, and the handle of one that was written just now.
+//! Functions that open a stored array, and that make the handle of an array that was just written.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -23,20 +23,23 @@ use crate::target::Target;
 impl StoredArray {
     /// Opens the array at a target.
     ///
-    /// This crate writes every chunk of an array, so that one that is missing was lost: reading it is
-    /// an error, as long as the metadata is as this crate wrote it. In an array that others stored,
-    /// copied, resized or gave attributes it stands for the fill value, as Zarr has it.
-    /// [`with_missing_chunks`](Self::with_missing_chunks) says otherwise: for instance after a program
-    /// such as zarr-python wrote to the array, which removes chunks of nothing but fill value.
+    /// This crate writes every chunk of an array. If the metadata is unchanged since this crate
+    /// wrote it, a missing chunk was therefore lost, and reading it is an error. If another program
+    /// stored, copied or resized the array, or gave it attributes, a missing chunk stands for the
+    /// fill value, as the Zarr specification defines.
+    /// [`with_missing_chunks`](Self::with_missing_chunks) overrides this: for instance if a program
+    /// such as zarr-python wrote to the array, which removes chunks that contain only the fill
+    /// value.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidTarget`] if the target leads to no place.
-    /// - [`ErrorKind::NotFound`] if nothing exists there, and [`ErrorKind::NotAnArray`] if something
-    ///   other than an array does: a group, for instance, whose [`members`](Error::members) it names.
+    /// - [`ErrorKind::InvalidTarget`] if the target is invalid.
+    /// - [`ErrorKind::NotFound`] if nothing exists there, and [`ErrorKind::NotAnArray`] if
+    ///   something other than an array does. For a group, [`members`](Error::members) lists its
+    ///   members.
     /// - [`ErrorKind::Corrupt`] if its `zarr.json` is not valid JSON.
-    /// - [`ErrorKind::Unsupported`] if its metadata is invalid or has an unknown codec, or if its data
-    ///   type is not supported.
+    /// - [`ErrorKind::Unsupported`] if its metadata is invalid or has an unknown codec, or if its
+    ///   data type is not supported.
     /// - [`ErrorKind::Memory`] if memory cannot hold one of its chunks.
     /// - [`ErrorKind::Io`] if the file system or the store fails.
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
@@ -52,7 +55,7 @@ impl StoredArray {
         )
     }
 
-    /// Binds the handle to the version that was published just now, which has this metadata.
+    /// Pins the handle to the version with this metadata, which was just published.
     pub(crate) fn pin_published(mut self, metadata: &[u8]) -> Result<StoredArray> {
         let replaced = |target: &String| WriteError::ReplacedAtOnce { target: target.clone() };
         let pinned = self.origin.pin("zarr.json").and_then(|()| {
@@ -67,7 +70,7 @@ impl StoredArray {
         }
     }
 
-    /// The array of this metadata, which need not be there yet.
+    /// Creates the handle of an array with this metadata, which need not be stored yet.
     pub(crate) fn new(
         target: &Target,
         source: Source,
@@ -101,7 +104,7 @@ impl StoredArray {
         };
         let named_codecs = codecs(array.metadata()).into();
         let chunk_grid = array.chunk_grid().metadata().name().into();
-        // Of shapes that are too strange, nothing is known.
+        // If the shapes are too unusual, the chunks of a shard are not read one by one.
         let in_shards =
             caught(|| Ok::<_, BoxError>(InShards::of(array, dtype, &unit))).ok().flatten();
         let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
@@ -142,7 +145,7 @@ impl StoredArray {
     }
 }
 
-/// The same array, whose codecs are guarded, for reading alone.
+/// Returns the same array with guarded codecs, for reading only.
 fn guarded_array(
     array: &Array<dyn ReadableStorageTraits>,
     unit_shape: &[NonZeroU64],
@@ -159,7 +162,7 @@ fn guarded_array(
     Ok(builder.build(store, path)?)
 }
 
-/// The codecs that an array's metadata names.
+/// Returns the codecs that an array's metadata names.
 fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
     let metadata = serde_json::to_value(metadata).unwrap_or_default();
     let entry = |key: &str| match &metadata[key] {

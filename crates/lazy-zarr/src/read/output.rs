@@ -1,4 +1,4 @@
-//! Memory that a region is read into.
+//! The memory that a region is read into.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -6,22 +6,23 @@ use std::ops::{Deref, DerefMut};
 use bytes::Bytes;
 use lazy_core::{BlockBuffer, BlockPool, BoxError};
 
-/// The bytes from which on memory is asked of the system for itself, in large pages: 32 MiB, from which on
-/// allocators ask for it anyway.
+/// The size from which memory is mapped from the system in large pages, in bytes: 32 MiB. From this
+/// size on, allocators map memory anyway.
 pub(super) const LARGE_BYTES: usize = 32 << 20;
 
-/// Memory all of which is to be filled.
+/// Memory that a read fills completely.
 pub(super) enum Output {
     Small(Vec<u8>),
-    /// What blocks before had, and others get when this one is gone.
+    /// Memory of a pool, which dropped blocks used before, and later blocks reuse.
     Pooled(BlockBuffer<u8>),
-    /// Small pages take longer to be handed out, one by one, than it takes to fill them.
+    /// Memory in large pages. The system takes longer to provide small pages one by one than the
+    /// read takes to fill them.
     #[cfg(target_os = "linux")]
     Large(memmap2::MmapMut),
 }
 
 impl Output {
-    /// Memory of a pool, or else new.
+    /// Takes memory from a pool, or allocates it without a pool.
     pub(super) fn new(n_bytes: usize, pool: Option<&BlockPool<u8>>) -> Result<Output, BoxError> {
         match pool {
             Some(pool) => Ok(Output::Pooled(pool.buffer([n_bytes])?)),
@@ -35,7 +36,7 @@ impl Output {
             return Ok(Output::Small(vec![0; n_bytes]));
         }
         let map = memmap2::MmapMut::map_anon(n_bytes)?;
-        // Where there are no large pages, small ones do.
+        // If the system has no large pages, small pages work too.
         let _ = map.advise(memmap2::Advice::HugePage);
         Ok(Output::Large(map))
     }

@@ -1,4 +1,4 @@
-//! Guards for reading untrusted arrays: sizes are checked before memory is asked for, checksums are
+//! Guards for reading untrusted arrays. Sizes are checked before memory is allocated, checksums are
 //! checked, and panics of other crates are caught.
 
 use std::num::NonZeroU64;
@@ -10,14 +10,14 @@ use zarrs::array::CodecOptions;
 use crate::error::{ReadError, Result, foreign};
 use crate::memory::fits_memory;
 
-/// The bytes of a dense array, saturating.
+/// Returns the size of a dense array in bytes, saturating.
 pub(super) fn n_bytes(dtype: DType, shape: impl IntoIterator<Item = usize>) -> u128 {
     let element = dtype.size() as u128;
     shape.into_iter().fold(element, |bytes, size| bytes.saturating_mul(size as u128))
 }
 
-/// Checks the shapes of an array's chunks and shards: memory can hold a chunk, and numbers of elements and
-/// bytes the rest.
+/// Checks that memory can hold a chunk, and that the numbers of elements and bytes of the array and
+/// its shards do not overflow.
 pub(super) fn check_units(
     target: &str,
     dtype: DType,
@@ -34,14 +34,14 @@ pub(super) fn check_units(
         }
         .into())
     };
-    // A shard need not be read whole.
+    // A shard need not fit in memory, since its chunks can be read one by one.
     if let Some(shard_shape) = shard_shape {
         let bytes = n_bytes(dtype, shard_shape.iter().copied());
         if bytes > isize::MAX as u128 {
             return refuse("shard", shard_shape, bytes);
         }
     }
-    // The last chunk along an axis reaches beyond the array's end.
+    // The last chunk along an axis may extend beyond the array's end.
     let unit_shape = shard_shape.unwrap_or(chunk_shape);
     let is_counted = |(size, unit): (&usize, &usize)| {
         size.checked_add(*unit).is_some_and(|end| isize::try_from(end).is_ok())
@@ -54,7 +54,8 @@ pub(super) fn check_units(
     if fits_memory(bytes) { Ok(()) } else { refuse("chunk", chunk_shape, bytes) }
 }
 
-/// Calls what may panic, of another crate, on input that may be anybody's.
+/// Calls a function of another crate, which may panic on untrusted input, and turns a panic into an
+/// error.
 pub(super) fn caught<T, E: Into<BoxError>>(
     function: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, BoxError> {
@@ -64,8 +65,8 @@ pub(super) fn caught<T, E: Into<BoxError>>(
     }
 }
 
-/// One thread: blocks and chunks are what is spread over threads. Checksums are checked whatever the
-/// program's global settings for zarrs say.
+/// Returns the codec options for one thread, since blocks and chunks are already spread over
+/// threads. Checksums are checked regardless of the program's global zarrs settings.
 pub(super) fn one_thread() -> CodecOptions {
     CodecOptions::default().with_concurrent_target(1).with_validate_checksums(true)
 }

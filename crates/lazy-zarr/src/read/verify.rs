@@ -1,4 +1,4 @@
-//! Every chunk of an array, checked.
+//! The check of every chunk of an array.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,15 +13,16 @@ use crate::defect::Defect;
 use crate::error::Result;
 use crate::threads::cores;
 
-/// The defects of a stored array, in C order of its chunks: what [`StoredArray::verify`] gives.
+/// An iterator over the defects of a stored array, in C order of its chunks.
+/// [`StoredArray::verify`] returns it.
 ///
-/// Chunks are read as the iterator is advanced, some dozens of MiB of them at once by as many threads as
-/// the machine has cores. Each thread holds one chunk, encoded and decoded; or one shard, where there are
-/// shards.
+/// Advancing the iterator reads the chunks, a few dozen MiB at a time, on as many threads as the
+/// machine has cores. Each thread holds one chunk, encoded and decoded, or one shard if the array
+/// has shards.
 ///
 /// # Example
 ///
-/// How far it has come, for those who wait:
+/// Shows the progress of the check:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -48,33 +49,34 @@ use crate::threads::cores;
 pub struct Verify<'s> {
     stored: &'s StoredArray,
     n_threads: u64,
-    /// The chunks that are checked at once.
+    /// The number of chunks that are checked at a time.
     window: u64,
-    /// The indices of those that are there, in C order, where the others are as they may be.
+    /// The indices of the stored chunks in C order, if only these are checked.
     there: Option<Vec<Box<[u64]>>>,
     n_chunks: u64,
     n_checked: u64,
     found: VecDeque<Defect>,
 }
 
-/// The bytes of the chunks that are checked before the next look whether the array is still there.
+/// The bytes of chunks to check between two checks that the array was not replaced.
 const WINDOW_BYTES: u128 = 64 << 20;
 
-/// A thread takes a few dozens of microseconds to start, as long as a small chunk takes.
+/// The most chunks per thread and window. Starting a thread takes a few dozen microseconds, as long
+/// as checking a small chunk.
 const MOST_CHUNKS_PER_THREAD: u64 = 256;
 
 impl StoredArray {
-    /// Checks every chunk, or shard: the iterator yields those that are missing, torn or corrupt.
+    /// Checks every chunk, or shard. The iterator yields the missing, torn and corrupt ones.
     ///
-    /// Each is read and decoded whole, so that all checksums in it are checked. Without one
-    /// ([`Checksum::None`](crate::Checksum::None)), damage is seen where a codec cannot make sense of it,
-    /// or the length is wrong. A chunk that is not there is a defect only where reading it would be an
-    /// error: [`MissingChunks`]. [`metadata_checksum`](Self::metadata_checksum) tells of the
-    /// metadata.
+    /// Each chunk is read and decoded whole, so that all its checksums are checked. Without a
+    /// checksum ([`Checksum::None`](crate::Checksum::None)), damage is detected only if a codec
+    /// cannot decode the chunk, or if its length is wrong. A missing chunk is a defect only if
+    /// reading it is an error (see [`MissingChunks`]).
+    /// [`metadata_checksum`](Self::metadata_checksum) checks the metadata.
     ///
     /// # Errors
     ///
-    /// An item is an error, and the last one, when the array is no longer the one that was opened:
+    /// If the array was replaced or removed, the last item is
     /// [`ErrorKind::Changed`](crate::ErrorKind::Changed) or
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
     ///
@@ -123,8 +125,9 @@ impl StoredArray {
         }
     }
 
-    /// The indices of the chunks, or shards, that are there, where one that is not stands for the fill value: an array
-    /// may say that it has any number of them. None where they cannot be listed.
+    /// Returns the indices of the stored chunks, or shards, if a missing one stands for the fill
+    /// value: an array may declare any number of chunks. Returns `None` if missing chunks are
+    /// defects, or if the chunks cannot be listed.
     fn units_there(&self) -> Option<Vec<Box<[u64]>>> {
         if self.chunks.missing == MissingChunks::Error {
             return None;
@@ -139,27 +142,29 @@ impl StoredArray {
             Ok(())
         });
         there.sort_unstable();
-        // What is wrong with a directory, reading says.
+        // An error of the directory shows up again when its chunks are read.
         is_listed.unwrap_or(false).then_some(there)
     }
 }
 
 impl Verify<'_> {
-    /// The chunks, or shards, that have been checked so far, with a defect or without.
+    /// Returns the number of chunks, or shards, that have been checked so far, with or without a
+    /// defect.
     #[must_use]
     pub fn n_checked(&self) -> u64 {
         self.n_checked
     }
 
-    /// The chunks, or shards, that are checked: all of the array, or those that are there, where one that is not stands
-    /// for the fill value and they can be listed.
+    /// Returns the number of chunks, or shards, to check: the stored ones, if a missing one stands
+    /// for the fill value and they can be listed; otherwise all chunks of the array.
     #[must_use]
     pub fn n_chunks(&self) -> u64 {
         self.n_chunks
     }
 
-    /// Checks the next chunks, a few at a time, and yields the defects of these: for who wants to know how far it has
-    /// come, or to stop, where there are none. After the last chunk there is nothing more.
+    /// Checks the next few chunks and returns their defects, or `None` after the last chunk. A
+    /// caller that shows progress, or that may stop early, gets control back even if there are no
+    /// defects.
     ///
     /// # Example
     ///
@@ -185,7 +190,7 @@ impl Verify<'_> {
         }
         if self.n_checked < self.n_chunks {
             self.check_window();
-            // What another array's chunks are like says nothing of this one's.
+            // The defects found in another array's chunks do not count.
             if let Err(error) = self.stored.origin.check(&self.stored.target) {
                 self.found.clear();
                 self.n_checked = self.n_chunks;
@@ -218,7 +223,7 @@ impl Verify<'_> {
         };
         thread::scope(|scope| {
             for _ in 1..n_threads {
-                // Where the system has no more threads, this one does what is left.
+                // If the system cannot start another thread, this thread does the rest.
                 let _ = thread::Builder::new().spawn_scoped(scope, check);
             }
             check();

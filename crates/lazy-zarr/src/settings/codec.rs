@@ -1,25 +1,26 @@
-//! How the bytes of a chunk are encoded.
+//! The codec and the checksum of chunks.
 
 use crate::error::{Result, SettingError};
 
-/// How the bytes of a chunk are encoded; of each chunk by itself, when chunks lie in shards.
+/// The codec that encodes the bytes of a chunk. In a shard, each chunk is encoded separately.
 ///
-/// All of them take every dtype, and all of them are lossless and in the Zarr v3 specification or
-/// its registry, so that the usual readers have them.
+/// Every codec takes every dtype and is lossless. All of them are in the Zarr v3 specification or
+/// its registry, so common readers support them.
 ///
-/// # Which one
+/// # Choosing a codec
 ///
-/// Each cell is the size as a part of the raw size, then the MB/s of storing in memory and of reading
-/// back, on one thread, for 64 MiB in chunks of 8 MiB; medians of five runs in which the codecs took
-/// turns on one machine. `cargo run --release -p lazy-zarr --example codecs` measures them on yours.
+/// Each cell gives the size relative to the raw size, then the speed in MB/s of storing in memory
+/// and of reading back, on one thread, for 64 MiB in chunks of 8 MiB. The values are medians of
+/// five runs, in which the codecs took turns on one machine. To measure on your machine, run
+/// `cargo run --release -p lazy-zarr --example codecs`.
 ///
 #[doc = include_str!("../../codecs.md")]
 ///
-/// Floats that come out of a computation are mostly noise, and nothing makes noise much smaller: what
-/// can be had is in their signs and exponents, which shuffling the bits brings together. So the default
-/// is LZ4 at level 5 behind Blosc's bit shuffle. On float32 noise it is both smaller and faster than
-/// Zstandard without a shuffle; what is smaller by a few percent takes several times as long; and it
-/// does well where data is smooth or integer. [`Codec::None`] is faster still where disks are.
+/// Computed floats are mostly noise, which hardly compresses. The compressible part is in the signs
+/// and exponents, which a bit shuffle brings together. So the default is LZ4 at level 5 after
+/// Blosc's bit shuffle. On float32 noise it is both smaller and faster than Zstandard without a
+/// shuffle, and settings that are a few percent smaller take several times as long. It also does
+/// well on smooth and integer data. [`Codec::None`] is faster still on fast disks.
 ///
 /// # Example
 ///
@@ -38,35 +39,35 @@ use crate::error::{Result, SettingError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Codec {
-    /// As they are, little-endian.
+    /// No compression: the elements in little-endian order.
     None,
-    /// Compressed by Zstandard.
+    /// Zstandard compression.
     Zstd {
-        /// The compression level: from 1, the fastest, to 22; 0 is the library's default, and
-        /// negative levels, down to -131072, are faster still.
+        /// The compression level, from 1 (fastest) to 22. Level 0 is the library's default, and
+        /// negative levels down to -131072 are faster still.
         level: i32,
     },
-    /// Compressed by DEFLATE in the format of gzip: slow, and read by everything.
+    /// DEFLATE compression in the gzip format. It is slow, but every reader supports it.
     Gzip {
-        /// The compression level: from 0, which stores, to 9.
+        /// The compression level, from 0 (no compression) to 9.
         level: u32,
     },
-    /// Shuffled and compressed by Blosc. A chunk has less than 2 GiB.
+    /// Blosc, which shuffles and then compresses. A chunk must be smaller than 2 GiB.
     Blosc {
-        /// What compresses the shuffled bytes.
+        /// The compressor of the shuffled bytes.
         compressor: BloscCompressor,
-        /// The compression level: from 0, which stores, to 9.
+        /// The compression level, from 0 (no compression) to 9.
         level: u8,
-        /// How bytes are put in another order beforehand.
+        /// The reordering of bytes before compression.
         shuffle: Shuffle,
     },
 }
 
-/// What compresses within [`Codec::Blosc`].
+/// The compressor within [`Codec::Blosc`].
 ///
 /// # Example
 ///
-/// Fast for an array that is read again soon, small for one that is kept:
+/// Uses a fast codec for arrays that are read again soon, and a small one for arrays that are kept:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -91,9 +92,9 @@ pub enum Codec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BloscCompressor {
-    /// LZ4: fast.
+    /// LZ4, which is fast.
     Lz4,
-    /// Zstandard: small.
+    /// Zstandard, which compresses well.
     Zstd,
 }
 
@@ -101,7 +102,7 @@ pub enum BloscCompressor {
 ///
 /// # Example
 ///
-/// Measures what a shuffle gains for certain data:
+/// Measures the effect of a shuffle on certain data:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -131,23 +132,25 @@ pub enum BloscCompressor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shuffle {
-    /// That of the elements.
+    /// The order of the elements, without a shuffle.
     None,
     /// The first bytes of all elements, then the second bytes, and so on.
     Byte,
-    /// The first bits of all elements, then the second bits, and so on: for numbers of which some bits
-    /// vary and others do not.
+    /// The first bits of all elements, then the second bits, and so on. It suits numbers in which
+    /// some bits vary and others do not.
     Bit,
 }
 
-/// What is stored with each chunk to tell later whether its bytes are what was written.
+/// The checksum that is stored with each chunk to detect changed bytes.
 ///
-/// Where chunks are compressed, it is [`Crc32c`](Checksum::Crc32c) by default: it takes hardly any time, and a
-/// compressed chunk is read whole in any case. Where they are not, there is none by default: reading a part
-/// of a chunk takes that part alone then, and with a checksum the whole.
+/// If chunks are compressed, the default is [`Crc32c`](Checksum::Crc32c): it takes hardly any time,
+/// and a compressed chunk is read whole in any case. If chunks are not compressed, the default is
+/// no checksum: a part of a chunk can then be read without the rest, whereas a checksum requires
+/// reading the whole chunk.
 ///
-/// Writing and reading take so many times as long with it, for chunks of 8 MiB, on one thread and a file
-/// system in memory; the best of 15 turns, in two runs:
+/// The table shows the time of writing and reading with the checksum, relative to the time without,
+/// for chunks of 8 MiB, on one thread and a file system in memory. Each cell has the results of two
+/// runs, and each result is the best of 15 turns:
 ///
 /// | codec | writing | reading |
 /// |---|---|---|
@@ -180,24 +183,24 @@ pub enum Shuffle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Checksum {
-    /// Nothing.
+    /// No checksum.
     None,
-    /// Four bytes of CRC-32C over the encoded chunk. Readers check it.
+    /// A CRC-32C of four bytes over the encoded chunk. Readers check it.
     Crc32c,
 }
 
 impl Default for Codec {
-    /// Blosc: LZ4 at level 5 behind bit shuffle.
+    /// Returns Blosc: LZ4 at level 5 after a bit shuffle.
     fn default() -> Codec {
         Codec::Blosc { compressor: BloscCompressor::Lz4, level: 5, shuffle: Shuffle::Bit }
     }
 }
 
-/// The largest chunk that Blosc takes, in bytes.
+/// The largest chunk that Blosc accepts, in bytes.
 const BLOSC_MAX_BYTES: usize = i32::MAX as usize - 16;
 
 impl Codec {
-    /// The checksum where none is asked for.
+    /// Returns the default checksum for this codec.
     pub(crate) fn default_checksum(self) -> Checksum {
         match self {
             Codec::None => Checksum::None,
@@ -221,7 +224,7 @@ impl Codec {
         }
     }
 
-    /// Checks what can be said once it is known how large a chunk can be.
+    /// Checks the codec against the largest size of a chunk, in bytes.
     pub(crate) fn check_chunk(self, n_bytes: usize) -> Result<()> {
         match self {
             Codec::Blosc { .. } if n_bytes > BLOSC_MAX_BYTES => Err(SettingError::ChunkTooLarge {

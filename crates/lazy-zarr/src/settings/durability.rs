@@ -1,12 +1,12 @@
-//! What a published array survives.
+//! The durability of a published array.
 
-/// What an array survives once it is published. A process that is killed never harms it.
+/// The failures that a published array survives. A killed process never damages it.
 ///
-/// On stores that are not directories ([`Target`](crate::Target)), it is the store's business.
+/// For [store instances](crate::Target::in_store), the store determines the durability.
 ///
 /// # Example
 ///
-/// An array that can be computed again is not worth the wait for the device:
+/// An array that can easily be computed again, without waiting for the device:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -23,16 +23,17 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Power failures and crashes of the machine. Everything is flushed to the device when the array is
-    /// complete, and the entry of its metadata once more when that has been published. On Linux's local file
-    /// systems the first is one operation, which waits for the data of other programs as well; elsewhere,
-    /// as on FUSE and NFS, each file is flushed by itself, several at a time.
+    /// The array survives power failures and crashes of the machine. Everything is flushed to the
+    /// device when the array is complete, and the directory entry of its metadata is flushed again
+    /// after publication. On local file systems on Linux, the first flush is one operation, which
+    /// also waits for the data of other programs. Elsewhere, for example on FUSE and NFS, each file
+    /// is flushed separately, several at a time.
     #[default]
     Full,
-    /// Nothing but the end of the process. Until the system has written everything to the device, which
-    /// takes it about half a minute, a power failure can leave the array with chunks that are missing,
-    /// empty or torn, and an array that was replaced may be gone. Of a new array it can leave chunks that
-    /// nothing tells from other data; they are then an error of the next write, and have to be removed by
-    /// hand.
+    /// The array survives only the end of the process. The system takes about half a minute to
+    /// write everything to the device. Until then, a power failure can leave the array with
+    /// missing, empty or torn chunks, and a replaced array may be lost. A power failure can also
+    /// leave chunks of a new array that cannot be distinguished from other data. The next write
+    /// then fails, and the chunks have to be removed by hand.
     None,
 }

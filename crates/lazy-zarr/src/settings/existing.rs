@@ -1,13 +1,13 @@
-//! What becomes of an array that is there already.
+//! The handling of an array that already exists at the target.
 
-/// What happens when there is an array at the target already.
+/// The handling of an array that already exists at the target.
 ///
-/// Whatever is chosen, files, groups and directories that hold no Zarr array are never touched; an empty
+/// No setting touches groups, or files and directories that do not belong to a Zarr array. An empty
 /// directory counts as nothing.
 ///
 /// # Example
 ///
-/// A write that is to replace an array, and fails, leaves the old one:
+/// A failed write with `Existing::Replace` leaves the old array in place:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -31,27 +31,28 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Existing {
-    /// An error, before the first block is computed.
+    /// The write fails before it computes the first block.
     #[default]
     Fail,
-    /// The array is replaced when the new one is complete, in one step. Readers that have opened the old one
-    /// find its chunks where they were ([`OldChunks`]). Other files in its directory stay, and so do the
-    /// directory's permissions; but names that are keys of chunks belong to the array: `c`, whole numbers,
-    /// and those joined by dots. Where a file has the name of a chunk of the new version, and no write has left
-    /// it, the write is refused. On a store instance, which cannot compare and replace, it is an error
-    /// before the first block is computed
+    /// The new array replaces the old one atomically when it is complete. Readers that have opened
+    /// the old array still find its chunks ([`OldChunks`]). Other files in the directory stay, and
+    /// the directory keeps its permissions. Names that are keys of chunks belong to the array,
+    /// however: `c`, whole numbers, and whole numbers joined by dots. If a file has the name of a
+    /// chunk of the new version but does not come from an earlier write, the write fails. A store
+    /// instance cannot compare and replace, so the write fails before it computes the first block
     /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)).
     Replace,
-    /// As `Replace`; but on a store instance, the old array is removed when the first chunk is written, so
-    /// that it is lost when the write fails, and must not be what the new one is computed from.
+    /// Does the same as `Replace`, except on a store instance. There, the old array is removed when
+    /// the first chunk is written. If the write fails, the old array is lost, so the new array must
+    /// not be computed from it.
     ReplaceInPlace,
 }
 
-/// What becomes of the chunks of an array that is [replaced](Existing::Replace).
+/// The handling of the chunks of an array that is [replaced](Existing::Replace).
 ///
 /// # Example
 ///
-/// An array of which nobody reads an old version, and which fills most of a disk:
+/// An array that fills most of a disk, and whose old versions have no readers:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -72,14 +73,15 @@ pub enum Existing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OldChunks {
-    /// They stay until the next replacement is published, or [`Superseded`](crate::Superseded) removes
-    /// them. So a reader of another library that has opened the old array reads it whole until then; a
-    /// [`StoredArray`](crate::StoredArray) returns an error
-    /// ([`ErrorKind::Changed`](crate::ErrorKind::Changed)).
-    /// A replaced array takes the space of two, and of three while the next version is written.
+    /// The old chunks stay until the next replacement is published, or until
+    /// [`Superseded`](crate::Superseded) removes them. If another library has opened the old array,
+    /// it can read all of the old array until then. A [`StoredArray`](crate::StoredArray) returns
+    /// an error ([`ErrorKind::Changed`](crate::ErrorKind::Changed)). A replaced array takes the
+    /// space of two arrays, and of three while the next version is written.
     #[default]
     Keep,
-    /// They are removed as soon as the new array is published. A reader of another library that has opened
-    /// the old array then finds its chunks missing, and most take that for the fill value.
+    /// The old chunks are removed as soon as the new array is published. If another library has
+    /// opened the old array, it then finds its chunks missing, and most libraries return the fill
+    /// value.
     Remove,
 }

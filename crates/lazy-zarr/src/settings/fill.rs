@@ -1,9 +1,9 @@
-//! The value of elements that are not stored.
+//! The fill value of an array.
 
 use half::{bf16, f16};
 use lazy_core::{ArrayBlock, DType, Element};
 
-/// One element, for the elements of a chunk that lie outside of the array.
+/// An element that fills the part of a chunk outside of the array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FillElement {
     pub(crate) dtype: DType,
@@ -17,7 +17,7 @@ impl FillElement {
         FillElement { dtype: A::DTYPE, bytes: block.data().to_vec() }
     }
 
-    /// NaN for floats, in both parts of complex numbers; else 0.
+    /// Returns NaN for floats, NaN in both parts for complex numbers, and 0 for other dtypes.
     pub(crate) fn default_of(dtype: DType) -> FillElement {
         let parts =
             |bytes: &[u8]| FillElement { dtype, bytes: bytes.repeat(dtype.size() / bytes.len()) };

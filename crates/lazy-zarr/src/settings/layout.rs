@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How an array is to be cut, as far as it was said.
+/// The chunk and shard shapes that a user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LayoutSettings {
     pub(crate) chunks: Option<Sizes>,
     pub(crate) shards: Option<Sizes>,
 }
 
-/// Chunks or shards of one shape, or of at most so many bytes.
+/// An explicit shape, or a target size in bytes, of chunks or shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sizes {
     Automatic { target_bytes: usize },

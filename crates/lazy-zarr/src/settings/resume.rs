@@ -1,12 +1,12 @@
-//! The settings of a write that can be resumed.
+//! The settings of a resumable write.
 
-/// Settings of a write that can be resumed, for [`ZarrSink::with_resume`](crate::ZarrSink::with_resume). Text
-/// alone is the key.
+/// Settings of a resumable write, for [`ZarrSink::with_resume`](crate::ZarrSink::with_resume). A
+/// string converts to settings with the string as the key.
 ///
 /// # Example
 ///
-/// A program that converts files. When a file's time changes, its blocks are compared with what was stored; when
-/// the files are others, the write starts anew:
+/// A program that converts files. If the time of a file changes, the next run compares the blocks
+/// with the stored chunks. If the list of files changes, it starts over:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -25,29 +25,32 @@ pub struct Resume {
 }
 
 impl Resume {
-    /// Resumes writes with the same key, which names all that the blocks depend on.
+    /// Returns settings that resume writes with the same key. The key names everything that the
+    /// blocks depend on.
     #[must_use]
     pub fn new(key: impl Into<String>) -> Resume {
         Resume { key: key.into(), revision: None, restarts: false }
     }
 
-    /// Removes what an unfinished write with another key, block grid, layout, codec or metadata has stored, and
-    /// starts anew, instead of failing with [`ErrorKind::ResumeMismatch`](crate::ErrorKind::ResumeMismatch);
-    /// likewise if its record is invalid.
+    /// Removes the stored part of an unfinished write with another key, block grid, layout, codec
+    /// or metadata, and starts over, instead of failing with
+    /// [`ErrorKind::ResumeMismatch`](crate::ErrorKind::ResumeMismatch). It does the same if the
+    /// record of the unfinished write is invalid.
     #[must_use]
     pub fn or_restart(self) -> Resume {
         Resume { restarts: true, ..self }
     }
 
-    /// Names what may change though the blocks stay the same, such as the times of files.
+    /// Sets the revision, which names whatever may change although the blocks stay the same, such
+    /// as the times of files.
     ///
-    /// A write with the same key and another revision is resumed, but what it has stored is not trusted: all blocks
-    /// are computed, and compared with its chunks. Chunks that are equal stay; the others are stored again. So the
-    /// array has the present blocks, whatever has changed.
+    /// A write with the same key and another revision is resumed, but its stored chunks are not
+    /// trusted. All blocks are computed and compared with the chunks. Equal chunks stay, and the
+    /// others are stored again. So the array always contains the current blocks.
     ///
-    /// An array that is complete has no revision. So it is compared as well, and a block that is not equal to what
-    /// is stored there is [`ErrorKind::Exists`](crate::ErrorKind::Exists);
-    /// [`Error::block`](crate::Error::block) names it.
+    /// A complete array has no revision, so it is compared as well. If a block differs from the
+    /// stored one, the write fails with [`ErrorKind::Exists`](crate::ErrorKind::Exists), and
+    /// [`Error::block`](crate::Error::block) names the block.
     #[must_use]
     pub fn with_revision(self, revision: impl Into<String>) -> Resume {
         Resume { revision: Some(revision.into()), ..self }

@@ -1,4 +1,4 @@
-//! All settings of a write, which it keeps while it runs.
+//! All settings of a write, which keeps them while it runs.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::error::{Result, SettingError};
 use crate::target::Target;
 use crate::threads;
 
-/// The target of a write, and how the array is encoded and stored there.
+/// The target of a write, and the settings for encoding and storing the array there.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteSettings {
     pub(crate) target: Target,
     pub(crate) existing: Existing,
     pub(crate) durability: Durability,
     pub(crate) old_chunks: OldChunks,
-    /// True to take over from a write if the file system cannot tell whether it has ended.
+    /// True to take over from a write if the file system cannot determine whether it has ended.
     pub(crate) takes_over: bool,
     pub(crate) layout: LayoutSettings,
     pub(crate) codec: Codec,
@@ -32,7 +32,7 @@ pub(crate) struct WriteSettings {
     /// Values by name, or the reason why JSON cannot hold one.
     pub(crate) attributes: BTreeMap<String, Result<Value, String>>,
     pub(crate) n_threads: Option<usize>,
-    /// The bytes of memory that the write may take.
+    /// The maximum memory of the write, in bytes.
     pub(crate) memory_limit: Option<u64>,
     /// Set when an unfinished write is to be resumed.
     pub(crate) resume: Option<Resume>,
@@ -66,7 +66,7 @@ impl WriteSettings {
         self.n_threads.unwrap_or_else(|| threads::cores().max(2))
     }
 
-    /// Checks all that does not depend on the array.
+    /// Checks everything that does not depend on the array.
     pub(crate) fn check(&self) -> Result<()> {
         self.layout.check()?;
         self.codec.check()?;
@@ -80,7 +80,7 @@ impl WriteSettings {
         threads::check("writer threads", self.n_threads)
     }
 
-    /// Checks what depends on the array's dtype and number of axes.
+    /// Checks everything that depends on the array's dtype and number of axes.
     pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<()> {
         let chunk_bytes = self.layout.check_array(dtype, n_axes)?;
         self.codec.check_chunk(chunk_bytes)?;

@@ -1,4 +1,5 @@
-//! The directory of a write within that of its array, and the lock that keeps other writes out.
+//! The staging directory of a write in the directory of its array, and the lock that keeps other
+//! writes out.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,46 +12,49 @@ use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileLock, FilePin, FileSystem};
 use crate::store::staging_name::{directory, number_of};
 
-/// The file that is locked.
+/// The lock file.
 pub(crate) const LOCK: &str = "lock";
-/// The description of the process that holds the lock.
+/// The file that describes the process that holds the lock.
 pub(crate) const HOLDER: &str = "holder";
-/// The number of directories that the write created, from the array's upwards.
+/// The file with the number of directories that the write created, from the directory of the array
+/// upwards.
 const CREATED: &str = "created";
-/// The array's metadata, as it is to be.
+/// The file with the new metadata of the array.
 const METADATA: &str = "zarr.json";
 
-/// How often a directory is removed in which other processes are at work, or files are yet to be closed.
+/// The number of attempts to remove a directory that other processes use, or in which files are
+/// still to be closed.
 const MOST_REMOVALS: usize = 3;
-/// How often a directory is looked at that another write holds, creates or removes.
+/// The number of attempts to examine a directory that another write holds, creates or removes.
 pub(super) const MOST_TRIES: usize = 40;
-/// The time between two tries.
+/// The time between two attempts.
 pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// The staging directory of a write, which no other write touches as long as this lives, and the file
-/// system's locks do what they say.
+/// The staging directory of a write. No other write touches it while this value lives, provided
+/// that the locks of the file system work.
 ///
-/// It holds little: who writes, the record and the journal of a write that can be resumed, and in the end
-/// the new metadata. Chunks lie in the array's directory, under keys that the present metadata does not
-/// name.
+/// The directory holds little: the description of the process, the record and the journal of a
+/// resumable write, and finally the new metadata. Chunks lie in the directory of the array, under
+/// keys that the present metadata does not use.
 ///
-/// A write takes over from one that ended early by renaming the directory to the next number. So of
-/// several that do so one succeeds; and a process that was taken for dead, and goes on, finds its own
-/// directory gone, with the metadata that it would have published.
+/// A write takes over from one that ended early by renaming the directory to the next number. If
+/// several writes try this, one succeeds. If a process was assumed dead but continues, it finds
+/// that its directory no longer exists, together with the metadata that it would have published.
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub(crate) file_system: Arc<dyn FileSystem>,
     array: PathBuf,
     pub(crate) directory: PathBuf,
-    /// None where the file system has no locks.
+    /// The lock, or `None` if the file system does not support locks.
     pub(crate) lock: Option<FileLock>,
-    /// The file that describes this process, which tells the directory from a later one of the same number. None
-    /// before the directory is taken, and after it is removed.
+    /// The file that describes this process. It tells the directory apart from a later one with the
+    /// same number. `None` before the directory is taken and after it is removed.
     pub(crate) holder: Option<FilePin>,
 }
 
 impl Staging {
-    /// A staging directory that this process has created or renamed, and has yet to describe itself in.
+    /// Returns a staging directory that this process has created or renamed, before it writes its
+    /// description there.
     pub(crate) fn unheld(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
@@ -61,8 +65,8 @@ impl Staging {
         Staging { file_system, array, directory, lock, holder: None }
     }
 
-    /// Replaces the description of the process that holds the directory, in one step: where there is none, the
-    /// write has ended.
+    /// Replaces the description of the process that holds the directory, atomically. A directory
+    /// without a description belongs to a write that has ended.
     pub(crate) fn describe(&mut self, description: &str) -> io::Result<()> {
         const NEW: &str = "holder.new";
         self.replace(NEW, description.as_bytes())?;
@@ -71,7 +75,8 @@ impl Staging {
         Ok(())
     }
 
-    /// Returns the staging directory that an array has, if it has one, without taking it over.
+    /// Returns the path of the staging directory of an array, if there is one, without taking it
+    /// over.
     pub(crate) fn find(file_system: &dyn FileSystem, array: &Path) -> io::Result<Option<PathBuf>> {
         Ok(numbers(file_system, array)?.pop().map(|number| directory(array, number)))
     }
@@ -80,22 +85,22 @@ impl Staging {
         &self.directory
     }
 
-    /// The path of a file that this process has created.
+    /// Returns the path of the description, a file that this process has created.
     pub(crate) fn holder_file(&self) -> PathBuf {
         self.directory.join(HOLDER)
     }
 
-    /// The path of the new metadata until it is published.
+    /// Returns the path of the new metadata before publication.
     pub(crate) fn metadata(&self) -> PathBuf {
         self.directory.join(METADATA)
     }
 
-    /// The path of the metadata of a new group until it is published.
+    /// Returns the path of the metadata of a new group before publication.
     pub(crate) fn group(&self, level: usize) -> PathBuf {
         self.directory.join(format!("group.{level}.json"))
     }
 
-    /// Returns true as long as no other write has taken over.
+    /// Returns true if no other write has taken over.
     pub(crate) fn is_held(&self) -> io::Result<bool> {
         let Some(holder) = &self.holder else { return Ok(false) };
         match holder.is_at(&self.holder_file()) {
@@ -104,19 +109,19 @@ impl Staging {
         }
     }
 
-    /// Notes how many directories were created for the array.
+    /// Writes down the number of directories that were created for the array.
     pub(crate) fn note_created(&self, n_directories: usize) -> io::Result<()> {
         self.replace(CREATED, n_directories.to_string().as_bytes())
     }
 
-    /// Writes a file that may be there already.
+    /// Writes a file, and replaces it if it exists.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.directory.join(name);
         remove_if_there(&*self.file_system, &path)?;
         self.file_system.write(&path, bytes)
     }
 
-    /// Removes what an earlier write has left in the directory.
+    /// Removes the files that an earlier write left in the directory.
     pub(crate) fn reset(&self) -> io::Result<()> {
         self.remove_all_but(&[LOCK, HOLDER, CREATED])
     }
@@ -134,30 +139,30 @@ impl Staging {
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
         self.remove_all_but(&[LOCK, HOLDER])?;
-        // Once the lock is gone, nothing is removed there by its name any more: other writes may have come and
-        // gone, and what lies there be another one's. And files that are open keep NFS and FUSE from removing
-        // their directory.
+        // After the lock is removed, no file is removed by name any more: other writes may have
+        // started and ended, and the files may belong to one of them. Open files prevent NFS and
+        // FUSE from removing their directory, so they are closed first.
         remove_if_there(&*file_system, &self.holder_file())?;
         self.holder = None;
         remove_if_there(&*file_system, &self.directory.join(LOCK))?;
         self.lock = None;
         for _ in 0..MOST_REMOVALS {
             match file_system.remove_directory(&self.directory) {
-                // It was taken over just now.
+                // Another write has just taken over the directory.
                 Err(error) if is_of_other_write(&error) => return Ok(()),
-                // FUSE closes files some time later.
+                // FUSE closes files with a delay.
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
                     sleep(BETWEEN_TRIES);
                 }
                 removed => return removed,
             }
         }
-        // Another write is taking it over.
+        // Another write is taking over the directory.
         Ok(())
     }
 
-    /// Removes what a write has left: its chunks, this directory, and the directories that were created for
-    /// the array, as far as they are empty.
+    /// Removes the chunks of a write, this directory, and the directories that were created for the
+    /// array if they are empty.
     pub(crate) fn discard(mut self, keys: KeySpace) -> io::Result<()> {
         if keys.clear(&*self.file_system, &self.array)? {
             self.file_system.sync_directory(&self.array)?;
@@ -181,27 +186,28 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // A directory that is kept is no longer this process's, though it goes on running.
+        // A directory that is kept no longer belongs to this process, even if the process keeps
+        // running.
         if matches!(self.is_held(), Ok(true)) {
             let _ = self.describe(&process::ended());
         }
     }
 }
 
-/// Removes directories that hold nothing, from the innermost on.
+/// Removes empty directories, starting with the innermost.
 pub(crate) fn remove_empty<'p>(
     file_system: &dyn FileSystem,
     directories: impl Iterator<Item = &'p Path>,
 ) {
     for directory in directories {
-        // One that another write uses stays, with those above it.
+        // A directory that another write uses stays, and so do those above it.
         if file_system.remove_directory(directory).is_err() {
             return;
         }
     }
 }
 
-/// Removes the metadata of an array of Zarr v2 that was replaced.
+/// Removes the metadata of a Zarr v2 array that was replaced.
 pub(crate) fn remove_v2_metadata(file_system: &dyn FileSystem, array: &Path) -> io::Result<()> {
     let mut documents = [".zarray", ".zattrs"].iter().map(|name| array.join(name));
     documents.try_for_each(|path| remove_if_there(file_system, &path))
@@ -218,8 +224,8 @@ pub(crate) fn remove_if_there(file_system: &dyn FileSystem, path: &Path) -> io::
     }
 }
 
-/// Returns the numbers of an array's staging directories, in order: none or one, but for the instant in which
-/// one is created beside one that was taken over.
+/// Returns the numbers of the staging directories of an array, in ascending order. There is at most
+/// one, except for the instant in which one is created beside one that was taken over.
 pub(crate) fn numbers(file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for name in file_system.list(array)? {
@@ -227,7 +233,7 @@ pub(crate) fn numbers(file_system: &dyn FileSystem, array: &Path) -> io::Result<
         let path = array.join(&name);
         match file_system.entry_kind(&path)? {
             Some(EntryKind::Directory) => numbers.push(number),
-            // It was renamed just now.
+            // Another process has just renamed or removed it.
             None => {}
             // A link could lead anywhere.
             Some(_) => {

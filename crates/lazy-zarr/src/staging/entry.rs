@@ -1,18 +1,19 @@
-//! A line of the journal: a chunk as it was stored.
+//! A line of the journal: the key, length and hash of a stored chunk.
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-/// A chunk as it was stored.
+/// The length and hash of a stored chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// In bytes.
+    /// The length in bytes.
     pub(crate) length: u64,
-    /// By XXH3. A CRC would not tell chunks apart: of any bytes with their own CRC at the end it is the same.
+    /// The XXH3 hash of the bytes. A CRC could not tell chunks apart: it has the same value for all
+    /// byte strings that end in their own CRC.
     pub(crate) hash: u64,
 }
 
 impl Entry {
-    /// Of bytes in pieces that follow each other.
+    /// Returns the entry of a chunk whose bytes are given as consecutive pieces.
     pub(super) fn of<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Entry {
         let (mut length, mut hash) = (0, Xxh3Default::new());
         for piece in pieces {
@@ -23,13 +24,14 @@ impl Entry {
     }
 }
 
-/// A line: the key, the length in bytes and the hash of a chunk, and the CRC-32C of all that.
+/// Returns the line of a chunk: its key, its length in bytes, its hash, and the CRC-32C of all
+/// these.
 pub(super) fn line(key: &str, entry: Entry) -> String {
     let noted = format!("{key} {} {:016x}", entry.length, entry.hash);
     format!("{noted} {:08x}\n", crc32c::crc32c(noted.as_bytes()))
 }
 
-/// Returns the key and the entry of a line; none if it is torn or damaged.
+/// Returns the key and the entry of a line, or `None` if the line is torn or damaged.
 pub(super) fn parse(line: &[u8]) -> Option<(&str, Entry)> {
     let line = std::str::from_utf8(line).ok()?;
     let (noted, checksum) = line.rsplit_once(' ')?;

@@ -1,4 +1,4 @@
-//! Flushing many files and directories to the device.
+//! Flushing many files and directories to disk.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use std::thread;
 use crate::fs::FileSystem;
 use crate::store::Found;
 
-/// The files that are flushed at once: a server answers each call by itself.
+/// The number of files that are flushed concurrently. A file server answers the calls one by one.
 const N_THREADS: usize = 8;
 
-/// Flushes the files that `walk` visits, several at a time, and the directories.
+/// Flushes the files that `walk` visits, several at a time, and then the directories.
 pub(crate) fn each(
     file_system: &dyn FileSystem,
     walk: impl FnOnce(&mut dyn FnMut(Found<'_>) -> io::Result<()>) -> io::Result<()>,
@@ -41,8 +41,8 @@ pub(crate) fn each(
     })
 }
 
-/// Flushes the files that come out of a queue. After one that fails, the rest is passed over, so that nobody waits
-/// for room in the queue.
+/// Flushes the files from a queue. After the first failure, the remaining files are taken from the
+/// queue without flushing them, so that the sender does not block on a full queue.
 fn work_off(file_system: &dyn FileSystem, files: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
     let mut flushed = Ok(());
     loop {

@@ -1,4 +1,4 @@
-//! The state of the write of a staging directory, by its lock and its description.
+//! The state of a write, as found from the lock and the description in its staging directory.
 
 use std::io;
 use std::path::Path;
@@ -8,10 +8,11 @@ use super::directory::{BETWEEN_TRIES, HOLDER, LOCK, MOST_TRIES, Staging};
 use super::process::{self, Liveness};
 use crate::fs::{FileLock, FileSystem, LockScope};
 
-/// Whether a write that left a staging directory has ended.
+/// The state of a write that left a staging directory.
 pub(super) enum State {
     Ended(Option<FileLock>),
-    /// It has ended, but another process holds the lock: to find that out, or to take over.
+    /// The write has ended, but another process holds the lock, to examine the write or to take
+    /// over from it.
     Examined,
     Running {
         holder: String,
@@ -23,8 +24,8 @@ pub(super) enum State {
 }
 
 impl Staging {
-    /// Returns the state of a write: `None` if it has ended, or else who holds it, and whether that is
-    /// certain.
+    /// Returns the process that holds a write, and true if the process is certain to be running.
+    /// Returns `None` if the write has ended.
     pub(crate) fn holder(
         file_system: &dyn FileSystem,
         directory: &Path,
@@ -38,7 +39,7 @@ impl Staging {
                 }
                 Ok(State::Running { holder }) => Ok(Some((holder, true))),
                 Ok(State::Unknown { holder, .. }) => Ok(Some((holder, false))),
-                // It was being created, or removed.
+                // The directory is being created or removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             };
@@ -47,7 +48,7 @@ impl Staging {
     }
 }
 
-/// Locks a staging directory; `None` where the file system has no locks.
+/// Locks a staging directory. Returns `None` if the file system does not support locks.
 pub(super) fn lock(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Option<FileLock>> {
     let path = directory.join(LOCK);
     let pin = file_system.pin(&path)?;
@@ -55,12 +56,12 @@ pub(super) fn lock(file_system: &dyn FileSystem, directory: &Path) -> io::Result
         Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
         lock => Some(lock?),
     };
-    // A write that has just ended may have removed the file that is locked now, and another one have created
-    // a new one.
+    // A write that has just ended may have removed the file that is locked now, and another write
+    // may have created a new one.
     if pin.is_at(&path)? { Ok(lock) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
-/// Finds out whether the write of a staging directory has ended.
+/// Returns the state of the write of a staging directory.
 pub(super) fn state(file_system: &dyn FileSystem, directory: &Path) -> io::Result<State> {
     let lock = match lock(file_system, directory) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -77,7 +78,7 @@ pub(super) fn state(file_system: &dyn FileSystem, directory: &Path) -> io::Resul
     if lock.is_some() && file_system.lock_scope(directory)? == LockScope::Everywhere {
         return Ok(State::Ended(lock));
     }
-    // It is removed before the lock, when the write has ended.
+    // A write that ends removes its description before its lock.
     let Some(description) = description(file_system, directory)? else {
         return Ok(State::Ended(lock));
     };
@@ -94,7 +95,7 @@ fn description(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Opt
     const MOST: u64 = 1000;
     match file_system.read(&directory.join(HOLDER), 0, Some(MOST)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        // What cannot be read, such as another user's file, says nothing.
+        // A file that cannot be read, for instance because another user owns it, counts as empty.
         read => Ok(Some(read.map(|bytes| bytes.to_vec()).unwrap_or_default())),
     }
 }

@@ -1,4 +1,5 @@
-//! The files of a resumable write beside its chunks: the record, and a line for each complete chunk.
+//! The files that a resumable write keeps besides its chunks: the record, and a journal with a line
+//! for each complete chunk.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,29 +23,30 @@ pub(crate) struct Journal {
     file_system: Arc<dyn FileSystem>,
     /// The staging directory.
     directory: PathBuf,
-    /// The array's directory, and the keys of the chunks there.
+    /// The directory of the array. `keys` are the keys of its chunks.
     array: PathBuf,
     keys: KeySpace,
-    /// One line is appended at a time.
+    /// Held while a line is appended, so that lines do not mix.
     appending: Mutex<()>,
-    /// Whether there is a record.
+    /// True if there is a record.
     has_begun: AtomicBool,
-    /// Whether the last line may be a part of one, which an earlier write left.
+    /// True if an earlier write may have left an incomplete last line.
     may_be_torn: AtomicBool,
 }
 
-/// The name of the file that says what the write is.
+/// The name of the file that holds the record.
 const RECORD: &str = "record";
-/// The name of the file with a line for each chunk.
+/// The name of the file that holds a line for each chunk.
 const JOURNAL: &str = "journal";
 
-/// More bytes than a line has; what is longer is no line.
+/// An upper bound of the length of a line in bytes. Anything longer is not a line.
 const LONGEST_LINE: usize = 1024;
-/// The bytes of the journal that are in memory at a time.
+/// The number of bytes of the journal that are in memory at a time.
 const PART: u64 = 64 << 10;
 
 impl Journal {
-    /// The journal in the staging directory `directory` of an array, of a write that has its chunks in `keys`.
+    /// Creates the journal in the staging directory `directory` of an array, for a write that
+    /// stores its chunks under `keys`.
     pub(crate) fn new(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
@@ -62,7 +64,7 @@ impl Journal {
         }
     }
 
-    /// Whether a later write can go on.
+    /// Returns true if a later write can resume this one.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
     }
@@ -81,18 +83,19 @@ impl Journal {
         &self.directory
     }
 
-    /// What was written down of an earlier write, if anything was; and if it was not published, so that the
-    /// chunks are those of the present version.
+    /// Returns the record of an earlier write. Returns `None` if there is no record, or if the
+    /// write was published, so that its chunks belong to the present version.
     pub(crate) fn record(&self) -> Result<Option<Record>> {
         let path = self.directory.join(RECORD);
         let examine = |source| Error::examine(&path, source);
-        // It is flushed before there is anything else. So where it is missing or torn, it was being written
-        // or removed, or nothing was to be flushed; and what else there is is nobody's.
+        // The record is flushed before any chunk is stored. A missing or torn record means that it
+        // was being written or removed, or that flushing was disabled. In all these cases, no write
+        // owns the remaining files.
         if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
             return Ok(None);
         }
         let text = match self.file_system.read(&path, 0, None) {
-            // It was removed just now.
+            // Another process has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(examine)?,
         };
@@ -101,8 +104,8 @@ impl Journal {
         Ok(record.filter(|record| record.keys() == Some(self.keys)))
     }
 
-    /// Removes the chunks that are not noted, or have another size than was noted: those that an earlier
-    /// write was about to store.
+    /// Removes the chunks that the journal does not list, or lists with another size. An earlier
+    /// write was about to store these chunks.
     pub(crate) fn remove_strays(
         &self,
         entries: &BTreeMap<u64, Entry>,
@@ -125,7 +128,7 @@ impl Journal {
             .map_err(|source| Error::examine(&self.array, source))
     }
 
-    /// Removes a chunk that is not what was noted of it.
+    /// Removes a chunk that does not match its entry in the journal.
     pub(crate) fn remove(&self, key: &str) -> Result<()> {
         let path = self.array.join(key);
         match self.file_system.remove_file(&path) {
@@ -136,8 +139,8 @@ impl Journal {
         }
     }
 
-    /// Writes down what the write is, in one step. It is flushed at once, since all that comes after is worth
-    /// nothing without it.
+    /// Writes the record atomically. Unless flushing is disabled, the record is flushed at once,
+    /// because chunks are useless without it.
     pub(crate) fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
         const NEW: &str = "record.new";
         let (path, new) = (self.directory.join(RECORD), self.directory.join(NEW));
@@ -154,13 +157,13 @@ impl Journal {
         if durability == Durability::None {
             return Ok(());
         }
-        // The array's directory may be new, as may be those above it.
+        // The directory of the array may be new, and so may the directories above it.
         let above = self.directory.ancestors().take(3);
         let mut flushed = above.map(|directory| self.file_system.sync_directory(directory));
         flushed.try_for_each(|flushed| flushed).map_err(failed)
     }
 
-    /// Removes what an earlier write has stored and written down.
+    /// Removes the chunks, the record and the journal of an earlier write.
     pub(crate) fn restart(&self, durability: Durability) -> Result<()> {
         for name in [RECORD, JOURNAL] {
             let path = self.directory.join(name);
@@ -171,8 +174,8 @@ impl Journal {
                 _ => {}
             }
         }
-        // A power failure must not bring the journal back beside the record of this write, by which its chunks would
-        // be those of this one.
+        // A power failure must not restore the old journal beside the new record, because its
+        // chunks would then count as chunks of this write.
         if durability == Durability::Full {
             let flushed = self.file_system.sync_directory(&self.directory);
             flushed.map_err(|source| self.failed(&self.directory, source))?;
@@ -185,7 +188,7 @@ impl Journal {
             .map_err(|source| Error::examine(&self.array, source))
     }
 
-    /// Notes that a chunk is complete, which was stored in these pieces.
+    /// Notes in the journal that a chunk is complete. The pieces are the bytes that were stored.
     pub(crate) fn note<'p>(
         &self,
         key: &str,
@@ -208,8 +211,9 @@ impl Journal {
         }
     }
 
-    /// The chunks that are noted, by their number in C order, of an array of `n_chunks` along each axis.
-    /// Lines that are torn are left out, and of two lines of one chunk the last one counts.
+    /// Returns the entries of the journal, by the number of the chunk in C order, for an array with
+    /// `n_chunks` chunks along each axis. Torn lines are skipped. If a chunk has several lines, the
+    /// last one counts.
     pub(crate) fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
         let path = self.directory.join(JOURNAL);
         let mut entries = BTreeMap::new();
@@ -242,15 +246,15 @@ impl Journal {
         }
     }
 
-    /// How many chunks are noted, and how many bytes they have.
+    /// Returns the number of chunks in the journal, and their size in bytes.
     pub(crate) fn completed(&self, record: &Record) -> Result<(u64, u64)> {
         let entries = self.entries(&record.n_chunks())?;
         let n_bytes = entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.length));
         Ok((entries.len() as u64, n_bytes))
     }
 
-    /// Returns the bytes of a chunk if they are those that were noted. A chunk with others is removed, to
-    /// make room for the one that is computed again.
+    /// Returns the bytes of a chunk if they match its entry. A chunk that does not match is
+    /// removed, to make room for the chunk that is computed again.
     pub(crate) fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
         let path = self.array.join(key);
         let is_whole =
@@ -285,7 +289,7 @@ mod tests {
         for (key, bytes) in &chunks {
             journal.note(key, [&bytes[..]]).unwrap();
         }
-        // A line is cut by the end of a part, and the last one of each chunk counts.
+        // The end of a part cuts a line, and the last line of each chunk counts.
         assert!(journal.file_system.size(&directory.path().join(JOURNAL)).unwrap() > PART);
         let expected = chunks
             .iter()
@@ -297,7 +301,7 @@ mod tests {
     }
 
     proptest! {
-        /// Of a journal that was damaged, nothing is read that was not written.
+        /// A damaged journal yields no entry that was not written.
         #[test]
         fn torn_lines_are_left_out(
             cut in 0.0..1.0,

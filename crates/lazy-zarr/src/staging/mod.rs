@@ -1,6 +1,6 @@
-//! The staging directory of a write: its lock, its record and journal, and cleaning up after it.
+//! The staging directory of a write: its lock, record and journal, and cleaning up after the write.
 //!
-//! Knows files, keys and checksums. Ignorant of blocks, codecs and reading.
+//! Handles files, keys and checksums, and does not depend on blocks, codecs or reading.
 
 pub(crate) mod directory;
 mod entry;

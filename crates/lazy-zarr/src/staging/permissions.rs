@@ -1,4 +1,4 @@
-//! The permissions of a version that is replaced, which the new one takes over.
+//! The permissions of a replaced version, which the new version takes over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use super::directory::Staging;
 use crate::fs::FileSystem;
 use crate::store::node::Present;
 
-/// Files and directories of the present version, where new ones do not have their permissions by themselves.
+/// A file and a directory of the present version to copy permissions from. Each is `None` if new
+/// ones have the same permissions without a copy.
 #[derive(Default)]
 pub(crate) struct Permissions {
     file: Option<PathBuf>,
@@ -15,8 +16,8 @@ pub(crate) struct Permissions {
 }
 
 impl Permissions {
-    /// Compares the present version with what a write has created in its staging directory; and checks that the
-    /// metadata can be replaced.
+    /// Compares the permissions of the present version with those of the files that a write has
+    /// created in its staging directory. Also checks that the metadata can be replaced.
     pub(crate) fn of_present(
         file_system: &dyn FileSystem,
         array: &Path,
@@ -36,7 +37,7 @@ impl Permissions {
         })
     }
 
-    /// Gives them to a new file.
+    /// Copies the permissions to a new file.
     pub(crate) fn give_to_file(&self, file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
         match &self.file {
             Some(old) => file_system.copy_permissions(old, path),
@@ -44,7 +45,8 @@ impl Permissions {
         }
     }
 
-    /// Creates a directory, and those above it up to that of the array, which has them.
+    /// Creates a directory, and its missing parents up to the directory of the array, with the
+    /// permissions.
     pub(crate) fn create_directory(
         &self,
         file_system: &dyn FileSystem,

@@ -1,23 +1,25 @@
-//! The process that holds a lock, as it describes itself.
+//! The description of the process that holds a lock.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use crate::error::THIS_PROCESS;
 
-/// The second line of a description, when the write has ended.
+/// The second line of a description after the write has ended.
 const ENDED: &str = "ended";
 
-/// Whether a process that described itself is running.
+/// The state of a process that has a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Liveness {
     Running,
     Ended,
-    /// It runs, or ran, where this process cannot see.
+    /// This process cannot see the other one, which may run on another machine or in another
+    /// process namespace.
     Unknown,
 }
 
-/// Describes this process: a line for people, and what tells it from later ones of the same number.
+/// Returns the description of this process: a line for people, and a line that tells it apart from
+/// later processes with the same ID.
 pub(crate) fn description() -> String {
     let id = std::process::id();
     let mut text = format!("process {id}");
@@ -31,22 +33,23 @@ pub(crate) fn description() -> String {
     text
 }
 
-/// Describes this process as one that has ended its write, though it may go on running.
+/// Returns the description of this process after its write has ended, although the process may
+/// still be running.
 pub(crate) fn ended() -> String {
     let description = description();
     let name = description.lines().next().unwrap_or_default();
     format!("{name}\n{ENDED}\n")
 }
 
-/// Returns what a description says to people.
+/// Returns the line of a description for people.
 pub(crate) fn name(description: &[u8]) -> String {
     let text = String::from_utf8_lossy(description);
-    // One that does not tell when it was started is known by its number and host alone.
+    // A description without a start time identifies a process only by its ID and host.
     if text == self::description() {
         return THIS_PROCESS.to_owned();
     }
     match text.lines().next().map(str::trim) {
-        // A power failure leaves zeros.
+        // A power failure can leave zeros in the file.
         Some(name) if name.starts_with("process ") => {
             name.chars().filter(|letter| !letter.is_control()).take(200).collect()
         }
@@ -54,7 +57,7 @@ pub(crate) fn name(description: &[u8]) -> String {
     }
 }
 
-/// Returns whether the process of a description runs, as far as this machine can tell.
+/// Returns the state of the process with a description, as far as this machine can tell.
 pub(crate) fn liveness(description: &[u8]) -> Liveness {
     let text = String::from_utf8_lossy(description);
     let Some(second) = text.lines().nth(1) else { return Liveness::Unknown };
@@ -72,7 +75,7 @@ pub(crate) fn liveness(description: &[u8]) -> Liveness {
     match (started(id), is_gone(id)) {
         (Some(started), _) if started == told => Liveness::Running,
         (Some(_), _) | (None, true) => Liveness::Ended,
-        // The system does not tell of other users' processes, for instance.
+        // The system may hide processes, for instance those of other users.
         (None, false) => Liveness::Unknown,
     }
 }
@@ -87,7 +90,7 @@ fn host() -> Option<String> {
     None
 }
 
-/// Returns what the numbers of processes are unique in: one run of one machine's kernel, and there one
+/// Returns the scope in which process IDs are unique: the boot ID of the machine and the process
 /// namespace.
 fn space() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -95,7 +98,7 @@ fn space() -> Option<String> {
     Some(format!("{} {}", boot.trim(), namespace.display()))
 }
 
-/// Returns true if there is no process of this number.
+/// Returns true if no process has this ID.
 #[cfg(target_os = "linux")]
 fn is_gone(id: u32) -> bool {
     use rustix::io::Errno;
@@ -110,14 +113,15 @@ fn is_gone(_: u32) -> bool {
     false
 }
 
-/// Returns when a process was started, in the kernel's own time, and a word instead if nothing of it is left but
-/// that its parent has to hear of it; `None` if it has ended, or the system does not tell.
+/// Returns the start time of a process in the clock ticks of the kernel, or the word `zombie` if
+/// the process has ended but its parent has not reaped it. Returns `None` if the process does not
+/// exist, or if the system does not report it.
 fn started(id: u32) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name, in parentheses, may have anything in it.
+    // The name is in parentheses and may contain any character.
     let mut words = status.rsplit_once(')')?.1.split_whitespace();
     let state = words.next()?;
-    // A zombie does nothing any more.
+    // A zombie no longer runs.
     if matches!(state, "Z" | "X") {
         Some("zombie".to_owned())
     } else {
@@ -147,11 +151,11 @@ mod tests {
         let (space, started) = (space().unwrap(), started(id).unwrap());
         let told = format!("process {id} on here\n{id} {started} {space}\n");
         assert_eq!(liveness(told.as_bytes()), Liveness::Running);
-        // Of the same number, but started at another time.
+        // The same ID, but another start time.
         let another = format!("process {id} on here\n{id} 1{started} {space}\n");
         assert_eq!(liveness(another.as_bytes()), Liveness::Ended);
         child.kill().unwrap();
-        // A zombie, until it is waited for.
+        // The process is a zombie until its parent waits for it.
         while liveness(told.as_bytes()) == Liveness::Running {
             std::thread::yield_now();
         }

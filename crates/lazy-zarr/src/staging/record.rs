@@ -1,4 +1,4 @@
-//! What a write is, written down so that a later one can tell whether it is the same.
+//! The record of a write, by which a later write can tell whether it is the same write.
 
 use std::collections::BTreeSet;
 
@@ -12,32 +12,33 @@ use crate::format::KeySpace;
 use crate::layout::Layout;
 use crate::settings::{LayoutSettings, Resume};
 
-/// What a write is: all that its bytes depend on, but for what the blocks are computed from, of which the
-/// user says in the key.
+/// The identity of a write: everything that its bytes depend on, except the input of the blocks,
+/// which the key of the caller identifies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Of this format.
+    /// The version of the format of the record.
     version: u32,
     #[serde(rename = "job")]
     pub(crate) key: String,
-    /// The revisions of the key that chunks may be of: where there are several, no chunk is trusted.
+    /// The revisions of the key that stored chunks. If there are several, the revision of each
+    /// chunk is unknown, and no chunk is trusted.
     revisions: BTreeSet<Option<String>>,
-    /// The sizes of the blocks along the cut axes, as runs `[how many, size]`.
+    /// The sizes of the blocks along the cut axes, as runs `[n_blocks, size]`.
     block_rows: Vec<[usize; 2]>,
     block_columns: Option<Vec<[usize; 2]>>,
     pub(crate) dtype: DType,
-    /// The array's shape without axis 0.
+    /// The shape of the array without axis 0.
     pub(crate) row_shape: Vec<usize>,
-    /// What was asked for, of which the layout was made.
+    /// The settings of the caller, from which the layout was made.
     settings: LayoutSettings,
     pub(crate) layout: Layout,
-    /// The array's metadata.
+    /// The metadata of the array.
     array: Value,
 }
 
 const VERSION: u32 = 2;
 
-/// What two writes do not have in common.
+/// A property in which two writes differ.
 pub(crate) struct Difference {
     pub(crate) what: &'static str,
     pub(crate) kept: String,
@@ -73,19 +74,23 @@ impl Record {
         KeySpace::of_metadata(self.array.to_string().as_bytes())
     }
 
-    /// Returns true if all chunks are of the revision of another write.
+    /// Returns true if all chunks have the revision of the write `now`.
     pub(crate) fn is_of_revision_of(&self, now: &Record) -> bool {
         self.revisions == now.revisions
     }
 
-    /// Returns the record of a write that stores chunks of its own revision beside those of this one.
+    /// Returns the record of a write that adds chunks of the revision of `now` to the chunks of
+    /// this one.
     pub(crate) fn with_revisions_of(&self, now: &Record) -> Record {
         let revisions = self.revisions.union(&now.revisions).cloned().collect();
         Record { revisions, ..self.clone() }
     }
 
-    /// Returns a digest of all that a complete array has in common with this write: not of the key space, which
-    /// differs from version to version. Nor of the key if it has a revision, since blocks are compared then.
+    /// Returns a digest of the properties that a complete array shares with this write.
+    ///
+    /// The digest excludes the key space, which differs from version to version. If the key has a
+    /// revision, the digest also excludes the key and the revision, because the blocks are compared
+    /// instead.
     pub(crate) fn digest(&self) -> String {
         let mut record = self.clone();
         if record.revisions.iter().any(Option::is_some) {
@@ -98,7 +103,8 @@ impl Record {
         format!("{:032x}", xxh3_128(record.to_text().as_bytes()))
     }
 
-    /// How many chunks there are along each axis; or shards, where there are shards.
+    /// Returns the number of chunks along each axis, or the number of shards in an array with
+    /// shards.
     pub(crate) fn n_chunks(&self) -> Vec<u64> {
         let n_rows = self.block_rows.iter().map(|[n_blocks, size]| n_blocks * size).sum();
         let shape = [&[n_rows], &self.row_shape[..]].concat();
@@ -106,14 +112,15 @@ impl Record {
         n_chunks.map(|(size, chunk)| size.div_ceil(*chunk) as u64).collect()
     }
 
-    /// The text, and a checksum of it on a line of its own.
+    /// Returns the record as text, with a checksum on a line of its own.
     pub(crate) fn to_text(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("a record is what JSON can hold");
         let checksum = crc32c::crc32c(text.as_bytes());
         format!("{text}\n{checksum:08x}\n")
     }
 
-    /// The record of a text: none when it is torn or damaged, and why not when it cannot be understood.
+    /// Parses a record. Returns `None` if the text is torn or damaged, and the reason if the text
+    /// is intact but cannot be understood.
     pub(crate) fn from_text(text: &[u8]) -> Result<Option<Record>, String> {
         let Some(json) = whole(text) else { return Ok(None) };
         let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
@@ -131,7 +138,7 @@ impl Record {
         }
     }
 
-    /// Whether the layout is one of the array.
+    /// Returns true if the layout fits the array.
     fn is_sound(&self) -> bool {
         let n_axes = 1 + self.row_shape.len();
         let unit_shape = self.layout.unit_shape();
@@ -142,7 +149,7 @@ impl Record {
         n_rows.is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
     }
 
-    /// The first thing in which a write that goes on differs from this one.
+    /// Returns the first property in which a write that is to resume this one differs from it.
     pub(crate) fn difference(&self, now: &Record) -> Option<Difference> {
         fn differ<T: PartialEq>(
             what: &'static str,
@@ -193,7 +200,7 @@ impl Record {
             .or_else(|| json("metadata", &self.array, &now.array))
     }
 
-    /// The same, of the row type that a sequence declares before its first block.
+    /// Returns the difference from the row type that a sequence declares before its first block.
     pub(crate) fn row_difference(
         &self,
         declared: Option<(DType, &Vec<usize>)>,
@@ -208,13 +215,13 @@ impl Record {
     }
 }
 
-/// What is before the checksum of a text, if that fits it.
+/// Returns the text before the checksum if the checksum matches.
 fn whole(text: &[u8]) -> Option<&str> {
     let (json, checksum) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
     (checksum == format!("{:08x}", crc32c::crc32c(json.as_bytes()))).then_some(json)
 }
 
-/// The sizes as runs of equal ones.
+/// Returns the sizes as runs of equal sizes.
 fn runs(sizes: &BlockSizes) -> Vec<[usize; 2]> {
     let mut runs: Vec<[usize; 2]> = Vec::new();
     for size in (0..sizes.n_blocks()).map(|i| sizes.size(i)) {
@@ -226,7 +233,7 @@ fn runs(sizes: &BlockSizes) -> Vec<[usize; 2]> {
     runs
 }
 
-/// The first of the runs, as a person reads them.
+/// Returns the first runs as text for people.
 fn shown(runs: &[[usize; 2]]) -> String {
     const MOST: usize = 8;
     let first = runs.iter().take(MOST).map(|[n_blocks, size]| format!("{n_blocks} × {size}"));

@@ -13,7 +13,7 @@ use crate::store::directories_below;
 use crate::store::node::{Present, present_at_path};
 use crate::target::Target;
 
-/// The chunks of an array that was replaced, which are kept for readers that had opened it
+/// The chunks of an array that was replaced. They are kept for readers that opened the array before
 /// ([`OldChunks`](crate::OldChunks)).
 ///
 /// # Example
@@ -42,22 +42,26 @@ use crate::target::Target;
 #[derive(Clone)]
 pub struct Superseded {
     file_system: Arc<dyn FileSystem>,
-    /// The array's directory.
+    /// The directory of the array.
     array: PathBuf,
     n_files: u64,
     bytes: u64,
 }
 
 impl Superseded {
-    /// Lists the arrays at or below a target that have chunks of old versions, in the order of their paths.
-    /// Links are not followed. Arrays that are being written are left out, and so are those of which a write
-    /// ended early: its chunks are an [`UnfinishedWrite`](crate::UnfinishedWrite)'s.
+    /// Lists the arrays at or below a target that have chunks of old versions, ordered by path.
     ///
-    /// Every file of these arrays is asked for its size. In a store instance, there are none.
+    /// Symbolic links are not followed. Arrays that are being written are not listed. Arrays with a
+    /// write that ended early are not listed either, because its chunks belong to an
+    /// [`UnfinishedWrite`](crate::UnfinishedWrite). The list is empty for a target in a store
+    /// instance.
+    ///
+    /// This queries the size of every old chunk.
     ///
     /// # Errors
     ///
-    /// - Those of a target that leads nowhere, as of [`StoredArray::open`](crate::StoredArray::open).
+    /// - [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the target is invalid, as
+    ///   for [`StoredArray::open`](crate::StoredArray::open).
     /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory cannot be accessed.
     pub fn list(target: impl Into<Target>) -> Result<Vec<Superseded>> {
         let mut found = Vec::new();
@@ -88,29 +92,31 @@ impl Superseded {
         self.array.clone()
     }
 
-    /// Returns how many files the old chunks are.
+    /// Returns the number of files of the old chunks.
     #[must_use]
     pub fn n_files(&self) -> u64 {
         self.n_files
     }
 
-    /// Returns how many bytes they have.
+    /// Returns the size of the old chunks in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Removes the old chunks. Readers of other libraries that have opened an old version then find its chunks
-    /// missing. The present version, and other files, stay.
+    /// Removes the old chunks.
+    ///
+    /// Readers of other libraries that opened an old version then find its chunks missing. The
+    /// present version stays, and so do other files.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if the array is being written.
-    /// - [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished) if a write ended early since the array
-    ///   was listed.
+    /// - [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished) if a write ended early after the
+    ///   array was listed.
     /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a chunk cannot be removed.
     pub fn remove(self) -> Result<()> {
-        // No write begins meanwhile, which would use these keys.
+        // The staging directory keeps other writes, which would use these keys, from starting.
         let mut staging = Staging::take_to_remove(&self.file_system, &self.array, false)?;
         let present = present_at_path(&*self.file_system, &self.array)?;
         let keys = KeySpace::after(present.map(|present| present.keys));
@@ -125,7 +131,8 @@ impl Superseded {
             for keys in present.into_iter().flat_map(old) {
                 has_removed |= keys.clear(&*self.file_system, &self.array)?;
             }
-            // The staging directory goes last, by which chunks that are left are known to be a write's.
+            // The staging directory is removed last: while it exists, the remaining chunks are
+            // known to belong to a write.
             if has_removed {
                 self.file_system.sync_directory(&self.array)?;
             }
@@ -135,7 +142,7 @@ impl Superseded {
     }
 }
 
-/// Returns the key spaces in which a version does not have its chunks.
+/// Returns the key spaces that a version does not use for its chunks.
 fn old(present: Present) -> impl Iterator<Item = KeySpace> {
     KeySpace::ALL.into_iter().filter(move |keys| *keys != present.keys)
 }

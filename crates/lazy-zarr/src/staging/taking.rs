@@ -1,4 +1,5 @@
-//! Creating the staging directory of a write, or taking over that of one that ended early.
+//! Creating the staging directory of a write, or taking over the directory of a write that ended
+//! early.
 
 use std::io;
 use std::path::Path;
@@ -12,41 +13,44 @@ use crate::error::{Error, Result, WriteError};
 use crate::fs::{EntryKind, FileLock, FileSystem, LockScope};
 use crate::store::staging_name::directory;
 
-/// How often it is found without a lock before it counts as one that was left like that.
+/// The number of times that a directory is found without a lock before it counts as abandoned.
 const MOST_TRIES_WITHOUT_LOCK: usize = 3;
 
 /// The result of [`Staging::take`].
 pub(crate) enum Taken {
-    /// It was created just now.
+    /// The staging directory was just created.
     Created(Staging),
-    /// It was left behind by a write that ended early.
+    /// The staging directory was left by a write that ended early.
     Left(Staging),
-    /// A write is under way.
+    /// A write is in progress.
     Held { holder: String },
-    /// A write may be under way, on another machine: the file system's locks do not tell.
+    /// A write may be in progress on another machine, which the locks of the file system do not
+    /// reach.
     MaybeHeld { holder: String },
 }
 
-/// The result of one try to take a staging directory.
+/// The result of one attempt to take a staging directory.
 enum Try {
     Taken(Taken),
-    /// Another process is at work there, of this name if it is known.
+    /// Another process is using the directory. The name of the process is given if it is known.
     Again(Option<String>),
 }
 
-/// What is tried to take the staging directory of an array.
+/// An attempt to take the staging directory of an array.
 struct Attempt<'a> {
     file_system: &'a Arc<dyn FileSystem>,
     array: &'a Path,
     takes_over: bool,
     n_without_lock: usize,
-    /// The number of the directory that this process has created the lock file of: so its write has ended.
+    /// The number of the directory in which this process created the lock file. The write of that
+    /// directory has ended.
     ended: Option<u64>,
 }
 
 impl Staging {
-    /// Creates an array's staging directory, or takes over the one that is there. The array's directory
-    /// must exist. With `takes_over`, a write that may be under way is taken for one that has ended.
+    /// Creates the staging directory of an array, or takes over the existing one. The directory of
+    /// the array must exist. With `takes_over`, a write that may be in progress is treated as one
+    /// that has ended.
     pub(crate) fn take(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
@@ -55,8 +59,8 @@ impl Staging {
         let mut attempt =
             Attempt { file_system, array, takes_over, n_without_lock: 0, ended: None };
         let mut holder = process::name(b"");
-        // Whoever lists unfinished writes holds the lock for an instant, and a directory that is being created
-        // has no lock yet.
+        // A process that lists unfinished writes holds the lock for an instant, and a directory
+        // that is being created has no lock yet.
         for _ in 0..MOST_TRIES {
             match attempt.run()? {
                 Try::Taken(taken) => return Ok(taken),
@@ -67,7 +71,7 @@ impl Staging {
         Ok(Taken::Held { holder })
     }
 
-    /// Takes an array's staging directory to remove something there.
+    /// Takes the staging directory of an array, to remove files there.
     pub(crate) fn take_to_remove(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
@@ -84,7 +88,8 @@ impl Staging {
         }
     }
 
-    /// Creates the first staging directory of an array, unless another write does at the same time.
+    /// Creates the first staging directory of an array. Returns `None` if another write creates it
+    /// at the same time.
     fn create(file_system: &Arc<dyn FileSystem>, array: &Path) -> io::Result<Option<Staging>> {
         let directory = directory(array, 1);
         match file_system.create_directory(&directory) {
@@ -94,15 +99,15 @@ impl Staging {
         let mut staging = Staging::unheld(file_system, array, directory, None);
         match staging.lock_new() {
             Ok(()) => {}
-            // Another write has taken it over at once: what lies there now is the other one's.
+            // Another write has just taken over the directory and owns the files in it now.
             Err(error) if is_of_other_write(&error) => return Ok(None),
             Err(error) => {
                 let _ = staging.remove();
                 return Err(error);
             }
         }
-        // A write that took over may have been there when the directory was not yet, or have taken over this
-        // one.
+        // Another write may have taken over before this directory was created, or may have taken
+        // over this directory.
         let numbers = numbers(&**file_system, array)?;
         if numbers == [1] {
             return Ok(Some(staging));
@@ -113,7 +118,8 @@ impl Staging {
         Ok(None)
     }
 
-    /// Describes this process in a new staging directory, and locks it. Whoever finds the lock finds the
+    /// Writes the description of this process to a new staging directory, and locks it. The
+    /// description is written first, so that a process that finds the lock also finds the
     /// description.
     fn lock_new(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
@@ -131,7 +137,8 @@ impl Attempt<'_> {
             Some(number) => number,
             None => match Staging::create(self.file_system, self.array)? {
                 Some(staging) => return Ok(Try::Taken(Taken::Created(staging))),
-                // There is one, whatever was listed: other machines see it some time later.
+                // The directory exists although it was not listed: other machines may see it with a
+                // delay.
                 None => 1,
             },
         };
@@ -149,8 +156,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// Creates the lock file of a directory that has none: the process was killed before it created the file,
-    /// or after it removed it. Of several processes one does so: a directory is taken over by its lock alone.
+    /// Creates the lock file of a directory that has none, because the process was killed before it
+    /// created the file or after it removed it. If several processes do this, one succeeds. A
+    /// directory is taken over only through its lock.
     fn provide_lock(&mut self, number: u64) -> io::Result<Try> {
         self.n_without_lock += 1;
         if self.n_without_lock < MOST_TRIES_WITHOUT_LOCK {
@@ -167,7 +175,7 @@ impl Attempt<'_> {
         }
         match self.file_system.write(&path, b"") {
             Ok(()) => self.ended = Some(number),
-            // The directory is gone, whatever was listed.
+            // The directory no longer exists although it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(staging) = Staging::create(self.file_system, self.array)? {
                     return Ok(Try::Taken(Taken::Created(staging)));
@@ -179,7 +187,8 @@ impl Attempt<'_> {
         Ok(Try::Again(None))
     }
 
-    /// Renames the directory of a write that has ended to the next number, and describes this process in it.
+    /// Renames the directory of a write that has ended to the next number, and writes the
+    /// description of this process to it.
     fn take_over(&self, number: u64, lock: Option<FileLock>) -> io::Result<Try> {
         let (old, next) = (directory(self.array, number), directory(self.array, number + 1));
         let directory = match self.file_system.rename_directory(&old, &next) {
@@ -190,7 +199,7 @@ impl Attempt<'_> {
             {
                 return Ok(Try::Again(None));
             }
-            // Where a lock reaches everyone, it is enough.
+            // A lock that reaches all machines is sufficient.
             Err(error) if is_fixed(&error) && lock.is_some() && self.locks_reach_all()? => old,
             Err(error) => return Err(error),
         };
@@ -207,7 +216,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Returns true if an error says that a directory cannot be renamed, such as one of a lower layer of overlayfs.
+/// Returns true if an error says that a directory cannot be renamed, for instance because it lies
+/// in a lower layer of overlayfs.
 fn is_fixed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied)
 }

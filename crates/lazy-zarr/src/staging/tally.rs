@@ -1,4 +1,5 @@
-//! The chunks that a write has stored, to compare with those that are found in the end.
+//! A summary of the chunks that a write has stored, for comparison with the files found before it
+//! is published.
 
 use std::path::Path;
 
@@ -9,8 +10,8 @@ use crate::format::KeySpace;
 use crate::fs::FileSystem;
 use crate::store::Found;
 
-/// The number of chunks, and a digest of all their keys and sizes, in whatever order they come. So it takes
-/// no memory for each chunk.
+/// The number of chunks, and a digest of their keys and sizes. The digest does not depend on the
+/// order of the chunks, so a tally has a constant size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     n_chunks: u64,
@@ -26,7 +27,7 @@ impl Tally {
         self.digest = self.digest.wrapping_add(hash.digest128());
     }
 
-    /// Checks that the chunks which lie in an array's directory are those that were counted.
+    /// Checks that the chunks in the directory of an array are the ones that were added.
     pub(crate) fn check(
         &self,
         target: &str,
@@ -57,7 +58,7 @@ impl Tally {
     }
 }
 
-/// Returns the key of the first chunk that is not there.
+/// Returns the key of the first missing chunk, in C order.
 fn first_missing(
     file_system: &dyn FileSystem,
     array: &Path,

@@ -1,4 +1,4 @@
-//! Writes that are under way, or ended early.
+//! Writes that are in progress, or that ended early.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::store::directories_below;
 use crate::store::node::present_at_path;
 use crate::target::Target;
 
-/// A write that is under way, or ended before its array was published.
+/// A write that is in progress, or that ended before it published its array.
 ///
 /// # Example
 ///
@@ -52,14 +52,14 @@ use crate::target::Target;
 #[derive(Clone)]
 pub struct UnfinishedWrite {
     file_system: Arc<dyn FileSystem>,
-    /// The array's directory.
+    /// The directory of the array.
     array: PathBuf,
     /// The staging directory.
     directory: PathBuf,
     state: WriteState,
 }
 
-/// What an [`UnfinishedWrite`] can be used for.
+/// The state of an [`UnfinishedWrite`].
 ///
 /// # Example
 ///
@@ -88,46 +88,51 @@ pub struct UnfinishedWrite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteState {
-    /// A process is writing.
+    /// A process is writing the array.
     Running {
-        /// The process, and its machine.
+        /// The process and its machine.
         holder: String,
     },
-    /// A process is writing, or was: on another machine, which the locks of this file system do not reach.
+    /// A process on another machine may be writing the array. The locks of this file system do not
+    /// reach other machines, so it is not known whether the process is still running.
     MaybeRunning {
-        /// The process, and its machine.
+        /// The process and its machine.
         holder: String,
     },
-    /// The write ended early, and can be [resumed](crate::ZarrSink::with_resume).
+    /// The write ended early and can be [resumed](crate::ZarrSink::with_resume).
     Resumable {
-        /// The key that the write was given.
+        /// The key of the write.
         key: String,
-        /// The chunks, or shards of chunks, that are complete, as far as was noted.
+        /// The number of complete chunks, as far as the journal records them. An array with shards
+        /// counts shards.
         chunks: u64,
-        /// Their bytes.
+        /// The size of these chunks in bytes.
         stored_bytes: u64,
     },
-    /// The write ended early, and cannot be resumed. The next write of the same target cleans up.
+    /// The write ended early and cannot be resumed. The next write of the same target removes its
+    /// files.
     Abandoned,
 }
 
 impl UnfinishedWrite {
-    /// Lists the unfinished writes of a target, and of all arrays below it, in the order of their paths: of an
-    /// array, of the members of a group, or of the arrays in a directory. Links are not followed.
+    /// Lists the unfinished writes of a target and of all arrays below it, ordered by path.
     ///
-    /// In a store instance, there are none.
+    /// The target may be an array, a group, or a directory that holds arrays. Symbolic links are
+    /// not followed. The list is empty for a target in a store instance.
+    ///
+    /// To examine a write, this takes its lock for an instant.
     ///
     /// # Errors
     ///
-    /// - Those of a target that leads nowhere, as of [`StoredArray::open`](crate::StoredArray::open).
-    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory cannot be accessed. To find out whether a write is under way, its
-    ///   lock is taken for an instant.
+    /// - [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the target is invalid, as
+    ///   for [`StoredArray::open`](crate::StoredArray::open).
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory cannot be accessed.
     pub fn list(target: impl Into<Target>) -> Result<Vec<UnfinishedWrite>> {
         let mut writes = Vec::new();
         directories_below(&target.into(), |file_system, array| {
             let examine = |source| Error::examine(array, source);
             let found = match Staging::find(&**file_system, array) {
-                // A file of that name is in the way of writes, but none of them.
+                // A file with the name of a staging directory blocks writes, but it is not a write.
                 Err(error) if error.kind() == std::io::ErrorKind::Other => None,
                 found => found.map_err(examine)?,
             };
@@ -147,29 +152,31 @@ impl UnfinishedWrite {
         self.array.clone()
     }
 
-    /// Returns the staging directory, which lies in the array's. It holds the record of the write; the chunks
-    /// lie beside it.
+    /// Returns the staging directory, which lies in the directory of the array. It holds the record
+    /// of the write. The chunks lie in the directory of the array itself.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.directory.clone()
     }
 
-    /// Returns what can be done with it.
+    /// Returns the state of the write.
     #[must_use]
     pub fn state(&self) -> &WriteState {
         &self.state
     }
 
-    /// Removes the write, with the chunks that it has stored. The array that is there, and other files, stay.
-    /// A write that is under way is never touched; one that is [`MaybeRunning`](WriteState::MaybeRunning) is
-    /// taken for one that has ended.
+    /// Removes the write and the chunks that it has stored.
+    ///
+    /// The array that exists at the target stays, and so do other files. A write in progress is
+    /// never removed. A write that is [`MaybeRunning`](WriteState::MaybeRunning) is treated as one
+    /// that has ended.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if a process is writing.
-    /// - [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished) if the write can be resumed, and could
-    ///   not when it was listed, or was another one then: list again.
-    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if it cannot be removed.
+    /// - [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished) if the write can be resumed, but
+    ///   was not resumable or was another write when it was listed. List the writes again.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the write cannot be removed.
     pub fn remove(self) -> Result<()> {
         let examine = |source| Error::examine(&self.directory, source);
         if Staging::find(&*self.file_system, &self.array).map_err(examine)?.is_none() {
@@ -193,14 +200,14 @@ impl UnfinishedWrite {
     }
 }
 
-/// Returns the journal of the write that has left a staging directory.
+/// Returns the journal of the write that left a staging directory.
 fn journal(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<Journal> {
     let present = present_at_path(&**file_system, array)?;
     let keys = KeySpace::after(present.map(|present| present.keys));
     Ok(Journal::new(file_system, array, directory, keys))
 }
 
-/// Returns the record of a write that can be resumed.
+/// Returns the record of a write if the write can be resumed.
 fn record(journal: &Journal) -> Result<Option<Record>> {
     match journal.record() {
         Err(error) if error.is_of_record() => Ok(None),
@@ -222,7 +229,7 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
     Ok(WriteState::Resumable { key: record.key, chunks, stored_bytes })
 }
 
-/// Two are equal when they are of the same directory and in the same state.
+/// Two unfinished writes are equal if they have the same directory and the same state.
 impl PartialEq for UnfinishedWrite {
     fn eq(&self, other: &UnfinishedWrite) -> bool {
         (&self.directory, &self.state) == (&other.directory, &other.state)

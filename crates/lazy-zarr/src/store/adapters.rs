@@ -1,4 +1,5 @@
-//! Stores that zarrs reads: a directory of a [`FileSystem`], a [`Store`], and one of which nothing may be missing.
+//! Stores that zarrs reads: the directory of a [`FileSystem`], a [`Store`], a store with one
+//! replaced document, and a store in which a missing key is an error.
 
 use std::io;
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ fn found<T>(result: Result<T, StoreError>) -> Result<Option<T>, StorageError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(StoreError::NotFound) => Ok(None),
-        // The only error of zarrs that keeps its cause.
+        // This is the only error of zarrs that keeps its cause.
         Err(error) => Err(io::Error::other(error).into()),
     }
 }
@@ -141,7 +142,7 @@ impl ReadableStorageTraits for ObjectReader {
     }
 }
 
-/// A store in which one key has other bytes.
+/// A store with replaced bytes for one key.
 pub(crate) struct WithDocument {
     pub(crate) store: ReadableStorage,
     pub(crate) key: StoreKey,
@@ -170,7 +171,7 @@ impl ReadableStorageTraits for WithDocument {
     }
 }
 
-/// A store in which a key that is not there is an error.
+/// A store in which a missing key is an error.
 pub(crate) struct CompleteStore {
     store: ReadableStorage,
 }

@@ -9,12 +9,13 @@ use crate::error::{Result, TargetError};
 use crate::settings::Existing;
 use crate::target::Target;
 
-/// The metadata of a group that is made to hold an array.
+/// Returns the metadata of a group that is created to hold an array.
 pub(crate) fn group_metadata() -> Vec<u8> {
     GroupMetadataV3::new().to_string_pretty().into_bytes()
 }
 
-/// Whether the node at `place`, where the target's group is to be, lacks it.
+/// Returns true if the group of the target has yet to be created at `place`. Returns an error if
+/// the node at `place` is not a group that can hold the array.
 pub(crate) fn is_missing_group(
     target: &Target,
     node: Node,
@@ -32,7 +33,7 @@ pub(crate) fn is_missing_group(
         .into())
 }
 
-/// Whether what lies at the target may make room for the array.
+/// Checks that the array may be written in place of the node at the target.
 pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) -> Result<()> {
     let target = target.to_string();
     match (node, existing) {
@@ -45,7 +46,7 @@ pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) ->
     }
 }
 
-/// Whether an array may be written below a node, which lies at `place`.
+/// Checks that an array may be written below a node, which lies at `place`.
 pub(crate) fn check_ancestor(
     target: &Target,
     node: Option<Node>,

@@ -1,4 +1,4 @@
-//! The files of a version's chunks in an array's directory.
+//! The files that hold the chunks of a version in the directory of an array.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::format::key_space::{KeySpace, index_below, is_index};
 use crate::fs::{EntryKind, FileSystem};
 
-/// What lies in a key space.
+/// An entry of a key space.
 pub(crate) enum Found<'f> {
-    /// A directory that holds chunks, or directories with chunks.
+    /// A directory that holds chunks or directories of chunks.
     Directory(&'f Path),
-    /// A chunk, or a shard.
+    /// A chunk, or a shard in an array with shards.
     Chunk { key: &'f str, path: &'f Path },
 }
 
 impl KeySpace {
-    /// Visits the chunks of an array of `n_chunks` along each axis that lie in its directory, and the
-    /// directories that hold them. Other files are passed over.
+    /// Visits the chunks of an array with `n_chunks` chunks along each axis that lie in its
+    /// directory, and the directories that hold them. Other files are skipped.
     pub(crate) fn walk(
         self,
         file_system: &dyn FileSystem,
@@ -60,19 +60,21 @@ impl KeySpace {
         Ok(())
     }
 
-    /// Removes all chunks of this key space, of whatever number of axes, from an array's directory; returns
-    /// whether there were any. Files of other names stay, and so do the directories that hold them.
+    /// Removes all chunks of this key space from the directory of an array, whatever their number
+    /// of axes, and returns true if there were any. Files with other names stay, and so do the
+    /// directories that hold them.
     ///
     /// # Errors
     ///
-    /// When a chunk cannot be removed, or another Zarr node lies where chunks of this key space go.
+    /// Returns an error if a chunk cannot be removed, or if another Zarr node lies at the place of
+    /// chunks of this key space.
     pub(crate) fn clear(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<bool> {
         let entries = self.entries(file_system, array)?;
         entries.iter().try_for_each(|path| remove(file_system, path))?;
         Ok(!entries.is_empty())
     }
 
-    /// Returns how many files the chunks of this key space are, and how many bytes they have.
+    /// Returns the number of files of the chunks of this key space, and their size in bytes.
     pub(crate) fn usage(
         self,
         file_system: &dyn FileSystem,
@@ -94,7 +96,8 @@ impl KeySpace {
         Ok((n_files, n_bytes))
     }
 
-    /// Returns a file in an array's directory that has the name of a chunk of this key space, if there is one.
+    /// Returns a file in the directory of an array that has the name of a chunk of this key space,
+    /// if there is one.
     pub(crate) fn first_file(
         self,
         file_system: &dyn FileSystem,
@@ -118,7 +121,7 @@ impl KeySpace {
     }
 }
 
-/// Removes a chunk, or a directory of chunks as far as it holds nothing else.
+/// Removes a chunk, or a directory of chunks. A directory that holds other files stays.
 fn remove(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
     let Err(error) = file_system.remove_file(path) else { return Ok(()) };
     match file_system.entry_kind(path)? {
@@ -133,13 +136,13 @@ fn remove(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
         remove(file_system, &below)?;
     }
     match file_system.remove_directory(path) {
-        // Somebody keeps other files there.
+        // Other files are in the directory.
         Err(_) if !file_system.list(path)?.is_empty() => Ok(()),
         removed => removed,
     }
 }
 
-/// The paths in a directory of chunks that are named by an index.
+/// Returns the paths in a directory of chunks whose names are indices.
 fn indices(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Vec<PathBuf>> {
     let names = file_system.list(directory)?;
     if names.iter().any(|name| name == "zarr.json" || name == ".zarray" || name == ".zgroup") {

@@ -1,4 +1,4 @@
-//! Copies of all members' metadata in a group.
+//! Consolidated metadata: a copy of the metadata of all members in a group.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,22 +16,27 @@ use crate::error::{AccessError, Error, Result, TargetError, WriteError, foreign}
 use crate::fs::{EntryKind, FileSystem};
 use crate::target::{Resolved, StorageRoot, Target};
 
-/// The entry of a group's metadata.
+/// The entry of the metadata of a group that holds the copy.
 const ENTRY: &str = "consolidated_metadata";
 
-/// Writes the metadata of all that is in a group into the group's own, as zarr-python's `consolidate_metadata` does, and
-/// returns the number of members, at any depth. An existing copy is replaced. Members that are links to arrays are followed;
-/// a link to a group is an error.
+/// Copies the metadata of all members of a group into the metadata of the group, and returns the
+/// number of members at any depth.
 ///
-/// Readers then open the group by one request. An array cannot be written into such a group, since the copy would no
-/// longer be true: [remove](remove_consolidated_metadata) it before, and consolidate again afterwards. The group's
-/// metadata are replaced in one step.
+/// The format is the one of `consolidate_metadata` in zarr-python. An existing copy is replaced.
+/// The metadata of the group is replaced atomically. Members that are symbolic links to arrays are
+/// followed. A symbolic link to a group is an error.
+///
+/// Readers can then open the group with one request. An array cannot be written into the group,
+/// because the copy would become outdated. [Remove](remove_consolidated_metadata) the copy before
+/// the write, and consolidate again afterwards.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the target is not a Zarr v3 group on
-///   a file system.
-/// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the metadata of a member is not valid JSON.
+/// - [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the target is invalid.
+/// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the target is not a Zarr v3 group
+///   on a file system.
+/// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the metadata of the group or of a member
+///   is not valid JSON.
 /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a file cannot be read or written.
 ///
 /// # Example
@@ -67,7 +72,7 @@ pub fn consolidate_metadata(group: impl Into<Target>) -> Result<usize> {
     Ok(n_members)
 }
 
-/// The copy, as zarr-python writes it.
+/// The copy, in the format of zarr-python.
 #[derive(Serialize)]
 struct Inline {
     kind: &'static str,
@@ -79,17 +84,19 @@ fn to_raw(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).expect("metadata are what JSON can hold")
 }
 
-/// Removes the copy of all members' metadata from a group's own, in one step, and returns true if there was one. The
-/// members stay as they are.
+/// Removes the copy of the metadata of all members from the metadata of a group, and returns true
+/// if there was one.
+///
+/// The metadata of the group is replaced atomically. The members do not change.
 ///
 /// # Errors
 ///
-/// Those of [`consolidate_metadata`].
+/// Returns errors of the same kinds as [`consolidate_metadata`].
 pub fn remove_consolidated_metadata(group: impl Into<Target>) -> Result<bool> {
     Group::open(&group.into())?.replace_entry(None)
 }
 
-/// A group of Zarr v3 on a file system.
+/// A Zarr v3 group on a file system.
 struct Group {
     target: Target,
     file_system: Arc<dyn FileSystem>,
@@ -115,7 +122,8 @@ impl Group {
         Err(TargetError::NoConsolidation { target: target.to_string(), actual }.into())
     }
 
-    /// Returns the metadata of all arrays and groups in the group, at any depth, by their paths in it.
+    /// Returns the metadata of all arrays and groups in the group, at any depth, by their paths in
+    /// the group.
     fn members(&self) -> Result<BTreeMap<String, Box<RawValue>>> {
         let mut members = BTreeMap::new();
         let mut groups = vec![String::new()];
@@ -137,7 +145,8 @@ impl Group {
         Ok(members)
     }
 
-    /// Checks that a member group is no link, which may lead back to a group above it.
+    /// Checks that a member group is not a symbolic link, which could lead back to a group above
+    /// it.
     fn check_no_link(&self, path: &Path) -> Result<()> {
         let examine = |source| Error::examine(path, source);
         match self.file_system.entry_kind(path).map_err(examine)? {
@@ -148,7 +157,8 @@ impl Group {
         }
     }
 
-    /// Replaces the entry of the group's metadata, or removes it; returns true if there was one.
+    /// Replaces or removes the entry of the metadata of the group, and returns true if there was
+    /// one.
     fn replace_entry(&self, entry: Option<Box<RawValue>>) -> Result<bool> {
         let file = self.path.join("zarr.json");
         let before = document_at_path(&*self.file_system, &file)?;
@@ -162,7 +172,7 @@ impl Group {
         metadata.extend(entry.map(|entry| (ENTRY.to_owned(), entry)));
         let text =
             serde_json::to_string_pretty(&metadata).expect("metadata are what JSON can hold");
-        // No other process, and no earlier one that ended too soon, has this name.
+        // No other process has this name, and no crashed process has left it.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let staged = self.path.join(format!(".zarr.json.{}.{time}", process::id()));
         let file_system = &*self.file_system;
@@ -175,7 +185,7 @@ impl Group {
                 _ => Err(io::Error::other("another program wrote to it at the same time")),
             });
         if let Err(source) = written {
-            // It is not what the user waits for.
+            // A failure to clean up is ignored, because the caller needs the first error.
             let _ = file_system.remove_file(&staged);
             return Err(WriteError::Write { path: file, source }.into());
         }
@@ -186,7 +196,7 @@ impl Group {
     }
 }
 
-/// The metadata of a node of Zarr v3, if there is one: each entry as it is written.
+/// Returns the metadata of a Zarr v3 node, if there is one. Each entry keeps its text.
 fn metadata_at_path(
     file_system: &dyn FileSystem,
     path: &Path,

@@ -1,6 +1,6 @@
-//! Places where bytes lie: directories of a file system and keys of a store, and the Zarr nodes there.
+//! Storage of arrays: directories of a file system, keys of a store, and the Zarr nodes in them.
 //!
-//! Knows names, bytes and the kinds of nodes. Ignorant of elements, codecs and writes.
+//! Handles names, bytes and the kinds of nodes, and does not depend on elements, codecs or writes.
 
 mod adapters;
 pub(crate) mod check;

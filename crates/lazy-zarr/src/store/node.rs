@@ -1,4 +1,4 @@
-//! What lies at a target, and what it lies in.
+//! The nodes at a target and in the groups above it.
 
 use std::path::Path;
 
@@ -12,10 +12,12 @@ use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileSystem};
 use crate::objects::{Store, StoreError};
 
-/// A longer document of metadata is not read. That of a group may hold copies of those of many arrays.
+/// The maximum size in bytes of a metadata document. Longer documents are not read. The document of
+/// a group may hold copies of the metadata of many arrays.
 const MOST_METADATA_BYTES: u64 = 64 << 20;
 
-/// A longer document of an array's metadata is not parsed, since its attributes take many times its memory.
+/// The maximum size in bytes of the metadata document of an array. Longer documents are not parsed,
+/// because attributes take many times their size in memory.
 const MOST_ARRAY_METADATA_BYTES: u64 = 16 << 20;
 
 fn check_size(n_bytes: u64, most: u64, place: impl Fn() -> String) -> Result<()> {
@@ -25,17 +27,18 @@ fn check_size(n_bytes: u64, most: u64, place: impl Fn() -> String) -> Result<()>
     Err(AccessError::LongMetadata { path: place(), n_bytes, limit: most }.into())
 }
 
-/// Checks that a document of an array's metadata, or of its attributes, is not too long to be parsed.
+/// Checks that a document with the metadata or the attributes of an array is short enough to be
+/// parsed.
 pub(crate) fn check_array_size(n_bytes: u64, place: impl Fn() -> String) -> Result<()> {
     check_size(n_bytes, MOST_ARRAY_METADATA_BYTES, place)
 }
 
-/// The entries that identify a node of Zarr v3. Parsing keeps nothing else.
+/// The entries that identify a Zarr v3 node. Parsing skips all other entries.
 #[derive(Deserialize)]
 struct Head<'j> {
     #[serde(borrow, default)]
     node_type: Option<&'j RawValue>,
-    /// None of `null`, too.
+    /// `None` if the entry is missing or `null`.
     #[serde(borrow, default)]
     consolidated_metadata: Option<&'j RawValue>,
 }
@@ -44,28 +47,28 @@ fn broken(error: serde_json::Error, place: impl Fn() -> String) -> Error {
     AccessError::InvalidMetadata { path: place(), source: foreign(error) }.into()
 }
 
-/// What lies at a target.
+/// The node at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
-    /// Nothing, an empty directory, or one that a write has yet to publish in.
+    /// Nothing, an empty directory, or a directory in which a write has yet to publish an array.
     Vacant,
     /// A Zarr array.
     Array,
     /// A Zarr group.
     Group {
-        /// Whether it is one of Zarr v2.
+        /// True for Zarr v2.
         is_v2: bool,
-        /// Whether it holds a copy of the metadata of all that is in it.
+        /// True if the group has consolidated metadata.
         is_consolidated: bool,
     },
-    /// A directory or keys that are no Zarr node.
+    /// A directory or keys without a Zarr node.
     NotZarr,
-    /// Something that is no directory.
+    /// A file, or anything else that is not a directory.
     File,
 }
 
-/// The node whose metadata documents `get` finds by their names, if there is one; `place` says where
-/// a document is.
+/// Returns the node whose metadata documents `get` reads by name, if there is one. `place` returns
+/// the location of a document for error messages.
 fn zarr_node(
     get: impl Fn(&str) -> Result<Option<Bytes>>,
     place: impl Fn(&str) -> String,
@@ -99,19 +102,20 @@ fn zarr_node(
     Ok(None)
 }
 
-/// Returns what lies at a path, where an array is or is to be.
+/// Returns the node at a path where an array exists or is to be written.
 pub(crate) fn node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Node> {
     node_or_vacant(file_system, path, |names| {
         Ok(names.is_empty() || names.iter().any(|name| is_staging(name)))
     })
 }
 
-/// Returns what lies at a path, where a group is or is to be.
+/// Returns the node at a path where a group exists or is to be created.
 pub(crate) fn group_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Node> {
     node_or_vacant(file_system, path, |names| all_are_unpublished(file_system, path, names))
 }
 
-/// Returns what lies at a path; `is_vacant` tells by the names in a directory that is no Zarr node.
+/// Returns the node at a path. If a directory has no Zarr node, `is_vacant` decides by the names in
+/// it whether it is vacant.
 fn node_or_vacant(
     file_system: &dyn FileSystem,
     path: &Path,
@@ -127,15 +131,13 @@ fn node_or_vacant(
         return Ok(node);
     }
     let names = names(file_system, path)?;
-    // Between the two looks, a node may have been published.
-    match is_vacant(&names)? {
-        true => Ok(zarr_node_at_path(file_system, path)?.unwrap_or(Node::Vacant)),
-        false => Ok(zarr_node_at_path(file_system, path)?.unwrap_or(Node::NotZarr)),
-    }
+    // A node may have been published since the first check.
+    let otherwise = if is_vacant(&names)? { Node::Vacant } else { Node::NotZarr };
+    Ok(zarr_node_at_path(file_system, path)?.unwrap_or(otherwise))
 }
 
-/// Returns true if everything in a directory is an array that has yet to be published, or a directory of
-/// such arrays. So is a group that several writes are about to create.
+/// Returns true if everything in a directory is an array that has yet to be published, a Zarr node,
+/// or a directory of these. A group that several writes are about to create looks like this.
 fn all_are_unpublished(
     file_system: &dyn FileSystem,
     directory: &Path,
@@ -146,7 +148,7 @@ fn all_are_unpublished(
         let examine = |source| Error::examine(&path, source);
         match file_system.entry_kind(&path).map_err(examine)? {
             Some(EntryKind::Directory) => {}
-            // It was removed just now.
+            // Another process has just removed it.
             None => continue,
             Some(_) => return Ok(false),
         }
@@ -161,7 +163,7 @@ fn all_are_unpublished(
     Ok(true)
 }
 
-/// Returns the names in a directory; none where it was removed just now.
+/// Returns the names in a directory, or no names if the directory does not exist.
 fn names(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<String>> {
     match file_system.list(directory) {
         Ok(names) => {
@@ -172,23 +174,23 @@ fn names(file_system: &dyn FileSystem, directory: &Path) -> Result<Vec<String>> 
     }
 }
 
-/// A version of an array that is there.
+/// The present version of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Present {
-    /// Where its chunks are.
+    /// The key space of the chunks.
     pub(crate) keys: KeySpace,
-    /// Whether it is one of Zarr v2.
+    /// True for Zarr v2.
     pub(crate) is_v2: bool,
 }
 
 impl Present {
-    /// Returns the name of its metadata file.
+    /// Returns the name of the metadata file.
     pub(crate) fn document(self) -> &'static str {
         if self.is_v2 { ".zarray" } else { "zarr.json" }
     }
 }
 
-/// Returns the version of the array that lies at a path, if one does and its keys are known.
+/// Returns the version of the array at a path, if there is one and its key space is known.
 pub(crate) fn present_at_path(
     file_system: &dyn FileSystem,
     path: &Path,
@@ -215,30 +217,31 @@ pub(crate) fn holds_nodes(file_system: &dyn FileSystem, path: &Path) -> Result<b
     Ok(false)
 }
 
-/// The Zarr node at a path, if there is one.
+/// Returns the Zarr node at a path, if there is one.
 pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
     let get = |name: &str| document_at_path(file_system, &path.join(name));
     zarr_node(get, |name| path.join(name).display().to_string())
 }
 
-/// Returns the bytes of a document of metadata, if there is one.
+/// Returns the bytes of a metadata document, if it exists.
 pub(crate) fn document_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Bytes>> {
     let examine = |source| Error::examine(path, source);
     match file_system.kind(path).map_err(examine)? {
         None | Some(EntryKind::Directory) => return Ok(None),
         Some(_) => {}
     }
-    // It is not read to see that it is too long.
+    // The size is checked before the document is read.
     let n_bytes = file_system.size(path).map_err(examine)?;
     check_size(n_bytes, MOST_METADATA_BYTES, || path.display().to_string())?;
     match file_system.read(path, 0, None) {
-        // It was removed just now.
+        // Another process has just removed it.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some).map_err(examine),
     }
 }
 
-/// The names of what may be a member of the group at a path, in order.
+/// Returns the names of the directories at a path, which may be members of the group there, in
+/// ascending order.
 pub(crate) fn members_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Vec<String>> {
     let examine = |source| Error::examine(path, source);
     let mut names = Vec::new();
@@ -251,7 +254,8 @@ pub(crate) fn members_at_path(file_system: &dyn FileSystem, path: &Path) -> Resu
     Ok(names)
 }
 
-/// The names of what may be a member of the group below a prefix of a store, in order.
+/// Returns the names below a prefix of a store that may be members of the group there, in ascending
+/// order.
 pub(crate) fn members_in_store(store: &dyn Store, prefix: &str) -> Result<Vec<String>> {
     let below = store.list_directory(prefix).map_err(|error| Error::store(prefix, error))?;
     let name = |below: &String| below[prefix.len()..].trim_end_matches('/').to_owned();
@@ -260,7 +264,7 @@ pub(crate) fn members_in_store(store: &dyn Store, prefix: &str) -> Result<Vec<St
     Ok(names)
 }
 
-/// What lies below a prefix of a store.
+/// Returns the node at a prefix of a store.
 pub(crate) fn node_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
     if let Some(node) = zarr_node_in_store(store, prefix)? {
         return Ok(node);
@@ -270,7 +274,7 @@ pub(crate) fn node_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
     Ok(if is_empty { Node::Vacant } else { Node::NotZarr })
 }
 
-/// The Zarr node at a prefix of a store, if there is one.
+/// Returns the Zarr node at a prefix of a store, if there is one.
 pub(crate) fn zarr_node_in_store(store: &dyn Store, prefix: &str) -> Result<Option<Node>> {
     let get = |name: &str| {
         let key = format!("{prefix}{name}");

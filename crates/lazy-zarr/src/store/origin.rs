@@ -1,4 +1,4 @@
-//! What tells a stored array from another that takes its place.
+//! The identity of a stored array, by which a replacement of the array is detected.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,25 +10,25 @@ use zarrs::storage::{ReadableStorage, StoreKey};
 use crate::error::{Error, Result, TargetError};
 use crate::fs::{FilePin, FileSystem};
 
-/// Where an array is read from.
+/// The source that an array is read from.
 pub(crate) struct Source {
     pub(crate) store: ReadableStorage,
-    /// The array's path in the store.
+    /// The path of the array in the store.
     pub(crate) path: String,
     pub(crate) origin: Origin,
 }
 
-/// Where an array lies, and what was there when its handle was made.
+/// The location of an array, and the version that existed when its handle was created.
 #[derive(Clone)]
 pub(crate) enum Origin {
-    /// A directory. Each version of the array has a metadata file of its own, which is pinned once that is
-    /// published.
+    /// A directory. Each version of the array has a metadata file of its own, which is pinned after
+    /// it is published.
     Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, pinned: Option<Pinned> },
-    /// Keys of a store, which have no identity: the bytes of the metadata have to do.
+    /// Keys of a store. Keys have no identity, so the bytes of the metadata identify the version.
     Keys { store: ReadableStorage, document: StoreKey, bytes: Bytes },
 }
 
-/// The metadata file of a version of an array.
+/// The pinned metadata file of a version of an array.
 #[derive(Clone)]
 pub(crate) struct Pinned {
     path: PathBuf,
@@ -36,12 +36,12 @@ pub(crate) struct Pinned {
 }
 
 impl Origin {
-    /// A directory in which the array has yet to be published.
+    /// Returns the origin of an array in a directory, before the array is published.
     pub(crate) fn of_directory(file_system: Arc<dyn FileSystem>, path: PathBuf) -> Origin {
         Origin::Directory { file_system, path, pinned: None }
     }
 
-    /// Pins the metadata file that lies in the directory now.
+    /// Pins the present metadata file in the directory.
     pub(crate) fn pin(&mut self, document: &str) -> Result<()> {
         let Origin::Directory { file_system, path, pinned } = self else { return Ok(()) };
         let path = path.join(document);
@@ -50,7 +50,7 @@ impl Origin {
         Ok(())
     }
 
-    /// Checks that the array which lies there is still the one that the handle was made for.
+    /// Checks that the array is still the version that the handle was created for.
     pub(crate) fn check(&self, target: &str) -> Result<()> {
         let target = || target.to_owned();
         let is_same = match self {

@@ -1,4 +1,4 @@
-//! The path that an array's path stands for.
+//! Resolving the path of an array.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::{Error, Result, TargetError};
 use crate::fs::FileSystem;
 
-/// Returns the absolute path without symbolic links, as far as it exists.
+/// Returns the absolute path, with the symbolic links of its existing part resolved.
 ///
-/// So a link to an array stays one, and the array that it leads to is replaced.
+/// A link to an array therefore stays a link, and a write replaces the array that it points to.
 pub(crate) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<PathBuf> {
     let examine = |source| Error::examine(path, source);
     for ancestor in path.ancestors() {

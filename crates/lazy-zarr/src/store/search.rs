@@ -1,4 +1,4 @@
-//! The directories below a target in which arrays can lie.
+//! A search for the directories below a target in which arrays can lie.
 
 use std::io;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::fs::{EntryKind, FileSystem};
 use crate::target::{Resolved, StorageRoot, Target};
 
-/// Visits the directory that a target leads to, and those below it in which an array can lie or be about to:
-/// not those within arrays, and none that a link leads to.
+/// Visits the directory of a target, and the directories below it that hold an array or can hold
+/// one later. Directories inside arrays and symbolic links are skipped.
 pub(crate) fn directories_below(
     target: &Target,
     mut visit: impl FnMut(&Arc<dyn FileSystem>, &Path) -> Result<()>,
@@ -28,7 +28,7 @@ pub(crate) fn directories_below(
     while let Some(directory) = open.pop() {
         visit(&file_system, &directory)?;
         let names = match file_system.list(&directory) {
-            // It was removed just now, or belongs to another user.
+            // Another process has just removed the directory, or another user owns it.
             Err(error)
                 if matches!(
                     error.kind(),

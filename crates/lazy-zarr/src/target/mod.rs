@@ -1,6 +1,6 @@
-//! Where an array lies or is to lie.
+//! The location of an array.
 //!
-//! Knows paths, URLs and names. Ignorant of what lies at a target.
+//! Knows paths, URLs and names. Ignorant of the data at a target.
 
 mod name;
 mod url;
@@ -17,15 +17,16 @@ pub(crate) use name::store_prefix;
 use name::{check_name, check_store_path};
 use url::{path_of_url, scheme_and_rest};
 
-/// Where an array lies or is to lie: a path, a `file://` URL, or a path within a store instance.
+/// The location of an array: a path, a `file://` URL, or a path within a store instance.
 ///
-/// Made from a string, which is a URL when it has a scheme (`file:///data/array.zarr`) and a path
-/// otherwise; from a path, which never is a URL; or from a store, where the array lies at the root.
-/// [`member`](Target::member) names an array in the group that lies there.
+/// A target converts from a string, a path or a store. A string with a scheme is a URL
+/// (`file:///data/array.zarr`), and any other string is a path. A [`Path`] or [`PathBuf`] is never
+/// a URL. A store leads to the array at its root. [`member`](Target::member) leads to an array in
+/// the group at the target.
 ///
-/// Nothing is looked at before the target is used: by [`ToZarr`](crate::ToZarr) or another pass with a
-/// [`ZarrSink`](crate::ZarrSink), or by [`StoredArray::open`](crate::StoredArray::open). An empty path,
-/// and a URL that leads to no path, are an error then:
+/// The target is checked when it is used: by [`ToZarr`](crate::ToZarr), by another pass with a
+/// [`ZarrSink`](crate::ZarrSink), or by [`StoredArray::open`](crate::StoredArray::open). An empty
+/// path or an invalid URL is then an error of the kind
 /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
 ///
 /// # Example
@@ -46,7 +47,7 @@ use url::{path_of_url, scheme_and_rest};
 #[derive(Clone)]
 pub struct Target {
     place: Root,
-    /// Names below the place: of groups, and of the array.
+    /// The names of groups and of the array below the place.
     members: Vec<String>,
 }
 
@@ -57,10 +58,10 @@ enum Root {
     Store { store: Arc<dyn Store>, path: String },
 }
 
-/// A target that was found to be one.
+/// A target that was checked.
 pub(crate) struct Resolved {
     pub(crate) place: StorageRoot,
-    /// Names below the place: of groups, and of the array.
+    /// The names of groups and of the array below the place.
     pub(crate) members: Vec<String>,
 }
 
@@ -71,14 +72,16 @@ pub(crate) enum StorageRoot {
 }
 
 impl Target {
-    /// A path of a file system other than the machine's.
+    /// Returns a target at a path of any file system.
     pub fn on(file_system: impl FileSystem, path: impl Into<PathBuf>) -> Target {
         Target::at(Root::Path { file_system: Arc::new(file_system), path: path.into() })
     }
 
-    /// A path within a store: `/` for its root, `/group/array` for an array in a group. A path that
-    /// does not begin with `/`, or has empty parts, is an error when the target is
-    /// used: [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
+    /// Returns a target at a path within a store: `/` for its root, `/group/array` for an array in
+    /// a group.
+    ///
+    /// A path that does not begin with `/`, or that has empty parts, is an error of the kind
+    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) when the target is used.
     pub fn in_store(store: impl Store + 'static, path: impl Into<String>) -> Target {
         Target::at(Root::Store { store: Arc::new(store), path: path.into() })
     }
@@ -87,16 +90,15 @@ impl Target {
         Target { place, members: Vec::new() }
     }
 
-    /// Returns the member of this name in the group that this target leads to.
+    /// Returns the member with this name of the group at this target.
     ///
-    /// If there is no such group, writing the array creates it, just before the array appears. A group holds any number
-    /// of arrays and other groups; xarray opens a group whose arrays have
-    /// [names for their dimensions](crate::ZarrSink::with_dimension_names).
+    /// If the group does not exist, a write creates it just before the array appears. A group
+    /// contains any number of arrays and other groups. Xarray opens a group whose arrays have
+    /// [dimension names](crate::ZarrSink::with_dimension_names).
     ///
-    /// A name is one word of a path: not empty, without `/`, `\` and NUL, not of dots alone, and of 255
-    /// bytes at most; it does not begin with `__`, and is not `zarr.json`. Another name is
-    /// an error when the target is used:
-    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget).
+    /// A name must not be empty, contain `/`, `\` or NUL, consist only of dots, have more than 255
+    /// bytes, begin with `__`, or be `zarr.json`. An invalid name is an error of the kind
+    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) when the target is used.
     ///
     /// # Example
     ///
@@ -123,11 +125,12 @@ impl Target {
         member
     }
 
-    /// Returns the path that this leads to; none of an array in a store.
+    /// Returns the path of this target, or `None` if it is in a store.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if it leads to no place.
+    /// [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the path, the URL or a name
+    /// is invalid.
     ///
     /// # Example
     ///
@@ -153,12 +156,12 @@ impl Target {
         })
     }
 
-    /// Returns the name of the array in the group, if it was named as a member.
+    /// Returns the name of the array in its group, if the target is a member.
     pub(crate) fn member_name(&self) -> Option<&str> {
         self.members.last().map(String::as_str)
     }
 
-    /// The last name of the path, or of the members.
+    /// Returns the last name of the members, or of the path if there are no members.
     pub(crate) fn name(&self) -> String {
         let of_place = || match &self.place {
             Root::Path { path, .. } => {
@@ -170,7 +173,7 @@ impl Target {
         self.members.last().cloned().or_else(of_place).unwrap_or_default()
     }
 
-    /// The directory or the store that this leads to.
+    /// Checks the target, and returns its directory or store.
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let place = match &self.place {
             Root::Path { path, .. } if path.as_os_str().is_empty() => {
@@ -215,7 +218,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Copies the target.
+/// Clones the target.
 impl From<&Target> for Target {
     fn from(target: &Target) -> Target {
         target.clone()

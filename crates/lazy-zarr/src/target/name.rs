@@ -1,4 +1,4 @@
-//! Names and paths in groups and stores.
+//! Names and paths within groups and stores.
 
 use crate::error::{Result, TargetError};
 
@@ -15,13 +15,13 @@ pub(super) fn check_store_path(path: &str) -> Result<()> {
     }
 }
 
-/// The prefix of the keys of a member, below a path in a store.
+/// Returns the prefix of the keys of a member below a path in a store.
 pub(crate) fn store_prefix(path: &str, members: &[String]) -> String {
     let names = path.split('/').chain(members.iter().map(String::as_str));
     names.filter(|name| !name.is_empty()).flat_map(|name| [name, "/"]).collect()
 }
 
-/// Checks that a member of a group can have this name. The rules are those of Zarr v3.
+/// Checks the name of a member of a group. The rules are those of Zarr v3.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let reason = if name.is_empty() {
         "it is empty"

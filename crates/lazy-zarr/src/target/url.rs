@@ -1,4 +1,4 @@
-//! URLs of files.
+//! File URLs.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Result, TargetError};
 
-/// The scheme of a URL, or schemes as in `simplecache::s3`, and what follows `://`.
+/// Splits a URL into its scheme, or schemes as in `simplecache::s3`, and everything after `://`.
+/// Returns `None` if the text has no scheme.
 pub(super) fn scheme_and_rest(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let mut letters = scheme.chars();

@@ -1,4 +1,4 @@
-//! The memory that a write takes at most, computed before it starts.
+//! An upper bound on the memory of a write, computed before the write starts.
 
 use lazy_core::{Cut, DType, RowType};
 
@@ -8,7 +8,7 @@ use crate::settings::{Checksum, Codec, LayoutSettings, WriteSettings};
 use crate::write::assembler::{LEAST_PART, most_waiting_rows};
 use crate::write::pool::n_waiting;
 
-/// The values that a write's memory depends on.
+/// The values that the memory of a write depends on.
 pub(crate) struct MemoryBound<'a> {
     pub(crate) cut: Cut,
     pub(crate) layout: &'a LayoutSettings,
@@ -44,7 +44,8 @@ impl<'a> MemoryBound<'a> {
         }
     }
 
-    /// Returns the largest number of writer threads with which the write stays within its memory limit.
+    /// Returns the largest number of writer threads with which the write stays within its memory
+    /// limit.
     pub(crate) fn threads_within_limit(&self, settings: &WriteSettings) -> Result<usize> {
         let Some(limit) = settings.memory_limit else { return Ok(self.n_threads) };
         let bound = |n_threads| memory_bound(&MemoryBound { n_threads, ..*self });
@@ -74,37 +75,39 @@ impl<'a> MemoryBound<'a> {
     }
 }
 
-/// What is allocated beside blocks and chunks, once and per thread.
+/// The bytes allocated besides blocks and chunks, once per write and once per thread.
 const SLACK: usize = 64 << 10;
 
-/// What a block takes beside its elements while it is kept.
+/// The bytes that a kept block takes besides its elements.
 pub(crate) const BLOCK_OVERHEAD: usize = 320;
 
-/// The part of the journal that is in memory while it is read, and what of it is taken apart.
+/// The bytes of the part of the journal that is in memory while it is read, and of its parsed
+/// lines.
 const JOURNAL: usize = 256 << 10;
 
-/// What a chunk takes beside its elements while it is open.
+/// The bytes that an open chunk takes besides its elements.
 const CHUNK_OVERHEAD: usize = 320;
 
-/// What a chunk takes beside its elements while it is read back.
+/// The bytes that a chunk takes besides its elements while it is read back.
 const READING_OVERHEAD: usize = 512;
 
-/// The bytes of a chunk in the index of its shard, while that is made and encoded.
+/// The bytes of a chunk's entry in the index of its shard, while the index is built and encoded.
 const INDEX_ENTRY: usize = 48;
 
-/// The bytes of blocks, with their overhead, that are kept before an automatic layout is chosen with
-/// what has been seen.
+/// Returns the most bytes of blocks, with their overhead, that are kept before an automatic layout
+/// is chosen.
 pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
     target_bytes.saturating_mul(2).saturating_add(SLACK)
 }
 
-/// Returns the bytes that a write holds at most, above the block that the producer has just made.
+/// Returns the most bytes that a write holds, besides the block that the producer has just
+/// computed.
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
     let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
     let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
     let known = assembling(write, &chosen(write, &first_block, &row_shape));
     let Some(target_bytes) = write.layout.target_bytes() else { return known };
-    // The width may be known or not by the time the layout is chosen.
+    // The width may be known or unknown when the layout is chosen.
     if write.cut == Cut::RowsAndColumns {
         row_shape[0] = None;
     }
@@ -135,14 +138,15 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     };
     let n_row_axes = write.row_shape.len();
     let units_per_row = n_units_along(0..n_row_axes);
-    // A nested band can span several rows of units, in each of which its last block cuts a column of them.
+    // A nested band can span several rows of units. In each of them, its last block cuts a column
+    // of units.
     let rows_spanned = write.block_shape[0].div_ceil(unit_shape[0]).saturating_add(1);
     let spanned = rows_spanned.saturating_mul(n_units_along(1.min(n_row_axes)..n_row_axes));
     let open = units_per_row.saturating_add(match write.cut {
         Cut::Rows => 0,
         Cut::RowsAndColumns => spanned,
     });
-    // One is encoded on each thread, and others wait. Each is a copy, or holds on to blocks.
+    // Each thread encodes one unit, and others are queued. Each unit is a copy, or holds blocks.
     let handed_over = write.n_threads + n_waiting(write.n_threads);
     let copied = unit.saturating_add(CHUNK_OVERHEAD);
     let Lent { waiting, by_unit } = lent(write, unit_shape);
@@ -160,8 +164,9 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     if !write.resumes {
         return writing;
     }
-    // Chunks are kept for the blocks that touch them, as those that are open, and all that one block touches;
-    // one is read and decoded, which takes no more than encoding it; and a block is made of them.
+    // Chunks that are read back are kept for the blocks that overlap them: as many as are open, and
+    // all that one block overlaps. One of them is read and decoded, which takes no more memory than
+    // encoding it, and a block is assembled from them.
     let touched = (0..unit_shape.len()).fold(1_usize, |n, axis| {
         let touched = write.block_shape[axis].div_ceil(unit_shape[axis]).saturating_add(1);
         let all = if axis == 0 { touched } else { n_units_along(axis - 1..axis) };
@@ -177,11 +182,11 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
     writing.saturating_add(reading)
 }
 
-/// The bytes of the blocks that are held on to, and what is noted of their parts.
+/// The bytes of the blocks that units hold, with the lists of their parts.
 struct Lent {
-    /// By the units that wait for more blocks.
+    /// The bytes held by the units that wait for more blocks.
     waiting: usize,
-    /// By one that has been handed over.
+    /// The bytes held by one unit that was submitted to the writer.
     by_unit: usize,
 }
 
@@ -191,7 +196,7 @@ fn lent(write: &MemoryBound<'_>, unit_shape: &[usize]) -> Lent {
     }
     let (unit_rows, block_rows) = (unit_shape[0], write.block_shape[0]);
     let most_waiting = block_rows.min(most_waiting_rows(unit_rows, write.is_band()));
-    // Those of so many rows and columns.
+    // The bytes of blocks that span this many rows and columns.
     let blocks = |n_rows: usize, n_columns: usize| {
         let row = write.row_shape.iter().enumerate().map(|(axis, &size)| match axis {
             0 => size.min(n_columns),
@@ -201,31 +206,32 @@ fn lent(write: &MemoryBound<'_>, unit_shape: &[usize]) -> Lent {
         let n_bytes = n_bytes(write.dtype, &shape);
         n_bytes.saturating_add(n_bytes / 8)
     };
-    // A row of units waits for the next band; the first of its blocks reached into the row above.
+    // A row of units waits for the next band, and the first of its blocks extended into the row
+    // above.
     let mut waiting = blocks(unit_rows.saturating_add(most_waiting), usize::MAX);
-    // Along axis 1, blocks reach beyond both ends of a unit.
+    // Along axis 1, blocks extend beyond both ends of a unit.
     let n_columns = match (unit_shape.get(1), write.block_shape.get(1)) {
         (Some(unit), Some(block)) => block.saturating_mul(2).saturating_add(*unit),
         _ => 1,
     };
     if block_rows > most_waiting {
-        // Higher ones are held on to until the next block comes.
+        // A unit holds a block with more rows until the next block arrives.
         waiting = waiting.saturating_add(blocks(block_rows, n_columns));
     }
     let n_rows = unit_rows.saturating_add(most_waiting).saturating_add(block_rows);
     Lent { waiting, by_unit: blocks(n_rows, n_columns) }
 }
 
-/// What a thread allocates to encode a chunk or a shard, beside it.
+/// Returns the bytes that a thread allocates to encode a chunk or a shard, besides the unit.
 fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
     let chunk = n_bytes(write.dtype, &layout.chunk_shape);
-    // Its elements where they lie in several blocks, or else where each slice of them does.
+    // The chunk's elements if they lie in several blocks, or else the list of their slices.
     let encoding = write.codec.encoding_bytes(chunk, write.checksum).saturating_add(chunk);
     if layout.shard_shape.is_none() {
         return encoding;
     }
-    // The encoded shard, as large as it can become, its index, and a chunk on its way into it; and the whole once
-    // more in one piece, where a store or a file system does not take the pieces.
+    // The encoded shard at its largest, its index, and one chunk that is being added to it; and the
+    // whole shard once more in one piece, if a store or a file system does not accept pieces.
     let n_chunks = unit / chunk.max(1);
     let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
     let encoded_shard = n_chunks.saturating_mul(encoded_chunk);

@@ -1,6 +1,6 @@
 //! Writing an array: the sink, the course of a write, and the threads that encode and store chunks.
 //!
-//! Knows all other folders.
+//! This module uses all other modules of the crate.
 
 mod assembler;
 mod budget;

@@ -1,4 +1,4 @@
-//! Threads that encode chunks and put them where they belong.
+//! Threads that encode and store chunks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,27 +16,28 @@ use crate::write::destination::Destination;
 use crate::write::encode::UnitCodec;
 use crate::write::trace::Trace;
 
-/// How many units wait for a thread at most.
+/// Returns the most units that are queued for a thread.
 pub(crate) fn n_waiting(n_threads: usize) -> usize {
     n_threads.div_ceil(2)
 }
 
-/// Encodes and writes chunks on several threads: those behind a bounded queue and, while that is full, the one
-/// that hands the chunks over. So nobody waits as long as there is something to do, and a chunk is written by
-/// the thread that has just made its last block, if no other is free.
+/// Encodes and writes chunks on several threads: threads behind a bounded queue and, while the
+/// queue is full, the thread that submits the chunks. So no thread is idle while there is work, and
+/// if no other thread is free, a chunk is written by the thread that has just computed its last
+/// block.
 ///
-/// After a failure nothing more is written; the first error is what [`put`](Self::put) or
-/// [`finish`](Self::finish) returns. The threads have ended when the writer is dropped.
+/// After a failure no more chunks are written, and [`put`](Self::put) or [`finish`](Self::finish)
+/// returns the first error. Dropping the writer waits for its threads to end.
 pub(crate) struct Writer {
-    /// None once no more chunks come.
+    /// `None` after the last chunk.
     queue: Option<SyncSender<Unit>>,
     threads: Vec<JoinHandle<()>>,
     work: Arc<Work>,
-    /// Whether chunks that wait are worth writing when the write ends early.
+    /// True if queued chunks are written even if the write ends early.
     keeps_chunks: bool,
 }
 
-/// What is done with each chunk, on any thread.
+/// The steps that any thread applies to a chunk.
 struct Work {
     codec: UnitCodec,
     destination: Arc<dyn Destination>,
@@ -44,7 +45,7 @@ struct Work {
     outcome: Outcome,
 }
 
-/// What has been written, and the first error until it is taken.
+/// The counts of written chunks and bytes, and the first error until it is taken.
 #[derive(Default)]
 struct Outcome {
     state: Mutex<State>,
@@ -60,7 +61,7 @@ struct State {
 
 impl Outcome {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The lock is held for assignments alone, so what it guards is whole.
+        // The lock is held only during assignments, so the state is consistent even after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +69,7 @@ impl Outcome {
         self.lock().stopped
     }
 
-    /// Stops all threads; keeps the error when it is the first one.
+    /// Stops all threads, and keeps the error if it is the first one.
     fn stop(&self, error: Option<Error>) {
         let mut state = self.lock();
         if !state.stopped {
@@ -83,7 +84,7 @@ impl Outcome {
 }
 
 impl Writer {
-    /// With so many threads, that of the caller among them.
+    /// Starts a writer with this many threads, including the caller's.
     pub(crate) fn start(
         n_threads: usize,
         codec: UnitCodec,
@@ -106,7 +107,8 @@ impl Writer {
             let thread = thread::Builder::new()
                 .name("lazy-zarr writer".to_owned())
                 .spawn(move || {
-                    // A subscriber of the evaluating thread alone hears of the chunks as well.
+                    // A subscriber that is set only on the evaluating thread also receives the
+                    // events of chunks.
                     with_default(&dispatch, || work.work_off(&units));
                 })
                 .map_err(|source| WriteError::Thread { source })?;
@@ -115,7 +117,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The chunks and the bytes that have been written so far.
+    /// Returns the numbers of chunks and bytes that have been written so far.
     pub(crate) fn written(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (load(&self.work.outcome.n_chunks), load(&self.work.outcome.n_bytes))
@@ -128,7 +130,7 @@ impl Writer {
         self.work.outcome.n_chunks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes a chunk, and returns when it waits for another thread, or is written.
+    /// Takes a chunk, and returns when the chunk is queued for another thread or written.
     pub(crate) fn put(&mut self, unit: Unit) -> Result<()> {
         let queue = self.queue.as_ref().expect("no chunk comes after the last one");
         if !self.work.outcome.stopped()
@@ -158,18 +160,18 @@ impl Drop for Writer {
         if !self.keeps_chunks {
             self.work.outcome.stop(None);
         }
-        // An error here would hide the one that ended the write.
+        // An error here would hide the error that ended the write.
         let _ = self.finish();
     }
 }
 
 impl Work {
-    /// Writes what comes out of a queue until no more does.
+    /// Writes the chunks of a queue until it is closed.
     fn work_off(&self, units: &Mutex<Receiver<Unit>>) {
         loop {
             let unit = units.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(unit) = unit else { return };
-            // Once it is over the queue is emptied, so that nobody waits for room in it.
+            // After a failure the queue is emptied, so that no thread waits for room in it.
             if !self.outcome.stopped() {
                 self.write(&unit);
             }

@@ -1,4 +1,4 @@
-//! The Zarr sink: a reducer that stores the blocks it is handed.
+//! The Zarr sink: a reducer that stores the blocks of a sequence.
 
 use lazy_core::{ArrayBlock, BlockPosition, Element, Reducer, SequenceSpec};
 use serde::Serialize;
@@ -17,38 +17,43 @@ use crate::write::session::Write;
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
 ///
-/// A sink is inert configuration. It is a [`Reducer`], so it is computed beside statistics in one
-/// pass; [`ToZarr::to_zarr`](crate::ToZarr::to_zarr) computes it alone. Its result is the array it
-/// stored.
+/// A sink only holds settings. It is a [`Reducer`], so one pass can compute it together with
+/// statistics; [`ToZarr::to_zarr`](crate::ToZarr::to_zarr) computes it alone. Its output is the
+/// stored array.
 ///
-/// Blocks of any sizes become whole chunks of one shape, each encoded and written once, on
-/// [several threads](Self::with_writer_threads). A chunk that has parts of several blocks holds on to these
-/// until it is written, so that they are copied once at most, and not at all where nothing is compressed and
-/// their rows are long. So a producer with a fixed number of buffers must not wait for one of them to come
-/// back: it copies what it hands out, or has a [`BlockPool`](lazy_core::BlockPool), which grows as needed.
+/// The sink cuts and joins blocks of any sizes into whole chunks of one shape. It encodes and
+/// writes each chunk once, on [several threads](Self::with_writer_threads). A chunk that covers
+/// parts of several blocks keeps these blocks alive until it is written, so that their elements are
+/// copied at most once, and not at all if chunks are uncompressed and the rows of the blocks are
+/// long. Therefore a producer with a fixed number of buffers must not wait for a buffer to be
+/// returned: it copies the blocks that it returns, or uses a [`BlockPool`](lazy_core::BlockPool),
+/// which grows as needed.
 ///
-/// The target is checked before the first block is computed, and the array appears there when it is
-/// complete; a write that fails leaves the target as it was ([`Existing`] says where that cannot be had).
+/// The sink checks the target before the first block is computed. The array appears at the target
+/// when it is complete. A write that fails leaves the target unchanged; [`Existing`] lists the
+/// exceptions.
 ///
-/// Chunks are stored in the target's directory under keys that the metadata there does not name; when all
-/// are there, the new metadata takes the place of the old in one step. A small directory `.lazy.N` beside
-/// them holds a lock, which keeps other writes of the same target out, and the record of a write that can
-/// be resumed. A process that crashes releases the lock and leaves the directory behind: the next write of
-/// the target cleans up, or [resumes](Self::with_resume), and [`UnfinishedWrite`](crate::UnfinishedWrite)
-/// lists it. [`OldChunks`] says what becomes of the chunks of an array that is replaced.
+/// Chunks are stored in the target's directory under keys that the existing metadata does not
+/// reference. When all chunks are stored, the new metadata replaces the old metadata atomically. A
+/// small directory `.lazy.N` beside the chunks holds a lock, which keeps out other writes of the
+/// same target, and the record of a resumable write. If a process crashes, its lock is released and
+/// the directory remains: the next write of the target cleans up or [resumes](Self::with_resume),
+/// and [`UnfinishedWrite`](crate::UnfinishedWrite) lists it. [`OldChunks`] determines when the
+/// chunks of a replaced array are removed.
 ///
 /// # Errors
 ///
-/// Settings are checked when the sink is used, in this order:
+/// The settings are checked when the sink is used, in this order:
 ///
-/// - What can be said without the array, and what lies at the target: before the first block is
+/// - The settings that do not depend on the array, and the target: before the first block is
 ///   computed.
-/// - What depends on the array's dtype and number of axes: before the first block is computed where
-///   [`with_row_type`](lazy_core::LazyChunkSequence::with_row_type) declares them, else with the first
-///   block.
+/// - The settings that depend on the array's dtype and number of axes: before the first block is
+///   computed if [`with_row_type`](lazy_core::LazyChunkSequence::with_row_type) declares them,
+///   otherwise with the first block.
 ///
-/// Errors in writing end the pass as soon as the sink hears of them. [`ToZarr`](crate::ToZarr) has this
-/// crate's [`Error`], a pass beside other reducers has it within [`lazy_core::Error::Other`].
+/// The first error in writing that the sink notices ends the pass. [`ToZarr`](crate::ToZarr)
+/// returns this crate's [`Error`]; a pass with other reducers returns it within
+/// [`lazy_core::Error::Other`].
 ///
 /// # Example
 ///
@@ -83,10 +88,11 @@ impl<T: Into<Target>> From<T> for ZarrSink {
 }
 
 impl ZarrSink {
-    /// A sink with the defaults: automatic chunks of at most 8 MiB and no shards; the default
-    /// [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers, 0 and false
-    /// otherwise; dimension names for members of groups alone; no attributes but `provenance`; as many writer threads as
-    /// there are cores, but at least two; an error when there is an array at the target.
+    /// Creates a sink with the default settings: automatic chunks of at most 8 MiB and no shards;
+    /// the default [`Codec`] and [`Checksum`]; the fill value NaN for floats and complex numbers,
+    /// and 0 or false otherwise; dimension names only for members of groups; no attributes except
+    /// `provenance`; as many writer threads as there are cores, but at least two; an error if an
+    /// array exists at the target.
     pub fn new(target: impl Into<Target>) -> ZarrSink {
         ZarrSink { settings: WriteSettings::new(target.into()) }
     }
@@ -100,75 +106,80 @@ impl ZarrSink {
         self
     }
 
-    /// What happens when there is an array at the target already: by default it is an error of the
-    /// kind [`ErrorKind::Exists`].
+    /// Sets how to treat an array that already exists at the target. By default, it is an error of
+    /// the kind [`ErrorKind::Exists`].
     #[must_use]
     pub fn with_existing(mut self, existing: Existing) -> ZarrSink {
         self.settings.existing = existing;
         self
     }
 
-    /// What the array survives once it is published: by default power failures.
+    /// Sets which failures the array survives once it is published. By default, it survives power
+    /// failures.
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> ZarrSink {
         self.settings.durability = durability;
         self
     }
 
-    /// What becomes of the chunks of an array that is replaced: by default they are kept, for readers that
-    /// have opened it.
+    /// Sets when the chunks of a replaced array are removed. By default they are kept, for readers
+    /// that have opened the array.
     #[must_use]
     pub fn with_old_chunks(mut self, old_chunks: OldChunks) -> ZarrSink {
         self.settings.old_chunks = old_chunks;
         self
     }
 
-    /// Takes over from a write that this file system cannot tell to have ended, instead of failing with
+    /// Takes over from a write that may still be running, instead of failing with
     /// [`ErrorKind::InUse`].
     ///
-    /// That is so where locks do not reach other machines (FUSE, some mounts of Lustre and NFS), and the
-    /// write was started on another one. Should it be running nevertheless, it fails with
-    /// [`ErrorKind::InUse`] before it publishes anything. Locks that tell are heeded with this setting, too.
+    /// This concerns file systems whose locks do not reach other machines (FUSE, some mounts of
+    /// Lustre and NFS), if the other write was started on another machine. If that write is still
+    /// running, it fails with [`ErrorKind::InUse`] before it publishes anything. A lock that does
+    /// show that the other write is running is respected even with this setting.
     #[must_use]
     pub fn with_take_over(mut self) -> ZarrSink {
         self.settings.takes_over = true;
         self
     }
 
-    /// Chunks of this shape, in elements: one size for each axis of the array, none of them 0.
+    /// Sets the shape of the chunks, in elements: one size for each axis of the array, and no size
+    /// 0.
     ///
-    /// A shape with a 0, or larger than memory can be, is [`ErrorKind::InvalidSetting`] when the sink is
-    /// used. So is a shape with another number of axes than the array, or with more bytes than the codec
-    /// takes.
+    /// When the sink is used, it returns [`ErrorKind::InvalidSetting`] if the shape contains a 0 or
+    /// is larger than memory can be, if its number of axes differs from the array's, or if a chunk
+    /// has more bytes than the codec accepts.
     #[must_use]
     pub fn with_chunk_shape(mut self, chunk_shape: impl Into<Vec<usize>>) -> ZarrSink {
         self.settings.layout.chunks = Some(Sizes::Explicit(chunk_shape.into()));
         self
     }
 
-    /// Automatic chunks of at most this many bytes before encoding, unless a single element is
-    /// larger: 8 MiB by default, and 1 MiB in shards.
+    /// Chooses the chunk shape automatically, with at most this many bytes per chunk before
+    /// encoding. The default is 8 MiB, and 1 MiB in shards. A chunk has at least one element, even
+    /// if that is larger.
     ///
-    /// Blocks are joined into a chunk as long as it stays below: first along the columns, then along
-    /// the rows. A block that is larger is cut, the rows first. A chunk is never larger than the
-    /// array. Blocks of less than about 300 bytes make smaller chunks, since so many of them cannot be
-    /// kept until the layout is chosen. More bytes than the codec takes are
-    /// [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// Blocks are joined into a chunk up to this size: first along the columns, then along the
+    /// rows. A larger block is cut, first along the rows. A chunk is never larger than the array.
+    /// Blocks of less than about 300 bytes lead to smaller chunks, because the sink cannot keep
+    /// that many of them until it chooses the layout. If a chunk has more bytes than the codec
+    /// accepts, the sink returns [`ErrorKind::InvalidSetting`] when it is used.
     #[must_use]
     pub fn with_chunk_bytes(mut self, target_bytes: usize) -> ZarrSink {
         self.settings.layout.chunks = Some(Sizes::Automatic { target_bytes });
         self
     }
 
-    /// Shards of this shape, each a whole number of chunks along each axis: files that hold many
-    /// chunks, of which readers take single ones.
+    /// Stores chunks in shards of this shape. A shard is a file that holds many chunks, which
+    /// readers can read one by one. Its size along each axis is a multiple of the chunk size.
     ///
-    /// What is written at once is a shard, so memory is counted in shards. A shard at the array's edge
-    /// is written whole, padded with the fill value; its chunks of nothing but fill value take an entry
-    /// in its index alone. Automatic chunks divide the shard: best when its sizes have many divisors.
+    /// The sink writes whole shards, so memory is counted in shards. A shard at the array's edge is
+    /// written whole, padded with the fill value; a chunk that contains only the fill value takes
+    /// only an entry in the shard's index. Automatic chunks divide the shard, which works best if
+    /// its sizes have many divisors.
     ///
-    /// Shards that are not a whole number of explicit chunks are [`ErrorKind::InvalidSetting`] when the
-    /// sink is used, and so are shard shapes that would be invalid as chunk shapes.
+    /// When the sink is used, it returns [`ErrorKind::InvalidSetting`] if the shard shape is not a
+    /// multiple of an explicit chunk shape, or would be invalid as a chunk shape.
     ///
     /// # Example
     ///
@@ -196,16 +207,18 @@ impl ZarrSink {
         self
     }
 
-    /// Automatic shards of at most this many bytes before encoding, but of at least one chunk.
+    /// Chooses the shard shape automatically, with at most this many bytes per shard before
+    /// encoding, but at least one chunk.
     ///
-    /// Chunks are joined along the last axis first, along the axis before it when they span the array.
+    /// Chunks are joined along the last axis first, then along the axis before it once they span
+    /// the array.
     #[must_use]
     pub fn with_shard_bytes(mut self, target_bytes: usize) -> ZarrSink {
         self.settings.layout.shards = Some(Sizes::Automatic { target_bytes });
         self
     }
 
-    /// How chunks are encoded. A level that the codec does not have is
+    /// Sets the codec that encodes chunks. A level that the codec does not have is
     /// [`ErrorKind::InvalidSetting`] when the sink is used.
     #[must_use]
     pub fn with_codec(mut self, codec: Codec) -> ZarrSink {
@@ -213,28 +226,29 @@ impl ZarrSink {
         self
     }
 
-    /// What is stored with each chunk to tell later whether its bytes are what was written: by default
-    /// CRC-32C where chunks are compressed, and nothing where they are not. The index of a shard always has
-    /// a checksum.
+    /// Sets the checksum that is stored with each chunk, so that readers detect damage. The default
+    /// is CRC-32C if chunks are compressed, and no checksum if they are not. The index of a shard
+    /// always has a checksum.
     #[must_use]
     pub fn with_checksum(mut self, checksum: Checksum) -> ZarrSink {
         self.settings.checksum = Some(checksum);
         self
     }
 
-    /// The value of elements that are not stored, of the array's dtype. One of another dtype is
-    /// [`ErrorKind::InvalidSetting`] when the sink is used; nothing is cast.
+    /// Sets the value of elements that are not stored. It must have the array's dtype: another
+    /// dtype is [`ErrorKind::InvalidSetting`] when the sink is used, and no value is cast.
     #[must_use]
     pub fn with_fill_value<A: Element>(mut self, value: A) -> ZarrSink {
         self.settings.fill = Some(FillElement::new(value));
         self
     }
 
-    /// Sets a name for each axis. Fewer or more than the array has axes are
+    /// Sets a name for each axis. A number of names that differs from the array's number of axes is
     /// [`ErrorKind::InvalidSetting`] when the sink is used.
     ///
-    /// xarray opens a group only if all of its arrays have names for their axes. So those of a
-    /// [member](crate::Target::member) `values` are `values_0`, `values_1` and so on by default. Other arrays have none.
+    /// xarray opens a group only if all of its arrays name their axes. Therefore the axes of a
+    /// [member](crate::Target::member) `values` are named `values_0`, `values_1` and so on by
+    /// default. Other arrays have no dimension names by default.
     #[must_use]
     pub fn with_dimension_names<N: Into<String>>(
         mut self,
@@ -245,18 +259,18 @@ impl ZarrSink {
         self
     }
 
-    /// Takes the user's attributes, the dimension names and the fill value of a stored array, which a copy of it
-    /// needs to mean the same: packed data, for instance, say in attributes how they are unpacked. What is set after
-    /// this replaces what was taken.
+    /// Copies the user's attributes, the dimension names and the fill value of a stored array. A
+    /// copy of the array needs them to keep its meaning: for instance, the attributes of packed
+    /// data tell how to unpack it. Later settings replace the copied ones.
     ///
     /// # Errors
     ///
-    /// Those of [`StoredArray::fill_value`]. An attribute `provenance` that another program has given the array is
-    /// [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// The errors of [`StoredArray::fill_value`]. If another program gave the array an attribute
+    /// `provenance`, the sink returns [`ErrorKind::InvalidSetting`] when it is used.
     ///
     /// # Example
     ///
-    /// A copy in other chunks:
+    /// Copies an array into other chunks:
     ///
     /// ```
     /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -296,12 +310,15 @@ impl ZarrSink {
         Ok(attributes.fold(self, |sink, (name, value)| sink.with_attribute(name, value)))
     }
 
-    /// Adds a user attribute, replacing one of the same name: anything that JSON can hold.
+    /// Adds a user attribute, which replaces an attribute of the same name. The value can be
+    /// anything that JSON can hold.
     ///
-    /// One that JSON cannot hold is [`ErrorKind::InvalidSetting`] when the sink is used; NaN and infinities are no
-    /// JSON, and an `f32` is written as the `f64` that it equals. The name `provenance` is taken: there the sink writes down the program and its version, a
-    /// checksum of the metadata, and the sizes of the blocks that it was stored from, as runs `[how many, size]`
-    /// along each axis that was cut; and of a [resumable](Self::with_resume) write a digest of its key and settings.
+    /// A value that JSON cannot hold is [`ErrorKind::InvalidSetting`] when the sink is used. JSON
+    /// has no NaN and no infinities, and an `f32` is written as the `f64` that equals it. The name
+    /// `provenance` is reserved: the sink stores there the program and its version, a checksum of
+    /// the metadata, and the sizes of the blocks that the array was stored from, as runs
+    /// `[how many, size]` along each cut axis. A [resumable](Self::with_resume) write also stores a
+    /// digest of its key and settings there.
     ///
     /// # Example
     ///
@@ -321,49 +338,52 @@ impl ZarrSink {
         self
     }
 
-    /// Sets the number of threads that encode and write chunks, at most 1024. 0, the default, stands for the number
-    /// of cores, but at least 2. The stored bytes do not depend on it. More than 1024 are
-    /// [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// Sets the number of threads that encode and write chunks, at most 1024. The default, 0,
+    /// stands for the number of cores, but at least 2. The stored bytes do not depend on this
+    /// number. More than 1024 threads are [`ErrorKind::InvalidSetting`] when the sink is used.
     ///
-    /// The thread that evaluates the sequence is one of them: it writes a chunk itself if the others have enough to
-    /// do. With 1, it writes all chunks. A producer that waits for a device keeps a second thread busy.
+    /// The thread that evaluates the sequence is one of them: it writes a chunk itself if the other
+    /// threads are busy. With 1, it writes all chunks. If the producer waits for a device, a second
+    /// thread can write meanwhile.
     #[must_use]
     pub fn with_writer_threads(mut self, n_threads: usize) -> ZarrSink {
         self.settings.n_threads = (n_threads > 0).then_some(n_threads);
         self
     }
 
-    /// Makes the write resumable: completed chunks survive when it ends early, and the next write with the same key
-    /// continues from them.
+    /// Makes the write resumable: completed chunks survive if it ends early, and the next write
+    /// with the same key resumes from them.
     ///
-    /// The key is a text that names all that the blocks depend on: the model, the data, the parameters, the version
-    /// of the program. [`Resume`] has more settings. An unfinished write with another key is
-    /// [`ErrorKind::ResumeMismatch`], and so is one of another block grid, layout, codec or metadata; the message names
-    /// what differs. All that is found out before the first block is computed.
+    /// The key is a text that names everything that the blocks depend on: the model, the data, the
+    /// parameters, the version of the program. [`Resume`] has more settings. If the unfinished
+    /// write has another key, block grid, layout, codec or metadata, the write returns
+    /// [`ErrorKind::ResumeMismatch`], and the message names the difference. All of this is checked
+    /// before the first block is computed.
     ///
-    /// Each chunk that is complete is noted in a journal, with its checksum. A later write reads those
-    /// chunks back, and hands their blocks to all reducers of its pass in place of the producer. So it
-    /// computes only the blocks that touch a chunk which is missing, torn or corrupt; the statistics beside
-    /// it are of the whole array; and the result has the same bits as that of a write which nothing
-    /// interrupted, as long as equal keys have equal blocks.
+    /// The write records each completed chunk in a journal, with its checksum. A later write reads
+    /// these chunks back, and passes their blocks to all reducers of its pass instead of calling
+    /// the producer. It computes only the blocks that overlap a missing, torn or corrupt chunk. The
+    /// statistics of the same pass cover the whole array. The result has the same bits as an
+    /// uninterrupted write, provided that equal keys imply equal blocks.
     ///
-    /// An array with the same key, block grid and settings that is complete at the target is no error: its blocks are
-    /// read back, no block is computed, and nothing is written. So a program that is started again and again until
-    /// it succeeds comes to its end, and one that dies between the arrays of a pass makes only those that are
-    /// missing. With [`Existing::Replace`], the array is stored anew.
+    /// If a complete array with the same key, block grid and settings exists at the target, the
+    /// write succeeds: it reads the blocks back, computes no block, and writes nothing. So a
+    /// program can be restarted until it succeeds, and a program that crashes between the arrays of
+    /// a pass computes only the missing ones. With [`Existing::Replace`], the array is stored anew.
     ///
-    /// That costs little: chunks of 8 MiB in the default codec were stored in as much time, in a file system in
-    /// memory, uncompressed ones in 1.15 times, and chunks of 4 KiB in 1.12 times.
+    /// The journal costs little: in a file system in memory, chunks of @a0MiB took the same time
+    /// with the default codec, uncompressed chunks took 1.1@a0times as long, and chunks of @a0KiB
+    /// 1.1@a0times.
     ///
-    /// Only sequences that are made of a grid and a function ([`from_fn`](lazy_core::LazyChunkSequence::from_fn))
-    /// can leave out blocks. A streamed sequence, and a target in a store, are
-    /// [`ErrorKind::Unsupported`].
-    /// Without this setting, a write of a target of which such an unfinished one exists is
-    /// [`ErrorKind::Unfinished`]; [`UnfinishedWrite`](crate::UnfinishedWrite) lists and removes them.
+    /// Only a sequence made from a grid and a function
+    /// ([`from_fn`](lazy_core::LazyChunkSequence::from_fn)) can skip blocks. A streamed sequence,
+    /// and a target in a store, return [`ErrorKind::Unsupported`]. Without this setting, a write
+    /// returns [`ErrorKind::Unfinished`] if the target has a resumable unfinished write;
+    /// [`UnfinishedWrite`](crate::UnfinishedWrite) lists and removes unfinished writes.
     ///
     /// # Example
     ///
-    /// A program that goes on when it is started again, and stops in order on Ctrl-C:
+    /// A program that resumes when it is restarted, and stops cleanly on Ctrl-C:
     ///
     /// ```
     /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -408,12 +428,13 @@ impl ZarrSink {
         self
     }
 
-    /// Limits the memory of the write to so many bytes, counted as [`memory_bound`](Self::memory_bound) does.
+    /// Limits the memory of the write to this many bytes, counted as in
+    /// [`memory_bound`](Self::memory_bound).
     ///
-    /// The write uses fewer threads, and lets fewer chunks wait, until its bound is within the limit. If one thread
-    /// needs more than the limit, the write fails with [`ErrorKind::Memory`]: before the
-    /// first block if the sequence declares its row type and block grid, otherwise with the first block that is too
-    /// large. Smaller chunks or blocks need less.
+    /// The write uses fewer threads, and queues fewer chunks, until its bound is within the limit.
+    /// If a write with one thread needs more than the limit, it fails with [`ErrorKind::Memory`]:
+    /// before the first block if the sequence declares its row type and block grid, otherwise with
+    /// the first block that is too large. Smaller chunks or blocks need less memory.
     ///
     /// # Example
     ///
@@ -444,24 +465,29 @@ impl ZarrSink {
         self
     }
 
-    /// Returns the bytes of memory that a write takes at most.
+    /// Returns an upper bound on the memory of a write, in bytes.
     ///
-    /// `spec` declares the row type; no block is larger than `block_shape` along any axis, and the first block has
-    /// that shape. The bound does not count the block that the producer has just made, or the
-    /// [blocks in flight](lazy_core::LazyChunkSequence::with_max_in_flight) on several threads (and, in a write that
-    /// resumes, the chunks that these lie in), and the memory that the compressor allocates for itself. For a matrix
-    /// the bound is about
+    /// `spec` declares the row type. `block_shape` is the largest size of a block along each axis,
+    /// and the shape of the first block. The bound does not count the block that the producer has
+    /// just computed, the memory that the compressor allocates internally, or the [blocks in
+    /// flight](lazy_core::LazyChunkSequence::with_max_in_flight) on several threads. If the write
+    /// resumes, it also does not count the chunks that contain the blocks in flight. For a matrix
+    /// the bound is about the sum of
     ///
-    /// - the blocks that a row of chunks has parts of, and the row of chunks if it has several;
-    /// - the blocks that a chunk has parts of, for each writer thread, and for half as many chunks that wait;
-    /// - a chunk for each writer thread; three if chunks are compressed, more with gzip.
+    /// - the blocks that a row of chunks overlaps, and the row of chunks itself if it has several
+    ///   chunks;
+    /// - the blocks that a chunk overlaps, for each writer thread, and for half as many queued
+    ///   chunks;
+    /// - one chunk for each writer thread; three if chunks are compressed, and more with gzip.
     ///
-    /// Blocks count whole, and as if they extended beyond the chunk at both ends. Automatic chunks take two more chunks
-    /// and a block until their shape is chosen. If there are shards, they count instead of chunks. The bound does not
-    /// depend on the number of rows. With a [limit](Self::with_memory_limit), it is within the limit.
+    /// Blocks count in full, and as if they extended beyond the chunk at both ends. Automatic
+    /// chunks take two more chunks and a block until their shape is chosen. With shards, the bound
+    /// counts shards instead of chunks. It does not depend on the number of rows. With a
+    /// [limit](Self::with_memory_limit), the bound is within the limit.
     ///
-    /// A write that [resumes](Self::with_resume) takes as much again for the chunks that it reads back, and 256 KiB for
-    /// the journal; 50 bytes for each complete chunk come on top.
+    /// For a write that [resumes](Self::with_resume), the bound counts the same amount again for
+    /// the chunks that are read back, and 25@a0KiB for the journal. It does not count another
+    /// 5@a0bytes for each complete chunk.
     ///
     /// # Errors
     ///

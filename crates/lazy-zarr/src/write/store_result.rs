@@ -1,4 +1,4 @@
-//! Statistics whose results are stored.
+//! A reducer that stores the result of a statistic.
 
 use std::fmt;
 
@@ -14,21 +14,23 @@ use crate::target::Target;
 use crate::write::session::Write;
 use crate::write::sink::ZarrSink;
 
-/// A statistic whose result is stored too, as one or several Zarr arrays, in the pass that computes it.
+/// A statistic whose result is also stored, as one or several Zarr arrays, in the pass that
+/// computes it.
 ///
-/// What is one array by itself lies at the target; what is several, each under its name in a group there:
-/// [`NamedArrays`] says which. All targets are checked before the first block is computed, and the arrays appear when
-/// all that is computed in the pass has succeeded: one after the other, so that what fails between two leaves the first.
+/// A result that is one array is stored at the target; a result of several arrays becomes a group
+/// there, which holds each array under its name (see [`NamedArrays`]). All targets are checked
+/// before the first block is computed. The arrays appear when the whole pass has succeeded, one
+/// after the other, so an error between two arrays leaves the first.
 ///
-/// The result is that of the statistic, and the arrays.
+/// The output is the result of the statistic, and the stored arrays.
 ///
 /// # Errors
 ///
-/// Those of the statistic, and of a [`ZarrSink`].
+/// The errors of the statistic, and of a [`ZarrSink`].
 ///
 /// # Example
 ///
-/// Values and what they come to, in one group:
+/// Stores values and their statistics in one group:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -58,7 +60,7 @@ use crate::write::sink::ZarrSink;
 pub struct StoreResult<S> {
     statistic: S,
     sink: ZarrSink,
-    /// By the names of arrays.
+    /// The axis names that the user sets, with the name of the array.
     dimension_names: Vec<(String, Vec<String>)>,
 }
 
@@ -67,36 +69,37 @@ where
     S: Statistic,
     S::Output: NamedArrays,
 {
-    /// Computes the statistic, and stores its result there.
+    /// Computes a statistic and stores its result at a target.
     pub fn new(statistic: S, target: impl Into<Target>) -> StoreResult<S> {
         StoreResult { statistic, sink: ZarrSink::new(target), dimension_names: Vec::new() }
     }
 
-    /// What happens where there is an array already: by default it is an error of the kind
+    /// Sets how to treat an array that already exists. By default, it is an error of the kind
     /// [`ErrorKind::Exists`](crate::ErrorKind::Exists).
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> StoreResult<S> {
         StoreResult { sink: self.sink.with_existing(existing), ..self }
     }
 
-    /// What the arrays survive once they are published: by default power failures.
+    /// Sets which failures the arrays survive once they are published. By default, they survive
+    /// power failures.
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> StoreResult<S> {
         StoreResult { sink: self.sink.with_durability(durability), ..self }
     }
 
-    /// Adds a user attribute to each array, as [`ZarrSink::with_attribute`].
+    /// Adds a user attribute to each array, like [`ZarrSink::with_attribute`].
     #[must_use]
     pub fn with_attribute(self, name: impl Into<String>, value: impl Serialize) -> StoreResult<S> {
         StoreResult { sink: self.sink.with_attribute(name, value), ..self }
     }
 
-    /// Names the axes of one of the arrays of the result: of the one that is alone, whose name is `""`, or of one of
-    /// [`NamedArrays::NAMES`].
+    /// Names the axes of one array of the result. `array` is one of [`NamedArrays::NAMES`]; the
+    /// name is `""` if the result is one array.
     ///
-    /// Without it, axes have names that no others in the group have, such as `sums_0` at the target `sums`, so that
-    /// xarray opens a group of them. In a result of several arrays an axis that has one size in all of them is
-    /// `axis_0`, and so on.
+    /// By default, axes have names that are unique in the group, such as `sums_0` at the target
+    /// `sums`, so that xarray opens the group. In a result of several arrays, an axis that has the
+    /// same size in all arrays is named `axis_0`, and so on.
     ///
     /// # Example
     ///
@@ -139,8 +142,8 @@ pub(super) fn sinks_of_arrays(names: &[&str], sink: &ZarrSink) -> Vec<ZarrSink> 
     names.iter().map(of_array).collect()
 }
 
-/// Returns the names of the axes of each array of a result: those given by the user, or names that no other array in
-/// the group has.
+/// Returns the names of the axes of each array of a result: the names that the user set, or names
+/// that no other array in the group has.
 pub(super) fn names_of_axes(
     array_names: &[&str],
     arrays: &[ArrayBlock],
@@ -164,12 +167,12 @@ pub(super) fn names_of_axes(
     array_names.iter().zip(arrays).map(of_array).collect()
 }
 
-/// A statistic that is being computed, and the writes of its result.
+/// The run of a [`StoreResult`]: a statistic that is being computed, and the writes of its result.
 pub struct StoringResult<S: Statistic> {
     statistic: StatisticRun<S>,
-    /// The axes' names that the user has given to arrays.
+    /// The axis names that the user set, with the name of the array.
     dimension_names: Vec<(String, Vec<String>)>,
-    /// The name of the target, from which default names of axes are made.
+    /// The name of the target, which the default names of axes start with.
     name: String,
     writes: Vec<Write>,
 }

@@ -1,4 +1,4 @@
-//! Storing a sequence, an array or the result of a statistic.
+//! Functions that store a sequence, an array or the result of a statistic.
 
 use lazy_core::{Access, ArrayBlock, LazyChunkSequence, NamedArrays, NestedLazyChunkSequence};
 
@@ -9,8 +9,9 @@ use crate::write::store_result::{names_of_axes, sinks_of_arrays};
 
 /// Stores a sequence of array blocks as a Zarr array.
 ///
-/// [Convert](lazy_core::LazyChunkSequence::convert) a sequence of other tensors first. This is short for computing the
-/// sequence with a [`ZarrSink`]; to compute statistics in the same pass, compute a tuple of them and the sink.
+/// [Convert](lazy_core::LazyChunkSequence::convert) a sequence of other tensors first. The method
+/// is a shorthand for computing the sequence with a [`ZarrSink`]. To compute statistics in the same
+/// pass, compute a tuple of the statistics and the sink.
 ///
 /// # Example
 ///
@@ -38,18 +39,19 @@ pub trait ToZarr {
     /// The type of the sequence's blocks.
     type Block;
 
-    /// Evaluates the sequence once and stores it. The target is a path, a `file://` URL or a store
-    /// ([`Target`](crate::Target)); a [`ZarrSink`] has all other settings.
+    /// Evaluates the sequence once and stores it. Pass a path, a `file://` URL or a store
+    /// ([`Target`](crate::Target)), or a [`ZarrSink`] with further settings.
     ///
     /// # Errors
     ///
-    /// - Before the first block is computed: an invalid target or invalid settings.
-    /// - [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if a block fails or does not fit the others.
+    /// - An invalid target or invalid settings, before the first block is computed.
+    /// - [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if a block fails or does not fit the
+    ///   others.
     /// - An error in writing.
     ///
-    /// Whatever the error, the target stays unchanged, with the exceptions that
+    /// After any error the target is unchanged, except as documented at
     /// [`Existing::ReplaceInPlace`](crate::Existing::ReplaceInPlace) and
-    /// [`Error::is_published`](crate::Error::is_published) document.
+    /// [`Error::is_published`](crate::Error::is_published).
     fn to_zarr(&self, sink: impl Into<ZarrSink>) -> Result<StoredArray>
     where
         Self::Block: Storable;
@@ -79,7 +81,7 @@ impl<T, K: Access> ToZarr for NestedLazyChunkSequence<'_, T, K> {
 
 /// A block that can be stored: an [`ArrayBlock`].
 ///
-/// The trait is sealed. It exists so that the compiler can explain what to do with other blocks.
+/// This trait is sealed. It exists so that the compiler can suggest a fix for other block types.
 /// [`ToZarr`] has an example.
 #[diagnostic::on_unimplemented(
     message = "a sequence of `{Self}` cannot be stored",
@@ -119,11 +121,11 @@ impl Storable for ArrayBlock {
     }
 }
 
-/// Stores an array that is in memory.
+/// Stores an array from memory.
 ///
 /// # Errors
 ///
-/// As [`ToZarr::to_zarr`].
+/// The errors of [`ToZarr::to_zarr`].
 ///
 /// # Example
 ///
@@ -145,13 +147,15 @@ pub fn store(array: impl Into<ArrayBlock>, sink: impl Into<ZarrSink>) -> Result<
     LazyChunkSequence::new(|| [block.clone()]).with_len(1).to_zarr(sink)
 }
 
-/// Stores the result of a statistic that is in memory, such as one merged from
-/// [saved states](lazy_core::SaveState::finish_saved): as an array at the target, or as several arrays in a group
-/// there, each under its [name](NamedArrays::NAMES).
+/// Stores the result of a statistic from memory, such as a result merged from [saved
+/// states](lazy_core::SaveState::finish_saved). A result that is one array is stored at the target;
+/// a result of several arrays becomes a group there, which holds each array under its
+/// [name](NamedArrays::NAMES).
 ///
 /// # Errors
 ///
-/// As [`ToZarr::to_zarr`]. The arrays appear one after the other, so an error between two leaves the first.
+/// The errors of [`ToZarr::to_zarr`]. The arrays appear one after the other, so an error between
+/// two arrays leaves the first.
 ///
 /// # Example
 ///

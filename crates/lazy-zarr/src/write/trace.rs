@@ -1,4 +1,4 @@
-//! What a write tells a `tracing` subscriber: a span, its layout, every chunk and how it ended.
+//! Events of a write for `tracing` subscribers: a span, the layout, every chunk and the outcome.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::target::Target;
 use crate::write::assembler::Unit;
 
-/// The record of one write. No clock is read when no subscriber is interested.
+/// Reports one write. It reads no clock if no subscriber is interested.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     span: Span,
@@ -16,7 +16,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Opens the span of a write, below that of the evaluation.
+    /// Opens the span of a write, within the span of the evaluation.
     pub(crate) fn new(target: &Target) -> Trace {
         let start = enabled!(Level::DEBUG).then(Instant::now);
         Trace { span: debug_span!("write", %target), start }
@@ -27,7 +27,7 @@ impl Trace {
         debug!(parent: &self.span, ?chunk_shape, ?shard_shape, "layout chosen");
     }
 
-    /// The array is at its target.
+    /// Reports that the array was published.
     pub(crate) fn published(&self, shape: &[usize], n_bytes: usize, written: (u64, u64)) {
         let (chunks, stored_bytes) = written;
         let seconds = self.start.map(|start| start.elapsed().as_secs_f64());
@@ -38,14 +38,14 @@ impl Trace {
         );
     }
 
-    /// Begins to time a chunk.
+    /// Starts to time a chunk.
     pub(crate) fn chunk(&self) -> ChunkClock<'_> {
         let is_heard = self.start.is_some() && enabled!(Level::TRACE);
         ChunkClock { trace: self, start: is_heard.then(Instant::now), encoding: Duration::ZERO }
     }
 }
 
-/// Times one chunk on its way.
+/// Times the encoding and writing of one chunk.
 pub(crate) struct ChunkClock<'t> {
     trace: &'t Trace,
     start: Option<Instant>,

@@ -51,7 +51,7 @@ fn put_alone(store: &dyn Store) -> CaseResult {
     Ok(())
 }
 
-/// Readers find one of the objects that are put, whole.
+/// Readers always find one of the objects that were put, and all of it.
 fn put_in_one_step(store: &dyn Store) -> CaseResult {
     const N_READERS: usize = 3;
     const N_VERSIONS: usize = 100;

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use super::super::check::CaseResult;
 use crate::objects::{PutCondition, Store, StoreError};
 
-/// The name of a case, and its check, which is given an empty store.
+/// A case: its name, and a check that is called with an empty store.
 pub(super) type NamedCheck = (&'static str, fn(&dyn Store) -> CaseResult);
 
-/// Checks that the user gave an empty store. If not, all cases would fail.
+/// Checks that the store from the user is empty. Otherwise all cases would fail.
 pub(super) fn is_usable(store: &dyn Store) -> CaseResult {
     let objects = store
         .list("")
@@ -23,7 +23,7 @@ pub(super) fn is_usable(store: &dyn Store) -> CaseResult {
     Err(format!("the store given to the suite is not empty: {objects:?}").into())
 }
 
-/// Puts an object, whatever is there.
+/// Puts an object, and replaces an existing one.
 pub(super) fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
     store.put(key, Bytes::copy_from_slice(bytes), PutCondition::Always).map(drop)
 }
@@ -41,13 +41,13 @@ pub(super) fn expect_error_kind<A: fmt::Debug>(
     }
 }
 
-/// Returns all objects by their keys.
+/// Returns all objects, by key.
 pub(super) fn contents(store: &dyn Store) -> Result<BTreeMap<String, Bytes>, StoreError> {
     let read = |key: String| store.get(&key).map(|object| (key, object.bytes));
     store.list("")?.into_iter().map(|object| read(object.key)).collect()
 }
 
-/// Checks that the store holds the same objects before and after.
+/// Checks that an operation does not change the objects in the store.
 pub(super) fn expect_unchanged(
     store: &dyn Store,
     check: impl FnOnce() -> CaseResult,
@@ -57,7 +57,7 @@ pub(super) fn expect_unchanged(
     expect_contents(store, &before)
 }
 
-/// Checks that the store holds these objects.
+/// Checks that the store contains exactly these objects.
 pub(super) fn expect_contents(store: &dyn Store, expected: &BTreeMap<String, Bytes>) -> CaseResult {
     let actual = contents(store)?;
     if actual == *expected {

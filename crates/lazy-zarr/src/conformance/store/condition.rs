@@ -23,8 +23,8 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("put_if_unchanged::needs_tags", unchanged_without_tags),
 ];
 
-/// Puts an object on a condition. Returns `None` if the store does not support the condition, and
-/// fails if the store has changed nevertheless.
+/// Puts an object on a condition. Returns `None` if the store does not support the condition. Fails
+/// if the store does not support it but has changed.
 fn put_if(
     store: &dyn Store,
     key: &str,
@@ -80,8 +80,8 @@ fn absent_after_deletion(store: &dyn Store) -> CaseResult {
     Ok(())
 }
 
-/// Lets threads put an object each, on the same condition, and checks that one succeeds and that
-/// its object is there. Returns false if the store does not support the condition.
+/// Puts objects from several threads on the same condition. Checks that exactly one put succeeds
+/// and stores its object. Returns false if the store does not support the condition.
 fn one_thread_succeeds(
     store: &dyn Store,
     key: &str,
@@ -154,8 +154,8 @@ fn unchanged_of_nothing(store: &dyn Store) -> CaseResult {
     Ok(())
 }
 
-/// Checks that a put is refused because the object with this tag is no longer there. Returns true
-/// if the store does not support the condition.
+/// Checks that a put fails because the object with this tag no longer exists. Returns true if the
+/// store does not support the condition.
 fn expect_changed(store: &dyn Store, key: &str, tag: &Tag) -> Result<bool, BoxError> {
     let mut is_unsupported = false;
     expect_unchanged(store, || {
@@ -173,7 +173,7 @@ fn expect_changed(store: &dyn Store, key: &str, tag: &Tag) -> Result<bool, BoxEr
 
 fn unchanged_from_threads(store: &dyn Store) -> CaseResult {
     for i in 0..N_RACES {
-        // Other bytes each time, since equal bytes may have equal tags.
+        // The bytes differ each time, since equal bytes may have equal tags.
         put(store, "key", format!("version {i}").as_bytes())?;
         let Some(tag) = store.get("key")?.tag else { return Ok(()) };
         let condition = PutCondition::IfUnchanged(tag);

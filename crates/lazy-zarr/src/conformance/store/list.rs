@@ -20,11 +20,11 @@ const KEYS: [&str; 8] =
     ["a/b/c", "a/b/d/e", "a/bc", "a/zarr.json", "ab/c", "c/0/0", "c/10/0", "zarr.json"];
 
 fn fill(store: &dyn Store) -> Result<(), StoreError> {
-    // Not in the order of the keys.
+    // The objects are put in an order other than the order of the keys.
     KEYS.iter().rev().try_for_each(|key| put(store, key, key.as_bytes()))
 }
 
-/// The keys below a prefix, in order.
+/// Returns the keys below a prefix, in order.
 fn keys(store: &dyn Store, prefix: &str) -> Result<Vec<String>, StoreError> {
     let mut keys: Vec<_> = store.list(prefix)?.into_iter().map(|object| object.key).collect();
     keys.sort();

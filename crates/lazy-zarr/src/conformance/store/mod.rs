@@ -1,4 +1,4 @@
-//! The suite for stores.
+//! The test suite for stores.
 
 mod change;
 mod check;
@@ -13,14 +13,14 @@ use lazy_core::conformance::{Case, run_cases};
 
 use crate::objects::Store;
 
-/// The test cases for a [`Store`], operation by operation.
+/// The test cases for a [`Store`], grouped by operation.
 ///
 /// The cases are named `OPERATION::CLAIM`, such as `put::replaces_the_object`. They call only the
 /// operations of the trait. They cannot check other processes, or the effects of lost requests and
 /// responses.
 ///
-/// A store may lack conditions and tags. The cases accept
-/// [`Unsupported`](crate::StoreError::Unsupported) there, if nothing has changed then.
+/// A store may lack conditions and tags. For conditions, the cases accept
+/// [`Unsupported`](crate::StoreError::Unsupported) if nothing has changed.
 ///
 /// # Example
 ///
@@ -37,8 +37,8 @@ pub struct StoreSuite {
 }
 
 impl StoreSuite {
-    /// Creates a suite. The function returns an empty store, in which a case may put anything. Each
-    /// case calls it once, and drops the store at its end.
+    /// Creates a suite. The function `make` returns an empty store, in which a case may put
+    /// anything. Each case calls the function once, and drops the store at its end.
     pub fn new<S: Store + 'static>(make: impl Fn() -> S + Send + Sync + 'static) -> StoreSuite {
         StoreSuite { make: Arc::new(move || Box::new(make())) }
     }
@@ -62,7 +62,7 @@ impl StoreSuite {
     ///
     /// # Panics
     ///
-    /// If a case fails. The message names every case that fails, and says why.
+    /// Panics if a case fails. The message names every failed case and the reason.
     #[track_caller]
     pub fn run(self) {
         run_cases(self.cases());

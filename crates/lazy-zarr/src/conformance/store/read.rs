@@ -22,7 +22,7 @@ pub(super) const CASES: &[NamedCheck] = &[
 ];
 
 fn get_bytes(store: &dyn Store) -> CaseResult {
-    // Longer than any buffer on the way.
+    // The object is larger than any intermediate buffer.
     let long: Vec<u8> = (0..300_001_u32).map(|i| (i % 251) as u8).collect();
     for bytes in [&b""[..], b"\0", b"bytes\r\n\xff", &long] {
         put(store, "key", bytes)?;
@@ -53,7 +53,7 @@ fn get_tells_keys_apart(store: &dyn Store) -> CaseResult {
     keys.iter().try_for_each(|key| expect_equal(key, &*store.get(key)?.bytes, key.as_bytes()))
 }
 
-/// Keys without an object, if there is one under `a/key`.
+/// Keys without an object, if an object exists under `a/key`.
 const ABSENT: [&str; 5] = ["nothing", "a", "a/k", "key", "a/nothing/key"];
 
 fn get_nothing(store: &dyn Store) -> CaseResult {
@@ -61,7 +61,7 @@ fn get_nothing(store: &dyn Store) -> CaseResult {
     ABSENT.iter().try_for_each(|key| expect_error_kind(key, store.get(key), &StoreError::NotFound))
 }
 
-/// Puts an object of the bytes `0123456789`, and returns ranges of it as text.
+/// Puts an object with the bytes `0123456789`, and returns ranges of it as text.
 fn ranges_of_ten_digits(store: &dyn Store, ranges: &[ByteRange]) -> Result<Vec<String>, BoxError> {
     put(store, "digits", b"0123456789")?;
     let parts = store.get_ranges("digits", ranges)?;
@@ -151,7 +151,7 @@ fn tag_everywhere(store: &dyn Store) -> CaseResult {
 fn tag_of_other_bytes(store: &dyn Store) -> CaseResult {
     put(store, "key", b"old")?;
     let Some(old) = store.get("key")?.tag else { return Ok(()) };
-    // One of the same length, one of another, and one that follows a deletion.
+    // An object of the same length, one of another length, and one that is put after a deletion.
     for bytes in [&b"new"[..], b"longer", b""] {
         if bytes.is_empty() {
             store.delete("key")?;

@@ -1,4 +1,4 @@
-//! The guarded codecs of an array, and of the shards within.
+//! The guarded codecs of an array and of its shards.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,9 +13,12 @@ use zarrs::metadata::ConfigurationSerialize;
 
 use super::codec::{Guard, MARGIN};
 
-/// The same codecs, for chunks of this shape, guarded; within shards too.
+/// Returns guarded codecs for chunks of this shape. The codecs within shards are guarded, too.
 ///
-/// An error says what is wrong with the shape of a shard's chunks.
+/// # Errors
+///
+/// Returns an error if the shape of the chunks of a shard is invalid, or if the configuration of
+/// the shards is missing or not supported.
 pub(crate) fn guarded(
     codecs: &CodecChain,
     shape: &[NonZeroU64],
@@ -32,35 +35,38 @@ pub(crate) fn guarded(
             }
             None => Arc::clone(codecs.array_to_bytes_codec()),
         };
-    let most = match array_to_bytes.as_any().is::<ShardingCodec>() {
-        // The elements, and what a shard has beside: a place in its index for each chunk, and what a
-        // codec adds to each. What zarrs estimates is more, by a factor of the number of chunks.
-        true => {
-            let n_elements = shape.iter().fold(1_u64, |n, size| n.saturating_mul(size.get()));
-            n_elements.saturating_mul(2 * element_size as u64 + 128).saturating_add(MARGIN)
-        }
-        false => u64::MAX,
+    let most = if array_to_bytes.as_any().is::<ShardingCodec>() {
+        // The elements, and the overhead of a shard: an index entry for each chunk, and the bytes
+        // that a codec adds to each chunk. The estimate of zarrs is larger by a factor of the
+        // number of chunks.
+        let n_elements = shape.iter().fold(1_u64, |n, size| n.saturating_mul(size.get()));
+        n_elements.saturating_mul(2 * element_size as u64 + 128).saturating_add(MARGIN)
+    } else {
+        u64::MAX
     };
     let guard = |codec: &Arc<_>| Guard::new(Arc::clone(codec), most).into_dyn();
     let bytes_to_bytes = codecs.bytes_to_bytes_codecs().iter().map(guard).collect();
     Ok(CodecChain::new(codecs.array_to_array_codecs().to_vec(), array_to_bytes, bytes_to_bytes))
 }
 
-/// What the chunks of a shard and its index are encoded by, guarded.
+/// The guarded codecs of the chunks of a shard and of its index.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardCodecs {
     pub(crate) chunk_shape: Vec<NonZeroU64>,
     pub(crate) chunks: Arc<CodecChain>,
-    /// Two numbers for each chunk.
+    /// The shape of the index, which has two numbers for each chunk.
     pub(crate) index_shape: Vec<NonZeroU64>,
     pub(crate) index: Arc<CodecChain>,
     pub(crate) index_location: ShardingIndexLocation,
 }
 
 impl ShardCodecs {
-    /// Those of shards of this shape.
+    /// Returns the guarded codecs of shards of this shape.
     ///
-    /// An error says what is wrong with the shape of the chunks.
+    /// # Errors
+    ///
+    /// Returns an error if the shape of the chunks is invalid, or if the configuration of the
+    /// shards is missing or not supported.
     pub(crate) fn guarded(
         sharding: &ShardingCodec,
         shard_shape: &[NonZeroU64],

@@ -1,4 +1,4 @@
-//! A guarded codec: what it allocates is bounded, and it decodes chunks only whole.
+//! A guarded codec. Its allocations are bounded, and it decodes only whole chunks.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -18,28 +18,30 @@ use zarrs::plugin::{ExtensionName, ZarrVersion};
 use super::decompress::{Format, decompress};
 use super::whole::WholeDecoder;
 
-/// What others need to add to a chunk at most, however small it is.
+/// The maximum number of bytes that other encoders add to a chunk, however small it is.
 pub(super) const MARGIN: u64 = 64 << 10;
 
-/// A codec that decodes a chunk to no more bytes than it can have, and only whole, so that a checksum is
-/// checked whatever part of the chunk is asked for.
+/// A codec that limits the size of a decoded chunk and decodes only whole chunks, so that checksums
+/// are checked whatever part of a chunk is requested.
 #[derive(Debug)]
 pub(super) struct Guard {
     codec: Arc<dyn BytesToBytesCodecTraits>,
     method: Method,
-    /// The bytes that come out at most, whatever is estimated.
+    /// The maximum size in bytes of a decoded chunk, whatever the estimate.
     most: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Method {
-    /// By a decompressor that stops.
+    /// Decompress with a decompressor that stops at the limit.
     Decompress(Format),
-    /// The codec allocates what the header says, which can be looked at.
+    /// Check the size in the header, which the codec allocates.
     Blosc,
-    /// CRC-32C at the end, which the codec adds, and takes away, by copying all before it.
+    /// Add and remove the CRC-32C at the end without a copy. The codec itself copies all bytes
+    /// before it.
     Checksum,
-    /// What comes out is no larger than what goes in: another checksum, a shuffle.
+    /// Decode with the codec, whose output is not larger than its input: another checksum or a
+    /// shuffle.
     Plain,
 }
 
@@ -64,11 +66,12 @@ impl Guard {
         Arc::new(Guard { codec, method, most })
     }
 
-    /// The bytes that the decoded chunk has at most.
+    /// Returns the maximum size in bytes of the decoded chunk.
     fn limit(&self, decoded: &BytesRepresentation) -> usize {
         let limit = match decoded {
             BytesRepresentation::FixedSize(n_bytes) => *n_bytes,
-            // The bound is an estimate for this crate's own encoders; others may need more.
+            // The bound is an estimate for the encoders of this crate. Other encoders may need
+            // more.
             BytesRepresentation::BoundedSize(n_bytes) => {
                 n_bytes.saturating_mul(2).saturating_add(MARGIN).min(self.most)
             }
@@ -89,7 +92,7 @@ impl CodecTraits for Guard {
         self
     }
 
-    // It has no metadata of its own: that is written with the codec itself.
+    // A guard has no metadata of its own. The metadata comes from the codec itself.
     fn configuration(&self, _: ZarrVersion, _: &CodecMetadataOptions) -> Option<Configuration> {
         None
     }
@@ -161,14 +164,15 @@ impl BytesToBytesCodecTraits for Guard {
     }
 }
 
-/// Whether a codec of CRC-32C puts it at the end, as that of Zarr v3 does; there is one that puts it first.
+/// Returns true if a CRC-32C codec puts the checksum at the end, as the codec of Zarr v3 does.
+/// Another one puts it first.
 fn appends_checksum(codec: &dyn BytesToBytesCodecTraits) -> bool {
     let bytes = b"where does it go?";
     let encoded = codec.encode(Cow::Borrowed(bytes), &CodecOptions::default());
     encoded.is_ok_and(|encoded| encoded.starts_with(bytes))
 }
 
-/// Bytes and their checksum, in the same memory where there is room.
+/// Returns the bytes followed by their checksum, in the same memory if there is room.
 fn with_checksum(decoded: ArrayBytesRaw<'_>) -> ArrayBytesRaw<'_> {
     let checksum = crc32c::crc32c(&decoded).to_le_bytes();
     let mut encoded = match decoded {
@@ -183,7 +187,7 @@ fn with_checksum(decoded: ArrayBytesRaw<'_>) -> ArrayBytesRaw<'_> {
     Cow::Owned(encoded)
 }
 
-/// What is before a checksum that fits it, in the same memory.
+/// Returns the bytes before a matching checksum, in the same memory.
 fn without_checksum(encoded: ArrayBytesRaw<'_>) -> Result<ArrayBytesRaw<'_>, CodecError> {
     let Some((bytes, checksum)) = encoded.split_last_chunk::<4>() else {
         return Err(CodecError::Other("it is too short for a checksum".to_owned()));
@@ -201,7 +205,8 @@ fn without_checksum(encoded: ArrayBytesRaw<'_>) -> Result<ArrayBytesRaw<'_>, Cod
     })
 }
 
-/// The bytes that a chunk has before Blosc, as its header says: the second of four words, little-endian.
+/// Returns the size in bytes of a decoded chunk according to its Blosc header. The size is the
+/// second of four little-endian words.
 fn blosc_decoded_bytes(encoded: &[u8]) -> Option<usize> {
     let header = encoded.get(..16)?;
     let word = header[4..8].try_into().ok()?;

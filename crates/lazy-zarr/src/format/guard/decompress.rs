@@ -1,11 +1,11 @@
-//! Decompressors that stop at the size that their output must have.
+//! Decompressors that stop at the maximum size of their output.
 
 use std::io::{self, Read};
 
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 
-/// What a compressed chunk is decompressed by.
+/// The compression format of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Format {
     Zstd,
@@ -14,7 +14,13 @@ pub(super) enum Format {
     Bzip2,
 }
 
-/// Decompresses, to at most `limit` bytes: a few of them can stand for many, which memory need not hold.
+/// Decompresses to at most `limit` bytes. A few compressed bytes can stand for more bytes than
+/// memory holds.
+///
+/// # Errors
+///
+/// Returns an error if the output is longer than the limit, if the input is damaged, or if memory
+/// cannot hold the output.
 pub(super) fn decompress(format: Format, encoded: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     match format {
         Format::Zstd => {
@@ -32,7 +38,8 @@ pub(super) fn decompress(format: Format, encoded: &[u8], limit: usize) -> io::Re
 
 fn read_all(reader: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut decoded = buffer(limit)?;
-    // One byte more, so that what is too much is seen, and the checksum at the end is read.
+    // One more byte detects output that is too long, and makes the decoder read the checksum at the
+    // end.
     reader.take((limit as u64).saturating_add(1)).read_to_end(&mut decoded)?;
     if decoded.len() > limit {
         return Err(io::Error::other(format!("it decompresses to more; {}", at_most(limit))));
@@ -100,7 +107,7 @@ mod tests {
     fn a_checksum_at_the_end_is_checked() {
         for format in [Format::Gzip, Format::Zlib] {
             let mut encoded = encoded(format, &[1; 1000]);
-            // That of gzip is followed by the length.
+            // The length follows the checksum in gzip.
             let checksum = encoded.len() - if matches!(format, Format::Gzip) { 8 } else { 4 };
             encoded[checksum] ^= 1;
             assert!(decompress(format, &encoded, 1000).is_err(), "{format:?}");

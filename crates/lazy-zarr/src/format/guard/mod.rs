@@ -1,5 +1,5 @@
-//! Codecs of untrusted arrays: what they allocate is bounded, what they decode is checked, and checksums
-//! are added and removed without a copy.
+//! Codecs for untrusted arrays. Their allocations are bounded, their output is checked, and
+//! checksums are added and removed without a copy.
 
 mod chain;
 mod codec;

@@ -1,4 +1,4 @@
-//! A chunk that is decoded whole, whatever part of it is asked for.
+//! A decoder that decodes the whole chunk, whatever part of it is requested.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use zarrs::array::{ArrayBytesRaw, BytesRepresentation, CodecError, CodecOptions}
 use zarrs::storage::StorageError;
 use zarrs::storage::byte_range::{ByteRange, ByteRangeIterator, extract_byte_ranges};
 
-/// Decodes the whole for each part. Above it zarrs keeps the whole, which is handed through without a
-/// copy.
+/// Decodes the whole chunk for each part. The layer above in zarrs caches the whole chunk, which is
+/// passed on without a copy.
 pub(super) struct WholeDecoder {
     pub(super) input: Arc<dyn BytesPartialDecoderTraits>,
     pub(super) codec: Arc<dyn BytesToBytesCodecTraits>,

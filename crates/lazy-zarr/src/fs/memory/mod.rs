@@ -18,18 +18,17 @@ use super::pin::FilePin;
 
 /// A file system in memory, for tests of programs that store arrays.
 ///
-/// It does everything that a write can ask of a file system: it replaces arrays, keeps and resumes
-/// unfinished writes, and lets one writer at a time lock an array. Its directories begin at `/`,
-/// which is also the directory of relative paths. There are no symbolic links and no permissions,
-/// and flushing does nothing.
+/// It supports every operation that a write needs: it replaces arrays, keeps and resumes unfinished
+/// writes, and lets one writer at a time lock an array. The root directory is `/`, and relative
+/// paths start there. There are no symbolic links and no permissions. Flushing does nothing.
 ///
 /// A clone shares the contents. The contents are freed with the last clone, target, handle and
 /// lock.
 ///
 /// # Example
 ///
-/// A test calls the function that runs in production, with another target. It makes the function
-/// fail half way, and calls it again:
+/// A test calls the production function with another target, lets it fail halfway, and calls it
+/// again:
 ///
 /// ```
 /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
@@ -128,7 +127,7 @@ impl FileSystem for MemoryFileSystem {
     }
 
     fn pin(&self, path: &Path) -> io::Result<FilePin> {
-        // Files change by appending alone, so the length tells whether one has changed.
+        // Files change only by appending, so the length shows whether a file has changed.
         let identity = |state: &State, path: &Path| -> io::Result<_> {
             state.file(path).map(|(number, bytes)| (number, bytes.len()))
         };

@@ -8,8 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 
-/// The number of a directory or a file. A rename does not change it, and no other one gets it
-/// later.
+/// The number of a directory or a file. A rename does not change it, and it is never reused.
 pub(super) type Number = u64;
 
 /// The number of the directory `/`.
@@ -23,7 +22,7 @@ pub(super) enum Node {
 pub(super) struct State {
     nodes: BTreeMap<Number, Node>,
     next: Number,
-    /// The files that are locked, which may have been removed.
+    /// The files that are locked. They may have been removed.
     pub(super) locked: BTreeSet<Number>,
 }
 
@@ -35,8 +34,8 @@ impl Default for State {
 }
 
 impl State {
-    /// Returns the numbers and names on the way from the root to a path; `None` if nothing lies
-    /// there.
+    /// Returns the numbers and names on the way from the root to a path, or `None` if the path does
+    /// not exist.
     fn way(&self, path: &Path) -> Option<Vec<(Number, &OsStr)>> {
         let mut way = vec![(ROOT, OsStr::new("/"))];
         for component in path.components() {
@@ -95,7 +94,7 @@ impl State {
         }
     }
 
-    /// Adds a directory or a file at a path where nothing lies.
+    /// Adds a directory or a file at a path that does not exist.
     pub(super) fn add(&mut self, path: &Path, node: Node) -> io::Result<Number> {
         if self.find(path).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -119,7 +118,7 @@ impl State {
         let Some(Node::File(bytes)) = self.nodes.get_mut(&number) else {
             unreachable!("it is a file");
         };
-        // It is changed in place, unless a reader holds it.
+        // The bytes change in place, unless a reader holds them.
         let mut all =
             mem::take(bytes).try_into_mut().unwrap_or_else(|bytes| BytesMut::from(&*bytes));
         all.extend_from_slice(more);
@@ -127,7 +126,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes a file or an empty directory, which lies at the path.
+    /// Removes the file or empty directory at a path.
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let (entries, name) = self.entry(path)?;
         let number = entries.remove(name).ok_or(io::ErrorKind::NotFound)?;
@@ -135,8 +134,8 @@ impl State {
         Ok(())
     }
 
-    /// Moves the file or directory that lies at one path to another one, in the place of a file or
-    /// an empty directory.
+    /// Moves a file or directory from one path to another. It replaces a file or an empty directory
+    /// there.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let (moved, _) = self.find(from).ok_or(io::ErrorKind::NotFound)?;
         let above = self.way(to.parent().unwrap_or(Path::new(""))).unwrap_or_default();
@@ -144,7 +143,7 @@ impl State {
             let message = "a directory cannot be moved into itself";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        // Both entries are looked up before one changes.
+        // Looks up both entries before it changes one.
         self.entry(from)?;
         let (entries, name) = self.entry(to)?;
         let replaced = entries.insert(name.to_owned(), moved);

@@ -1,4 +1,4 @@
-//! Chunks whose files are their elements, as they are in memory: read to where they go.
+//! Direct reads of chunks whose files contain the elements as they are in memory.
 
 use std::io::{self, IoSliceMut};
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ use crate::read::output::LARGE_BYTES;
 use crate::read::untrusted::n_bytes;
 use crate::store::Origin;
 
-/// The bytes between two runs that are read with them, since reading them takes no longer than opening the
-/// file once more.
+/// The largest gap between two runs that are read together, in bytes. Reading the gap takes no
+/// longer than opening the file again.
 const GAP: usize = 16 << 10;
 
-/// The bytes that are read at once, where that are several runs.
+/// The most bytes that are read at once, if they span several runs.
 const MOST_AT_ONCE: usize = 8 << 20;
 
-/// Where the files lie.
+/// The location of the chunk files.
 #[derive(Clone)]
 pub(in crate::read) struct Direct {
     file_system: Arc<dyn FileSystem>,
@@ -36,7 +36,7 @@ pub(in crate::read) struct Direct {
 }
 
 impl Direct {
-    /// Where the files of chunks lie, when what is stored of a chunk are the elements.
+    /// Returns the location of the chunk files, if they contain the unencoded elements.
     pub(in crate::read) fn of(
         codecs: &CodecChain,
         dtype: DType,
@@ -52,8 +52,9 @@ impl Direct {
         })
     }
 
-    /// A part of a chunk by itself, where it is one run of the file; none where it is better read to where
-    /// it goes. `absent` is the element of a missing chunk; none if that is an error.
+    /// Reads a part of a chunk into new memory, if the part is one run of the file and smaller than
+    /// 32 MiB. Returns `None` if the part is better read directly into the output. `absent` is the
+    /// element of a missing chunk, or `None` if a missing chunk is an error.
     pub(super) fn read(
         &self,
         part: &Part,
@@ -75,7 +76,7 @@ impl Direct {
         }
     }
 
-    /// Reads a part of a chunk to where it goes.
+    /// Reads a part of a chunk directly into the output.
     pub(super) fn fill(
         &self,
         part: &Part,
@@ -131,12 +132,12 @@ impl Direct {
     }
 }
 
-/// Whether a file has nothing but a part.
+/// Returns true if the part is the whole file.
 fn is_all(part: &Part, span: &Span) -> bool {
     part.is_whole() && span.length.is_none()
 }
 
-/// Whether a chunk of a shard has as many bytes as its elements.
+/// Checks that a chunk of a shard has as many bytes as its elements.
 fn check_span(dtype: DType, part: &Part, span: &Span) -> Result<(), BoxError> {
     let expected = n_bytes(dtype, part.shape.iter().copied());
     match span.length {
@@ -147,7 +148,7 @@ fn check_span(dtype: DType, part: &Part, span: &Span) -> Result<(), BoxError> {
     }
 }
 
-/// Whether a codec leaves elements as they are in memory.
+/// Returns true if a codec leaves elements as they are in memory.
 fn is_native(codec: &dyn ArrayToBytesCodecTraits, dtype: DType) -> bool {
     let Some(codec) = codec.as_any().downcast_ref::<BytesCodec>() else { return false };
     let configuration = codec.configuration_v3(&CodecMetadataOptions::default());
@@ -166,7 +167,8 @@ fn fill_instead(absent: Option<&[u8]>, error: BoxError) -> Result<&[u8], BoxErro
     }
 }
 
-/// Of a whole chunk, one byte more is asked for than it is to have, so that what is too long is seen.
+/// Checks the length of what was read. For a whole chunk, one more byte is requested than expected,
+/// to detect a file that is too long.
 fn check_length(actual: usize, expected: usize) -> Result<(), BoxError> {
     if actual == expected {
         Ok(())

@@ -1,4 +1,4 @@
-//! A region, gathered from the chunks that it overlaps, or the shards, by several threads.
+//! Gathering a region from the chunks or shards that it overlaps, on several threads.
 
 mod direct;
 mod part;

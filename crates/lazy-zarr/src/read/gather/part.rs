@@ -1,4 +1,4 @@
-//! The part that a region has of one chunk, or of one shard.
+//! The part of a chunk or shard that lies in a region.
 
 use bytes::Bytes;
 use lazy_core::{CommonRuns, DType};
@@ -6,48 +6,48 @@ use zarrs::storage::StoreKey;
 
 use crate::layout::overlap::runs_of_bytes;
 
-/// What a region and a chunk, or a shard, have in common.
+/// The overlap of a region and a chunk, or a shard.
 pub(super) struct Part {
     /// The chunk's index along each axis.
     pub(super) index: Vec<u64>,
     /// The chunk's size along each axis.
     pub(super) shape: Vec<usize>,
-    /// Where the common box begins in the chunk.
+    /// The start of the common box in the chunk.
     pub(super) in_chunk: Vec<usize>,
-    /// Where it begins in the region.
+    /// The start of the common box in the region.
     pub(super) in_region: Vec<usize>,
-    /// Its size along each axis.
+    /// The size of the common box along each axis.
     pub(super) extent: Vec<usize>,
-    /// Whether that is all of the chunk that lies in the array.
+    /// True if the box is all of the chunk that lies in the array.
     pub(super) is_all: bool,
 }
 
 impl Part {
-    /// Whether that is all of the chunk.
+    /// Returns true if the box is the whole chunk.
     pub(super) fn is_whole(&self) -> bool {
         self.extent == self.shape
     }
 
-    /// The runs of its bytes in the chunk.
+    /// Returns the runs of the box's bytes in the chunk.
     pub(super) fn runs(&self, dtype: DType) -> CommonRuns {
         let chunk = (&self.shape[..], &self.in_chunk[..]);
         runs_of_bytes(dtype.size(), chunk, chunk, &self.extent)
     }
 }
 
-/// The bytes that a chunk lies in.
+/// The range of bytes that a chunk lies in.
 pub(super) struct Span {
     pub(super) key: StoreKey,
     pub(super) offset: u64,
-    /// How many there are, where they are not all of a file.
+    /// The number of bytes, or `None` if the chunk is the whole file.
     pub(super) length: Option<u64>,
 }
 
-/// Elements of a chunk.
+/// Decoded elements of a chunk.
 pub(super) struct Decoded {
     pub(super) bytes: Bytes,
-    /// The shape of what was decoded: the chunk, or the part that is asked for.
+    /// The shape of the decoded elements: the whole chunk, or only the requested part.
     pub(super) shape: Vec<usize>,
-    /// Where the part begins in it.
+    /// The start of the requested part in the decoded elements.
     pub(super) start: Vec<usize>,
 }

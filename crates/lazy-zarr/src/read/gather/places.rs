@@ -1,4 +1,4 @@
-//! The memory of a region, cut into what several threads write.
+//! The memory of a region, cut into the pieces that several threads write.
 
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -6,38 +6,39 @@ use std::mem;
 
 use lazy_core::BoxError;
 
-/// Runs of which the mean is shorter than this are not listed: each takes 16 bytes in the list.
+/// The shortest mean length of runs that are listed, in bytes. Each run takes 16 bytes in the list.
 const SHORTEST_RUN: usize = 64;
 
-/// Where the units of a region go, from one band of units to the next.
+/// The output slots of the units of a region, one band of units after the other.
 pub(super) struct Places<'o, F> {
-    /// The memory of the bands to come.
+    /// The memory of the remaining bands.
     rest: &'o mut [u8],
     /// The bytes from one index to the next, along each axis of the region.
     strides: Vec<usize>,
-    /// How many units there are along each axis.
+    /// The number of units along each axis.
     counts: Vec<usize>,
-    /// The size along an axis of what is of a unit in the region.
+    /// The function that returns the size along an axis of the part of a unit that lies in the
+    /// region.
     size: F,
-    /// The sizes along all axes but the first, once they are needed.
+    /// The sizes along all axes except the first, once they are needed.
     sizes: Option<Vec<Vec<usize>>>,
-    /// The band to come.
+    /// The next band.
     band: usize,
-    /// The units of the band that was begun.
+    /// The remaining units of the current band.
     begun: VecDeque<OutputSlot<'o>>,
 }
 
-/// Where units go.
+/// A place in the output that one unit or several are written to.
 pub(super) enum OutputSlot<'o> {
-    /// The one of this number in C order goes into these runs of bytes.
+    /// The unit with this number in C order, which is written to these runs of bytes.
     Unit(usize, Pieces<'o>),
-    /// So many, from this number on, go into the memory of their band: their runs are too short to be
-    /// listed.
+    /// The first number and the count of units that are written to the memory of their band,
+    /// because their runs are too short to be listed.
     Band(usize, usize, &'o mut [u8]),
 }
 
 impl<'o, F: Fn(usize, usize) -> Result<usize, BoxError>> Places<'o, F> {
-    /// Of a region of this shape, whose memory is `output`.
+    /// Creates the slots of a region of this shape, whose memory is `output`.
     pub(super) fn new(
         item_size: usize,
         shape: &[usize],
@@ -53,7 +54,7 @@ impl<'o, F: Fn(usize, usize) -> Result<usize, BoxError>> Places<'o, F> {
         Places { rest: output, strides, counts, size, sizes: None, band: 0, begun }
     }
 
-    /// The next one, in C order.
+    /// Returns the next slot, in C order.
     pub(super) fn next(&mut self) -> Result<Option<OutputSlot<'o>>, BoxError> {
         if let Some(place) = self.begun.pop_front() {
             return Ok(Some(place));
@@ -68,7 +69,7 @@ impl<'o, F: Fn(usize, usize) -> Result<usize, BoxError>> Places<'o, F> {
         let n_units = self.counts[1..].iter().product();
         let first = self.band * n_units;
         self.band += 1;
-        // From the last axis on that is cut, what lies within is one run.
+        // Within the last axis that is cut, all bytes are one run.
         let last = (1..self.counts.len()).rev().find(|&axis| self.counts[axis] > 1);
         let Some(last) = last else {
             return Ok(Some(OutputSlot::Unit(first, Pieces(VecDeque::from([band])))));
@@ -92,7 +93,8 @@ impl<'o, F: Fn(usize, usize) -> Result<usize, BoxError>> Places<'o, F> {
         Ok(self.begun.pop_front())
     }
 
-    /// The sizes of the units' parts along the axes from the second to the last that is cut.
+    /// Returns the sizes of the units' parts along the axes from the second to the last one that is
+    /// cut.
     fn sizes(&self, last: usize) -> Result<Vec<Vec<usize>>, BoxError> {
         let along = |axis: usize| {
             let sizes = (0..self.counts[axis]).map(|i| (self.size)(axis, i));
@@ -105,8 +107,8 @@ impl<'o, F: Fn(usize, usize) -> Result<usize, BoxError>> Places<'o, F> {
     }
 }
 
-/// Cuts memory along an axis and those within it, of these strides and sizes of units, from the units of the
-/// number `unit` along the axes outside.
+/// Cuts memory along an axis and the axes within it, with these strides and sizes of units. `unit`
+/// is the number of the unit along the axes outside.
 fn cut<'o>(
     mut memory: &'o mut [u8],
     strides: &[usize],
@@ -128,14 +130,14 @@ fn cut<'o>(
     }
 }
 
-/// What is said of a grid whose chunks do not fill the array.
+/// The error message for a grid whose chunks do not fill the array.
 pub(super) const NO_GRID: &str = "the chunks do not add up to the region";
 
 /// Runs of memory that are filled one after the other.
 pub(super) struct Pieces<'o>(VecDeque<&'o mut [u8]>);
 
 impl<'o> Pieces<'o> {
-    /// Fills the next bytes. Those for which there is no memory are left out.
+    /// Fills the next bytes. Bytes beyond the end of the memory are ignored.
     pub(super) fn copy(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.take(bytes.len()) {
             let (now, later) = bytes.split_at(piece.len());
@@ -144,14 +146,14 @@ impl<'o> Pieces<'o> {
         }
     }
 
-    /// Fills all that is left with elements of these bytes.
+    /// Fills the remaining memory with copies of one element.
     pub(super) fn repeat(&mut self, element: &[u8]) {
         for piece in self.0.drain(..) {
             piece.chunks_exact_mut(element.len()).for_each(|place| place.copy_from_slice(element));
         }
     }
 
-    /// The memory of the next bytes, which are yet to be filled.
+    /// Returns the memory of the next bytes to fill.
     pub(super) fn slices(&mut self, mut n_bytes: usize) -> Vec<IoSliceMut<'_>> {
         let slices = self.0.iter_mut().map_while(|piece| {
             let length = piece.len().min(n_bytes);
@@ -161,7 +163,7 @@ impl<'o> Pieces<'o> {
         slices.collect()
     }
 
-    /// The next bytes are filled.
+    /// Skips the next bytes, which have been filled.
     pub(super) fn advance(&mut self, mut n_bytes: usize) {
         while let Some(piece) = self.take(n_bytes) {
             n_bytes -= piece.len();
@@ -172,7 +174,7 @@ impl<'o> Pieces<'o> {
         self.0.is_empty()
     }
 
-    /// The next bytes that lie together, as many as this at most; none when there are none.
+    /// Takes the next contiguous bytes, at most this many. Returns `None` if none are left.
     fn take(&mut self, n_bytes: usize) -> Option<&'o mut [u8]> {
         let piece = self.0.front_mut().filter(|_| n_bytes > 0)?;
         if piece.len() <= n_bytes {

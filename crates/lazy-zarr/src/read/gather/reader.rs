@@ -1,4 +1,4 @@
-//! The chunks of an array, and how each of them is read.
+//! A reader of single chunks.
 
 use std::sync::Arc;
 
@@ -16,26 +16,26 @@ use crate::read::missing::MissingChunks;
 use crate::read::untrusted::{as_usize, caught, n_bytes, one_thread};
 use crate::store::CompleteStore;
 
-/// The chunks of an array, or its shards, as they are read.
+/// Reads the chunks or shards of an array.
 #[derive(Clone)]
 pub(in crate::read) struct ChunkReader {
-    /// With guarded codecs, and over a store in which a missing chunk is an error where it is one.
+    /// The array with guarded codecs. If missing chunks are errors, its store returns these errors.
     pub(in crate::read) array: Arc<Array<dyn ReadableStorageTraits>>,
-    /// The store as it is.
+    /// The store without that check.
     pub(in crate::read) store: ReadableStorage,
-    /// Where chunks can be read past the codecs.
+    /// Reads chunks without the codecs, if they are stored unencoded.
     pub(in crate::read) direct: Option<Direct>,
-    /// The shards, where each of their chunks is read by itself.
+    /// The shards, if their chunks are read one by one.
     pub(in crate::read) in_shards: Option<InShards>,
     pub(in crate::read) missing: MissingChunks,
     pub(in crate::read) dtype: DType,
     pub(in crate::read) is_sharded: bool,
-    /// The bytes of what is decoded at once: a chunk or a shard.
+    /// The size of the unit that is decoded at once, in bytes: a chunk or a shard.
     pub(in crate::read) unit_bytes: u128,
 }
 
 impl ChunkReader {
-    /// Returns a reader of the same chunks, with another meaning of those that are not there.
+    /// Returns a reader of the same chunks that treats missing chunks as given.
     pub(in crate::read) fn with_missing(self, missing: MissingChunks) -> ChunkReader {
         let store: ReadableStorage = match missing {
             MissingChunks::FillValue => Arc::clone(&self.store),
@@ -48,7 +48,8 @@ impl ChunkReader {
         self.array.fill_value().as_ne_bytes()
     }
 
-    /// Returns the fill value if a missing chunk stands for it; none if a missing chunk is an error.
+    /// Returns the fill value if a missing chunk stands for it, or `None` if a missing chunk is an
+    /// error.
     pub(super) fn absent_element(&self) -> Option<&[u8]> {
         match self.missing {
             MissingChunks::FillValue => Some(self.fill_element()),
@@ -84,7 +85,7 @@ impl ChunkReader {
         })
     }
 
-    /// Where a chunk lies; none where a shard says that it is not stored.
+    /// Returns the bytes that a chunk lies in, or `None` if its shard does not contain it.
     pub(super) fn span(&self, part: &Part, shards: &Shards) -> Result<Option<Span>, BoxError> {
         match &self.in_shards {
             Some(in_shards) => caught(|| shards.span(&self.array, in_shards, part)),
@@ -95,11 +96,11 @@ impl ChunkReader {
         }
     }
 
-    /// The elements of a part, out of the whole chunk where most of it is asked for; none where they are of
-    /// the fill value.
+    /// Returns the elements of a part, or `None` if they are all the fill value. The whole chunk is
+    /// decoded if most of it is requested.
     ///
-    /// A shard is decoded whole only where all of it is asked for that lies in the array: damage of its
-    /// other chunks is no matter.
+    /// A shard is decoded whole only if the part covers all of it that lies in the array, so that
+    /// damage of other chunks of the shard has no effect.
     pub(super) fn decoded(&self, part: &Part, span: &Span) -> Result<Option<Decoded>, BoxError> {
         let n_bytes = |sizes: &[usize]| n_bytes(self.dtype, sizes.iter().copied());
         let bytes = n_bytes(&part.shape);
@@ -126,7 +127,8 @@ impl ChunkReader {
         self.whole_chunk(part).map(|bytes| Some(whole(bytes)))
     }
 
-    /// The grid of the chunks that are read by themselves, or of the shards.
+    /// Returns the grid of the chunks of shards that are read one by one, or else of the chunks or
+    /// shards.
     pub(super) fn grid(&self) -> &ChunkGrid {
         self.in_shards.as_ref().map_or(self.array.chunk_grid(), |in_shards| &in_shards.grid)
     }
@@ -140,8 +142,8 @@ impl ChunkReader {
         })
     }
 
-    /// What zarrs' partial decoders read: of a shard the chunks that are touched, and of an uncompressed chunk
-    /// without a checksum the elements alone.
+    /// Reads a part with the partial decoders of zarrs. Of a shard, they read only the chunks that
+    /// the part overlaps; of an uncompressed chunk without a checksum, only the elements.
     pub(super) fn part_of_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
         let start = part.in_chunk.iter().map(|&start| start as u64).collect();
         let shape = part.extent.iter().map(|&size| size as u64).collect();

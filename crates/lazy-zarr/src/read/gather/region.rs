@@ -1,4 +1,4 @@
-//! A region, gathered from the chunks that it overlaps, or the shards, by several threads.
+//! Gathering a region from the chunks or shards that it overlaps, on several threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,12 +18,12 @@ use crate::read::output::Output;
 use crate::read::untrusted::{caught, n_bytes};
 use crate::threads;
 
-/// The bytes of which reading takes about as long as starting a thread that shares the work.
+/// The number of bytes that take about as long to read as starting a thread that shares the work.
 const BYTES_PER_THREAD: usize = 512 << 10;
 
 impl ChunkReader {
-    /// The elements of a region that lies within the array and has any.
-    /// They go to memory of the pool, if there is one, unless one chunk has all of them.
+    /// Reads the elements of a region, which lies within the array and is not empty. They go into
+    /// memory of the pool, if there is one, unless they all lie in one chunk.
     pub(in crate::read) fn gather(
         &self,
         region: &ArraySubset,
@@ -50,7 +50,7 @@ impl ChunkReader {
         Ok(output.into_bytes())
     }
 
-    /// A part by itself, where its bytes are had without a copy.
+    /// Returns the elements of a single part, if they need no copy.
     fn one_part(&self, part: &Part, shards: &Shards) -> Result<Option<Bytes>, BoxError> {
         let Some(span) = self.span(part, shards)? else { return Ok(None) };
         if let Some(direct) = &self.direct {
@@ -70,7 +70,7 @@ fn threads_for(n_units: usize, n_bytes: usize, asked_for: Option<usize>) -> usiz
     let work = n_units.saturating_mul(BYTES_PER_FILE).saturating_add(n_bytes);
     match n_units.min(work / BYTES_PER_THREAD) {
         0 | 1 => 1,
-        // How many cores there are is not asked for unless it matters, which takes a while by itself.
+        // Counting the cores takes a while, so it is done only if the number matters.
         most => most.min(asked_for.unwrap_or_else(threads::cores)),
     }
 }
@@ -79,15 +79,15 @@ fn threads_for(n_units: usize, n_bytes: usize, asked_for: Option<usize>) -> usiz
 struct Gathering<'s> {
     reader: &'s ChunkReader,
     region: &'s ArraySubset,
-    /// The indices of the units that it overlaps.
+    /// The indices of the units that the region overlaps.
     chunks: &'s ArraySubset,
     shape: &'s [usize],
     shards: Shards,
 }
 
 impl Gathering<'_> {
-    /// Fills the memory of the region. Of the units that cannot be read, the error is that of the first
-    /// one that was found.
+    /// Fills the memory of the region. If several units cannot be read, returns the error that was
+    /// found first.
     fn fill(&self, output: &mut [u8], n_threads: usize) -> Result<(), BoxError> {
         let counts = self.chunks.shape_usize();
         let size = |axis: usize, i: usize| {
@@ -114,7 +114,7 @@ impl Gathering<'_> {
         };
         thread::scope(|scope| {
             for _ in 1..n_threads {
-                // Where the system has no more threads, this one does what is left.
+                // If the system cannot start another thread, this thread does the rest.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
@@ -159,7 +159,7 @@ impl Gathering<'_> {
         if pieces.are_filled() { Ok(()) } else { Err(NO_GRID.into()) }
     }
 
-    /// Copies a unit into the memory of its band, and says how many bytes that are.
+    /// Copies a unit into the memory of its band, and returns the number of copied bytes.
     fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
         let part = self.unit(unit)?;
         let span = self.reader.span(&part, &self.shards)?;
@@ -189,7 +189,7 @@ impl Gathering<'_> {
         span.map_or(Ok(None), |span| self.reader.decoded(part, &span))
     }
 
-    /// A unit, by its number in C order of those that the region overlaps.
+    /// Returns a unit from its number in C order among the units that the region overlaps.
     fn unit(&self, mut number: usize) -> Result<Part, BoxError> {
         let mut index = self.chunks.start().to_vec();
         for (index, count) in index.iter_mut().zip(self.chunks.shape()).rev() {

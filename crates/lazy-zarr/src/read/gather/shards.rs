@@ -1,4 +1,4 @@
-//! The chunks of shards, each read by itself.
+//! Chunks of shards that are read one by one.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,21 +20,22 @@ use super::part::{Part, Span};
 use crate::format::{ShardCodecs, shared};
 use crate::read::untrusted::{n_bytes, one_thread};
 
-/// The bytes of which reading takes about as long as opening a file.
+/// The number of bytes that take about as long to read as opening a file.
 pub(super) const BYTES_PER_FILE: usize = 32 << 10;
 
-/// What is known of shards whose chunks are read one by one.
+/// The layout and codecs of shards whose chunks are read one by one.
 #[derive(Clone, Debug)]
 pub(in crate::read) struct InShards {
-    /// That of the chunks.
+    /// The grid of the chunks.
     pub(super) grid: ChunkGrid,
     codecs: ShardCodecs,
     index_bytes: u64,
 }
 
 impl InShards {
-    /// Of an array whose codecs are not guarded yet, where chunks are so large that each is worth a read of
-    /// its own, and a shard is nothing but chunks.
+    /// Returns the shards of an array whose codecs are not guarded yet. Returns `None` unless
+    /// chunks are large enough to be worth a separate read, the grid is regular, and shards contain
+    /// only chunks.
     pub(in crate::read) fn of(
         array: &Array<dyn ReadableStorageTraits>,
         dtype: DType,
@@ -60,12 +61,12 @@ impl InShards {
         Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes })
     }
 
-    /// What chunks are encoded by.
+    /// Returns the codecs of the chunks.
     pub(in crate::read) fn chunk_codecs(&self) -> &CodecChain {
         &self.codecs.chunks
     }
 
-    /// A whole chunk.
+    /// Decodes a whole chunk.
     pub(super) fn decode(
         &self,
         array: &Array<dyn ReadableStorageTraits>,
@@ -82,15 +83,16 @@ impl InShards {
     }
 }
 
-/// Where the chunks of a shard lie: offset and length of each.
+/// The index of a shard: the offset and the length of each chunk.
 type Index = Arc<[u8]>;
 
-/// The shards that were begun, whose indices are read once; none of one that is not there.
+/// The indices of the shards read so far. Each index is read once, and is `None` if the shard is
+/// missing.
 #[derive(Default)]
 pub(super) struct Shards(Mutex<HashMap<Vec<u64>, Option<Index>>>);
 
 impl Shards {
-    /// Where a chunk lies; none where it stands for the fill value.
+    /// Returns the bytes that a chunk lies in, or `None` if the chunk stands for the fill value.
     pub(super) fn span(
         &self,
         array: &Array<dyn ReadableStorageTraits>,

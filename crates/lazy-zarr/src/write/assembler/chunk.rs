@@ -1,18 +1,18 @@
-//! A chunk whose elements lie in one block or several.
+//! A chunk whose elements lie in one or several blocks.
 
 use super::part::{Frame, Part};
 use crate::layout::overlap::{Overlap, copy_bytes, n_elements, runs_of_bytes};
 
-/// A whole chunk of a unit. What of it lies outside of the array is the fill value.
+/// A whole chunk of a unit. Its elements outside the array are the fill value.
 pub(crate) struct Chunk<'u> {
     frame: &'u Frame,
-    /// The size along each axis of what lies within the array; none when nothing does.
+    /// The size along each axis of the chunk's part within the array, or `None` if it is empty.
     extent: Option<Vec<usize>>,
-    /// They fill that.
+    /// The parts that fill the extent.
     parts: Vec<ChunkPart<'u>>,
 }
 
-/// What a chunk and a part of its unit have in common.
+/// The overlap of a chunk and a part of its unit.
 struct ChunkPart<'u> {
     data: &'u [u8],
     shape: &'u [usize],
@@ -20,7 +20,7 @@ struct ChunkPart<'u> {
 }
 
 impl<'u> Chunk<'u> {
-    /// The one with an index among the chunks of a unit, of which `extent` lies within the array.
+    /// Creates the chunk at an index in a unit. `extent` is the unit's size within the array.
     pub(super) fn new(
         frame: &'u Frame,
         index: &[usize],
@@ -44,18 +44,19 @@ impl<'u> Chunk<'u> {
         Chunk { frame, extent: within.map(|within| within.extent), parts: parts.collect() }
     }
 
-    /// The bytes of all elements.
+    /// Returns the size of all elements in bytes.
     pub(crate) fn n_bytes(&self) -> usize {
         n_elements(&self.frame.chunk_shape) * self.frame.item_size()
     }
 
-    /// Whether no element lies within the array.
+    /// Returns true if no element lies within the array.
     pub(crate) fn is_outside(&self) -> bool {
         self.extent.is_none()
     }
 
-    /// The elements in C order, without a copy: slices of blocks, one after the other. None where they would
-    /// be shorter on average than so many bytes, or the chunk does not lie within the array as a whole.
+    /// Returns the elements in C order without a copy, as slices of blocks, one after the other.
+    /// Returns `None` if the mean length of the slices is less than `least_bytes`, or if a part of
+    /// the chunk lies outside the array.
     pub(crate) fn slices(&self, least_bytes: usize) -> Option<Vec<&'u [u8]>> {
         let shape = &self.frame.chunk_shape;
         if self.extent.as_ref() != Some(shape) {
@@ -78,12 +79,12 @@ impl<'u> Chunk<'u> {
             let length = runs.length();
             slices.extend(runs.map(|(from, to)| (to, &data[from..from + length])));
         }
-        // In each part they are in order.
+        // Within each part, the slices are in order.
         slices.sort_by_key(|(to, _)| *to);
         Some(slices.into_iter().map(|(_, slice)| slice).collect())
     }
 
-    /// Copies the elements in C order.
+    /// Copies the elements in C order into `elements`.
     pub(crate) fn gather(&self, elements: &mut [u8]) {
         let frame = self.frame;
         for part in &self.parts {
@@ -102,7 +103,7 @@ impl<'u> Chunk<'u> {
     }
 }
 
-/// Gives the elements of an array that lie outside of the box of this extent at its beginning one value.
+/// Fills the elements of an array outside the box of this extent at its start with one value.
 fn fill_outside(element: &[u8], array: &mut [u8], shape: &[usize], extent: &[usize]) {
     if shape == extent {
         return;
@@ -115,7 +116,7 @@ fn fill_outside(element: &[u8], array: &mut [u8], shape: &[usize], extent: &[usi
     }
 }
 
-/// Repeats an element.
+/// Fills an array with one element.
 fn fill(element: &[u8], array: &mut [u8]) {
     let n_bytes = array.len();
     let mut n_filled = element.len().min(n_bytes);

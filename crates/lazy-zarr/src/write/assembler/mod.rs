@@ -1,4 +1,4 @@
-//! Cutting blocks of any sizes into whole chunks, and whole shards where there are shards.
+//! Assembling blocks of any sizes into whole chunks, or whole shards if there are shards.
 
 mod chunk;
 mod part;
@@ -18,32 +18,34 @@ pub(crate) use chunk::Chunk;
 use part::{Contents, Frame, Part};
 pub(crate) use unit::Unit;
 
-/// Blocks whose parts have fewer bytes, on average, are copied into memory of the units: to note where they are
-/// would take as long, and memory that counts.
+/// The least mean size of a block's parts, in bytes, for units to hold the block. Smaller parts are
+/// copied into memory of the units: listing them would take as much time, and memory that counts.
 pub(crate) const LEAST_PART: usize = 4 << 10;
 
-/// The rows of the highest blocks that a unit of so many rows holds on to while it waits for the rows below them.
-/// Of higher ones it copies its parts. Where a band is one block, a single one is held on to at a time.
+/// Returns the most rows of a block that a unit of `unit_rows` rows holds while it waits for the
+/// rows below. If the block has more rows, the unit copies its part. If a band is one block, a unit
+/// holds only a single block at a time.
 pub(crate) fn most_waiting_rows(unit_rows: usize, is_band: bool) -> usize {
     if is_band { unit_rows.saturating_mul(2) } else { unit_rows }
 }
 
-/// Takes blocks in order and hands each unit out once, as soon as it has its last part.
+/// Takes blocks in order, and outputs each unit once, as soon as its last part arrives.
 ///
-/// A unit does not copy its parts: it holds on to the blocks, and whoever encodes it takes the elements from
-/// there. Copied are parts so small that a list of them would take long, and those that would keep much more
-/// memory than they have, for long.
+/// A unit does not copy its parts: it holds the blocks, and the encoder reads the elements from
+/// them. Two kinds of parts are copied: parts so small that listing them would take long, and parts
+/// that would keep a much larger block in memory for long.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     frame: Arc<Frame>,
-    /// The array's shape without axis 0; its first entry is unknown while the first band of a
-    /// nested sequence lasts.
+    /// The array's shape without axis 0. Its first entry is unknown during the first band of a
+    /// nested sequence.
     row_shape: Vec<Option<usize>>,
-    /// Units that wait for parts, by index.
+    /// The units that wait for more parts, by index.
     open: BTreeMap<Vec<usize>, OpenUnit>,
-    /// Blocks whose parts have fewer bytes, on average, are copied.
+    /// If the mean size of a block's parts is less than this many bytes, the parts are copied.
     least_part: usize,
-    /// The memory of units of which parts are copied, which comes back when they have been written.
+    /// The memory of units with copied parts, which returns to the pool when they have been
+    /// written.
     memory: BlockPool<u8>,
 }
 
@@ -53,17 +55,19 @@ struct OpenUnit {
     n_filled: usize,
 }
 
-/// Where units go.
+/// A receiver of units.
 pub(crate) trait Output {
-    /// Takes a unit over.
+    /// Takes ownership of a unit.
     fn take(&mut self, unit: Unit) -> Result<()>;
 
-    /// Whether a unit is stored already. It is asked for once, when all its parts are there.
+    /// Returns true if a unit is already stored. It is called once for each unit, when all parts
+    /// have arrived.
     fn is_stored(&mut self, unit: &[usize]) -> bool;
 }
 
 impl Assembler {
-    /// `row_shape` is the array's shape without axis 0, as far as it is known.
+    /// Creates an assembler. `row_shape` is the array's shape without axis 0, as far as it is
+    /// known.
     pub(crate) fn new(
         layout: &Layout,
         row_shape: Vec<Option<usize>>,
@@ -79,13 +83,13 @@ impl Assembler {
         }
     }
 
-    /// Tells the array's size along axis 1, from the end of a nested sequence's first band on. Only
-    /// the first time matters.
+    /// Sets the array's size along axis 1, once the first band of a nested sequence has ended.
+    /// Later calls have no effect.
     pub(crate) fn set_width(&mut self, width: usize, output: &mut dyn Output) -> Result<()> {
         if self.row_shape[0].replace(width).is_some() {
             return Ok(());
         }
-        // Units at the right edge were waiting for columns that do not come.
+        // Units at the right edge were waiting for columns beyond the array.
         let whole: Vec<_> = self
             .open
             .iter()
@@ -99,7 +103,7 @@ impl Assembler {
         })
     }
 
-    /// Takes the parts of a block, and hands out the units of which it has the last.
+    /// Takes the parts of a block, and outputs the units that are now complete.
     pub(crate) fn push(
         &mut self,
         at: BlockPosition,
@@ -114,23 +118,24 @@ impl Assembler {
         let are_small =
             block.data().len() / n_chunks(&origin, shape, &frame.unit_shape) < self.least_part;
         if !are_small && self.memory.n_free() > 0 {
-            // What is held on to takes its place.
+            // Blocks that units hold take the place of this memory.
             self.memory = BlockPool::new();
         }
         let mut next = Some(first_chunk(&origin, &frame.unit_shape));
         while let Some(unit) = next {
             next = chunk_after(&unit, &origin, shape, &frame.unit_shape);
             let overlap = Overlap::new(&unit, &origin, shape, &frame.unit_shape);
-            let part = match are_small || !self.is_wasteful(block, &overlap) {
-                true => Part::of_block(block, overlap),
-                false => Part::copied(block, overlap),
+            let part = if are_small || !self.is_wasteful(block, &overlap) {
+                Part::of_block(block, overlap)
+            } else {
+                Part::copied(block, overlap)
             };
             self.add(unit, part, are_small, output)?;
         }
         Ok(())
     }
 
-    /// Hands out the units of the last row of them, which the array's end leaves incomplete.
+    /// Outputs the remaining units: the last row of units, which the array's end cuts.
     pub(crate) fn finish(&mut self, n_rows: usize, output: &mut dyn Output) -> Result<()> {
         while let Some((index, unit)) = self.open.pop_first() {
             let mut extent = self.valid_extent(&index);
@@ -176,19 +181,20 @@ impl Assembler {
         self.hand_out(index, contents, valid, output)
     }
 
-    /// Whether a unit that held on to a block for a part of it would keep too much memory for too long.
+    /// Returns true if a unit that holds a block for its part would keep too much memory for too
+    /// long.
     fn is_wasteful(&self, block: &ArrayBlock, overlap: &Overlap) -> bool {
         let (unit_rows, block_rows) = (self.frame.unit_shape[0], block.shape()[0]);
         let is_band = self.row_shape.first().is_none_or(|width| *width == Some(block.shape()[1]));
         let n_missing = unit_rows - (overlap.in_chunk[0] + overlap.extent[0]);
         let n_beyond = block_rows - overlap.extent[0];
-        // Once the next band is there, if that is as high, the unit is whole.
+        // The unit is complete after the next band, if that has as many rows.
         let is_for_long = n_missing > block_rows;
         let is_high = block_rows > most_waiting_rows(unit_rows, is_band);
         n_missing > 0 && n_beyond > unit_rows / 4 && (is_for_long || is_high)
     }
 
-    /// Hands a unit out of which all parts are there, unless it is stored already.
+    /// Outputs a complete unit, unless it is already stored.
     fn hand_out(
         &self,
         index: Vec<usize>,
@@ -196,14 +202,14 @@ impl Assembler {
         extent: Vec<usize>,
         output: &mut dyn Output,
     ) -> Result<()> {
-        match output.is_stored(&index) {
-            true => Ok(()),
-            false => output.take(Unit::new(index, &self.frame, extent, contents)),
+        if output.is_stored(&index) {
+            return Ok(());
         }
+        output.take(Unit::new(index, &self.frame, extent, contents))
     }
 
-    /// The box of a unit that lies within the array, as far as its end is known: all rows, and all
-    /// columns while the width is unknown.
+    /// Returns the size of a unit's part within the array, as far as the array's end is known: all
+    /// rows, and all columns while the width is unknown.
     fn valid_extent(&self, index: &[usize]) -> Vec<usize> {
         let mut extent = self.frame.unit_shape.clone();
         for (axis, size) in self.row_shape.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The parts of a unit, and what all units of an array have in common.
+//! The parts of a unit, and the properties that all units of an array share.
 
 use bytes::Bytes;
 use lazy_core::{ArrayBlock, BlockBuffer, BlockPool};
@@ -7,7 +7,7 @@ use crate::layout::Layout;
 use crate::layout::overlap::{Overlap, copy_bytes, n_elements};
 use crate::settings::FillElement;
 
-/// What all units of an array have in common.
+/// The properties that all units of an array share.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) unit_shape: Vec<usize>,
@@ -30,27 +30,28 @@ impl Frame {
     }
 }
 
-/// A box of elements of a unit, and where they are.
+/// A box of elements of a unit, and the array that contains them.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The native-endian bytes of an array in C order: a block, or a part of one.
     pub(super) data: Bytes,
     pub(super) shape: Vec<usize>,
-    /// Where the box is in that array, and in the unit.
+    /// The position of the box in that array and in the unit.
     pub(super) overlap: Overlap,
 }
 
-/// What there is of a unit so far.
+/// The elements of a unit so far.
 #[derive(Debug)]
 pub(super) enum Contents {
-    /// Parts, most of which are in blocks, which live as long as the unit does.
+    /// Parts, most of which lie in blocks. The unit keeps these blocks alive.
     Parts(Vec<Part>),
-    /// The unit's own memory, to which its parts are copied.
+    /// The unit's own memory, which the parts are copied to.
     Copied(BlockBuffer<u8>),
 }
 
 impl Contents {
-    /// Takes a part, which goes into the unit's own memory if it is small or others have gone there.
+    /// Adds a part. It is copied into the unit's own memory if it is small, or if earlier parts
+    /// were.
     pub(super) fn add(
         &mut self,
         part: Part,
@@ -79,7 +80,7 @@ impl Part {
         Part { data: block.data().clone(), shape: block.shape().to_vec(), overlap }
     }
 
-    /// In memory of its own, so that the block can go.
+    /// Copies a part into its own memory, so that the block can be dropped.
     pub(super) fn copied(block: &ArrayBlock, overlap: Overlap) -> Part {
         let (shape, start) = (overlap.extent.clone(), vec![0; overlap.extent.len()]);
         let item_size = block.dtype().size();
@@ -93,7 +94,7 @@ impl Part {
         Part { data: data.into(), shape, overlap: Overlap { in_block: start, ..overlap } }
     }
 
-    /// Copies it to where it is in its unit.
+    /// Copies the part to its position in the unit.
     fn copy(&self, unit: &mut [u8], frame: &Frame) {
         copy_bytes(
             frame.item_size(),

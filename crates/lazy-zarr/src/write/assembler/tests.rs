@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An array of `u16` whose elements are their own flat index, and how it is cut.
+/// An array of `u16` whose elements are their own flat index, and the way it is cut.
 #[derive(Clone, Debug)]
 struct Cutting {
     rows: Vec<usize>,
     columns: Option<Vec<usize>>,
     trailing: Vec<usize>,
     chunk_shape: Vec<usize>,
-    /// The chunks along each axis of a shard; one each where there are no shards.
+    /// The number of chunks along each axis of a shard, or 1 if there are no shards.
     chunks_along: Vec<usize>,
     width_is_declared: bool,
     least_part: usize,
@@ -19,13 +19,13 @@ struct Cutting {
 
 const FILL: u16 = 0xabcd;
 
-/// The crate's own limit, by which all parts of these small arrays are copied, and one by which most
-/// are not.
+/// A strategy for the limit: the crate's own, with which all parts of these small arrays are
+/// copied, or one with which most are not.
 pub(crate) fn least_part() -> impl Strategy<Value = usize> {
     prop_oneof![Just(16), Just(LEAST_PART)]
 }
 
-/// An assembler that copies parts with fewer bytes than `least_part`.
+/// Returns an assembler that copies parts with fewer bytes than `least_part`.
 pub(crate) fn with_least_part(assembler: Assembler, least_part: usize) -> Assembler {
     Assembler { least_part, ..assembler }
 }
@@ -33,7 +33,7 @@ pub(crate) fn with_least_part(assembler: Assembler, least_part: usize) -> Assemb
 fn cuttings() -> impl Strategy<Value = Cutting> {
     let sizes = || prop::collection::vec(0..6usize, 1..6);
     let trailing = prop::collection::vec(1..4usize, 0..2);
-    // A chunk's size along an axis, and how many of them a shard has.
+    // A chunk's size along an axis, and the number of chunks of a shard.
     let unit = prop::collection::vec((1..8usize, 1..4usize), 3);
     let columns = prop::option::of(sizes());
     (sizes(), columns, trailing, unit, any::<bool>(), any::<bool>(), least_part()).prop_map(
@@ -69,7 +69,7 @@ impl Cutting {
         ArrayD::from_shape_vec(shape, (0..n_elements as u16).collect()).unwrap()
     }
 
-    /// The units that are emitted, and the most that were open after any block.
+    /// Returns the units that are output, and the most that were open after any block.
     fn assembled(&self) -> (Vec<Unit>, usize) {
         let array = self.array();
         let width = self.columns.as_ref().map(|columns| columns.iter().sum::<usize>());
@@ -111,7 +111,7 @@ impl Cutting {
     }
 }
 
-/// The units that were handed out.
+/// The units that were output.
 pub(crate) struct Collected(pub(crate) Vec<Unit>);
 
 impl Output for Collected {
@@ -125,7 +125,8 @@ impl Output for Collected {
     }
 }
 
-/// The elements of a chunk, copied together; and checked against its slices, where it has them.
+/// Returns the elements of a chunk, copied together, and compares them with its slices, if it has
+/// any.
 fn elements(chunk: &Chunk<'_>) -> Vec<u16> {
     let mut bytes = vec![1; chunk.n_bytes()];
     chunk.gather(&mut bytes);
@@ -135,7 +136,7 @@ fn elements(chunk: &Chunk<'_>) -> Vec<u16> {
     bytes.as_chunks::<2>().0.iter().map(|element| u16::from_ne_bytes(*element)).collect()
 }
 
-/// The elements of a chunk, cut out of the array by ndarray and padded.
+/// Returns the elements of a chunk, cut out of the array by ndarray and padded.
 fn expected_chunk(array: &ArrayD<u16>, chunk_shape: &[usize], index: &[usize]) -> Vec<u16> {
     let mut expected = ArrayD::from_elem(chunk_shape, FILL);
     let range = |axis: usize| {
@@ -179,7 +180,7 @@ proptest! {
             prop_assert_eq!(unit.chunks().count(), cutting.chunks_along.iter().product::<usize>());
         }
 
-        // What the memory bound counts on.
+        // The memory bound relies on this.
         let units_per_row: usize = grid[1..].iter().product();
         let highest = cutting.rows.iter().max().unwrap().div_ceil(unit_shape[0]);
         let per_column = grid.get(2..).map_or(1, |grid| grid.iter().product::<usize>());
@@ -216,18 +217,18 @@ proptest! {
         let slices = chunk.slices(LEAST_PART).unwrap();
         let slices: Vec<_> = slices.iter().map(|slice| (slice.as_ptr(), slice.len())).collect();
         prop_assert_eq!(slices, expected);
-        // Shorter ones are not worth it.
+        // Shorter slices are not worth it.
         prop_assert_eq!(chunk.slices(chunk.n_bytes()).is_some(), rows.len() == 1);
     }
 }
 
-/// Bands of 10 rows go into chunks of 13: of some, a chunk has a row or two, and then waits for a whole band and
-/// a part of the next.
+/// Stores bands of 10 rows in chunks of 13 rows. Some chunks receive one or two rows of a band, and
+/// then wait for a whole band and a part of the next.
 #[test]
 fn one_band_is_held_on_to_at_a_time() {
     const N_BANDS: usize = 13;
     const N_COLUMNS: usize = 4;
-    /// The part of one row of a block is not copied.
+    /// A part of one row of a block is large enough not to be copied.
     const WIDTH: usize = LEAST_PART / size_of::<u16>();
     let layout = Layout { chunk_shape: vec![13, WIDTH], shard_shape: None };
     let row_shape = vec![Some(WIDTH * N_COLUMNS)];
@@ -253,6 +254,6 @@ fn one_band_is_held_on_to_at_a_time() {
         }
     }
     assert_eq!(n_units, 10 * N_COLUMNS);
-    // So many were alive at once: a band, and the block that has just come.
+    // The most blocks that were alive at once: a band, and the block that has just arrived.
     assert_eq!(pool.n_free(), N_COLUMNS + 1);
 }

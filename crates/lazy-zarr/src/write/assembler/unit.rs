@@ -1,4 +1,4 @@
-//! A whole unit of what is written, and the chunks in it.
+//! A unit of writing, and the chunks in it.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use super::chunk::Chunk;
 use super::part::{Contents, Frame, Part};
 use crate::layout::overlap::{Overlap, chunk_after};
 
-/// A whole unit of what is written: a chunk, or a shard where there are shards. What of it lies outside of
-/// the array is the fill value.
+/// A whole unit of writing: a chunk, or a shard if there are shards. Its elements outside the array
+/// are the fill value.
 #[derive(Debug)]
 pub(crate) struct Unit {
-    /// The index along each axis, among units.
+    /// The index along each axis in the grid of units.
     pub(crate) index: Vec<usize>,
     frame: Arc<Frame>,
-    /// The size along each axis of what lies within the array.
+    /// The size along each axis of the unit's part within the array.
     extent: Vec<usize>,
-    /// They fill that.
+    /// The parts that fill the extent.
     parts: Vec<Part>,
 }
 
@@ -39,12 +39,12 @@ impl Unit {
         Unit { index, frame: Arc::clone(frame), extent, parts }
     }
 
-    /// The bytes of all elements, before they are encoded.
+    /// Returns the size of all elements in bytes, before they are encoded.
     pub(crate) fn n_bytes(&self) -> usize {
         self.frame.unit_bytes()
     }
 
-    /// The chunks in C order: all of a shard, or the one that the unit is.
+    /// Returns the chunks in C order: all chunks of a shard, or the one chunk that the unit is.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
         let (unit_shape, chunk_shape) = (&self.frame.unit_shape, &self.frame.chunk_shape);
         let zero = vec![0; unit_shape.len()];

@@ -10,12 +10,12 @@ use crate::settings::WriteSettings;
 use crate::staging::{Journal, Record};
 use crate::target::{Resolved, StorageRoot};
 
-/// A destination that takes chunks.
+/// A destination that is ready to store chunks.
 pub(crate) struct Begun {
     pub(crate) destination: Arc<dyn Destination>,
-    /// The journal of a write that can be resumed.
+    /// The journal of a resumable write.
     pub(crate) journal: Option<Arc<Journal>>,
-    /// The record of an earlier write, if that is to be resumed.
+    /// The record of an earlier write, if that write is resumed.
     pub(crate) record: Option<Record>,
 }
 

@@ -1,4 +1,4 @@
-//! The keys of a store that cannot rename; the array becomes visible with its metadata.
+//! An array in a store that cannot rename keys. The array becomes visible with its metadata.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,25 +18,25 @@ use crate::store::{ObjectReader, Origin, Source};
 use crate::target::{Target, store_prefix};
 use crate::write::encode::Encoded;
 
-/// An array that is written to its own place, the metadata last.
+/// An array that is written directly to its final keys, with the metadata last.
 pub(crate) struct InPlace {
-    /// The target as the user named it.
+    /// The target as the user specified it.
     target: Target,
     store: Arc<dyn Store>,
     path: String,
     prefix: String,
-    /// Where the groups are to be that hold the array.
+    /// The prefixes of the groups that hold the array.
     groups: Vec<String>,
-    /// Those that were made.
+    /// The prefixes of the groups that this write created.
     made_groups: Mutex<Vec<String>>,
     /// The array's metadata, from `prepare` until it is published.
     metadata: OnceLock<Bytes>,
-    /// Whether an array was there, which the first write removes.
+    /// True if an array existed at the target, which the first write removes.
     replaces: bool,
-    /// The outcome of removing it.
+    /// The result of removing the existing array.
     removed: OnceLock<Result<(), String>>,
     published: AtomicBool,
-    /// The chunks that were put.
+    /// The number of chunks that were stored.
     n_chunks: AtomicU64,
 }
 
@@ -77,7 +77,7 @@ impl InPlace {
         })
     }
 
-    /// Makes the groups that are missing.
+    /// Creates the groups that are missing.
     fn make_groups(&self) -> Result<()> {
         for group in &self.groups {
             let key = format!("{group}zarr.json");
@@ -95,7 +95,7 @@ impl InPlace {
         Ok(())
     }
 
-    /// Removes the array that is replaced, if that is still what lies there.
+    /// Removes the array that is replaced, if it is still an array.
     fn remove_old(&self) -> Result<(), String> {
         match zarr_node_in_store(&*self.store, &self.prefix) {
             Ok(Some(Node::Array)) => self.delete_all(&self.prefix).map_err(|error| report(&error)),
@@ -109,13 +109,14 @@ impl InPlace {
         self.store.list(prefix)?.iter().try_for_each(|object| self.store.delete(&object.key))
     }
 
-    /// Whether somebody else has put a node there since this write began to put chunks.
+    /// Returns true if another program has created a node there since this write began to store
+    /// chunks.
     fn is_taken(&self) -> Result<bool> {
         let is_ours = !self.replaces || self.removed.get().is_some();
         Ok(is_ours && zarr_node_in_store(&*self.store, &self.prefix)?.is_some())
     }
 
-    /// Checks that all chunks are there which were put.
+    /// Checks that all chunks that were put are still stored.
     fn check_chunks(&self, n_chunks: &[u64]) -> Result<()> {
         let expected = self.n_chunks.load(Ordering::Relaxed);
         if expected == 0 {
@@ -134,10 +135,8 @@ impl InPlace {
 
     fn set(&self, name: &str, bytes: Bytes) -> Result<()> {
         let key = format!("{}{name}", self.prefix);
-        let removed = self.removed.get_or_init(|| match self.replaces {
-            true => self.remove_old(),
-            false => Ok(()),
-        });
+        let removed =
+            self.removed.get_or_init(|| if self.replaces { self.remove_old() } else { Ok(()) });
         if let Err(message) = removed.clone() {
             return Err(Error::store(&key, message));
         }
@@ -146,7 +145,7 @@ impl InPlace {
     }
 }
 
-/// Checks what holds the target.
+/// Checks the nodes above the target.
 fn check_ancestors(target: &Target, store: &dyn Store, prefix: &str) -> Result<()> {
     let mut below = prefix;
     while let Some(path) = below.strip_suffix('/') {
@@ -205,16 +204,16 @@ impl Drop for InPlace {
         if self.published.load(Ordering::Relaxed) {
             return;
         }
-        // An error here would hide the one that ended the write.
+        // An error here would hide the error that ended the write.
         let is_ours = matches!(self.is_taken(), Ok(false));
         if is_ours && self.removed.get().is_some_and(Result::is_ok) {
-            // All that was written are chunks.
+            // This write stored only chunks.
             let _ = self.delete_all(&format!("{}c/", self.prefix));
         }
         let made_groups = self.made_groups.get_mut().unwrap_or_else(PoisonError::into_inner);
         for group in made_groups.drain(..).rev() {
             let key = format!("{group}zarr.json");
-            // Somebody else may have put an array there meanwhile.
+            // Another program may have created an array there meanwhile.
             let objects = self.store.list(&group);
             if objects.is_ok_and(|objects| objects.iter().all(|object| object.key == key)) {
                 let _ = self.store.delete(&key);

@@ -5,26 +5,27 @@ use crate::format::KeySpace;
 use crate::store::Source;
 use crate::write::encode::Encoded;
 
-/// Takes the chunks of one array and makes them visible at once.
+/// Stores the chunks of one array and publishes them atomically.
 ///
-/// Dropped before it is published, it leaves the target as it was.
+/// If it is dropped before the array is published, it leaves the target unchanged.
 pub(crate) trait Destination: Send + Sync {
-    /// The keys that the chunks are put under.
+    /// Returns the key space of the chunks.
     fn keys(&self) -> KeySpace;
 
-    /// Stores an encoded chunk. Called from several threads, once for each key.
+    /// Stores an encoded chunk. It is called from several threads, once for each key.
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()>;
 
-    /// Counts a chunk that an earlier write has stored.
+    /// Counts a chunk that an earlier write stored.
     fn count(&self, key: &str, n_bytes: u64);
 
-    /// Stores the metadata, after the last chunk; flushes everything to the device where that is asked for;
-    /// and checks that all chunks are there, of which there are `n_chunks` along each axis.
+    /// Stores the metadata after the last chunk, flushes everything to the device if the durability
+    /// requires it, and checks that all chunks are stored. `n_chunks` is their number along each
+    /// axis.
     fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()>;
 
-    /// Makes the array visible at the target.
+    /// Publishes the array at the target.
     fn publish(&self) -> Result<()>;
 
-    /// Returns where the array is read from once it is published.
+    /// Returns the source that the array is read from once it is published.
     fn reader(&self) -> Result<Source>;
 }

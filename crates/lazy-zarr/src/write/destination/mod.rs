@@ -1,4 +1,4 @@
-//! Where a write puts its chunks, and how the whole becomes visible.
+//! The destinations of a write, which store its chunks and publish the array.
 
 mod begin;
 mod directory;

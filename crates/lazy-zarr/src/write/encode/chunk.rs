@@ -1,4 +1,4 @@
-//! Encoding single chunks.
+//! The encoding of single chunks.
 
 use std::num::NonZeroU64;
 
@@ -12,25 +12,26 @@ use crate::format::{Format, one_thread, zarr_data_type};
 use crate::settings::{Checksum, Codec};
 use crate::write::assembler::Chunk;
 
-/// Encodes chunks: of an array, or of its shards.
+/// Encodes the chunks of an array, or of its shards.
 #[derive(Debug)]
 pub(super) struct ChunkEncoder {
     codecs: CodecChain,
     shape: Vec<NonZeroU64>,
     data_type: DataType,
     fill_value: FillValue,
-    /// Where the elements are stored as they are in memory: what follows them.
+    /// The checksum that follows the elements, if they are stored as they are in memory; otherwise
+    /// `None`.
     plain: Option<Checksum>,
-    /// The memory of chunks that are copied together.
+    /// The memory for chunks whose elements are copied together.
     memory: BlockPool<u8>,
 }
 
-/// Elements that are stored as they are, are written from the blocks that they lie in, where they are slices
-/// of so many bytes or more on average. It takes longer to write shorter ones than to copy them together.
+/// The least mean length of slices, in bytes, for unencoded elements to be written directly from
+/// the blocks. Writing shorter slices takes longer than copying them together.
 const LEAST_SLICE: usize = 4 << 10;
 
 impl ChunkEncoder {
-    /// By these codecs, which those of the format have become.
+    /// Creates an encoder with these codecs, which were made from the codecs of the format.
     pub(super) fn new(codecs: CodecChain, shape: Vec<NonZeroU64>, format: &Format) -> ChunkEncoder {
         let is_native = cfg!(target_endian = "little") || format.dtype.size() == 1;
         ChunkEncoder {
@@ -43,7 +44,8 @@ impl ChunkEncoder {
         }
     }
 
-    /// The elements in C order as they are to be encoded: in one piece, unless they are stored as they are.
+    /// Returns the elements in C order, ready to encode: in one piece, unless they are stored
+    /// unencoded.
     pub(super) fn elements<'u>(&self, chunk: &Chunk<'u>) -> Result<Vec<Piece<'u>>, BoxError> {
         let least_bytes = if self.plain.is_some() { LEAST_SLICE } else { chunk.n_bytes() };
         if let Some(slices) = chunk.slices(least_bytes) {
@@ -54,7 +56,7 @@ impl ChunkEncoder {
         Ok(vec![Piece::Own(elements.into_block().data().clone())])
     }
 
-    /// What is to be stored for a chunk of these elements.
+    /// Encodes the elements of a chunk.
     pub(super) fn encode<'u>(
         &self,
         mut elements: Vec<Piece<'u>>,

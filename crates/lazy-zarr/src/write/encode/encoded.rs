@@ -1,22 +1,22 @@
-//! What is stored for a chunk or a shard: pieces, one after the other.
+//! The encoded bytes of a chunk or a shard, in pieces.
 
 use std::io::IoSlice;
 
 use bytes::{Bytes, BytesMut};
 
-/// Pieces of bytes that follow each other where they are stored.
+/// Pieces of bytes that are stored one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded<'u> {
     pieces: Vec<Piece<'u>>,
     n_bytes: usize,
 }
 
-/// Some bytes, and whose they are.
+/// Borrowed or owned bytes.
 #[derive(Debug)]
 pub(crate) enum Piece<'u> {
     /// A part of a block.
     Lent(&'u [u8]),
-    /// What came out of a codec, or was copied together.
+    /// The output of a codec, or elements that were copied together.
     Own(Bytes),
 }
 
@@ -45,12 +45,12 @@ impl<'u> Encoded<'u> {
         self.pieces.iter().map(|piece| &**piece)
     }
 
-    /// The pieces for writing them with one call.
+    /// Returns the pieces as slices for one vectored write.
     pub(crate) fn slices(&self) -> Vec<IoSlice<'_>> {
         self.pieces().map(IoSlice::new).collect()
     }
 
-    /// All bytes in one piece of memory.
+    /// Joins all pieces into contiguous memory.
     pub(crate) fn into_bytes(self) -> Bytes {
         if let [Piece::Own(bytes)] = &self.pieces[..] {
             return bytes.clone();

@@ -1,4 +1,4 @@
-//! From the blocks that a chunk's elements lie in to what is stored for it, and back.
+//! Encoding the elements of chunks, which lie in blocks, into stored bytes, and decoding them.
 
 mod chunk;
 mod encoded;
@@ -20,7 +20,7 @@ use chunk::ChunkEncoder;
 pub(crate) use encoded::Encoded;
 use shard::ShardEncoder;
 
-/// Names, encodes and decodes what is written at once: the chunks of an array, or its shards.
+/// Encodes, decodes and names the units that are written: the chunks of an array, or its shards.
 #[derive(Debug)]
 pub(crate) struct UnitCodec {
     array: Array<()>,
@@ -37,7 +37,7 @@ enum Encoder {
 
 impl UnitCodec {
     pub(crate) fn new(format: &Format) -> Result<UnitCodec> {
-        // Keys and encoding do not depend on the shape, which need not be known yet.
+        // Keys and encoding do not depend on the array's shape, which may still be unknown.
         let array = format
             .builder(&vec![0; format.layout.chunk_shape.len()])?
             .build(Arc::new(()), "/")
@@ -57,12 +57,12 @@ impl UnitCodec {
         Ok(UnitCodec { array, codecs, unit_shape, encoder })
     }
 
-    /// The key of a unit, relative to the array.
+    /// Returns the key of a unit, relative to the array.
     pub(crate) fn key(&self, index: &[usize]) -> String {
         self.array.chunk_key(&as_u64(index)).to_string()
     }
 
-    /// What is to be stored for a unit.
+    /// Encodes a unit.
     pub(crate) fn encode<'u>(&self, unit: &'u Unit) -> Result<Encoded<'u>> {
         let encoded = match &self.encoder {
             Encoder::Shards(shards) => shards.encode(unit),
@@ -79,7 +79,7 @@ impl UnitCodec {
         })
     }
 
-    /// The native-endian bytes in C order of a unit of which this was stored.
+    /// Decodes the stored bytes of a unit into native-endian elements in C order.
     pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
         let decoded = self.codecs.decode(
             Cow::Borrowed(&**stored),

@@ -1,4 +1,4 @@
-//! Encoding shards: chunk after chunk, and where each of them is.
+//! The encoding of shards: their chunks, and the index of the chunks' positions.
 
 use std::num::NonZeroU64;
 
@@ -12,8 +12,9 @@ use super::encoded::{Encoded, Piece};
 use crate::format::{Format, ShardCodecs, one_thread};
 use crate::write::assembler::Unit;
 
-/// Encodes whole shards. The chunks follow each other in C order, without those of nothing but fill value,
-/// and the index is at the end; so the bytes are those that zarrs makes on one thread.
+/// Encodes whole shards. The chunks are stored in C order, without chunks that contain only the
+/// fill value, and the index is at the end. The bytes are the same as those zarrs writes on one
+/// thread.
 #[derive(Debug)]
 pub(super) struct ShardEncoder {
     chunks: ChunkEncoder,
@@ -22,11 +23,12 @@ pub(super) struct ShardEncoder {
     fill: Vec<u8>,
 }
 
-/// The place of a chunk that is not there.
+/// The index entry of a missing chunk.
 const ABSENT: [u64; 2] = [u64::MAX; 2];
 
 impl ShardEncoder {
-    /// Of the codecs of an array whose units have this shape; none where they make no shards.
+    /// Creates an encoder for the codecs of an array whose units have this shape. Returns `None` if
+    /// the codecs make no shards.
     pub(super) fn new(
         codecs: &CodecChain,
         shard_shape: &[NonZeroU64],

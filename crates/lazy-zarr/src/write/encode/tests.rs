@@ -46,7 +46,8 @@ proptest! {
             dimension_names: None,
             attributes: serde_json::Map::new(),
         };
-        // Runs of one value, among them the fill value, so that whole chunks are nothing else.
+        // Runs of equal values, including the fill value, so that some chunks contain only the fill
+        // value.
         let n_bytes = 2 * shard_shape.iter().product::<usize>();
         let shard: Vec<u8> = (0..n_bytes).map(|i| bytes[i / 12 % bytes.len()]).collect();
 

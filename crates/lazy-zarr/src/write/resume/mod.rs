@@ -1,8 +1,9 @@
 //! Resuming a write that ended early.
 //!
-//! A write that is to be resumed keeps two files in its staging directory: a [`Record`] of what it is, as
-//! soon as its layout is chosen; and a [`Journal`] with a line for each chunk that is complete. A later write with the same record reads those chunks back, and computes only the blocks that
-//! touch another.
+//! A resumable write keeps two files in its staging directory: a [`Record`] that describes the
+//! write, as soon as its layout is chosen; and a [`Journal`] with a line for each completed chunk.
+//! A later write with the same record reads these chunks back, and computes only the blocks that
+//! overlap other chunks.
 
 mod recall;
 
@@ -18,7 +19,7 @@ use crate::staging::{Difference, Journal, Record};
 use crate::target::Target;
 use recall::Recall;
 
-/// What a write that can be resumed has beside one that cannot.
+/// The additional state of a resumable write.
 pub(crate) struct Resumption {
     settings: WriteSettings,
     resume: Resume,
@@ -31,13 +32,14 @@ pub(crate) struct Resumption {
 struct Kept {
     recall: Recall,
     record: Record,
-    /// True if its chunks are those that this write would store. If not, they are compared with the blocks.
+    /// True if the chunks are known to be the ones that this write would store. If false, they are
+    /// compared with the blocks.
     is_trusted: bool,
 }
 
 impl Resumption {
-    /// Resumes what an earlier write recorded, if there was one. If that was another write, it is an error, or
-    /// what it has stored is removed.
+    /// Resumes an earlier write, if there is a record of one. If the record differs from this
+    /// write, the result is an error, or the earlier chunks are removed.
     pub(crate) fn begin(
         settings: &WriteSettings,
         resume: &Resume,
@@ -80,7 +82,8 @@ impl Resumption {
         Ok(Record::new(&self.resume, &self.grid, asked_for, &format.layout, row_type, &metadata))
     }
 
-    /// Removes what a write that differs from this one has stored, if that is asked for.
+    /// Removes the chunks of a different write, if the settings ask for it; otherwise returns an
+    /// error.
     fn restart(&self, difference: Difference) -> Result<()> {
         if self.resume.restarts {
             return self.journal.restart(self.settings.durability);
@@ -95,8 +98,8 @@ impl Resumption {
         .into())
     }
 
-    /// Writes down what is written, as soon as that is known; or checks that it is what the earlier write
-    /// had written down.
+    /// Records this write as soon as its layout is known, or compares it with the record of the
+    /// earlier write.
     pub(crate) fn record_or_compare(&mut self, format: &Format, row_shape: &[usize]) -> Result<()> {
         let now = self.record(format, row_shape)?;
         if let Some(kept) = &self.kept {
@@ -112,12 +115,12 @@ impl Resumption {
         self.journal.directory()
     }
 
-    /// Returns the digest by which a later write knows the array of this one.
+    /// Returns the digest that identifies the array of this write to a later write.
     pub(crate) fn digest(&self, format: &Format, row_shape: &[usize]) -> Result<String> {
         Ok(self.record(format, row_shape)?.digest())
     }
 
-    /// Returns the block at a position, when all chunks that it touches are there and can be trusted.
+    /// Returns the block at a position, if all chunks that it overlaps are stored and trusted.
     pub(crate) fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         match &mut self.kept {
             Some(Kept { recall, is_trusted: true, .. }) => recall.block(at),
@@ -125,7 +128,7 @@ impl Resumption {
         }
     }
 
-    /// Compares a block with chunks that are not trusted, and frees the chunks of which it is the last block.
+    /// Compares a block with untrusted chunks, and frees the chunks that it is the last block of.
     pub(crate) fn take_note(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
         if let Some(Kept { recall, is_trusted, .. }) = &mut self.kept {
             if !*is_trusted {
@@ -136,13 +139,14 @@ impl Resumption {
         Ok(())
     }
 
-    /// The stored bytes of a chunk that is there already and need not be written; asked once for each.
+    /// Returns the stored bytes of a chunk that is already stored and need not be written. It is
+    /// called once for each chunk.
     pub(crate) fn take_kept(&mut self, chunk: &[usize]) -> Option<u64> {
         self.kept.as_mut()?.recall.take_verified(chunk)
     }
 }
 
-/// Why a sequence that has no grid is not stored by a sink that resumes.
+/// Returns the error for a sequence without a grid, which cannot be resumed.
 pub(crate) fn not_resumable(target: &Target) -> Error {
     ResumeError::NotResumable {
         target: target.to_string(),

@@ -1,4 +1,4 @@
-//! Blocks out of the chunks that an earlier write completed.
+//! Blocks restored from the chunks of an earlier write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::layout::overlap::{
 use crate::staging::{Entry, Journal, Record};
 use crate::write::encode::UnitCodec;
 
-/// Cuts blocks, in order, out of chunks that were verified.
+/// Cuts blocks, in order, out of verified chunks.
 ///
-/// A chunk is read when the first block that touches it is asked for, and kept until the last one was.
+/// A chunk is read when the first block that overlaps it is requested, and kept until the last one
+/// has passed.
 pub(super) struct Recall {
     grid: BlockGrid,
     dtype: DType,
     row_shape: Vec<usize>,
     chunk_shape: Vec<usize>,
-    /// How many chunks there are along each axis.
+    /// The number of chunks along each axis.
     n_chunks: Vec<u64>,
     codec: UnitCodec,
     journal: Arc<Journal>,
-    /// The chunks that were complete, by their number in C order, as far as they are not found to be
-    /// otherwise.
+    /// The journal entries of completed chunks, by their number in C order, until they are read.
     entries: BTreeMap<u64, Entry>,
-    /// The elements of chunks that more blocks touch.
+    /// The elements of chunks that later blocks overlap.
     loaded: BTreeMap<Vec<usize>, Bytes>,
-    /// The stored bytes of chunks that were found to be complete, until the writer has asked for them.
+    /// The stored bytes of verified chunks, until the writer has asked for them.
     verified: BTreeMap<Vec<usize>, u64>,
 }
 
@@ -60,12 +60,13 @@ impl Recall {
         })
     }
 
-    /// The block at a position, when all chunks that it touches are complete. Blocks are asked for in
-    /// order, and by several threads' evaluation before those in front have come.
+    /// Returns the block at a position, if all chunks that it overlaps are complete. Blocks are
+    /// requested in order. An evaluation on several threads requests blocks before the preceding
+    /// blocks have arrived.
     ///
     /// # Errors
     ///
-    /// When a chunk that is not complete cannot be removed.
+    /// An error if an incomplete chunk cannot be removed.
     pub(super) fn block(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         let shape = self.block_shape(at);
         if shape.contains(&0) {
@@ -75,19 +76,19 @@ impl Recall {
         Ok(block.and_then(|block| ArrayBlock::new(self.dtype, shape, block).ok()))
     }
 
-    /// Returns the stored bytes of a chunk that was found to be complete. Any other is to be stored again, and
-    /// makes room.
+    /// Returns the stored bytes of a verified chunk. Any other chunk is removed, since it is stored
+    /// again.
     pub(super) fn take_verified(&mut self, chunk: &[usize]) -> Option<u64> {
         let verified = self.verified.remove(chunk);
         if verified.is_none() && self.entries.remove(&self.number(chunk)).is_some() {
-            // Storing a chunk where one lies is an error, which says more than this one.
+            // If the file remains, storing the chunk fails with a more specific error.
             let _ = self.journal.remove(&self.codec.key(chunk));
         }
         verified
     }
 
-    /// Compares a block that was computed with the chunks that it touches. One that differs is no longer complete:
-    /// it is removed, and is to be stored again.
+    /// Compares a computed block with the chunks that it overlaps. A chunk that differs is removed,
+    /// and stored again.
     pub(super) fn compare(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
         let shape = block.shape();
         if shape.contains(&0) {
@@ -129,7 +130,7 @@ impl Recall {
 
     fn assemble(&mut self, origin: &[usize], shape: &[usize]) -> Result<Option<Bytes>> {
         let chunks = chunks(origin, shape, &self.chunk_shape);
-        // Nothing is read for a block that is to be computed all the same.
+        // No chunk is read for a block that must be computed in any case.
         if !chunks.iter().all(|chunk| self.is_noted(chunk)) {
             return Ok(None);
         }
@@ -162,7 +163,7 @@ impl Recall {
         self.loaded.contains_key(chunk) || self.entries.contains_key(&self.number(chunk))
     }
 
-    /// Reads a chunk. Returns false if it is not what was noted of it; it is then removed.
+    /// Reads a chunk. Returns false, and removes the chunk, if it does not match its journal entry.
     fn load(&mut self, chunk: &[usize]) -> Result<bool> {
         if self.loaded.contains_key(chunk) {
             return Ok(true);
@@ -179,8 +180,8 @@ impl Recall {
         Ok(true)
     }
 
-    /// Frees the chunks of which a block was the last. It is told of every block, whether it was restored
-    /// here, by another reducer of the same pass, or computed.
+    /// Frees the chunks that a block is the last block of. It is called for every block, whether
+    /// the block was restored here, restored by another reducer of the same pass, or computed.
     pub(super) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
         if self.loaded.is_empty() || shape.contains(&0) {
             return;
@@ -205,7 +206,7 @@ impl Recall {
     }
 }
 
-/// The chunks that a block overlaps.
+/// Returns the chunks that a block overlaps.
 fn chunks(origin: &[usize], shape: &[usize], chunk_shape: &[usize]) -> Vec<Vec<usize>> {
     let next = |chunk: &Vec<usize>| chunk_after(chunk, origin, shape, chunk_shape);
     std::iter::successors(Some(first_chunk(origin, chunk_shape)), next).collect()

@@ -1,4 +1,4 @@
-//! A write whose array an earlier one has published.
+//! A write whose array an earlier write has published.
 
 use std::ops::Range;
 
@@ -11,26 +11,26 @@ use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::Record;
 
-/// An array that is the one a write would make.
+/// A stored array that is the result of this write already.
 pub(super) struct Complete {
-    /// As the user named it.
+    /// The target as the user specified it.
     target: String,
     array: StoredArray,
     grid: BlockGrid,
-    /// Blocks are read from the array in place of the producer. If not, those that are computed are compared with
-    /// it.
+    /// True if blocks are read from the array instead of the producer. If false, computed blocks
+    /// are compared with the array.
     is_trusted: bool,
 }
 
 impl Complete {
-    /// Finds the array that an earlier write with the same key has published at the target. Where it is to be
-    /// replaced, it does not count.
+    /// Finds the array that an earlier write with the same key has published at the target. Returns
+    /// `None` if the array is to be replaced.
     pub(super) fn find(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Option<Complete>> {
         let (Some(resume), Existing::Fail) = (&settings.resume, settings.existing) else {
             return Ok(None);
         };
         let Some(grid) = spec.grid() else { return Ok(None) };
-        // Why there is none, the write finds out by itself.
+        // If the array cannot be opened, the write itself finds the cause.
         let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
         if !fits(spec, grid, &array) || !is_of(settings, resume, grid, &array)? {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Complete {
         self.array.read_region(&self.region(at)).map(Some)
     }
 
-    /// Compares a block that was computed with what is stored.
+    /// Compares a computed block with the stored array.
     pub(super) fn compare(&self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
         if self.is_trusted {
             return Ok(());
@@ -58,13 +58,13 @@ impl Complete {
         }
     }
 
-    /// Returns the array, if it is still there.
+    /// Returns the array, if it is still at the target.
     pub(super) fn array(self) -> Result<StoredArray> {
         self.array.check_is_there()?;
         Ok(self.array)
     }
 
-    /// Returns the place of a block in the array.
+    /// Returns the region of a block in the array.
     fn region(&self, at: BlockPosition) -> Vec<Range<usize>> {
         let mut region: Vec<_> = self.array.shape().iter().map(|&size| 0..size).collect();
         match at.index {
@@ -83,7 +83,7 @@ impl Complete {
     }
 }
 
-/// Returns true if an array has the shape that was declared.
+/// Returns true if an array has the declared shape and dtype.
 fn fits(spec: &SequenceSpec, grid: &BlockGrid, array: &StoredArray) -> bool {
     let shape = array.shape();
     shape.first() == Some(&grid.rows().total())

@@ -16,18 +16,18 @@ use crate::write::resume;
 use complete::Complete;
 use storing::Storing;
 
-/// A write in progress: the run of a [`ZarrSink`](crate::ZarrSink). Dropped before it commits, it leaves the target
-/// unchanged.
+/// A write in progress: the run of a [`ZarrSink`](crate::ZarrSink). If it is dropped before it
+/// commits, it leaves the target unchanged.
 pub struct Write {
-    /// A reducer in front of the sink may have changed the blocks that were declared.
+    /// Checks the blocks again, since a reducer before the sink may have changed them.
     check: BlockCheck<'static>,
     course: Course,
 }
 
 enum Course {
-    /// Blocks become an array.
+    /// The blocks are stored as a new array.
     Storing(Box<Storing>),
-    /// The array is there already.
+    /// The array is already complete.
     Complete(Box<Complete>),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for Write {
 }
 
 impl Write {
-    /// Checks the settings and the target.
+    /// Checks the settings and the target, and starts the write.
     pub(crate) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Write> {
         settings.check()?;
         if let Some(row_type) = spec.row_type() {
@@ -54,7 +54,7 @@ impl Write {
         Ok(Write { check: BlockCheck::owned(spec.clone())?, course })
     }
 
-    /// Sets the names of the axes, before the first block.
+    /// Sets the names of the axes. It is called before the first block.
     pub(crate) fn set_dimension_names(&mut self, names: Vec<String>) {
         if let Course::Storing(storing) = &mut self.course {
             storing.set_dimension_names(names);
@@ -82,7 +82,7 @@ impl Run for Write {
         Ok(())
     }
 
-    /// Writes what is left; all but making it visible.
+    /// Writes the remaining chunks and the metadata, without publishing the array.
     fn prepare(&mut self) -> lazy_core::Result<()> {
         self.check.end()?;
         if let Course::Storing(storing) = &mut self.course {
@@ -91,7 +91,7 @@ impl Run for Write {
         Ok(())
     }
 
-    /// Makes the array visible.
+    /// Publishes the array.
     fn commit(self) -> lazy_core::Result<StoredArray> {
         Ok(match self.course {
             Course::Storing(storing) => storing.publish()?,

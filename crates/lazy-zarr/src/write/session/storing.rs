@@ -1,4 +1,4 @@
-//! Blocks that become an array.
+//! A write that stores blocks as a new array.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ use crate::write::pool::Writer;
 use crate::write::resume::Resumption;
 use crate::write::trace::Trace;
 
-/// The layout, the chunks and their destination.
+/// The state of a write: its layout, its chunks and their destination.
 pub(super) struct Storing {
     settings: WriteSettings,
     stage: Stage,
     seen: Seen,
     provenance: Provenance,
-    /// What a write that can be resumed has beside.
+    /// The additional state of a resumable write.
     resumption: Option<Resumption>,
-    /// Dropped after the writer, whose threads use it.
+    /// The destination. It is dropped after the writer, whose threads use it.
     destination: Arc<dyn Destination>,
     trace: Trace,
-    /// The bytes of the blocks so far.
+    /// The size of all blocks so far, in bytes.
     n_bytes: usize,
     /// The plan of a write with a memory limit, from its first block on.
     planned: Option<Planned>,
@@ -40,7 +40,8 @@ pub(super) struct Storing {
     stored: Option<(StoredArray, String)>,
 }
 
-/// The shapes for which the memory of a write was checked, and the writer threads that its limit allows.
+/// The shapes that the memory of a write was checked for, and the writer threads that its limit
+/// allows.
 #[derive(Clone)]
 struct Planned {
     /// The largest size of a block along each axis.
@@ -49,23 +50,23 @@ struct Planned {
     n_threads: usize,
 }
 
-/// What is known of the array from the blocks so far and from what was declared.
+/// The properties of the array that are known from the blocks so far and from the declaration.
 struct Seen {
     cut: Cut,
     row_type: Option<RowType>,
     n_rows: usize,
-    /// The last column of the last block, when axis 1 is cut.
+    /// The end column of the last block, if axis 1 is cut.
     end_column: usize,
-    /// The array's size along axis 1, when that axis is cut and its size is known.
+    /// The array's size along axis 1, if that axis is cut and its size is known.
     width: Option<usize>,
-    /// Whether a second band has begun.
+    /// True once a second band has begun.
     is_band_over: bool,
 }
 
 enum Stage {
     /// Blocks are kept until the layout can be chosen.
     ChoosingLayout { kept: Vec<(BlockPosition, ArrayBlock)> },
-    /// Blocks become chunks, chunks are written.
+    /// Blocks are assembled into chunks, and chunks are written.
     Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
 }
 
@@ -82,11 +83,11 @@ impl Seen {
         Seen { cut: spec.cut(), row_type, n_rows: 0, end_column: 0, width, is_band_over: false }
     }
 
-    /// Takes note of a block.
+    /// Records the position, shape and dtype of a block.
     fn add(&mut self, at: BlockPosition, block: &ArrayBlock) {
         if self.cut == Cut::RowsAndColumns {
             if matches!(at.index, BlockIndex::NestedBlock(1.., 0)) {
-                // The first block of another band: the one before was whole.
+                // The first block of the next band shows that the previous band is complete.
                 self.width.get_or_insert(self.end_column);
                 self.is_band_over = true;
             }
@@ -99,7 +100,7 @@ impl Seen {
         });
     }
 
-    /// The dtype and the shape of a row, after the last block.
+    /// Returns the dtype and the shape of a row, after the last block.
     fn final_row_type(&mut self) -> Result<RowType> {
         let empty = || Error::from(lazy_core::Error::EmptySequence);
         let mut row_type = self.row_type.clone().ok_or_else(empty)?;
@@ -111,7 +112,7 @@ impl Seen {
 }
 
 impl Storing {
-    /// Takes the target's directory.
+    /// Checks the memory limit and the target, and acquires the target's directory.
     pub(super) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Storing> {
         if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
             let bound = MemoryBound::of(&settings, spec.cut(), row_type, &block_shape);
@@ -139,12 +140,12 @@ impl Storing {
         })
     }
 
-    /// Sets the names of the axes, before the layout is chosen.
+    /// Sets the names of the axes. It is called before the layout is chosen.
     pub(super) fn set_dimension_names(&mut self, names: Vec<String>) {
         self.settings.dimension_names = Some(names.into_iter().map(Some).collect());
     }
 
-    /// Returns the chunks and the bytes that have been written so far.
+    /// Returns the numbers of chunks and bytes that have been written so far.
     pub(super) fn written(&self) -> (u64, u64) {
         match &self.stage {
             Stage::ChoosingLayout { .. } => (0, 0),
@@ -192,8 +193,8 @@ impl Storing {
         }
     }
 
-    /// Checks that the write stays within its memory limit with blocks of this shape. Until the threads start, their
-    /// number may fall.
+    /// Checks that the write stays within its memory limit with blocks of this shape. Until the
+    /// threads start, their number may decrease.
     fn check_memory(&mut self, shape: &[usize]) -> Result<()> {
         if self.settings.memory_limit.is_none() {
             return Ok(());
@@ -230,7 +231,8 @@ impl Storing {
         Ok(())
     }
 
-    /// Chooses the layout and begins to write chunks. `n_rows` is the array's number of rows, once it is known.
+    /// Chooses the layout and begins to write chunks. `n_rows` is the array's number of rows, if it
+    /// is known.
     fn begin_chunks(&mut self, n_rows: Option<usize>) -> Result<()> {
         let Stage::ChoosingLayout { kept } = &mut self.stage else { return Ok(()) };
         let kept = std::mem::take(kept);
@@ -284,7 +286,8 @@ impl Storing {
         Ok(())
     }
 
-    /// Writes what is left, after the last block; all but making it visible.
+    /// Writes the remaining chunks and the metadata after the last block, without publishing the
+    /// array.
     pub(super) fn prepare(&mut self) -> Result<()> {
         let row_type = self.seen.final_row_type()?;
         let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
@@ -327,7 +330,7 @@ impl Storing {
         (chunks > 0).then_some(KeptChunks { target, directory, chunks })
     }
 
-    /// Makes the array visible.
+    /// Publishes the array.
     pub(super) fn publish(mut self) -> Result<StoredArray> {
         self.destination.publish()?;
         let (stored, metadata) =
@@ -350,7 +353,7 @@ fn largest_block(spec: &SequenceSpec) -> Option<Vec<usize>> {
     Some(shape)
 }
 
-/// Where units go: to the writer, unless an earlier write has stored them.
+/// Passes units to the writer, unless an earlier write has stored them.
 struct Units<'w> {
     writer: &'w mut Writer,
     resumption: &'w mut Option<Resumption>,

@@ -1,4 +1,4 @@
-//! Checks of the target, and taking its staging directory.
+//! Checks of the target, and the acquisition of its staging directory.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use crate::store::node::{
 };
 use crate::target::Target;
 
-/// Checks the groups that hold an array, and what lies at its place. Returns the version that is there, and
-/// the directories of groups that are not, the outermost first.
+/// Checks the groups that hold an array, and the node at the array's path. Returns the existing
+/// version and the directories of missing groups, outermost first.
 pub(super) fn check(
     file_system: &dyn FileSystem,
     settings: &WriteSettings,
@@ -37,8 +37,8 @@ pub(super) fn check(
     }
 }
 
-/// Checks what holds an array. Returns the directories of those groups among the `n_groups` innermost that
-/// are not there, the outermost first.
+/// Checks the nodes above an array. Returns the missing directories among the `n_groups` innermost
+/// groups, outermost first.
 pub(super) fn check_groups(
     file_system: &dyn FileSystem,
     target: &Target,
@@ -60,14 +60,14 @@ pub(super) fn check_groups(
     Ok(missing)
 }
 
-/// Creates the array's directory where it is not there, and takes its staging directory. Returns the
-/// directories that were created, the innermost first, and whether an earlier write has left something.
+/// Creates the array's directory if it is missing, and acquires its staging directory. Returns the
+/// created directories, innermost first, and true if an earlier write left files.
 pub(super) fn take(
     settings: &WriteSettings,
     file_system: &Arc<dyn FileSystem>,
     array: &Path,
 ) -> Result<(Staging, Vec<PathBuf>, bool)> {
-    // Whenever another write removes what this one needs, it has ended.
+    // If another write removes a directory that this one needs, that write has ended.
     const MOST_TRIES: usize = 1000;
     let target = settings.target.to_string();
     let (mut created, mut n_tries) = (Vec::new(), 0);
@@ -98,7 +98,7 @@ pub(super) fn take(
             Ok(Taken::MaybeHeld { holder }) => {
                 WriteError::MaybeLocked { target: target.clone(), holder }.into()
             }
-            // Another write has removed the directory, which it had created.
+            // Another write has removed the directory, which that write had created.
             Err(error) if error.kind() == io::ErrorKind::NotFound && n_tries < MOST_TRIES => {
                 n_tries += 1;
                 continue;
@@ -115,7 +115,7 @@ pub(super) fn not_writable(target: &Target, directory: &Path, source: io::Error)
     WriteError::NotWritable { target, directory, source }.into()
 }
 
-/// Creates a directory and those above it, and notes those that were not there.
+/// Creates a directory and its missing parents, and records the created ones.
 fn create(file_system: &dyn FileSystem, path: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
     match file_system.create_directory(path) {
         Ok(()) => {

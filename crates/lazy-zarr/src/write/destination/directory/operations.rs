@@ -1,4 +1,4 @@
-//! The directory as a destination, and its cleanup when a write ends early.
+//! The destination in a directory, and its cleanup when a write ends early.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,7 @@ impl Destination for Directory {
         }
         if self.durability == Durability::Full {
             self.flush(n_chunks).map_err(|source| {
-                // What is on the device is unknown, whatever can be read.
+                // The content of the device is unknown, even if reads succeed.
                 self.is_sound.store(false, Ordering::Relaxed);
                 WriteError::Flush { target: self.name(), source }
             })?;
@@ -57,7 +57,7 @@ impl Destination for Directory {
         self.check_again()?;
         let mut groups = Vec::new();
         if let Err(error) = self.publish_groups(&mut groups).and_then(|()| self.publish_array()) {
-            // Other arrays may have come to lie in them: then they stay.
+            // A group stays if another program has created arrays in it.
             for metadata in groups.iter().rev() {
                 let group = metadata.parent().unwrap_or(metadata);
                 let holds_arrays = holds_nodes(&*self.file_system, group);
@@ -97,13 +97,13 @@ impl Drop for Directory {
         } else if self.has_begun {
             is_sound && has_record
         } else {
-            // What an earlier write has left stays until this one begins.
+            // The files of an earlier write stay until this one begins.
             self.is_left
         };
         if !self.is_held() || is_kept {
             return;
         }
-        // Another program may have published an array meanwhile, without looking for a lock.
+        // Another program may have published an array meanwhile without checking for a lock.
         let present = present_at_path(&*self.file_system, &self.array);
         let is_ours = present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.keys));
         let cleared = if self.has_begun && !is_published && is_ours {
@@ -112,8 +112,8 @@ impl Drop for Directory {
             Ok(())
         };
         let removed = cleared.and_then(|()| self.staging.remove());
-        // An error returned would hide the one that ended the write, or undo nothing of a write that
-        // succeeded.
+        // An error returned here would hide the error that ended the write, and would not undo a
+        // write that succeeded.
         if let Err(error) = removed {
             let staging = self.staging.directory().display();
             tracing::warn!(%staging, %error, "the staging directory could not be removed");

@@ -1,4 +1,4 @@
-//! The step that makes an array in a directory visible, and cleaning up after it.
+//! The publication of an array in a directory, and the cleanup after it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::store::check::is_missing_group;
 use crate::store::node::{group_at_path, present_at_path};
 
 impl Directory {
-    /// Checks again what is there: it may have changed while blocks were computed.
+    /// Checks the target again, which may have changed while blocks were computed.
     pub(super) fn check_again(&self) -> Result<()> {
         let file_system = &*self.file_system;
         let missing = check_groups(file_system, &self.target, &self.array, self.n_groups)?;
@@ -33,7 +33,7 @@ impl Directory {
         }
     }
 
-    /// Publishes the groups that are not there yet, and returns their metadata files. Others may do the same
+    /// Publishes the missing groups, and returns their metadata files. Other writes may do the same
     /// at the same time.
     pub(super) fn publish_groups(&self, published: &mut Vec<PathBuf>) -> Result<()> {
         let file_system = &*self.file_system;
@@ -60,7 +60,7 @@ impl Directory {
             _ => self.file_system.rename_new_file(&from, &to),
         };
         let Err(source) = renamed else { return Ok(()) };
-        // A server may have renamed it, though its answer was lost.
+        // A server may have renamed the file even though its answer was lost.
         if self.is_held() && self.lies_at(&to) && !self.lies_at(&from) {
             return Ok(());
         }
@@ -71,13 +71,13 @@ impl Directory {
         })
     }
 
-    /// Returns true if the metadata of the new version is found at a path.
+    /// Returns true if the file at a path is the metadata of the new version.
     fn lies_at(&self, path: &Path) -> bool {
         let found = self.file_system.read(path, 0, None);
         self.metadata.get().is_some_and(|metadata| found.is_ok_and(|found| found == metadata))
     }
 
-    /// Flushes the entries that publishing has changed.
+    /// Flushes the directory entries that publishing has changed.
     pub(super) fn flush_published(&self) -> Result<()> {
         if self.durability == Durability::None {
             return Ok(());
@@ -89,15 +89,15 @@ impl Directory {
             .map_err(|source| WriteError::Unflushed { target: self.name(), source }.into())
     }
 
-    /// Removes the chunks of versions that nobody can have opened since the present one was published, or
-    /// of all versions but the new one.
+    /// Removes the chunks of all versions that no reader can have opened since the present version
+    /// was published, or the chunks of all versions except the new one.
     pub(super) fn clear_old(&self) -> io::Result<()> {
         let kept = match self.old_chunks {
             OldChunks::Keep => self.present.map(|present| present.keys),
             OldChunks::Remove => None,
         };
-        // Also of a version that is no longer the present one: the write that published the one after it may
-        // have been killed before it removed this.
+        // This includes an older version: the write that published the version after it may have
+        // been killed before it removed these chunks.
         if self.present.is_some() {
             remove_v2_metadata(&*self.file_system, &self.array)?;
         }

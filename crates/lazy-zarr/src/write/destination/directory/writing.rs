@@ -1,4 +1,4 @@
-//! The chunks of an array in a directory, until all of them are stored.
+//! Storing the chunks of an array in a directory.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -17,51 +17,51 @@ use crate::store::check::{check_existing, is_missing_group};
 use crate::store::node::{Present, group_at_path, node_at_path};
 use crate::target::Target;
 
-/// An array that is written beside the present version, in its directory.
+/// A new version of an array, which is written beside the present version in the same directory.
 ///
-/// Its chunks go to a key space that the present metadata does not name, so that no reader looks at them.
-/// The new metadata is renamed over the present one in the end: no directory is ever moved. The chunks of
-/// the present version stay where they are, for those who have opened it; those of the version before it
-/// are removed.
+/// The chunks go to a key space that the present metadata does not reference, so no reader sees
+/// them. At the end, the new metadata is renamed over the present metadata; no directory is ever
+/// moved. The chunks of the present version stay, for readers that have opened it. The chunks of
+/// the version before it are removed.
 pub(crate) struct Directory {
     pub(super) file_system: Arc<dyn FileSystem>,
-    /// The target as the user named it.
+    /// The target as the user specified it.
     pub(super) target: Target,
     /// The array's directory.
     pub(super) array: PathBuf,
-    /// The number of groups that hold the array and were named with it.
+    /// The number of groups that hold the array and that the target names.
     pub(super) n_groups: usize,
-    /// The directories of those that are not there yet, the outermost first.
+    /// The directories of the missing groups, outermost first.
     pub(super) new_groups: Vec<PathBuf>,
-    /// The directories that this write has created, the innermost first.
+    /// The directories that this write has created, innermost first.
     pub(super) created: Vec<PathBuf>,
     pub(super) staging: Staging,
-    /// The version that is there, if one is.
+    /// The present version, if there is one.
     pub(super) present: Option<Present>,
     /// The key space of the new version.
     pub(super) keys: KeySpace,
     pub(super) permissions: Permissions,
     pub(super) durability: Durability,
     pub(super) old_chunks: OldChunks,
-    /// The record and the journal, when the write can be resumed.
+    /// The journal and the record of a resumable write.
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) tally: Mutex<Tally>,
-    /// The new metadata, once it is sealed.
+    /// The new metadata, once it is final.
     pub(super) metadata: OnceLock<Vec<u8>>,
-    /// Whether an earlier write has left something.
+    /// True if an earlier write left files.
     pub(super) is_left: bool,
-    /// Whether this write may store chunks, because the key space belongs to it.
+    /// True once this write may store chunks, because it owns the key space.
     pub(super) has_begun: bool,
-    /// Whether what was written can be relied upon.
+    /// True as long as the written files can be relied upon.
     pub(super) is_sound: AtomicBool,
     pub(super) is_published: AtomicBool,
-    /// Whether the chunks of old versions were removed. If they were not, the next write does it.
+    /// True if the chunks of old versions were removed. If not, the next write removes them.
     pub(super) is_cleared: AtomicBool,
 }
 
 impl Directory {
-    /// Checks the target, and takes its staging directory. Returns what an earlier write recorded there, if
-    /// it is to be resumed.
+    /// Checks the target, and acquires its staging directory. Returns the record of an earlier
+    /// write, if that write is resumed.
     pub(crate) fn begin(
         settings: &WriteSettings,
         file_system: Arc<dyn FileSystem>,
@@ -71,7 +71,8 @@ impl Directory {
         let target = &settings.target;
         let name = target.to_string();
         let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
-        // As it was named, where a link can lead nowhere; and then the path that it stands for.
+        // First the path that the target names, since a link can be broken; then the path that it
+        // resolves to.
         if !members.is_empty() {
             is_missing_group(target, group_at_path(&*file_system, path)?, &path.display())?;
         }
@@ -102,7 +103,7 @@ impl Directory {
             is_published: AtomicBool::new(false),
             is_cleared: AtomicBool::new(false),
         };
-        // Since it was looked at, another write may have published.
+        // Another write may have published since the first check.
         let (present, new_groups) =
             check(&*write.file_system, settings, &write.array, members.len())?;
         (write.present, write.new_groups) = (present, new_groups);
@@ -130,7 +131,7 @@ impl Directory {
         Ok((write, record))
     }
 
-    /// Returns the journal of a write that can be resumed.
+    /// Returns the journal of a resumable write.
     pub(in crate::write::destination) fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.as_ref()
     }
@@ -143,17 +144,18 @@ impl Directory {
         Journal::new(&self.file_system, &self.array, self.staging.directory(), self.keys)
     }
 
-    /// Makes room for the chunks, and finds out what permissions they need.
+    /// Clears the key space for the chunks, and determines their permissions.
     fn prepare(&mut self, resumes: bool) -> io::Result<()> {
         let file_system = &*self.file_system;
-        // So that no power failure takes the staging directory but not the chunks, which are known by it to be a
-        // write's; and none brings back a version that has the chunks which are removed here.
+        // After this flush, no power failure can lose the staging directory but keep the chunks,
+        // which the staging directory marks as a write's; and none can restore a version whose
+        // chunks are removed here.
         self.sync_array()?;
         if resumes {
             remove_if_there(file_system, &self.staging.metadata())?;
         } else if self.is_left {
             self.staging.reset()?;
-            // Nor is a journal to come back beside the record of this write.
+            // Nor can a power failure restore an old journal beside the record of this write.
             if self.durability == Durability::Full {
                 file_system.sync_directory(self.staging.directory())?;
             }
@@ -171,7 +173,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Flushes the entries of the array's directory, where a power failure is to be survived.
+    /// Flushes the entries of the array's directory, if the array must survive power failures.
     fn sync_array(&self) -> io::Result<()> {
         match self.durability {
             Durability::Full => self.file_system.sync_directory(&self.array),
@@ -179,12 +181,12 @@ impl Directory {
         }
     }
 
-    /// Removes chunks, for certain before the staging directory, by which what is left of them is known to be a
-    /// write's.
+    /// Removes chunks, and makes sure that they are gone before the staging directory is removed,
+    /// which marks any remaining chunks as a write's.
     pub(super) fn clear(&self, keys: &[KeySpace]) -> io::Result<()> {
         let mut has_removed = false;
         for keys in keys {
-            // A write that has taken over meanwhile may use them.
+            // A write that has taken over may use these chunks.
             if self.staging.is_held()? {
                 has_removed |= keys.clear(&*self.file_system, &self.array)?;
             }
@@ -192,13 +194,13 @@ impl Directory {
         if has_removed { self.sync_array() } else { Ok(()) }
     }
 
-    /// Writes a new file, and creates the directories that it lies in below that of the array.
+    /// Writes a new file, and creates its missing directories below the array's directory.
     pub(super) fn write_chunk(&self, key: &str, slices: &[IoSlice<'_>]) -> Result<()> {
         let path = self.array.join(key);
         let write = || self.file_system.write_slices(&path, slices);
         let written = match write() {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_held() => {
-                // The first chunk of its row creates the directory.
+                // The first chunk in a directory creates it.
                 let directory = path.parent().unwrap_or(&self.array);
                 self.permissions
                     .create_directory(&*self.file_system, &self.array, directory)
@@ -211,7 +213,8 @@ impl Directory {
         written.map_err(|source| self.not_written(path, source))
     }
 
-    /// Returns true as long as no other write has taken over. What cannot be found out fails elsewhere.
+    /// Returns true until another write takes over, and also if this is unknown: the operation that
+    /// follows then fails.
     pub(super) fn is_held(&self) -> bool {
         self.staging.is_held().unwrap_or(true)
     }
@@ -232,7 +235,7 @@ impl Directory {
         }
     }
 
-    /// Flushes everything that was written, and the entries of the directories that it lies in.
+    /// Flushes all written files, and the entries of their directories.
     pub(super) fn flush(&self, n_chunks: &[u64]) -> io::Result<()> {
         let file_system = &*self.file_system;
         match file_system.sync_file_system(&self.array) {
