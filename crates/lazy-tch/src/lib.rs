@@ -42,7 +42,7 @@
 //! # Ok::<(), lazy_core::Error>(())
 //! ```
 //!
-//! An [`Indexed`](lazy_core::Indexed) sequence, whose blocks any thread may compute, does not compile:
+//! An [`Indexed`](lazy_core::Indexed) sequence, which any thread may compute, does not compile:
 //!
 //! ```compile_fail,E0277
 //! # use tch::{Device, Kind, Tensor};

@@ -86,9 +86,9 @@ NOT_WRITTEN = [
 NOT_HERE = [
     NotHere(lambda setting: setting.zarr_format == 2 and setting.fill_kind == "none"
             and setting.dtype.startswith("complex"),
-            "Open", "invalid fill value metadata for data type",
+            "Unsupported", "invalid fill value metadata for data type",
             "zarrs does not accept null as the fill value of complex numbers in v2"),
     NotHere(lambda setting: setting.zarr_format == 2 and is_bfloat16(setting),
-            "Open", "data type bfloat16 is not supported",
+            "Unsupported", "data type bfloat16 is not supported",
             "bfloat16 in v2 is an extension of tensorstore"),
 ]

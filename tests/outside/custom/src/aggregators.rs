@@ -30,7 +30,7 @@ impl SequenceAggregator<Matrix> for LargestRowSum {
             let [height, width] = block.shape();
             let expected = *n_columns.get_or_insert(width);
             if width != expected {
-                // Nothing is known of a tensor to those who hand it over, so this is to be seen to here.
+                // The library knows nothing of a tensor, so the aggregator checks it.
                 let at = BlockIndex::Block(i);
                 let message = format!("{at} has {width} columns, but the first one has {expected}");
                 return Err(Error::other(message));

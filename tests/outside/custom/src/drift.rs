@@ -2,9 +2,9 @@ use lazy_chunks::{
     ArrayBlock, BlockIndex, BlockPosition, DType, Error, Reducer, Result, Run, SequenceSpec,
 };
 
-/// Looks for the largest change of the mean from one block to the next: for where a training diverged.
+/// Finds the largest change of the mean from one block to the next: where a training diverged.
 ///
-/// It goes by the order of the blocks, and its states do not merge, so it is no statistic.
+/// It depends on the order of the blocks, and its states do not merge, so it is no statistic.
 #[derive(Clone, Copy, Debug)]
 pub struct Drift;
 

@@ -1,9 +1,9 @@
-//! What a user of `lazy-chunks` can bring along, one part to a file:
+//! The parts that a user of `lazy-chunks` can bring along, one to a file:
 //!
-//! - [`Matrix`], a tensor type, and [`MatrixConverter`], by which it is stored and read back.
-//! - [`LargestRowSum`] and [`BlockNorms`], aggregators of sequences and nested sequences of matrices.
+//! - [`Matrix`], a tensor type, and [`MatrixConverter`], which turns it into blocks and back.
+//! - [`LargestRowSum`] and [`BlockNorms`], aggregators of sequences and of nested sequences.
 //! - [`Histogram`], a statistic: its states merge, and travel between processes.
-//! - [`Drift`], a reducer that is no statistic, since it goes by the order of the blocks.
+//! - [`Drift`], a reducer that is no statistic, since it depends on the order of the blocks.
 //! - [`Ledger`], an observer.
 //! - [`Metered`], a file system that counts the bytes that go through another one.
 

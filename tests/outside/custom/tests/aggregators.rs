@@ -1,4 +1,4 @@
-//! What the aggregators and the reducer make of sequences that are odd.
+//! The aggregators and the reducer on unusual sequences.
 
 use std::sync::Arc;
 

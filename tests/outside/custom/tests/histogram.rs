@@ -1,4 +1,4 @@
-//! The statistic keeps the laws of one, and its misuse is heard of before there is anything to wait for.
+//! The statistic keeps its laws, and invalid use fails before the first block.
 
 use std::sync::Arc;
 
