@@ -264,7 +264,7 @@ class FuseTest(ProgramTest):
         self.assertRegex(ended.errors, r"\Alazy: [^\n]+\n(hint: [^\n]+\n)?\Z")
         if ended.code == 4:
             self.assertEqual(found, 2, ended.errors)
-            self.assertIn("the complete array is at", ended.errors)
+            self.assertIn("is complete, but could not be flushed to disk", ended.errors)
             return
         self.assertEqual(ended.code, 1, ended.errors)
         # A failure after publishing cannot reliably undo it.
