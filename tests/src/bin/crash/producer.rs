@@ -14,7 +14,7 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
         let troubles = [
             (Trouble::Error, "injected error"),
             (Trouble::Panic, "injected panic"),
-            (Trouble::Cancellation, "stopped"),
+            (Trouble::Cancellation, "was cancelled after"),
         ];
         for (trouble, message) in troubles {
             let name = format!("{trouble:?} at block {at}");
