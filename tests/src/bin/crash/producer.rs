@@ -18,6 +18,7 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
         ];
         for (trouble, message) in troubles {
             let name = format!("{trouble:?} at block {at}");
+            let is_cancelled = matches!(trouble, Trouble::Cancellation);
             Trial::run(bench, reference, &name, |trial| {
                 let mut task = trial.next_task();
                 task.trouble = Some((trouble, at));
@@ -29,7 +30,7 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
                 let (found, left) = trial.end_early(&task)?;
                 ensure!(found == before, "{found:?} is at the target, expected {before:?}");
                 // A record exists as soon as there is one block.
-                let is_begun = trial.course().is_resumable && (at > 0 || message == "stopped");
+                let is_begun = trial.course().is_resumable && (at > 0 || is_cancelled);
                 ensure!(left.complete.is_some() == is_begun, "{left:?}");
                 if !is_begun {
                     trial.check_nothing_left()?;
