@@ -10,7 +10,7 @@ use crate::{
     program, properties, tests, tidy,
 };
 
-/// How much of CI runs.
+/// The extent of a CI run.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Extent {
     /// Steps of a few minutes, which need neither libtorch nor Python.

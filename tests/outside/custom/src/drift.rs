@@ -13,7 +13,7 @@ pub struct Drift;
 pub struct Jump {
     /// The block behind the change.
     pub at: BlockIndex,
-    /// How much larger its mean is than the mean of the block before.
+    /// The increase of its mean over the mean of the block before.
     pub by: f64,
 }
 
