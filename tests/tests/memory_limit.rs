@@ -39,11 +39,7 @@ fn all_statistics<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
 
 /// Returns the bytes and the number of states from a memory limit error.
 fn refused(error: &Error) -> Option<(u128, u128)> {
-    match error {
-        Error::Reduction { source, .. } => refused(source),
-        Error::StatisticMemory { bytes, states, .. } => Some((*bytes, *states)),
-        _ => None,
-    }
+    error.memory().map(|shortage| (shortage.bytes, shortage.states))
 }
 
 /// One evaluation of a reducer.
@@ -148,11 +144,12 @@ fn an_index_overflow_is_an_error() {
     assert_eq!(error.to_string(), format!("block 3 extends past index {} of axis 0", usize::MAX));
     let block = || ArrayBlock::from_vec([0, 1 << 62], Vec::<u8>::new()).unwrap();
     let columns = NestedLazyChunkSequence::new(|| [(0..4).map(|_| block())]);
-    assert!(matches!(columns.compute(Count).unwrap_err(), Error::IndexOverflow { axis: 1, .. }));
+    let error = columns.compute(Count).unwrap_err();
+    assert!(error.to_string().ends_with(" of axis 1"), "{error}");
     let block = || ArrayBlock::from_vec([2], vec![1_u8, 2]).unwrap();
     let last = LazyChunkSequence::new(|| [block()]);
     let error = last.compute(StateOf::new(Max.per_row()).from_row(usize::MAX)).unwrap_err();
-    assert!(matches!(error, Error::IndexOverflow { axis: 0, .. }), "{error}");
+    assert!(error.to_string().ends_with(" of axis 0"), "{error}");
 }
 
 #[test]
@@ -221,7 +218,7 @@ impl Visitor for SmallestLimits {
                     let grows = ["quantiles", "the 2 ", "covariance"]
                         .iter()
                         .any(|growing| name.contains(growing));
-                    let is_early = !matches!(error, Error::Reduction { .. });
+                    let is_early = error.block().is_none();
                     assert!(is_early || grows || !self.declared, "{name} of {of:?}: {error}");
                 }
             }
@@ -286,11 +283,10 @@ fn all_statistics_of_a_pass_share_the_limit() {
     let limited = |limit| sequence.clone().with_memory_limit(limit);
     assert!(limited(64_000).compute(together).is_ok());
     let error = limited(63_999).compute(together).unwrap_err();
-    let Error::StatisticMemory { statistic, bytes, taken, limit, .. } = &error else {
-        panic!("{error}")
-    };
-    assert_eq!((&statistic[..], *bytes, *taken), ("the count of each column", 16_000, 48_000));
-    assert_eq!(*limit, Some(63_999));
+    let shortage = error.memory().unwrap_or_else(|| panic!("{error}"));
+    assert_eq!(shortage.statistic, "the count of each column");
+    assert_eq!((shortage.bytes, shortage.taken), (16_000, 48_000));
+    assert_eq!(shortage.limit, Some(63_999));
     assert!(error.to_string().ends_with("but the limit is 62.5 KiB and 46.9 KiB are in use"));
     assert!(
         limited(48_000).compute(together.0).is_ok() && limited(16_000).compute(together.1).is_ok()
@@ -387,6 +383,6 @@ fn the_default_limit_is_the_memory_of_the_system() {
         .with_row_type(DType::Float32, [n_columns])
         .with_len(1);
     let error = sequence.compute(Covariance).unwrap_err();
-    let Error::StatisticMemory { limit, states: 2, .. } = error else { panic!("{error}") };
-    assert_eq!(limit, Some(system));
+    let shortage = error.memory().unwrap_or_else(|| panic!("{error}"));
+    assert_eq!((shortage.states, shortage.limit), (2, Some(system)));
 }

@@ -11,6 +11,7 @@ use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension};
 use num_complex::Complex;
 
 use crate::dtype::with_element;
+use crate::error::Case;
 use crate::real::{Real, not_real};
 use crate::{DType, Element, Error, Result};
 
@@ -59,18 +60,18 @@ impl ArrayBlock {
     ///
     /// # Errors
     ///
-    /// - [`Error::InvalidData`] if the number of bytes does not match the shape and the dtype.
-    /// - [`Error::InvalidBool`] if the dtype is bool and a byte is neither 0 nor 1.
+    /// [`ErrorKind::InvalidData`](crate::ErrorKind::InvalidData) if the number of bytes does not match the shape and the dtype, or
+    /// if the dtype is bool and a byte is neither 0 nor 1.
     pub fn new(dtype: DType, shape: impl Into<Vec<usize>>, data: Bytes) -> Result<ArrayBlock> {
         let shape = shape.into();
         let expected = size_in_bytes(dtype, &shape);
         if expected != Some(data.len()) {
-            return Err(Error::InvalidData { shape, dtype, expected, actual: data.len() });
+            return Err(Case::InvalidData { shape, dtype, expected, actual: data.len() }.into());
         }
         if dtype == DType::Bool
             && let Some(index) = data.iter().position(|&byte| byte > 1)
         {
-            return Err(Error::InvalidBool { index, value: data[index] });
+            return Err(Case::InvalidBool { index, value: data[index] }.into());
         }
         let data = if data.as_ptr().align_offset(dtype.alignment()) == 0 {
             data
@@ -84,7 +85,7 @@ impl ArrayBlock {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidData`] if the number of elements does not match the shape.
+    /// [`ErrorKind::InvalidData`](crate::ErrorKind::InvalidData) if the number of elements does not match the shape.
     pub fn from_vec<A: Element>(
         shape: impl Into<Vec<usize>>,
         elements: Vec<A>,
@@ -93,7 +94,7 @@ impl ArrayBlock {
         let actual = size_of_val(elements.as_slice());
         let expected = size_in_bytes(A::DTYPE, &shape);
         if expected != Some(actual) {
-            return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected, actual });
+            return Err(Case::InvalidData { shape, dtype: A::DTYPE, expected, actual }.into());
         }
         Ok(ArrayBlock::of_vector(shape, elements))
     }
@@ -179,10 +180,10 @@ impl ArrayBlock {
     ///
     /// # Errors
     ///
-    /// [`Error::DTypeMismatch`] if `A` is not the element type of the block.
+    /// [`ErrorKind::DType`](crate::ErrorKind::DType) if `A` is not the element type of the block.
     pub fn as_slice<A: Element>(&self) -> Result<&[A]> {
         if A::DTYPE != self.dtype {
-            return Err(Error::DTypeMismatch { expected: A::DTYPE, actual: self.dtype });
+            return Err(Error::dtype_mismatch(A::DTYPE, self.dtype));
         }
         Ok(elements(&self.data))
     }
@@ -194,7 +195,7 @@ impl ArrayBlock {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedDType`] if the elements are complex.
+    /// [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) if the elements are complex.
     ///
     /// # Example
     ///
@@ -221,8 +222,8 @@ impl ArrayBlock {
     ///
     /// # Errors
     ///
-    /// - [`Error::DTypeMismatch`] if `A` is not the element type of the block.
-    /// - [`Error::RankMismatch`] if the number of axes of the block is not the one of `D`.
+    /// - [`ErrorKind::DType`](crate::ErrorKind::DType) if `A` is not the element type of the block.
+    /// - [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the number of axes of the block is not the one of `D`.
     ///
     /// # Example
     ///
@@ -295,7 +296,8 @@ impl ArrayBlock {
     }
 
     fn rank_mismatch<D: Dimension>(&self) -> Error {
-        Error::RankMismatch { expected: D::NDIM.unwrap_or_default(), shape: self.shape.clone() }
+        let (expected, shape) = (D::NDIM.unwrap_or_default(), self.shape.clone());
+        Case::RankMismatch { expected, shape }.into()
     }
 
     /// Returns the block as a view of its own element type.
@@ -468,22 +470,23 @@ mod tests {
     fn wrong_sizes_and_bools_are_refused() {
         let bytes = Bytes::from_static(&[1, 0, 2]);
         assert!(matches!(
-            ArrayBlock::new(DType::UInt8, [2], bytes.clone()),
-            Err(Error::InvalidData { expected: Some(2), actual: 3, .. })
+            ArrayBlock::new(DType::UInt8, [2], bytes.clone()).map_err(Error::into_case),
+            Err(Case::InvalidData { expected: Some(2), actual: 3, .. })
         ));
         assert!(matches!(
-            ArrayBlock::new(DType::UInt16, [usize::MAX, 2], bytes.clone()),
-            Err(Error::InvalidData { expected: None, .. })
+            ArrayBlock::new(DType::UInt16, [usize::MAX, 2], bytes.clone())
+                .map_err(Error::into_case),
+            Err(Case::InvalidData { expected: None, .. })
         ));
         assert!(matches!(
-            ArrayBlock::new(DType::Bool, [3], bytes),
-            Err(Error::InvalidBool { index: 2, value: 2 })
+            ArrayBlock::new(DType::Bool, [3], bytes).map_err(Error::into_case),
+            Err(Case::InvalidBool { index: 2, value: 2 })
         ));
         let empty = |shape| ArrayBlock::new(DType::Int16, shape, Bytes::new());
         assert_eq!(empty([7, 9, 0]).unwrap().as_array::<i16, IxDyn>().unwrap().shape(), [7, 9, 0]);
         assert!(matches!(
-            empty([usize::MAX, usize::MAX, 0]),
-            Err(Error::InvalidData { expected: None, .. })
+            empty([usize::MAX, usize::MAX, 0]).map_err(Error::into_case),
+            Err(Case::InvalidData { expected: None, .. })
         ));
     }
 
@@ -491,12 +494,12 @@ mod tests {
     fn nothing_is_cast() {
         let block = ArrayBlock::from_vec([2], vec![1_i32, 2]).unwrap();
         assert!(matches!(
-            block.as_slice::<u32>(),
-            Err(Error::DTypeMismatch { expected: DType::UInt32, actual: DType::Int32 })
+            block.as_slice::<u32>().map_err(Error::into_case),
+            Err(Case::DTypeMismatch { expected: DType::UInt32, actual: DType::Int32 })
         ));
         assert!(matches!(
-            block.to_array::<i32, ndarray::Ix2>(),
-            Err(Error::RankMismatch { expected: 2, .. })
+            block.to_array::<i32, ndarray::Ix2>().map_err(Error::into_case),
+            Err(Case::RankMismatch { expected: 2, .. })
         ));
         assert!(
             matches!(block.view(), DynArrayView::Int32(view) if view == array![1, 2].into_dyn())
@@ -572,14 +575,14 @@ mod tests {
     fn an_array_of_another_type_is_refused() {
         let block = ArrayBlock::from_array(Array2::<f32>::zeros((2, 3)));
         assert!(matches!(
-            block.clone().into_array::<f64, Ix2>(),
-            Err(Error::DTypeMismatch { expected: DType::Float64, actual: DType::Float32 })
+            block.clone().into_array::<f64, Ix2>().map_err(Error::into_case),
+            Err(Case::DTypeMismatch { expected: DType::Float64, actual: DType::Float32 })
         ));
         let error = block.clone().into_array::<f32, ndarray::Ix3>().unwrap_err();
         assert_eq!(error.to_string(), "expected 3 axes, but the array has shape [2, 3]");
         assert!(matches!(
-            block.as_array::<f32, ndarray::Ix0>(),
-            Err(Error::RankMismatch { expected: 0, .. })
+            block.as_array::<f32, ndarray::Ix0>().map_err(Error::into_case),
+            Err(Case::RankMismatch { expected: 0, .. })
         ));
         assert!(block.as_array::<f32, IxDyn>().is_ok());
     }

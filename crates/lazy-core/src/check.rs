@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::error::Case;
 use crate::{
     BlockGrid, BlockIndex, BlockPosition, Cut, DType, Error, Reference, Result, SequenceSpec,
 };
@@ -74,7 +75,7 @@ impl<'d> BlockCheck<'d> {
     ///
     /// # Errors
     ///
-    /// [`Error::RowTypeMismatch`] if the declared row type does not match the declared grid.
+    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the declared row type does not match the declared grid.
     pub fn new(spec: &'d SequenceSpec) -> Result<BlockCheck<'d>> {
         BlockCheck::of(Cow::Borrowed(spec))
     }
@@ -100,8 +101,9 @@ impl<'d> BlockCheck<'d> {
             spec,
         };
         if let Some(row_type) = check.spec.row_type() {
-            let misfit =
-                |what: String| Error::RowTypeMismatch { row_shape: row_type.shape.clone(), what };
+            let misfit = |what: String| {
+                Error::from(Case::RowTypeMismatch { row_shape: row_type.shape.clone(), what })
+            };
             let mut trailing = row_type.shape.as_slice();
             if check.spec.cut() == Cut::RowsAndColumns {
                 let Some((&width, rest)) = trailing.split_first() else {
@@ -158,9 +160,7 @@ impl<'d> BlockCheck<'d> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooFewAxes`], [`Error::BlockDType`], [`Error::TrailingShape`],
-    /// [`Error::GridMismatch`], [`Error::BandHeight`], [`Error::BandWidth`] or
-    /// [`Error::IndexOverflow`], with the index of the block.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) or [`ErrorKind::DType`](crate::ErrorKind::DType), with the index of the block.
     pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
         let cut = self.spec.cut();
         let n_blocks = self.n_open_blocks();
@@ -169,50 +169,52 @@ impl<'d> BlockCheck<'d> {
 
         let n_axes = cut.n_axes();
         if shape.len() < n_axes {
-            return Err(Error::TooFewAxes { at, expected: n_axes, actual: actual() });
+            return Err(Case::TooFewAxes { at, expected: n_axes, actual: actual() }.into());
         }
         let &mut (expected, reference) = self.dtype.get_or_insert((dtype, Reference::FirstBlock));
         if dtype != expected {
-            return Err(Error::BlockDType { at, expected, actual: dtype, reference });
+            return Err(Case::BlockDType { at, expected, actual: dtype, reference }.into());
         }
         let (expected, reference) =
             self.trailing.get_or_insert_with(|| (shape[n_axes..].to_vec(), Reference::FirstBlock));
         if shape[n_axes..] != **expected {
-            return Err(Error::TrailingShape {
+            return Err(Case::TrailingShape {
                 at,
                 first_axis: n_axes,
                 expected: expected.clone(),
                 actual: actual(),
                 reference: *reference,
-            });
+            }
+            .into());
         }
         self.check_grid(at, n_blocks, shape)?;
 
         let n_rows = shape[0];
         if self.row.checked_add(n_rows).is_none() {
-            return Err(Error::IndexOverflow { at, axis: 0 });
+            return Err(Case::IndexOverflow { at, axis: 0 }.into());
         }
         let open = self.open.get_or_insert(OpenBand { n_rows, n_blocks: 0, n_columns: 0 });
         if n_rows != open.n_rows {
-            return Err(Error::BandHeight { at, expected: open.n_rows, actual: n_rows });
+            return Err(Case::BandHeight { at, expected: open.n_rows, actual: n_rows }.into());
         }
         let position = BlockPosition { index: at, row: self.row, column: open.n_columns };
         open.n_blocks += 1;
         if cut == Cut::RowsAndColumns {
             let Some(end) = open.n_columns.checked_add(shape[1]) else {
-                return Err(Error::IndexOverflow { at, axis: 1 });
+                return Err(Case::IndexOverflow { at, axis: 1 }.into());
             };
             open.n_columns = end;
             if let Some((expected, reference)) = self.width
                 && open.n_columns > expected
             {
-                return Err(Error::BandWidth {
+                return Err(Case::BandWidth {
                     band: self.band,
                     expected,
                     actual: open.n_columns,
                     at_least: true,
                     reference,
-                });
+                }
+                .into());
             }
         }
         Ok(position)
@@ -224,8 +226,8 @@ impl<'d> BlockCheck<'d> {
     /// # Errors
     ///
     /// - The errors of [`block`](Self::block) and [`end_band`](Self::end_band).
-    /// - [`Error::TooManyBlocks`] if there are more bands than declared.
-    /// - [`Error::BlockPlace`] if the block does not start where the blocks before it end.
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are more bands than declared.
+    /// - [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the block does not start where the blocks before it end.
     pub fn block_at(&mut self, at: BlockPosition, dtype: DType, shape: &[usize]) -> Result<()> {
         if self.open.is_some() && at.index != self.next_location() {
             self.end_band()?;
@@ -239,7 +241,7 @@ impl<'d> BlockCheck<'d> {
         if actual == expected {
             Ok(())
         } else {
-            Err(Error::BlockPlace { at: at.index, expected, actual })
+            Err(Case::BlockPlace { at: at.index, expected, actual }.into())
         }
     }
 
@@ -248,7 +250,7 @@ impl<'d> BlockCheck<'d> {
     /// # Errors
     ///
     /// - The errors of [`end_band`](Self::end_band).
-    /// - [`Error::TooFewBlocks`] if there are fewer bands than declared.
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are fewer bands than declared.
     pub fn end(&mut self) -> Result<()> {
         if self.open.is_some() {
             self.end_band()?;
@@ -256,7 +258,7 @@ impl<'d> BlockCheck<'d> {
         match self.spec.n_bands() {
             Some(declared) if self.band < declared => {
                 let unit = self.spec.cut().unit();
-                Err(Error::TooFewBlocks { unit, declared, actual: self.band })
+                Err(Case::TooFewBlocks { unit, declared, actual: self.band }.into())
             }
             _ => Ok(()),
         }
@@ -266,22 +268,23 @@ impl<'d> BlockCheck<'d> {
     ///
     /// # Errors
     ///
-    /// - [`Error::EmptyBand`] if the band has no blocks.
-    /// - [`Error::BandWidth`] if the band has fewer columns than declared or than the first band.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the band has no blocks, or fewer columns than declared or than the
+    /// first band.
     pub fn end_band(&mut self) -> Result<()> {
         let band = self.band;
-        let open = self.open.take().ok_or(Error::EmptyBand { band })?;
+        let open = self.open.take().ok_or(Case::EmptyBand { band })?;
         if self.spec.cut() == Cut::RowsAndColumns {
             let &mut (expected, reference) =
                 self.width.get_or_insert((open.n_columns, Reference::FirstBand));
             if open.n_columns != expected {
-                return Err(Error::BandWidth {
+                return Err(Case::BandWidth {
                     band,
                     expected,
                     actual: open.n_columns,
                     at_least: false,
                     reference,
-                });
+                }
+                .into());
             }
         }
         self.row += open.n_rows;
@@ -294,20 +297,21 @@ impl<'d> BlockCheck<'d> {
         match self.spec.n_bands() {
             Some(declared) if self.band == declared => {
                 let unit = self.spec.cut().unit();
-                return Err(Error::TooManyBlocks { unit, declared });
+                return Err(Case::TooManyBlocks { unit, declared }.into());
             }
             _ => {}
         }
         let columns = self.spec.grid().and_then(|grid| grid.columns());
         match (columns, &self.open) {
             (Some(columns), Some(open)) if open.n_blocks == columns.n_blocks() => {
-                Err(Error::BandWidth {
+                Err(Case::BandWidth {
                     band: self.band,
                     expected: columns.total(),
                     actual: open.n_columns.saturating_add(shape.get(1).copied().unwrap_or(0)),
                     at_least: true,
                     reference: Reference::Declared,
-                })
+                }
+                .into())
             }
             _ => Ok(()),
         }
@@ -325,6 +329,6 @@ impl<'d> BlockCheck<'d> {
             return Ok(());
         }
         let expected = std::iter::once(n_rows).chain(n_columns).collect();
-        Err(Error::GridMismatch { at, expected, actual: shape.to_vec() })
+        Err(Case::GridMismatch { at, expected, actual: shape.to_vec() }.into())
     }
 }

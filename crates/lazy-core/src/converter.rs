@@ -43,7 +43,7 @@ pub trait Converter<T> {
     /// # Errors
     ///
     /// An error if the tensor has no counterpart, such as
-    /// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType).
+    /// [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType).
     fn to_array(&self, tensor: T) -> Result<ArrayBlock>;
 
     /// Converts a block into a tensor.
@@ -51,7 +51,7 @@ pub trait Converter<T> {
     /// # Errors
     ///
     /// An error if the block has no counterpart, such as
-    /// [`Error::DTypeMismatch`](crate::Error::DTypeMismatch).
+    /// [`ErrorKind::DType`](crate::ErrorKind::DType).
     fn to_tensor(&self, block: &ArrayBlock) -> Result<T>;
 }
 

@@ -267,14 +267,11 @@ impl BlockGrid {
 ///
 /// ```
 /// # extern crate lazy_core as lazy_chunks;
-/// use lazy_chunks::{Error, LazyChunkSequence, BlockIndex};
+/// use lazy_chunks::{BlockIndex, LazyChunkSequence};
 ///
-/// let files = ["1", "2", "?"];
-/// let sequence = LazyChunkSequence::try_new(|| files.map(str::parse::<i32>));
-/// match sequence.collect() {
-///     Err(Error::Producer { at: BlockIndex::Block(i), .. }) => assert_eq!(files[i], "?"),
-///     other => panic!("the last file holds no number, but there was {other:?}"),
-/// }
+/// let sequence = LazyChunkSequence::try_new(|| ["1", "2", "?"].map(str::parse::<i32>));
+/// let error = sequence.collect().unwrap_err();
+/// assert_eq!(error.block(), Some(BlockIndex::Block(2)));
 /// assert_eq!(BlockIndex::NestedBlock(2, 1).to_string(), "block (2, 1)");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

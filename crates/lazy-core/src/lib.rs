@@ -97,7 +97,9 @@ pub use block::{ArrayBlock, DynArrayView};
 pub use check::BlockCheck;
 pub use converter::{Converter, NdarrayConverter};
 pub use dtype::{DType, Element};
-pub use error::{BoxError, Error, KeptChunks, Reference, Result, report};
+pub use error::{
+    BoxError, Error, ErrorKind, KeptChunks, MemoryShortage, Reference, Result, report,
+};
 pub use grid::{BlockGrid, BlockIndex, BlockPosition, BlockSizes, Cut};
 pub use memory::{StateSize, system_memory};
 pub use number::Number;

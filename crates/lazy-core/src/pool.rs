@@ -9,8 +9,9 @@ use bytes::Bytes;
 use ndarray::ArrayViewMutD;
 
 use crate::block::size_in_bytes;
+use crate::error::Case;
 use crate::memory::fits;
-use crate::{ArrayBlock, Element, Error, Result};
+use crate::{ArrayBlock, Element, Result};
 
 /// A pool that reuses the memory of dropped blocks.
 ///
@@ -59,12 +60,14 @@ impl<A: Element> BlockPool<A> {
     ///
     /// # Errors
     ///
-    /// - [`Error::InvalidData`] if a block of this shape exceeds the address space.
-    /// - [`Error::ArrayMemory`] if there is not enough memory.
+    /// - [`ErrorKind::InvalidData`](crate::ErrorKind::InvalidData) if a block of this shape exceeds the address space.
+    /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory.
     pub fn buffer(&self, shape: impl Into<Vec<usize>>) -> Result<BlockBuffer<A>> {
         let shape = shape.into();
         let Some(n_bytes) = size_in_bytes(A::DTYPE, &shape) else {
-            return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected: None, actual: 0 });
+            return Err(
+                Case::InvalidData { shape, dtype: A::DTYPE, expected: None, actual: 0 }.into()
+            );
         };
         let n_elements = n_bytes / size_of::<A>();
         let mut elements = take(&mut lock(&self.free), n_elements);
@@ -73,7 +76,7 @@ impl<A: Element> BlockPool<A> {
             // anyway.
             drop(elements);
             if !fits(n_bytes as u128) {
-                return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
+                return Err(Case::ArrayMemory { shape, dtype: A::DTYPE }.into());
             }
             elements = vec![A::default(); n_elements];
         }
@@ -262,6 +265,6 @@ mod tests {
     #[test]
     fn a_block_larger_than_memory_is_refused() {
         let error = BlockPool::<u8>::new().buffer([usize::MAX, 2]).unwrap_err();
-        assert!(matches!(error, Error::InvalidData { expected: None, .. }));
+        assert!(matches!(error.case(), Case::InvalidData { expected: None, .. }));
     }
 }

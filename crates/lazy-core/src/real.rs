@@ -2,7 +2,6 @@
 
 use half::{bf16, f16};
 
-use crate::error::short_name;
 use crate::number::Number;
 use crate::{DType, Element, Error, Result};
 
@@ -82,11 +81,7 @@ real! {
 
 /// Returns the error of a statistic of real numbers for a dtype that is not real.
 pub(crate) fn not_real(statistic: &str, dtype: DType) -> Error {
-    Error::UnsupportedDType {
-        taker: short_name(statistic.to_owned()),
-        dtype,
-        supported: "it supports bool, integers and real floats",
-    }
+    Error::unsupported_dtype(statistic, dtype, "it supports bool, integers and real floats")
 }
 
 pub(crate) fn check_real(statistic: impl FnOnce() -> String, dtype: Option<DType>) -> Result<()> {

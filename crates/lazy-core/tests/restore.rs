@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use lazy_core::{
     Access, ArrayBlock, Bands, BlockIndex, BlockMap, BlockPosition, Blocks, BoxedReducer,
-    Concatenate, DType, Error, LazyChunkSequence, MeanVariance, NdarrayConverter,
+    Concatenate, DType, Error, ErrorKind, LazyChunkSequence, MeanVariance, NdarrayConverter,
     NestedLazyChunkSequence, NestedSequenceAggregator, Reducer, Result, Run, SequenceAggregator,
     SequenceSpec, report,
 };
@@ -147,7 +147,8 @@ fn blocks_cut_along_axis_0_are_restored_as_well() {
     let record = Record::default();
     let archive = Archive { bits: 0b101, record: &record };
     let error = rows.clone().convert(NdarrayConverter).compute(archive).unwrap_err();
-    assert!(matches!(error, Error::TrailingShape { at: BlockIndex::Block(2), .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+    assert_eq!(error.block(), Some(BlockIndex::Block(2)));
     assert_eq!(*computed.lock().unwrap(), [1]);
 }
 
@@ -290,7 +291,7 @@ impl Run for Unreadable {
 
     fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         if number(at) == self.0 {
-            return Err(Error::DTypeMismatch { expected: DType::Bool, actual: DType::UInt8 });
+            return Err(Error::dtype_mismatch(DType::Bool, DType::UInt8));
         }
         Ok(None)
     }
@@ -310,10 +311,8 @@ fn an_error_of_restoring_names_the_block_unless_an_earlier_one_fails() {
     let sequence = LazyChunkSequence::from_fn([1; 6], block);
     for n_threads in 1..4 {
         let error = sequence.clone().with_threads(n_threads).compute(Unreadable(4)).unwrap_err();
-        let Error::Reduction { at: BlockIndex::Block(4), source } = &error else {
-            panic!("{n_threads} threads: {error}")
-        };
-        assert!(matches!(**source, Error::DTypeMismatch { .. }), "{}", report(&error));
+        assert_eq!(error.block(), Some(BlockIndex::Block(4)), "{n_threads} threads: {error}");
+        assert_eq!(error.kind(), ErrorKind::DType, "{error:?}");
     }
     let failing = LazyChunkSequence::try_from_fn([1; 6], |i| {
         if i == 3 {

@@ -6,10 +6,9 @@ use std::error::Error as StdError;
 use std::rc::Rc;
 
 use lazy_core::{
-    Access, ArrayBlock, BlockIndex, Blocks, BoxError, Concatenate, Converter, Count, DType, Error,
-    Indexed, LazyChunkSequence, LocalIndexed, MeanVariance, NdarrayConverter,
-    NestedLazyChunkSequence, Progress, Result, SequenceAggregator, SequenceSpec, Streamed, Sum,
-    report,
+    Access, ArrayBlock, Blocks, BoxError, Concatenate, Converter, Count, DType, Error, Indexed,
+    LazyChunkSequence, LocalIndexed, MeanVariance, NdarrayConverter, NestedLazyChunkSequence,
+    Progress, Result, SequenceAggregator, SequenceSpec, Streamed, Sum, report,
 };
 use ndarray::{Array1, Array2, Ix2, array};
 use num_complex::Complex64;
@@ -340,14 +339,13 @@ enum Says {
 
 impl Says {
     fn expected(self, inner: Failing) -> String {
-        let at = BlockIndex::Block(1);
-        let inner = inner().unwrap_err();
-        report(&match self {
-            Says::Cause => Error::Producer { at, source: broken().into() },
-            Says::All => Error::Producer { at, source: inner.into() },
-            Says::Panic => Error::ProducerPanicked { at, message: "oh".to_owned() },
+        let inner = report(&inner().unwrap_err());
+        match self {
+            Says::Cause => format!("the producer failed at block 1: {}", report(&broken())),
+            Says::All => format!("the producer failed at block 1: {inner}"),
+            Says::Panic => "the producer panicked at block 1: oh".to_owned(),
             Says::Same => inner,
-        })
+        }
     }
 }
 

@@ -26,11 +26,11 @@ use crate::{Copy, Error};
 /// # Errors
 ///
 /// - If blocks do not fit together in shape or dtype, the errors of reducers, with the block's
-///   index: [`lazy_core::Error::BlockDType`] and others. Nothing is broadcast or promoted.
+///   index: [`lazy_core::ErrorKind::DType`] or [`lazy_core::ErrorKind::Shape`]. Nothing is broadcast or promoted.
 /// - [`Error::Concatenation`], with the block's index, if a block is not dense, has a kind that no
 ///   block can hold, or is on another device than the first block.
-/// - [`lazy_core::Error::EmptySequence`] if there is no block and no declared row type, and
-///   [`lazy_core::Error::UnsupportedDType`] if libtorch lacks the dtype of the declared row type.
+/// - [`lazy_core::ErrorKind::Empty`] if there is no block and no declared row type, and
+///   [`lazy_core::ErrorKind::UnsupportedDType`] if libtorch lacks the dtype of the declared row type.
 /// - [`Error::Libtorch`] if the device is missing or has too little memory.
 ///
 /// # Example
@@ -151,7 +151,7 @@ impl<'s> Joined<'s> {
         if !self.bands.is_empty() {
             return Ok(concatenated(self.bands, 0)?);
         }
-        let row_type = spec.row_type().ok_or(lazy_core::Error::EmptySequence)?;
+        let row_type = spec.row_type().ok_or_else(lazy_core::Error::empty_sequence)?;
         let kind = kind_of(row_type.dtype)?;
         let row = row_type.shape.iter().map(|&size| size as i64);
         let size: Vec<i64> = std::iter::once(0).chain(row).collect();

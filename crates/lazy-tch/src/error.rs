@@ -29,13 +29,9 @@ use tch::{Device, TchError};
 /// );
 ///
 /// let sparse = Tensor::eye(3, (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(2);
-/// match TchConverter::new().to_array(sparse).unwrap_err() {
-///     lazy_core::Error::Other(error) => {
-///         let error: &lazy_tch::Error = error.downcast_ref().expect("an error of this crate");
-///         assert_eq!(error.hint().as_deref(), Some("call `to_dense` on it"));
-///     }
-///     error => panic!("{error:?}"),
-/// }
+/// let error = TchConverter::new().to_array(sparse).unwrap_err().downcast::<lazy_tch::Error>()?;
+/// assert_eq!(error.hint().as_deref(), Some("call `to_dense` on it"));
+/// # Ok::<(), lazy_core::Error>(())
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -5,9 +5,8 @@ use std::fmt::Debug;
 
 use lazy_chunks::zarr::ZarrSink;
 use lazy_chunks::{
-    ArrayBlock, BlockGrid, BlockMap, BlockPosition, Concatenate, Cut, DType, Error,
-    LazyChunkSequence, NestedLazyChunkSequence, Reducer, Result, RowType, SaveState, SequenceSpec,
-    report,
+    ArrayBlock, BlockGrid, BlockMap, BlockPosition, Concatenate, Cut, DType, LazyChunkSequence,
+    NestedLazyChunkSequence, Reducer, Result, RowType, SaveState, SequenceSpec, report,
 };
 use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
 
@@ -189,7 +188,9 @@ fn a_declared_change_of_blocks_is_stored() {
     let sequence = NestedLazyChunkSequence::from_fn([2, 2], [2, 2], |_, _| block(&[2, 2]));
     // The positions are still those of the unchanged blocks.
     let error = sequence.compute(adapter).unwrap_err();
-    assert!(matches!(error, Error::BlockPlace { expected: [0, 1], actual: [0, 2], .. }), "{error}");
+    let expected = "block (0, 1) starts at row 0 and column 2, but the blocks before it end at row 0 \
+                    and column 1";
+    assert_eq!(error.to_string(), expected);
 }
 
 /// No statistic panics, whatever changes a reducer makes to its blocks.

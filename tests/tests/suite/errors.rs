@@ -9,9 +9,9 @@ use lazy_chunks::zarr::{
     self, Codec, Existing, MemoryStore, Resume, StoredArray, Target, ToZarr, ZarrSink,
 };
 use lazy_chunks::{
-    ArrayBlock, BoxError, Concatenate, Converter, Count, Covariance, DType, Error, Histogram,
-    LazyChunkSequence, Max, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Quantiles,
-    SaveState, StateOf, Sum, TopK, report,
+    ArrayBlock, BoxError, Concatenate, Converter, Count, Covariance, DType, Error, ErrorKind,
+    Histogram, LazyChunkSequence, Max, MeanVariance, NdarrayConverter, NestedLazyChunkSequence,
+    Quantiles, SaveState, StateOf, Sum, TopK, report,
 };
 use lazy_tests::interrupted::{self, JOB, left_unfinished, sequence};
 use lazy_tests::{Fault, FaultyFileSystem, flat, nested, zeros};
@@ -139,7 +139,7 @@ impl Converter<Array1<f64>> for Picky {
     }
 
     fn to_tensor(&self, _: &ArrayBlock) -> lazy_chunks::Result<Array1<f64>> {
-        Err(Error::DTypeMismatch { expected: DType::Float64, actual: DType::Bool })
+        Err(Error::dtype_mismatch(DType::Float64, DType::Bool))
     }
 }
 
@@ -193,12 +193,16 @@ fn a_hint_is_not_part_of_the_message() {
     let error = TopK::new(3).finish_saved([part(3), part(2)]).unwrap_err();
     assert!(error.hint().unwrap().contains("equal statistics"));
     assert_eq!(check(error), "cannot load a state of `the 2 largest` into `the 3 largest`");
-    for error in [
-        Error::StateDamaged { statistic: "the sum".into() },
-        Error::StateVersion { expected: 2, actual: 1 },
+    let saved = serde_json::to_string(&part(2)).unwrap();
+    for (whole, changed, said) in [
+        ("\"version\":2", "\"version\":1", "cannot load a state of version 1; "),
+        ("\"n_ranked\":2", "\"n_ranked\":9", "is corrupt"),
     ] {
+        let state = serde_json::from_str(&saved.replace(whole, changed)).unwrap();
+        let error = TopK::new(2).finish_saved([state]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SavedState);
         assert!(error.hint().is_some());
-        check(error);
+        assert!(check(error).contains(said));
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{MemoryStore, StoredArray};
 use lazy_chunks::{
-    ArgMax, ArrayBlock, BlockIndex, BlockPosition, Covariance, DType, Error, Histogram, Indexed,
-    LazyChunkSequence, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer, SaveState,
-    SavedState, StateOf, Statistic, Sum, Summary, TopK, report,
+    ArgMax, ArrayBlock, BlockIndex, BlockPosition, Covariance, DType, ErrorKind, Histogram,
+    Indexed, LazyChunkSequence, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer,
+    SaveState, SavedState, StateOf, Statistic, Sum, Summary, TopK, report,
 };
 use lazy_tests::{Case, Visitor, case, every_statistic, every_statistic_of_rows, files};
 use proptest::prelude::*;
@@ -288,18 +288,15 @@ fn loading_a_state_of_another_statistic_is_an_error() {
         LazyChunkSequence::from_fn([3; 4], |i| block(1, i, 0)).compute(StateOf::new(TopK::new(k)))
     };
     let error = TopK::new(3).finish_saved([part(3).unwrap(), part(2).unwrap()]).unwrap_err();
-    assert!(
-        matches!(&error, Error::StateMismatch { expected, actual }
-        if expected == "the 3 largest" && actual == "the 2 largest"),
-        "{error}"
-    );
+    assert_eq!(error.kind(), ErrorKind::SavedState);
+    assert_eq!(error.to_string(), "cannot load a state of `the 2 largest` into `the 3 largest`");
 
     let text = serde_json::to_string(&part(3).unwrap()).unwrap();
     let older = text.replacen("\"version\":2", "\"version\":1", 1);
     assert_ne!(text, older);
     let older: SavedState<_> = serde_json::from_str(&older).unwrap();
     let error = TopK::new(3).finish_saved([older]).unwrap_err();
-    assert!(matches!(error, Error::StateVersion { expected: 2, actual: 1 }), "{error}");
+    assert_eq!(error.to_string(), "cannot load a state of version 1; this library reads version 2");
 }
 
 /// Checks that a saved state with any changed list is either rejected or merged, without a panic.
@@ -328,7 +325,9 @@ fn check_damaged<S: SaveState>(statistic: &S) {
             for values in [&[&damaged][..], &[&whole, &damaged], &[&damaged, &whole]] {
                 let states = values.iter().map(|value| load(value).unwrap());
                 let ended = statistic.finish_saved(states);
-                n_refused += usize::from(matches!(ended, Err(Error::StateDamaged { .. })));
+                n_refused += usize::from(
+                    ended.is_err_and(|error| error.to_string().contains(" is corrupt")),
+                );
             }
         }
     }

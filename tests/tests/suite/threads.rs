@@ -8,7 +8,7 @@ use std::thread;
 
 use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockIndex, BlockPosition, Blocks, BottomK, Concatenate, DType, Error, Fold,
+    ArrayBlock, BlockIndex, BlockPosition, Blocks, BottomK, Concatenate, DType, ErrorKind, Fold,
     Indexed, LazyChunkSequence, MeanVariance, NdarrayConverter, NestedLazyChunkSequence, Number,
     Progress, Reducer, Result, Run, SequenceAggregator, SequenceSpec, Sum, TopK, report,
 };
@@ -184,7 +184,8 @@ fn an_error_of_the_first_block_leaves_no_thread_waiting() {
             _ => Ok(ArrayBlock::from_vec([1], vec![0_u8]).unwrap()),
         });
         let error = sequence.with_threads(n_threads).compute(Sum).unwrap_err();
-        assert!(matches!(error, Error::Producer { at: BlockIndex::Block(0), .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Producer, "{error}");
+        assert_eq!(error.block(), Some(BlockIndex::Block(0)));
     }
 }
 
@@ -199,7 +200,7 @@ fn an_observer_stops_all_threads() {
         _ => ControlFlow::Continue(()),
     });
     let error = sequence.with_threads(3).with_max_in_flight(6).compute(Sum).unwrap_err();
-    assert!(matches!(error, Error::Cancelled { blocks: 10, .. }), "{error}");
+    assert_eq!(error.blocks_done(), Some(10), "{error}");
     assert!(n_computed.into_inner() <= 16);
 }
 

@@ -38,6 +38,6 @@ pub(crate) fn run(example: impl FnOnce() -> Result<(), Box<dyn Error>>) -> ExitC
 fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<zarr::Error>() {
         Some(error) => error.is_cancelled(),
-        None => matches!(error.downcast_ref(), Some(lazy_chunks::Error::Cancelled { .. })),
+        None => error.downcast_ref().is_some_and(lazy_chunks::Error::is_cancelled),
     }
 }

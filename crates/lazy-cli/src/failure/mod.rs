@@ -134,32 +134,22 @@ impl From<zarr::Error> for Failure {
 
 impl From<lazy_chunks::Error> for Failure {
     fn from(error: lazy_chunks::Error) -> Failure {
-        match error {
-            // An error of a sink or of the input is complete without the words of the pass.
-            lazy_chunks::Error::Other(source) => match source.downcast::<zarr::Error>() {
-                Ok(error) => (*error).into(),
-                Err(source) => match source.downcast::<InputError>() {
-                    Ok(error) => Failure::Input(*error),
-                    Err(source) => Failure::Pass(lazy_chunks::Error::Other(source)),
-                },
-            },
-            lazy_chunks::Error::Producer { at, source } => match source.downcast::<InputError>() {
-                Ok(source) if matches!(*source, InputError::EmptyStream { .. }) => {
-                    Failure::Input(*source)
-                }
-                Ok(error) => Failure::Block(BlockError { at, error }),
-                Err(source) => Failure::Pass(lazy_chunks::Error::Producer { at, source }),
-            },
-            error if is_of_memory_limit(&error) => Failure::StatisticMemory(error),
-            error => Failure::Pass(error),
+        if error.memory().is_some_and(|shortage| shortage.limit.is_some()) {
+            return Failure::StatisticMemory(error);
         }
-    }
-}
-
-fn is_of_memory_limit(error: &lazy_chunks::Error) -> bool {
-    match error {
-        lazy_chunks::Error::Reduction { source, .. } => is_of_memory_limit(source),
-        error => matches!(error, lazy_chunks::Error::StatisticMemory { limit: Some(_), .. }),
+        // An error of a sink or of the input is complete without the words of the pass.
+        let error = match zarr::Error::from(error) {
+            error if error.kind() != ErrorKind::Sequence => return Failure::Zarr(error),
+            error => lazy_chunks::Error::from(error),
+        };
+        let at = error.block();
+        match (error.downcast::<InputError>(), at) {
+            (Ok(error), Some(at)) if !matches!(*error, InputError::EmptyStream { .. }) => {
+                Failure::Block(BlockError { at, error })
+            }
+            (Ok(error), _) => Failure::Input(*error),
+            (Err(error), _) => Failure::Pass(error),
+        }
     }
 }
 
@@ -196,7 +186,7 @@ impl Failure {
 
     /// Returns true if the observer of the pass stopped it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        matches!(self, Failure::Pass(lazy_chunks::Error::Cancelled { .. }))
+        matches!(self, Failure::Pass(error) if error.is_cancelled())
     }
 
     /// Returns true if the reader of standard output has closed the pipe.

@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use lazy_chunks::conformance::example_errors;
 use lazy_chunks::zarr::{Error as Array, ErrorKind};
-use lazy_chunks::{BlockIndex, BoxError, Error, report};
+use lazy_chunks::{ArrayBlock, BoxError, Error, LazyChunkSequence, report};
 
 use super::Failure;
 use super::hint::REPLACE;
@@ -17,20 +18,25 @@ fn io_error() -> io::Error {
     io::Error::other("the disk is on fire")
 }
 
+/// Returns the error of a pass whose producer returns this error.
+fn producer(error: BoxError) -> Error {
+    let error = Mutex::new(Some(error));
+    let failing = LazyChunkSequence::<ArrayBlock>::try_new(|| {
+        [Err(error.lock().unwrap().take().expect("the pass runs once"))]
+    });
+    failing.collect().unwrap_err()
+}
+
 /// Returns failures of passes for each of these reasons, for arrays that are stored and arrays that
 /// are read, with errors wrapped in each other.
 fn failures() -> Vec<Failure> {
-    let at = BlockIndex::Block(3);
     let output = || PathBuf::from("b.zarr");
-    let producer = |source: BoxError| Error::Producer { at, source };
     let mut failures: Vec<Failure> = Vec::new();
     failures.extend(example_errors().into_iter().map(Failure::from));
     for wrap in [
         |error: Array| InputError::from(error).into(),
         |error: Array| Box::new(error).into(),
-        |error: Array| {
-            Box::new(Error::Producer { at: BlockIndex::Block(1), source: error.into() }).into()
-        },
+        |error: Array| producer(error.into()).into(),
     ] as [fn(Array) -> BoxError; 3]
     {
         failures.extend(example_errors().into_iter().map(|error| producer(wrap(error)).into()));
@@ -45,8 +51,8 @@ fn failures() -> Vec<Failure> {
         failures.extend(each);
     }
     failures.extend([
-        Failure::from(Error::EmptySequence),
-        Failure::from(Error::Statistic { statistic: "the sum".into(), problem: "no".into() }),
+        Failure::from(Error::empty_sequence()),
+        Failure::from(Error::statistic("the sum", "no")),
         Failure::Write { path: output(), source: io_error() },
         Failure::Exists(output()),
         Failure::InTheWay { path: output(), what: "a FIFO" },
@@ -156,8 +162,7 @@ fn hints_name_arguments() {
     );
     // An error of an array that is read, wrapped in others.
     let replaced = || example("a.zarr was replaced");
-    let read = Error::Producer { at: BlockIndex::Block(0), source: Box::new(replaced()) };
-    assert_eq!(Failure::from(read).hint().as_deref(), Some(RUN_AGAIN));
+    assert_eq!(Failure::from(producer(replaced().into())).hint().as_deref(), Some(RUN_AGAIN));
     let replaced = InputError::from(replaced());
     assert_eq!(Failure::from(replaced).hint().as_deref(), Some(RUN_AGAIN));
     let exists = Failure::from(example("a.zarr already exists"));

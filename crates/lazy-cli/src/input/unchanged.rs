@@ -128,12 +128,9 @@ mod tests {
             n_threads: Some(1),
         };
         let input = Input::open(&options, false).unwrap();
-        input.compute(Meddle { after, act }, |_: &Progress| {}).map_err(|error| match error {
-            Error::Producer { at, source } => {
-                (format!("{at}: "), source.downcast::<InputError>().unwrap())
-            }
-            Error::Other(source) => (String::new(), source.downcast::<InputError>().unwrap()),
-            error => panic!("{error}"),
+        input.compute(Meddle { after, act }, |_: &Progress| {}).map_err(|error| {
+            let at = error.block().map(|at| format!("{at}: ")).unwrap_or_default();
+            (at, error.downcast::<InputError>().unwrap())
         })
     }
 

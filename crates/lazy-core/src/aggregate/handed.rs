@@ -115,8 +115,7 @@ impl<'s, T> Bands<'s, T> {
     /// # Errors
     ///
     /// The error or the panic of the producer, or
-    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
-    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the number of bands differs from
+    /// [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the number of bands differs from
     /// the declared one.
     pub fn next_band(&mut self) -> Result<Option<Band<'_, 's, T>>> {
         self.stream.skip_band()?;

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::short_name;
+use crate::error::{Case, MemoryShortage, short_name};
 use crate::{Error, Result};
 
 mod system;
@@ -318,9 +318,15 @@ pub(crate) fn reserve<T>(
     Err(refused(size, 0, None, statistic()))
 }
 
-fn refused(size: StateSize, taken: u128, limit: Option<u64>, statistic: String) -> Error {
+pub(crate) fn refused(
+    size: StateSize,
+    taken: u128,
+    limit: Option<u64>,
+    statistic: String,
+) -> Error {
     let StateSize { states, bytes } = size;
-    Error::StatisticMemory { statistic: short_name(statistic), states, bytes, taken, limit }
+    let statistic = short_name(statistic);
+    Case::StatisticMemory(MemoryShortage { statistic, states, bytes, taken, limit }).into()
 }
 
 #[cfg(test)]
@@ -336,10 +342,9 @@ mod tests {
     }
 
     fn refused(result: Result<()>) -> (u128, u128, Option<u64>) {
-        match result.unwrap_err() {
-            Error::StatisticMemory { bytes, taken, limit, .. } => (bytes, taken, limit),
-            error => panic!("{error}"),
-        }
+        let error = result.unwrap_err();
+        let shortage = error.memory().expect("an error of memory");
+        (shortage.bytes, shortage.taken, shortage.limit)
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Progress {
 /// })
 /// .with_observer((note.clone(), &CANCEL));
 /// let error = sequence.convert(NdarrayConverter).compute(MeanVariance).unwrap_err();
-/// assert!(matches!(error, Error::Cancelled { blocks: 2, .. }));
+/// assert_eq!(error.blocks_done(), Some(2));
 /// assert_eq!(note.0.lock().unwrap().as_deref(), Some("gave up after block 2"));
 /// ```
 #[diagnostic::on_unimplemented(
@@ -221,7 +221,7 @@ pub trait Observer: Send + Sync {
     /// Observes the progress, and returns [`ControlFlow::Break`] to cancel the evaluation.
     ///
     /// A cancelled evaluation ends before the next block with
-    /// [`Error::Cancelled`](crate::Error::Cancelled). At the end the returned value has no effect.
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). At the end the returned value has no effect.
     fn observe(&self, progress: &Progress) -> ControlFlow<()>;
 }
 

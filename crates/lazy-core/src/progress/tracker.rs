@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::{Observer, Progress, Stage};
-use crate::{BlockIndex, Error, Result, SequenceSpec};
+use crate::error::Case;
+use crate::{BlockIndex, Result, SequenceSpec};
 
 /// The progress of one evaluation, with its observer if there is one.
 ///
@@ -89,7 +90,7 @@ impl<'o> Tracker<'o> {
         match verdict {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => {
-                Err(Error::Cancelled { blocks: self.progress.blocks, kept: Vec::new() })
+                Err(Case::Cancelled { blocks: self.progress.blocks, kept: Vec::new() }.into())
             }
         }
     }

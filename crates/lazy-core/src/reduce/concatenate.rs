@@ -6,6 +6,7 @@ use super::{Reducer, Run, drive};
 use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
 use crate::block::size_in_bytes;
 use crate::dtype::with_element;
+use crate::error::Case;
 use crate::memory::fits;
 use crate::{
     ArrayBlock, BlockCheck, BlockPosition, Cut, Element, Error, Result, RowType, SequenceSpec,
@@ -22,9 +23,9 @@ use crate::{
 /// # Errors
 ///
 /// - The errors of blocks that do not fit together, with the index of the block.
-/// - [`Error::ArrayMemory`] if there is not enough memory for the array beside the blocks.
-/// - [`Error::EmptySequence`] if there are no blocks and no declared row type.
-/// - [`Error::DTypeMismatch`] or [`Error::RankMismatch`] if there are no blocks and the declared
+/// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory for the array beside the blocks.
+/// - [`ErrorKind::Empty`](crate::ErrorKind::Empty) if there are no blocks and no declared row type.
+/// - [`ErrorKind::DType`](crate::ErrorKind::DType) or [`ErrorKind::Shape`](crate::ErrorKind::Shape) if there are no blocks and the declared
 ///   row type does not match the ndarray type.
 ///
 /// # Example
@@ -56,7 +57,7 @@ impl Collected {
     /// Returns the dtype and the shape of one row, after the last block.
     fn final_row_type(&self) -> Result<RowType> {
         let Some((last, block)) = self.blocks.last() else {
-            return self.row_type.clone().ok_or(Error::EmptySequence);
+            return self.row_type.clone().ok_or_else(Error::empty_sequence);
         };
         let mut shape = block.shape()[1..].to_vec();
         if self.cut == Cut::RowsAndColumns {
@@ -70,7 +71,7 @@ impl Collected {
         let shape = [&[self.n_rows], &row_type.shape[..]].concat();
         let n_bytes = size_in_bytes(A::DTYPE, &shape).filter(|n_bytes| fits(*n_bytes as u128));
         let Some(n_bytes) = n_bytes else {
-            return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
+            return Err(Case::ArrayMemory { shape, dtype: A::DTYPE }.into());
         };
         let mut array = vec![A::default(); n_bytes / size_of::<A>()];
         for (position, block) in self.blocks {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{BlockMap, Reducer, Run};
+use crate::error::Case;
 use crate::{
     ArrayBlock, BlockCheck, BlockIndex, BlockPosition, Error, Progress, Reference, Result, RowType,
     SequenceSpec,
@@ -88,37 +89,35 @@ fn check(
     row_type: Option<&RowType>,
 ) -> Result<()> {
     let (n_axes, cut_axes) = match at {
-        BlockIndex::NestedBlock(..) => (2, "rows and columns"),
-        BlockIndex::Block(_) | BlockIndex::Band(_) => (1, "the rows"),
+        BlockIndex::NestedBlock(..) => (2, "the numbers of rows and columns"),
+        BlockIndex::Block(_) | BlockIndex::Band(_) => (1, "the number of rows"),
     };
     let shape = mapped.shape();
     if shape.len() < n_axes {
-        return Err(Error::TooFewAxes { at, expected: n_axes, actual: shape.to_vec() });
+        return Err(Case::TooFewAxes { at, expected: n_axes, actual: shape.to_vec() }.into());
     }
     if let Some(row_type) = row_type {
         let (dtype, trailing) = (row_type.dtype, &row_type.shape[n_axes - 1..]);
         let reference = Reference::Declared;
         if mapped.dtype() != dtype {
             let actual = mapped.dtype();
-            return Err(Error::BlockDType { at, expected: dtype, actual, reference });
+            return Err(Case::BlockDType { at, expected: dtype, actual, reference }.into());
         }
         if shape[n_axes..] != *trailing {
             let (expected, actual) = (trailing.to_vec(), shape.to_vec());
-            return Err(Error::TrailingShape {
+            return Err(Case::TrailingShape {
                 at,
                 first_axis: n_axes,
                 expected,
                 actual,
                 reference,
-            });
+            }
+            .into());
         }
     }
     if shape[..n_axes] != original[..n_axes] {
-        let source = Error::other(format!(
-            "the function in front of the reducer made a block of shape {shape:?} of one of shape \
-             {original:?}, but it must keep {cut_axes}"
-        ));
-        return Err(Error::Reduction { at, source: Box::new(source) });
+        let (original, actual) = (original.to_vec(), shape.to_vec());
+        return Err(Case::MappedShape { at, original, actual, cut_axes }.into());
     }
     Ok(())
 }

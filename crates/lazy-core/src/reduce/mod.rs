@@ -36,9 +36,9 @@ use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, RowType, Sequenc
 /// reducer. All reducers of a pass [prepare](Run::prepare) before the first one
 /// [commits](Run::commit), so a sink publishes nothing if a statistic beside it fails.
 ///
-/// If an error of a map or a run names no block, the pass adds the index of the block, as
-/// [`Error::Reduction`]. It returns an error made by [`Error::other`] unchanged. It does not catch
-/// the panic of a reducer: the panic continues when all threads have ended.
+/// If an error of a map or a run names no block, the pass adds the index of the block, and the
+/// error keeps its kind. The pass returns an error made by [`Error::other`] unchanged. It does not
+/// catch the panic of a reducer: the panic continues when all threads have ended.
 ///
 /// # Example
 ///
@@ -264,7 +264,7 @@ pub trait Run {
     }
 
     /// Ends a failed pass and returns the error to report: a sink adds the chunks that it has kept
-    /// to [`Error::Cancelled`]. The default drops the run and returns the error unchanged.
+    /// with [`Error::with_kept`]. The default drops the run and returns the error unchanged.
     fn abort(self, error: Error) -> Error
     where
         Self: Sized,

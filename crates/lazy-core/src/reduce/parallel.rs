@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{BlockMap, Run};
+use crate::error::Case;
 use crate::memory::n_elements;
 use crate::progress::Tracker;
 use crate::stream::{BlockStream, Dealing, Parallel, guarded, in_order};
@@ -41,7 +42,7 @@ where
     let grid = grid_of(spec);
     let check = BlockCheck::new(spec)?;
     if grid.n_blocks() == 0 && grid.rows().n_blocks() > 0 {
-        return Err(Error::EmptyBand { band: 0 });
+        return Err(Case::EmptyBand { band: 0 }.into());
     }
     let trace = stream.trace().clone();
     let threads = trace.for_threads();

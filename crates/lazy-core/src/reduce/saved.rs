@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::statistic::{Contribution, Statistic, StatisticMap, StatisticRun};
 use super::{BlockMap, Reducer, Run};
-use crate::error::short_name;
-use crate::{ArrayBlock, BlockPosition, Error, Result, SequenceSpec};
+use crate::error::{Case, short_name};
+use crate::{ArrayBlock, BlockPosition, Result, SequenceSpec};
 
 /// A [`Statistic`] whose states can be stored, sent to another process and merged there.
 ///
@@ -57,9 +57,8 @@ pub trait SaveState: Statistic<State: Serialize + DeserializeOwned> {
     ///
     /// # Errors
     ///
-    /// - [`Error::Statistic`] if the configuration of the statistic is invalid.
-    /// - [`Error::StateVersion`], [`Error::StateMismatch`] or [`Error::StateDamaged`] if a state
-    ///   was saved by another version of this library or by another statistic, or is corrupt.
+    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if the configuration of the statistic is invalid.
+    /// - [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if a state was saved by another version of this library or by another statistic, or is corrupt.
     /// - Any error of the statistic, if the states do not belong together or the result is
     ///   undefined for the blocks.
     fn finish_saved(
@@ -134,21 +133,21 @@ impl<T> SavedState<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::StateVersion`], [`Error::StateMismatch`] or [`Error::StateDamaged`] if the version
-    /// or the statistic differs, or the state is corrupt.
+    /// [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if the version or the statistic differs, or the state is corrupt.
     pub fn restore<S: SaveState<State = T>>(self, statistic: &S) -> Result<T> {
         if self.version != STATE_VERSION {
-            return Err(Error::StateVersion { expected: STATE_VERSION, actual: self.version });
+            return Err(Case::StateVersion { expected: STATE_VERSION, actual: self.version }.into());
         }
         let expected = statistic.name();
         if self.statistic != expected {
-            return Err(Error::StateMismatch {
+            return Err(Case::StateMismatch {
                 expected: short_name(expected),
                 actual: short_name(self.statistic),
-            });
+            }
+            .into());
         }
         if !statistic.is_valid(&self.state) {
-            return Err(Error::StateDamaged { statistic: short_name(expected) });
+            return Err(Case::StateDamaged { statistic: short_name(expected) }.into());
         }
         Ok(self.state)
     }
@@ -237,7 +236,7 @@ impl<S: SaveState> BlockMap for StateMap<S> {
         // The index of the last row must not overflow either.
         match row.filter(|row| row.checked_add(block.shape()[0]).is_some()) {
             Some(row) => self.map.partial(BlockPosition { row, ..at }, block),
-            None => Err(Error::IndexOverflow { at: at.index, axis: 0 }),
+            None => Err(Case::IndexOverflow { at: at.index, axis: 0 }.into()),
         }
     }
 }

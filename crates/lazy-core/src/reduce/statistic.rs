@@ -5,8 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::{BlockMap, Reducer, Run};
-use crate::error::short_name;
-use crate::memory::{Claim, fits, measured};
+use crate::memory::{self, Claim, fits, measured};
 use crate::{
     ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, Error, Result,
     SequenceSpec, StateSize,
@@ -92,7 +91,7 @@ pub trait Statistic: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Statistic`] or [`Error::UnsupportedDType`].
+    /// [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) or [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType).
     fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
         let (_, _) = (dtype, row_shape);
         Ok(())
@@ -116,7 +115,7 @@ pub trait Statistic: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::StatisticMemory`] if there is not enough memory for the state.
+    /// [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory for the state.
     fn init(&self, row_shape: Option<&[usize]>) -> Result<Self::State> {
         let _ = row_shape;
         Ok(self.empty())
@@ -454,11 +453,8 @@ impl<S: Statistic> Reducer for S {
 
     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StatisticRun<S>)> {
         if self.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
-            return Err(Error::Statistic {
-                statistic: self.name(),
-                problem: "it needs whole rows, which the blocks of a nested sequence do not have"
-                    .to_owned(),
-            });
+            let problem = "it needs whole rows, which the blocks of a nested sequence do not have";
+            return Err(Error::statistic(self.name(), problem));
         }
         let row_type = spec.row_type();
         let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
@@ -469,9 +465,7 @@ impl<S: Statistic> Reducer for S {
         let mut claim = Claim::new(spec.memory());
         claim.raise(foreseen, || self.name())?;
         if !fits(foreseen.bytes) {
-            let StateSize { states, bytes } = foreseen;
-            let statistic = short_name(self.name());
-            return Err(Error::StatisticMemory { statistic, states, bytes, taken: 0, limit: None });
+            return Err(memory::refused(foreseen, 0, None, self.name()));
         }
         let (state, size) = claim.grow(StateSize::default(), || self.init(row_shape));
         let stage = Stage::Accumulating(state?);

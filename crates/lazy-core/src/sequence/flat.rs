@@ -94,9 +94,8 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, Streamed> {
         }
     }
 
-    /// Declares the number of blocks. An evaluation returns
-    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) if there are fewer blocks, and
-    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if there are more.
+    /// Declares the number of blocks. An evaluation returns an error of the kind
+    /// [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are fewer or more.
     #[must_use]
     pub fn with_len(self, n_blocks: usize) -> Self {
         Self { spec: self.spec.with_n_bands(n_blocks), ..self }
@@ -108,7 +107,7 @@ impl<'a, T: Send + 'a> LazyChunkSequence<'a, T, Indexed> {
     /// computed in any order, on any thread.
     ///
     /// Reducers and [`Concatenate`](crate::Concatenate) return
-    /// [`Error::GridMismatch`](crate::Error::GridMismatch) for a block of another size.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) for a block of another size.
     ///
     /// # Example
     ///
@@ -204,10 +203,9 @@ impl<'a, T: 'a, K: Access> LazyChunkSequence<'a, T, K> {
     ///
     /// - An error or a panic of the producer, or an error of a converter, with the index of the
     ///   block.
-    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
-    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the declared number of blocks is
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the declared number of blocks is
     ///   wrong.
-    /// - [`Error::Cancelled`](crate::Error::Cancelled) if an observer cancels the evaluation.
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the evaluation.
     pub fn collect(&self) -> Result<Vec<T>> {
         self.evaluate(true, |stream| Blocks::new(stream).collect())
     }

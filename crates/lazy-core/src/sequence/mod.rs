@@ -23,10 +23,10 @@ macro_rules! shared_methods {
             ///
             /// It gives an empty sequence its shape, and lets a sink check its settings before the
             /// first block. Reducers and [`Concatenate`](crate::Concatenate) check every block
-            /// against it. They return [`Error::BlockDType`](crate::Error::BlockDType) for a block
-            /// of another dtype, [`Error::TrailingShape`](crate::Error::TrailingShape) for a block
-            /// of another shape, [`Error::BandWidth`](crate::Error::BandWidth) for a band of
-            /// another width, and [`Error::RowTypeMismatch`](crate::Error::RowTypeMismatch) if the
+            /// against it. They return [`ErrorKind::DType`](crate::ErrorKind::DType) for a block
+            /// of another dtype, [`ErrorKind::Shape`](crate::ErrorKind::Shape) for a block
+            /// of another shape, [`ErrorKind::Shape`](crate::ErrorKind::Shape) for a band of
+            /// another width, and [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the
             /// row type contradicts the grid.
             ///
             /// # Example
@@ -60,7 +60,7 @@ macro_rules! shared_methods {
             /// a statistic that would exceed the limit fails before the first block; otherwise it
             /// fails when a block is reduced, before the memory is allocated. States that grow with
             /// the data, such as those of [`Quantiles`](crate::Quantiles), count as they grow. The
-            /// error is [`Error::StatisticMemory`](crate::Error::StatisticMemory). Blocks, results
+            /// error is [`ErrorKind::Memory`](crate::ErrorKind::Memory). Blocks, results
             /// and the memory of sinks do not count.
             ///
             /// The default limit is [all memory that the system grants this
@@ -114,7 +114,7 @@ macro_rules! shared_methods {
             }
 
             /// Applies a function that can fail to every block as it is computed. Its error becomes
-            /// [`Error::Producer`](crate::Error::Producer). Drops a declared row type.
+            /// [`ErrorKind::Producer`](crate::ErrorKind::Producer). Drops a declared row type.
             pub fn try_map<'b, U: Send + 'b, E, F>(self, function: F) -> $Sequence<'b, U, K>
             where
                 'a: 'b,
@@ -267,7 +267,7 @@ macro_rules! shared_methods {
             ///
             /// CANCEL.store(true, Ordering::Relaxed);
             /// let error = sequence.compute(MeanVariance).unwrap_err();
-            /// assert!(matches!(error, Error::Cancelled { blocks: 0, .. }));
+            /// assert_eq!(error.blocks_done(), Some(0));
             /// # Ok::<(), lazy_chunks::Error>(())
             /// ```
             #[must_use]
@@ -277,7 +277,7 @@ macro_rules! shared_methods {
 
             /// Converts every block into an [`ArrayBlock`] as it is computed, as reducers require.
             /// A block that the converter rejects ends the evaluation with
-            /// [`Error::Conversion`](crate::Error::Conversion). Keeps a declared row type.
+            /// [`ErrorKind::Conversion`](crate::ErrorKind::Conversion). Keeps a declared row type.
             pub fn convert<'b, C>(self, converter: C) -> $Sequence<'b, ArrayBlock, K>
             where
                 'a: 'b,
@@ -395,7 +395,7 @@ macro_rules! shared_methods {
         impl<'a, K: Access> $Sequence<'a, ArrayBlock, K> {
             /// Converts every array block into a tensor as it is computed. A block that the
             /// converter rejects ends the evaluation with
-            /// [`Error::Conversion`](crate::Error::Conversion). Keeps a declared row type.
+            /// [`ErrorKind::Conversion`](crate::ErrorKind::Conversion). Keeps a declared row type.
             pub fn to_tensors<'b, T: Send + 'b, C>(self, converter: C) -> $Sequence<'b, T, K>
             where
                 'a: 'b,

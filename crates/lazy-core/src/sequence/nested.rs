@@ -94,9 +94,8 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, Streamed> {
         }
     }
 
-    /// Declares the number of bands. An evaluation returns
-    /// [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) if there are fewer bands, and
-    /// [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if there are more.
+    /// Declares the number of bands. An evaluation returns an error of the kind
+    /// [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are fewer or more.
     #[must_use]
     pub fn with_len(self, n_bands: usize) -> Self {
         Self { spec: self.spec.with_n_bands(n_bands), ..self }
@@ -108,7 +107,7 @@ impl<'a, T: Send + 'a> NestedLazyChunkSequence<'a, T, Indexed> {
     /// `columns.size(j)` columns. Blocks can be computed in any order, on any thread.
     ///
     /// Reducers and [`Concatenate`](crate::Concatenate) return
-    /// [`Error::GridMismatch`](crate::Error::GridMismatch) for a block of another size.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) for a block of another size.
     ///
     /// # Example
     ///
@@ -214,10 +213,9 @@ impl<'a, T: 'a, K: Access> NestedLazyChunkSequence<'a, T, K> {
     ///
     /// - An error or a panic of the producer, or an error of a converter, with the index of the
     ///   block.
-    /// - [`Error::TooFewBlocks`](crate::Error::TooFewBlocks) or
-    ///   [`Error::TooManyBlocks`](crate::Error::TooManyBlocks) if the declared number of bands is
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the declared number of bands is
     ///   wrong.
-    /// - [`Error::Cancelled`](crate::Error::Cancelled) if an observer cancels the evaluation.
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the evaluation.
     pub fn collect(&self) -> Result<Vec<Vec<T>>> {
         self.evaluate(true, |stream| {
             let mut bands = Bands::new(stream);

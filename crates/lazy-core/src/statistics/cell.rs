@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 
 use super::NamedArrays;
 use super::order::{ElementIndex, Nan};
-use crate::error::short_name;
 use crate::memory::{self, n_elements};
 use crate::real::Real;
 use crate::{ArrayBlock, BlockPosition, Error, Result, StateSize};
@@ -95,7 +94,7 @@ pub trait Cell: Clone + Send + Sync + 'static {
     /// Returns the error of an invalid configuration, or of data for which the statistic is
     /// undefined.
     fn problem(&self, problem: impl Into<String>) -> Error {
-        Error::Statistic { statistic: short_name(self.name()), problem: problem.into() }
+        Error::statistic(self.name(), problem)
     }
 }
 
@@ -242,13 +241,9 @@ pub(crate) fn values_of_cells<S: Cell, D: Dimension + 'static>(
         n_cells.checked_mul(summary.value_size().max(1)).is_some_and(|n| isize::try_from(n).is_ok())
     });
     if !is_array {
-        return Err(Error::Statistic {
-            statistic: short_name(statistic()),
-            problem: format!(
-                "the result of shape {:?} exceeds the maximum size of an array",
-                shape.slice()
-            ),
-        });
+        let problem =
+            format!("the result of shape {:?} exceeds the maximum size of an array", shape.slice());
+        return Err(Error::statistic(statistic(), problem));
     }
     summary.values(states, shape, along).map_err(|error| error.of_statistic(statistic()))
 }

@@ -14,7 +14,7 @@ use crate::real::Real;
 ///
 /// # Errors
 ///
-/// [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
+/// [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
 ///
 /// # Example
 ///

@@ -25,9 +25,9 @@ const NAME: &str = "the covariance";
 ///
 /// # Errors
 ///
-/// - [`Error::UnsupportedDType`] for complex dtypes.
-/// - [`Error::Statistic`] for a nested sequence, whose blocks have no whole rows.
-/// - [`Error::StatisticMemory`] if the matrices exceed the memory limit.
+/// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
+/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) for a nested sequence, whose blocks have no whole rows.
+/// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if the matrices exceed the memory limit.
 ///
 /// # Example
 ///
@@ -239,14 +239,12 @@ impl Statistic for Covariance {
     fn merge(&self, state: &mut Option<Covariances>, next: Option<Covariances>) -> Result<()> {
         match (state.as_mut(), next) {
             (Some(state), Some(next)) if state.mean.len() != next.mean.len() => {
-                return Err(Error::Statistic {
-                    statistic: NAME.to_owned(),
-                    problem: format!(
-                        "cannot merge rows of {} elements with rows of {}",
-                        state.mean.len(),
-                        next.mean.len()
-                    ),
-                });
+                let problem = format!(
+                    "cannot merge rows of {} elements with rows of {}",
+                    state.mean.len(),
+                    next.mean.len()
+                );
+                return Err(Error::statistic(NAME, problem));
             }
             (Some(state), Some(next)) if state.count > 0 => {
                 if next.count > 0 {

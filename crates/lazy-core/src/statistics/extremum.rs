@@ -197,8 +197,8 @@ extremum!(
     ///
     /// # Errors
     ///
-    /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) if there are no elements.
+    /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
+    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are no elements.
     ///
     /// # Example
     ///
@@ -247,8 +247,8 @@ extremum!(
     ///
     /// # Errors
     ///
-    /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) if there are no elements.
+    /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
+    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are no elements.
     ///
     /// # Example
     ///

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange, arrange_many};
 use super::order::Nan;
-use crate::Result;
 use crate::real::Real;
+use crate::{Error, Result};
 
 /// The number of elements between given edges.
 ///
@@ -19,8 +19,8 @@ use crate::real::Real;
 ///
 /// # Errors
 ///
-/// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-/// - [`Error::Statistic`](crate::Error::Statistic) if there are fewer than two edges, or if they
+/// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
+/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are fewer than two edges, or if they
 ///   are not strictly increasing.
 ///
 /// # Example
@@ -96,10 +96,7 @@ impl Cell for Histogram {
     }
 
     fn check(&self, _: Option<usize>) -> Result<()> {
-        let problem = |what: String| crate::Error::Statistic {
-            statistic: "a histogram".to_owned(),
-            problem: what,
-        };
+        let problem = |what: String| Error::statistic("a histogram", what);
         if self.edges.len() < 2 {
             return Err(problem(format!("needs at least two edges, got {}", self.edges.len())));
         }

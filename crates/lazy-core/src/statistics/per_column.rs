@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::order::Nan;
 use crate::dtype::with_element;
-use crate::error::short_name;
 use crate::memory::{n_elements, reserve, take};
 use crate::real::{Real, check_real, not_real};
 use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
@@ -162,12 +161,9 @@ impl<S: Cell> Statistic for PerColumn<S> {
             return Ok(());
         };
         if shape.len() != next_shape.len() || shape.get(1..) != next_shape.get(1..) {
-            return Err(Error::Statistic {
-                statistic: short_name(self.name()),
-                problem: format!(
-                    "cannot merge rows of shape {shape:?} with rows of shape {next_shape:?}"
-                ),
-            });
+            let problem =
+                format!("cannot merge rows of shape {shape:?} with rows of shape {next_shape:?}");
+            return Err(Error::statistic(self.name(), problem));
         }
         let (n_columns, n_trailing) = columns(shape);
         let (n_next, _) = columns(next_shape);

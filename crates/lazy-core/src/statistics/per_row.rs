@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::order::Nan;
 use crate::dtype::with_element;
-use crate::error::short_name;
 use crate::memory::{n_elements, reserve, take};
 use crate::real::{check_real, not_real};
 use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
@@ -120,14 +119,12 @@ impl<S: Cell> Statistic for PerRow<S> {
         }
         let end = state.first + state.cells.len() as u64;
         if next.first < state.first || next.first > end {
-            return Err(Error::Statistic {
-                statistic: short_name(self.name()),
-                problem: format!(
-                    "rows {}..{end} cannot be followed by rows from {}; states must be merged in \
-                     the order of their blocks",
-                    state.first, next.first
-                ),
-            });
+            let problem = format!(
+                "rows {}..{end} cannot be followed by rows from {}; states must be merged in the \
+                 order of their blocks",
+                state.first, next.first
+            );
+            return Err(Error::statistic(self.name(), problem));
         }
         let n_before = (next.first - state.first) as usize;
         let n_known = (state.cells.len() - n_before).min(next.cells.len());

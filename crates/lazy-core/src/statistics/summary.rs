@@ -41,7 +41,7 @@ pub trait Summary:
 {
     /// Computes the statistic per row. There is a state for each row; if they exceed the [memory
     /// limit](crate::LazyChunkSequence::with_memory_limit), the evaluation returns
-    /// [`Error::StatisticMemory`](crate::Error::StatisticMemory).
+    /// [`ErrorKind::Memory`](crate::ErrorKind::Memory).
     fn per_row(self) -> PerRow<Self> {
         PerRow(self)
     }

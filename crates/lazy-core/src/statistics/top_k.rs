@@ -202,8 +202,8 @@ top_k!(
     ///
     /// # Errors
     ///
-    /// - [`Error::UnsupportedDType`](crate::Error::UnsupportedDType) for complex dtypes.
-    /// - [`Error::Statistic`](crate::Error::Statistic) if `k` is 0 or exceeds the number of
+    /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
+    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if `k` is 0 or exceeds the number of
     ///   elements. Per row, the latter is detected before the first block if a row type is
     ///   declared; otherwise after the last block.
     ///

@@ -5,6 +5,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Failure, Parallel, Produce, Step, Steps, Trace};
+use crate::error::Case;
 use crate::progress::Tracker;
 use crate::{BlockIndex, Cut, Error, Observer, Result, SequenceSpec, panic_message};
 
@@ -214,10 +215,11 @@ impl<'s, T> BlockStream<'s, T> {
             Err(payload) => return Some(Err(panicked(&*payload, self.location(in_band)))),
         };
         if !self.in_band && Some(self.band) == self.spec.n_bands() {
-            return Some(Err(Error::TooManyBlocks {
+            return Some(Err(Case::TooManyBlocks {
                 unit: self.spec.cut().unit(),
                 declared: self.band,
-            }));
+            }
+            .into()));
         }
         match step {
             Step::Block(_) => {
@@ -235,11 +237,12 @@ impl<'s, T> BlockStream<'s, T> {
 
     fn end(&self) -> Result<()> {
         match self.spec.n_bands() {
-            Some(declared) if declared != self.band => Err(Error::TooFewBlocks {
+            Some(declared) if declared != self.band => Err(Case::TooFewBlocks {
                 unit: self.spec.cut().unit(),
                 declared,
                 actual: self.band,
-            }),
+            }
+            .into()),
             _ => Ok(()),
         }
     }
@@ -266,22 +269,23 @@ fn failed(failure: Failure, at: BlockIndex) -> Error {
     let source = match failure {
         Failure::Producer(source) => source,
         Failure::Conversion(source) => {
-            return Error::Conversion { at, source: Box::new(source) };
+            return Case::Conversion { at, source }.into();
         }
     };
     // A producer that evaluates another sequence returns an error of this crate. Its message would
     // repeat the message of this error, so only its cause is kept, with the index of this block.
-    match source.downcast::<Error>().map(|error| *error) {
-        Ok(Error::Producer { source, .. } | Error::Other(source)) => {
-            failed(Failure::Producer(source), at)
+    let case = match source.downcast::<Error>().map(|error| error.into_case()) {
+        Ok(Case::Producer { source, .. } | Case::Other(source)) => {
+            return failed(Failure::Producer(source), at);
         }
-        Ok(Error::ProducerPanicked { message, .. }) => Error::ProducerPanicked { at, message },
-        Ok(Error::Cancelled { blocks, kept }) => Error::Cancelled { blocks, kept },
-        Ok(error) => Error::Producer { at, source: error.into() },
-        Err(source) => Error::Producer { at, source },
-    }
+        Ok(Case::ProducerPanicked { message, .. }) => Case::ProducerPanicked { at, message },
+        Ok(cancelled @ Case::Cancelled { .. }) => cancelled,
+        Ok(case) => Case::Producer { at, source: Error::from(case).into() },
+        Err(source) => Case::Producer { at, source },
+    };
+    case.into()
 }
 
 fn panicked(payload: &(dyn Any + Send), at: BlockIndex) -> Error {
-    Error::ProducerPanicked { at, message: panic_message(payload).to_owned() }
+    Case::ProducerPanicked { at, message: panic_message(payload).to_owned() }.into()
 }

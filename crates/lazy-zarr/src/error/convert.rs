@@ -50,22 +50,22 @@ impl From<ReadError> for Error {
     }
 }
 
-/// Restores an error of this crate that a pass returned as [`lazy_core::Error::Other`]. Any other
-/// error becomes an error of the kind [`ErrorKind::Sequence`].
+/// Restores an error of this crate that a pass returned as [`lazy_core::ErrorKind::Other`]. Any
+/// other error becomes an error of the kind [`ErrorKind::Sequence`].
 impl From<lazy_core::Error> for Error {
     fn from(error: lazy_core::Error) -> Error {
-        match error {
-            lazy_core::Error::Other(error) => match error.downcast::<Error>() {
-                Ok(error) => *error,
-                Err(error) => Repr::Sequence(lazy_core::Error::Other(error)).into(),
-            },
-            error => Repr::Sequence(error).into(),
+        if error.kind() != lazy_core::ErrorKind::Other {
+            return Repr::Sequence(error).into();
+        }
+        match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Repr::Sequence(error).into(),
         }
     }
 }
 
-/// Returns an error of the sequence unchanged, and wraps any other error in
-/// [`lazy_core::Error::Other`].
+/// Returns an error of the sequence unchanged. Any other error gets the kind
+/// [`lazy_core::ErrorKind::Other`].
 impl From<Error> for lazy_core::Error {
     fn from(error: Error) -> lazy_core::Error {
         match *error.0 {
@@ -118,8 +118,10 @@ pub(super) fn chain<'e>(
         {
             return Some(error);
         }
-        if let Some(lazy_core::Error::Other(cause)) = error.downcast_ref() {
-            return Some(&**cause);
+        if let Some(error) = error.downcast_ref::<lazy_core::Error>()
+            && let Some(cause) = error.get_ref()
+        {
+            return Some(cause);
         }
         if let Some(cause) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             return Some(cause);

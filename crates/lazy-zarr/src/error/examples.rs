@@ -10,7 +10,7 @@ use crate::defect::DefectKind;
 
 /// Returns an error of each case, and several for some kinds.
 pub(crate) fn all() -> Vec<Error> {
-    let mut errors = vec![Error::from(lazy_core::Error::EmptySequence)];
+    let mut errors = vec![Error::from(lazy_core::Error::empty_sequence())];
     errors.extend(access().into_iter().map(Error::from));
     errors.extend(targets().into_iter().map(Error::from));
     errors.extend(writes().into_iter().map(Error::from));

@@ -177,7 +177,7 @@ impl Error {
     /// let values = LazyChunkSequence::try_new(|| [Ok(array![1.0]), Err("the loss is NaN")]);
     /// let error = values.convert(NdarrayConverter).to_zarr(&path).unwrap_err();
     /// let failed = BlockIndex::Block(1);
-    /// assert!(matches!(error.sequence(), Some(Error::Producer { at, .. }) if *at == failed));
+    /// assert_eq!(error.sequence().and_then(|error| error.block()), Some(failed));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -208,7 +208,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.sequence(), Some(lazy_core::Error::Cancelled { .. }))
+        self.sequence().is_some_and(lazy_core::Error::is_cancelled)
     }
 
     /// Returns true if the new array was published despite the error: it could not be flushed to

@@ -153,7 +153,7 @@ impl StoredArray {
     ///
     /// [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the blocks do not add up to
     /// the array's rows. A block that cannot be read fails the evaluation with
-    /// [`lazy_core::Error::Producer`].
+    /// [`lazy_core::ErrorKind::Producer`].
     ///
     /// # Example
     ///

@@ -53,7 +53,7 @@ use crate::write::session::Write;
 ///
 /// The first error in writing that the sink notices ends the pass. [`ToZarr`](crate::ToZarr)
 /// returns this crate's [`Error`]; a pass with other reducers returns it within
-/// [`lazy_core::Error::Other`].
+/// [`lazy_core::ErrorKind::Other`].
 ///
 /// # Example
 ///
@@ -414,7 +414,7 @@ impl ZarrSink {
     ///
     /// // Ctrl-C during the seventh block; then the program is started again, and computes the last three.
     /// let error = program().unwrap_err();
-    /// assert!(matches!(&error, Error::Cancelled { blocks: 7, kept } if kept[0].chunks == 7));
+    /// assert_eq!((error.blocks_done(), error.kept()[0].chunks), (Some(7), 7));
     /// println!("{error}"); // … after 7 blocks; 7 chunks of embeddings.zarr are kept (…/.lazy.0)
     /// # CANCEL.store(false, Ordering::Relaxed);
     /// let (moments, stored) = program()?;

@@ -201,7 +201,7 @@ where
         if let Some((name, _)) = unknown {
             let statistic = self.statistic.name();
             let problem = format!("its result has no array {name:?}, but {:?}", S::Output::NAMES);
-            return Err(Error::Statistic { statistic, problem });
+            return Err(Error::statistic(statistic, problem));
         }
         let sinks = sinks_of_arrays(S::Output::NAMES, &self.sink);
         let name = self.sink.target().name();

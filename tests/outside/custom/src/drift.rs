@@ -32,7 +32,7 @@ impl Reducer for Drift {
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Means)> {
         match spec.row_type().map(|row| row.dtype) {
             None | Some(DType::Float32) => Ok((mean, Means::default())),
-            Some(actual) => Err(Error::DTypeMismatch { expected: DType::Float32, actual }),
+            Some(actual) => Err(Error::dtype_mismatch(DType::Float32, actual)),
         }
     }
 }

@@ -44,15 +44,13 @@ impl Statistic for Histogram {
     fn check(&self, dtype: Option<DType>, _: Option<&[usize]>) -> Result<()> {
         let is_ascending = self.edges.is_sorted_by(|one, next| one < next);
         if self.edges.len() < 2 || !is_ascending {
-            let problem = "the edges must be two or more, ascending".to_owned();
-            return Err(Error::Statistic { statistic: self.name(), problem });
+            return Err(Error::statistic(self.name(), "the edges must be two or more, ascending"));
         }
         match dtype {
-            Some(dtype @ (DType::Complex64 | DType::Complex128)) => Err(Error::UnsupportedDType {
-                taker: self.name(),
-                dtype,
-                supported: "it takes bool, integers and floats",
-            }),
+            Some(dtype @ (DType::Complex64 | DType::Complex128)) => {
+                let supported = "it supports bool, integers and floats";
+                Err(Error::unsupported_dtype(self.name(), dtype, supported))
+            }
             _ => Ok(()),
         }
     }

@@ -115,6 +115,14 @@ impl Resumption {
         self.journal.directory()
     }
 
+    /// Returns the number of complete chunks that a later write resumes from.
+    pub(crate) fn n_kept(&self) -> Result<u64> {
+        match self.journal.record()? {
+            Some(record) => Ok(self.journal.completed(&record)?.0),
+            None => Ok(0),
+        }
+    }
+
     /// Returns the digest that identifies the array of this write to a later write.
     pub(crate) fn digest(&self, format: &Format, row_shape: &[usize]) -> Result<String> {
         Ok(self.record(format, row_shape)?.digest())

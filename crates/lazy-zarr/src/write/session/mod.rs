@@ -109,12 +109,12 @@ impl Run for Write {
 
     fn abort(self, error: CoreError) -> CoreError {
         let Course::Storing(storing) = self.course else { return error };
-        match error {
-            CoreError::Cancelled { blocks, mut kept } => {
-                kept.extend(storing.abort());
-                CoreError::Cancelled { blocks, kept }
-            }
-            error => error,
+        if !error.is_cancelled() {
+            return error;
+        }
+        match storing.abort() {
+            Some(kept) => error.with_kept(kept),
+            None => error,
         }
     }
 }

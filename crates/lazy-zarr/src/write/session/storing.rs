@@ -102,7 +102,7 @@ impl Seen {
 
     /// Returns the dtype and the shape of a row, after the last block.
     fn final_row_type(&mut self) -> Result<RowType> {
-        let empty = || Error::from(lazy_core::Error::EmptySequence);
+        let empty = || Error::from(lazy_core::Error::empty_sequence());
         let mut row_type = self.row_type.clone().ok_or_else(empty)?;
         if self.cut == Cut::RowsAndColumns {
             row_type.shape[0] = *self.width.get_or_insert(self.end_column);
@@ -324,7 +324,8 @@ impl Storing {
             // The write has failed already, for a reason that is reported.
             let _ = writer.finish();
         }
-        let (chunks, _) = self.written();
+        // Chunks of an earlier write count, too, although this write may not have reached them.
+        let chunks = resumption.n_kept().unwrap_or_else(|_| self.written().0);
         let directory = resumption.directory().display().to_string();
         let target = self.settings.target.to_string();
         (chunks > 0).then_some(KeptChunks { target, directory, chunks })

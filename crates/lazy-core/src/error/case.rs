@@ -1,0 +1,331 @@
+//! The precise cases of the error, with their messages and hints.
+
+use super::{Error, KeptChunks, MemoryShortage, Reference};
+use crate::{BlockIndex, BoxError, DType};
+
+/// A case of an [`Error`]. Every case that concerns a block names it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Case {
+    /// The producer returned an error.
+    #[error("the producer failed at {at}")]
+    Producer {
+        /// The block, or the band if the producer did not return its iterator.
+        at: BlockIndex,
+        /// The error that the producer returned.
+        source: BoxError,
+    },
+    /// The producer panicked.
+    #[error("the producer panicked at {at}: {message}")]
+    ProducerPanicked {
+        /// The block, or the band if the producer did not return its iterator.
+        at: BlockIndex,
+        /// The panic's message.
+        message: String,
+    },
+    /// A converter rejected a block.
+    #[error("{at} could not be converted")]
+    Conversion {
+        /// The block.
+        at: BlockIndex,
+        /// The reason.
+        source: Error,
+    },
+    /// The sequence has fewer blocks along axis 0 than declared.
+    #[error("the sequence ended after {actual} {unit}, but {declared} were declared")]
+    TooFewBlocks {
+        /// `blocks`, or `bands` in a nested sequence.
+        unit: &'static str,
+        /// The declared number.
+        declared: usize,
+        /// The actual number.
+        actual: usize,
+    },
+    /// The sequence has more blocks along axis 0 than declared.
+    #[error("the sequence has more {unit} than the {declared} declared")]
+    TooManyBlocks {
+        /// `blocks`, or `bands` in a nested sequence.
+        unit: &'static str,
+        /// The declared number.
+        declared: usize,
+    },
+    /// The sequence has no blocks and no declared row type, so its shape and dtype are unknown.
+    #[error("the sequence has no blocks, so its shape and dtype are unknown")]
+    EmptySequence,
+    /// A band has no blocks, so its number of rows is unknown.
+    #[error("band {band} has no blocks; every band needs at least one block")]
+    EmptyBand {
+        /// The band.
+        band: usize,
+    },
+    /// A block has fewer axes than the sequence is cut along.
+    #[error("{at} has shape {actual:?}, but a block of this sequence has at least {expected} axes")]
+    TooFewAxes {
+        /// The block.
+        at: BlockIndex,
+        /// The minimum number of axes.
+        expected: usize,
+        /// The block's shape.
+        actual: Vec<usize>,
+    },
+    /// The sizes of a block's uncut axes differ from those declared or seen first.
+    #[error(
+        "{at} has shape {actual:?}, but its axes from {first_axis} on must be {expected:?} \
+         {reference}"
+    )]
+    TrailingShape {
+        /// The block.
+        at: BlockIndex,
+        /// The first axis that is not cut.
+        first_axis: usize,
+        /// The expected sizes of the axes from `first_axis` on.
+        expected: Vec<usize>,
+        /// The whole shape of the block.
+        actual: Vec<usize>,
+        /// The origin of the expectation.
+        reference: Reference,
+    },
+    /// The dtype of a block differs from the one declared or seen first.
+    #[error("{at} has dtype {actual}, but it must be {expected} {reference}")]
+    BlockDType {
+        /// The block.
+        at: BlockIndex,
+        /// The expected dtype.
+        expected: DType,
+        /// The dtype of the block.
+        actual: DType,
+        /// The origin of the expectation.
+        reference: Reference,
+    },
+    /// A block does not start where the blocks before it end. Another reducer, in front of the one
+    /// that returns this error, has changed blocks without changing their positions.
+    #[error(
+        "{at} starts at row {} and column {}, but the blocks before it end at row {} and column \
+         {}",
+        actual[0], actual[1], expected[0], expected[1]
+    )]
+    BlockPlace {
+        /// The block.
+        at: BlockIndex,
+        /// The row and the column at which the block must start.
+        expected: [usize; 2],
+        /// The row and the column of the position that the reducer received.
+        actual: [usize; 2],
+    },
+    /// The blocks of one band differ in height.
+    #[error("{at} has {actual} rows, but the first block of its band has {expected}")]
+    BandHeight {
+        /// The block.
+        at: BlockIndex,
+        /// The number of rows of the band's first block.
+        expected: usize,
+        /// The number of rows of the block.
+        actual: usize,
+    },
+    /// The total width of a band differs from the one declared or seen first.
+    #[error(
+        "band {band} has {}{actual} columns in all, but it must have {expected} {reference}",
+        if *.at_least { "at least " } else { "" }
+    )]
+    BandWidth {
+        /// The band.
+        band: usize,
+        /// The expected number of columns.
+        expected: usize,
+        /// The number of columns of the band, or of its blocks so far.
+        actual: usize,
+        /// True if the rest of the band was not evaluated, so the band may have more columns.
+        at_least: bool,
+        /// The origin of the expectation.
+        reference: Reference,
+    },
+    /// The sizes of a block along the cut axes differ from the declared grid.
+    #[error(
+        "{at} has shape {actual:?}, but the grid declares sizes {expected:?} for its first axes"
+    )]
+    GridMismatch {
+        /// The block.
+        at: BlockIndex,
+        /// The sizes along the cut axes that the grid declares.
+        expected: Vec<usize>,
+        /// The shape of the block.
+        actual: Vec<usize>,
+    },
+    /// The declared row type contradicts the declared grid or has too few axes.
+    #[error("the declared row shape {row_shape:?} does not match {what}")]
+    RowTypeMismatch {
+        /// The declared shape of one row.
+        row_shape: Vec<usize>,
+        /// The declaration that it contradicts: the end of the message.
+        what: String,
+    },
+    /// The number of bytes does not match the shape and the dtype.
+    #[error(
+        "{actual} bytes are not an array of shape {shape:?} and dtype {dtype}{}",
+        expected_bytes(.expected)
+    )]
+    InvalidData {
+        /// The shape.
+        shape: Vec<usize>,
+        /// The dtype.
+        dtype: DType,
+        /// The number of bytes that the shape and the dtype require; `None` if it overflows.
+        expected: Option<usize>,
+        /// The actual number of bytes.
+        actual: usize,
+    },
+    /// A byte of a bool array is neither 0 nor 1.
+    #[error("byte {index} of a bool array is {value}; only 0 and 1 are booleans")]
+    InvalidBool {
+        /// The index of the byte in C order.
+        index: usize,
+        /// The value of the byte.
+        value: u8,
+    },
+    /// An array has another dtype than requested. Arrays are never cast.
+    #[error("expected dtype {expected}, but the array has dtype {actual}; arrays are not cast")]
+    DTypeMismatch {
+        /// The requested dtype.
+        expected: DType,
+        /// The dtype of the array.
+        actual: DType,
+    },
+    /// An array has another number of axes than requested.
+    #[error(
+        "expected {expected} {}, but the array has shape {shape:?}",
+        if *.expected == 1 { "axis" } else { "axes" }
+    )]
+    RankMismatch {
+        /// The requested number of axes.
+        expected: usize,
+        /// The shape of the array.
+        shape: Vec<usize>,
+    },
+    /// A statistic or a converter does not support a dtype.
+    #[error("{taker} cannot handle dtype {dtype}; {supported}")]
+    UnsupportedDType {
+        /// The statistic or converter: the beginning of the message.
+        taker: String,
+        /// The dtype.
+        dtype: DType,
+        /// The supported dtypes: a clause that follows a semicolon, such as `it supports float32`.
+        supported: &'static str,
+    },
+    /// The function in front of a reducer changed the size of a block along a cut axis.
+    #[error(
+        "{at} has shape {original:?}, and the function in front of the reducer returned a block \
+         of shape {actual:?}, but it must keep {cut_axes}"
+    )]
+    MappedShape {
+        /// The block.
+        at: BlockIndex,
+        /// The shape of the block.
+        original: Vec<usize>,
+        /// The shape of the block that the function returned.
+        actual: Vec<usize>,
+        /// The end of the message: `the number of rows`, for instance.
+        cut_axes: &'static str,
+    },
+    /// A reducer rejected a block.
+    #[error("{at} could not be reduced")]
+    Reduction {
+        /// The block.
+        at: BlockIndex,
+        /// The reason.
+        source: Error,
+    },
+    /// The configuration of a statistic is invalid, or the statistic is undefined for the data.
+    #[error("{statistic}: {problem}")]
+    Statistic {
+        /// The name of the statistic.
+        statistic: String,
+        /// The problem: the end of the message.
+        problem: String,
+    },
+    /// The states of a statistic would take more memory than the limit allows.
+    #[error("{0}")]
+    StatisticMemory(MemoryShortage),
+    /// There is not enough memory for an array.
+    #[error("not enough memory for an array of shape {shape:?} and dtype {dtype}")]
+    ArrayMemory {
+        /// The shape of the array.
+        shape: Vec<usize>,
+        /// The dtype of the array.
+        dtype: DType,
+    },
+    /// A block extends past the largest index.
+    #[error("{at} extends past index {} of axis {axis}", usize::MAX)]
+    IndexOverflow {
+        /// The block.
+        at: BlockIndex,
+        /// The axis.
+        axis: usize,
+    },
+    /// A state was saved by a different statistic than the one that loads it.
+    #[error("cannot load a state of `{actual}` into `{expected}`")]
+    StateMismatch {
+        /// The statistic that loads the state.
+        expected: String,
+        /// The statistic that saved the state.
+        actual: String,
+    },
+    /// A saved state is corrupt.
+    #[error("the state of `{statistic}` is corrupt: its parts are inconsistent")]
+    StateDamaged {
+        /// The statistic that saved the state.
+        statistic: String,
+    },
+    /// A state was saved by a version of this library that has a different format of states.
+    #[error("cannot load a state of version {actual}; this library reads version {expected}")]
+    StateVersion {
+        /// The version that this library reads.
+        expected: u32,
+        /// The version of the state.
+        actual: u32,
+    },
+    /// An observer asked to stop.
+    #[error(
+        "the evaluation was cancelled after {}{}",
+        blocks_in_words(*blocks),
+        kept_in_words(kept)
+    )]
+    Cancelled {
+        /// The number of blocks that were evaluated before.
+        blocks: usize,
+        /// The chunks that sinks have stored, which a later write can resume from.
+        kept: Vec<KeptChunks>,
+    },
+    /// An error of an aggregator, a reducer or a sink outside this crate, returned unchanged.
+    #[error(transparent)]
+    Other(BoxError),
+}
+
+impl Case {
+    /// Returns the remedy, if the case has one of its own.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Case::EmptySequence => "declare them with `with_row_type` to get an empty array",
+            Case::StateMismatch { .. } => "merge only states of equal statistics",
+            Case::StateDamaged { .. } => "compute the state again",
+            Case::StateVersion { .. } => "compute all states with the same version of the library",
+            Case::Cancelled { kept, .. } if !kept.is_empty() => {
+                "run the same program again to resume the write"
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn blocks_in_words(n_blocks: usize) -> String {
+    format!("{n_blocks} block{}", if n_blocks == 1 { "" } else { "s" })
+}
+
+fn kept_in_words(kept: &[KeptChunks]) -> String {
+    kept.iter().map(|kept| format!("; {kept}")).collect()
+}
+
+fn expected_bytes(expected: &Option<usize>) -> String {
+    match expected {
+        Some(bytes) => format!(", which has {bytes} bytes"),
+        None => ", which is larger than the address space".to_owned(),
+    }
+}
