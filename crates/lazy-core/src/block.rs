@@ -63,7 +63,7 @@ impl ArrayBlock {
     /// - [`Error::InvalidBool`] if the dtype is bool and a byte is neither 0 nor 1.
     pub fn new(dtype: DType, shape: impl Into<Vec<usize>>, data: Bytes) -> Result<ArrayBlock> {
         let shape = shape.into();
-        let expected = size_in_bytes(dtype, &shape);
+        let expected = size_in_bytes(dtype.size(), &shape);
         if expected != Some(data.len()) {
             return Err(Error::InvalidData { shape, dtype, expected, actual: data.len() });
         }
@@ -91,7 +91,7 @@ impl ArrayBlock {
     ) -> Result<ArrayBlock> {
         let shape = shape.into();
         let actual = size_of_val(elements.as_slice());
-        let expected = size_in_bytes(A::DTYPE, &shape);
+        let expected = size_in_bytes(size_of::<A>(), &shape);
         if expected != Some(actual) {
             return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected, actual });
         }
@@ -101,7 +101,7 @@ impl ArrayBlock {
     /// Creates a block from bytes that are aligned and valid elements of this dtype, as many as the
     /// shape requires.
     pub(crate) fn of_elements(dtype: DType, shape: Vec<usize>, data: Bytes) -> ArrayBlock {
-        debug_assert_eq!(size_in_bytes(dtype, &shape), Some(data.len()));
+        debug_assert_eq!(size_in_bytes(dtype.size(), &shape), Some(data.len()));
         ArrayBlock { dtype, shape, data, vector: None }
     }
 
@@ -387,11 +387,12 @@ impl<A: Element> AsRef<[u8]> for Elements<A> {
     }
 }
 
-/// Returns the size of a dense array in bytes, or `None` if it exceeds `isize::MAX`.
-pub(crate) fn size_in_bytes(dtype: DType, shape: &[usize]) -> Option<usize> {
+/// Returns the size in bytes of a dense array whose elements have `element_size` bytes, or `None` if
+/// it exceeds `isize::MAX`.
+pub(crate) fn size_in_bytes(element_size: usize, shape: &[usize]) -> Option<usize> {
     // As in ndarray, the other sizes of an empty array count as well.
     let mut sizes = shape.iter().filter(|&&size| size > 0);
-    let bytes = sizes.try_fold(dtype.size(), |bytes, size| bytes.checked_mul(*size))?;
+    let bytes = sizes.try_fold(element_size, |bytes, size| bytes.checked_mul(*size))?;
     isize::try_from(bytes).ok()?;
     Some(if shape.contains(&0) { 0 } else { bytes })
 }

@@ -63,7 +63,7 @@ impl<A: Element> BlockPool<A> {
     /// - [`Error::ArrayMemory`] if there is not enough memory.
     pub fn buffer(&self, shape: impl Into<Vec<usize>>) -> Result<BlockBuffer<A>> {
         let shape = shape.into();
-        let Some(n_bytes) = size_in_bytes(A::DTYPE, &shape) else {
+        let Some(n_bytes) = size_in_bytes(size_of::<A>(), &shape) else {
             return Err(Error::InvalidData { shape, dtype: A::DTYPE, expected: None, actual: 0 });
         };
         let n_elements = n_bytes / size_of::<A>();

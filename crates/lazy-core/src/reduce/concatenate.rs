@@ -68,7 +68,8 @@ impl Collected {
     /// Copies the blocks into one array, and frees each block once it is copied.
     fn join<A: Element>(self, row_type: &RowType) -> Result<ArrayBlock> {
         let shape = [&[self.n_rows], &row_type.shape[..]].concat();
-        let n_bytes = size_in_bytes(A::DTYPE, &shape).filter(|n_bytes| fits(*n_bytes as u128));
+        let n_bytes =
+            size_in_bytes(size_of::<A>(), &shape).filter(|n_bytes| fits(*n_bytes as u128));
         let Some(n_bytes) = n_bytes else {
             return Err(Error::ArrayMemory { shape, dtype: A::DTYPE });
         };

@@ -371,10 +371,9 @@ impl InFlight {
         let n_last = self.most.min(self.n_left);
         let n_rows_before = match self.n_left - n_last {
             first if n_last > 0 => {
-                let position = grid.position(first);
-                let is_begun = first % grid.blocks_per_band() > 0;
-                let band = first / grid.blocks_per_band();
-                position.row + if is_begun { grid.rows().size(band) } else { 0 }
+                let (band, column) = grid.band_and_column(first);
+                let rows = grid.rows().range(band);
+                if column > 0 { rows.end } else { rows.start }
             }
             _ => grid.rows().total(),
         };

@@ -9,4 +9,4 @@ mod runs;
 mod shapes;
 
 pub(crate) use runs::BlockRuns;
-pub(crate) use shapes::{Layout, Seen, n_bytes};
+pub(crate) use shapes::{Layout, Seen, index_in_grid, n_bytes};

@@ -107,9 +107,7 @@ impl Record {
     /// shards.
     pub(crate) fn n_chunks(&self) -> Vec<u64> {
         let n_rows = self.block_rows.total().expect("a record whose rows overflow is not sound");
-        let shape = [&[n_rows], &self.row_shape[..]].concat();
-        let n_chunks = shape.iter().zip(self.layout.unit_shape());
-        n_chunks.map(|(size, chunk)| size.div_ceil(*chunk) as u64).collect()
+        self.layout.n_units(&[&[n_rows], &self.row_shape[..]].concat())
     }
 
     /// Returns the record as text, with a checksum on a line of its own.
