@@ -36,7 +36,7 @@ pub(crate) use error::{InputError, is_of_corrupt_array};
 pub(crate) use files::safetensors_dtype;
 pub(crate) use npy::header as npy_header;
 pub(crate) use options::{InputOptions, Origin, Paths, Selection};
-pub(crate) use stored::unit;
+pub(crate) use stored::{saturating_product, unit};
 
 use files::Cutting;
 use grid::PieceGrid;
