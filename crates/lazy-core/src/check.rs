@@ -154,6 +154,32 @@ impl<'d> BlockCheck<'d> {
         Some((dtype, trailing))
     }
 
+    /// Checks the number of axes of a block, and its dtype and uncut axes if they are known.
+    pub(crate) fn check_type(&self, at: BlockIndex, dtype: DType, shape: &[usize]) -> Result<()> {
+        let actual = || shape.to_vec();
+        let n_axes = self.spec.cut().n_axes();
+        if shape.len() < n_axes {
+            return Err(Error::TooFewAxes { at, expected: n_axes, actual: actual() });
+        }
+        if let Some((expected, reference)) = self.dtype
+            && dtype != expected
+        {
+            return Err(Error::BlockDType { at, expected, actual: dtype, reference });
+        }
+        if let Some((expected, reference)) = &self.trailing
+            && shape[n_axes..] != **expected
+        {
+            return Err(Error::TrailingShape {
+                at,
+                first_axis: n_axes,
+                expected: expected.clone(),
+                actual: actual(),
+                reference: *reference,
+            });
+        }
+        Ok(())
+    }
+
     /// Checks the next block of the open band and returns its position.
     ///
     /// # Errors
@@ -165,27 +191,10 @@ impl<'d> BlockCheck<'d> {
         let cut = self.spec.cut();
         let n_blocks = self.n_open_blocks();
         let at = self.next_location();
-        let actual = || shape.to_vec();
-
-        let n_axes = cut.n_axes();
-        if shape.len() < n_axes {
-            return Err(Error::TooFewAxes { at, expected: n_axes, actual: actual() });
-        }
-        let &mut (expected, reference) = self.dtype.get_or_insert((dtype, Reference::FirstBlock));
-        if dtype != expected {
-            return Err(Error::BlockDType { at, expected, actual: dtype, reference });
-        }
-        let (expected, reference) =
-            self.trailing.get_or_insert_with(|| (shape[n_axes..].to_vec(), Reference::FirstBlock));
-        if shape[n_axes..] != **expected {
-            return Err(Error::TrailingShape {
-                at,
-                first_axis: n_axes,
-                expected: expected.clone(),
-                actual: actual(),
-                reference: *reference,
-            });
-        }
+        self.check_type(at, dtype, shape)?;
+        self.dtype.get_or_insert((dtype, Reference::FirstBlock));
+        let trailing = &shape[cut.n_axes()..];
+        self.trailing.get_or_insert_with(|| (trailing.to_vec(), Reference::FirstBlock));
         self.check_grid(at, n_blocks, shape)?;
 
         let n_rows = shape[0];
