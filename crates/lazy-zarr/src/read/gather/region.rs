@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use bytes::Bytes;
 use lazy_core::{BlockPool, BoxError};
@@ -113,13 +112,7 @@ impl Gathering<'_> {
                 }
             }
         };
-        thread::scope(|scope| {
-            for _ in 1..n_threads {
-                // If the system cannot start another thread, this thread does the rest.
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
+        threads::share(n_threads, work);
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
             None => Ok(()),
