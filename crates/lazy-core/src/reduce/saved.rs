@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::statistic::{Contribution, Statistic, StatisticMap, StatisticRun};
+use super::statistic::Statistic;
+use super::statistic_run::{Contribution, StatisticMap, StatisticRun};
 use super::{BlockMap, Reducer, Run};
 use crate::error::short_name;
 use crate::{ArrayBlock, BlockPosition, Error, Result, SequenceSpec};
