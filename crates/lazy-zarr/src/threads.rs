@@ -11,7 +11,8 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Calls a function on this many threads at the same time, including the caller's, and waits for all
-/// of them. They share the work, so that fewer threads do if the system cannot start more.
+/// of them. If the system cannot start another thread, the existing ones do the rest, so `work` must
+/// take its next item from what all threads share.
 pub(crate) fn share(n_threads: usize, work: impl Fn() + Sync) {
     thread::scope(|scope| {
         for _ in 1..n_threads {
