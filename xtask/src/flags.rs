@@ -53,8 +53,8 @@ xflags::xflags! {
         /// Afterwards the target is the old array or the new one, for this library and for
         /// zarr-python, and a resumed run computes what is missing and nothing else.
         cmd crash {
-            /// The number of random kills, and of races; 60 by default. Above 100, writes with every
-            /// combination of settings are killed at every operation.
+            /// The number of random kills, and of races; 60 by default. Above 100, writes with
+            /// every combination of settings are killed at every operation.
             optional --rounds rounds: u32
             /// The seed of all random choices. A failure names its seed.
             optional --seed seed: u64

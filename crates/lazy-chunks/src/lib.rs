@@ -57,8 +57,8 @@
 //! | `indicatif` | `progress` | an [`Observer`] that draws progress bars in the terminal |
 //! | `conformance` | `conformance` | test suites for your own converters and file systems |
 //!
-//! The signatures contain types of these crates, which this crate re-exports. A program that depends
-//! on them itself needs these versions:
+//! The signatures contain types of these crates, which this crate re-exports. A program that
+//! depends on them itself needs these versions:
 //!
 //! | crate | version | where |
 //! |---|---|---|

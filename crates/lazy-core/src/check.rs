@@ -75,7 +75,8 @@ impl<'d> BlockCheck<'d> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the declared row type does not match the declared grid.
+    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the declared row type does not
+    /// match the declared grid.
     pub fn new(spec: &'d SequenceSpec) -> Result<BlockCheck<'d>> {
         BlockCheck::of(Cow::Borrowed(spec))
     }
@@ -156,28 +157,21 @@ impl<'d> BlockCheck<'d> {
         Some((dtype, trailing))
     }
 
-    /// Checks the next block of the open band and returns its position.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) or [`ErrorKind::DType`](crate::ErrorKind::DType), with the index of the block.
-    pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
-        let cut = self.spec.cut();
-        let n_blocks = self.n_open_blocks();
-        let at = self.next_location();
+    /// Checks the number of axes of a block, and its dtype and uncut axes if they are known.
+    pub(crate) fn check_type(&self, at: BlockIndex, dtype: DType, shape: &[usize]) -> Result<()> {
         let actual = || shape.to_vec();
-
-        let n_axes = cut.n_axes();
+        let n_axes = self.spec.cut().n_axes();
         if shape.len() < n_axes {
             return Err(Case::TooFewAxes { at, expected: n_axes, actual: actual() }.into());
         }
-        let &mut (expected, reference) = self.dtype.get_or_insert((dtype, Reference::FirstBlock));
-        if dtype != expected {
+        if let Some((expected, reference)) = self.dtype
+            && dtype != expected
+        {
             return Err(Case::BlockDType { at, expected, actual: dtype, reference }.into());
         }
-        let (expected, reference) =
-            self.trailing.get_or_insert_with(|| (shape[n_axes..].to_vec(), Reference::FirstBlock));
-        if shape[n_axes..] != **expected {
+        if let Some((expected, reference)) = &self.trailing
+            && shape[n_axes..] != **expected
+        {
             return Err(Case::TrailingShape {
                 at,
                 first_axis: n_axes,
@@ -187,6 +181,23 @@ impl<'d> BlockCheck<'d> {
             }
             .into());
         }
+        Ok(())
+    }
+
+    /// Checks the next block of the open band and returns its position.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) or
+    /// [`ErrorKind::DType`](crate::ErrorKind::DType), with the index of the block.
+    pub fn block(&mut self, dtype: DType, shape: &[usize]) -> Result<BlockPosition> {
+        let cut = self.spec.cut();
+        let n_blocks = self.n_open_blocks();
+        let at = self.next_location();
+        self.check_type(at, dtype, shape)?;
+        self.dtype.get_or_insert((dtype, Reference::FirstBlock));
+        let trailing = &shape[cut.n_axes()..];
+        self.trailing.get_or_insert_with(|| (trailing.to_vec(), Reference::FirstBlock));
         self.check_grid(at, n_blocks, shape)?;
 
         let n_rows = shape[0];
@@ -226,8 +237,10 @@ impl<'d> BlockCheck<'d> {
     /// # Errors
     ///
     /// - The errors of [`block`](Self::block) and [`end_band`](Self::end_band).
-    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are more bands than declared.
-    /// - [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the block does not start where the blocks before it end.
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are more bands than
+    ///   declared.
+    /// - [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the block does not start where the blocks
+    ///   before it end.
     pub fn block_at(&mut self, at: BlockPosition, dtype: DType, shape: &[usize]) -> Result<()> {
         if self.open.is_some() && at.index != self.next_location() {
             self.end_band()?;
@@ -250,7 +263,8 @@ impl<'d> BlockCheck<'d> {
     /// # Errors
     ///
     /// - The errors of [`end_band`](Self::end_band).
-    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are fewer bands than declared.
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if there are fewer bands than
+    ///   declared.
     pub fn end(&mut self) -> Result<()> {
         if self.open.is_some() {
             self.end_band()?;
@@ -268,8 +282,8 @@ impl<'d> BlockCheck<'d> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the band has no blocks, or fewer columns than declared or than the
-    /// first band.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the band has no blocks, or fewer columns
+    /// than declared or than the first band.
     pub fn end_band(&mut self) -> Result<()> {
         let band = self.band;
         let open = self.open.take().ok_or(Case::EmptyBand { band })?;

@@ -90,25 +90,6 @@ macro_rules! with_element {
 pub(crate) use with_element;
 
 impl DType {
-    /// Every element type, in the order of the variants.
-    pub const ALL: [DType; 15] = [
-        DType::Bool,
-        DType::Int8,
-        DType::Int16,
-        DType::Int32,
-        DType::Int64,
-        DType::UInt8,
-        DType::UInt16,
-        DType::UInt32,
-        DType::UInt64,
-        DType::Float16,
-        DType::BFloat16,
-        DType::Float32,
-        DType::Float64,
-        DType::Complex64,
-        DType::Complex128,
-    ];
-
     /// The size of one element in bytes.
     #[must_use]
     pub fn size(self) -> usize {
@@ -119,28 +100,6 @@ impl DType {
     #[must_use]
     pub fn alignment(self) -> usize {
         with_element!(self, A => align_of::<A>())
-    }
-
-    /// The name in NumPy and Zarr, such as `float32`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            DType::Bool => "bool",
-            DType::Int8 => "int8",
-            DType::Int16 => "int16",
-            DType::Int32 => "int32",
-            DType::Int64 => "int64",
-            DType::UInt8 => "uint8",
-            DType::UInt16 => "uint16",
-            DType::UInt32 => "uint32",
-            DType::UInt64 => "uint64",
-            DType::Float16 => "float16",
-            DType::BFloat16 => "bfloat16",
-            DType::Float32 => "float32",
-            DType::Float64 => "float64",
-            DType::Complex64 => "complex64",
-            DType::Complex128 => "complex128",
-        }
     }
 
     /// The element type of this [`name`](DType::name), if there is one.
@@ -200,7 +159,20 @@ mod sealed {
 }
 
 macro_rules! elements {
-    ($($type:ty => $variant:ident),* $(,)?) => {
+    ($($variant:ident $name:literal $type:ty,)*) => {
+        impl DType {
+            /// Every element type, in the order of the variants.
+            pub const ALL: [DType; 15] = [$(DType::$variant),*];
+
+            /// The name in NumPy and Zarr, such as `float32`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(DType::$variant => $name,)*
+                }
+            }
+        }
+
         $(
             impl sealed::Sealed for $type {}
             impl Element for $type {
@@ -211,21 +183,21 @@ macro_rules! elements {
 }
 
 elements! {
-    bool => Bool,
-    i8 => Int8,
-    i16 => Int16,
-    i32 => Int32,
-    i64 => Int64,
-    u8 => UInt8,
-    u16 => UInt16,
-    u32 => UInt32,
-    u64 => UInt64,
-    f16 => Float16,
-    bf16 => BFloat16,
-    f32 => Float32,
-    f64 => Float64,
-    Complex<f32> => Complex64,
-    Complex<f64> => Complex128,
+    Bool "bool" bool,
+    Int8 "int8" i8,
+    Int16 "int16" i16,
+    Int32 "int32" i32,
+    Int64 "int64" i64,
+    UInt8 "uint8" u8,
+    UInt16 "uint16" u16,
+    UInt32 "uint32" u32,
+    UInt64 "uint64" u64,
+    Float16 "float16" f16,
+    BFloat16 "bfloat16" bf16,
+    Float32 "float32" f32,
+    Float64 "float64" f64,
+    Complex64 "complex64" Complex<f32>,
+    Complex128 "complex128" Complex<f64>,
 }
 
 #[cfg(test)]

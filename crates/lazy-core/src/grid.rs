@@ -242,10 +242,16 @@ impl BlockGrid {
         self.columns.as_ref().map_or(1, BlockSizes::n_blocks)
     }
 
+    /// Returns the band, and the index within the band, of the block that has this index when
+    /// blocks are counted through all bands.
+    pub(crate) fn band_and_column(&self, index: usize) -> (usize, usize) {
+        (index / self.blocks_per_band(), index % self.blocks_per_band())
+    }
+
     /// Returns the position of the block that has this index when blocks are counted through all
     /// bands.
     pub(crate) fn position(&self, index: usize) -> BlockPosition {
-        let (band, column) = (index / self.blocks_per_band(), index % self.blocks_per_band());
+        let (band, column) = self.band_and_column(index);
         BlockPosition {
             index: BlockIndex::of_block(self.cut(), band, column),
             row: self.rows.start(band),

@@ -60,11 +60,12 @@ impl<A: Element> BlockPool<A> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidData`](crate::ErrorKind::InvalidData) if a block of this shape exceeds the address space.
+    /// - [`ErrorKind::InvalidData`](crate::ErrorKind::InvalidData) if a block of this shape exceeds
+    ///   the address space.
     /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory.
     pub fn buffer(&self, shape: impl Into<Vec<usize>>) -> Result<BlockBuffer<A>> {
         let shape = shape.into();
-        let Some(n_bytes) = size_in_bytes(A::DTYPE, &shape) else {
+        let Some(n_bytes) = size_in_bytes(size_of::<A>(), &shape) else {
             return Err(
                 Case::InvalidData { shape, dtype: A::DTYPE, expected: None, actual: 0 }.into()
             );

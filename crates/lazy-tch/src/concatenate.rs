@@ -26,11 +26,13 @@ use crate::{Copy, Error};
 /// # Errors
 ///
 /// - If blocks do not fit together in shape or dtype, the errors of reducers, with the block's
-///   index: [`lazy_core::ErrorKind::DType`] or [`lazy_core::ErrorKind::Shape`]. Nothing is broadcast or promoted.
+///   index: [`lazy_core::ErrorKind::DType`] or [`lazy_core::ErrorKind::Shape`]. Nothing is
+///   broadcast or promoted.
 /// - [`Error::Concatenation`], with the block's index, if a block is not dense, has a kind that no
 ///   block can hold, or is on another device than the first block.
 /// - [`lazy_core::ErrorKind::Empty`] if there is no block and no declared row type, and
-///   [`lazy_core::ErrorKind::UnsupportedDType`] if libtorch lacks the dtype of the declared row type.
+///   [`lazy_core::ErrorKind::UnsupportedDType`] if libtorch lacks the dtype of the declared row
+///   type.
 /// - [`Error::Libtorch`] if the device is missing or has too little memory.
 ///
 /// # Example

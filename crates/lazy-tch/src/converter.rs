@@ -33,7 +33,8 @@ use crate::{Copy, memory};
 ///
 /// - For a tensor: [`Error::NotDense`], [`Error::UnsupportedKind`], [`Error::Undefined`], and
 ///   [`lazy_core::ErrorKind::InvalidData`] if a byte of a bool tensor is neither 0 nor 1.
-/// - For a block: [`lazy_core::ErrorKind::UnsupportedDType`] if its dtype is uint16, uint32 or uint64.
+/// - For a block: [`lazy_core::ErrorKind::UnsupportedDType`] if its dtype is uint16, uint32 or
+///   uint64.
 /// - For both: [`Error::Libtorch`] if the device is missing or has too little memory.
 ///
 /// [`Error::NotDense`]: crate::Error::NotDense

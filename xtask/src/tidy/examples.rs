@@ -9,8 +9,8 @@ use syn::{
 
 /// Returns the exported types and traits of a crate whose documentation has no example.
 ///
-/// Sources are texts by their paths below `src`. A type is exported if `lib.rs` re-exports it, or if
-/// it is defined in the file of a public module.
+/// Sources are texts by their paths below `src`. A type is exported if `lib.rs` re-exports it, or
+/// if it is defined in the file of a public module.
 pub(super) fn types_without(sources: &BTreeMap<&str, String>) -> Result<Vec<String>> {
     let exports = Exports::parse(sources.get("lib.rs").context("there is no lib.rs")?)?;
     let mut without = Vec::new();
@@ -89,7 +89,8 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Returns true if the documentation has a block of code, or says which other type "has an example".
+/// Returns true if the documentation has a block of code, or says which other type "has an
+/// example".
 fn has_example(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {

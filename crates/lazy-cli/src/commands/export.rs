@@ -8,23 +8,18 @@ use lazy_chunks::DType;
 use lazy_chunks::zarr::StoredArray;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts};
 use crate::failure::{Failure, Result};
-use crate::input::{npy_header, safetensors_dtype, unit};
+use crate::input::{npy_header, safetensors_dtype, saturating_product, unit};
 use crate::options::{Destination, Export, Format};
 use crate::output_file::{OutputFile, check_place};
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
 
-/// The number of bytes to read at a time, if chunks are not larger.
-const AT_ONCE: usize = 32 << 20;
-
 /// The most bytes to read at a time, unless a single row is larger. If a band of chunks has more,
 /// each of its chunks is read several times.
 const MOST_AT_ONCE: usize = 256 << 20;
-
-/// The least bytes that a chunk counts as, since each chunk takes time to find.
-const LEAST_PER_CHUNK: usize = 4 << 10;
 
 pub(crate) fn run(options: &Export) -> Result<()> {
     let stored = StoredArray::open(&*options.path)?;
@@ -143,8 +138,8 @@ fn copy(
     };
     let unit = unit(stored, AT_ONCE);
     // Small chunks count as larger ones.
-    let unit_elements = unit.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
-    let cost = LEAST_PER_CHUNK.div_ceil(unit_elements.saturating_mul(stored.dtype().size()));
+    let unit_bytes = saturating_product(unit).saturating_mul(stored.dtype().size());
+    let cost = LEAST_PER_CHUNK.div_ceil(unit_bytes);
     let row_bytes = bytes(&region[1..]).saturating_mul(cost);
     // Parts are whole chunks, so that none is read twice.
     let at_once = |unit: usize, bytes_each: usize| {
@@ -152,37 +147,33 @@ fn copy(
         let most = (MOST_AT_ONCE / bytes_each.max(1)).max(1);
         unit.saturating_mul(n_units).min(most)
     };
-    let n_rows = at_once(unit[0], row_bytes);
-    let columns = region.get(1).filter(|_| row_bytes > MOST_AT_ONCE);
-    let n_columns = columns.map(|_| at_once(unit[1], bytes(&region[2..]).saturating_mul(cost)));
+    let rows = Parts { range: region[0].clone(), at_once: at_once(unit[0], row_bytes) };
+    let columns = match region {
+        [_, columns, trailing @ ..] if row_bytes > MOST_AT_ONCE => {
+            let bytes_each = bytes(trailing).saturating_mul(cost);
+            Parts { range: columns.clone(), at_once: at_once(unit[1], bytes_each) }
+        }
+        // All columns at once.
+        _ => Parts { range: region.get(1).cloned().unwrap_or(0..1), at_once: usize::MAX },
+    };
     let bar = display.of_steps(region[0].len() as u64, "rows");
-    let mut rows = region[0].clone();
-    while !rows.is_empty() && row_bytes > 0 {
-        let end = next_multiple(rows.start, n_rows).min(rows.end);
-        let mut part = region.to_vec();
-        part[0] = rows.start..end;
-        let mut rest = columns.cloned().unwrap_or(0..1);
-        while !rest.is_empty() {
+    for rows in rows.all().filter(|_| row_bytes > 0) {
+        for columns in columns.all() {
             if stop::is_asked_for() {
                 display.clear();
                 return Ok(Copied::Stopped);
             }
-            let end = n_columns.map_or(rest.end, |n| next_multiple(rest.start, n).min(rest.end));
-            if columns.is_some() {
-                part[1] = rest.start..end;
+            let mut part = region.to_vec();
+            part[0] = rows.clone();
+            if let Some(of_part) = part.get_mut(1) {
+                *of_part = columns;
             }
             let block = stored.read_region(&part)?;
             output.write_all(block.data()).map_err(&failed)?;
-            rest.start = end;
         }
-        bar.set_position((end - region[0].start) as u64);
-        rows.start = end;
+        bar.inc(rows.len() as u64);
     }
     display.clear();
     output.flush().map_err(&failed)?;
     Ok(Copied::Whole)
-}
-
-fn next_multiple(index: usize, of: usize) -> usize {
-    (index / of + 1).saturating_mul(of)
 }

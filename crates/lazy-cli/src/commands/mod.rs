@@ -7,6 +7,7 @@ mod completions;
 mod consolidate;
 mod export;
 mod info;
+mod parts;
 mod reduce;
 mod store;
 mod unfinished;

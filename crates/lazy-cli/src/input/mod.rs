@@ -36,7 +36,7 @@ pub(crate) use error::{InputError, is_of_corrupt_array};
 pub(crate) use files::safetensors_dtype;
 pub(crate) use npy::header as npy_header;
 pub(crate) use options::{InputOptions, Origin, Paths, Selection};
-pub(crate) use stored::unit;
+pub(crate) use stored::{saturating_product, unit};
 
 use files::Cutting;
 use grid::PieceGrid;
@@ -136,8 +136,8 @@ impl Input {
         self.later_note.get()
     }
 
-    /// Evaluates all blocks, once, and calls the observer. If a file changes during the pass, no reducer
-    /// commits.
+    /// Evaluates all blocks, once, and calls the observer. If a file changes during the pass, no
+    /// reducer commits.
     pub(crate) fn compute<R: Reducer>(
         &self,
         reducer: R,

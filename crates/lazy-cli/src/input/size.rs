@@ -10,8 +10,8 @@ use super::InputError;
 /// A reducer that fails if the number of blocks or rows is not the declared one.
 ///
 /// It checks the numbers when it prepares, at the latest, so nothing is published of a stream whose
-/// producer failed. Blocks here are those that the user made, the records of a stream and the arrays
-/// of files, however they are cut.
+/// producer failed. Blocks here are those that the user made, the records of a stream and the
+/// arrays of files, however they are cut.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Size {
     pub(super) rows: Option<u64>,

@@ -22,10 +22,13 @@ const MOST_AT_ONCE: usize = 8 << 20;
 /// Returns the best unit for reading an array: its shards, or its chunks if a shard has more than
 /// `most_bytes`.
 pub(crate) fn unit(array: &StoredArray, most_bytes: usize) -> &[usize] {
-    let n_bytes = |shape: &[usize]| {
-        shape.iter().fold(array.dtype().size(), |bytes, &size| bytes.saturating_mul(size))
-    };
+    let n_bytes = |shape: &[usize]| saturating_product(shape).saturating_mul(array.dtype().size());
     array.shard_shape().filter(|shard| n_bytes(shard) <= most_bytes).unwrap_or(array.chunk_shape())
+}
+
+/// Returns the product of the sizes, or `usize::MAX` if it overflows.
+pub(crate) fn saturating_product(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
 }
 
 /// A Zarr array, read a few chunks at a time.
@@ -62,8 +65,8 @@ impl Stored {
         }
         let shape = &self.shape;
         let n_axes = shape.len().min(2);
-        let of = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
-        let element_bytes = of(&shape[n_axes..]).saturating_mul(self.array.dtype().size());
+        let trailing = saturating_product(&shape[n_axes..]);
+        let element_bytes = trailing.saturating_mul(self.array.dtype().size());
         let mut at_once = unit[..n_axes].to_vec();
         if self.cutting.whole_rows && n_axes > 1 {
             at_once[1] = shape[1].max(1);
@@ -76,7 +79,7 @@ impl Stored {
         }
         // Columns come first, so that blocks are as wide as possible.
         for axis in (0..n_axes).rev() {
-            let n_bytes = of(&at_once).saturating_mul(element_bytes);
+            let n_bytes = saturating_product(&at_once).saturating_mul(element_bytes);
             let n_units = (MOST_AT_ONCE / n_bytes.max(1)).max(1);
             at_once[axis] = at_once[axis].saturating_mul(n_units).min(shape[axis]).max(1);
         }

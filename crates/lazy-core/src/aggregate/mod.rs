@@ -52,8 +52,8 @@ pub trait SequenceAggregator<T> {
     #[doc(hidden)]
     const REDUCES: bool = false;
 
-    /// Consumes the blocks. On one thread, each block is computed when the iterator is asked for it,
-    /// and the others are never computed. On several
+    /// Consumes the blocks. On one thread, each block is computed when the iterator is asked for
+    /// it, and the others are never computed. On several
     /// [threads](crate::LazyChunkSequence::with_threads), blocks ahead of the iterator are computed
     /// too, as far as they may be in flight.
     ///
@@ -108,8 +108,8 @@ pub trait NestedSequenceAggregator<T> {
 
     /// Consumes the bands. On one thread, each block is computed when its band is asked for it, and
     /// the others are never computed. On several
-    /// [threads](crate::NestedLazyChunkSequence::with_threads), blocks ahead of the band are computed
-    /// too, as far as they may be in flight.
+    /// [threads](crate::NestedLazyChunkSequence::with_threads), blocks ahead of the band are
+    /// computed too, as far as they may be in flight.
     ///
     /// # Errors
     ///

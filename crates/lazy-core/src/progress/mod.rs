@@ -221,7 +221,8 @@ pub trait Observer: Send + Sync {
     /// Observes the progress, and returns [`ControlFlow::Break`] to cancel the evaluation.
     ///
     /// A cancelled evaluation ends before the next block with
-    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). At the end the returned value has no effect.
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). At the end the returned value has no
+    /// effect.
     fn observe(&self, progress: &Progress) -> ControlFlow<()>;
 }
 

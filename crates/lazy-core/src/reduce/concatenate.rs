@@ -23,10 +23,11 @@ use crate::{
 /// # Errors
 ///
 /// - The errors of blocks that do not fit together, with the index of the block.
-/// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory for the array beside the blocks.
+/// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory for the array
+///   beside the blocks.
 /// - [`ErrorKind::Empty`](crate::ErrorKind::Empty) if there are no blocks and no declared row type.
-/// - [`ErrorKind::DType`](crate::ErrorKind::DType) or [`ErrorKind::Shape`](crate::ErrorKind::Shape) if there are no blocks and the declared
-///   row type does not match the ndarray type.
+/// - [`ErrorKind::DType`](crate::ErrorKind::DType) or [`ErrorKind::Shape`](crate::ErrorKind::Shape)
+///   if there are no blocks and the declared row type does not match the ndarray type.
 ///
 /// # Example
 ///
@@ -69,7 +70,8 @@ impl Collected {
     /// Copies the blocks into one array, and frees each block once it is copied.
     fn join<A: Element>(self, row_type: &RowType) -> Result<ArrayBlock> {
         let shape = [&[self.n_rows], &row_type.shape[..]].concat();
-        let n_bytes = size_in_bytes(A::DTYPE, &shape).filter(|n_bytes| fits(*n_bytes as u128));
+        let n_bytes =
+            size_in_bytes(size_of::<A>(), &shape).filter(|n_bytes| fits(*n_bytes as u128));
         let Some(n_bytes) = n_bytes else {
             return Err(Case::ArrayMemory { shape, dtype: A::DTYPE }.into());
         };

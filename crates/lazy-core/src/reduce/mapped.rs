@@ -5,7 +5,7 @@ use std::fmt;
 use super::{BlockMap, Reducer, Run};
 use crate::error::Case;
 use crate::{
-    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, Error, Progress, Reference, Result, RowType,
+    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, Error, Progress, Result, RowType,
     SequenceSpec,
 };
 
@@ -53,20 +53,27 @@ where
     R: Reducer,
     F: Fn(&ArrayBlock) -> Result<ArrayBlock> + Sync,
 {
-    type Map = Mapped<R::Map, F>;
+    type Map = MappedMap<R::Map, F>;
     type Run = MappedRun<R::Run>;
     type Output = R::Output;
 
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
-        let spec = spec.clone().with_row_type(self.row_type.clone());
-        BlockCheck::new(&spec)?;
+        let spec = spec.clone().with_row_type(self.row_type);
+        let check = BlockCheck::owned(spec.clone())?;
         let (inner, run) = self.inner.start(&spec)?;
-        let map = Mapped { inner, function: self.function, row_type: self.row_type };
-        Ok((map, MappedRun(run)))
+        Ok((MappedMap { inner, function: self.function, check }, MappedRun(run)))
     }
 }
 
-impl<M, F> BlockMap for Mapped<M, F>
+/// The block map of a [`Mapped`] reducer.
+#[derive(Debug)]
+pub struct MappedMap<M, F> {
+    inner: M,
+    function: F,
+    check: BlockCheck<'static>,
+}
+
+impl<M, F> BlockMap for MappedMap<M, F>
 where
     M: BlockMap,
     F: Fn(&ArrayBlock) -> Result<ArrayBlock> + Sync,
@@ -75,46 +82,18 @@ where
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<M::Partial> {
         let mapped = (self.function)(block)?;
-        check(at.index, block.shape(), &mapped, self.row_type.as_ref())?;
+        self.check.check_type(at.index, mapped.dtype(), mapped.shape())?;
+        check_sizes(at.index, block.shape(), mapped.shape())?;
         self.inner.partial(at, &mapped)
     }
 }
 
-/// Checks that a block has the size along the cut axes that the original block had, and the
-/// declared row type.
-fn check(
-    at: BlockIndex,
-    original: &[usize],
-    mapped: &ArrayBlock,
-    row_type: Option<&RowType>,
-) -> Result<()> {
+/// Checks that a block of this shape has the sizes along the cut axes that the original block had.
+fn check_sizes(at: BlockIndex, original: &[usize], shape: &[usize]) -> Result<()> {
     let (n_axes, cut_axes) = match at {
         BlockIndex::NestedBlock(..) => (2, "the numbers of rows and columns"),
         BlockIndex::Block(_) | BlockIndex::Band(_) => (1, "the number of rows"),
     };
-    let shape = mapped.shape();
-    if shape.len() < n_axes {
-        return Err(Case::TooFewAxes { at, expected: n_axes, actual: shape.to_vec() }.into());
-    }
-    if let Some(row_type) = row_type {
-        let (dtype, trailing) = (row_type.dtype, &row_type.shape[n_axes - 1..]);
-        let reference = Reference::Declared;
-        if mapped.dtype() != dtype {
-            let actual = mapped.dtype();
-            return Err(Case::BlockDType { at, expected: dtype, actual, reference }.into());
-        }
-        if shape[n_axes..] != *trailing {
-            let (expected, actual) = (trailing.to_vec(), shape.to_vec());
-            return Err(Case::TrailingShape {
-                at,
-                first_axis: n_axes,
-                expected,
-                actual,
-                reference,
-            }
-            .into());
-        }
-    }
     if shape[..n_axes] != original[..n_axes] {
         let (original, actual) = (original.to_vec(), shape.to_vec());
         return Err(Case::MappedShape { at, original, actual, cut_axes }.into());

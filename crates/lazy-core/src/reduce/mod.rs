@@ -6,11 +6,13 @@
 mod boxed;
 mod concatenate;
 pub(crate) mod drive;
+mod in_flight;
 mod limit;
 mod mapped;
 mod parallel;
 mod saved;
 mod statistic;
+mod statistic_run;
 mod tuples;
 
 pub use boxed::BoxedReducer;
@@ -18,7 +20,8 @@ pub use concatenate::Concatenate;
 pub use limit::MemoryLimit;
 pub use mapped::Mapped;
 pub use saved::{SaveState, SavedState, StateOf};
-pub use statistic::{Contribution, Statistic, StatisticMap, StatisticRun};
+pub use statistic::Statistic;
+pub use statistic_run::{Contribution, StatisticMap, StatisticRun};
 
 use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
 use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, RowType, SequenceSpec};

@@ -52,7 +52,7 @@ where
         // block must be notified.
         let check_first = (index == 0).then(|| (first.settle_on_drop(), check.clone()));
         let is_restored = restored.is_some();
-        let (band, column) = (index / grid.blocks_per_band(), index % grid.blocks_per_band());
+        let (band, column) = grid.band_and_column(index);
         let (block, in_producer) = match restored {
             Some(block) => (Ok(block), Duration::ZERO),
             None => threads.in_producer(|| {

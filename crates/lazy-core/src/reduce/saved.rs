@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::statistic::{Contribution, Statistic, StatisticMap, StatisticRun};
+use super::statistic::Statistic;
+use super::statistic_run::{Contribution, StatisticMap, StatisticRun};
 use super::{BlockMap, Reducer, Run};
 use crate::error::{Case, short_name};
 use crate::{ArrayBlock, BlockPosition, Result, SequenceSpec};
@@ -57,8 +58,10 @@ pub trait SaveState: Statistic<State: Serialize + DeserializeOwned> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if the configuration of the statistic is invalid.
-    /// - [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if a state was saved by another version of this library or by another statistic, or is corrupt.
+    /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if the configuration of the
+    ///   statistic is invalid.
+    /// - [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if a state was saved by another
+    ///   version of this library or by another statistic, or is corrupt.
     /// - Any error of the statistic, if the states do not belong together or the result is
     ///   undefined for the blocks.
     fn finish_saved(
@@ -133,7 +136,8 @@ impl<T> SavedState<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if the version or the statistic differs, or the state is corrupt.
+    /// [`ErrorKind::SavedState`](crate::ErrorKind::SavedState) if the version or the statistic
+    /// differs, or the state is corrupt.
     pub fn restore<S: SaveState<State = T>>(self, statistic: &S) -> Result<T> {
         if self.version != STATE_VERSION {
             return Err(Case::StateVersion { expected: STATE_VERSION, actual: self.version }.into());

@@ -203,9 +203,10 @@ impl<'a, T: 'a, K: Access> LazyChunkSequence<'a, T, K> {
     ///
     /// - An error or a panic of the producer, or an error of a converter, with the index of the
     ///   block.
-    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the declared number of blocks is
-    ///   wrong.
-    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the evaluation.
+    /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the declared number of blocks
+    ///   is wrong.
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the
+    ///   evaluation.
     pub fn collect(&self) -> Result<Vec<T>> {
         self.evaluate(true, |stream| Blocks::new(stream).collect())
     }

@@ -215,7 +215,8 @@ impl<'a, T: 'a, K: Access> NestedLazyChunkSequence<'a, T, K> {
     ///   block.
     /// - [`ErrorKind::BlockCount`](crate::ErrorKind::BlockCount) if the declared number of bands is
     ///   wrong.
-    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the evaluation.
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if an observer cancels the
+    ///   evaluation.
     pub fn collect(&self) -> Result<Vec<Vec<T>>> {
         self.evaluate(true, |stream| {
             let mut bands = Bands::new(stream);

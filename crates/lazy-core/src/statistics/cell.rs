@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::NamedArrays;
 use super::order::{ElementIndex, Nan};
-use crate::memory::{self, n_elements};
+use crate::block::size_in_bytes;
+use crate::memory;
 use crate::real::Real;
 use crate::{ArrayBlock, BlockPosition, Error, Result, StateSize};
 
@@ -237,21 +238,12 @@ pub(crate) fn values_of_cells<S: Cell, D: Dimension + 'static>(
     let size = StateSize::new(states.len() as u128, summary.value_size());
     memory::check_result(size, &statistic)?;
     // Without cells, the shape may still exceed the maximum size of an array.
-    let is_array = n_elements_but_0(shape.slice()).is_some_and(|n_cells| {
-        n_cells.checked_mul(summary.value_size().max(1)).is_some_and(|n| isize::try_from(n).is_ok())
-    });
-    if !is_array {
+    if size_in_bytes(summary.value_size().max(1), shape.slice()).is_none() {
         let problem =
             format!("the result of shape {:?} exceeds the maximum size of an array", shape.slice());
         return Err(Error::statistic(statistic(), problem));
     }
     summary.values(states, shape, along).map_err(|error| error.of_statistic(statistic()))
-}
-
-/// Counts as ndarray does: sizes of 0 do not make a shape small.
-fn n_elements_but_0(shape: &[usize]) -> Option<usize> {
-    let sizes: Vec<usize> = shape.iter().copied().filter(|size| *size > 0).collect();
-    n_elements(&sizes)
 }
 
 /// Arranges one result for each cell in an array.

@@ -26,7 +26,8 @@ const NAME: &str = "the covariance";
 /// # Errors
 ///
 /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
-/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) for a nested sequence, whose blocks have no whole rows.
+/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) for a nested sequence, whose blocks have
+///   no whole rows.
 /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if the matrices exceed the memory limit.
 ///
 /// # Example

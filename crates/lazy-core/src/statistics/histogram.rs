@@ -20,8 +20,8 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
-/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are fewer than two edges, or if they
-///   are not strictly increasing.
+/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are fewer than two edges, or if
+///   they are not strictly increasing.
 ///
 /// # Example
 ///

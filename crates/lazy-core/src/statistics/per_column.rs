@@ -206,7 +206,7 @@ impl<S: Cell> SaveState for PerColumn<S> {
     fn is_valid(&self, state: &Columns<S::State>) -> bool {
         let Columns { first, shape, cells } = state;
         let shape = shape.as_deref().unwrap_or(&[0]);
-        let n_cells = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
+        let n_cells = n_elements(shape);
         // A row without axes has one column and one cell.
         let n_columns = shape.first().copied().unwrap_or(1);
         n_cells == Some(cells.len())

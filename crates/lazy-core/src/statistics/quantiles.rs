@@ -31,8 +31,8 @@ use crate::real::Real;
 /// # Errors
 ///
 /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
-/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are no quantiles, a quantile is not
-///   from 0 to 1, or the error is not from 0.0001 to 0.5.
+/// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are no quantiles, a quantile is
+///   not from 0 to 1, or the error is not from 0.0001 to 0.5.
 ///
 /// # Example
 ///

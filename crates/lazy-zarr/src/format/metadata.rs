@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazy_core::DType;
 use zarrs::array::codec::BytesCodec;
-use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue, data_type};
+use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue};
+use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::ExtensionName;
 
 use super::key_space::KeySpace;
@@ -100,23 +101,7 @@ pub(crate) fn one_thread() -> CodecOptions {
 }
 
 pub(crate) fn zarr_data_type(dtype: DType) -> DataType {
-    match dtype {
-        DType::Bool => data_type::bool(),
-        DType::Int8 => data_type::int8(),
-        DType::Int16 => data_type::int16(),
-        DType::Int32 => data_type::int32(),
-        DType::Int64 => data_type::int64(),
-        DType::UInt8 => data_type::uint8(),
-        DType::UInt16 => data_type::uint16(),
-        DType::UInt32 => data_type::uint32(),
-        DType::UInt64 => data_type::uint64(),
-        DType::Float16 => data_type::float16(),
-        DType::BFloat16 => data_type::bfloat16(),
-        DType::Float32 => data_type::float32(),
-        DType::Float64 => data_type::float64(),
-        DType::Complex64 => data_type::complex64(),
-        DType::Complex128 => data_type::complex128(),
-    }
+    DataType::from_metadata(&MetadataV3::new(dtype.name())).expect("zarrs has every dtype")
 }
 
 /// Returns the dtype of a Zarr data type, or the name of the data type if there is no such dtype.
@@ -131,6 +116,8 @@ pub(crate) fn as_u64(sizes: &[usize]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use zarrs::array::data_type;
+
     use super::*;
 
     #[test]

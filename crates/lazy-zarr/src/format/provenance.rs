@@ -4,6 +4,8 @@ use lazy_core::{BlockIndex, BlockPosition, Cut};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::layout::BlockRuns;
+
 /// The name of the attribute.
 pub(crate) const ATTRIBUTE: &str = "provenance";
 
@@ -11,30 +13,14 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The member of the attribute by which a resumable write recognizes the array that it would store.
 const DIGEST: &str = "job_xxh3";
 
-/// The sizes of blocks along an axis, as runs of equal sizes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Runs {
-    /// The number of blocks and their size.
-    runs: Vec<[usize; 2]>,
-}
-
 /// The maximum number of runs that are recorded, so that neither memory nor metadata grows with the
 /// number of blocks.
 const MOST_RUNS: usize = 256;
 
-impl Runs {
-    fn push(&mut self, size: usize) {
-        if let Some([n_blocks, last]) = self.runs.last_mut()
-            && *last == size
-        {
-            *n_blocks += 1;
-        } else if self.runs.len() <= MOST_RUNS {
-            self.runs.push([1, size]);
-        }
-    }
-
-    fn to_json(&self) -> Option<Value> {
-        (self.runs.len() <= MOST_RUNS).then(|| json!(self.runs))
+/// Adds a block of this size, unless there are too many runs already.
+fn record(runs: &mut BlockRuns, size: usize) {
+    if runs.n_runs() <= MOST_RUNS {
+        runs.push(size);
     }
 }
 
@@ -42,11 +28,11 @@ impl Runs {
 #[derive(Debug)]
 pub(crate) struct Provenance {
     cut: Cut,
-    rows: Runs,
+    rows: BlockRuns,
     /// The columns of the first band. `open_columns` are the columns of the band in progress. Both
     /// are unused unless axis 1 is cut.
-    columns: Option<Runs>,
-    open_columns: Runs,
+    columns: Option<BlockRuns>,
+    open_columns: BlockRuns,
     /// True if all bands have the same column blocks.
     is_regular: bool,
 }
@@ -55,9 +41,9 @@ impl Provenance {
     pub(crate) fn new(cut: Cut) -> Provenance {
         Provenance {
             cut,
-            rows: Runs::default(),
+            rows: BlockRuns::default(),
             columns: None,
-            open_columns: Runs::default(),
+            open_columns: BlockRuns::default(),
             is_regular: true,
         }
     }
@@ -66,20 +52,20 @@ impl Provenance {
     pub(crate) fn add(&mut self, at: BlockPosition, shape: &[usize]) {
         if matches!(at.index, BlockIndex::Block(_) | BlockIndex::NestedBlock(_, 0)) {
             self.end_band();
-            self.rows.push(shape[0]);
+            record(&mut self.rows, shape[0]);
         }
         if self.cut == Cut::RowsAndColumns {
-            self.open_columns.push(shape[1]);
+            record(&mut self.open_columns, shape[1]);
         }
     }
 
     fn end_band(&mut self) {
-        if self.open_columns.runs.is_empty() {
+        if self.open_columns.n_runs() == 0 {
             return;
         }
         let columns = self.columns.get_or_insert_with(|| self.open_columns.clone());
         self.is_regular &= *columns == self.open_columns;
-        self.open_columns.runs.clear();
+        self.open_columns.clear();
     }
 
     /// Returns the attribute, after the last block. It contains no time, host or path, so that
@@ -94,8 +80,8 @@ impl Provenance {
         });
         let columns = self.columns.as_ref().filter(|_| self.is_regular);
         for (name, runs) in [("block_rows", Some(&self.rows)), ("block_columns", columns)] {
-            if let Some(runs) = runs.and_then(Runs::to_json) {
-                attribute[name] = runs;
+            if let Some(runs) = runs.filter(|runs| runs.n_runs() <= MOST_RUNS) {
+                attribute[name] = json!(runs);
             }
         }
         if let Some(digest) = digest {

@@ -5,6 +5,8 @@
 mod automatic;
 mod choose;
 pub(crate) mod overlap;
+mod runs;
 mod shapes;
 
-pub(crate) use shapes::{Layout, Seen, n_bytes};
+pub(crate) use runs::BlockRuns;
+pub(crate) use shapes::{Layout, Seen, index_in_grid, n_bytes};

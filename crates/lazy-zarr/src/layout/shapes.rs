@@ -17,6 +17,12 @@ impl Layout {
     pub(crate) fn unit_shape(&self) -> &[usize] {
         self.shard_shape.as_deref().unwrap_or(&self.chunk_shape)
     }
+
+    /// Returns the number of units along each axis of an array of this shape.
+    pub(crate) fn n_units(&self, shape: &[usize]) -> Vec<u64> {
+        let axes = shape.iter().zip(self.unit_shape());
+        axes.map(|(size, unit)| size.div_ceil(*unit) as u64).collect()
+    }
 }
 
 /// The properties of the blocks seen so far, which determine an automatic layout.
@@ -34,6 +40,15 @@ pub(crate) struct Seen<'s> {
     pub(crate) n_columns: usize,
     /// The array's size along axis 0, once its last block has been seen.
     pub(crate) n_rows: Option<usize>,
+}
+
+/// Returns the index along each axis of an item of a grid, from its position in C order.
+pub(crate) fn index_in_grid(mut place: u64, grid: &[u64]) -> Vec<u64> {
+    let mut index = vec![0; grid.len()];
+    for (index, &along) in index.iter_mut().zip(grid).rev() {
+        (*index, place) = (place % along, place / along);
+    }
+    index
 }
 
 /// Returns the size of a dense array in bytes, or `usize::MAX` if it overflows.

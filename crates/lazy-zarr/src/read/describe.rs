@@ -9,6 +9,7 @@ use super::array::StoredArray;
 use super::untrusted::caught;
 use crate::error::{Error, Result};
 use crate::fs::FileSystem;
+use crate::layout::index_in_grid;
 use crate::store::node::present_at_path;
 use crate::store::{Found, Origin};
 
@@ -155,12 +156,7 @@ impl StoredArray {
     }
 
     /// Returns the index along each axis of a chunk, or shard, from its position in C order.
-    pub(super) fn unit_index(&self, mut place: u64) -> Vec<u64> {
-        let grid = self.chunks.array.chunk_grid_shape();
-        let mut index = vec![0; grid.len()];
-        for (index, &along) in index.iter_mut().zip(grid).rev() {
-            (*index, place) = (place % along, place / along);
-        }
-        index
+    pub(super) fn unit_index(&self, place: u64) -> Vec<u64> {
+        index_in_grid(place, self.chunks.array.chunk_grid_shape())
     }
 }

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::array::StoredArray;
 use super::missing::MissingChunks;
 use super::untrusted::n_bytes;
 use crate::defect::Defect;
 use crate::error::Result;
-use crate::threads::cores;
+use crate::threads;
 
 /// An iterator over the defects of a stored array, in C order of its chunks.
 /// [`StoredArray::verify`] returns it.
@@ -109,7 +108,7 @@ impl StoredArray {
     /// ```
     #[must_use]
     pub fn verify(&self) -> Verify<'_> {
-        let n_threads = cores() as u64;
+        let n_threads = threads::cores() as u64;
         let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
         let unit_bytes = n_bytes(self.chunks.dtype, unit_shape.iter().copied()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
@@ -221,13 +220,7 @@ impl Verify<'_> {
                 }
             }
         };
-        thread::scope(|scope| {
-            for _ in 1..n_threads {
-                // If the system cannot start another thread, this thread does the rest.
-                let _ = thread::Builder::new().spawn_scoped(scope, check);
-            }
-            check();
-        });
+        threads::share(n_threads as usize, check);
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.sort_by_key(|(i, _)| *i);
         self.found.extend(found.into_iter().map(|(_, defect)| defect));

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use lazy_core::{BlockGrid, BlockSizes, DType, RowType};
+use lazy_core::{BlockGrid, DType, RowType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
 use crate::format::KeySpace;
-use crate::layout::Layout;
+use crate::layout::{BlockRuns, Layout};
 use crate::settings::{LayoutSettings, Resume};
 
 /// The identity of a write: everything that its bytes depend on, except the input of the blocks,
@@ -23,9 +23,9 @@ pub(crate) struct Record {
     /// The revisions of the key that stored chunks. If there are several, the revision of each
     /// chunk is unknown, and no chunk is trusted.
     revisions: BTreeSet<Option<String>>,
-    /// The sizes of the blocks along the cut axes, as runs `[n_blocks, size]`.
-    block_rows: Vec<[usize; 2]>,
-    block_columns: Option<Vec<[usize; 2]>>,
+    /// The sizes of the blocks along the cut axes.
+    block_rows: BlockRuns,
+    block_columns: Option<BlockRuns>,
     pub(crate) dtype: DType,
     /// The shape of the array without axis 0.
     pub(crate) row_shape: Vec<usize>,
@@ -59,8 +59,8 @@ impl Record {
             version: VERSION,
             key: resume.key.clone(),
             revisions: [resume.revision.clone()].into(),
-            block_rows: runs(grid.rows()),
-            block_columns: grid.columns().map(runs),
+            block_rows: BlockRuns::of(grid.rows()),
+            block_columns: grid.columns().map(BlockRuns::of),
             dtype: row_type.dtype,
             row_shape: row_type.shape,
             settings: settings.clone(),
@@ -106,10 +106,8 @@ impl Record {
     /// Returns the number of chunks along each axis, or the number of shards in an array with
     /// shards.
     pub(crate) fn n_chunks(&self) -> Vec<u64> {
-        let n_rows = self.block_rows.iter().map(|[n_blocks, size]| n_blocks * size).sum();
-        let shape = [&[n_rows], &self.row_shape[..]].concat();
-        let n_chunks = shape.iter().zip(self.layout.unit_shape());
-        n_chunks.map(|(size, chunk)| size.div_ceil(*chunk) as u64).collect()
+        let n_rows = self.block_rows.total().expect("a record whose rows overflow is not sound");
+        self.layout.n_units(&[&[n_rows], &self.row_shape[..]].concat())
     }
 
     /// Returns the record as text, with a checksum on a line of its own.
@@ -142,11 +140,7 @@ impl Record {
     fn is_sound(&self) -> bool {
         let n_axes = 1 + self.row_shape.len();
         let unit_shape = self.layout.unit_shape();
-        let n_rows = self
-            .block_rows
-            .iter()
-            .try_fold(0_usize, |rows, [n, size]| rows.checked_add(n.checked_mul(*size)?));
-        n_rows.is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
+        self.block_rows.total().is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
     }
 
     /// Returns the first property in which a write that is to resume this one differs from it.
@@ -166,16 +160,19 @@ impl Record {
         let no_columns = "not cut".to_owned();
         differ("key", &self.key, &now.key, |key| format!("{key:?}"))
             .or_else(|| {
-                differ("block sizes along axis 0", &self.block_rows, &now.block_rows, |runs| {
-                    shown(runs)
-                })
+                differ(
+                    "block sizes along axis 0",
+                    &self.block_rows,
+                    &now.block_rows,
+                    BlockRuns::to_string,
+                )
             })
             .or_else(|| {
                 differ(
                     "block sizes along axis 1",
                     &self.block_columns,
                     &now.block_columns,
-                    |runs| runs.as_ref().map_or(no_columns.clone(), |runs| shown(runs)),
+                    |runs| runs.as_ref().map_or(no_columns.clone(), BlockRuns::to_string),
                 )
             })
             .or_else(|| differ("dtype", &self.dtype, &now.dtype, DType::to_string))
@@ -219,25 +216,4 @@ impl Record {
 fn whole(text: &[u8]) -> Option<&str> {
     let (json, checksum) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
     (checksum == format!("{:08x}", crc32c::crc32c(json.as_bytes()))).then_some(json)
-}
-
-/// Returns the sizes as runs of equal sizes.
-fn runs(sizes: &BlockSizes) -> Vec<[usize; 2]> {
-    let mut runs: Vec<[usize; 2]> = Vec::new();
-    for size in (0..sizes.n_blocks()).map(|i| sizes.size(i)) {
-        match runs.last_mut() {
-            Some([n_blocks, last]) if *last == size => *n_blocks += 1,
-            _ => runs.push([1, size]),
-        }
-    }
-    runs
-}
-
-/// Returns the first runs as text for people.
-fn shown(runs: &[[usize; 2]]) -> String {
-    const MOST: usize = 8;
-    let first = runs.iter().take(MOST).map(|[n_blocks, size]| format!("{n_blocks} × {size}"));
-    let more = (runs.len() > MOST).then(|| "…".to_owned());
-    let text = first.chain(more).collect::<Vec<_>>().join(", ");
-    if text.is_empty() { "none".to_owned() } else { text }
 }

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::error::{Error, Result, WriteError};
 use crate::format::KeySpace;
 use crate::fs::FileSystem;
+use crate::layout::index_in_grid;
 use crate::store::Found;
 
 /// The number of chunks, and a digest of their keys and sizes. The digest does not depend on the
@@ -67,12 +68,6 @@ fn first_missing(
 ) -> Option<String> {
     let all: u64 = n_chunks.iter().product();
     let encoding = keys.encoding();
-    let key = |mut number: u64| {
-        let mut index = vec![0; n_chunks.len()];
-        for (index, n) in index.iter_mut().zip(n_chunks).rev() {
-            (*index, number) = (number % n, number / n);
-        }
-        encoding.encode(&index).to_string()
-    };
+    let key = |place| encoding.encode(&index_in_grid(place, n_chunks)).to_string();
     (0..all).map(key).find(|key| matches!(file_system.entry_kind(&array.join(key)), Ok(None)))
 }

@@ -1,5 +1,5 @@
-//! Runs the suite for file systems on the local file system, and on broken file systems; and the suite for
-//! stores.
+//! Runs the suite for file systems on the local file system, and on broken file systems; and the
+//! suite for stores.
 
 mod broken;
 mod defaults;

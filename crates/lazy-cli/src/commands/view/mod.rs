@@ -1,6 +1,5 @@
 //! `lazy view`.
 
-mod parts;
 mod pixels;
 
 use std::io::Write;
@@ -9,22 +8,16 @@ use std::ops::Range;
 use lazy_chunks::zarr::StoredArray;
 use ndarray::Array2;
 
+use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts};
 use crate::failure::{Failure, Result};
-use crate::input::unit;
+use crate::input::{saturating_product, unit};
 use crate::options::View;
 use crate::output_file::{OutputFile, check_place};
 use crate::picture::{self, HeatMap};
 use crate::print;
 use crate::progress::Display;
 use crate::stop;
-use parts::Parts;
 use pixels::Pixels;
-
-/// The least bytes that a chunk counts as, since each chunk takes time to find.
-const LEAST_PER_CHUNK: usize = 4 << 10;
-
-/// The number of bytes to read at a time, if chunks are not larger.
-const AT_ONCE: usize = 32 << 20;
 
 pub(crate) fn run(options: &View) -> Result<()> {
     let path = &*options.output;
@@ -93,8 +86,7 @@ fn means(
 ) -> Result<(Array2<f64>, f64)> {
     let shape = stored.shape();
     // A product that saturates exceeds memory, which the library reports for the first region.
-    let behind = shape[2.min(shape.len())..].iter();
-    let trailing = behind.fold(1, |n: usize, &size| n.saturating_mul(size));
+    let trailing = saturating_product(&shape[2.min(shape.len())..]);
     let unit = unit(stored, AT_ONCE);
     let (unit_rows, unit_columns) =
         if shape.len() == 1 { (1, unit[0]) } else { (unit[0], unit[1]) };

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use bytes::Bytes;
 use lazy_core::{BlockPool, BoxError};
@@ -12,6 +11,7 @@ use super::part::{Decoded, Part, Span};
 use super::places::{NO_GRID, OutputSlot, Pieces, Places};
 use super::reader::ChunkReader;
 use super::shards::{BYTES_PER_FILE, Shards};
+use crate::layout::index_in_grid;
 use crate::layout::overlap::{copy_bytes, n_elements, runs_of_bytes};
 use crate::memory::announce;
 use crate::read::output::Output;
@@ -112,13 +112,7 @@ impl Gathering<'_> {
                 }
             }
         };
-        thread::scope(|scope| {
-            for _ in 1..n_threads {
-                // If the system cannot start another thread, this thread does the rest.
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
+        threads::share(n_threads, work);
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -190,12 +184,9 @@ impl Gathering<'_> {
     }
 
     /// Returns a unit from its number in C order among the units that the region overlaps.
-    fn unit(&self, mut number: usize) -> Result<Part, BoxError> {
-        let mut index = self.chunks.start().to_vec();
-        for (index, count) in index.iter_mut().zip(self.chunks.shape()).rev() {
-            *index += number as u64 % count;
-            number /= *count as usize;
-        }
+    fn unit(&self, number: usize) -> Result<Part, BoxError> {
+        let mut index = index_in_grid(number as u64, self.chunks.shape());
+        index.iter_mut().zip(self.chunks.start()).for_each(|(index, start)| *index += start);
         self.reader.part(self.region, &index)
     }
 }

@@ -307,10 +307,7 @@ impl Storing {
         format.attributes.insert(provenance::ATTRIBUTE.to_owned(), provenance);
         let metadata = format.metadata(&shape)?;
         let text = provenance::with_checksum(&metadata.to_string_pretty());
-        let unit_shape = format.layout.unit_shape().iter();
-        let n_units: Vec<_> =
-            shape.iter().zip(unit_shape).map(|(&size, &unit)| size.div_ceil(unit) as u64).collect();
-        self.destination.prepare(text.as_bytes(), &n_units)?;
+        self.destination.prepare(text.as_bytes(), &format.layout.n_units(&shape))?;
         let source = self.destination.reader()?;
         let stored = StoredArray::new(&self.settings.target, source, metadata.into())?;
         self.stored = Some((stored, text));

@@ -1,8 +1,14 @@
-//! The parts of an array that are read for a picture.
+//! The parts of an array that are read at a time.
 
 use std::ops::Range;
 
-/// The most bytes to read of an array.
+/// The number of bytes to read at a time, if chunks are not larger.
+pub(super) const AT_ONCE: usize = 32 << 20;
+
+/// The least bytes that a chunk counts as, since each chunk takes time to find.
+pub(super) const LEAST_PER_CHUNK: usize = 4 << 10;
+
+/// The most bytes to read of an array for a picture.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// A range, cut at the multiples of a number.
@@ -21,8 +27,13 @@ impl Parts {
         start.max(self.range.start)..start.saturating_add(self.at_once).min(self.range.end)
     }
 
-    /// Returns the parts to read, if each index has this number of bytes: all of them, or evenly
-    /// spaced ones of at most [`MOST_BYTES`].
+    /// Returns all parts that are not empty.
+    pub(super) fn all(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        (0..self.len()).map(|i| self.part(i)).filter(|part| !part.is_empty())
+    }
+
+    /// Returns the parts to read for a picture, if each index has this number of bytes: all of
+    /// them, or evenly spaced ones of at most [`MOST_BYTES`].
     pub(super) fn spread(&self, bytes_each: usize) -> Vec<Range<usize>> {
         let total = self.range.len() as f64 * bytes_each as f64;
         let share = (MOST_BYTES as f64 / total).min(1.0);
@@ -38,13 +49,12 @@ mod tests {
 
     #[test]
     fn parts_end_at_multiples() {
-        let parts = |range: Range<usize>, at_once| {
-            let parts = Parts { range, at_once };
-            (0..parts.len()).map(|i| parts.part(i)).collect::<Vec<_>>()
-        };
+        let parts =
+            |range: Range<usize>, at_once| Parts { range, at_once }.all().collect::<Vec<_>>();
         assert_eq!(parts(3..17, 5), [3..5, 5..10, 10..15, 15..17]);
         assert_eq!(parts(3..4, usize::MAX), std::slice::from_ref(&(3..4)));
         assert_eq!(parts(5..10, 5), std::slice::from_ref(&(5..10)));
+        assert!(parts(7..7, 5).is_empty());
     }
 
     #[test]

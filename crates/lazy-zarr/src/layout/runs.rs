@@ -1,0 +1,51 @@
+//! The sizes of blocks along an axis, in little space.
+
+use std::fmt;
+
+use lazy_core::BlockSizes;
+use serde::{Deserialize, Serialize};
+
+/// The sizes of blocks along an axis, as runs `[n_blocks, size]` of equal sizes. Displays the first
+/// runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct BlockRuns(Vec<[usize; 2]>);
+
+impl BlockRuns {
+    pub(crate) fn of(sizes: &BlockSizes) -> BlockRuns {
+        let mut runs = BlockRuns::default();
+        sizes.ranges().for_each(|range| runs.push(range.len()));
+        runs
+    }
+
+    /// Adds a block of this size.
+    pub(crate) fn push(&mut self, size: usize) {
+        match self.0.last_mut() {
+            Some([n_blocks, last]) if *last == size => *n_blocks += 1,
+            _ => self.0.push([1, size]),
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn n_runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the sum of the sizes, unless it overflows.
+    pub(crate) fn total(&self) -> Option<usize> {
+        self.0.iter().try_fold(0_usize, |total, [n, size]| total.checked_add(n.checked_mul(*size)?))
+    }
+}
+
+impl fmt::Display for BlockRuns {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        let first = self.0.iter().take(MOST).map(|[n_blocks, size]| format!("{n_blocks} × {size}"));
+        let more = (self.0.len() > MOST).then(|| "…".to_owned());
+        let text = first.chain(more).collect::<Vec<_>>().join(", ");
+        formatter.write_str(if text.is_empty() { "none" } else { &text })
+    }
+}
