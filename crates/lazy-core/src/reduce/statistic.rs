@@ -108,7 +108,7 @@ pub trait Statistic: Send + Sync {
         StateSize::new(1, size_of::<Self::State>())
     }
 
-    /// Returns the state of no blocks.
+    /// Returns the state before any block is added.
     fn empty(&self) -> Self::State;
 
     /// Returns the initial state, to which the states of all blocks are added. If the shape of a
@@ -181,7 +181,7 @@ pub struct Contribution<S> {
 
 /// The merged state of all blocks so far.
 ///
-/// A reducer that does more with a statistic than to compute it wraps its run.
+/// A reducer that does more with a statistic than compute it wraps its run.
 ///
 /// # Example
 ///
