@@ -236,7 +236,8 @@ fn a_shard_that_is_not_whole_chunks_is_an_error() {
 #[test]
 fn a_chunk_too_large_for_the_codec_is_an_error() {
     // 2 GiB, from the shape and from the size of automatic chunks.
-    let message = "a chunk has 2147483648 bytes, but the codec blosc takes at most 2147483631";
+    let message =
+        "a chunk has 2147483648 bytes, but the codec blosc takes at most 2147483631 bytes";
     let sinks: [fn(Target) -> ZarrSink; 2] = [
         |target| ZarrSink::new(target).with_chunk_shape([1 << 19, 1 << 10]),
         |target| ZarrSink::new(target).with_chunk_bytes(1 << 31),
@@ -273,7 +274,7 @@ fn an_attribute_that_is_not_json_is_an_error() {
     refused(replaced.with_writer_threads(1025), "writer threads must be at most 1024");
     refused(
         sink().with_attribute("provenance", "mine"),
-        "cannot store the attribute \"provenance\": the sink uses this name itself",
+        "cannot store the attribute \"provenance\": the name is reserved",
     );
 }
 
@@ -404,7 +405,7 @@ fn a_region_or_grid_that_does_not_fit_the_array_is_an_error() {
     }
     assert_eq!(
         report(&stored.sequence([1, 2]).unwrap_err()),
-        "the block sizes along axis 0 add up to 3, but the array has 2"
+        "the block sizes along axis 0 add up to 3, but the array has 2 elements along it"
     );
     assert!(stored.nested_sequence([2], [2]).is_err());
 }

@@ -3,7 +3,7 @@
 //! An expensive computation yields a huge array one block at a time: influence factors, per-sample
 //! gradients, embeddings, kernel matrices. Wrap it in a [`LazyChunkSequence`] (cut along axis 0) or
 //! a [`NestedLazyChunkSequence`] (cut along axes 0 and 1), and compute everything you need from it
-//! in one pass, in the memory of a few blocks.
+//! in one pass, with memory for only a few blocks.
 //!
 //! ```
 //! use lazy_chunks::{ArgMax, LazyChunkSequence, NdarrayConverter, Summary};
@@ -55,7 +55,7 @@
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
 //! | `tch` | `tch` | converting and concatenating libtorch tensors; needs libtorch: `lazy-tch` |
 //! | `indicatif` | `progress` | an [`Observer`] that draws progress bars in the terminal |
-//! | `conformance` | `conformance` | test suites for your own converters and file systems |
+//! | `conformance` | `conformance` | test suites for your own converters, file systems and stores |
 //!
 //! The signatures contain types of these crates, which this crate re-exports. A program that
 //! depends on them itself needs these versions:
@@ -113,9 +113,8 @@ pub mod prelude {
     };
 }
 
-/// Test suites for implementors of a [`Converter`] for their own tensor type, or of a file system
-/// for their own storage; and an example of each error of stored arrays, for front ends that phrase
-/// hints of their own.
+/// Test suites for your own [`Converter`], file system or store, and an example of each error of
+/// stored arrays, for front ends that word their own hints.
 ///
 /// Enable the feature in `[dev-dependencies]`, and run a suite in a test:
 ///
@@ -142,7 +141,7 @@ pub mod conformance {
 /// and [`Codec`](zarr::Codec), and runs beside statistics in one pass.
 /// [`UnfinishedWrite`](zarr::UnfinishedWrite) describes the remains of an interrupted write.
 /// [`StoredArray`](zarr::StoredArray) reads a stored array. [`FileSystem`](zarr::FileSystem) is the
-/// layer below all of them, and [`Store`](zarr::Store) is the same for stores of objects.
+/// layer below all of them, and [`Store`](zarr::Store) is its counterpart for object stores.
 ///
 /// # Example
 ///

@@ -7,6 +7,7 @@
 mod answers;
 mod arguments;
 mod commands;
+mod count;
 mod failure;
 mod file_kind;
 mod input;

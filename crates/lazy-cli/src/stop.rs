@@ -18,7 +18,7 @@ static IS_STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The number of the signal that a user or a program sent, or 0 for a signal of the system.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Installs handlers of signals. Other signals end the program as before.
+/// Installs signal handlers. Other signals end the program as before.
 ///
 /// The first signal lets the current block finish. A second one, of any kind, ends the process
 /// immediately.

@@ -61,7 +61,7 @@ histogram above      0
 histogram nan        0
 ";
     assert_eq!(format!("\n{table}"), expected);
-    assert!(notes.starts_with("stored float32 [3, 3] as a.zarr: 36 B in 1 chunks"), "{notes}");
+    assert!(notes.starts_with("stored float32 [3, 3] as a.zarr: 36 B in 1 chunk,"), "{notes}");
     let stored = StoredArray::open(directory.path().join("a.zarr")).unwrap();
     let expected: Vec<_> = (0..9).map(|i| i as f32).collect();
     assert_eq!(stored.read().unwrap().as_slice::<f32>().unwrap(), expected);

@@ -26,7 +26,7 @@ class Streams(ProgramTest):
         for end in [1, 5, 8, 9, 10, 60, 127, 128, 129, len(WHOLE) - 1]:
             said = self.store(WHOLE + WHOLE[:end], code=CORRUPT)
             self.assertIn("block 1: record 1 of standard input ends early", said)
-            self.assertIn("check if the producer failed", said)
+            self.assertIn("check whether the program that wrote it failed", said)
         said = self.store(WHOLE[:100], code=CORRUPT)
         self.assertIn("record 0 of standard input ends early", said)
 
@@ -63,7 +63,7 @@ class Streams(ProgramTest):
         said = self.store(WHOLE + stream([np.ones((3, 4), "f4")]))
         self.assertIn("block 1: record 1 of standard input has dtype float32, but record 0", said)
         said = self.store(WHOLE * 5, "--grid", "2")
-        self.assertIn("5 blocks do not fill bands of 2: the last band has 1", said)
+        self.assertIn("the input has 5 blocks, but --grid 2 needs a multiple of 2", said)
         said = self.store(WHOLE + stream([np.ones((2, 4))]), "--grid", "2")
         self.assertIn("block (0, 1) has 2 rows, but the first block of its band has 3", said)
         self.assertIn("is a single number", self.store(stream([np.float64(3)])))
@@ -214,7 +214,7 @@ class Files(ProgramTest):
         said = self.fails("store", "a.npy", "b.npy", "-o", "a.zarr", "--grid", "1")
         self.assertIn("b.npy has 5 columns, but a.npy, above it, has 4", said)
         said = self.fails("store", "a.npy", "d.npy", "a.npy", "-o", "a.zarr", "--grid", "2")
-        self.assertIn("3 blocks do not fill bands of 2", said)
+        self.assertIn("the input has 3 blocks, but --grid 2 needs a multiple of 2", said)
 
     def test_archives(self):
         np.savez(self.path("a.npz"), x=np.ones((3, 4)))

@@ -246,7 +246,7 @@ class Export(ProgramTest):
     def test_what_cannot_be(self):
         self.lazy("export", "a.zarr", "-o", "a.npy")
         self.assertIn("a.npy already exists", self.fails("export", "a.zarr", "-o", "a.npy"))
-        self.assertIn("ends neither in .npy nor", self.fails("export", "a.zarr", "-o", "a.csv", code=2))
+        self.assertIn("must end in .npy or", self.fails("export", "a.zarr", "-o", "a.csv", code=2))
         self.assertIn("nowhere", self.fails("export", "a.zarr", "-o", "nowhere/a.npy"))
         said = self.fails("export", "a.zarr", "-o", "a.safetensors", "--name", "__metadata__", code=2)
         self.assertIn("no tensor can have the name", said)

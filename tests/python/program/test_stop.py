@@ -53,7 +53,7 @@ class Signals(ProgramTest):
             self.assertEqual(errors.decode(), "lazy: stopped; a.zarr is unchanged; the stored chunks are kept: continue with the same "
                                               "command and --resume\n")
         said = self.lazy("unfinished", ".")
-        self.assertRegex(said, r"a\.zarr: \d+ chunks \(.*\) in .*, of 40 arrays, from part-0.npy to part-39.npy")
+        self.assertRegex(said, r"a\.zarr: interrupted after it had stored \d+ chunks \(.*\) of 40 arrays, from part-0.npy to part-39.npy")
         said = self.lazy(*arguments, code=1) or self.errors
         self.assertIn("an earlier write of a.zarr was interrupted", said)
         # A signal that was ignored when the program began stays so, as under nohup.
@@ -156,7 +156,7 @@ class Signals(ProgramTest):
         producer.wait()
         _, errors = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 3)
-        self.assertIn("check if the producer failed", errors.decode())
+        self.assertIn("check whether the program that wrote it failed", errors.decode())
 
 
 class Pipes(ProgramTest):

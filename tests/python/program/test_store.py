@@ -30,7 +30,7 @@ class Streams(ProgramTest):
         np.testing.assert_array_equal(self.array("a.zarr")[:], expected)
         self.assertRegex(table, r"(?m)^mean +3$")
         self.assertRegex(table, r"(?m)^max +6$")
-        self.assertIn("stored float32 [21, 5] as a.zarr: 420 B in 1 chunks, ", self.errors)
+        self.assertIn("stored float32 [21, 5] as a.zarr: 420 B in 1 chunk, ", self.errors)
 
     def test_every_dtype_order_and_axis(self):
         for dtype in DTYPES:

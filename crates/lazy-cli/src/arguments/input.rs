@@ -16,10 +16,10 @@ pub(crate) struct Input {
     #[arg(required_unless_present = "from_command", value_name = "INPUT", value_parser = path())]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// Run a shell command, and read the stream of .npy records that it writes
+    /// Run a shell command, and read the .npy records that it writes to standard output
     ///
-    /// The input is complete only if the command ends with exit code 0. With a pipe, a producer
-    /// that failed looks like one that is done.
+    /// The input is complete only if the command ends with exit code 0. In a pipe, a failed
+    /// producer looks like a finished one.
     #[arg(long, value_name = "COMMAND", conflicts_with = "inputs")]
     pub(crate) from_command: Option<String>,
 
@@ -31,9 +31,9 @@ pub(crate) struct Input {
     #[arg(long, value_name = "N")]
     pub(crate) blocks: Option<u64>,
 
-    /// Arrange the blocks in a grid, COLS of them side by side [default: each below the last]
+    /// Arrange the blocks in a grid, COLS of them side by side [default: each below the previous]
     ///
-    /// The first COLS blocks form the first band of the grid, the next COLS the band below it.
+    /// The first COLS blocks form the first band of the grid, the next COLS blocks the band below.
     #[arg(long, value_name = "COLS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) grid: Option<u32>,
 

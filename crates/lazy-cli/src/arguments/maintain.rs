@@ -26,9 +26,9 @@ pub(crate) struct Unfinished {
 
 /// Remove old chunks of arrays that were replaced
 ///
-/// A replacement keeps the old chunks, until the next one, for readers that have the old array
-/// open. Interrupted writes that cannot be resumed are removed as well. Arrays in place are never
-/// touched.
+/// The old chunks are kept until the array is replaced again, for readers that have the old array
+/// open. Interrupted writes that cannot be resumed are removed as well. The current version of an
+/// array is never touched.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -50,9 +50,9 @@ pub(crate) struct Clean {
 
 /// Copy the metadata of all members of a group into the group, or remove that copy
 ///
-/// Readers open a group with consolidated metadata, as zarr-python makes it, with one request. No
-/// array can be stored in the group until the copy is removed, because the copy would become
-/// outdated.
+/// Such a copy is called consolidated metadata, and has the format of zarr-python. With it, readers
+/// open the group and its members in one request. No array can be stored in the group until the
+/// copy is removed, because the copy would become outdated.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

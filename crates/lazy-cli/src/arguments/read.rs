@@ -36,9 +36,9 @@ pub(crate) struct Verify {
 
 /// Draw a stored array as a heat map
 ///
-/// Each pixel is the mean of its elements. Axes after axis 1 are averaged, and complex elements
-/// count by magnitude. Of an array of more than 4 GiB, evenly spaced chunks are read; pixels in
-/// between repeat the pixels before them.
+/// Each pixel is the mean of its elements. An array with one axis is drawn as one row. Axes after
+/// axis 1 are averaged, and complex elements count by magnitude. Of an array of more than 4 GiB,
+/// only evenly spaced chunks are read; the pixels between them repeat the previous pixels.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -53,15 +53,15 @@ pub(crate) struct View {
     #[arg(short, long, value_name = "PNG", value_parser = picture_path())]
     pub(crate) output: PathBuf,
 
-    /// Replace an existing regular file; a link, a device or the like is never replaced
+    /// Replace an existing regular file; links, devices and pipes are never replaced
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// Draw only these rows, as in a Python slice: -3: is the last three
+    /// Draw only the rows a to b-1; a negative number counts from the end: -3: is the last three
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
-    /// Draw only these columns
+    /// Draw only the columns a to b-1
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
@@ -72,8 +72,8 @@ pub(crate) struct View {
 
 /// Write a stored array, or a part of it, to a .npy or .safetensors file
 ///
-/// The file appears when it is complete. Few rows are in memory at a time: those of one chunk, but
-/// at most 256 MiB of them, unless a single row is larger.
+/// The file appears when it is complete. The command keeps the rows of one chunk in memory, but at
+/// most 256 MiB of them, unless a single row is larger.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -89,19 +89,19 @@ pub(crate) struct Export {
     #[arg(short, long, value_name = "FILE", value_parser = path())]
     pub(crate) output: PathBuf,
 
-    /// Write only these rows, as in a Python slice: -3: is the last three
+    /// Write only the rows a to b-1; a negative number counts from the end: -3: is the last three
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
-    /// Write only these columns
+    /// Write only the columns a to b-1
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
-    /// Name of the tensor in a .safetensors file
+    /// Name of the tensor in a .safetensors file; a .npy file has no names
     #[arg(long, default_value = "array")]
     pub(crate) name: String,
 
-    /// Replace an existing regular file; a link, a device or the like is never replaced
+    /// Replace an existing regular file; links, devices and pipes are never replaced
     #[arg(long)]
     pub(crate) replace: bool,
 

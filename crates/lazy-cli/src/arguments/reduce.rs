@@ -18,7 +18,7 @@ Statistics:
   top:K, bottom:K      the K largest or smallest elements
   l1, l2, linf         norms
   quantiles:Q,…        within 1 % of an element of that rank
-  histogram:EDGE,…     numbers of elements between the edges
+  histogram:EDGE,…     number of elements between each two edges
   cov, corr, gram      matrices of the columns
 
 Sums and means are accumulated as float64. NaN and ties are handled as in NumPy.
@@ -41,8 +41,9 @@ pub(crate) struct Reduce {
 
     /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
     ///
-    /// The limit covers the states of the statistics. If they need more, the command fails. In a
-    /// cgroup with a memory limit, the default is half of that limit.
+    /// The limit covers the states of the statistics. If they need more, the command fails. The
+    /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half
+    /// of that limit.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
 
@@ -52,11 +53,11 @@ pub(crate) struct Reduce {
 
     /// Store the results as arrays of the Zarr group OUT
     ///
-    /// Then only short results are printed: no matrices, and no results of rows or columns.
+    /// Then matrices and the results of rows or columns are stored, but not printed.
     #[arg(short, long, value_name = "OUT", value_parser = array_path())]
     pub(crate) output: Option<PathBuf>,
 
-    /// Replace existing arrays of that group
+    /// Replace existing arrays in the group OUT
     #[arg(long, requires = "output")]
     pub(crate) replace: bool,
 

@@ -48,13 +48,15 @@ pub(crate) struct Store {
     /// With --replace, delete the chunks of the old array immediately
     ///
     /// By default they stay until the next replacement or `lazy clean`, for readers that have the
-    /// old array open. Once they are deleted, such readers of other libraries get fill values.
+    /// old array open. Once they are deleted, such readers get fill values if they use other
+    /// libraries.
     #[arg(long, requires = "replace")]
     pub(crate) remove_old: bool,
 
-    /// Take over an unfinished write that may still run on another machine
+    /// Take over an unfinished write that may still be running on another machine
     ///
-    /// This is needed where the locks of the file system do not show if that write has ended.
+    /// This is needed on file systems whose locks do not reach other machines, if the other process
+    /// has ended. If it is running after all, it publishes nothing.
     #[arg(long)]
     pub(crate) take_over: bool,
 
@@ -70,13 +72,16 @@ pub(crate) struct Store {
     #[arg(long)]
     pub(crate) restart: bool,
 
-    /// Chunk size along each axis, or `auto` for chunks of at most 8 MiB
+    /// Number of elements of a chunk along each axis, or `auto` for chunks of at most 8 MiB
+    ///
+    /// With shards, automatic chunks have at most 1 MiB.
     #[arg(long, value_name = "auto|R,C,…", default_value = "auto")]
     pub(crate) chunks: ChunkSizes,
 
-    /// Shard size along each axis, or `auto` for shards of at most 128 MiB [default: no shards]
+    /// Number of elements of a shard along each axis, or `auto` for shards of at most 128 MiB
+    /// [default: no shards]
     ///
-    /// Each size is a multiple of the chunk size.
+    /// A shard is a file that holds several chunks. Each number is a multiple of the chunk's.
     #[arg(long, value_name = "auto|R,C,…")]
     pub(crate) shards: Option<ChunkSizes>,
 
@@ -91,7 +96,7 @@ pub(crate) struct Store {
     #[arg(long = "attr", value_name = "K=V")]
     pub(crate) attributes: Vec<Attribute>,
 
-    /// Names of the axes, which xarray needs
+    /// Names of the axes, separated by commas; xarray needs them
     ///
     /// By default, the axes of an array `x` in a group are named `x_0`, `x_1` and so on.
     #[arg(long, value_name = "a,b,…", value_delimiter = ',')]
@@ -101,14 +106,17 @@ pub(crate) struct Store {
     #[arg(long)]
     pub(crate) no_sync: bool,
 
-    /// Statistics of the whole array, from the same pass; `lazy reduce --help` lists them
+    /// Statistics of the whole array, separated by commas; `lazy reduce --help` lists them
+    ///
+    /// They are computed while the array is stored.
     #[arg(long, value_name = "LIST")]
     pub(crate) stats: Option<StatisticList>,
 
     /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
     ///
-    /// The limit covers the states of the statistics. If they need more, the command fails. In a
-    /// cgroup with a memory limit, the default is half of that limit.
+    /// The limit covers the states of the statistics. If they need more, the command fails. The
+    /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half
+    /// of that limit.
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
 

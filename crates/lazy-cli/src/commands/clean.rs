@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Superseded, UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
+use crate::count::count;
 use crate::failure::Result;
 use crate::options::Clean;
 use crate::print;
@@ -24,9 +25,9 @@ pub(crate) fn run(options: &Clean) -> Result<()> {
     for old in old {
         let target = old.target();
         let line = format!(
-            "{}: {verb} {} old chunks, {}",
+            "{}: {verb} {}, {}",
             target.display(),
-            old.n_files(),
+            count(old.n_files(), "old chunk"),
             HumanBytes(old.bytes())
         );
         if !options.dry_run {

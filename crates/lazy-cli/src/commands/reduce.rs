@@ -6,6 +6,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::MemoryLimit;
 
 use crate::answers::{self, Group};
+use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::input::Input;
 use crate::options::Reduce;
@@ -51,8 +52,8 @@ pub(crate) fn run(options: &Reduce) -> Result<()> {
         let (seconds, pass) = (started.elapsed(), display.last());
         let rate = pass.bytes as f64 / seconds.as_secs_f64().max(1e-9);
         print::note(format_args!(
-            "reduced {} blocks{}, {}, in {seconds:.1?}, {}/s",
-            pass.blocks,
+            "reduced {}{}, {}, in {seconds:.1?}, {}/s",
+            count(pass.blocks, "block"),
             input.sources().summary(),
             HumanBytes(pass.bytes),
             HumanBytes(rate as u64),

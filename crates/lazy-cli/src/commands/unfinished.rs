@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
+use crate::count::count;
 use crate::failure::Result;
 use crate::options::Unfinished;
 use crate::print;
@@ -37,17 +38,20 @@ fn to_text(write: &UnfinishedWrite) -> String {
     match write.state() {
         WriteState::Running { holder } => format!("being written by {holder}, in {directory}"),
         WriteState::MaybeRunning { holder } => format!(
-            "being written by {holder}, unless that process has ended, in {directory}; `lazy store \
-             --take-over` resumes it"
+            "being written by {holder}, unless that process has ended, in {directory}; if it has \
+             ended, take over with `lazy store --take-over`"
         ),
         WriteState::Resumable { key, chunks, stored_bytes } => {
-            let stored = HumanBytes(*stored_bytes);
+            let (chunks, stored) = (count(*chunks, "chunk"), HumanBytes(*stored_bytes));
             format!(
-                "{chunks} chunks ({stored}) in {directory}, of {key}; `lazy store --resume` \
-                 continues it"
+                "interrupted after it had stored {chunks} ({stored}) of {key}, in {directory}; \
+                 continue it with `lazy store --resume`"
             )
         }
-        _ => format!("cannot be resumed, in {directory}"),
+        _ => format!(
+            "interrupted, and cannot be resumed, in {directory}; the next write or `lazy clean` \
+             removes it"
+        ),
     }
 }
 

@@ -89,7 +89,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
             "use fewer threads with --threads"
         }
         ErrorKind::Io if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
-            "move it away, or remove the chunks of old versions with `lazy clean`"
+            "move that file away, or remove chunks of old versions with `lazy clean`"
         }
         ErrorKind::InvalidSetting if error.setting() == Some("chunk size") => {
             "choose smaller chunks with --chunks"

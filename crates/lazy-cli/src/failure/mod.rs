@@ -84,7 +84,7 @@ pub(crate) enum Failure {
     Unfinished(String),
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
-    #[error("no handlers of signals can be installed")]
+    #[error("signal handlers cannot be installed")]
     Signals(#[source] io::Error),
     #[error("the picture cannot be drawn: {0}")]
     Picture(String),

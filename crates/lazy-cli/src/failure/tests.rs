@@ -158,7 +158,7 @@ fn hints_name_arguments() {
     let in_the_way = example_errors().into_iter().find(is_in_the_way).unwrap();
     assert_eq!(
         Failure::from(in_the_way).hint().unwrap(),
-        "move it away, or remove the chunks of old versions with `lazy clean`"
+        "move that file away, or remove chunks of old versions with `lazy clean`"
     );
     // An error of an array that is read, wrapped in others.
     let replaced = || example("a.zarr was replaced");

@@ -7,6 +7,7 @@ use lazy_chunks::{DType, zarr};
 
 use super::npy::Foreign;
 use super::sources::few;
+use crate::count::count;
 
 /// An error in a file or in a record of a stream, or of blocks that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +63,8 @@ pub(crate) enum InputError {
     #[error("{name} has {actual} columns, but {first}, above it, has {expected}")]
     OtherWidth { name: String, actual: usize, first: String, expected: usize },
     #[error(
-        "{n_blocks} blocks do not fill bands of {n_columns}: the last band has {}",
-        .n_blocks % .n_columns
+        "the input has {}, but --grid {n_columns} needs a multiple of {n_columns}",
+        count(*n_blocks, "block")
     )]
     IncompleteBand { n_blocks: usize, n_columns: usize },
     #[error("{name} has no blocks")]
@@ -123,13 +124,16 @@ impl InputError {
 
     /// Returns a remedy in terms of the command line, if one is known.
     pub(crate) fn hint(&self) -> Option<String> {
-        const OF_PRODUCER: &str = "check if the producer failed";
+        const OF_PRODUCER: &str = "check whether the producer failed";
         Some(match self {
             InputError::InArchive(error) => {
                 let choose = "choose arrays of the file by name with --select";
                 error.hint().map_or(choose.to_owned(), |hint| format!("{hint}, or {choose}"))
             }
-            InputError::Ended { .. } | InputError::TooFew { .. } => OF_PRODUCER.to_owned(),
+            InputError::Ended { .. } => "check whether the program that wrote it failed".to_owned(),
+            InputError::TooFew { .. } => {
+                format!("{OF_PRODUCER}, or whether inputs are missing")
+            }
             InputError::Objects { .. } => "save an array of numbers".to_owned(),
             InputError::UnsupportedDType { remedy, .. } => (*remedy).to_owned(),
             InputError::NoAxes { .. } => "make each input a row with --stack".to_owned(),

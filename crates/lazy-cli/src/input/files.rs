@@ -167,7 +167,7 @@ pub(crate) fn open_npy(path: &Path, cutting: Cutting) -> Result<Vec<InFile>, Inp
                     InputError::Corrupt {
                         name: source.name(),
                         reason: format!(
-                            "it has {} bytes after the array, which are not another record",
+                            "it has {} bytes after the array, which are not another .npy record",
                             actual - end
                         ),
                     }

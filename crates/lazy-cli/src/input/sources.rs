@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::count::count;
+
 /// The arrays and files of an input, with notes for the user.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
@@ -19,10 +21,6 @@ impl Sources {
 
     /// Returns how much was read, such as ` from 3 arrays in 1 file`. It is empty for a stream.
     pub(crate) fn summary(&self) -> String {
-        let count = |number: usize, what: &str| match number {
-            1 => format!("1 {what}"),
-            _ => format!("{number} {what}s"),
-        };
         let arrays = count(self.n_arrays, "array");
         match (self.n_arrays, self.n_files) {
             (0, _) => String::new(),

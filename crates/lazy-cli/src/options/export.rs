@@ -68,7 +68,7 @@ fn format(output: &Path, name: String) -> Result<Format> {
         }
         Some("safetensors") => Ok(Format::Safetensors { name }),
         _ => Err(Failure::Usage(format!(
-            "the name {} ends neither in .npy nor in .safetensors",
+            "cannot export to {}: its name must end in .npy or .safetensors",
             output.display()
         ))),
     }

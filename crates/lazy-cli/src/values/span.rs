@@ -40,7 +40,7 @@ impl Span {
                 let text =
                     |index: Option<i64>| index.map_or(String::new(), |index| index.to_string());
                 let (start, end) = (text(self.start), text(self.end));
-                Err(format!("{what} {start}:{end} are out of range: the array has {size}"))
+                Err(format!("{what} {start}:{end} are out of range: the array has {size} {what}"))
             }
         }
     }
@@ -64,8 +64,8 @@ mod tests {
         assert_eq!(along("-3:"), Ok(7..10));
         assert_eq!(along("-3:-1"), Ok(7..9));
         assert_eq!(along(":-10"), Ok(0..0));
-        assert_eq!(along(":11").unwrap_err(), "rows :11 are out of range: the array has 10");
-        assert_eq!(along("-11:").unwrap_err(), "rows -11: are out of range: the array has 10");
+        assert_eq!(along(":11").unwrap_err(), "rows :11 are out of range: the array has 10 rows");
+        assert_eq!(along("-11:").unwrap_err(), "rows -11: are out of range: the array has 10 rows");
         for wrong in ["", "5", "5:3", "a:b", "-1:-2", "--1:", "1:2:3", "-9223372036854775808:"] {
             assert!(along(wrong).is_err(), "{wrong:?}");
         }

@@ -100,7 +100,7 @@ pub trait Statistic: Send + Sync {
         StateSize::new(1, size_of::<Self::State>())
     }
 
-    /// Returns the state of no blocks.
+    /// Returns the state before any block is added.
     fn empty(&self) -> Self::State;
 
     /// Returns the initial state, to which the states of all blocks are added. If the shape of a

@@ -50,7 +50,7 @@ pub struct Contribution<S> {
 
 /// The merged state of all blocks so far.
 ///
-/// A reducer that does more with a statistic than to compute it wraps its run.
+/// A reducer that does more with a statistic than compute it wraps its run.
 ///
 /// # Example
 ///

@@ -17,7 +17,7 @@ use crate::{
     Result, RowType, SequenceSpec, Source,
 };
 
-/// A lazily evaluated array that is cut into blocks along axis 0; all other axes are whole.
+/// A lazily evaluated array that is cut into blocks along axis 0 only.
 ///
 /// Creating the sequence computes nothing. Each evaluation ([`blocks`](Self::blocks),
 /// [`collect`](Self::collect), [`compute`](Self::compute)) starts the producer anew, computes each
@@ -229,8 +229,8 @@ impl<'a, T: 'a, K: Access> LazyChunkSequence<'a, T, K> {
 
 impl<'a, K: Access> LazyChunkSequence<'a, ArrayBlock, K> {
     /// Turns every block into one row, as `numpy.stack` does: vectors of 768 elements, one for each
-    /// sample, become an array of shape `[n, 768]`. The blocks can have any shape, if all have the
-    /// same, and may have no axes.
+    /// sample, become an array of shape `[n, 768]`. All blocks must have the same shape, which may
+    /// have any number of axes, or none.
     ///
     /// The access and the threads are kept, and so is a declared row type if the grid determines
     /// the shape of all blocks.

@@ -17,10 +17,11 @@ use crate::{
     Observer, Result, RowType, SequenceSpec,
 };
 
-/// A lazily evaluated array that is cut into blocks along axes 0 and 1; all other axes are whole.
+/// A lazily evaluated array that is cut into blocks along axes 0 and 1.
 ///
-/// The blocks of one outer step are a *band*: they have the same rows, and together all columns.
-/// Otherwise it is like a [`LazyChunkSequence`](crate::LazyChunkSequence).
+/// The blocks that one step of the outer iterator yields are a *band*: they cover the same rows,
+/// and together all columns. Otherwise it is like a
+/// [`LazyChunkSequence`](crate::LazyChunkSequence).
 ///
 /// # Example
 ///

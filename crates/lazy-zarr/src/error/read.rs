@@ -19,7 +19,11 @@ pub(crate) enum ReadError {
     OutOfBounds { region: Vec<Range<usize>>, shape: Vec<usize> },
     #[error(
         "the block sizes along axis {axis} add up to {actual}, but the array has {}",
-        shape.get(*axis).map_or("no such axis".to_owned(), ToString::to_string)
+        match shape.get(*axis) {
+            Some(1) => "1 element along it".to_owned(),
+            Some(size) => format!("{size} elements along it"),
+            None => "no such axis".to_owned(),
+        }
     )]
     BlockSizes { axis: usize, actual: usize, shape: Vec<usize> },
     /// `chunk` is the index of a chunk, or of a shard in an array with shards.

@@ -17,7 +17,7 @@ pub(crate) enum SettingError {
     ChunkShape { unit: &'static str, shape: Vec<usize>, reason: &'static str },
     #[error("the shard shape {shard_shape:?} is not a multiple of the chunk shape {chunk_shape:?}")]
     ShardShape { shard_shape: Vec<usize>, chunk_shape: Vec<usize> },
-    #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit}")]
+    #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit} bytes")]
     ChunkTooLarge { codec: &'static str, limit: usize, actual: usize },
     #[error(
         "got {} {names:?} for an array with {}",
@@ -31,8 +31,8 @@ pub(crate) enum SettingError {
     #[error("the memory bound needs a row type, which the sequence does not declare")]
     RowTypeUnknown,
     #[error(
-        "blocks of shape {block_shape:?} do not fit an array of rows of shape {row_shape:?} that is \
-         cut along {}", counted(*n_cut, "axis", "axes")
+        "blocks of shape {block_shape:?} do not fit rows of shape {row_shape:?} in a sequence that \
+         is cut along {}", counted(*n_cut, "axis", "axes")
     )]
     BlockShape { block_shape: Vec<usize>, row_shape: Vec<usize>, n_cut: usize },
     #[error("{setting} must be {range}, got {value}")]

@@ -44,7 +44,10 @@ pub(crate) enum TargetError {
         "cannot change the consolidated metadata of {target}: it is {actual}, not a Zarr v3 group"
     )]
     NoConsolidation { target: String, actual: &'static str },
-    #[error("cannot change the consolidated metadata of {target}: it lies in a store instance")]
+    #[error(
+        "cannot change the consolidated metadata of {target}: it lies in a store instance, which is \
+         not supported"
+    )]
     ConsolidationInStore { target: String },
     #[error(
         "cannot replace {target}: its store cannot rename, so the old array would be lost before \
@@ -52,8 +55,8 @@ pub(crate) enum TargetError {
     )]
     ReplaceUnsupported { target: String },
     #[error(
-        "cannot replace {target}: its chunk key encoding is unknown, so its chunks cannot be told \
-         from new ones"
+        "cannot replace {target}: its chunk key encoding is unknown, so its chunks cannot be \
+         distinguished from new ones"
     )]
     UnknownKeys { target: String },
 

@@ -34,7 +34,7 @@ pub(crate) enum WriteError {
     NotWritable { target: String, directory: PathBuf, source: io::Error },
     #[error("could not write {}; the target is unchanged", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("could not publish the complete array at {target}, which is unchanged")]
+    #[error("could not publish the complete array; {target} is unchanged")]
     Publish { target: String, source: io::Error },
     #[error("could not flush the new array to disk; {target} is unchanged")]
     Flush { target: String, source: io::Error },
@@ -109,7 +109,7 @@ impl WriteError {
                  its write with `UnfinishedWrite::remove`"
             }
             E::NotWritable { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
-                "move it away, or remove the chunks of old versions with `Superseded::remove`"
+                "move that file away, or remove chunks of old versions with `Superseded::remove`"
             }
             E::MemoryLimit { .. } => {
                 "use smaller chunks or blocks, or raise the limit with `ZarrSink::with_memory_limit`"

@@ -8,7 +8,7 @@ use super::provenance;
 /// Returns the value of an attribute as JSON, or the reason that it cannot be stored.
 pub(crate) fn attribute(name: &str, value: &impl Serialize) -> std::result::Result<Value, String> {
     if name == provenance::ATTRIBUTE {
-        return Err("the sink uses this name itself".to_owned());
+        return Err("the name is reserved".to_owned());
     }
     let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
     // The value is nested deeper in the metadata than on its own, and JSON that is nested too

@@ -19,10 +19,10 @@ use super::object::{Listing, Object, ObjectInfo, Tag};
 ///
 /// A **key** is one or more parts with a `/` between each two, such as `group/array/c/0/1`. A part
 /// is neither empty nor `.` nor `..`, so a key neither begins nor ends with `/`. A **prefix** is
-/// empty, or a key with a `/` at its end. The library passes no other strings, and never a key that
-/// continues another key after a `/`.
+/// empty, or a key with a `/` at its end. The library passes no other strings. It never
+/// uses both a key and a longer key below it, such as `a` and `a/b`.
 ///
-/// Several threads call the operations at once. Each operation takes effect at one instant:
+/// Several threads call the operations at once. Each operation is atomic:
 ///
 /// - A reader finds the previous object or the new one, and never a part of either.
 /// - After an operation has returned, all later ones see its effect, listings included.

@@ -62,9 +62,9 @@ impl StoredArray {
     ///
     /// Several [threads](Self::with_reader_threads) read at once. Besides the result, each thread
     /// holds one chunk, encoded and decoded. With shards, a thread holds a whole shard if its
-    /// chunks have less than 3@a0KiB, and otherwise one chunk and 1@a0bytes for each chunk of a
+    /// chunks have less than 32 KiB, and otherwise one chunk and 16 bytes for each chunk of a
     /// shard. Uncompressed chunks in directories are read directly into the result, with at most
-    /// @a0MiB of other memory.
+    /// 8 MiB of other memory.
     ///
     /// # Errors
     ///

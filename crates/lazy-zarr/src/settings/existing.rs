@@ -3,7 +3,7 @@
 /// The handling of an array that already exists at the target.
 ///
 /// No setting touches groups, or files and directories that do not belong to a Zarr array. An empty
-/// directory counts as nothing.
+/// directory counts as an absent target.
 ///
 /// # Example
 ///

@@ -147,8 +147,8 @@ impl ZarrSink {
     /// 0.
     ///
     /// When the sink is used, it returns [`ErrorKind::InvalidSetting`] if the shape contains a 0 or
-    /// is larger than memory can be, if its number of axes differs from the array's, or if a chunk
-    /// has more bytes than the codec accepts.
+    /// does not fit into the address space, if its number of axes differs from the array's, or if a
+    /// chunk has more bytes than the codec accepts.
     #[must_use]
     pub fn with_chunk_shape(mut self, chunk_shape: impl Into<Vec<usize>>) -> ZarrSink {
         self.settings.layout.chunks = Some(Sizes::Explicit(chunk_shape.into()));
@@ -218,8 +218,8 @@ impl ZarrSink {
         self
     }
 
-    /// Sets the codec that encodes chunks. A level that the codec does not have is
-    /// [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// Sets the codec that encodes chunks. If the codec does not have the level, the sink returns
+    /// [`ErrorKind::InvalidSetting`] when it is used.
     #[must_use]
     pub fn with_codec(mut self, codec: Codec) -> ZarrSink {
         self.settings.codec = codec;
@@ -235,16 +235,17 @@ impl ZarrSink {
         self
     }
 
-    /// Sets the value of elements that are not stored. It must have the array's dtype: another
-    /// dtype is [`ErrorKind::InvalidSetting`] when the sink is used, and no value is cast.
+    /// Sets the value of elements that are not stored. It must have the array's dtype, because
+    /// values are never cast: otherwise, the sink returns [`ErrorKind::InvalidSetting`] when it is
+    /// used.
     #[must_use]
     pub fn with_fill_value<A: Element>(mut self, value: A) -> ZarrSink {
         self.settings.fill = Some(FillElement::new(value));
         self
     }
 
-    /// Sets a name for each axis. A number of names that differs from the array's number of axes is
-    /// [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// Sets a name for each axis. If there are more or fewer names than axes, the sink returns
+    /// [`ErrorKind::InvalidSetting`] when it is used.
     ///
     /// xarray opens a group only if all of its arrays name their axes. Therefore the axes of a
     /// [member](crate::Target::member) `values` are named `values_0`, `values_1` and so on by
@@ -313,12 +314,12 @@ impl ZarrSink {
     /// Adds a user attribute, which replaces an attribute of the same name. The value can be
     /// anything that JSON can hold.
     ///
-    /// A value that JSON cannot hold is [`ErrorKind::InvalidSetting`] when the sink is used. JSON
-    /// has no NaN and no infinities, and an `f32` is written as the `f64` that equals it. The name
-    /// `provenance` is reserved: the sink stores there the program and its version, a checksum of
-    /// the metadata, and the sizes of the blocks that the array was stored from, as runs
-    /// `[how many, size]` along each cut axis. A [resumable](Self::with_resume) write also stores a
-    /// digest of its key and settings there.
+    /// If JSON cannot hold the value, the sink returns [`ErrorKind::InvalidSetting`] when it is
+    /// used. JSON has no NaN and no infinities, and an `f32` is written as the `f64` that equals
+    /// it. The name `provenance` is reserved: the sink stores there the program and its version, a
+    /// checksum of the metadata, and the sizes of the blocks that the array was stored from, as
+    /// runs `[how many, size]` along each cut axis. A [resumable](Self::with_resume) write also
+    /// stores a digest of its key and settings there.
     ///
     /// # Example
     ///
@@ -340,7 +341,8 @@ impl ZarrSink {
 
     /// Sets the number of threads that encode and write chunks, at most 1024. The default, 0,
     /// stands for the number of cores, but at least 2. The stored bytes do not depend on this
-    /// number. More than 1024 threads are [`ErrorKind::InvalidSetting`] when the sink is used.
+    /// number. If it is larger than 1024, the sink returns [`ErrorKind::InvalidSetting`] when it is
+    /// used.
     ///
     /// The thread that evaluates the sequence is one of them: it writes a chunk itself if the other
     /// threads are busy. With 1, it writes all chunks. If the producer waits for a device, a second
@@ -354,8 +356,8 @@ impl ZarrSink {
     /// Makes the write resumable: completed chunks survive if it ends early, and the next write
     /// with the same key resumes from them.
     ///
-    /// The key is a text that names everything that the blocks depend on: the model, the data, the
-    /// parameters, the version of the program. [`Resume`] has more settings. If the unfinished
+    /// The key is a string that names everything that the blocks depend on: the model, the data,
+    /// the parameters, the version of the program. [`Resume`] has more settings. If the unfinished
     /// write has another key, block grid, layout, codec or metadata, the write returns
     /// [`ErrorKind::ResumeMismatch`], and the message names the difference. All of this is checked
     /// before the first block is computed.
@@ -371,9 +373,9 @@ impl ZarrSink {
     /// program can be restarted until it succeeds, and a program that crashes between the arrays of
     /// a pass computes only the missing ones. With [`Existing::Replace`], the array is stored anew.
     ///
-    /// The journal costs little: in a file system in memory, chunks of @a0MiB took the same time
-    /// with the default codec, uncompressed chunks took 1.1@a0times as long, and chunks of @a0KiB
-    /// 1.1@a0times.
+    /// The journal costs little: in a file system in memory, chunks of 8 MiB took the same time
+    /// with the default codec, uncompressed chunks took 1.15 times as long, and chunks of 4 KiB
+    /// took 1.12 times as long.
     ///
     /// Only a sequence made from a grid and a function
     /// ([`from_fn`](lazy_core::LazyChunkSequence::from_fn)) can skip blocks. A streamed sequence,
@@ -486,8 +488,8 @@ impl ZarrSink {
     /// [limit](Self::with_memory_limit), the bound is within the limit.
     ///
     /// For a write that [resumes](Self::with_resume), the bound counts the same amount again for
-    /// the chunks that are read back, and 25@a0KiB for the journal. It does not count another
-    /// 5@a0bytes for each complete chunk.
+    /// the chunks that are read back, and 256 KiB for the journal. It does not count another
+    /// 50 bytes for each complete chunk.
     ///
     /// # Errors
     ///

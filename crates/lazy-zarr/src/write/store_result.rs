@@ -22,7 +22,7 @@ use crate::write::sink::ZarrSink;
 /// before the first block is computed. The arrays appear when the whole pass has succeeded, one
 /// after the other, so an error between two arrays leaves the first.
 ///
-/// The output is the result of the statistic, and the stored arrays.
+/// The output is a pair: the result of the statistic, and the stored arrays.
 ///
 /// # Errors
 ///

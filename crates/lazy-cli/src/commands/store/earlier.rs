@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Target, UnfinishedWrite, WriteState};
 
 use super::target::target;
+use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::options::{EarlierWrite, Store};
 use crate::stop;
@@ -24,8 +25,8 @@ pub(super) fn check(options: &Store, target: &Target) -> Result<()> {
                 continue;
             }
             let problem = format!(
-                "an earlier write of {target} was interrupted, with {chunks} chunks stored ({}), of \
-                 {key}",
+                "an earlier write of {target} was interrupted after it had stored {} ({}) of {key}",
+                count(*chunks, "chunk"),
                 HumanBytes(*stored_bytes),
             );
             return Err(Failure::Unfinished(problem));

@@ -29,8 +29,8 @@ pub(crate) fn run(options: &Store) -> Result<()> {
     }
     if !options.report.quiet && target::locks_end_here(&options.output) {
         print::note(format_args!(
-            "the file system of {} does not share locks with other machines: do not write it on \
-             another machine at the same time",
+            "the file system of {} does not share locks with other machines: do not write this \
+             array from another machine at the same time",
             options.output.display()
         ));
     }

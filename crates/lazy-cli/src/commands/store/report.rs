@@ -6,7 +6,9 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::StoredArray;
 use serde::Serialize;
 
+use super::target::target;
 use crate::answers;
+use crate::count::count;
 use crate::failure::Result;
 use crate::input::Input;
 use crate::options::Store;
@@ -23,21 +25,21 @@ pub(super) fn print(
 ) -> Result<()> {
     let size = stored.stored_size()?;
     if !options.report.quiet {
-        let output = options.output.display();
+        let target = target(options);
         let array = format!("{} {:?}{}", stored.dtype(), stored.shape(), input.sources().summary());
         match started {
             None => print::note(format_args!(
-                "{output} is already complete and equal to the input: {array}; nothing was stored"
+                "{target} is already complete and equal to the input: {array}; nothing was stored"
             )),
             Some(started) => {
                 let seconds = started.elapsed();
                 let raw = stored.n_bytes();
                 let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
+                let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
                 print::note(format_args!(
-                    "stored {array} as {output}: {} in {} {}, {} on disk, {seconds:.1?}, {}/s",
+                    "stored {array} as {target}: {} in {}, {} on disk, {seconds:.1?}, {}/s",
                     HumanBytes(raw),
-                    size.n_stored,
-                    if stored.shard_shape().is_some() { "shards" } else { "chunks" },
+                    count(size.n_stored, unit),
                     HumanBytes(size.bytes),
                     HumanBytes(rate as u64),
                 ));

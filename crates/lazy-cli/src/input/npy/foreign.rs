@@ -88,11 +88,13 @@ fn is_text(start: &[u8]) -> bool {
     }
 }
 
-/// Shows bytes on one line, with escapes for those that are not text.
+/// Shows bytes on one line, with escapes for those that are not text. Of bytes that are not text,
+/// the first few are enough to recognize a format.
 pub(super) fn shown(start: &[u8]) -> String {
+    const MOST_BYTES: usize = 16;
     match std::str::from_utf8(start) {
         Ok(text) => format!("{text:?}"),
-        Err(_) => format!("\"{}\"", start.escape_ascii()),
+        Err(_) => format!("\"{}\"", start[..start.len().min(MOST_BYTES)].escape_ascii()),
     }
 }
 
@@ -120,5 +122,6 @@ mod tests {
         }
         assert_eq!(shown(b"a\nb"), "\"a\\nb\"");
         assert_eq!(shown(b"PK\x93"), "\"PK\\x93\"");
+        assert_eq!(shown(&[0x93; 99]), format!("\"{}\"", "\\x93".repeat(16)));
     }
 }
