@@ -260,10 +260,10 @@ fn a_declared_row_type_fails_before_the_first_block() {
         assert_eq!(n_computed.load(Ordering::Relaxed), 0);
         assert_eq!(refused(&error), Some((n_states * bytes, n_states * 1000)));
         let said = report(&error);
-        assert!(said.starts_with("the histogram between the edges [0.0, 1.0, "), "{said}");
+        assert!(said.contains(" states of the histogram between the edges [0.0, 1.0, "), "{said}");
         assert!(said.contains(" … ") && said.len() < 300, "{said}");
         assert!(
-            said.contains("of each column needs ") && said.contains("but the limit is "),
+            said.contains("of each column take ") && said.contains("but the limit is "),
             "{said}"
         );
     }
@@ -287,7 +287,7 @@ fn all_statistics_of_a_pass_share_the_limit() {
     assert_eq!(shortage.statistic, "the count of each column");
     assert_eq!((shortage.bytes, shortage.taken), (16_000, 48_000));
     assert_eq!(shortage.limit, Some(63_999));
-    assert!(error.to_string().ends_with("but the limit is 62.5 KiB and 46.9 KiB are in use"));
+    assert!(error.to_string().ends_with("but the limit is 62.5 KiB, of which 46.9 KiB are in use"));
     assert!(
         limited(48_000).compute(together.0).is_ok() && limited(16_000).compute(together.1).is_ok()
     );
@@ -367,7 +367,8 @@ fn a_stream_fails_at_the_limit_when_its_rows_arrive() {
     let error = outcome.unwrap_err();
     // The limit holds 131,072 counts of 8 bytes: 131 blocks.
     assert!(
-        report(&error).starts_with("block 131 could not be reduced: the count of each row needs"),
+        report(&error).starts_with("block 131 could not be reduced: ")
+            && report(&error).contains(" states of the count of each row take "),
         "{error}"
     );
     assert!(peak < 4 << 20, "{peak}");

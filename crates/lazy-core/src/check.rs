@@ -45,7 +45,7 @@ use crate::{
 /// });
 /// assert_eq!(
 ///     matrices.compute(CountRows).unwrap_err().to_string(),
-///     "block 2 has shape [1, 2], but its axes from 1 on must be [3] like the first block's"
+///     "block 2 has shape [1, 2], but its sizes from axis 1 on must be [3], as in the first block"
 /// );
 /// ```
 #[derive(Clone, Debug)]

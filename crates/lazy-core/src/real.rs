@@ -81,7 +81,7 @@ real! {
 
 /// Returns the error of a statistic of real numbers for a dtype that is not real.
 pub(crate) fn not_real(statistic: &str, dtype: DType) -> Error {
-    Error::unsupported_dtype(statistic, dtype, "it supports bool, integers and real floats")
+    Error::unsupported_dtype(statistic, dtype, "bool, integers and real floats")
 }
 
 pub(crate) fn check_real(statistic: impl FnOnce() -> String, dtype: Option<DType>) -> Result<()> {

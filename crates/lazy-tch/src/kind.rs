@@ -39,7 +39,7 @@ pub(crate) fn dtype_of(tensor: &Tensor) -> Result<DType, Error> {
 /// Returns the kind of a dtype's elements.
 pub(crate) fn kind_of(dtype: DType) -> lazy_core::Result<Kind> {
     let counterpart = COUNTERPARTS.into_iter().find(|(_, of)| *of == dtype);
-    const SUPPORTED: &str = "it supports bool, uint8, signed integers, floats and complex numbers";
+    const SUPPORTED: &str = "bool, uint8, signed integers, floats and complex numbers";
     let (kind, _) = counterpart.ok_or_else(|| {
         lazy_core::Error::unsupported_dtype("a libtorch tensor", dtype, SUPPORTED)
     })?;

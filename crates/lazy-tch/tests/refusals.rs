@@ -78,8 +78,8 @@ fn a_dtype_without_a_kind_is_an_error() {
         assert_eq!(
             report(&error),
             format!(
-                "a libtorch tensor cannot handle dtype {}; \
-                 it supports bool, uint8, signed integers, floats and complex numbers",
+                "a libtorch tensor cannot handle dtype {}, \
+                 only bool, uint8, signed integers, floats and complex numbers",
                 A::DTYPE
             )
         );
@@ -118,11 +118,11 @@ fn blocks_that_do_not_fit_together_are_an_error() {
     };
     assert_eq!(
         joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[2, 4], Kind::Float)]),
-        "block 1 has shape [2, 4], but its axes from 1 on must be [3] like the first block's"
+        "block 1 has shape [2, 4], but its sizes from axis 1 on must be [3], as in the first block"
     );
     assert_eq!(
         joined(|| vec![zeros(&[2, 3], Kind::Float), zeros(&[2, 3], Kind::Double)]),
-        "block 1 has dtype float64, but it must be float32 like the first block's"
+        "block 1 has dtype float64, but it must be float32, as in the first block"
     );
     assert!(joined(|| vec![zeros(&[], Kind::Float)]).contains("block 0 has shape []"));
     // libtorch would skip this block.
@@ -151,7 +151,7 @@ fn bands_that_do_not_fit_together_are_an_error() {
     );
     assert_eq!(
         joined(|| vec![vec![zeros(&[3, 2], Kind::Int)], vec![zeros(&[3, 1], Kind::Int)]]),
-        "band 1 has 1 columns in all, but it must have 2 like the first band"
+        "band 1 has 1 column, but it must have 2, as in the first band"
     );
     assert!(joined(|| vec![vec![]]).contains("band 0 has no blocks"));
 }

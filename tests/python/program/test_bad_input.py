@@ -59,7 +59,7 @@ class Streams(ProgramTest):
 
     def test_blocks_that_do_not_fit_together(self):
         said = self.store(WHOLE + stream([np.ones((3, 5))]))
-        self.assertIn("block 1 has shape [3, 5], but its axes from 1 on must be [4]", said)
+        self.assertIn("block 1 has shape [3, 5], but its sizes from axis 1 on must be [4]", said)
         said = self.store(WHOLE + stream([np.ones((3, 4), "f4")]))
         self.assertIn("block 1: record 1 of standard input has dtype float32, but record 0", said)
         said = self.store(WHOLE * 5, "--grid", "2")

@@ -89,10 +89,10 @@ class Shapes(Memory):
         self.check("a.npy", "columns", 2**60)
         self.zarr("a.zarr", [0, 2**50], [1, 2**30])
         said = self.refused("reduce", "a.zarr", "--axis", "columns", "--stats", "count")
-        self.assertIn("the count of each column needs 16 PiB for ", said)
+        self.assertIn(" states of the count of each column take 16 PiB, but ", said)
         for name in ("a.safetensors", "a.npy"):
             for stats in ("cov", "corr", "gram"):
-                self.assertIn("the covariance needs more than 1024 EiB for 2 states", self.refused("reduce", name, "--stats", stats))
+                self.assertIn("2 states of the covariance take more than 1024 EiB", self.refused("reduce", name, "--stats", stats))
             code, printed, said = self.limited("reduce", name, "--axis", "rows", "--stats", "count,mean", "--json", "-q")
             self.assertEqual((code, json.loads(printed)), (0, {"count": [], "mean": []}), said)
 
@@ -109,7 +109,7 @@ class Limit(Memory):
         arguments = ["--axis", "columns", "--stats", "histogram:" + EDGES]
         for source, stdin in (("a.npy", b""), ("-", stream([data]))):
             said = self.refused("reduce", source, *arguments, stdin=stdin)
-            self.assertRegex(said, r"the histogram between the edges \[0.0, 1.0, .* … .* of each column needs [0-9.]+ GiB for")
+            self.assertRegex(said, r"states of the histogram between the edges \[0.0, 1.0, .* … .* of each column take [0-9.]+ GiB, ")
             self.assertIn("but the limit is 1.5 GiB\nhint: ask", said)
 
     def test_the_limit_can_be_set(self):
@@ -119,22 +119,22 @@ class Limit(Memory):
         for enough in ("1M", "128KiB", str(1 << 20), "1 GiB"):
             self.assertEqual(len(self.json(*reduce, "--memory", enough)["mean"]), 1000)
         said = self.fails(*reduce, "--memory", "40K")
-        self.assertEqual(said, "lazy: the mean and variance of each column needs 46.9 KiB for 2000 states, but the limit is "
+        self.assertEqual(said, "lazy: 2000 states of the mean and variance of each column take 46.9 KiB, but the limit is "
                                "40 KiB\nhint: ask for fewer statistics, or allow more memory with --memory\n")
         # Both together.
         said = self.fails(*reduce, "--memory", "100K")
-        self.assertIn("the largest element of each column needs ", said)
-        self.assertIn("the limit is 100 KiB and 46.9 KiB are in use\nhint: ask", said)
+        self.assertIn("states of the largest element of each column take ", said)
+        self.assertIn("the limit is 100 KiB, of which 46.9 KiB are in use\nhint: ask", said)
         # Of a stream, it is known when the first block has come.
         said = self.fails("reduce", "-", *reduce[2:], "--memory", "20K", stdin=stream([data]))
-        self.assertTrue(said.startswith("lazy: block 0 could not be reduced: the mean and variance of each column needs"), said)
+        self.assertRegex(said, "^lazy: block 0 could not be reduced: [0-9]+ states of the mean and variance of each column take ")
         self.assertIn("but the limit is 20 KiB", said)
 
     def test_of_what_is_stored(self):
         data = np.random.default_rng(0).normal(size=(10, 300))
         self.save("a.npy", data)
         said = self.fails("store", "a.npy", "-o", "a.zarr", "--stats", "cov", "--memory", "1M")
-        self.assertIn("the covariance needs 1.4 MiB for 2 states, but the limit is 1 MiB\nhint: ask", said)
+        self.assertIn("2 states of the covariance take 1.4 MiB, but the limit is 1 MiB\nhint: ask", said)
         # The limit is not one of the write.
         self.lazy("store", "a.npy", "-o", "a.zarr", "--stats", "mean", "--memory", "1K", "-q")
         np.testing.assert_array_equal(self.array("a.zarr")[:], data)
@@ -153,7 +153,7 @@ class Limit(Memory):
         arguments = ["--axis", "columns", "--stats", "quantiles:0.5"]
         for source, stdin in (("a.npy", b""), ("-", stream([data[:1], data[1:]]))):
             said = self.refused("reduce", source, *arguments, stdin=stdin)
-            self.assertIn("the quantiles [0.5] within 0.01 of each column needs 1.5 GiB for ", said)
+            self.assertIn("states of the quantiles [0.5] within 0.01 of each column take 1.5 GiB, ", said)
 
 
 class LargeResults(ProgramTest):

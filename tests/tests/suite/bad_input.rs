@@ -56,11 +56,11 @@ fn an_empty_band_is_an_error() {
 fn a_block_without_the_cut_axes_is_an_error() {
     assert_refused!(
         flat(&[&[]]),
-        "block 0 has shape [], but a block of this sequence has at least 1 axes"
+        "block 0 has shape [], but a block of this sequence needs at least 1 axis"
     );
     assert_refused!(
         nested(&[&[&[2, 2], &[2]]]),
-        "block (0, 1) has shape [2], but a block of this sequence has at least 2 axes"
+        "block (0, 1) has shape [2], but a block of this sequence needs at least 2 axes"
     );
 }
 
@@ -68,20 +68,20 @@ fn a_block_without_the_cut_axes_is_an_error() {
 fn a_different_trailing_shape_is_an_error() {
     assert_refused!(
         flat(&[&[1, 4], &[1, 5]]),
-        "block 1 has shape [1, 5], but its axes from 1 on must be [4] like the first block's"
+        "block 1 has shape [1, 5], but its sizes from axis 1 on must be [4], as in the first block"
     );
     assert_refused!(
         flat(&[&[1, 4], &[4]]),
-        "block 1 has shape [4], but its axes from 1 on must be [4] like the first block's"
+        "block 1 has shape [4], but its sizes from axis 1 on must be [4], as in the first block"
     );
     assert_refused!(
         nested(&[&[&[1, 4, 3]], &[&[1, 4, 2]]]),
-        "block (1, 0) has shape [1, 4, 2], but its axes from 2 on must be [3] like the first \
-         block's"
+        "block (1, 0) has shape [1, 4, 2], but its sizes from axis 2 on must be [3], as in the \
+         first block"
     );
     assert_refused!(
         flat(&[&[1, 4]]).with_row_type(DType::Float32, [3]),
-        "block 0 has shape [1, 4], but its axes from 1 on must be [3] as declared"
+        "block 0 has shape [1, 4], but its sizes from axis 1 on must be [3], as declared"
     );
 }
 
@@ -90,15 +90,15 @@ fn a_different_dtype_is_an_error() {
     let mixed = [zeros(&[1, 2]), ArrayBlock::from_vec([1, 2], vec![0_f64; 2]).unwrap()];
     assert_refused!(
         LazyChunkSequence::new(|| mixed.clone()),
-        "block 1 has dtype float64, but it must be float32 like the first block's"
+        "block 1 has dtype float64, but it must be float32, as in the first block"
     );
     assert_refused!(
         NestedLazyChunkSequence::new(|| [mixed.clone()]),
-        "block (0, 1) has dtype float64, but it must be float32 like the first block's"
+        "block (0, 1) has dtype float64, but it must be float32, as in the first block"
     );
     assert_refused!(
         flat(&[&[1, 2]]).with_row_type(DType::Int8, [2]),
-        "block 0 has dtype float32, but it must be int8 as declared"
+        "block 0 has dtype float32, but it must be int8, as declared"
     );
 }
 
@@ -114,15 +114,15 @@ fn a_band_of_several_heights_is_an_error() {
 fn bands_of_several_widths_are_an_error() {
     assert_refused!(
         nested(&[&[&[1, 2], &[1, 3]], &[&[1, 4]]]),
-        "band 1 has 4 columns in all, but it must have 5 like the first band"
+        "band 1 has 4 columns, but it must have 5, as in the first band"
     );
     assert_refused!(
         nested(&[&[&[1, 2], &[1, 3]], &[&[1, 4], &[1, 2], &[1, 9]]]),
-        "band 1 has at least 6 columns in all, but it must have 5 like the first band"
+        "band 1 has at least 6 columns, but it must have 5, as in the first band"
     );
     assert_refused!(
         nested(&[&[&[1, 2]]]).with_row_type(DType::Float32, [3]),
-        "band 0 has 2 columns in all, but it must have 3 as declared"
+        "band 0 has 2 columns, but it must have 3, as declared"
     );
 }
 
@@ -297,8 +297,8 @@ fn a_statistic_that_cannot_take_its_input_is_an_error() {
     let sequence = LazyChunkSequence::new(|| [complex.clone()]).convert(NdarrayConverter);
     assert_eq!(
         report(&sequence.compute(MeanVariance).unwrap_err()),
-        "block 0 could not be reduced: the mean and variance cannot handle dtype complex128; \
-         it supports bool, integers and real floats"
+        "block 0 could not be reduced: the mean and variance cannot handle dtype complex128, \
+         only bool, integers and real floats"
     );
 
     let computed = Cell::new(false);
@@ -346,12 +346,12 @@ fn a_statistic_that_cannot_take_its_input_is_an_error() {
     let nested = NestedLazyChunkSequence::new(never);
     assert_eq!(
         report(&nested.compute(Covariance).unwrap_err()),
-        "the covariance: it needs whole rows, which the blocks of a nested sequence do not have"
+        "the covariance: needs whole rows, but the blocks are cut along axis 1, too"
     );
     let complex = nested.with_row_type(DType::Complex64, [3]);
     assert_eq!(
         report(&complex.compute(Sum.per_column()).unwrap_err()),
-        "the sum of each column cannot handle dtype complex64; it supports bool, integers and \
+        "the sum of each column cannot handle dtype complex64, only bool, integers and \
          real floats"
     );
 

@@ -191,11 +191,11 @@ fn a_hint_is_not_part_of_the_message() {
     // Saved states of statistics.
     let part = |k: usize| flat(&[&[2, 3]]).compute(StateOf::new(TopK::new(k))).unwrap();
     let error = TopK::new(3).finish_saved([part(3), part(2)]).unwrap_err();
-    assert!(error.hint().unwrap().contains("equal statistics"));
+    assert!(error.hint().unwrap().contains("the statistic and the settings"));
     assert_eq!(check(error), "cannot load a state of `the 2 largest` into `the 3 largest`");
     let saved = serde_json::to_string(&part(2)).unwrap();
     for (whole, changed, said) in [
-        ("\"version\":2", "\"version\":1", "cannot load a state of version 1; "),
+        ("\"version\":2", "\"version\":1", "cannot load a state of format version 1; "),
         ("\"n_ranked\":2", "\"n_ranked\":9", "is corrupt"),
     ] {
         let state = serde_json::from_str(&saved.replace(whole, changed)).unwrap();

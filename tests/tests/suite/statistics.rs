@@ -296,7 +296,10 @@ fn loading_a_state_of_another_statistic_is_an_error() {
     assert_ne!(text, older);
     let older: SavedState<_> = serde_json::from_str(&older).unwrap();
     let error = TopK::new(3).finish_saved([older]).unwrap_err();
-    assert_eq!(error.to_string(), "cannot load a state of version 1; this library reads version 2");
+    assert_eq!(
+        error.to_string(),
+        "cannot load a state of format version 1; this library reads format version 2"
+    );
 }
 
 /// Checks that a saved state with any changed list is either rejected or merged, without a panic.

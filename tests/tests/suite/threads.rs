@@ -153,8 +153,7 @@ fn errors_on_threads_name_the_same_block_as_without_threads() {
     let sequence =
         LazyChunkSequence::from_fn([1; N_BLOCKS], |i| Array2::<f32>::zeros((1, n_columns(i))))
             .convert(NdarrayConverter);
-    let message =
-        "block 70 has shape [1, 3], but its axes from 1 on must be [2] like the first block's";
+    let message = "block 70 has shape [1, 3], but its sizes from axis 1 on must be [2], as in the first block";
     assert_eq!(report(&sequence.compute(MeanVariance).unwrap_err()), message);
     let threaded = sequence.with_threads(4);
     assert_eq!(report(&threaded.compute(MeanVariance).unwrap_err()), message);
@@ -169,7 +168,7 @@ fn errors_on_threads_name_the_same_block_as_without_threads() {
     });
     assert_eq!(
         report(&sequence.with_threads(3).compute(MeanVariance).unwrap_err()),
-        "block (0, 1) has dtype float64, but it must be uint8 like the first block's"
+        "block (0, 1) has dtype float64, but it must be uint8, as in the first block"
     );
 }
 

@@ -58,7 +58,8 @@ pub(crate) enum Case {
         band: usize,
     },
     /// A block has fewer axes than the sequence is cut along.
-    #[error("{at} has shape {actual:?}, but a block of this sequence has at least {expected} axes")]
+    #[error("{at} has shape {actual:?}, but a block of this sequence needs at least {expected} {}",
+        if *.expected == 1 { "axis" } else { "axes" })]
     TooFewAxes {
         /// The block.
         at: BlockIndex,
@@ -69,7 +70,7 @@ pub(crate) enum Case {
     },
     /// The sizes of a block's uncut axes differ from those declared or seen first.
     #[error(
-        "{at} has shape {actual:?}, but its axes from {first_axis} on must be {expected:?} \
+        "{at} has shape {actual:?}, but its sizes from axis {first_axis} on must be {expected:?}, \
          {reference}"
     )]
     TrailingShape {
@@ -85,7 +86,7 @@ pub(crate) enum Case {
         reference: Reference,
     },
     /// The dtype of a block differs from the one declared or seen first.
-    #[error("{at} has dtype {actual}, but it must be {expected} {reference}")]
+    #[error("{at} has dtype {actual}, but it must be {expected}, {reference}")]
     BlockDType {
         /// The block.
         at: BlockIndex,
@@ -123,8 +124,9 @@ pub(crate) enum Case {
     },
     /// The total width of a band differs from the one declared or seen first.
     #[error(
-        "band {band} has {}{actual} columns in all, but it must have {expected} {reference}",
-        if *.at_least { "at least " } else { "" }
+        "band {band} has {}{actual} column{}, but it must have {expected}, {reference}",
+        if *.at_least { "at least " } else { "" },
+        if *.actual == 1 { "" } else { "s" }
     )]
     BandWidth {
         /// The band.
@@ -174,7 +176,7 @@ pub(crate) enum Case {
         actual: usize,
     },
     /// A byte of a bool array is neither 0 nor 1.
-    #[error("byte {index} of a bool array is {value}; only 0 and 1 are booleans")]
+    #[error("byte {index} of a bool array is {value}, but it must be 0 or 1")]
     InvalidBool {
         /// The index of the byte in C order.
         index: usize,
@@ -201,13 +203,13 @@ pub(crate) enum Case {
         shape: Vec<usize>,
     },
     /// A statistic or a converter does not support a dtype.
-    #[error("{taker} cannot handle dtype {dtype}; {supported}")]
+    #[error("{taker} cannot handle dtype {dtype}, only {supported}")]
     UnsupportedDType {
         /// The statistic or converter: the beginning of the message.
         taker: String,
         /// The dtype.
         dtype: DType,
-        /// The supported dtypes: a clause that follows a semicolon, such as `it supports float32`.
+        /// The supported dtypes: the end of the message, such as `float32 and float64`.
         supported: &'static str,
     },
     /// The function in front of a reducer changed the size of a block along a cut axis.
@@ -275,7 +277,9 @@ pub(crate) enum Case {
         statistic: String,
     },
     /// A state was saved by a version of this library that has a different format of states.
-    #[error("cannot load a state of version {actual}; this library reads version {expected}")]
+    #[error(
+        "cannot load a state of format version {actual}; this library reads format version {expected}"
+    )]
     StateVersion {
         /// The version that this library reads.
         expected: u32,
@@ -303,10 +307,20 @@ impl Case {
     /// Returns the remedy, if the case has one of its own.
     pub(super) fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Case::EmptySequence => "declare them with `with_row_type` to get an empty array",
-            Case::StateMismatch { .. } => "merge only states of equal statistics",
+            Case::EmptySequence => {
+                "declare the dtype and the row shape with `with_row_type` to get an empty array"
+            }
+            Case::StateMismatch { .. } => {
+                "load it with the statistic and the settings that saved it"
+            }
             Case::StateDamaged { .. } => "compute the state again",
             Case::StateVersion { .. } => "compute all states with the same version of the library",
+            Case::StatisticMemory(MemoryShortage { limit: Some(_), .. }) => {
+                "raise the limit with `with_memory_limit`, or compute fewer statistics"
+            }
+            Case::TooFewBlocks { .. } | Case::TooManyBlocks { .. } => {
+                "correct the declared number or the producer"
+            }
             Case::Cancelled { kept, .. } if !kept.is_empty() => {
                 "run the same program again to resume the write"
             }

@@ -39,14 +39,15 @@ pub struct MemoryShortage {
 impl fmt::Display for MemoryShortage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MemoryShortage { statistic, states, bytes, taken, limit } = self;
-        let s = if *states == 1 { "" } else { "s" };
-        write!(formatter, "{statistic} needs {} for {states} state{s}, but ", HumanBytes(*bytes))?;
+        let (s, take) = if *states == 1 { ("", "takes") } else { ("s", "take") };
+        let bytes = HumanBytes(*bytes);
+        write!(formatter, "{states} state{s} of {statistic} {take} {bytes}, but ")?;
         match (*limit, *taken) {
             (None, _) => write!(formatter, "there is not enough memory"),
             (Some(limit), 0) => write!(formatter, "the limit is {}", HumanBytes(limit.into())),
             (Some(limit), taken) => write!(
                 formatter,
-                "the limit is {} and {} are in use",
+                "the limit is {}, of which {} are in use",
                 HumanBytes(limit.into()),
                 HumanBytes(taken)
             ),
@@ -61,7 +62,8 @@ impl fmt::Display for HumanBytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         if self.0 < 1024 {
-            return write!(formatter, "{} bytes", self.0);
+            let s = if self.0 == 1 { "" } else { "s" };
+            return write!(formatter, "{} byte{s}", self.0);
         }
         if self.0 >= 1 << 70 {
             return formatter.write_str("more than 1024 EiB");
@@ -88,6 +90,7 @@ mod tests {
     fn bytes_have_the_unit_that_fits() {
         for (bytes, expected) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1024, "1 KiB"),
             (1536, "1.5 KiB"),

@@ -94,7 +94,7 @@ impl Error {
     }
 
     /// Creates an error of the kind [`ErrorKind::UnsupportedDType`], for your own statistics and
-    /// converters. `taker` begins the message, and `supported` is a clause that ends it.
+    /// converters. `taker` begins the message, and `supported` ends it.
     ///
     /// # Example
     ///
@@ -102,8 +102,8 @@ impl Error {
     /// # extern crate lazy_core as lazy_chunks;
     /// use lazy_chunks::{DType, Error};
     ///
-    /// let error = Error::unsupported_dtype("the median", DType::Complex64, "it supports floats");
-    /// assert_eq!(error.to_string(), "the median cannot handle dtype complex64; it supports floats");
+    /// let error = Error::unsupported_dtype("the median", DType::Complex64, "floats");
+    /// assert_eq!(error.to_string(), "the median cannot handle dtype complex64, only floats");
     /// ```
     pub fn unsupported_dtype(
         taker: impl Into<String>,
@@ -183,7 +183,7 @@ impl Error {
     /// );
     /// assert_eq!(
     ///     error.hint().as_deref(),
-    ///     Some("declare them with `with_row_type` to get an empty array")
+    ///     Some("declare the dtype and the row shape with `with_row_type` to get an empty array")
     /// );
     /// ```
     #[must_use]
@@ -307,7 +307,7 @@ pub(crate) fn short_name(name: String) -> String {
 /// assert_eq!(
 ///     error.to_string(),
 ///     "the evaluation was cancelled after 0 blocks; 12 chunks of factors.zarr are kept \
-///      (factors.zarr/.lazy.0)"
+///      (recorded in factors.zarr/.lazy.0)"
 /// );
 /// assert_eq!(error.kept()[0].chunks, 12);
 /// ```
@@ -325,7 +325,7 @@ impl fmt::Display for KeptChunks {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KeptChunks { target, directory, chunks } = self;
         let (s, are) = if *chunks == 1 { ("", "is") } else { ("s", "are") };
-        write!(formatter, "{chunks} chunk{s} of {target} {are} kept ({directory})")
+        write!(formatter, "{chunks} chunk{s} of {target} {are} kept (recorded in {directory})")
     }
 }
 
@@ -344,7 +344,7 @@ impl fmt::Display for KeptChunks {
 ///     .convert(NdarrayConverter)
 ///     .with_row_type(DType::Float64, []);
 /// let error = sequence.compute(Concatenate).unwrap_err();
-/// assert_eq!(error.to_string(), "block 0 has dtype float32, but it must be float64 as declared");
+/// assert_eq!(error.to_string(), "block 0 has dtype float32, but it must be float64, as declared");
 ///
 /// let advice = match error.reference() {
 ///     Some(Reference::Declared) => "correct the row type or the producer",
@@ -368,8 +368,8 @@ impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Reference::Declared => "as declared",
-            Reference::FirstBlock => "like the first block's",
-            Reference::FirstBand => "like the first band",
+            Reference::FirstBlock => "as in the first block",
+            Reference::FirstBand => "as in the first band",
         })
     }
 }

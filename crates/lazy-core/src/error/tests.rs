@@ -44,7 +44,7 @@ fn all() -> Vec<Error> {
         Case::InvalidBool { index: 1, value: 2 }.into(),
         Error::dtype_mismatch(expected, actual),
         Case::RankMismatch { expected: 1, shape: shape() }.into(),
-        Error::unsupported_dtype(statistic(), dtype, "it supports bool"),
+        Error::unsupported_dtype(statistic(), dtype, "bool"),
         Case::MappedShape { at: AT, original: vec![1, 3], actual: shape(), cut_axes: "the rows" }
             .into(),
         Error::statistic(statistic(), "needs an element"),

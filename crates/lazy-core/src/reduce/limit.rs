@@ -26,7 +26,7 @@ use crate::{ArrayBlock, BlockPosition, Result, SequenceSpec};
 /// let error = sequence.compute((MeanVariance, covariance)).unwrap_err();
 /// assert_eq!(
 ///     report(&error),
-///     "block 0 could not be reduced: the covariance needs 128 MiB for 1 state, \
+///     "block 0 could not be reduced: 1 state of the covariance takes 128 MiB, \
 ///      but the limit is 100 MiB"
 /// );
 /// ```

@@ -192,7 +192,7 @@ impl<S: Statistic> Reducer for S {
 
     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StatisticRun<S>)> {
         if self.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
-            let problem = "it needs whole rows, which the blocks of a nested sequence do not have";
+            let problem = "needs whole rows, but the blocks are cut along axis 1, too";
             return Err(Error::statistic(self.name(), problem));
         }
         let row_type = spec.row_type();

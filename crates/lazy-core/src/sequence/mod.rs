@@ -41,7 +41,7 @@ macro_rules! shared_methods {
             ///     .with_row_type(DType::Float32, [4]);
             /// assert_eq!(
             ///     sequence.compute(Concatenate).unwrap_err().to_string(),
-            ///     "block 0 has shape [2, 3], but its axes from 1 on must be [4] as declared"
+            ///     "block 0 has shape [2, 3], but its sizes from axis 1 on must be [4], as declared"
             /// );
             /// ```
             #[must_use]
@@ -80,11 +80,7 @@ macro_rules! shared_methods {
             ///     .with_memory_limit(8 << 30);
             /// let edges: Vec<f64> = (0..=20_000).map(f64::from).collect();
             /// let error = rows.compute(Histogram::new(edges).per_column()).unwrap_err();
-            /// assert!(
-            ///     error
-            ///         .to_string()
-            ///         .ends_with("needs 29.8 GiB for 200000 states, but the limit is 8 GiB")
-            /// );
+            /// assert!(error.to_string().ends_with(" take 29.8 GiB, but the limit is 8 GiB"));
             /// ```
             #[must_use]
             pub fn with_memory_limit(self, bytes: u64) -> Self {

@@ -171,7 +171,7 @@ macro_rules! extremum {
     };
 }
 
-const NO_ELEMENTS: &str = "undefined for zero elements";
+const NO_ELEMENTS: &str = "undefined for an array without elements";
 
 fn only_values<D: Dimension + 'static>(
     shape: D,

@@ -195,7 +195,7 @@ fn of_trailing_shape(error: &Error) -> bool {
 }
 
 fn of_axes(error: &Error) -> bool {
-    error.kind() == ErrorKind::Shape && error.to_string().ends_with(" axes")
+    error.kind() == ErrorKind::Shape && error.to_string().contains(" needs at least ")
 }
 
 fn of_cut_axes(error: &Error) -> bool {

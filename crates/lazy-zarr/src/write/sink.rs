@@ -417,7 +417,7 @@ impl ZarrSink {
     /// // Ctrl-C during the seventh block; then the program is started again, and computes the last three.
     /// let error = program().unwrap_err();
     /// assert_eq!((error.blocks_done(), error.kept()[0].chunks), (Some(7), 7));
-    /// println!("{error}"); // … after 7 blocks; 7 chunks of embeddings.zarr are kept (…/.lazy.0)
+    /// println!("{error}"); // … after 7 blocks; 7 chunks of embeddings.zarr are kept (recorded in …/.lazy.0)
     /// # CANCEL.store(false, Ordering::Relaxed);
     /// let (moments, stored) = program()?;
     /// assert_eq!(n_computed.load(Ordering::Relaxed), 10);

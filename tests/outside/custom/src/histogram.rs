@@ -48,7 +48,7 @@ impl Statistic for Histogram {
         }
         match dtype {
             Some(dtype @ (DType::Complex64 | DType::Complex128)) => {
-                let supported = "it supports bool, integers and floats";
+                let supported = "bool, integers and floats";
                 Err(Error::unsupported_dtype(self.name(), dtype, supported))
             }
             _ => Ok(()),

@@ -86,7 +86,7 @@ fn a_declared_dtype_is_refused_before_the_first_block() {
     let error = sequence.compute((Histogram::new(EDGES), MeanVariance)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the histogram of [-1.0, 0.0, 0.5, 4.0] cannot handle dtype complex64; it takes \
+        "the histogram of [-1.0, 0.0, 0.5, 4.0] cannot handle dtype complex64, only \
          bool, integers and floats"
     );
 }
@@ -102,7 +102,7 @@ fn a_refused_block_leaves_no_array_behind() {
     assert_eq!(
         report(&error),
         "block 0 could not be reduced: the histogram of [-1.0, 0.0, 0.5, 4.0] cannot handle dtype \
-         complex64; it takes bool, integers and floats"
+         complex64, only bool, integers and floats"
     );
     assert_eq!(StoredArray::open(store).unwrap_err().kind(), ErrorKind::NotFound);
 }
