@@ -1,9 +1,10 @@
 //! The declaration of a sequence before its first block is computed.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::memory::Memory;
-use crate::{BlockGrid, Cut, DType};
+use crate::{BlockGrid, BlockSizes, Cut, DType};
 
 /// The dtype and the shape of one row: of `array[i]`, the array without axis 0.
 ///
@@ -32,6 +33,13 @@ pub struct RowType {
     pub dtype: DType,
     /// The shape of the array without axis 0.
     pub shape: Vec<usize>,
+}
+
+/// Displays as `float32 of shape [3, 20]`.
+impl fmt::Display for RowType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} of shape {:?}", self.dtype, self.shape)
+    }
 }
 
 /// The declaration of a sequence: everything that is known before its first block is computed.
@@ -85,6 +93,27 @@ impl SequenceSpec {
             row_type: None,
             memory: Memory::default(),
         }
+    }
+
+    /// Replaces the grid.
+    pub(crate) fn with_grid(self, grid: BlockGrid) -> SequenceSpec {
+        SequenceSpec {
+            cut: grid.cut(),
+            n_bands: Some(grid.rows().n_blocks()),
+            grid: Some(Arc::new(grid)),
+            ..self
+        }
+    }
+
+    /// Replaces the cut and the number of bands, and forgets the grid.
+    pub(crate) fn without_grid(self, cut: Cut, n_bands: Option<usize>) -> SequenceSpec {
+        SequenceSpec { cut, n_bands, grid: None, ..self }
+    }
+
+    /// Returns the declaration of the sequence whose blocks are the bands of this one.
+    pub(crate) fn rows_only(self) -> SequenceSpec {
+        let grid = self.grid.as_ref().map(|grid| BlockGrid::rows_only(grid.rows().clone()));
+        SequenceSpec { cut: Cut::Rows, grid: grid.map(Arc::new), ..self }
     }
 
     pub(crate) fn with_n_bands(self, n_bands: usize) -> SequenceSpec {
@@ -148,6 +177,33 @@ impl SequenceSpec {
     #[must_use]
     pub fn shape(&self) -> Option<Vec<usize>> {
         Some([&[self.n_rows()?], self.row_type.as_ref()?.shape.as_slice()].concat())
+    }
+
+    /// Returns the number of blocks that fit into `bytes` of memory, if the block grid and the row
+    /// type are known: the size of the largest block counts.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{DType, LazyChunkSequence};
+    ///
+    /// let sequence =
+    ///     LazyChunkSequence::from_fn([100, 50], |i| i).with_row_type(DType::Float32, [25]);
+    /// assert_eq!(sequence.spec().blocks_within(1 << 20), Some(104));
+    /// ```
+    #[must_use]
+    pub fn blocks_within(&self, bytes: u64) -> Option<usize> {
+        let (grid, row_type) = (self.grid()?, self.row_type()?);
+        let largest = |sizes: &BlockSizes| sizes.ranges().map(|range| range.len()).max();
+        let mut shape = [&[largest(grid.rows()).unwrap_or(0)], &row_type.shape[..]].concat();
+        if let (Some(columns), Some(size)) = (grid.columns(), shape.get_mut(1)) {
+            *size = largest(columns).unwrap_or(0);
+        }
+        let block = shape
+            .iter()
+            .fold(row_type.dtype.size() as u64, |bytes, &size| bytes.saturating_mul(size as u64));
+        Some(usize::try_from(bytes.checked_div(block).unwrap_or(u64::MAX)).unwrap_or(usize::MAX))
     }
 
     /// Returns the size of the array along axis 0, if the block grid is known.

@@ -21,6 +21,7 @@ mod resume;
 mod rivals;
 mod stack;
 mod statistics;
+mod structure;
 #[cfg(feature = "tch")]
 mod tensors;
 mod threads;

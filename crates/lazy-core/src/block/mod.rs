@@ -1,5 +1,6 @@
 //! Blocks: dense arrays whose dtype is known at run time.
 
+mod parts;
 #[cfg(test)]
 mod tests;
 

@@ -152,6 +152,37 @@ pub(crate) enum Case {
         /// The shape of the block.
         actual: Vec<usize>,
     },
+    /// A block that is made of parts of other blocks cannot be made.
+    #[error("{at} could not be assembled")]
+    Assembly {
+        /// The block.
+        at: BlockIndex,
+        /// The reason.
+        source: Error,
+    },
+    /// Parts of one block do not fit together.
+    #[error(
+        "part {index} has shape {actual:?}, but part 0 has {expected:?}; they may differ only along \
+         axis {axis}"
+    )]
+    Unjoinable {
+        /// The axis along which the parts are joined.
+        axis: usize,
+        /// The number of the part.
+        index: usize,
+        /// The shape of the first part.
+        expected: Vec<usize>,
+        /// The shape of this part.
+        actual: Vec<usize>,
+    },
+    /// Sequences do not fit together, or a sequence does not have the part that was requested.
+    #[error("cannot {operation}: {problem}")]
+    Structure {
+        /// The operation: the beginning of the message.
+        operation: &'static str,
+        /// The end of the message.
+        problem: String,
+    },
     /// The declared row type contradicts the declared grid or has too few axes.
     #[error("the declared row shape {row_shape:?} does not match {what}")]
     RowTypeMismatch {

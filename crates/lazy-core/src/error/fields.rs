@@ -36,13 +36,14 @@ impl Error {
             | Case::BandWidth { .. }
             | Case::GridMismatch { .. }
             | Case::MappedShape { .. }
+            | Case::Unjoinable { .. }
             | Case::RankMismatch { .. }
             | Case::IndexOverflow { .. } => ErrorKind::Shape,
             Case::BlockDType { .. } | Case::DTypeMismatch { .. } => ErrorKind::DType,
             Case::UnsupportedDType { .. } => ErrorKind::UnsupportedDType,
-            Case::RowTypeMismatch { .. } => ErrorKind::InvalidSpec,
+            Case::RowTypeMismatch { .. } | Case::Structure { .. } => ErrorKind::InvalidSpec,
             Case::InvalidData { .. } | Case::InvalidBool { .. } => ErrorKind::InvalidData,
-            Case::Reduction { source, .. } => source.kind(),
+            Case::Reduction { source, .. } | Case::Assembly { source, .. } => source.kind(),
             Case::Statistic { .. } => ErrorKind::Statistic,
             Case::StatisticMemory(_) | Case::ArrayMemory { .. } => ErrorKind::Memory,
             Case::StateMismatch { .. } | Case::StateDamaged { .. } | Case::StateVersion { .. } => {
@@ -78,6 +79,7 @@ impl Error {
             | Case::GridMismatch { at, .. }
             | Case::MappedShape { at, .. }
             | Case::Reduction { at, .. }
+            | Case::Assembly { at, .. }
             | Case::IndexOverflow { at, .. } => Some(*at),
             Case::EmptyBand { band } | Case::BandWidth { band, .. } => {
                 Some(BlockIndex::Band(*band))
@@ -106,7 +108,9 @@ impl Error {
             Case::UnsupportedDType { dtype, .. }
             | Case::InvalidData { dtype, .. }
             | Case::ArrayMemory { dtype, .. } => Some(*dtype),
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => source.dtype(),
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.dtype(),
             _ => None,
         }
     }
@@ -119,9 +123,9 @@ impl Error {
             Case::BlockDType { expected, .. } | Case::DTypeMismatch { expected, .. } => {
                 Some(*expected)
             }
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => {
-                source.expected_dtype()
-            }
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.expected_dtype(),
             _ => None,
         }
     }
@@ -145,11 +149,14 @@ impl Error {
             Case::TooFewAxes { actual, .. }
             | Case::TrailingShape { actual, .. }
             | Case::GridMismatch { actual, .. }
-            | Case::MappedShape { actual, .. } => Some(actual),
+            | Case::MappedShape { actual, .. }
+            | Case::Unjoinable { actual, .. } => Some(actual),
             Case::InvalidData { shape, .. }
             | Case::RankMismatch { shape, .. }
             | Case::ArrayMemory { shape, .. } => Some(shape),
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => source.shape(),
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.shape(),
             _ => None,
         }
     }
@@ -174,7 +181,7 @@ impl Error {
     pub fn memory(&self) -> Option<&MemoryShortage> {
         match self.case() {
             Case::StatisticMemory(shortage) => Some(shortage),
-            Case::Reduction { source, .. } => source.memory(),
+            Case::Reduction { source, .. } | Case::Assembly { source, .. } => source.memory(),
             _ => None,
         }
     }
@@ -243,7 +250,9 @@ impl Error {
     pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         match self.case() {
             Case::Producer { source, .. } | Case::Other(source) => Some(&**source),
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => source.get_ref(),
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.get_ref(),
             _ => None,
         }
     }
@@ -263,7 +272,9 @@ impl Error {
             Case::Producer { source, .. } | Case::Other(source) => {
                 source.downcast().map_err(Error::other)
             }
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => source.downcast(),
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.downcast(),
             case => Err(case.into()),
         }
     }

@@ -39,7 +39,8 @@ pub enum ErrorKind {
     UnsupportedDType,
     /// The sequence has no blocks and no declared row type, so its shape and dtype are unknown.
     Empty,
-    /// The declared row type contradicts the declared grid or has too few axes.
+    /// The declared row type contradicts the declared grid or has too few axes; or sequences do not
+    /// fit together, or do not have the part that was requested.
     InvalidSpec,
     /// The bytes of an array do not match its shape and dtype.
     InvalidData,

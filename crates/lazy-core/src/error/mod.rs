@@ -189,7 +189,9 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         match &*self.0 {
-            Case::Conversion { source, .. } | Case::Reduction { source, .. } => source.hint(),
+            Case::Conversion { source, .. }
+            | Case::Reduction { source, .. }
+            | Case::Assembly { source, .. } => source.hint(),
             Case::Producer { source, .. } | Case::Other(source) => {
                 causes(&**source).find_map(|cause| cause.downcast_ref::<Error>())?.hint()
             }

@@ -47,6 +47,7 @@ where
     let trace = stream.trace().clone();
     let threads = trace.for_threads();
     let first = FirstBlock::new(check.clone());
+    let _release = parallel.release_on_drop();
     let compute = |index: usize, restored: Option<ArrayBlock>| {
         // If this fails or panics before the block is checked, threads that wait for the first
         // block must be notified.
@@ -103,6 +104,7 @@ where
             trace.add_in_producer(done.in_producer);
             let at = done.at;
             run.merge(at, done.partial).map_err(|error| error.in_reduction(at.index))?;
+            parallel.release(index + 1);
             tracker.block(at.index, done.n_bytes, done.is_restored, |progress| {
                 run.report(progress);
             })?;

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::stream::{Evaluate, Failure, Mapped, Parallel, Produce, ProduceIndexed, Threads};
+use crate::BlockGrid;
+use crate::stream::{
+    BandRule, ChainRule, Chained, Derived, Evaluate, Failure, InStep, JoinedBands, Mapped,
+    PairRule, Paired, Parallel, Produce, ProduceIndexed, Rule, Threads, ZipRule,
+};
 
 /// Access in order: the blocks come from an iterator, and their sizes are unknown in advance.
 ///
@@ -190,7 +194,8 @@ impl RandomAccess for LocalIndexed {}
 impl RandomAccess for Indexed {}
 
 mod sealed {
-    use super::{AnyProducer, Failure, Produce, ProduceIndexed, SharedProducer};
+    use super::{AnyProducer, Failure, PairRule, Produce, ProduceIndexed, Rule, SharedProducer};
+    use crate::BlockGrid;
 
     pub trait AccessOfProducer: 'static {
         /// The type-erased producer.
@@ -224,9 +229,53 @@ mod sealed {
         fn streamed<'a, T: 'a>(producer: Self::Producer<'a, T>) -> AnyProducer<'a, T>;
 
         fn shortened<'a: 'b, 'b, T: 'a>(producer: Self::Producer<'a, T>) -> Self::Producer<'b, T>;
+
+        /// Returns the bands of several producers, one producer after the other. Their numbers of
+        /// bands are given if they are known, and the grid if all have one.
+        fn chained<'a, T: Send + 'a>(
+            parts: Vec<(Self::Producer<'a, T>, Option<usize>)>,
+            grid: Option<&BlockGrid>,
+        ) -> Self::Producer<'a, T>;
+
+        /// Returns pairs of the blocks of two producers; the grid is that of both, if they have
+        /// one.
+        fn zipped<'a, T: Send + 'a, U: Send + 'a>(
+            left: Self::Producer<'a, T>,
+            right: Self::Producer<'a, U>,
+            grid: Option<&BlockGrid>,
+        ) -> Self::Producer<'a, (T, U)>;
+
+        /// Returns the bands of a producer, each joined into one block. The grid is that of the
+        /// producer, if it has one.
+        fn joined<'a: 'b, 'b, T: 'a, U: Send + 'b, F>(
+            producer: Self::Producer<'a, T>,
+            grid: Option<&BlockGrid>,
+            join: F,
+        ) -> Self::Producer<'b, U>
+        where
+            F: Fn(Vec<T>) -> Result<U, Failure> + Send + Sync + 'b;
     }
 
     pub trait RandomAccessOfProducer: AccessOfProducer {
+        /// Returns the blocks of a grid that a rule makes out of the blocks of a producer.
+        fn derived<'a: 'b, 'b, T: 'a, U: Send + 'b, R>(
+            producer: Self::Producer<'a, T>,
+            grid: &BlockGrid,
+            rule: R,
+        ) -> Self::Producer<'b, U>
+        where
+            R: Rule<T, U> + Send + Sync + 'b;
+
+        /// Returns the blocks of a grid that a rule makes out of the blocks of two producers.
+        fn paired<'a, T: 'a, U: 'a, V: Send + 'a, R>(
+            left: Self::Producer<'a, T>,
+            right: Self::Producer<'a, U>,
+            grid: &BlockGrid,
+            rule: R,
+        ) -> Self::Producer<'a, V>
+        where
+            R: PairRule<T, U, V> + Send + Sync + 'a;
+
         fn indexed<'s, 'a: 's, T: 'a>(
             producer: &'s Self::Producer<'a, T>,
         ) -> &'s (dyn ProduceIndexed<T> + 's);
@@ -269,6 +318,47 @@ impl<'a, T: 'a> SharedProducer<'a, T> {
     }
 }
 
+impl<'a, T: Send + 'a> SharedProducer<'a, T> {
+    fn chained(parts: Vec<(SharedProducer<'a, T>, Option<usize>)>, grid: &BlockGrid) -> Self {
+        let rule = chain_rule(&parts, grid);
+        let parts = parts.into_iter().map(|(part, _)| part.producer).collect();
+        SharedProducer::new(Derived::new(parts, grid, rule))
+    }
+
+    fn zipped<U: Send + 'a>(
+        self,
+        right: SharedProducer<'a, U>,
+        grid: &BlockGrid,
+    ) -> SharedProducer<'a, (T, U)> {
+        SharedProducer::new(Paired::new(self.producer, right.producer, grid, ZipRule))
+    }
+}
+
+impl<'a, T: 'a> SharedProducer<'a, T> {
+    fn derived<'b, U: Send + 'b, R>(self, grid: &BlockGrid, rule: R) -> SharedProducer<'b, U>
+    where
+        'a: 'b,
+        R: Rule<T, U> + Send + Sync + 'b,
+    {
+        SharedProducer::new(Derived::new(vec![self.producer], grid, rule))
+    }
+
+    fn joined<'b, U: Send + 'b, F>(self, grid: &BlockGrid, join: F) -> SharedProducer<'b, U>
+    where
+        'a: 'b,
+        F: Fn(Vec<T>) -> Result<U, Failure> + Send + Sync + 'b,
+    {
+        let rule = BandRule::new(grid.blocks_per_band(), join);
+        self.derived(&BlockGrid::rows_only(grid.rows().clone()), rule)
+    }
+}
+
+/// Returns the rule that chains parts with these numbers of bands.
+fn chain_rule<P>(parts: &[(P, Option<usize>)], grid: &BlockGrid) -> ChainRule {
+    let n_bands: Vec<_> = parts.iter().map(|(_, n_bands)| n_bands.unwrap_or(0)).collect();
+    ChainRule::new(&n_bands, grid.blocks_per_band())
+}
+
 /// A producer whose blocks come in order and may be computed on several threads.
 #[expect(missing_debug_implementations, reason = "it is private, but for the sealed trait")]
 pub enum AnyProducer<'a, T> {
@@ -281,6 +371,16 @@ impl<T> Clone for AnyProducer<'_, T> {
         match self {
             AnyProducer::InOrder(producer) => AnyProducer::InOrder(Arc::clone(producer)),
             AnyProducer::Shared(producer) => AnyProducer::Shared(producer.clone()),
+        }
+    }
+}
+
+impl<'a, T: 'a> AnyProducer<'a, T> {
+    /// Returns the producer of blocks in order.
+    fn in_order(self) -> Arc<dyn Produce<T> + 'a> {
+        match self {
+            AnyProducer::InOrder(producer) => producer,
+            AnyProducer::Shared(shared) => shared.producer,
         }
     }
 }
@@ -340,6 +440,56 @@ impl sealed::AccessOfProducer for Streamed {
     fn shortened<'a: 'b, 'b, T: 'a>(producer: AnyProducer<'a, T>) -> AnyProducer<'b, T> {
         producer
     }
+
+    fn chained<'a, T: Send + 'a>(
+        parts: Vec<(AnyProducer<'a, T>, Option<usize>)>,
+        grid: Option<&BlockGrid>,
+    ) -> AnyProducer<'a, T> {
+        let shared = |(part, n_bands): &(AnyProducer<'a, T>, _)| match part {
+            AnyProducer::Shared(shared) => Some((shared.clone(), *n_bands)),
+            AnyProducer::InOrder(_) => None,
+        };
+        if let Some(grid) = grid
+            && let Some(parts) = parts.iter().map(shared).collect()
+        {
+            return AnyProducer::Shared(SharedProducer::chained(parts, grid));
+        }
+        let parts = parts.into_iter().map(|(part, n_bands)| (part.in_order(), n_bands));
+        AnyProducer::InOrder(Arc::new(Chained::new(parts.collect())))
+    }
+
+    fn zipped<'a, T: Send + 'a, U: Send + 'a>(
+        left: AnyProducer<'a, T>,
+        right: AnyProducer<'a, U>,
+        grid: Option<&BlockGrid>,
+    ) -> AnyProducer<'a, (T, U)> {
+        match (left, right, grid) {
+            (AnyProducer::Shared(left), AnyProducer::Shared(right), Some(grid)) => {
+                AnyProducer::Shared(left.zipped(right, grid))
+            }
+            (left, right, _) => {
+                AnyProducer::InOrder(Arc::new(InStep::new(left.in_order(), right.in_order())))
+            }
+        }
+    }
+
+    fn joined<'a: 'b, 'b, T: 'a, U: Send + 'b, F>(
+        producer: AnyProducer<'a, T>,
+        grid: Option<&BlockGrid>,
+        join: F,
+    ) -> AnyProducer<'b, U>
+    where
+        F: Fn(Vec<T>) -> Result<U, Failure> + Send + Sync + 'b,
+    {
+        match (producer, grid) {
+            (AnyProducer::Shared(shared), Some(grid)) => {
+                AnyProducer::Shared(shared.joined(grid, join))
+            }
+            (producer, _) => {
+                AnyProducer::InOrder(Arc::new(JoinedBands::new(producer.in_order(), join)))
+            }
+        }
+    }
 }
 
 impl sealed::AccessOfProducer for LocalIndexed {
@@ -384,6 +534,37 @@ impl sealed::AccessOfProducer for LocalIndexed {
 
     fn shortened<'a: 'b, 'b, T: 'a>(producer: Self::Producer<'a, T>) -> Self::Producer<'b, T> {
         producer
+    }
+
+    fn chained<'a, T: Send + 'a>(
+        parts: Vec<(Self::Producer<'a, T>, Option<usize>)>,
+        grid: Option<&BlockGrid>,
+    ) -> Self::Producer<'a, T> {
+        let grid = grid.expect(HAS_GRID);
+        let rule = chain_rule(&parts, grid);
+        let parts = parts.into_iter().map(|(part, _)| part).collect();
+        Arc::new(Derived::new(parts, grid, rule))
+    }
+
+    fn zipped<'a, T: Send + 'a, U: Send + 'a>(
+        left: Self::Producer<'a, T>,
+        right: Self::Producer<'a, U>,
+        grid: Option<&BlockGrid>,
+    ) -> Self::Producer<'a, (T, U)> {
+        Arc::new(Paired::new(left, right, grid.expect(HAS_GRID), ZipRule))
+    }
+
+    fn joined<'a: 'b, 'b, T: 'a, U: Send + 'b, F>(
+        producer: Self::Producer<'a, T>,
+        grid: Option<&BlockGrid>,
+        join: F,
+    ) -> Self::Producer<'b, U>
+    where
+        F: Fn(Vec<T>) -> Result<U, Failure> + Send + Sync + 'b,
+    {
+        let grid = grid.expect(HAS_GRID);
+        let rule = BandRule::new(grid.blocks_per_band(), join);
+        Arc::new(Derived::new(vec![producer], &BlockGrid::rows_only(grid.rows().clone()), rule))
     }
 }
 
@@ -430,9 +611,60 @@ impl sealed::AccessOfProducer for Indexed {
     fn shortened<'a: 'b, 'b, T: 'a>(producer: SharedProducer<'a, T>) -> SharedProducer<'b, T> {
         producer
     }
+
+    fn chained<'a, T: Send + 'a>(
+        parts: Vec<(SharedProducer<'a, T>, Option<usize>)>,
+        grid: Option<&BlockGrid>,
+    ) -> SharedProducer<'a, T> {
+        SharedProducer::chained(parts, grid.expect(HAS_GRID))
+    }
+
+    fn zipped<'a, T: Send + 'a, U: Send + 'a>(
+        left: SharedProducer<'a, T>,
+        right: SharedProducer<'a, U>,
+        grid: Option<&BlockGrid>,
+    ) -> SharedProducer<'a, (T, U)> {
+        left.zipped(right, grid.expect(HAS_GRID))
+    }
+
+    fn joined<'a: 'b, 'b, T: 'a, U: Send + 'b, F>(
+        producer: SharedProducer<'a, T>,
+        grid: Option<&BlockGrid>,
+        join: F,
+    ) -> SharedProducer<'b, U>
+    where
+        F: Fn(Vec<T>) -> Result<U, Failure> + Send + Sync + 'b,
+    {
+        producer.joined(grid.expect(HAS_GRID), join)
+    }
 }
 
+const HAS_GRID: &str = "an indexed sequence has a grid";
+
 impl sealed::RandomAccessOfProducer for LocalIndexed {
+    fn derived<'a: 'b, 'b, T: 'a, U: Send + 'b, R>(
+        producer: Self::Producer<'a, T>,
+        grid: &BlockGrid,
+        rule: R,
+    ) -> Self::Producer<'b, U>
+    where
+        R: Rule<T, U> + Send + Sync + 'b,
+    {
+        Arc::new(Derived::new(vec![producer], grid, rule))
+    }
+
+    fn paired<'a, T: 'a, U: 'a, V: Send + 'a, R>(
+        left: Self::Producer<'a, T>,
+        right: Self::Producer<'a, U>,
+        grid: &BlockGrid,
+        rule: R,
+    ) -> Self::Producer<'a, V>
+    where
+        R: PairRule<T, U, V> + Send + Sync + 'a,
+    {
+        Arc::new(Paired::new(left, right, grid, rule))
+    }
+
     fn indexed<'s, 'a: 's, T: 'a>(
         producer: &'s Self::Producer<'a, T>,
     ) -> &'s (dyn ProduceIndexed<T> + 's) {
@@ -441,6 +673,29 @@ impl sealed::RandomAccessOfProducer for LocalIndexed {
 }
 
 impl sealed::RandomAccessOfProducer for Indexed {
+    fn derived<'a: 'b, 'b, T: 'a, U: Send + 'b, R>(
+        producer: SharedProducer<'a, T>,
+        grid: &BlockGrid,
+        rule: R,
+    ) -> SharedProducer<'b, U>
+    where
+        R: Rule<T, U> + Send + Sync + 'b,
+    {
+        producer.derived(grid, rule)
+    }
+
+    fn paired<'a, T: 'a, U: 'a, V: Send + 'a, R>(
+        left: SharedProducer<'a, T>,
+        right: SharedProducer<'a, U>,
+        grid: &BlockGrid,
+        rule: R,
+    ) -> SharedProducer<'a, V>
+    where
+        R: PairRule<T, U, V> + Send + Sync + 'a,
+    {
+        SharedProducer::new(Paired::new(left.producer, right.producer, grid, rule))
+    }
+
     fn indexed<'s, 'a: 's, T: 'a>(
         producer: &'s SharedProducer<'a, T>,
     ) -> &'s (dyn ProduceIndexed<T> + 's) {

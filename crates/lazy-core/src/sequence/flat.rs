@@ -1,6 +1,7 @@
 //! The sequence cut along axis 0.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::access::{
@@ -10,7 +11,7 @@ use super::pass::Pass;
 use super::shared_methods;
 use crate::aggregate::{Blocks, SequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, StreamedBlocks, TryFnSource, guarded,
+    BlockStream, Evaluation, Failure, FnBlocks, FnSource, StreamedBlocks, TryFnSource, guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, Observer,
@@ -43,9 +44,9 @@ use crate::{
 /// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct LazyChunkSequence<'a, T: 'a, K: Access = Streamed> {
-    producer: K::Producer<'a, T>,
-    spec: SequenceSpec,
-    pass: Pass<'a>,
+    pub(super) producer: K::Producer<'a, T>,
+    pub(super) spec: SequenceSpec,
+    pub(super) pass: Pass<'a>,
 }
 
 shared_methods!(LazyChunkSequence);
@@ -141,6 +142,40 @@ impl<'a, T: Send + 'a> LazyChunkSequence<'a, T, Indexed> {
         })
     }
 
+    /// Creates a sequence whose block for a range of rows is `block(range)`. The sizes of `rows`
+    /// cut the rows of the array into ranges.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{BlockSizes, LazyChunkSequence};
+    /// use ndarray::Array1;
+    ///
+    /// let squares = LazyChunkSequence::from_rows(BlockSizes::uniform(10, 4), |rows| {
+    ///     Array1::from_iter(rows.map(|row| row * row))
+    /// });
+    /// assert_eq!(squares.block(2)?.to_vec(), [64, 81]);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn from_rows<F>(rows: impl Into<BlockSizes>, block: F) -> Self
+    where
+        F: Fn(Range<usize>) -> T + Send + Sync + 'a,
+    {
+        let rows = rows.into();
+        Self::from_fn(rows.clone(), move |i| block(rows.range(i)))
+    }
+
+    /// Creates a sequence like [`from_rows`](Self::from_rows), from a function that can fail.
+    pub fn try_from_rows<F, E>(rows: impl Into<BlockSizes>, block: F) -> Self
+    where
+        F: Fn(Range<usize>) -> Result<T, E> + Send + Sync + 'a,
+        E: Into<BoxError>,
+    {
+        let rows = rows.into();
+        Self::try_from_fn(rows.clone(), move |i| block(rows.range(i)))
+    }
+
     fn from_blocks<F>(grid: BlockGrid, block: F) -> Self
     where
         F: Fn(usize, usize) -> Result<T, Failure> + Send + Sync + 'a,
@@ -174,6 +209,27 @@ impl<'a, T: 'a> LazyChunkSequence<'a, T, LocalIndexed> {
         Self::from_blocks(BlockGrid::rows_only(rows), move |i, _| {
             block(i).map_err(|error| Failure::Producer(error.into()))
         })
+    }
+
+    /// Creates a sequence like [`from_rows`](LazyChunkSequence::from_rows), from a function that
+    /// stays on its thread.
+    pub fn from_local_rows<F>(rows: impl Into<BlockSizes>, block: F) -> Self
+    where
+        F: Fn(Range<usize>) -> T + 'a,
+    {
+        let rows = rows.into();
+        Self::from_local_fn(rows.clone(), move |i| block(rows.range(i)))
+    }
+
+    /// Creates a sequence like [`try_from_rows`](LazyChunkSequence::try_from_rows), from a function
+    /// that stays on its thread.
+    pub fn try_from_local_rows<F, E>(rows: impl Into<BlockSizes>, block: F) -> Self
+    where
+        F: Fn(Range<usize>) -> Result<T, E> + 'a,
+        E: Into<BoxError>,
+    {
+        let rows = rows.into();
+        Self::try_from_local_fn(rows.clone(), move |i| block(rows.range(i)))
     }
 
     fn from_blocks<F>(grid: BlockGrid, block: F) -> Self
@@ -269,6 +325,6 @@ impl<'a, T: 'a, K: RandomAccess> LazyChunkSequence<'a, T, K> {
     pub fn block(&self, i: usize) -> Result<T> {
         let n_blocks = self.grid().n_blocks();
         assert!(i < n_blocks, "block {i} of a sequence of {n_blocks} blocks");
-        guarded(BlockIndex::Block(i), || K::indexed(&self.producer).block(i, 0))
+        guarded(BlockIndex::Block(i), || K::indexed(&self.producer).block(Evaluation::SINGLE, i, 0))
     }
 }

@@ -1,6 +1,7 @@
 //! The sequence cut along axes 0 and 1.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::access::{
@@ -10,7 +11,7 @@ use super::pass::Pass;
 use super::shared_methods;
 use crate::aggregate::{Bands, NestedSequenceAggregator};
 use crate::stream::{
-    BlockStream, Failure, FnBlocks, FnSource, StreamedBands, TryFnSource, guarded,
+    BlockStream, Evaluation, Failure, FnBlocks, FnSource, StreamedBands, TryFnSource, guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, NestedSource,
@@ -39,9 +40,9 @@ use crate::{
 /// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct NestedLazyChunkSequence<'a, T: 'a, K: Access = Streamed> {
-    producer: K::Producer<'a, T>,
-    spec: SequenceSpec,
-    pass: Pass<'a>,
+    pub(super) producer: K::Producer<'a, T>,
+    pub(super) spec: SequenceSpec,
+    pub(super) pass: Pass<'a>,
 }
 
 shared_methods!(NestedLazyChunkSequence);
@@ -145,6 +146,56 @@ impl<'a, T: Send + 'a> NestedLazyChunkSequence<'a, T, Indexed> {
         })
     }
 
+    /// Creates a sequence whose block for a range of rows and a range of columns is
+    /// `block(rows, columns)`. The sizes of `rows` and `columns` cut the array into these regions.
+    ///
+    /// # Example
+    ///
+    /// The block of a kernel matrix for some of the samples against some of the samples:
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{BlockSizes, NestedLazyChunkSequence};
+    /// use ndarray::{Array2, s};
+    ///
+    /// let samples = Array2::from_shape_fn((5, 3), |(i, k)| (i + k) as f32);
+    /// let sizes = BlockSizes::uniform(5, 2);
+    /// let kernel = NestedLazyChunkSequence::from_regions(sizes.clone(), sizes, |rows, columns| {
+    ///     samples.slice(s![rows, ..]).dot(&samples.slice(s![columns, ..]).t())
+    /// });
+    /// assert_eq!(kernel.block(2, 0)?.dim(), (1, 2));
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn from_regions<F>(
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+        block: F,
+    ) -> Self
+    where
+        F: Fn(Range<usize>, Range<usize>) -> T + Send + Sync + 'a,
+    {
+        let (rows, columns) = (rows.into(), columns.into());
+        Self::from_fn(rows.clone(), columns.clone(), move |i, j| {
+            block(rows.range(i), columns.range(j))
+        })
+    }
+
+    /// Creates a sequence like [`from_regions`](Self::from_regions), from a function that can fail.
+    pub fn try_from_regions<F, E>(
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+        block: F,
+    ) -> Self
+    where
+        F: Fn(Range<usize>, Range<usize>) -> Result<T, E> + Send + Sync + 'a,
+        E: Into<BoxError>,
+    {
+        let (rows, columns) = (rows.into(), columns.into());
+        Self::try_from_fn(rows.clone(), columns.clone(), move |i, j| {
+            block(rows.range(i), columns.range(j))
+        })
+    }
+
     fn from_blocks<F>(grid: BlockGrid, block: F) -> Self
     where
         F: Fn(usize, usize) -> Result<T, Failure> + Send + Sync + 'a,
@@ -185,6 +236,39 @@ impl<'a, T: 'a> NestedLazyChunkSequence<'a, T, LocalIndexed> {
     {
         Self::from_blocks(BlockGrid::rows_and_columns(rows, columns), move |i, j| {
             block(i, j).map_err(|error| Failure::Producer(error.into()))
+        })
+    }
+
+    /// Creates a sequence like [`from_regions`](NestedLazyChunkSequence::from_regions), from a
+    /// function that stays on its thread.
+    pub fn from_local_regions<F>(
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+        block: F,
+    ) -> Self
+    where
+        F: Fn(Range<usize>, Range<usize>) -> T + 'a,
+    {
+        let (rows, columns) = (rows.into(), columns.into());
+        Self::from_local_fn(rows.clone(), columns.clone(), move |i, j| {
+            block(rows.range(i), columns.range(j))
+        })
+    }
+
+    /// Creates a sequence like [`try_from_regions`](NestedLazyChunkSequence::try_from_regions),
+    /// from a function that stays on its thread.
+    pub fn try_from_local_regions<F, E>(
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+        block: F,
+    ) -> Self
+    where
+        F: Fn(Range<usize>, Range<usize>) -> Result<T, E> + 'a,
+        E: Into<BoxError>,
+    {
+        let (rows, columns) = (rows.into(), columns.into());
+        Self::try_from_local_fn(rows.clone(), columns.clone(), move |i, j| {
+            block(rows.range(i), columns.range(j))
         })
     }
 
@@ -262,6 +346,8 @@ impl<'a, T: 'a, K: RandomAccess> NestedLazyChunkSequence<'a, T, K> {
             i < n_bands && j < n_columns,
             "block ({i}, {j}) of a sequence of {n_bands} × {n_columns} blocks"
         );
-        guarded(BlockIndex::NestedBlock(i, j), || K::indexed(&self.producer).block(i, j))
+        guarded(BlockIndex::NestedBlock(i, j), || {
+            K::indexed(&self.producer).block(Evaluation::SINGLE, i, j)
+        })
     }
 }

@@ -271,6 +271,7 @@ fn failed(failure: Failure, at: BlockIndex) -> Error {
         Failure::Conversion(source) => {
             return Case::Conversion { at, source }.into();
         }
+        Failure::Assembly(source) => return Case::Assembly { at, source }.into(),
     };
     // A producer that evaluates another sequence returns an error of this crate. Its message would
     // repeat the message of this error, so only its cause is kept, with the index of this block.

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Failure, Produce, ProduceIndexed, Step, Steps};
+use super::{Evaluation, Failure, Produce, ProduceIndexed, Step, Steps};
 
 /// Applies `function` to every block of `producer`. Keeps bands, order and indices.
 pub(crate) struct Mapped<P: ?Sized, F, T> {
@@ -33,8 +33,12 @@ where
     P: ProduceIndexed<T> + ?Sized,
     F: Fn(T) -> Result<U, Failure>,
 {
-    fn block(&self, band: usize, column: usize) -> Result<U, Failure> {
-        self.producer.block(band, column).and_then(&self.function)
+    fn block(&self, evaluation: Evaluation, band: usize, column: usize) -> Result<U, Failure> {
+        self.producer.block(evaluation, band, column).and_then(&self.function)
+    }
+
+    fn release(&self, evaluation: Evaluation, end: usize) {
+        self.producer.release(evaluation, end);
     }
 }
 

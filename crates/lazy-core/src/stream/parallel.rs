@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::in_order::{Dealing, Items, in_order};
-use super::{BlockStream, Failure, ProduceIndexed, Step, Steps, Trace};
+use super::{BlockStream, Evaluation, Failure, ProduceIndexed, Step, Steps, Trace};
 
 /// The number of threads that compute blocks, and the maximum number of blocks in flight.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,7 @@ pub(crate) type Evaluate<T> =
 /// A producer that any thread may call, with the number of threads that call it.
 pub(crate) struct Parallel<'s, T> {
     producer: &'s (dyn ProduceIndexed<T> + Send + Sync),
+    evaluation: Evaluation,
     threads: Threads,
     on_threads: Evaluate<T>,
 }
@@ -57,7 +58,7 @@ impl<'s, T> Parallel<'s, T> {
         threads: Threads,
         on_threads: Evaluate<T>,
     ) -> Parallel<'s, T> {
-        Parallel { producer, threads, on_threads }
+        Parallel { producer, evaluation: Evaluation::new(), threads, on_threads }
     }
 
     pub(crate) fn n_threads(&self) -> usize {
@@ -72,7 +73,17 @@ impl<'s, T> Parallel<'s, T> {
 
     /// Computes a block.
     pub(crate) fn block(&self, band: usize, column: usize) -> Result<T, Failure> {
-        self.producer.block(band, column)
+        self.producer.block(self.evaluation, band, column)
+    }
+
+    /// Tells the producer that the blocks before `end` in C order are done.
+    pub(crate) fn release(&self, end: usize) {
+        self.producer.release(self.evaluation, end);
+    }
+
+    /// Returns a guard that releases all blocks when it is dropped.
+    pub(crate) fn release_on_drop(self) -> ReleaseOnDrop<'s, T> {
+        ReleaseOnDrop(self)
     }
 
     /// Passes a stream to `consume` whose blocks several threads compute.
@@ -91,6 +102,15 @@ impl<'s, T> Parallel<'s, T> {
     }
 }
 
+/// Releases all blocks of an evaluation, also if it fails or panics.
+pub(crate) struct ReleaseOnDrop<'s, T>(Parallel<'s, T>);
+
+impl<T> Drop for ReleaseOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.0.release(usize::MAX);
+    }
+}
+
 impl<T: Send> Parallel<'_, T> {
     /// Computes the blocks of a stream on several threads, while `consume` takes them in order.
     pub(crate) fn evaluate(
@@ -104,6 +124,7 @@ impl<T: Send> Parallel<'_, T> {
         let max_in_flight = parallel.max_in_flight().unwrap_or(2 * n_threads);
         let trace = stream.trace().clone();
         let threads = trace.for_threads();
+        let _release = parallel.release_on_drop();
         let compute = |index: usize, _: Option<()>| {
             let block = || parallel.block(index / n_columns, index % n_columns);
             let (block, duration) = threads.in_producer(block);
@@ -111,8 +132,16 @@ impl<T: Send> Parallel<'_, T> {
         };
         in_order(grid.n_blocks(), n_threads, &threads, compute, |items| {
             let dealing = Dealing { run_length: 1, max_in_flight };
-            let steps =
-                OrderedSteps { items, dealing, trace, n_bands, n_columns, band: 0, column: 0 };
+            let steps = OrderedSteps {
+                items,
+                dealing,
+                parallel,
+                trace,
+                n_bands,
+                n_columns,
+                band: 0,
+                column: 0,
+            };
             consume(stream.with_steps(Box::new(steps)));
         });
     }
@@ -122,6 +151,7 @@ impl<T: Send> Parallel<'_, T> {
 struct OrderedSteps<'i, 'e, T> {
     items: &'i mut Items<'e, (), (T, Duration), Failure>,
     dealing: Dealing,
+    parallel: Parallel<'i, T>,
     trace: Trace,
     n_bands: usize,
     n_columns: usize,
@@ -135,6 +165,7 @@ impl<T: Send> OrderedSteps<'_, '_, T> {
         self.column += 1;
         let (block, duration) = self.items.next(index, || self.dealing, |_| Ok(None))?;
         self.trace.add_in_producer(duration);
+        self.parallel.release(index + 1);
         Ok(block)
     }
 }
