@@ -93,7 +93,7 @@ mod statistics;
 mod stream;
 
 pub use aggregate::{Band, Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
-pub use block::{ArrayBlock, DynArrayView};
+pub use block::{ArrayBlock, Casting, DynArrayView};
 pub use check::BlockCheck;
 pub use converter::{Converter, NdarrayConverter};
 pub use dtype::{DType, Element};

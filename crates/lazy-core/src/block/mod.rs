@@ -1,5 +1,6 @@
 //! Blocks: dense arrays whose dtype is known at run time.
 
+mod cast;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,8 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension};
 use num_complex::Complex;
+
+pub use cast::Casting;
 
 use crate::dtype::with_element;
 use crate::error::Case;

@@ -1,7 +1,7 @@
 //! The precise cases of the error, with their messages and hints.
 
 use super::{Error, KeptChunks, MemoryShortage, Reference};
-use crate::{BlockIndex, BoxError, DType};
+use crate::{BlockIndex, BoxError, Casting, DType};
 
 /// A case of an [`Error`]. Every case that concerns a block names it.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +222,16 @@ pub(crate) enum Case {
         /// The dtype of the array.
         actual: DType,
     },
+    /// A cast may change values, and the setting does not allow that.
+    #[error("a cast of {from} to {to} may change values")]
+    Cast {
+        /// The dtype of the array.
+        from: DType,
+        /// The requested dtype.
+        to: DType,
+        /// The setting that allows the cast.
+        needed: Casting,
+    },
     /// An array has another number of axes than requested.
     #[error(
         "expected {expected} {}, but the array has shape {shape:?}",
@@ -341,6 +351,8 @@ impl Case {
             Case::EmptySequence => {
                 "declare the dtype and the row shape with `with_row_type` to get an empty array"
             }
+            Case::Cast { needed: Casting::Unsafe, .. } => "allow it with `Casting::Unsafe`",
+            Case::Cast { .. } => "allow it with `Casting::SameKind`",
             Case::StateMismatch { .. } => {
                 "load it with the statistic and the settings that saved it"
             }

@@ -39,7 +39,9 @@ impl Error {
             | Case::Unjoinable { .. }
             | Case::RankMismatch { .. }
             | Case::IndexOverflow { .. } => ErrorKind::Shape,
-            Case::BlockDType { .. } | Case::DTypeMismatch { .. } => ErrorKind::DType,
+            Case::BlockDType { .. } | Case::DTypeMismatch { .. } | Case::Cast { .. } => {
+                ErrorKind::DType
+            }
             Case::UnsupportedDType { .. } => ErrorKind::UnsupportedDType,
             Case::RowTypeMismatch { .. } | Case::Structure { .. } => ErrorKind::InvalidSpec,
             Case::InvalidData { .. } | Case::InvalidBool { .. } => ErrorKind::InvalidData,
@@ -105,6 +107,7 @@ impl Error {
     pub fn dtype(&self) -> Option<DType> {
         match self.case() {
             Case::BlockDType { actual, .. } | Case::DTypeMismatch { actual, .. } => Some(*actual),
+            Case::Cast { from, .. } => Some(*from),
             Case::UnsupportedDType { dtype, .. }
             | Case::InvalidData { dtype, .. }
             | Case::ArrayMemory { dtype, .. } => Some(*dtype),
@@ -123,6 +126,7 @@ impl Error {
             Case::BlockDType { expected, .. } | Case::DTypeMismatch { expected, .. } => {
                 Some(*expected)
             }
+            Case::Cast { to, .. } => Some(*to),
             Case::Conversion { source, .. }
             | Case::Reduction { source, .. }
             | Case::Assembly { source, .. } => source.expected_dtype(),

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use super::*;
-use crate::{ArrayBlock, BlockIndex, DType, LazyChunkSequence};
+use crate::{ArrayBlock, BlockIndex, Casting, DType, LazyChunkSequence};
 
 const AT: BlockIndex = BlockIndex::Block(3);
 
@@ -46,6 +46,7 @@ fn all() -> Vec<Error> {
         Case::InvalidData { shape: shape(), dtype, expected: Some(24), actual: 23 }.into(),
         Case::InvalidBool { index: 1, value: 2 }.into(),
         Error::dtype_mismatch(expected, actual),
+        Case::Cast { from: actual, to: expected, needed: Casting::Unsafe }.into(),
         Case::RankMismatch { expected: 1, shape: shape() }.into(),
         Error::unsupported_dtype(statistic(), dtype, "bool"),
         Case::MappedShape { at: AT, original: vec![1, 3], actual: shape(), cut_axes: "the rows" }

@@ -286,7 +286,7 @@ macro_rules! shared_methods {
                 })
             }
 
-            fn transformed<'b, U: Send + 'b, F>(
+            pub(super) fn transformed<'b, U: Send + 'b, F>(
                 self,
                 row_type: Option<RowType>,
                 function: F,

@@ -3,6 +3,7 @@
 //! Each operation keeps the access, the threads, the memory limit and the observer of the sequence
 //! that it is called on; and the row type, if the operation does not change it.
 
+mod cast;
 mod chain;
 mod columns;
 mod map;
