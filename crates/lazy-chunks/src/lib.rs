@@ -31,9 +31,12 @@
 //!
 //! The steps of a program, in the order in which a block passes through them:
 //!
-//! 1. **Make a sequence** from an iterator, a [`Source`], or a grid and a function:
+//! 1. **Make a sequence** from an iterator, a [`Source`], or block sizes and a function:
 //!    [`LazyChunkSequence::new`], [`try_new`](LazyChunkSequence::try_new),
-//!    [`from_fn`](LazyChunkSequence::from_fn). Its blocks may be of any type.
+//!    [`from_rows`](LazyChunkSequence::from_rows). Its blocks may be of any type. Combine sequences
+//!    with [`chain`](LazyChunkSequence::chain), [`zip`](LazyChunkSequence::zip),
+//!    [`slice`](LazyChunkSequence::slice), [`rechunk`](LazyChunkSequence::rechunk),
+//!    [`outer`](LazyChunkSequence::outer) and others.
 //! 2. **Convert** the blocks to [`ArrayBlock`]s with [`NdarrayConverter`], or with a [`Converter`]
 //!    for your own tensor type.
 //! 3. **Compute** [`MeanVariance`], [`ArgMax`], [`TopK`], [`Concatenate`] or your own [`Reducer`].

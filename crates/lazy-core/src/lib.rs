@@ -72,6 +72,7 @@
 
 mod aggregate;
 mod block;
+mod casting;
 mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -93,7 +94,8 @@ mod statistics;
 mod stream;
 
 pub use aggregate::{Band, Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};
-pub use block::{ArrayBlock, Casting, DynArrayView};
+pub use block::{ArrayBlock, DynArrayView};
+pub use casting::Casting;
 pub use check::BlockCheck;
 pub use converter::{Converter, NdarrayConverter};
 pub use dtype::{DType, Element};

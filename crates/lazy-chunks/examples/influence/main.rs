@@ -60,8 +60,7 @@ fn influence_factors<'a>(
     model: &'a LogisticRegression,
     digits: &'a Digits,
 ) -> LazyChunkSequence<'a, ArrayBlock, Indexed> {
-    let batches = batches(digits.len());
-    LazyChunkSequence::from_fn(batches.clone(), move |i| model.factors(digits, batches.range(i)))
+    LazyChunkSequence::from_rows(batches(digits.len()), |rows| model.factors(digits, rows))
         .convert(NdarrayConverter)
         .with_threads(ALL_CORES)
 }
@@ -74,14 +73,13 @@ fn influence_values<'a>(
     train: &'a Digits,
     factors: &StoredArray,
 ) -> Result<NestedLazyChunkSequence<'a, ArrayBlock, Indexed>, Box<dyn Error>> {
-    let (rows, columns) = (batches(factors.shape()[0]), batches(train.len()));
-    let factors = factors.sequence(rows.clone())?.to_tensors::<Array2<f64>, _>(NdarrayConverter);
-    // Every block reads the batch of factors of its band again. So each block can be computed on
-    // its own, and a resumed run computes only the missing blocks.
-    let values = NestedLazyChunkSequence::try_from_fn(rows, columns.clone(), move |i, j| {
-        let gradients = model.gradients(train, columns.range(j));
-        factors.block(i).map(|factors| factors.dot(&gradients.t()))
-    });
+    let factors = factors.sequence(batches(factors.shape()[0]))?;
+    let factors = factors.to_tensors::<Array2<f64>, _>(NdarrayConverter).shorten();
+    let gradients =
+        LazyChunkSequence::from_rows(batches(train.len()), |rows| model.gradients(train, rows));
+    // Each batch of factors is read once. All gradients are kept, so each is computed once, too.
+    let n_kept = gradients.grid().n_blocks();
+    let values = factors.outer(gradients, n_kept, |factors, gradients| factors.dot(&gradients.t()));
     Ok(values.convert(NdarrayConverter).with_threads(ALL_CORES))
 }
 
@@ -90,10 +88,9 @@ fn self_influence<'a>(
     model: &'a LogisticRegression,
     digits: &'a Digits,
 ) -> LazyChunkSequence<'a, ArrayBlock, Indexed> {
-    let batches = batches(digits.len());
-    let blocks = LazyChunkSequence::from_fn(batches.clone(), move |i| {
-        let factors = model.factors(digits, batches.range(i));
-        (factors * model.gradients(digits, batches.range(i))).sum_axis(Axis(1))
+    let blocks = LazyChunkSequence::from_rows(batches(digits.len()), |rows| {
+        let factors = model.factors(digits, rows.clone());
+        (factors * model.gradients(digits, rows)).sum_axis(Axis(1))
     });
     blocks.convert(NdarrayConverter).with_threads(ALL_CORES)
 }

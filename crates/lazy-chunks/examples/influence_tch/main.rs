@@ -67,23 +67,24 @@ fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     let curvature = GaussNewton::new(network, train, L2 + DAMPING);
     let factors_of = |gradients: &Tensor| solve(|rows| curvature.times(rows), gradients, TOLERANCE);
 
-    let (rows, columns) = (batches(test.len()), &batches(train.len()));
-    let factors = LazyChunkSequence::try_from_local_fn(rows.clone(), |i| {
-        factors_of(&network.gradients(test, rows.range(i)))
+    let (rows, columns) = (batches(test.len()), batches(train.len()));
+    let factors = LazyChunkSequence::try_from_local_rows(rows.clone(), |rows| {
+        factors_of(&network.gradients(test, rows))
     });
     let stored = experiment.store_factors(&factors.convert(TchConverter::new()))?;
 
-    let factors = stored.sequence(rows.clone())?.to_tensors::<Tensor, _>(TchConverter::new());
-    // Every block reads the batch of factors of its band again. So each block can be computed on
-    // its own, and a resumed run computes only the missing blocks.
-    let values = NestedLazyChunkSequence::try_from_local_fn(rows, columns.clone(), |i, j| {
-        let gradients = network.gradients(train, columns.range(j));
-        factors.block(i).map(|factors| factors.matmul(&gradients.tr()))
-    });
+    let factors = stored.sequence(rows)?.to_tensors::<Tensor, _>(TchConverter::new());
+    let factors = factors.map_local(|factors| factors).shorten();
+    let gradients =
+        LazyChunkSequence::from_local_rows(columns.clone(), |rows| network.gradients(train, rows));
+    // Each batch of factors is read once. All gradients are kept, so each is computed once, too.
+    let n_kept = gradients.grid().n_blocks();
+    let values = factors
+        .outer_local(gradients, n_kept, |factors, gradients| factors.matmul(&gradients.tr()));
     let stored = experiment.store_values(&values.convert(TchConverter::new()))?;
 
-    let self_influence = LazyChunkSequence::try_from_local_fn(columns.clone(), |i| {
-        let gradients = network.gradients(train, columns.range(i));
+    let self_influence = LazyChunkSequence::try_from_local_rows(columns, |rows| {
+        let gradients = network.gradients(train, rows);
         let factors = factors_of(&gradients)?;
         Ok::<_, String>((factors * gradients).sum_dim_intlist(1, false, Kind::Double))
     });

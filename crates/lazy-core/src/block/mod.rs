@@ -15,7 +15,7 @@ use half::{bf16, f16};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension};
 use num_complex::Complex;
 
-pub use cast::Casting;
+pub(crate) use cast::check_cast;
 
 use crate::dtype::with_element;
 use crate::error::Case;

@@ -1,5 +1,6 @@
 //! Sequences of elements of another dtype.
 
+use crate::block::check_cast;
 use crate::sequence::{Access, LazyChunkSequence, NestedLazyChunkSequence};
 use crate::stream::Failure;
 use crate::{ArrayBlock, Casting, DType, Result, RowType};
@@ -12,8 +13,8 @@ macro_rules! cast_methods {
             ///
             /// # Errors
             ///
-            /// [`ErrorKind::DType`](crate::ErrorKind::DType) if `casting` does not allow the cast of
-            /// the declared dtype. If none is declared, the evaluation fails at the first block.
+            /// [`ErrorKind::DType`](crate::ErrorKind::DType) if `casting` does not allow the cast
+            /// of the declared dtype. If none is declared, the evaluation fails at the first block.
             ///
             /// # Example
             ///
@@ -30,7 +31,7 @@ macro_rules! cast_methods {
             pub fn cast(self, dtype: DType, casting: Casting) -> Result<Self> {
                 let row_type = match self.spec.row_type() {
                     Some(row_type) => {
-                        casting.check(row_type.dtype, dtype)?;
+                        check_cast(casting, row_type.dtype, dtype)?;
                         Some(RowType { dtype, shape: row_type.shape.clone() })
                     }
                     None => None,
