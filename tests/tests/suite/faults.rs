@@ -105,6 +105,17 @@ fn a_fault_at_any_operation_leaves_the_target_unchanged() {
     assert!(with_every_fault(true, fault) >= 1 + 4 + 9 + 3 + (9 + 4 + 3) + 2 + 5);
 }
 
+/// procfs says of each new directory that its parent does not exist.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_cannot_be_created_is_an_error() {
+    for sink in [ZarrSink::new("/proc/x.zarr"), ZarrSink::new("/proc/group/x.zarr")] {
+        let error = sequence(1).to_zarr(sink).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains("could not create files in /proc/"), "{error}");
+    }
+}
+
 /// The server performs an operation, but its reply is lost: the operation has taken effect.
 #[test]
 fn a_lost_reply_at_any_operation_leaves_the_old_array_or_the_new() {

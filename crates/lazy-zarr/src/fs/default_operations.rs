@@ -29,17 +29,20 @@ pub(super) fn create_directories<F: FileSystem + ?Sized>(
     file_system: &F,
     path: &Path,
 ) -> io::Result<()> {
-    match file_system.create_directory(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-            create_directories(file_system, above.ok_or(error)?)?;
-            create_directories(file_system, path)
-        }
+    let create_one = || match file_system.create_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             match file_system.kind(path)? {
                 Some(EntryKind::Directory) => Ok(()),
                 _ => Err(error),
             }
+        }
+        created => created,
+    };
+    match create_one() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            create_directories(file_system, above.ok_or(error)?)?;
+            create_one()
         }
         created => created,
     }

@@ -117,7 +117,7 @@ pub(super) fn not_writable(target: &Target, directory: &Path, source: io::Error)
 
 /// Creates a directory and its missing parents, and records the created ones.
 fn create(file_system: &dyn FileSystem, path: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
-    match file_system.create_directory(path) {
+    let create_one = |created: &mut Vec<PathBuf>| match file_system.create_directory(path) {
         Ok(()) => {
             if !created.iter().any(|there| there == path) {
                 created.insert(0, path.to_owned());
@@ -125,10 +125,53 @@ fn create(file_system: &dyn FileSystem, path: &Path, created: &mut Vec<PathBuf>)
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    };
+    match create_one(created) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(file_system, path.parent().ok_or(error)?, created)?;
-            create(file_system, path, created)
+            // Some file systems, such as procfs, refuse every new directory with this error.
+            create_one(created)
         }
-        Err(error) => Err(error),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{FileSystemLayer, MemoryFileSystem};
+
+    /// A file system that says of every new directory that its parent does not exist.
+    #[derive(Debug)]
+    struct NoDirectories(MemoryFileSystem);
+
+    impl FileSystemLayer for NoDirectories {
+        type Inner = MemoryFileSystem;
+
+        fn inner(&self) -> &MemoryFileSystem {
+            &self.0
+        }
+
+        fn create_directory(&self, path: &Path) -> io::Result<()> {
+            match self.0.entry_kind(path)? {
+                Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_created_is_an_error() {
+        let memory = MemoryFileSystem::new();
+        FileSystem::create_directories(&memory, Path::new("/above")).unwrap();
+        let file_system: &dyn FileSystem = &NoDirectories(memory);
+        let path = Path::new("/above/group/a.zarr");
+        let mut created = Vec::new();
+        let error = create(file_system, path, &mut created).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(created, Vec::<PathBuf>::new());
+        let error = file_system.create_directories(path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }
