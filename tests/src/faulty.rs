@@ -16,6 +16,9 @@ pub struct Fault {
     /// True if the failing operation takes effect nevertheless, as when the reply of a server is
     /// lost.
     pub is_done: bool,
+    /// The number of the changing operation from which on the device is full: nothing can be
+    /// created or written, but files and directories can be removed.
+    pub full_from: Option<usize>,
     /// The number of the changing operation that panics.
     pub panic: Option<usize>,
     /// True if no file can be removed.
@@ -64,6 +67,12 @@ impl FaultyFileSystem {
         self.n_changes.load(Ordering::Relaxed)
     }
 
+    /// Performs an operation that needs space.
+    fn fill<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let is_full = self.fault.full_from.is_some_and(|from| from <= self.n_changes());
+        self.change(|| if is_full { Err(io::ErrorKind::StorageFull.into()) } else { operation() })
+    }
+
     fn change<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let n = self.n_changes.fetch_add(1, Ordering::Relaxed);
         assert_ne!(self.fault.panic, Some(n), "injected panic");
@@ -85,15 +94,15 @@ impl FileSystemLayer for FaultyFileSystem {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        self.change(|| LocalFileSystem.create_directory(path))
+        self.fill(|| LocalFileSystem.create_directory(path))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.change(|| LocalFileSystem.write(path, bytes))
+        self.fill(|| LocalFileSystem.write(path, bytes))
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.change(|| LocalFileSystem.append(path, bytes))
+        self.fill(|| LocalFileSystem.append(path, bytes))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

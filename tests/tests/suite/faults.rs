@@ -116,6 +116,51 @@ fn a_directory_that_cannot_be_created_is_an_error() {
     }
 }
 
+/// The device becomes full at any operation. A resumable write that fails keeps its complete chunks,
+/// and leaves nothing if it has none.
+#[test]
+fn a_write_that_has_kept_no_chunk_leaves_nothing() {
+    let faults: [fn(usize) -> Fault; 2] = [
+        |n| Fault { full_from: Some(n), ..Fault::default() },
+        |n| Fault { change: Some(n), ..Fault::default() },
+    ];
+    for (fault, replaces) in faults.iter().flat_map(|fault| [(fault, false), (fault, true)]) {
+        let (mut n_empty, mut n_kept) = (0, 0);
+        for n in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("below/a.zarr");
+            if replaces {
+                sequence(1).to_zarr(&path).unwrap();
+            }
+            let before = files(directory.path());
+            let file_system = Arc::new(FaultyFileSystem::new(fault(n)));
+            let sink = sink(&file_system, &path).with_writer_threads(1).with_resume("job");
+            let blocks = LazyChunkSequence::from_fn([2; 4], |_| array(2, 2));
+            let written = blocks.to_zarr(sink);
+            if file_system.n_changes() <= n {
+                break;
+            }
+            // Files that cannot be removed after publishing are no error.
+            let Err(error) = written else { continue };
+            match &UnfinishedWrite::list(&path).unwrap()[..] {
+                _ if error.is_published() => {}
+                [] => {
+                    n_empty += 1;
+                    assert_eq!(files(directory.path()), before, "fault {n}: {error}");
+                    assert_eq!(n_entries(directory.path()), usize::from(replaces), "fault {n}");
+                }
+                [left] => {
+                    n_kept += 1;
+                    let is_kept = matches!(left.state(), WriteState::Resumable { chunks: 1.., .. });
+                    assert!(is_kept, "fault {n}: {error}, {left:?}");
+                }
+                left => panic!("{left:?}"),
+            }
+        }
+        assert!(n_empty >= 5 && n_kept >= 8, "{n_empty} {n_kept}");
+    }
+}
+
 /// The server performs an operation, but its reply is lost: the operation has taken effect.
 #[test]
 fn a_lost_reply_at_any_operation_leaves_the_old_array_or_the_new() {

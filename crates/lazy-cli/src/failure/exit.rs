@@ -18,9 +18,9 @@ impl Failure {
             Failure::AfterStoring { .. } => 4,
             failure if failure.is_of_published_array() => 4,
             Failure::Stopped(_) => stop::exit_code(),
-            Failure::Kept { failure, .. } | Failure::Unchanged { failure, .. } => {
-                return failure.exit_code();
-            }
+            Failure::Kept { failure, .. }
+            | Failure::Left { failure, .. }
+            | Failure::Unchanged { failure, .. } => return failure.exit_code(),
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
         })

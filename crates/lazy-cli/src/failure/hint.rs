@@ -25,7 +25,11 @@ impl Failure {
             Failure::Pass(error) => hint_of_cause(error),
             Failure::Kept { failure, .. } => {
                 let kept = "the stored chunks are kept: continue with --resume";
-                Some(failure.hint().map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}")))
+                Some(joined(failure.hint(), kept))
+            }
+            Failure::Left { output, failure } => {
+                let remove = remove_unfinished(output.display());
+                Some(joined(failure.hint(), &format!("an unfinished write is left; {remove}")))
             }
             Failure::Unchanged { failure, .. } | Failure::AfterStoring { failure, .. } => {
                 failure.hint()
@@ -39,6 +43,11 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Returns a remedy with another one after it.
+fn joined(first: Option<String>, second: &str) -> String {
+    first.map_or_else(|| second.to_owned(), |first| format!("{first}; {second}"))
 }
 
 /// Returns the message of an error in an argument, with its remedy.

@@ -44,6 +44,13 @@ pub(crate) enum Failure {
         #[source]
         failure: Box<Failure>,
     },
+    /// A write failed, and its files could not be removed.
+    #[error("could not store {}", output.display())]
+    Left {
+        output: PathBuf,
+        #[source]
+        failure: Box<Failure>,
+    },
     /// A write failed, and neither published nor kept anything.
     #[error("could not store {}, which is unchanged", output.display())]
     Unchanged {

@@ -43,9 +43,10 @@ fn failures() -> Vec<Failure> {
     }
     for wrap in [
         |output, failure| Failure::Kept { output, failure },
+        |output, failure| Failure::Left { output, failure },
         |output, failure| Failure::Unchanged { output, failure },
         |output, failure| Failure::AfterStoring { output, failure },
-    ] as [fn(PathBuf, Box<Failure>) -> Failure; 3]
+    ] as [fn(PathBuf, Box<Failure>) -> Failure; 4]
     {
         let each = example_errors().into_iter().map(|error| wrap(output(), Box::new(error.into())));
         failures.extend(each);
@@ -171,6 +172,12 @@ fn hints_name_arguments() {
         kept.hint().unwrap(),
         "choose another path, or replace it with --replace; the stored chunks are kept: continue with \
          --resume"
+    );
+    let failure = Box::new(Failure::Output(io_error()));
+    let left = Failure::Left { output: "a.zarr".into(), failure };
+    assert_eq!(
+        left.hint().unwrap(),
+        "an unfinished write is left; remove it with `lazy unfinished a.zarr --remove`"
     );
 }
 

@@ -64,9 +64,14 @@ impl Journal {
         }
     }
 
-    /// Returns true if a later write can resume this one.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.has_begun.load(Ordering::Relaxed)
+    /// Returns true if a later write can resume this one, and there are complete chunks to resume
+    /// from. If this is unknown, it counts as true.
+    pub(crate) fn has_chunks(&self) -> bool {
+        let has_chunks = || -> Result<bool> {
+            let Some(record) = self.record()? else { return Ok(false) };
+            Ok(self.completed(&record)?.0 > 0)
+        };
+        self.has_begun.load(Ordering::Relaxed) && has_chunks().unwrap_or(true)
     }
 
     /// Continues the journal of an earlier write.

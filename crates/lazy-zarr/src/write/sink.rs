@@ -36,10 +36,12 @@ use crate::write::session::Write;
 /// Chunks are stored in the target's directory under keys that the existing metadata does not
 /// reference. When all chunks are stored, the new metadata replaces the old metadata atomically. A
 /// small directory `.lazy.N` beside the chunks holds a lock, which keeps out other writes of the
-/// same target, and the record of a resumable write. If a process crashes, its lock is released and
-/// the directory remains: the next write of the target cleans up or [resumes](Self::with_resume),
-/// and [`UnfinishedWrite`](crate::UnfinishedWrite) lists it. [`OldChunks`] determines when the
-/// chunks of a replaced array are removed.
+/// same target, and the record of a resumable write. A write that fails removes all that it has created,
+/// unless it is [resumable](Self::with_resume) and has stored a complete chunk. If a process
+/// crashes, or a failed write cannot remove its files, its lock is released and the directory
+/// remains: the next write of the target cleans up or [resumes](Self::with_resume), and
+/// [`UnfinishedWrite`](crate::UnfinishedWrite) lists it. [`OldChunks`] determines when the chunks
+/// of a replaced array are removed.
 ///
 /// # Errors
 ///

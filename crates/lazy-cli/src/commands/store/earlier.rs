@@ -12,10 +12,7 @@ use crate::stop;
 /// Checks that no earlier write can be resumed, or discards it if the options say so.
 pub(super) fn check(options: &Store, target: &Target) -> Result<()> {
     for write in UnfinishedWrite::list(target.clone())? {
-        // A write that cannot be resumed may have an invalid record.
-        let has_ended =
-            matches!(write.state(), WriteState::Resumable { .. } | WriteState::Abandoned);
-        if options.earlier_write == EarlierWrite::Discard && has_ended {
+        if options.earlier_write == EarlierWrite::Discard && has_ended(&write) {
             write.remove()?;
             continue;
         }
@@ -46,15 +43,17 @@ pub(super) fn ended_early(failure: Failure, options: &Store, is_complete: bool) 
         return Failure::Unchanged { failure: Box::new(failure), output: options.output.clone() };
     }
     let from_stream = options.input.origin.is_stream();
+    let left = UnfinishedWrite::list(target(options)).unwrap_or_default();
+    let has_chunks = |write: &UnfinishedWrite| {
+        matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
+    };
+    let is_kept = !from_stream && left.iter().any(has_chunks);
     if !failure.is_cancelled() && !stop::is_asked_for() {
-        let kept = UnfinishedWrite::list(target(options)).unwrap_or_default();
-        let is_resumable = |write: &UnfinishedWrite| {
-            matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
-        };
-        let is_kept = !from_stream && kept.iter().any(is_resumable);
+        let output = options.output.clone();
         return if is_kept {
-            let output = options.output.clone();
             Failure::Kept { output, failure: Box::new(failure) }
+        } else if left.iter().any(has_ended) {
+            Failure::Left { output, failure: Box::new(failure) }
         } else {
             failure
         };
@@ -64,12 +63,20 @@ pub(super) fn ended_early(failure: Failure, options: &Store, is_complete: bool) 
         format!("stopped; {output} is unchanged")
     } else if from_stream {
         format!("stopped; {output} is unchanged; nothing is kept, since a stream cannot be resumed")
-    } else {
+    } else if is_kept {
         format!(
             "stopped; {output} is unchanged; the stored chunks are kept: continue with the same \
              command and --resume"
         )
+    } else {
+        format!("stopped; {output} is unchanged; nothing is kept, since no chunk was complete")
     })
+}
+
+/// Returns true if no process is writing any more. A write that cannot be resumed may have an
+/// invalid record.
+fn has_ended(write: &UnfinishedWrite) -> bool {
+    matches!(write.state(), WriteState::Resumable { .. } | WriteState::Abandoned)
 }
 
 /// Removes the chunks of a write whose input changed during the pass: they may mix versions of it.

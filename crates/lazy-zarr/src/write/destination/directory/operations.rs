@@ -89,13 +89,13 @@ impl Destination for Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        let has_record = self.journal.as_ref().is_some_and(|journal| journal.has_begun());
+        let has_chunks = self.journal.as_ref().is_some_and(|journal| journal.has_chunks());
         let is_published = self.is_published.load(Ordering::Relaxed);
         let is_sound = self.is_sound.load(Ordering::Relaxed);
         let is_kept = if is_published {
             !self.is_cleared.load(Ordering::Relaxed)
         } else if self.has_begun {
-            is_sound && has_record
+            is_sound && has_chunks
         } else {
             // The files of an earlier write stay until this one begins.
             self.is_left
