@@ -68,8 +68,17 @@ impl Staging {
     /// Replaces the description of the process that holds the directory, atomically. A directory
     /// without a description belongs to a write that has ended.
     pub(crate) fn describe(&mut self, description: &str) -> io::Result<()> {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+
         const NEW: &str = "holder.new";
-        self.replace(NEW, description.as_bytes())?;
+        match self.replace(NEW, description.as_bytes()) {
+            // On a full device, the old description makes room, so that chunks can be removed.
+            Err(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
+                remove_if_there(&*self.file_system, &self.holder_file())?;
+                self.replace(NEW, description.as_bytes())?;
+            }
+            replaced => replaced?,
+        }
         self.file_system.rename_file(&self.directory.join(NEW), &self.holder_file())?;
         self.holder = Some(self.file_system.pin(&self.holder_file())?);
         Ok(())
@@ -138,7 +147,9 @@ impl Staging {
     /// Removes the staging directory.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
-        self.remove_all_but(&[LOCK, HOLDER])?;
+        self.remove_all_but(&[LOCK, HOLDER, CREATED])?;
+        // If another file cannot be removed, a later removal needs this one.
+        remove_if_there(&*file_system, &self.directory.join(CREATED))?;
         // After the lock is removed, no file is removed by name any more: other writes may have
         // started and ended, and the files may belong to one of them. Open files prevent NFS and
         // FUSE from removing their directory, so they are closed first.
