@@ -97,9 +97,9 @@ pub(crate) struct Export {
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
-    /// Name of the tensor in a .safetensors file; a .npy file has no names
-    #[arg(long, default_value = "array")]
-    pub(crate) name: String,
+    /// Name of the tensor in a .safetensors file [default: array]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 
     /// Replace an existing regular file; links, devices and pipes are never replaced
     #[arg(long)]

@@ -112,7 +112,7 @@ pub(crate) struct Store {
     #[arg(long, value_name = "LIST")]
     pub(crate) stats: Option<StatisticList>,
 
-    /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
+    /// Memory limit for --stats, such as 8G or 512MiB [default: half of the machine's memory]
     ///
     /// The limit covers the states of the statistics. If they need more, the command fails. The
     /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half

@@ -124,6 +124,7 @@ impl From<InputError> for Failure {
     fn from(error: InputError) -> Failure {
         match error {
             InputError::Stopped => Failure::Stopped("stopped before the first block".to_owned()),
+            error @ InputError::NothingToSelect => Failure::Usage(error.to_string()),
             error => Failure::Input(error),
         }
     }

@@ -33,6 +33,12 @@ pub(super) fn collect(
         }
         paths.extend(found);
     }
+    let has_names = |path: &PathBuf| {
+        matches!(FileFormat::of(path), Some(FileFormat::Npz | FileFormat::Safetensors))
+    };
+    if !options.selection.is_all() && !paths.iter().any(has_names) {
+        return Err(InputError::NothingToSelect);
+    }
     let mut pieces = Vec::new();
     for path in &paths {
         if stop::is_asked_for() {

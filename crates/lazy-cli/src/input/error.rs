@@ -24,6 +24,8 @@ pub(crate) enum InputError {
     NoFiles { name: String, left_out: Vec<String> },
     #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
     NoArrays { name: String, pattern: Option<String> },
+    #[error("--select chooses arrays of .npz and .safetensors files, and the input has none")]
+    NothingToSelect,
     #[error("{name} is corrupt: {reason}")]
     Corrupt { name: String, reason: String },
     #[error("{name} is truncated: it has {actual} bytes, but its header declares {expected}")]

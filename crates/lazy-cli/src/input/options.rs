@@ -63,6 +63,11 @@ impl Selection {
         self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(name))
     }
 
+    /// Returns true if every array is chosen, because there is no pattern.
+    pub(super) fn is_all(&self) -> bool {
+        self.pattern.is_none()
+    }
+
     pub(super) fn pattern(&self) -> Option<String> {
         self.pattern.as_ref().map(|pattern| pattern.glob().glob().to_owned())
     }

@@ -39,6 +39,10 @@ impl Export {
     pub(super) fn new(arguments: arguments::Export) -> Result<Export> {
         let format = format(&arguments.output, arguments.name)?;
         let destination = if arguments.output.as_os_str() == "-" {
+            if arguments.replace {
+                let problem = "--replace is for files, and the output is standard output";
+                return Err(Failure::Usage(problem.to_owned()));
+            }
             Destination::StandardOutput
         } else {
             Destination::File { path: arguments.output, replace: arguments.replace }
@@ -55,18 +59,25 @@ impl Export {
 }
 
 /// Returns the format that the name of a file asks for. Standard output gets a `.npy` record.
-fn format(output: &Path, name: String) -> Result<Format> {
-    if output.as_os_str() == "-" {
-        return Ok(Format::Npy);
-    }
+fn format(output: &Path, name: Option<String>) -> Result<Format> {
+    let is_standard_output = output.as_os_str() == "-";
     match output.extension().and_then(|extension| extension.to_str()) {
-        Some("npy") => Ok(Format::Npy),
-        Some("safetensors") if name == "__metadata__" => {
+        extension if is_standard_output || extension == Some("npy") => match name {
+            None => Ok(Format::Npy),
+            Some(_) => {
+                let problem = "--name names the tensor of a .safetensors file, and the output is \
+                               .npy, which has no names";
+                Err(Failure::Usage(problem.to_owned()))
+            }
+        },
+        Some("safetensors") if name.as_deref() == Some("__metadata__") => {
             let problem = "no tensor can have the name `__metadata__`, which the .safetensors \
                            format reserves";
             Err(Failure::Usage(problem.to_owned()))
         }
-        Some("safetensors") => Ok(Format::Safetensors { name }),
+        Some("safetensors") => {
+            Ok(Format::Safetensors { name: name.unwrap_or_else(|| "array".to_owned()) })
+        }
         _ => Err(Failure::Usage(format!(
             "cannot export to {}: its name must end in .npy or .safetensors",
             output.display()

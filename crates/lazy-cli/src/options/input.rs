@@ -21,6 +21,17 @@ pub(super) fn options(arguments: arguments::Input) -> Result<InputOptions> {
         let problem = "standard input (`-`) cannot be joined with other inputs";
         return Err(Failure::Usage(problem.to_owned()));
     };
+    if origin.is_stream() {
+        if arguments.select.is_some() {
+            let problem = "--select chooses arrays of .npz and .safetensors files, and the input \
+                           is a stream";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        if arguments.sort {
+            let problem = "--sort orders files and arrays by name, and the input is a stream";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+    }
     Ok(InputOptions {
         origin,
         rows: arguments.rows,

@@ -69,6 +69,16 @@ impl Store {
                            files instead, or leave out --resume";
             return Err(Failure::Usage(problem.to_owned()));
         }
+        if arguments.memory.is_some() && arguments.stats.is_none() {
+            let problem = "--memory limits the memory of statistics; ask for statistics with \
+                           --stats, or leave out --memory";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        for (i, Attribute { name, .. }) in arguments.attributes.iter().enumerate() {
+            if arguments.attributes[..i].iter().any(|before| before.name == *name) {
+                return Err(Failure::Usage(format!("--attr sets {name} twice")));
+            }
+        }
         let old_chunks = if arguments.remove_old { OldChunks::Remove } else { OldChunks::Keep };
         let earlier_write = match (arguments.resume, arguments.restart) {
             (false, false) => EarlierWrite::Refuse,
