@@ -54,6 +54,16 @@ fn opening_something_else_than_an_array_says_what_it_is() {
 
     assert_not_opened(path("missing"), &["missing does not exist"]);
     assert_not_opened(path("empty"), &["empty does not exist"]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        assert_not_opened(path("link"), &["link is a symbolic link to a missing path"]);
+        for target in [path("link"), path("link/values")] {
+            let error = flat(&[&[1]]).to_zarr(target).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            assert!(error.to_string().ends_with("link is a symbolic link to a missing path"));
+        }
+    }
     assert_not_opened(path("file"), &["file is not a Zarr array: it is a file"]);
     assert_not_opened(path("directory"), &["it has no array metadata, zarr.json or .zarray"]);
     assert_not_opened(path("broken"), &["broken/zarr.json is not valid JSON: EOF"]);

@@ -141,6 +141,7 @@ fn hints_name_arguments() {
         ("the chunk shape [2, 3] has 2 axes", ""),
         ("gzip level", ""),
         ("a.zarr does not exist", ""),
+        ("link is a symbolic link", ""),
         (
             "a.zarr is not a Zarr array: it is so with the member b",
             "name one of its members, such as a.zarr/b",

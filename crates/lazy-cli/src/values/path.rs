@@ -9,12 +9,13 @@ use crate::failure::with_hint;
 
 /// Returns the path that an argument is, or that its `file://` URL names.
 pub(crate) fn local_path(text: OsString) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("a path cannot be empty".to_owned());
+    }
     // A URL is valid Unicode.
     let of_url = match text.to_str() {
-        Some(text) if !text.is_empty() => {
-            Target::from(text).path().map_err(|error| with_hint(&error))?
-        }
-        _ => None,
+        Some(text) => Target::from(text).path().map_err(|error| with_hint(&error))?,
+        None => None,
     };
     Ok(of_url.unwrap_or_else(|| PathBuf::from(text)))
 }
@@ -52,4 +53,17 @@ pub(crate) fn picture_path(text: OsString) -> Result<PathBuf, String> {
 
 fn extension(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_be_empty() {
+        for parse in [local_path, array_path, picture_path] {
+            assert_eq!(parse(OsString::new()).unwrap_err(), "a path cannot be empty");
+        }
+        assert_eq!(local_path("file:///a%20b".into()), Ok(PathBuf::from("/a b")));
+    }
 }

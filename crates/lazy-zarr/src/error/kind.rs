@@ -46,7 +46,8 @@ pub enum ErrorKind {
     /// outdated. [`remove_consolidated_metadata`](crate::remove_consolidated_metadata) removes the
     /// consolidated metadata.
     Consolidated,
-    /// Nothing exists at the target, or the array was removed after it was opened.
+    /// Nothing exists at the target, a symbolic link leads to a missing path, or the array was
+    /// removed after it was opened.
     NotFound,
     /// The target to open is not an array, but a group, a file or other data.
     /// [`members`](crate::Error::members) lists the members of a group.

@@ -135,6 +135,9 @@ fn check_array(
     let reason = match node {
         Node::Array => return Ok(()),
         Node::Vacant => return Err(TargetError::NotFound { target }.into()),
+        Node::BrokenLink => {
+            return Err(TargetError::BrokenLink { link: target.as_str().into(), target }.into());
+        }
         Node::File => "it is a file",
         Node::NotZarr => "it has no array metadata, zarr.json or .zarray",
         Node::Group { .. } => {

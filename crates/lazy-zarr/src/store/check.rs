@@ -24,6 +24,7 @@ pub(crate) fn is_missing_group(
     let actual = match node {
         Node::Vacant => return Ok(true),
         Node::File => "a file",
+        Node::BrokenLink => "a symbolic link to a missing path",
         Node::NotZarr => "a directory without Zarr metadata",
         Node::Array | Node::Group { .. } => {
             return check_ancestor(target, Some(node), place).map(|()| false);
@@ -39,6 +40,9 @@ pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) ->
     match (node, existing) {
         (Node::Vacant, _) => Ok(()),
         (Node::File, _) => Err(TargetError::IsFile { target }.into()),
+        (Node::BrokenLink, _) => {
+            Err(TargetError::BrokenLink { link: target.as_str().into(), target }.into())
+        }
         (Node::NotZarr, _) => Err(TargetError::NotZarr { target }.into()),
         (Node::Group { .. }, _) => Err(TargetError::IsGroup { target }.into()),
         (Node::Array, Existing::Fail) => Err(TargetError::Exists { target }.into()),

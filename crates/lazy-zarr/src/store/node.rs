@@ -63,8 +63,10 @@ pub(crate) enum Node {
     },
     /// A directory or keys without a Zarr node.
     NotZarr,
-    /// A file, or anything else that is not a directory.
+    /// A file, or anything else that is neither a directory nor a broken link.
     File,
+    /// A symbolic link to a missing path.
+    BrokenLink,
 }
 
 /// Returns the node whose metadata documents `get` reads by name, if there is one. `place` returns
@@ -125,6 +127,7 @@ fn node_or_vacant(
     match file_system.kind(path).map_err(examine)? {
         None => return Ok(Node::Vacant),
         Some(EntryKind::Directory) => {}
+        Some(EntryKind::Link) => return Ok(Node::BrokenLink),
         Some(_) => return Ok(Node::File),
     }
     if let Some(node) = zarr_node_at_path(file_system, path)? {

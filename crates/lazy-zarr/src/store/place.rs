@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, TargetError};
-use crate::fs::FileSystem;
+use crate::fs::{EntryKind, FileSystem};
 
 /// Returns the absolute path, with the symbolic links of its existing part resolved.
 ///
@@ -13,8 +13,13 @@ pub(crate) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<Path
     let examine = |source| Error::examine(path, source);
     for ancestor in path.ancestors() {
         let existing = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
-        if file_system.kind(existing).map_err(examine)?.is_none() {
-            continue;
+        match file_system.kind(existing).map_err(examine)? {
+            None => continue,
+            Some(EntryKind::Link) => {
+                let (target, link) = (path.display().to_string(), existing.to_owned());
+                return Err(TargetError::BrokenLink { target, link }.into());
+            }
+            Some(_) => {}
         }
         let existing = file_system.canonicalize(existing).map_err(examine)?;
         let rest = path.strip_prefix(ancestor).expect("an ancestor is a prefix");
