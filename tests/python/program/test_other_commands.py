@@ -66,9 +66,27 @@ class Groups(ProgramTest):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((2, 2))]))
         zarr.open_group(self.path("v2.zarr"), mode="w", zarr_format=2)
         self.path("empty").mkdir()
-        for name, what in (("a.zarr", "it is a Zarr array"), ("v2.zarr", "it is a Zarr v2 group"), ("empty", "it is a path without Zarr metadata"),
-                           ("missing", "it is a path without Zarr metadata")):
+        self.path("file").write_bytes(b"")
+        for name, what in (("a.zarr", "it is a Zarr array"), ("v2.zarr", "it is a Zarr v2 group"), ("empty", "it is a directory without Zarr metadata"),
+                           ("file", "it is a file")):
             self.assertIn(what, self.fails("consolidate", name))
+            self.assertIn(what, self.fails("consolidate", name, "--remove"))
+
+    def test_a_path_that_does_not_exist_is_an_error(self):
+        self.path("broken.zarr").symlink_to("nowhere")
+        self.path("file").write_bytes(b"")
+        for name in ("missing.zarr", "broken.zarr", "file/a.zarr"):
+            for command in (
+                ["unfinished"], ["unfinished", "--json"], ["unfinished", "--remove"], ["clean"], ["clean", "--dry-run"],
+                ["consolidate"], ["consolidate", "--remove"], ["info"], ["verify"], ["view", "-o", "a.png"],
+                ["export", "-o", "a.npy"],
+            ):
+                with self.subTest(command, name=name):
+                    said = self.fails(*command, name)
+                    self.assertRegex(said, rf"\Alazy: {name} (does not exist|is a symbolic link to a missing path)\n\Z")
+            for command in (["store", "-o", "a.zarr"], ["reduce", "--stats", "mean"]):
+                with self.subTest(command, name=name):
+                    self.assertRegex(self.fails(*command, name), f"^lazy: {name} cannot be read: No")
 
     def test_xarray_opens_arrays_that_were_given_no_names(self):
         self.lazy("store", "-", "-o", "g.zarr", "--array", "x", "--dims", "sample,feature", stdin=stream([np.ones((6, 4))]))

@@ -77,7 +77,11 @@ class Signals(ProgramTest):
         staged = self.path("a.zarr/c")
         wait_for(lambda: staged.exists() and any(staged.glob("*/*")))
         # While it is being written, nobody touches it.
-        self.assertIn("being written by", self.lazy("unfinished", "a.zarr", "--remove"))
+        self.assertIn("being written by", self.lazy("unfinished", "a.zarr"))
+        for more in ([], ["--json"]):
+            self.assertIn("being written" if not more else "running", self.lazy("unfinished", "a.zarr", "--remove", *more, code=1))
+            self.check_said(self.errors)
+            self.assertRegex(self.errors, r"a\.zarr was not removed: it is being written by process \d+")
         process.kill()
         process.communicate()
         told = self.json("unfinished", ".")

@@ -15,7 +15,9 @@ pub(crate) struct Unfinished {
     #[arg(value_parser = path())]
     pub(crate) path: PathBuf,
 
-    /// Remove unfinished writes and the chunks that they have stored; running writes are kept
+    /// Remove unfinished writes and the chunks that they have stored
+    ///
+    /// A write that is running is kept, and the command fails.
     #[arg(long)]
     pub(crate) remove: bool,
 

@@ -4,12 +4,14 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Superseded, UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
+use super::check_exists;
 use crate::count::count;
 use crate::failure::Result;
 use crate::options::Clean;
 use crate::print;
 
 pub(crate) fn run(options: &Clean) -> Result<()> {
+    check_exists(&options.path)?;
     let old = Superseded::list(&*options.path)?;
     let mut abandoned = UnfinishedWrite::list(&*options.path)?;
     abandoned.retain(|write| matches!(write.state(), WriteState::Abandoned));

@@ -14,6 +14,9 @@ mod unfinished;
 mod verify;
 mod view;
 
+use std::io;
+use std::path::Path;
+
 use crate::failure::{Failure, Result};
 use crate::options::Command;
 use crate::stop;
@@ -41,5 +44,17 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Clean(options) => clean::run(options),
         Command::Consolidate(options) => consolidate::run(options),
         Command::Completions(options) => completions::run(options),
+    }
+}
+
+/// Checks that something exists at a path, which may be below a file.
+fn check_exists(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Err(Failure::Missing(path.to_owned()))
+        }
+        _ => Ok(()),
     }
 }

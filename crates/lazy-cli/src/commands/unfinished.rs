@@ -4,32 +4,42 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
+use super::check_exists;
 use crate::count::count;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::options::Unfinished;
 use crate::print;
 
 pub(crate) fn run(options: &Unfinished) -> Result<()> {
+    check_exists(&options.path)?;
     let writes = UnfinishedWrite::list(&*options.path)?;
-    // Writes are removed even if the list cannot be printed.
-    let mut printed = Ok(());
+    // Writes are removed even if the list cannot be printed, or if another one cannot be removed.
+    let mut ended = Ok(());
     if options.json {
-        printed = print::json(&Value::Array(writes.iter().map(to_json).collect()));
+        ended = print::json(&Value::Array(writes.iter().map(to_json).collect()));
     } else if writes.is_empty() {
         print::note(format_args!("{} has no unfinished writes", options.path.display()));
     }
     for write in writes {
-        let target = write.target().display().to_string();
-        if !options.json && printed.is_ok() {
-            printed = print::line(format_args!("{target}: {}", to_text(&write)));
+        if !options.json && ended.is_ok() {
+            let target = write.target();
+            ended = print::line(format_args!("{}: {}", target.display(), to_text(&write)));
         }
-        // A running write is left alone.
-        if options.remove && !matches!(write.state(), WriteState::Running { .. }) {
-            write.remove()?;
-            print::note(format_args!("removed the unfinished write of {target}"));
+        if options.remove {
+            ended = ended.and(remove(write));
         }
     }
-    printed
+    ended
+}
+
+fn remove(write: UnfinishedWrite) -> Result<()> {
+    let target = write.target().display().to_string();
+    if let WriteState::Running { holder } = write.state() {
+        return Err(Failure::Running { target, holder: holder.clone() });
+    }
+    write.remove()?;
+    print::note(format_args!("removed the unfinished write of {target}"));
+    Ok(())
 }
 
 fn to_text(write: &UnfinishedWrite) -> String {

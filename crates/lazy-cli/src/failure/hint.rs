@@ -13,6 +13,7 @@ use crate::input::InputError;
 
 pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
 const ANOTHER_PATH: &str = "choose another path";
+const WAIT: &str = "wait until that process ends, or stop it";
 const RESUME_OR_RESTART: &str = "continue it with --resume, or start anew with --restart";
 
 impl Failure {
@@ -37,6 +38,7 @@ impl Failure {
             Failure::StatisticMemory(_) => {
                 Some("ask for fewer statistics, or allow more memory with --memory".to_owned())
             }
+            Failure::Running { .. } => Some(WAIT.to_owned()),
             Failure::Exists(_) => Some(REPLACE.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
             Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),
@@ -88,7 +90,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
                 "if that process has ended, take over with --take-over, or {remove}"
             ));
         }
-        ErrorKind::InUse if error.holder().is_some() => "wait until that process ends, or stop it",
+        ErrorKind::InUse if error.holder().is_some() => WAIT,
         ErrorKind::ResumeMismatch if error.difference().is_some() => {
             "start anew with --restart, or resume with the original input and settings"
         }

@@ -74,6 +74,12 @@ pub(crate) enum Failure {
     /// A file cannot be created or written.
     #[error("{} cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// Nothing exists at a path.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A write that is running was to be removed.
+    #[error("the write of {target} was not removed: it is being written by {holder}")]
+    Running { target: String, holder: String },
     /// A file to create already exists.
     #[error("{} already exists", .0.display())]
     Exists(PathBuf),

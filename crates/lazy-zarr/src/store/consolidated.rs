@@ -33,6 +33,7 @@ const ENTRY: &str = "consolidated_metadata";
 /// # Errors
 ///
 /// - [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the target is invalid.
+/// - [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if nothing exists at the target.
 /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the target is not a Zarr v3 group
 ///   on a file system.
 /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the metadata of the group or of a member
@@ -117,7 +118,12 @@ impl Group {
             }
             Some(Node::Group { is_v2: true, .. }) => "a Zarr v2 group",
             Some(Node::Array) => "a Zarr array",
-            _ => "a path without Zarr metadata",
+            Some(_) | None => match file_system.kind(&path) {
+                Ok(Some(EntryKind::Directory)) => "a directory without Zarr metadata",
+                Ok(Some(_)) => "a file",
+                Ok(None) => return Err(TargetError::NotFound { target: target.to_string() }.into()),
+                Err(source) => return Err(Error::examine(path, source)),
+            },
         };
         Err(TargetError::NoConsolidation { target: target.to_string(), actual }.into())
     }
