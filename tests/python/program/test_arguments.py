@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from support import ProgramTest, stream
+from support import ProgramTest, pixels, stream
 
 
 class WithoutEffect(ProgramTest):
@@ -35,3 +35,24 @@ class WithoutEffect(ProgramTest):
         self.assertEqual(self.array("b.zarr").shape, (4, 3))
         self.lazy("store", "a.npy", "-o", "c.zarr", "--sort", "--stats", "mean", "--memory", "1G", "--attr", "x=1")
         self.lazy("export", "a.zarr", "-o", "a.safetensors", "--name", "x", "--replace")
+
+
+class OneAxis(ProgramTest):
+    def test_rows_are_the_elements_along_the_only_axis(self):
+        data = np.arange(40.0) % 7
+        self.lazy("store", "-", "-o", "a.zarr", "--chunks", "9", stdin=stream([data]))
+        self.lazy("export", "a.zarr", "-o", "a.npy", "--rows", "5:-3")
+        np.testing.assert_array_equal(np.load(self.path("a.npy")), data[5:-3])
+        self.lazy("view", "a.zarr", "-o", "a.png", "--rows", "5:-3")
+        self.assertIn("drew a.png: float64 [40], [5:37]\n", self.errors)
+        # The picture is the one of an array of two axes with these elements in its only row.
+        self.lazy("store", "-", "-o", "two.zarr", stdin=stream([data[None]]))
+        self.lazy("view", "two.zarr", "-o", "two.png", "--cols", "5:-3")
+        one, two = (pixels(self.path(name)) for name in ("a.png", "two.png"))
+        self.assertEqual(one.shape, two.shape)
+        middle = len(one) // 2
+        np.testing.assert_array_equal(one[middle, 300:500], two[middle, 300:500])
+        for command in (["export", "-o", "b.npy"], ["view", "-o", "b.png"]):
+            said = self.fails(*command, "a.zarr", "--cols", "1:2", code=2)
+            self.assertIn("a.zarr has one axis, so it has no columns; choose elements with --rows", said)
+            self.assertIn("rows 41: are out of range", self.fails(*command, "a.zarr", "--rows", "41:", code=2))

@@ -36,9 +36,10 @@ pub(crate) struct Verify {
 
 /// Draw a stored array as a heat map
 ///
-/// Each pixel is the mean of its elements. An array with one axis is drawn as one row. Axes after
-/// axis 1 are averaged, and complex elements count by magnitude. Of an array of more than 4 GiB,
-/// only evenly spaced chunks are read; the pixels between them repeat the previous pixels.
+/// Each pixel is the mean of its elements. An array with one axis is drawn as one line, of which
+/// --rows chooses elements. Axes after axis 1 are averaged, and complex elements count by magnitude.
+/// Of an array of more than 4 GiB, only evenly spaced chunks are read; the pixels between them
+/// repeat the previous pixels.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -61,7 +62,7 @@ pub(crate) struct View {
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
-    /// Draw only the columns a to b-1
+    /// Draw only the columns a to b-1 of an array with at least two axes
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 
@@ -93,7 +94,7 @@ pub(crate) struct Export {
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) rows: Span,
 
-    /// Write only the columns a to b-1
+    /// Write only the columns a to b-1 of an array with at least two axes
     #[arg(long, value_name = "a:b", default_value = ":", allow_hyphen_values = true)]
     pub(crate) cols: Span,
 

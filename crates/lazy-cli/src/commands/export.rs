@@ -8,7 +8,7 @@ use lazy_chunks::DType;
 use lazy_chunks::zarr::StoredArray;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts};
+use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts, chosen};
 use crate::failure::{Failure, Result};
 use crate::input::{npy_header, safetensors_dtype, saturating_product, unit};
 use crate::options::{Destination, Export, Format};
@@ -84,19 +84,9 @@ impl Copied {
 }
 
 fn region(options: &Export, stored: &StoredArray) -> Result<Vec<Range<usize>>> {
-    let shape = stored.shape();
-    if shape.is_empty() {
-        return Err(Failure::Usage(format!("{} has no axes", options.path.display())));
-    }
-    if shape.len() == 1 && !options.columns.is_all() {
-        return Err(Failure::Usage("--cols needs an array of at least two axes".to_owned()));
-    }
-    let mut region: Vec<_> = shape.iter().map(|&size| 0..size).collect();
-    region[0] = options.rows.along("rows", shape[0]).map_err(Failure::Usage)?;
-    if let Some(columns) = region.get_mut(1) {
-        *columns = options.columns.along("columns", shape[1]).map_err(Failure::Usage)?;
-    }
-    Ok(region)
+    let (rows, columns) = chosen(&options.path, stored.shape(), &options.rows, &options.columns)?;
+    let later = stored.shape().iter().skip(2).map(|&size| 0..size);
+    Ok([rows].into_iter().chain(columns).chain(later).collect())
 }
 
 /// Returns the bytes before the elements.

@@ -1,6 +1,10 @@
-//! The parts of an array that are read at a time.
+//! The part of an array that a command reads, and the parts of it that are read at a time.
 
 use std::ops::Range;
+use std::path::Path;
+
+use crate::failure::{Failure, Result};
+use crate::values::Span;
 
 /// The number of bytes to read at a time, if chunks are not larger.
 pub(super) const AT_ONCE: usize = 32 << 20;
@@ -10,6 +14,30 @@ pub(super) const LEAST_PER_CHUNK: usize = 4 << 10;
 
 /// The most bytes to read of an array for a picture.
 const MOST_BYTES: u64 = 4 << 30;
+
+/// Returns the chosen rows and columns of an array. An array of one axis has no columns.
+pub(super) fn chosen(
+    path: &Path,
+    shape: &[usize],
+    rows: &Span,
+    columns: &Span,
+) -> Result<(Range<usize>, Option<Range<usize>>)> {
+    let path = path.display();
+    match *shape {
+        [] => Err(Failure::Usage(format!("{path} has no axes"))),
+        [n_rows] if columns.is_all() => {
+            Ok((rows.along("rows", n_rows).map_err(Failure::Usage)?, None))
+        }
+        [_] => Err(Failure::Usage(format!(
+            "{path} has one axis, so it has no columns; choose elements with --rows"
+        ))),
+        [n_rows, n_columns, ..] => {
+            let rows = rows.along("rows", n_rows).map_err(Failure::Usage)?;
+            let columns = columns.along("columns", n_columns).map_err(Failure::Usage)?;
+            Ok((rows, Some(columns)))
+        }
+    }
+}
 
 /// A range, cut at the multiples of a number.
 pub(super) struct Parts {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use lazy_chunks::zarr::StoredArray;
 use ndarray::Array2;
 
-use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts};
+use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts, chosen};
 use crate::failure::{Failure, Result};
 use crate::input::{saturating_product, unit};
 use crate::options::View;
@@ -25,14 +25,11 @@ pub(crate) fn run(options: &View) -> Result<()> {
     check_place(path, options.replace)?;
     let stored = StoredArray::open(&*options.path)?;
     let shape = stored.shape();
-    let (n_rows, n_columns) = match shape {
-        [] => return Err(Failure::Usage(format!("{} has no axes", options.path.display()))),
+    let (rows, columns) = match chosen(&options.path, shape, &options.rows, &options.columns)? {
+        (rows, Some(columns)) => (rows, columns),
         // A single axis runs from left to right.
-        [n_columns] => (1, *n_columns),
-        [n_rows, n_columns, ..] => (*n_rows, *n_columns),
+        (elements, None) => (0..1, elements),
     };
-    let rows = options.rows.along("rows", n_rows).map_err(Failure::Usage)?;
-    let columns = options.columns.along("columns", n_columns).map_err(Failure::Usage)?;
     if rows.is_empty() || columns.is_empty() || shape[2.min(shape.len())..].contains(&0) {
         return Err(Failure::Usage("there are no elements to draw".to_owned()));
     }
@@ -41,10 +38,11 @@ pub(crate) fn run(options: &View) -> Result<()> {
     let (means, fraction) = means(&stored, &rows, &columns, &display)?;
     let mut subtitle = format!("{} {shape:?}", stored.dtype());
     if !(options.rows.is_all() && options.columns.is_all()) {
-        subtitle.push_str(&format!(
-            ", [{}:{}, {}:{}]",
-            rows.start, rows.end, columns.start, columns.end
-        ));
+        subtitle.push_str(", [");
+        if shape.len() > 1 {
+            subtitle.push_str(&format!("{}:{}, ", rows.start, rows.end));
+        }
+        subtitle.push_str(&format!("{}:{}]", columns.start, columns.end));
     }
     let (height, width) = means.dim();
     if height < rows.len() || width < columns.len() {
