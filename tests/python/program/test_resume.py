@@ -163,7 +163,12 @@ class Resume(ProgramTest):
         for path in self.path("data/r").iterdir():
             path.touch()
         self.assertEqual(self.json("store", "data/r", "-o", "a.zarr", "--chunks", "4,100", "--resume")["shape"], [800, 100])
-        self.assertIn("a.zarr already exists", self.refused("--resume", "--codec", "none"))
+        other = ("lazy: a.zarr already exists, and was stored from another input, in other blocks or with other settings\n"
+                 "hint: choose another path, or replace it with --replace\n")
+        self.assertEqual(self.refused("--resume", "--codec", "none"), other)
+        self.save("other.npy", np.ones((800, 100)))
+        self.assertEqual(self.fails("store", "other.npy", "-o", "a.zarr", "--resume"), other)
+        self.path("other.npy").unlink()
         self.assertEqual(self.tree(), before)
         # It is not complete of what the input is now.
         self.parts[7] = self.parts[7] + 1

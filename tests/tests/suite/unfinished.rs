@@ -226,6 +226,8 @@ fn a_complete_array_with_the_same_key_is_not_computed_again() {
     for (what, change) in changes() {
         let error = never.to_zarr(change(sink(&path))).unwrap_err();
         assert_eq!((error.kind(), error.block()), (ErrorKind::Exists, None), "{what}: {error}");
+        let message = error.to_string();
+        assert!(message.contains("and was stored from another input"), "{what}: {message}");
     }
     for (write, expected) in [
         (sink(&path).with_existing(Existing::Replace), "a block was computed"),
@@ -241,6 +243,7 @@ fn a_complete_array_with_the_same_key_is_not_computed_again() {
     std::fs::write(path.join("zarr.json"), renamed).unwrap();
     let error = never.to_zarr(sink(&path)).unwrap_err();
     assert_eq!((error.kind(), error.block()), (ErrorKind::Exists, None), "{error}");
+    assert!(error.to_string().contains("has no valid record of the input"), "{error}");
     std::fs::write(path.join("zarr.json"), metadata).unwrap();
     std::fs::remove_file(path.join("c/1/0")).unwrap();
     let message = report(&never.to_zarr(sink(&path)).unwrap_err());

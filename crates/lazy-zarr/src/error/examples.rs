@@ -61,6 +61,8 @@ fn targets() -> Vec<TargetError> {
         E::InvalidName { name: text(), reason: REASON },
         E::InvalidPath { path: path(), reason: REASON },
         E::Exists { target: target() },
+        E::ExistsOfOther { target: target() },
+        E::ExistsOfUnknown { target: target() },
         E::Differs { target: target(), at: BlockIndex::Block(3) },
         E::IsGroup { target: target() },
         E::IsFile { target: target() },

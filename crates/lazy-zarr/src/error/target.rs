@@ -22,6 +22,18 @@ pub(crate) enum TargetError {
 
     #[error("{target} already exists")]
     Exists { target: String },
+    /// The write resumes, and the array has another key, block grid, dtype or shape, or other
+    /// settings.
+    #[error(
+        "{target} already exists, and was stored from another input, in other blocks or with other \
+         settings"
+    )]
+    ExistsOfOther { target: String },
+    /// The write resumes, and the array was not stored by a resumable write, or was changed since.
+    #[error(
+        "{target} already exists, and has no valid record of the input that it was stored from"
+    )]
+    ExistsOfUnknown { target: String },
     /// The array has the key of this write and another revision, and its contents should equal this
     /// write.
     #[error("{target} already exists, and its contents differ from this write at {at}")]
@@ -82,7 +94,10 @@ impl TargetError {
             E::InvalidStorePath { .. } | E::InvalidName { .. } | E::InvalidPath { .. } => {
                 (ErrorKind::InvalidTarget, None)
             }
-            E::Exists { target } | E::Differs { target, .. } => (ErrorKind::Exists, Some(target)),
+            E::Exists { target }
+            | E::ExistsOfOther { target }
+            | E::ExistsOfUnknown { target }
+            | E::Differs { target, .. } => (ErrorKind::Exists, Some(target)),
             E::IsGroup { target }
             | E::IsFile { target }
             | E::NotZarr { target }
@@ -133,7 +148,10 @@ impl TargetError {
             E::InvalidName { name, .. } if name.contains('/') => {
                 "name the groups one by one with `Target::member`"
             }
-            E::Exists { .. } | E::Differs { .. } => {
+            E::Exists { .. }
+            | E::ExistsOfOther { .. }
+            | E::ExistsOfUnknown { .. }
+            | E::Differs { .. } => {
                 "choose another target, or overwrite this one with `Existing::Replace`"
             }
             E::IsGroup { .. } | E::IsFile { .. } | E::NotZarr { .. } | E::UnknownKeys { .. } => {

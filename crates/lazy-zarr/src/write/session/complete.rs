@@ -24,7 +24,7 @@ pub(super) struct Complete {
 
 impl Complete {
     /// Finds the array that an earlier write with the same key has published at the target. Returns
-    /// `None` if the array is to be replaced.
+    /// `None` if there is no array, or if it is to be replaced. Another array is an error.
     pub(super) fn find(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Option<Complete>> {
         let (Some(resume), Existing::Fail) = (&settings.resume, settings.existing) else {
             return Ok(None);
@@ -32,10 +32,16 @@ impl Complete {
         let Some(grid) = spec.grid() else { return Ok(None) };
         // If the array cannot be opened, the write itself finds the cause.
         let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
-        if !fits(spec, grid, &array) || !is_of(settings, resume, grid, &array)? {
-            return Ok(None);
+        let target = settings.target.to_string();
+        if !fits(spec, grid, &array) {
+            return Err(TargetError::ExistsOfOther { target }.into());
         }
-        let (target, is_trusted) = (settings.target.to_string(), resume.revision.is_none());
+        match is_of(settings, resume, grid, &array)? {
+            Some(true) => {}
+            Some(false) => return Err(TargetError::ExistsOfOther { target }.into()),
+            None => return Err(TargetError::ExistsOfUnknown { target }.into()),
+        }
+        let is_trusted = resume.revision.is_none();
         Ok(Some(Complete { target, array, grid: grid.clone(), is_trusted }))
     }
 
@@ -93,29 +99,29 @@ fn fits(spec: &SequenceSpec, grid: &BlockGrid, array: &StoredArray) -> bool {
             .is_none_or(|row_type| row_type.dtype == array.dtype() && row_type.shape == shape[1..])
 }
 
-/// Returns true if an array has the digest of this write.
+/// Returns true if an array has the digest of this write, and `None` if it has no valid digest.
 fn is_of(
     settings: &WriteSettings,
     resume: &Resume,
     grid: &BlockGrid,
     array: &StoredArray,
-) -> Result<bool> {
+) -> Result<Option<bool>> {
     let (true, Some(expected)) = (
         array.metadata_checksum() == MetadataChecksum::Match,
         provenance::digest(array.attributes()),
     ) else {
-        return Ok(false);
+        return Ok(None);
     };
     let layout = Layout {
         chunk_shape: array.chunk_shape().to_vec(),
         shard_shape: array.shard_shape().map(<[_]>::to_vec),
     };
     if settings.check_array(array.dtype(), array.shape().len()).is_err() {
-        return Ok(false);
+        return Ok(Some(false));
     }
     let format = Format::new(settings, array.dtype(), layout, KeySpace::after(None));
     let row_type = RowType { dtype: array.dtype(), shape: array.shape()[1..].to_vec() };
     let metadata = format.metadata(array.shape())?.to_string_pretty();
     let record = Record::new(resume, grid, &settings.layout, &format.layout, row_type, &metadata);
-    Ok(record.digest() == expected)
+    Ok(Some(record.digest() == expected))
 }
