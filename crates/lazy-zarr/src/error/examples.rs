@@ -150,6 +150,7 @@ fn reads() -> Vec<ReadError> {
     let (shape, region) = (|| vec![2, 3], || vec![0..1, 0..3]);
     let mut errors = vec![
         E::Open { target: target(), source: cause() },
+        E::Malformed { target: target(), source: cause() },
         E::UnsupportedDataType { target: target(), data_type: text() },
         E::OutOfBounds { region: region(), shape: shape() },
         E::BlockSizes { axis: 0, actual: 1, shape: shape() },

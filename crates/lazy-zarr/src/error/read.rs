@@ -10,9 +10,12 @@ use crate::defect::DefectKind;
 /// A stored array could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    /// The metadata holds something unknown, or contradicts itself.
+    /// The metadata holds something that is not supported.
     #[error("cannot open {target}")]
     Open { target: String, source: BoxError },
+    /// The metadata is JSON, but an entry is missing or invalid, or entries contradict each other.
+    #[error("cannot open {target}: its metadata is invalid")]
+    Malformed { target: String, source: BoxError },
     #[error("cannot open {target}: its data type {data_type} is not supported")]
     UnsupportedDataType { target: String, data_type: String },
     #[error("the region {region:?} does not lie within the array of shape {shape:?}")]
@@ -55,6 +58,7 @@ impl ReadError {
             E::Open { target, .. } | E::UnsupportedDataType { target, .. } => {
                 of(ErrorKind::Unsupported, target)
             }
+            E::Malformed { target, .. } => of(ErrorKind::Corrupt, target),
             E::OutOfBounds { .. } | E::BlockSizes { .. } => Facts::of(ErrorKind::InvalidRegion),
             E::Chunk { target, chunk, key, defect } => {
                 let kind = match defect {

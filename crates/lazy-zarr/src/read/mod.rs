@@ -12,6 +12,7 @@ mod locate;
 mod missing;
 mod open;
 mod output;
+mod refused;
 mod untrusted;
 mod verify;
 

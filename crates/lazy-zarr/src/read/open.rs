@@ -12,6 +12,7 @@ use super::array::StoredArray;
 use super::gather::{ChunkReader, Direct, InShards};
 use super::locate::{locate, open_array};
 use super::missing::MissingChunks;
+use super::refused::refused;
 use super::untrusted::{as_usize, caught, check_units, n_bytes, sizes};
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -37,16 +38,19 @@ impl StoredArray {
     /// - [`ErrorKind::NotFound`] if nothing exists there, and [`ErrorKind::NotAnArray`] if
     ///   something other than an array does. For a group, [`members`](Error::members) lists its
     ///   members.
-    /// - [`ErrorKind::Corrupt`] if its `zarr.json` is not valid JSON.
-    /// - [`ErrorKind::Unsupported`] if its metadata is invalid or has an unknown codec, or if its
-    ///   data type is not supported.
+    /// - [`ErrorKind::Corrupt`] if its metadata is malformed: it is not valid JSON, an entry is
+    ///   missing or invalid, or entries contradict each other.
+    /// - [`ErrorKind::Unsupported`] if its metadata is valid, but has a codec, a data type, a chunk
+    ///   grid or another extension that this crate does not support.
     /// - [`ErrorKind::Memory`] if memory cannot hold one of its chunks.
     /// - [`ErrorKind::Io`] if the file system or the store fails.
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
         let target = target.into();
         let (source, metadata) = locate(&target)?;
-        let (array, attributes) = caught(|| open_array(&source, &metadata))
+        let opened = caught(|| Ok::<_, BoxError>(open_array(&source, &metadata)))
             .map_err(|source| ReadError::Open { target: target.to_string(), source })?;
+        let (array, attributes) =
+            opened.map_err(|error| refused(&target.to_string(), &metadata, error))?;
         StoredArray::from_array(
             &target,
             source,
