@@ -24,21 +24,18 @@ pub(crate) struct OutputFile {
 
 impl OutputFile {
     pub(crate) fn create(path: &Path, replace: bool) -> Result<OutputFile> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        if let Some(there) = directory.and_then(|directory| fs::metadata(directory).ok())
-            && !there.is_dir()
-        {
-            let source = io::ErrorKind::NotADirectory.into();
-            return Err(Failure::Write { path: path.to_owned(), source });
-        }
+        let directory = check_directory(path)?;
         let mut builder = tempfile::Builder::new();
         // The permissions of any new file, which the umask restricts.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .prefix(".lazy-")
-            .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .map_err(|source| Failure::Write { path: path.to_owned(), source })?;
+        let file = builder.prefix(".lazy-").tempfile_in(directory).map_err(|error| {
+            Failure::Directory {
+                path: path.to_owned(),
+                directory: directory.to_owned(),
+                source: without_path(error),
+            }
+        })?;
         Ok(OutputFile { path: path.to_owned(), replace, file })
     }
 
@@ -66,8 +63,34 @@ fn close(file: File) -> io::Result<()> {
     Ok(nix::unistd::close(file)?)
 }
 
-/// Checks that a file may be published at a path: nothing is there or, with `replace`, a regular
-/// file.
+/// Returns the error of the system, without the temporary path that `tempfile` adds.
+fn without_path(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source());
+    let code = cause.and_then(|cause| cause.downcast_ref()).and_then(io::Error::raw_os_error);
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// Checks that the directory of a file to create exists, and returns it.
+fn check_directory(path: &Path) -> Result<&Path> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match fs::metadata(directory) {
+        Ok(there) if !there.is_dir() => {
+            let source = io::ErrorKind::NotADirectory.into();
+            Err(Failure::Write { path: path.to_owned(), source })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::MissingDirectory {
+            path: path.to_owned(),
+            directory: directory.to_owned(),
+        }),
+        _ => Ok(directory),
+    }
+}
+
+/// Checks that a file may be published at a path: its directory exists, and nothing is at the path
+/// or, with `replace`, a regular file.
 ///
 /// A symbolic link is an error, even if it leads to a regular file.
 pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
@@ -78,7 +101,7 @@ pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
         }),
         Ok(_) if !replace => Err(Failure::Exists(path.to_owned())),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_directory(path).map(|_| ()),
         Err(source) => Err(Failure::Write { path: path.to_owned(), source }),
     }
 }

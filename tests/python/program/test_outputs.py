@@ -67,6 +67,20 @@ class Places(ProgramTest):
                 return
             self.refused(lambda path: os.mknod(path, stat.S_IFCHR, os.makedev(1, 3)), "a character device")
 
+    def test_a_directory_that_is_missing_or_cannot_be_written_is_named(self):
+        self.path("link").symlink_to("nowhere")
+        # Not even root can create files there.
+        for place, said in [
+            ("nowhere", "the directory nowhere does not exist"),
+            ("nowhere/deep", "the directory nowhere/deep does not exist"),
+            ("link", "the directory link does not exist"),
+            ("/proc", "no file can be created in the directory /proc: "),
+        ]:
+            for path, command in self.commands(f"{place}/there"):
+                self.assertIn(f"lazy: {path} cannot be written: {said}", self.fails(*command))
+                self.assertNotIn(".lazy-", self.errors)
+                self.assertNotIn("at path", self.errors)
+
     def test_links_lead_to_files_that_stay(self):
         self.path("precious.npy").write_bytes(b"precious")
         self.path("link.npy").symlink_to("precious.npy")

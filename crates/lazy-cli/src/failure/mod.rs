@@ -74,6 +74,18 @@ pub(crate) enum Failure {
     /// A file cannot be created or written.
     #[error("{} cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// The directory of a file to create does not exist.
+    #[error(
+        "{} cannot be written: the directory {} does not exist", path.display(), directory.display()
+    )]
+    MissingDirectory { path: PathBuf, directory: PathBuf },
+    /// No file can be created in the directory of a file to create.
+    #[error(
+        "{} cannot be written: no file can be created in the directory {}",
+        path.display(),
+        directory.display()
+    )]
+    Directory { path: PathBuf, directory: PathBuf, source: io::Error },
     /// Nothing exists at a path.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
