@@ -56,3 +56,20 @@ class OneAxis(ProgramTest):
             said = self.fails(*command, "a.zarr", "--cols", "1:2", code=2)
             self.assertIn("a.zarr has one axis, so it has no columns; choose elements with --rows", said)
             self.assertIn("rows 41: are out of range", self.fails(*command, "a.zarr", "--rows", "41:", code=2))
+
+
+class Numbers(ProgramTest):
+    def test_a_number_that_is_invalid_is_explained_without_rust(self):
+        for option, wrong, said in [
+            ("--grid", "0", "from 1 on"), ("--grid", "-2", "from 1 on"), ("--grid", "two", "from 1 on"),
+            ("--blocks", "x", "from 0 on"), ("--blocks", "-1", "from 0 on"), ("--rows", "1.5", "from 0 on"),
+            ("--rows", "9" * 30, "from 0 on"), ("--threads", "0", "from 1 to 1024"), ("--threads", "2000", "from 1 to 1024"),
+        ]:
+            for command in (["store", "-", "-o", "a.zarr"], ["reduce", "-", "--stats", "mean"]):
+                with self.subTest(option, wrong=wrong):
+                    self.lazy(*command, option, wrong, code=2)
+                    self.assertRegex(
+                        self.errors, rf"\Aerror: invalid value '{wrong}' for '{option} <.*>': must be a whole number {said}\n")
+        for option in (["--chunks", "-1,2"], ["--shards", "-1,2"], ["--memory", "-1G"]):
+            self.lazy("store", "-", "-o", "a.zarr", *option, code=2)
+            self.assertIn("invalid value", self.errors)

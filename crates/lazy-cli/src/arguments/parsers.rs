@@ -1,8 +1,11 @@
-//! Adapters that let clap parse paths, so that its errors name the argument.
+//! Adapters that let clap parse paths and numbers, so that its errors name the argument.
 
+use std::fmt::Display;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 
 use crate::values;
 
@@ -19,4 +22,13 @@ pub(super) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
 /// Parses the path of a picture to create.
 pub(super) fn picture_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(values::picture_path)
+}
+
+/// Parses a whole number within a range.
+pub(super) fn number<N, R>(range: R) -> impl TypedValueParser<Value = N>
+where
+    N: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+    R: RangeBounds<N> + Clone + Send + Sync + 'static,
+{
+    StringValueParser::new().try_map(move |text| values::number(&text, &range))
 }

@@ -44,7 +44,7 @@ pub(crate) struct Reduce {
     /// The limit covers the states of the statistics. If they need more, the command fails. The
     /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half
     /// of that limit.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<MemorySize>,
 
     /// Ignore elements that are NaN

@@ -75,14 +75,14 @@ pub(crate) struct Store {
     /// Number of elements of a chunk along each axis, or `auto` for chunks of at most 8 MiB
     ///
     /// With shards, automatic chunks have at most 1 MiB.
-    #[arg(long, value_name = "auto|R,C,…", default_value = "auto")]
+    #[arg(long, value_name = "auto|R,C,…", default_value = "auto", allow_hyphen_values = true)]
     pub(crate) chunks: ChunkSizes,
 
     /// Number of elements of a shard along each axis, or `auto` for shards of at most 128 MiB
     /// [default: no shards]
     ///
     /// A shard is a file that holds several chunks. Each number is a multiple of the chunk's.
-    #[arg(long, value_name = "auto|R,C,…")]
+    #[arg(long, value_name = "auto|R,C,…", allow_hyphen_values = true)]
     pub(crate) shards: Option<ChunkSizes>,
 
     /// Compression: none, zstd, gzip, blosc-lz4 or blosc-zstd, or with a level, such as zstd:9
@@ -117,7 +117,7 @@ pub(crate) struct Store {
     /// The limit covers the states of the statistics. If they need more, the command fails. The
     /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half
     /// of that limit.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<MemorySize>,
 
     #[command(flatten)]

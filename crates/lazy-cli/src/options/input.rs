@@ -36,8 +36,8 @@ pub(super) fn options(arguments: arguments::Input) -> Result<InputOptions> {
         origin,
         rows: arguments.rows,
         blocks: arguments.blocks,
-        n_columns: arguments.grid.map(|n_columns| n_columns as usize),
+        n_columns: arguments.grid,
         stack: arguments.stack,
-        n_threads: arguments.threads.map(usize::from),
+        n_threads: arguments.threads,
     })
 }

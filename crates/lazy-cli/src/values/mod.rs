@@ -6,6 +6,7 @@ mod attribute;
 mod chunk_sizes;
 mod codec;
 mod memory_size;
+mod number;
 mod path;
 mod span;
 
@@ -13,5 +14,6 @@ pub(crate) use attribute::Attribute;
 pub(crate) use chunk_sizes::ChunkSizes;
 pub(crate) use codec::CodecSetting;
 pub(crate) use memory_size::MemorySize;
+pub(crate) use number::number;
 pub(crate) use path::{array_path, local_path, picture_path};
 pub(crate) use span::Span;
