@@ -151,6 +151,16 @@ class Resume(ProgramTest):
         self.lazy("store", "-", "-o", "a.zarr", "--restart", stdin=stream([np.ones((2, 2))]))
         np.testing.assert_array_equal(self.array("a.zarr")[:], np.ones((2, 2)))
 
+    def test_reading_an_array_that_is_not_complete(self):
+        self.interrupt()
+        hint = "hint: `lazy unfinished a.zarr` tells if it is running or can be continued\n"
+        for command in (["info"], ["verify"], ["view", "-o", "a.png"], ["export", "-o", "a.npy"]):
+            self.assertEqual(
+                self.fails(*command, "a.zarr"), f"lazy: a.zarr does not exist: a write of it is unfinished\n{hint}")
+        for command in (["store", "-o", "b.zarr"], ["reduce", "--stats", "mean"]):
+            self.assertEqual(
+                self.fails(*command, "a.zarr"), f"lazy: a.zarr is not a Zarr array: a write of it is unfinished\n{hint}")
+
     def test_an_array_that_is_complete(self):
         self.store("--stats", "mean,max")
         before = self.tree()

@@ -8,6 +8,7 @@ use lazy_chunks::DType;
 use lazy_chunks::zarr::StoredArray;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::open;
 use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts, chosen};
 use crate::failure::{Failure, Result};
 use crate::input::{npy_header, safetensors_dtype, saturating_product, unit};
@@ -22,7 +23,7 @@ use crate::stop;
 const MOST_AT_ONCE: usize = 256 << 20;
 
 pub(crate) fn run(options: &Export) -> Result<()> {
-    let stored = StoredArray::open(&*options.path)?;
+    let stored = open(&options.path)?;
     let region = region(options, &stored)?;
     let shape: Vec<_> = region.iter().map(Range::len).collect();
     let n_bytes = shape

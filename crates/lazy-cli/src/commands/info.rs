@@ -8,13 +8,14 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{ErrorKind, MetadataChecksum, StoredArray};
 use serde_json::{Value, json};
 
+use super::open;
 use crate::failure::{Failure, Result};
 use crate::input::InputError;
 use crate::options::Info;
 use crate::print;
 
 pub(crate) fn run(options: &Info) -> Result<()> {
-    let error = match StoredArray::open(&*options.path) {
+    let error = match open(&options.path) {
         Ok(stored) => {
             let described = describe(&options.path, &stored)?;
             return if options.json {
@@ -23,8 +24,12 @@ pub(crate) fn run(options: &Info) -> Result<()> {
                 print::result(to_text(&described))
             };
         }
-        Err(error) if error.kind() == ErrorKind::NotAnArray && options.path.is_dir() => error,
-        Err(error) => return Err(error.into()),
+        Err(Failure::Zarr(error))
+            if error.kind() == ErrorKind::NotAnArray && options.path.is_dir() =>
+        {
+            error
+        }
+        Err(failure) => return Err(failure),
     };
     let (mut described, mut failures) = (Vec::new(), Vec::new());
     let mut members = members(&options.path, &mut failures);

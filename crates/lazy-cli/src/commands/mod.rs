@@ -17,6 +17,8 @@ mod view;
 use std::io;
 use std::path::Path;
 
+use lazy_chunks::zarr::{ErrorKind, StoredArray, UnfinishedWrite};
+
 use crate::failure::{Failure, Result};
 use crate::options::Command;
 use crate::stop;
@@ -57,4 +59,17 @@ fn check_exists(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Opens the array that a command reads.
+fn open(path: &Path) -> Result<StoredArray> {
+    StoredArray::open(path).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        // A write that has ended since is not reported.
+        if is_missing && UnfinishedWrite::list(path).is_ok_and(|writes| !writes.is_empty()) {
+            Failure::Incomplete(path.to_owned())
+        } else {
+            error.into()
+        }
+    })
 }

@@ -1,9 +1,10 @@
 //! `lazy verify`.
 
 use lazy_chunks::report;
-use lazy_chunks::zarr::{DefectKind, MetadataChecksum, StoredArray};
+use lazy_chunks::zarr::{DefectKind, MetadataChecksum};
 use serde_json::json;
 
+use super::open;
 use crate::failure::{Failure, Result};
 use crate::options::Verify;
 use crate::print;
@@ -11,7 +12,7 @@ use crate::progress::Display;
 use crate::stop;
 
 pub(crate) fn run(options: &Verify) -> Result<()> {
-    let stored = StoredArray::open(&*options.path)?;
+    let stored = open(&options.path)?;
     let path = options.path.display();
     let unit = if stored.shard_shape().is_some() { "shards" } else { "chunks" };
     let display = Display::new(options.report.quiet);

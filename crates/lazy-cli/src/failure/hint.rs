@@ -9,7 +9,7 @@ use lazy_chunks::report;
 use lazy_chunks::zarr::{self, ErrorKind};
 
 use super::Failure;
-use crate::input::InputError;
+use crate::input::{InputError, list_unfinished};
 
 pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
 const ANOTHER_PATH: &str = "choose another path";
@@ -38,6 +38,7 @@ impl Failure {
             Failure::StatisticMemory(_) => {
                 Some("ask for fewer statistics, or allow more memory with --memory".to_owned())
             }
+            Failure::Incomplete(path) => Some(list_unfinished(path.display())),
             Failure::Running { .. } => Some(WAIT.to_owned()),
             Failure::Exists(_) => Some(REPLACE.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),

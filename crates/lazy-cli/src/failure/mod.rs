@@ -89,6 +89,9 @@ pub(crate) enum Failure {
     /// Nothing exists at a path.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
+    /// No array exists at a path, but an unfinished write of it does.
+    #[error("{} does not exist: a write of it is unfinished", .0.display())]
+    Incomplete(PathBuf),
     /// A write that is running was to be removed.
     #[error("the write of {target} was not removed: it is being written by {holder}")]
     Running { target: String, holder: String },

@@ -58,6 +58,7 @@ fn failures() -> Vec<Failure> {
         Failure::MissingDirectory { path: output(), directory: "nowhere".into() },
         Failure::Directory { path: output(), directory: "here".into(), source: io_error() },
         Failure::Missing(output()),
+        Failure::Incomplete(output()),
         Failure::Running { target: "b.zarr".into(), holder: "process 7".into() },
         Failure::Exists(output()),
         Failure::InTheWay { path: output(), what: "a FIFO" },

@@ -1,5 +1,6 @@
 //! Errors of the input, which name the file and the block.
 
+use std::fmt::Display;
 use std::io;
 
 use lazy_chunks::zarr::ErrorKind;
@@ -22,6 +23,8 @@ pub(crate) enum InputError {
         of_left_out(.left_out)
     )]
     NoFiles { name: String, left_out: Vec<String> },
+    #[error("{name} is not a Zarr array: a write of it is unfinished")]
+    Incomplete { name: String },
     #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
     NoArrays { name: String, pattern: Option<String> },
     #[error("--select chooses arrays of .npz and .safetensors files, and the input has none")]
@@ -132,6 +135,7 @@ impl InputError {
                 let choose = "choose arrays of the file by name with --select";
                 error.hint().map_or(choose.to_owned(), |hint| format!("{hint}, or {choose}"))
             }
+            InputError::Incomplete { name } => list_unfinished(name),
             InputError::Ended { .. } => "check whether the program that wrote it failed".to_owned(),
             InputError::TooFew { .. } => {
                 format!("{OF_PRODUCER}, or whether inputs are missing")
@@ -163,6 +167,11 @@ impl InputError {
             _ => false,
         }
     }
+}
+
+/// Returns the remedy for a path at which a write is unfinished.
+pub(crate) fn list_unfinished(path: impl Display) -> String {
+    format!("`lazy unfinished {path}` tells if it is running or can be continued")
 }
 
 /// Returns true if a stored array is corrupt, and false if it is used wrongly or cannot be read.

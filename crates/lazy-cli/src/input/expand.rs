@@ -66,6 +66,9 @@ pub(super) fn expand(path: &Path) -> Result<Expanded, InputError> {
         }
     }
     left_out.sort_by(|a, b| natural_order(a, b));
+    if found.is_empty() && left_out.iter().any(|name| name.starts_with(".lazy.")) {
+        return Err(InputError::Incomplete { name: path.display().to_string() });
+    }
     if found.is_empty() {
         return Err(InputError::NoFiles { name: path.display().to_string(), left_out });
     }

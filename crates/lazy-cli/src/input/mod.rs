@@ -32,7 +32,7 @@ use lazy_chunks::{
     ArrayBlock, Cut, DType, Indexed, LazyChunkSequence, NestedLazyChunkSequence, Observer, Reducer,
 };
 
-pub(crate) use error::{InputError, is_of_corrupt_array};
+pub(crate) use error::{InputError, is_of_corrupt_array, list_unfinished};
 pub(crate) use files::safetensors_dtype;
 pub(crate) use npy::header as npy_header;
 pub(crate) use options::{InputOptions, Origin, Paths, Selection};

@@ -8,6 +8,7 @@ use std::ops::Range;
 use lazy_chunks::zarr::StoredArray;
 use ndarray::Array2;
 
+use super::open;
 use super::parts::{AT_ONCE, LEAST_PER_CHUNK, Parts, chosen};
 use crate::failure::{Failure, Result};
 use crate::input::{saturating_product, unit};
@@ -23,7 +24,7 @@ pub(crate) fn run(options: &View) -> Result<()> {
     let path = &*options.output;
     let failed = |source| Failure::Write { path: path.to_owned(), source };
     check_place(path, options.replace)?;
-    let stored = StoredArray::open(&*options.path)?;
+    let stored = open(&options.path)?;
     let shape = stored.shape();
     let (rows, columns) = match chosen(&options.path, shape, &options.rows, &options.columns)? {
         (rows, Some(columns)) => (rows, columns),
