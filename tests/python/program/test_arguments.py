@@ -70,6 +70,10 @@ class Numbers(ProgramTest):
                     self.lazy(*command, option, wrong, code=2)
                     self.assertRegex(
                         self.errors, rf"\Aerror: invalid value '{wrong}' for '{option} <.*>': must be a whole number {said}\n")
+        self.save("a.npy", np.ones((2, 3)))
+        numbers = ["--grid", "2", "--blocks", "4", "--rows", "4", "--threads", "2"]
+        self.lazy("store", *4 * ["a.npy"], "-o", "a.zarr", *numbers)
+        self.assertEqual(self.array("a.zarr").shape, (4, 6))
         for option in (["--chunks", "-1,2"], ["--shards", "-1,2"], ["--memory", "-1G"]):
             self.lazy("store", "-", "-o", "a.zarr", *option, code=2)
             self.assertIn("invalid value", self.errors)

@@ -24,18 +24,18 @@ pub(crate) struct Input {
     pub(crate) from_command: Option<String>,
 
     /// Fail unless the input has exactly N rows (indices along axis 0)
-    #[arg(long, value_name = "N", value_parser = number(0..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::<u64, _>(0..), allow_negative_numbers = true)]
     pub(crate) rows: Option<u64>,
 
     /// Fail unless the input has exactly N blocks (records of a stream, or arrays of files)
-    #[arg(long, value_name = "N", value_parser = number(0..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::<u64, _>(0..), allow_negative_numbers = true)]
     pub(crate) blocks: Option<u64>,
 
     /// Arrange the blocks in a grid, COLS of them side by side [default: each below the previous]
     ///
     /// The first COLS blocks form the first band of the grid, the next COLS blocks the band below.
     #[arg(
-        long, value_name = "COLS", value_parser = number(1..), allow_negative_numbers = true
+        long, value_name = "COLS", value_parser = number::<usize, _>(1..), allow_negative_numbers = true
     )]
     pub(crate) grid: Option<usize>,
 
@@ -56,6 +56,6 @@ pub(crate) struct Input {
     pub(crate) select: Option<String>,
 
     /// Number of threads that read, compute and write [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = number(1..=1024), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::<usize, _>(1..=1024), allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
 }
