@@ -208,6 +208,14 @@ class Files(ProgramTest):
         self.save("c.npy", np.ones((3, 4), "f4"))
         self.save("d.npy", np.ones((2, 4)))
         self.assertIn("b.npy has shape [3, 5], but a.npy has [3, 4]; blocks may differ only", self.store("a.npy", "b.npy"))
+        same = "with --stack, all inputs must have the same shape\n"
+        self.assertIn(f"b.npy has shape [3, 5], but a.npy has [3, 4]; {same}", self.store("a.npy", "b.npy", "--stack"))
+        said = self.fails("store", "-", "--stack", "-o", "a.zarr", stdin=stream([np.ones((2, 4)), np.ones((3, 4))]))
+        self.assertIn(f"record 1 of standard input has shape [3, 4], but record 0 of standard input has [2, 4]; {same}", said)
+        self.save("e.npy", np.ones(4))
+        self.assertIn(f"e.npy has shape [4], but a.npy has [3, 4]; {same}", self.store("a.npy", "e.npy", "--stack"))
+        self.assertIn("b.npy has shape [3, 5], but a.npy has [3, 4]; with --stack and --grid, inputs may differ only along "
+                      "the first axis\n", self.store("a.npy", "b.npy", "--stack", "--grid", "2"))
         self.assertIn("c.npy has dtype float32, but a.npy has float64", self.store("a.npy", "c.npy"))
         said = self.fails("store", "a.npy", "d.npy", "-o", "a.zarr", "--grid", "2")
         self.assertIn("d.npy has 2 rows, but a.npy, the first block of its band, has 3", said)

@@ -53,16 +53,8 @@ pub(crate) enum InputError {
         "{name} has dtype {actual}, but {first} has {expected}; all blocks must have the same dtype"
     )]
     OtherDType { name: String, actual: DType, first: String, expected: DType },
-    #[error(
-        "{name} has shape {actual:?}, but {first} has {expected:?}; {}", must_agree(*.first_axis)
-    )]
-    OtherShape {
-        name: String,
-        actual: Vec<usize>,
-        first: String,
-        expected: Vec<usize>,
-        first_axis: usize,
-    },
+    #[error("{name} has shape {actual:?}, but {first} has {expected:?}; {}", fit.must_agree())]
+    OtherShape { name: String, actual: Vec<usize>, first: String, expected: Vec<usize>, fit: Fit },
     #[error("{name} has {actual} rows, but {first}, the first block of its band, has {expected}")]
     OtherHeight { name: String, actual: usize, first: String, expected: usize },
     #[error("{name} has {actual} columns, but {first}, above it, has {expected}")]
@@ -107,10 +99,45 @@ fn of_pattern(pattern: Option<&str>) -> String {
     pattern.map_or_else(String::new, |pattern| format!(" whose names match {pattern:?}"))
 }
 
-fn must_agree(first_axis: usize) -> &'static str {
-    match first_axis {
-        1 => "blocks may differ only in the number of rows",
-        _ => "blocks may differ only along the first two axes",
+/// The way in which blocks must fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fit {
+    /// True if blocks lie side by side as well, so that they may differ along axis 1.
+    pub(super) is_grid: bool,
+    /// True if each input has become a row, along a new axis 0.
+    pub(super) is_stacked: bool,
+}
+
+impl Fit {
+    /// Returns the error for a block that does not fit to the first one, or `Ok` if it does. The
+    /// shapes are those of the blocks.
+    pub(super) fn check(
+        self,
+        (name, actual): (impl FnOnce() -> String, &[usize]),
+        (first, expected): (impl FnOnce() -> String, &[usize]),
+    ) -> Result<(), InputError> {
+        let first_axis = if self.is_grid { 2 } else { 1 };
+        if actual.len() == expected.len() && actual[first_axis..] == expected[first_axis..] {
+            return Ok(());
+        }
+        // The input itself does not have the new axis.
+        let own = |shape: &[usize]| shape[usize::from(self.is_stacked)..].to_vec();
+        Err(InputError::OtherShape {
+            name: name(),
+            actual: own(actual),
+            first: first(),
+            expected: own(expected),
+            fit: self,
+        })
+    }
+
+    fn must_agree(self) -> &'static str {
+        match (self.is_stacked, self.is_grid) {
+            (false, false) => "blocks may differ only in the number of rows",
+            (false, true) => "blocks may differ only along the first two axes",
+            (true, false) => "with --stack, all inputs must have the same shape",
+            (true, true) => "with --stack and --grid, inputs may differ only along the first axis",
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lazy_chunks::zarr::{Resume, StoredArray};
 use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 
+use super::error::Fit;
 use super::piece::Piece;
 use super::size::Size;
 use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, identity};
@@ -54,10 +55,12 @@ fn sizes(places: &[Place]) -> Vec<usize> {
 }
 
 impl PieceGrid {
-    /// Makes a grid of arrays, after a check that they fit together.
+    /// Makes a grid of arrays, after a check that they fit together. `is_stacked` is true if each of
+    /// them has become a row.
     pub(crate) fn new(
         pieces: Vec<Piece>,
         n_columns: Option<usize>,
+        is_stacked: bool,
     ) -> Result<PieceGrid, InputError> {
         let in_band = n_columns.unwrap_or(1);
         if !pieces.len().is_multiple_of(in_band) {
@@ -71,7 +74,7 @@ impl PieceGrid {
             });
         }
         for (i, piece) in pieces.iter().enumerate() {
-            check(piece, first, if n_columns.is_some() { 2 } else { 1 })
+            check(piece, first, Fit { is_grid: n_columns.is_some(), is_stacked })
                 .map_err(|error| if piece.is_in_archive() { error.in_archive() } else { error })?;
             let (of_band, above) = (&pieces[i - i % in_band], &pieces[i % in_band]);
             if piece.shape()[0] != of_band.shape()[0] {
@@ -218,8 +221,8 @@ fn check_number(pieces: &[Piece], in_band: usize) -> Result<(), InputError> {
     Ok(())
 }
 
-/// Checks that an array has the dtype of the first one, and its sizes from an axis on.
-fn check(piece: &Piece, first: &Piece, first_axis: usize) -> Result<(), InputError> {
+/// Checks that an array has the dtype of the first one, and fits to its shape.
+fn check(piece: &Piece, first: &Piece, fit: Fit) -> Result<(), InputError> {
     if piece.dtype() != first.dtype() {
         return Err(InputError::OtherDType {
             name: piece.name().to_owned(),
@@ -228,15 +231,8 @@ fn check(piece: &Piece, first: &Piece, first_axis: usize) -> Result<(), InputErr
             expected: first.dtype(),
         });
     }
-    let (actual, expected) = (piece.shape(), first.shape());
-    if actual.len() != expected.len() || actual[first_axis..] != expected[first_axis..] {
-        return Err(InputError::OtherShape {
-            name: piece.name().to_owned(),
-            actual: actual.to_vec(),
-            first: first.name().to_owned(),
-            expected: expected.to_vec(),
-            first_axis,
-        });
-    }
-    Ok(())
+    fit.check(
+        (|| piece.name().to_owned(), piece.shape()),
+        (|| first.name().to_owned(), first.shape()),
+    )
 }

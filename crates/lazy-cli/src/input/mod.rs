@@ -91,7 +91,7 @@ impl Input {
             Origin::StandardInput => Stream::open(options.n_columns, cutting)?,
             Origin::Paths(paths) => {
                 let (pieces, sources) = collect::collect(paths, cutting)?;
-                let grid = PieceGrid::new(pieces, options.n_columns)?;
+                let grid = PieceGrid::new(pieces, options.n_columns, options.stack)?;
                 let n_threads = match options.n_threads {
                     Some(n_threads) => n_threads,
                     None => thread::available_parallelism().map_or(1, usize::from),

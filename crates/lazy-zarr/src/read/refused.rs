@@ -61,8 +61,8 @@ pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadErr
     }
 }
 
-/// Returns a message of serde_json without names of Rust, and without the position: the text that it
-/// refers to is not the text of the file.
+/// Returns a message of `serde_json` without names of Rust, and without the position: the text that
+/// it refers to is not the text of the file.
 fn plain(message: &str) -> String {
     let message = message.split(" at line ").next().unwrap_or(message);
     message

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use lazy_chunks::{ArrayBlock, BlockPool, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 
+use super::error::Fit;
 use super::files::Cutting;
 use super::layout::Layout;
 use super::npy::{Header, read_header};
@@ -160,7 +161,12 @@ impl Stream {
                 expected: first.dtype,
             });
         }
-        Ok(())
+        if !self.cutting.stack {
+            // The sequence checks the shapes of blocks.
+            return Ok(());
+        }
+        Fit { is_grid: self.n_columns.is_some(), is_stacked: true }
+            .check((|| self.record(number), &layout.shape), (|| self.record(0), &first.shape))
     }
 
     /// Notes the layout of the first record.
