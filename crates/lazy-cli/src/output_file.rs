@@ -33,7 +33,7 @@ impl OutputFile {
             Failure::Directory {
                 path: path.to_owned(),
                 directory: directory.to_owned(),
-                source: without_path(error),
+                source: without_path(&error),
             }
         })?;
         Ok(OutputFile { path: path.to_owned(), replace, file })
@@ -64,7 +64,7 @@ fn close(file: File) -> io::Result<()> {
 }
 
 /// Returns the error of the system, without the temporary path that `tempfile` adds.
-fn without_path(error: io::Error) -> io::Error {
+fn without_path(error: &io::Error) -> io::Error {
     let cause = error.get_ref().and_then(|error| error.source());
     let code = cause.and_then(|cause| cause.downcast_ref()).and_then(io::Error::raw_os_error);
     code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
