@@ -76,7 +76,7 @@ fn targets() -> Vec<TargetError> {
         E::ReplaceUnsupported { target: target() },
         E::UnknownKeys { target: target() },
         E::NotFound { target: target() },
-        E::BrokenLink { target: target(), link: "link".into() },
+        E::BrokenLink { link: "link".into() },
         E::NotAnArray { target: target(), reason: REASON, members: Vec::new() },
         E::NotAnArray { target: target(), reason: REASON, members: vec!["b".into()] },
         E::NotAnArray { target: target(), reason: REASON, members: vec!["b".into(), "c".into()] },

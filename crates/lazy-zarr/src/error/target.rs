@@ -75,7 +75,7 @@ pub(crate) enum TargetError {
     #[error("{target} does not exist")]
     NotFound { target: String },
     #[error("{} is a symbolic link to a missing path", link.display())]
-    BrokenLink { target: String, link: PathBuf },
+    BrokenLink { link: PathBuf },
     #[error("{target} is not a Zarr array: {reason}{}", named(members))]
     NotAnArray { target: String, reason: &'static str, members: Vec<String> },
     #[error("{target} was replaced after it was opened")]
@@ -110,9 +110,8 @@ impl TargetError {
             | E::ConsolidationInStore { target }
             | E::ReplaceUnsupported { target }
             | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
-            E::NotFound { target } | E::BrokenLink { target, .. } | E::Removed { target } => {
-                (ErrorKind::NotFound, Some(target))
-            }
+            E::NotFound { target } | E::Removed { target } => (ErrorKind::NotFound, Some(target)),
+            E::BrokenLink { .. } => (ErrorKind::NotFound, None),
             E::Replaced { target } => (ErrorKind::Changed, Some(target)),
         };
         let parent = match self {
@@ -124,7 +123,7 @@ impl TargetError {
         };
         let facts = Facts { target: target.map(|target| &**target), parent, ..Facts::of(kind) };
         match self {
-            E::InvalidPath { path, .. } | E::BrokenLink { link: path, .. } => {
+            E::InvalidPath { path, .. } | E::BrokenLink { link: path } => {
                 Facts { path: Some(path), ..facts }
             }
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },

@@ -136,7 +136,7 @@ fn check_array(
         Node::Array => return Ok(()),
         Node::Vacant => return Err(TargetError::NotFound { target }.into()),
         Node::BrokenLink => {
-            return Err(TargetError::BrokenLink { link: target.as_str().into(), target }.into());
+            return Err(TargetError::BrokenLink { link: target.into() }.into());
         }
         Node::File => "it is a file",
         Node::NotZarr => "it has no array metadata, zarr.json or .zarray",

@@ -17,6 +17,9 @@ pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadErr
     if let Some(version) = metadata["zarr_format"].as_u64().filter(|n| !(2..=3).contains(n)) {
         return unsupported(target, format!("its zarr_format {version} is not supported"));
     }
+    if error.to_string().contains("recursion limit exceeded") {
+        return unsupported(target, "its metadata is nested beyond the recursion limit".to_owned());
+    }
     if error.is::<serde_json::Error>() {
         return malformed(target, plain(&error.to_string()));
     }

@@ -40,9 +40,7 @@ pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) ->
     match (node, existing) {
         (Node::Vacant, _) => Ok(()),
         (Node::File, _) => Err(TargetError::IsFile { target }.into()),
-        (Node::BrokenLink, _) => {
-            Err(TargetError::BrokenLink { link: target.as_str().into(), target }.into())
-        }
+        (Node::BrokenLink, _) => Err(TargetError::BrokenLink { link: target.into() }.into()),
         (Node::NotZarr, _) => Err(TargetError::NotZarr { target }.into()),
         (Node::Group { .. }, _) => Err(TargetError::IsGroup { target }.into()),
         (Node::Array, Existing::Fail) => Err(TargetError::Exists { target }.into()),

@@ -16,8 +16,7 @@ pub(crate) fn absolute(file_system: &dyn FileSystem, path: &Path) -> Result<Path
         match file_system.kind(existing).map_err(examine)? {
             None => continue,
             Some(EntryKind::Link) => {
-                let (target, link) = (path.display().to_string(), existing.to_owned());
-                return Err(TargetError::BrokenLink { target, link }.into());
+                return Err(TargetError::BrokenLink { link: existing.to_owned() }.into());
             }
             Some(_) => {}
         }
