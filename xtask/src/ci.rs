@@ -6,8 +6,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{
-    bench, crash, dependencies, example, features, fuse, interop, layering, libtorch, outside,
-    program, properties, tests, tidy,
+    bench, dependencies, features, lanes, layering, libtorch, outside, properties, tests, tidy,
 };
 
 /// The extent of a CI run.
@@ -34,7 +33,7 @@ impl Extent {
 /// A name, the least extent of CI that has the step, and what it runs.
 type Step = (&'static str, Extent, fn(&Shell, Extent) -> Result<()>);
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 13] = [
     ("formatting", Quick, |shell, _| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -62,11 +61,7 @@ const STEPS: [Step; 17] = [
             .run()
             .map_err(Into::into)
     }),
-    ("example", Full, |shell, _| example::run(shell)),
-    ("interop", Full, |shell, _| interop::run(shell)),
-    ("program", Full, |shell, _| program::run(shell)),
-    ("fuse", Full, |shell, _| fuse::run(shell)),
-    ("crash", Full, |shell, _| crash::run(shell, None, None)),
+    ("lanes", Full, |shell, _| lanes::run(shell)),
     ("properties", Full, |shell, _| properties::run(shell, None)),
     ("outside", Full, |shell, _| outside::run(shell)),
     ("benchmark", Full, |shell, _| bench::try_out(shell)),

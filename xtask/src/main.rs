@@ -13,6 +13,7 @@ mod features;
 mod flags;
 mod fuse;
 mod interop;
+mod lanes;
 mod layering;
 mod libtorch;
 mod outside;
