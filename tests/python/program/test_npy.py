@@ -107,7 +107,7 @@ class Headers(ProgramTest):
         with open(self.path("a.npy"), "ab") as file:
             file.write(b"more")
         said = self.fails("store", "a.npy", "-o", "b.zarr", code=3)
-        self.assertIn("it has 4 bytes after the array, which are not another record", said)
+        self.assertIn("it has 4 bytes after the array, which are not another .npy record", said)
         self.save("b.npy", ROWS)
         with open(self.path("b.npy"), "ab") as file:
             np.save(file, ROWS.astype("f4"))

@@ -88,11 +88,13 @@ fn is_text(start: &[u8]) -> bool {
     }
 }
 
-/// Shows bytes on one line, with escapes for those that are not text. Of bytes that are not text,
-/// the first few are enough to recognize a format.
+/// Shows bytes on one line, with escapes for those that are not text. Text behind which other bytes
+/// follow is shown up to the end of its first line. Of bytes that are not text, the first few are
+/// enough to recognize a format.
 pub(super) fn shown(start: &[u8]) -> String {
     const MOST_BYTES: usize = 16;
-    match std::str::from_utf8(start) {
+    let first_line = start.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    match std::str::from_utf8(start).or_else(|_| std::str::from_utf8(first_line)) {
         Ok(text) => format!("{text:?}"),
         Err(_) => format!("\"{}\"", start[..start.len().min(MOST_BYTES)].escape_ascii()),
     }
@@ -121,6 +123,7 @@ mod tests {
             assert_eq!(recognize(start), None, "{start:?}");
         }
         assert_eq!(shown(b"a\nb"), "\"a\\nb\"");
+        assert_eq!(shown(b"Loading the model\n\x93NUMPY"), "\"Loading the model\\n\"");
         assert_eq!(shown(b"PK\x93"), "\"PK\\x93\"");
         assert_eq!(shown(&[0x93; 99]), format!("\"{}\"", "\\x93".repeat(16)));
     }
