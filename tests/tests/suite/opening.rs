@@ -181,7 +181,7 @@ fn malformed_metadata_is_corrupt() {
             it["codecs"]
                 .as_array_mut()
                 .unwrap()
-                .insert(0, json!({"name": "transpose", "configuration": {"order": [0, 0]}}))
+                .insert(0, json!({"name": "transpose", "configuration": {"order": [0, 0]}}));
         },
         "the field `order` of its codec transpose is [0,0], but must be a permutation of the axes \
          from 0 on",
@@ -192,7 +192,7 @@ fn malformed_metadata_is_corrupt() {
                 "chunk_shape": [1, 3],
                 "codecs": ["bytes", {"name": "zstd", "configuration": {"level": 3, "checksum": 1}}],
                 "index_codecs": ["bytes"],
-            }}])
+            }}]);
         },
         "the field `checksum` of its codec zstd is 1, but must be true or false",
     );

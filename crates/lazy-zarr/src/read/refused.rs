@@ -23,7 +23,8 @@ pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadErr
     if error.is::<serde_json::Error>() {
         return malformed(target, plain(&error.to_string()));
     }
-    let Some(created) = error.downcast_ref::<ArrayCreateError>() else {
+    // Of Zarr v2, and of extensions of v3, more is valid than this library knows.
+    let Some(created) = error.downcast_ref().filter(|_| metadata["zarr_format"] != 2) else {
         return ReadError::Open { target, source: foreign(error) };
     };
     use ArrayCreateError as E;
@@ -33,7 +34,9 @@ pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadErr
         E::ChunkKeyEncodingCreateError(plugin) => ("chunk_key_encoding", plugin),
         E::DataTypeCreateError(plugin) => ("data_type", plugin),
         E::StorageTransformersCreateError(plugin) => ("storage_transformers", plugin),
-        E::StorageError(StorageError::InvalidMetadata(_, reason)) => {
+        E::StorageError(StorageError::InvalidMetadata(_, reason))
+            if !reason.contains("untagged enum") =>
+        {
             return malformed(target, plain(reason));
         }
         E::InvalidFillValue { .. }
@@ -55,11 +58,27 @@ pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadErr
         Some(Problem::Unsupported(reason)) => unsupported(target, reason),
         // The rest of the message names types of Rust.
         None if reason.contains("untagged enum") => {
-            malformed(target, format!("a configuration in its entry `{what}` is invalid"))
+            unsupported(target, format!("a configuration in its entry `{what}` is not supported"))
         }
         None => {
             let reason = reason.trim_start_matches("configuration is unsupported: ");
-            malformed(target, plain(&format!("its entry `{what}` is invalid: {reason}")))
+            let is_standard = if what == "codecs" {
+                codecs
+                    .iter()
+                    .filter_map(name_of)
+                    .all(|name| name == "crc32c" || fields(name).is_some())
+            } else {
+                name_of(&metadata[what])
+                    .is_some_and(|name| ["regular", "default", "v2"].contains(&name))
+            };
+            if is_standard {
+                malformed(target, plain(&format!("its entry `{what}` is invalid: {reason}")))
+            } else {
+                unsupported(
+                    target,
+                    plain(&format!("its entry `{what}` is not supported: {reason}")),
+                )
+            }
         }
     }
 }
@@ -127,10 +146,15 @@ fn fields(codec: &str) -> Option<Vec<Field>> {
     })
 }
 
+/// Returns the name of an extension, which may have a configuration.
+fn name_of(extension: &Value) -> Option<&str> {
+    extension.as_str().or(extension["name"].as_str())
+}
+
 /// Returns the first problem in the configuration of a codec, or of a codec within a shard.
 fn first_problem(codecs: &[Value]) -> Option<Problem> {
     codecs.iter().find_map(|codec| {
-        let name = codec.as_str().or(codec["name"].as_str())?;
+        let name = name_of(codec)?;
         let known = fields(name)?;
         let empty = Map::new();
         let configuration = codec["configuration"].as_object().unwrap_or(&empty);
