@@ -85,6 +85,16 @@ impl Left {
         };
         grid.blocks().filter(is_missing).collect()
     }
+
+    /// Returns the keys of the chunks that lie within the first `n_blocks` blocks.
+    pub(crate) fn chunks_within(&self, course: &Course, n_blocks: usize) -> BTreeSet<String> {
+        let grid = course.grid();
+        let blocks: Vec<_> = grid.blocks().collect();
+        let keys = |blocks: &[(usize, usize)]| -> BTreeSet<String> {
+            blocks.iter().flat_map(|&(i, j)| grid.keys(self.keys, i, j)).collect()
+        };
+        &keys(&blocks[..n_blocks]) - &keys(&blocks[n_blocks..])
+    }
 }
 
 /// Returns the staging directory in an array's directory, if there is one.

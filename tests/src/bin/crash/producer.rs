@@ -29,10 +29,18 @@ pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<usize> {
                 let before = trial.found_before();
                 let (found, left) = trial.end_early(&task)?;
                 ensure!(found == before, "{found:?} is at the target, expected {before:?}");
-                // A record exists as soon as there is one block.
-                let is_begun = trial.course().is_resumable && (at > 0 || is_cancelled);
-                ensure!(left.complete.is_some() == is_begun, "{left:?}");
-                if !is_begun {
+                // A write is kept if it is resumable and has stored a chunk. A cancelled write has
+                // stored the chunks of the blocks before.
+                let course = trial.course();
+                let before = left.chunks_within(course, at);
+                let most = left.chunks_within(course, at + usize::from(is_cancelled));
+                let kept = left.complete.clone().unwrap_or_default();
+                let must_be_kept = is_cancelled && course.is_resumable && !before.is_empty();
+                let is_right = kept.is_subset(&most) && (!must_be_kept || !kept.is_empty());
+                ensure!(is_right, "{left:?}, expected {before:?}");
+                ensure!(left.complete.is_some() != kept.is_empty(), "{left:?}");
+                ensure!(course.is_resumable || kept.is_empty(), "{left:?}");
+                if kept.is_empty() {
                     trial.check_nothing_left()?;
                 }
                 trial.finish()
