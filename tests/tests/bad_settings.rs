@@ -98,7 +98,7 @@ fn a_dangling_link_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(directory.path().join("missing"), &link).unwrap();
-    assert_target_refused(&link, "it is a file");
+    assert_target_refused(&link, "link is a symbolic link to a missing path");
 }
 
 #[test]

@@ -67,7 +67,7 @@ class Shapes(Memory):
                 said = self.refused("reduce", name, "--axis", axis, "--stats", one)
                 # Of no elements, some have no value.
                 if "elements" not in said:
-                    self.assertRegex(said, rf" of each {axis[:-1]} needs .*iB for {n_cells} states, but the limit is 1.5 GiB\nhint: ask")
+                    self.assertRegex(said, rf"^lazy: {n_cells} states of .* of each {axis[:-1]} take .*iB, but the limit is 1.5 GiB\nhint: ask")
 
     def test_many_rows_without_columns(self):
         self.path("a.npy").write_bytes(header((2**40, 0)))

@@ -1,4 +1,4 @@
-"""The pipe of the README does what it says."""
+"""The commands of the README do what they say."""
 
 import os
 import re
@@ -13,7 +13,7 @@ README = Path(__file__).parents[3] / "README.md"
 
 class Readme(ProgramTest):
     def test_the_pipe(self):
-        section = README.read_text().split("\n## A pipe\n")[1].split("\n## ")[0]
+        section = README.read_text().split("\n## The command line program\n")[1].split("\n## ")[0]
         program, commands = (re.search(rf"```{kind}\n(.*?)```", section, re.S)[1] for kind in ("python", "sh"))
         self.path("produce.py").write_text(program)
         # `lazy` and `python3` are those that are tested.
