@@ -70,7 +70,7 @@ pub struct Defect {
 /// #     .to_zarr(sink)?;
 /// std::fs::write(path.join("c/0"), [1, 2])?;
 /// let defect = stored.verify().next().expect("one")?;
-/// assert!(matches!(defect.kind, DefectKind::Torn { expected: 3, actual: 2 }));
+/// assert!(matches!(defect.kind, DefectKind::Truncated { expected: 3, actual: 2 }));
 /// assert!(!may_be_read_later(&defect));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -83,7 +83,7 @@ pub enum DefectKind {
     /// The chunk is truncated. If all chunks have the same size, the size shows it. For a
     /// compressed chunk, the codec reports an error instead.
     #[error("it has {actual} bytes, but {expected} were stored")]
-    Torn {
+    Truncated {
         /// The size of the complete chunk, in bytes.
         expected: u64,
         /// The size of the stored chunk, in bytes.

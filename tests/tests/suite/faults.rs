@@ -116,8 +116,8 @@ fn a_directory_that_cannot_be_created_is_an_error() {
     }
 }
 
-/// The device becomes full at any operation. A resumable write that fails keeps its complete chunks,
-/// and leaves nothing if it has none.
+/// The device becomes full at any operation. A resumable write that fails keeps its complete
+/// chunks, and leaves nothing if it has none.
 #[test]
 fn a_write_that_has_kept_no_chunk_leaves_nothing() {
     let faults: [fn(usize) -> Fault; 2] = [

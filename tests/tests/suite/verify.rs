@@ -164,7 +164,7 @@ fn every_torn_chunk_is_found() {
                 if name.starts_with("None, in shards: false") {
                     let lengths = (bytes.len() as u64, length as u64);
                     assert!(
-                        matches!(kind, DefectKind::Torn { expected, actual }
+                        matches!(kind, DefectKind::Truncated { expected, actual }
                             if (expected, actual) == lengths),
                         "{kind}"
                     );

@@ -32,8 +32,8 @@ mod tests;
 use std::error::Error;
 use std::process::ExitCode;
 
+use lazy_chunks::LazyChunkSequence;
 use lazy_chunks::tch::TchConverter;
-use lazy_chunks::{LazyChunkSequence, NestedLazyChunkSequence};
 use tch::{Kind, Tensor};
 
 use conjugate_gradients::solve;

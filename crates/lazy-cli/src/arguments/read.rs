@@ -22,8 +22,8 @@ pub(crate) struct Info {
 
 /// Read and check every chunk of a stored array
 ///
-/// Prints each defective chunk. The exit code is 3 if chunks are missing, torn or corrupt, and 1 if
-/// the only defects are chunks that could not be read.
+/// Prints each defective chunk. The exit code is 3 if chunks are missing, truncated or corrupt, and
+/// 1 if the only defects are chunks that could not be read.
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
     /// Zarr array
@@ -37,9 +37,9 @@ pub(crate) struct Verify {
 /// Draw a stored array as a heat map
 ///
 /// Each pixel is the mean of its elements. An array with one axis is drawn as one line, of which
-/// --rows chooses elements. Axes after axis 1 are averaged, and complex elements count by magnitude.
-/// Of an array of more than 4 GiB, only evenly spaced chunks are read; the pixels between them
-/// repeat the previous pixels.
+/// --rows chooses elements. Axes after axis 1 are averaged, and complex elements count by
+/// magnitude. Of an array of more than 4 GiB, only evenly spaced chunks are read; the pixels
+/// between them repeat the previous pixels.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

@@ -55,8 +55,8 @@ fn sizes(places: &[Place]) -> Vec<usize> {
 }
 
 impl PieceGrid {
-    /// Makes a grid of arrays, after a check that they fit together. `is_stacked` is true if each of
-    /// them has become a row.
+    /// Makes a grid of arrays, after a check that they fit together. `is_stacked` is true if each
+    /// of them has become a row.
     pub(crate) fn new(
         pieces: Vec<Piece>,
         n_columns: Option<usize>,

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 use std::str::FromStr;
 
-/// Returns the whole number that a text is, if it lies within a range. The range has a start, and no
-/// excluded end.
+/// Returns the whole number that a text is, if it lies within a range. The range has a start, and
+/// no excluded end.
 pub(crate) fn number<N>(text: &str, range: &impl RangeBounds<N>) -> Result<N, String>
 where
     N: FromStr + PartialOrd + Display,

@@ -160,7 +160,7 @@ fn reads() -> Vec<ReadError> {
     ];
     let defects = [
         DefectKind::Missing,
-        DefectKind::Torn { expected: 2, actual: 1 },
+        DefectKind::Truncated { expected: 2, actual: 1 },
         DefectKind::Corrupt { source: cause() },
         DefectKind::Unreadable { source: cause() },
     ];

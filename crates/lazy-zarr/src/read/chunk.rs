@@ -70,7 +70,7 @@ impl ChunkReader {
             match actual {
                 None => return absent(),
                 Some(actual) if actual < expected => {
-                    return Err(DefectKind::Torn { expected, actual });
+                    return Err(DefectKind::Truncated { expected, actual });
                 }
                 Some(actual) if actual > expected => {
                     let message = format!("it has {actual} bytes instead of {expected}");

@@ -65,7 +65,7 @@ const WINDOW_BYTES: u128 = 64 << 20;
 const MOST_CHUNKS_PER_THREAD: u64 = 256;
 
 impl StoredArray {
-    /// Checks every chunk, or shard. The iterator yields the missing, torn and corrupt ones.
+    /// Checks every chunk, or shard. The iterator yields the missing, truncated and corrupt ones.
     ///
     /// Each chunk is read and decoded whole, so that all its checksums are checked. Without a
     /// checksum ([`Checksum::None`](crate::Checksum::None)), damage is detected only if a codec

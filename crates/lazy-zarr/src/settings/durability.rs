@@ -32,8 +32,8 @@ pub enum Durability {
     Full,
     /// The array survives only the end of the process. The system takes about half a minute to
     /// write everything to the device. Until then, a power failure can leave the array with
-    /// missing, empty or torn chunks, and a replaced array may be lost. A power failure can also
-    /// leave chunks of a new array that cannot be distinguished from other data. The next write
-    /// then fails, and the chunks have to be removed by hand.
+    /// missing, empty or truncated chunks, and a replaced array may be lost. A power failure can
+    /// also leave chunks of a new array that cannot be distinguished from other data. The next
+    /// write then fails, and the chunks have to be removed by hand.
     None,
 }

@@ -36,10 +36,10 @@ use crate::write::session::Write;
 /// Chunks are stored in the target's directory under keys that the existing metadata does not
 /// reference. When all chunks are stored, the new metadata replaces the old metadata atomically. A
 /// small directory `.lazy.N` beside the chunks holds a lock, which keeps out other writes of the
-/// same target, and the record of a resumable write. A write that fails removes all that it has created,
-/// unless it is [resumable](Self::with_resume) and has stored a complete chunk. If a process
-/// crashes, or a failed write cannot remove its files, its lock is released and the directory
-/// remains: the next write of the target cleans up or [resumes](Self::with_resume), and
+/// same target, and the record of a resumable write. A write that fails removes all that it has
+/// created, unless it is [resumable](Self::with_resume) and has stored a complete chunk. If a
+/// process crashes, or a failed write cannot remove its files, its lock is released and the
+/// directory remains: the next write of the target cleans up or [resumes](Self::with_resume), and
 /// [`UnfinishedWrite`](crate::UnfinishedWrite) lists it. [`OldChunks`] determines when the chunks
 /// of a replaced array are removed.
 ///
@@ -366,9 +366,9 @@ impl ZarrSink {
     ///
     /// The write records each completed chunk in a journal, with its checksum. A later write reads
     /// these chunks back, and passes their blocks to all reducers of its pass instead of calling
-    /// the producer. It computes only the blocks that overlap a missing, torn or corrupt chunk. The
-    /// statistics of the same pass cover the whole array. The result has the same bits as an
-    /// uninterrupted write, provided that equal keys imply equal blocks.
+    /// the producer. It computes only the blocks that overlap a missing, truncated or corrupt
+    /// chunk. The statistics of the same pass cover the whole array. The result has the same bits
+    /// as an uninterrupted write, provided that equal keys imply equal blocks.
     ///
     /// If a complete array with the same key, block grid and settings exists at the target, the
     /// write succeeds: it reads the blocks back, computes no block, and writes nothing. So a
