@@ -33,7 +33,7 @@ impl Extent {
 /// A name, the least extent of CI that has the step, and what it runs.
 type Step = (&'static str, Extent, fn(&Shell, Extent) -> Result<()>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 12] = [
     ("formatting", Quick, |shell, _| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -63,7 +63,6 @@ const STEPS: [Step; 13] = [
     }),
     ("lanes", Full, |shell, _| lanes::run(shell)),
     ("properties", Full, |shell, _| properties::run(shell, None)),
-    ("outside", Full, |shell, _| outside::run(shell)),
     ("benchmark", Full, |shell, _| bench::try_out(shell)),
 ];
 
