@@ -15,7 +15,7 @@ use ndarray::{Array2, Axis, Ix2, concatenate, s};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// How often each block was computed.
+/// The number of times that each block was computed.
 #[derive(Default)]
 struct Counts(Mutex<BTreeMap<(usize, usize), usize>>);
 
@@ -361,6 +361,48 @@ proptest! {
         let local = sequence().map_local(|block| block).zip(sequence().map_local(|_| 1)).unwrap();
         prop_assert_eq!(local.collect().unwrap(), expected);
     }
+}
+
+/// Blocks that one thread computes in order can be skipped, too, whatever they are combined with.
+#[test]
+fn a_write_of_a_combined_sequence_without_random_access_is_resumed() {
+    let counts = Counts::default();
+    let array = array(8, 4);
+    let local = || nested(&array, &[2, 2, 4], &[1, 3], &counts).map_local(|block| block).streamed();
+    let rows = || flat(&array, &[2, 2, 4], &counts).map_local(|block| block).streamed();
+    let sequences: [(&str, LazyChunkSequence<'_, ArrayBlock>, Array2<u32>); 4] = [
+        ("joined", local().join_rows(), array.clone()),
+        ("joined chain", local().chain(local()).unwrap().join_rows(), twice(&array)),
+        ("chain", rows().chain(rows()).unwrap(), twice(&array)),
+        ("zip", rows().zip(rows()).unwrap().map(|(one, _)| one), array.clone()),
+    ];
+    for (name, sequence, expected) in sequences {
+        let n_blocks = sequence.spec().n_bands().unwrap();
+        for stop in 0..=n_blocks {
+            let directory = tempfile::tempdir().unwrap();
+            let sink = || {
+                ZarrSink::new(directory.path().join("a.zarr"))
+                    .with_chunk_shape([2, 4])
+                    .with_resume("key")
+            };
+            let stopping = sequence.clone().with_observer(move |progress: &Progress| {
+                if progress.blocks >= stop {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            let _ = stopping.to_zarr(sink());
+            counts.take();
+            let stored = sequence.to_zarr(sink()).unwrap();
+            assert_eq!(whole(stored.read().unwrap()), expected, "{name}");
+            assert_eq!(counts.take().is_empty(), stop == n_blocks, "{name} after {stop} blocks");
+        }
+    }
+}
+
+fn twice(array: &Array2<u32>) -> Array2<u32> {
+    concatenate![Axis(0), *array, *array]
 }
 
 trait StreamedAndBack {

@@ -70,8 +70,8 @@ impl InFlight {
     }
 
     /// Returns a lower bound of the memory of the contributions in flight when the contribution of
-    /// a block, with this size, is merged. Each of those behind it takes as much as the smallest
-    /// block, plus the growth of this one beyond its predicted size.
+    /// a block, with this size, is merged. Each later contribution is assumed to take as much as
+    /// that of the smallest block, plus the growth of this one beyond its predicted size.
     pub(super) fn absorbed<S: Statistic>(
         &mut self,
         statistic: &S,

@@ -37,6 +37,11 @@ impl<T> ChainedSteps<'_, '_, T> {
         self.bands_left = *n_bands;
         Some(())
     }
+
+    /// Moves to the part of the next band, which may begin with it.
+    fn skip_finished_parts(&mut self) {
+        while self.bands_left == Some(0) && self.start_next().is_some() {}
+    }
 }
 
 impl<T> Steps<T> for ChainedSteps<'_, '_, T> {
@@ -59,14 +64,14 @@ impl<T> Steps<T> for ChainedSteps<'_, '_, T> {
     }
 
     fn skip_block(&mut self) {
-        // The block may be the first one of the next part.
-        while self.bands_left == Some(0) && self.start_next().is_some() {}
+        self.skip_finished_parts();
         if let Some(steps) = &mut self.steps {
             steps.skip_block();
         }
     }
 
     fn skip_band(&mut self) {
+        self.skip_finished_parts();
         if let Some(steps) = &mut self.steps {
             steps.skip_band();
         }
@@ -190,6 +195,13 @@ impl<T, U, F: Fn(Vec<T>) -> Result<U, Failure>> Steps<U> for JoinedSteps<'_, T, 
 
     fn in_band(&self) -> bool {
         true
+    }
+
+    fn skip_block(&mut self) {
+        // The block is a whole band, none of which has been computed, so its end cannot fail.
+        self.steps.skip_band();
+        self.in_band = matches!(self.steps.next_step(), Some(Ok(Step::EndBand)));
+        debug_assert!(self.in_band, "a skipped band ends");
     }
 
     fn skip_band(&mut self) {}
