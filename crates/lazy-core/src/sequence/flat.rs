@@ -4,10 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::access::{
-    Access, AnyProducer, Indexed, LocalIndexed, OnThreads, RandomAccess, SharedProducer, Streamed,
-};
+use super::access::{Access, Indexed, LocalIndexed, OnThreads, RandomAccess, Streamed};
 use super::pass::Pass;
+use super::producer::{AnyProducer, SharedProducer};
 use super::shared_methods;
 use crate::aggregate::{Blocks, SequenceAggregator};
 use crate::stream::{

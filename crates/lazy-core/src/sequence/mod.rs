@@ -4,6 +4,7 @@ mod access;
 mod flat;
 mod nested;
 mod pass;
+mod producer;
 mod structure;
 
 pub use access::{Access, Indexed, LocalIndexed, OnThreads, RandomAccess, Streamed};

@@ -197,6 +197,9 @@ where
 
     fn release(&self, evaluation: Evaluation, end: usize) {
         self.left.release(evaluation, end);
-        self.right.release(evaluation, end);
+        // The kept blocks are needed to the end.
+        if end == usize::MAX {
+            self.right.release(evaluation, end);
+        }
     }
 }
