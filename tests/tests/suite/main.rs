@@ -4,6 +4,7 @@
 //! their own binaries.
 
 mod adapters;
+mod append;
 mod assembling;
 mod bad_input;
 mod conformance;

@@ -28,6 +28,10 @@ pub(crate) enum SettingError {
     FillValueDType { expected: DType, actual: DType },
     #[error("cannot store the attribute {name:?}: {reason}")]
     Attribute { name: String, reason: String },
+    #[error("cannot append to {target}: its {setting} is {expected}, but the sink has {actual}")]
+    NotOfArray { target: String, setting: &'static str, expected: String, actual: String },
+    #[error("cannot append rows of {actual} to {target}: its rows are {expected}")]
+    NotRowsOfArray { target: String, expected: String, actual: String },
     #[error("the memory bound needs a row type, which the sequence does not declare")]
     RowTypeUnknown,
     #[error(
@@ -50,11 +54,17 @@ impl SettingError {
             SettingError::DimensionNames { .. } => "dimension names",
             SettingError::FillValueDType { .. } => "fill value",
             SettingError::Attribute { .. } => "attribute",
-            SettingError::RowTypeUnknown => "row type",
+            SettingError::NotOfArray { setting, .. } => setting,
+            SettingError::NotRowsOfArray { .. } | SettingError::RowTypeUnknown => "row type",
             SettingError::BlockShape { .. } => "block shape",
             SettingError::OutOfRange { setting, .. } => setting,
         };
-        Facts { setting: Some(setting), ..Facts::of(ErrorKind::InvalidSetting) }
+        let target = match self {
+            SettingError::NotOfArray { target, .. }
+            | SettingError::NotRowsOfArray { target, .. } => Some(&**target),
+            _ => None,
+        };
+        Facts { setting: Some(setting), target, ..Facts::of(ErrorKind::InvalidSetting) }
     }
 
     pub(super) fn hint(&self) -> Option<&'static str> {
@@ -62,6 +72,10 @@ impl SettingError {
             SettingError::ChunkTooLarge { .. } => {
                 Some("use smaller chunks with `ZarrSink::with_chunk_shape`")
             }
+            SettingError::NotOfArray { .. } => {
+                Some("leave out the setting: appended rows are stored like the rows of the array")
+            }
+            SettingError::NotRowsOfArray { .. } => Some("cast the rows with `cast`"),
             SettingError::RowTypeUnknown => Some("declare it with `with_row_type`"),
             _ => None,
         }

@@ -38,6 +38,13 @@ pub(crate) enum TargetError {
     /// write.
     #[error("{target} already exists, and its contents differ from this write at {at}")]
     Differs { target: String, at: BlockIndex },
+    /// Rows with the key of this write and another revision were appended to the array, and should
+    /// equal this write.
+    #[error(
+        "rows with the key of this write were already appended to {target}, and differ from it at \
+         {at}"
+    )]
+    RowsDiffer { target: String, at: BlockIndex },
     #[error("cannot overwrite {target}: it is a Zarr group")]
     IsGroup { target: String },
     #[error("cannot overwrite {target}: it is a file")]
@@ -66,8 +73,10 @@ pub(crate) enum TargetError {
          the new one is complete"
     )]
     ReplaceUnsupported { target: String },
+    #[error("cannot append to {target}: {reason}")]
+    NotAppendable { target: String, reason: &'static str },
     #[error(
-        "cannot replace {target}: its chunk key encoding is unknown, so its chunks cannot be \
+        "cannot write to {target}: its chunk key encoding is unknown, so its chunks cannot be \
          distinguished from new ones"
     )]
     UnknownKeys { target: String },
@@ -97,7 +106,8 @@ impl TargetError {
             E::Exists { target }
             | E::ExistsOfOther { target }
             | E::ExistsOfUnknown { target }
-            | E::Differs { target, .. } => (ErrorKind::Exists, Some(target)),
+            | E::Differs { target, .. }
+            | E::RowsDiffer { target, .. } => (ErrorKind::Exists, Some(target)),
             E::IsGroup { target }
             | E::IsFile { target }
             | E::NotZarr { target }
@@ -109,6 +119,7 @@ impl TargetError {
             E::NoConsolidation { target, .. }
             | E::ConsolidationInStore { target }
             | E::ReplaceUnsupported { target }
+            | E::NotAppendable { target, .. }
             | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
             E::NotFound { target } | E::Removed { target } => (ErrorKind::NotFound, Some(target)),
             E::BrokenLink { .. } => (ErrorKind::NotFound, None),
@@ -126,9 +137,12 @@ impl TargetError {
             E::InvalidPath { path, .. } | E::BrokenLink { link: path } => {
                 Facts { path: Some(path), ..facts }
             }
+            E::RowsDiffer { at, .. } => {
+                Facts { block: Some(*at), difference: Some("appended rows"), ..facts }
+            }
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
             E::NotAnArray { members, .. } => Facts { members, ..facts },
-            E::ReplaceUnsupported { .. } | E::UnknownKeys { .. } => {
+            E::ReplaceUnsupported { .. } | E::NotAppendable { .. } | E::UnknownKeys { .. } => {
                 Facts { setting: Some("existing"), ..facts }
             }
             _ => facts,
@@ -153,6 +167,9 @@ impl TargetError {
             | E::Differs { .. } => {
                 "choose another target, or overwrite this one with `Existing::Replace`"
             }
+            E::RowsDiffer { .. } => {
+                "resume with another key, or append the rows with `Resume::or_append_again`"
+            }
             E::IsGroup { .. } | E::IsFile { .. } | E::NotZarr { .. } | E::UnknownKeys { .. } => {
                 "choose another target"
             }
@@ -162,6 +179,9 @@ impl TargetError {
             E::InConsolidatedGroup { .. } => {
                 "remove the consolidated metadata with `remove_consolidated_metadata`, and \
                  consolidate again after the write"
+            }
+            E::NotAppendable { .. } => {
+                "store both parts as a new array, with `chain` of `StoredArray::sequence`"
             }
             E::ReplaceUnsupported { .. } => "overwrite it anyway with `Existing::ReplaceInPlace`",
             E::NotAnArray { members, .. } if !members.is_empty() => {

@@ -45,6 +45,12 @@ pub(crate) enum WriteError {
     Unflushed { target: String, source: io::Error },
     #[error("{target} was published, but another write has replaced it since")]
     ReplacedAtOnce { target: String },
+    /// Another program has changed rows that this write stores again with its own.
+    #[error(
+        "the last rows of {target} were changed while rows were appended; the rows were not \
+         appended"
+    )]
+    LastRowsChanged { target: String },
     #[error("could not start a thread to write chunks")]
     Thread { source: io::Error },
     #[error("could not encode and write chunk {chunk:?}: the thread panicked: {message}")]
@@ -83,6 +89,7 @@ impl WriteError {
             E::ReplacedAtOnce { target } => {
                 Facts { is_published: true, ..of(ErrorKind::Changed, target) }
             }
+            E::LastRowsChanged { target } => of(ErrorKind::Changed, target),
             E::Thread { .. } => {
                 Facts { setting: Some("writer threads"), ..Facts::of(ErrorKind::Io) }
             }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use lazy_core::DType;
-use zarrs::array::codec::api::BytesToBytesCodecTraits;
+use serde_json::{Value, json};
+use zarrs::array::codec::api::{BytesToBytesCodecTraits, CodecMetadataOptions};
 use zarrs::array::codec::{
     BloscCodec, BloscCompressor as ZarrsCompressor, BloscShuffleMode, Crc32cCodec, GzipCodec,
     ZstdCodec,
 };
+use zarrs::plugin::ZarrVersion;
 
 use crate::error::{Error, Result};
 use crate::settings::{BloscCompressor, Checksum, Codec, Shuffle};
@@ -48,6 +50,68 @@ impl Codec {
         Ok(compressor.into_iter().chain(checksum).collect())
     }
 
+    /// Returns the codec and the checksum of a sink whose array has these codecs in its metadata, if
+    /// there are such.
+    pub(crate) fn of_metadata(codecs: &[Value], dtype: DType) -> Option<(Codec, Checksum)> {
+        let of_chunk = match codecs {
+            [sharding] if name(sharding) == Some("sharding_indexed") => {
+                let configuration = &sharding["configuration"];
+                let of_index = configuration["index_codecs"].as_array()?;
+                let is_own = of_index.iter().map(name).eq([Some("bytes"), Some("crc32c")])
+                    && of_index[0]["configuration"]["endian"] == "little"
+                    && configuration["index_location"] == "end";
+                configuration["codecs"].as_array().filter(|_| is_own)?
+            }
+            codecs => codecs,
+        };
+        let (bytes, of_bytes) = of_chunk.split_first()?;
+        let is_little = dtype.size() == 1 || bytes["configuration"]["endian"] == "little";
+        if name(bytes) != Some("bytes") || !is_little {
+            return None;
+        }
+        let (compressor, checksum) = match of_bytes {
+            [compressor @ .., last] if name(last) == Some("crc32c") => {
+                (compressor, Checksum::Crc32c)
+            }
+            compressor => (compressor, Checksum::None),
+        };
+        let codec = match compressor {
+            [] => Codec::None,
+            [compressor] => Codec::of_compressor(compressor)?,
+            _ => return None,
+        };
+        // The codec must write the same metadata.
+        let own = codec.zarrs_codecs(dtype, checksum).ok()?;
+        let is_same = own.len() == of_bytes.len()
+            && own.iter().zip(of_bytes).all(|(own, codec)| has_metadata(&**own, codec));
+        is_same.then_some((codec, checksum))
+    }
+
+    fn of_compressor(compressor: &Value) -> Option<Codec> {
+        let configuration = &compressor["configuration"];
+        let level = |name: &str| configuration[name].as_i64();
+        match name(compressor)? {
+            "zstd" => Some(Codec::Zstd { level: level("level")?.try_into().ok()? }),
+            "gzip" => Some(Codec::Gzip { level: level("level")?.try_into().ok()? }),
+            "blosc" => {
+                let compressor = match configuration["cname"].as_str()? {
+                    "lz4" => BloscCompressor::Lz4,
+                    "zstd" => BloscCompressor::Zstd,
+                    _ => return None,
+                };
+                let shuffle = match configuration["shuffle"].as_str()? {
+                    "noshuffle" => Shuffle::None,
+                    "shuffle" => Shuffle::Byte,
+                    "bitshuffle" => Shuffle::Bit,
+                    _ => return None,
+                };
+                let level = level("clevel")?.try_into().ok()?;
+                Some(Codec::Blosc { compressor, level, shuffle })
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the maximum size in bytes of an encoded chunk of `n_bytes` bytes.
     pub(crate) fn encoded_bytes(self, n_bytes: usize) -> usize {
         let growth = match self {
@@ -75,5 +139,78 @@ impl Codec {
             Checksum::None => 0,
             Checksum::Crc32c => encoded,
         })
+    }
+}
+
+/// Returns the name of a codec in the metadata of an array.
+fn name(codec: &Value) -> Option<&str> {
+    codec.as_str().or(codec["name"].as_str())
+}
+
+/// Returns true if a codec has this metadata.
+fn has_metadata(codec: &dyn BytesToBytesCodecTraits, metadata: &Value) -> bool {
+    let configuration = codec.configuration(ZarrVersion::V3, &CodecMetadataOptions::default());
+    let own = serde_json::to_value(configuration.unwrap_or_default()).unwrap_or_default();
+    let expected = match &metadata["configuration"] {
+        Value::Null => &json!({}),
+        configuration => configuration,
+    };
+    codec.name(ZarrVersion::V3).as_deref() == name(metadata) && own == *expected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Format, KeySpace};
+    use crate::layout::Layout;
+    use crate::settings::FillElement;
+
+    #[test]
+    fn codecs_are_known_by_their_metadata() {
+        let codecs = [
+            Codec::default(),
+            Codec::None,
+            Codec::Zstd { level: -3 },
+            Codec::Gzip { level: 9 },
+            Codec::Blosc { compressor: BloscCompressor::Zstd, level: 0, shuffle: Shuffle::None },
+        ];
+        for dtype in DType::ALL {
+            for (codec, checksum, shard_shape) in codecs.into_iter().flat_map(|codec| {
+                [Checksum::None, Checksum::Crc32c].into_iter().flat_map(move |checksum| {
+                    [None, Some(vec![4])].map(|shard_shape| (codec, checksum, shard_shape))
+                })
+            }) {
+                let format = Format {
+                    dtype,
+                    layout: Layout { chunk_shape: vec![2], shard_shape },
+                    keys: KeySpace::Nested,
+                    codec,
+                    checksum,
+                    fill: FillElement::default_of(dtype),
+                    dimension_names: None,
+                    attributes: serde_json::Map::new(),
+                };
+                let metadata = serde_json::to_value(format.metadata(&[9]).unwrap()).unwrap();
+                let named = metadata["codecs"].as_array().unwrap();
+                assert_eq!(Codec::of_metadata(named, dtype), Some((codec, checksum)), "{named:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn codecs_of_other_programs_are_unknown() {
+        let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
+        for codecs in [
+            json!([]),
+            json!([{"name": "bytes", "configuration": {"endian": "big"}}]),
+            json!(["bytes"]),
+            json!([{"name": "transpose", "configuration": {"order": [1, 0]}}, bytes]),
+            json!([bytes, {"name": "zstd", "configuration": {"level": 3, "checksum": true}}]),
+            json!([bytes, "crc32c", "crc32c"]),
+            json!([bytes, {"name": "lz4"}]),
+        ] {
+            let codecs = codecs.as_array().unwrap();
+            assert_eq!(Codec::of_metadata(codecs, DType::Int32), None, "{codecs:?}");
+        }
     }
 }

@@ -99,15 +99,17 @@ impl KeySpace {
         }
     }
 
+    /// Returns the index along axis 0 of the chunk with a key, or of all chunks in a directory of
+    /// this name.
+    pub(crate) fn first_index(self, key: &str) -> Option<u64> {
+        let (rest, separator) = self.indices(key)?;
+        index_below(rest.split(separator).next()?, u64::MAX)
+    }
+
     /// Returns the number in C order of the chunk with a key, in an array with `n_chunks` chunks
     /// along each axis. Returns `None` if there is no such chunk.
     pub(crate) fn number(self, key: &str, n_chunks: &[u64]) -> Option<u64> {
-        let (rest, separator) = match self {
-            KeySpace::Nested => (key.strip_prefix("c/")?, '/'),
-            KeySpace::Bare => (key, '/'),
-            KeySpace::Dotted => (key.strip_prefix("c.")?, '.'),
-            KeySpace::BareDotted => (key, '.'),
-        };
+        let (rest, separator) = self.indices(key)?;
         let mut words = rest.split(separator);
         let mut number = 0_u64;
         for &n in n_chunks {
@@ -115,6 +117,16 @@ impl KeySpace {
             number = number.checked_mul(n)?.checked_add(index)?;
         }
         words.next().is_none().then_some(number)
+    }
+
+    /// Returns the indices in a key, and their separator.
+    fn indices(self, key: &str) -> Option<(&str, char)> {
+        Some(match self {
+            KeySpace::Nested => (key.strip_prefix("c/")?, '/'),
+            KeySpace::Bare => (key, '/'),
+            KeySpace::Dotted => (key.strip_prefix("c.")?, '.'),
+            KeySpace::BareDotted => (key, '.'),
+        })
     }
 }
 

@@ -41,18 +41,15 @@ impl Format {
         let of_member =
             |name: &str| (0..n_axes).map(|axis| Some(format!("{name}_{axis}"))).collect();
         let names = settings.dimension_names.clone();
-        let attributes = settings.attributes.iter();
         Format {
             dtype,
             layout,
             keys,
-            codec: settings.codec,
+            codec: settings.codec(),
             checksum: settings.checksum(),
             fill: settings.fill.clone().unwrap_or_else(|| FillElement::default_of(dtype)),
             dimension_names: names.or_else(|| settings.target.member_name().map(of_member)),
-            attributes: attributes
-                .filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?)))
-                .collect(),
+            attributes: settings.json_attributes().into_iter().collect(),
         }
     }
 

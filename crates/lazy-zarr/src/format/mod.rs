@@ -4,6 +4,7 @@
 
 mod attribute;
 mod codecs;
+pub(crate) mod document;
 mod guard;
 pub(crate) mod key_space;
 mod metadata;

@@ -12,6 +12,13 @@ pub(crate) const ATTRIBUTE: &str = "provenance";
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The member of the attribute by which a resumable write recognizes the array that it would store.
 const DIGEST: &str = "job_xxh3";
+/// The members with the sizes of the blocks along axis 0 and axis 1.
+const ROWS: &str = "block_rows";
+const COLUMNS: &str = "block_columns";
+
+/// The member of the attribute that lists the resumable writes that have appended rows: the end of
+/// the rows of each write, and its digest.
+const APPENDS: &str = "appends";
 
 /// The maximum number of runs that are recorded, so that neither memory nor metadata grows with the
 /// number of blocks.
@@ -68,6 +75,40 @@ impl Provenance {
         self.open_columns.clear();
     }
 
+    /// Returns the attribute of an array that these blocks were appended to, after the last block.
+    /// `present` is the attribute before. `is_own` tells whether this crate wrote the metadata.
+    /// Returns `None` if the attribute stays as it is.
+    pub(crate) fn appended(&mut self, present: Option<&Value>, is_own: bool) -> Option<Value> {
+        self.end_band();
+        let mut attribute = present.filter(|_| is_own)?.clone();
+        let members = attribute.as_object_mut()?;
+        members.insert(CHECKSUM.to_owned(), NO_CHECKSUM.into());
+        // It describes the write of an array that had fewer rows.
+        members.remove(DIGEST);
+        let runs = |value: &Value| serde_json::from_value::<BlockRuns>(value.clone()).ok();
+        let mut rows = members.remove(ROWS).as_ref().and_then(runs);
+        let has_blocks = rows.as_ref().is_none_or(|rows| rows.n_runs() > 0);
+        if let Some(rows) = &mut rows {
+            rows.extend(&self.rows);
+        }
+        if let Some(rows) = rows.filter(|rows| rows.n_runs() <= MOST_RUNS) {
+            members.insert(ROWS.to_owned(), json!(rows));
+        }
+        let columns = members.remove(COLUMNS).as_ref().and_then(runs);
+        let own = self.columns.as_ref().filter(|columns| columns.n_runs() <= MOST_RUNS);
+        // Arrays and writes without blocks have no columns.
+        let all = match (&columns, own) {
+            (None, Some(own)) if !has_blocks => Some(own),
+            (Some(columns), None) if self.rows.n_runs() == 0 => Some(columns),
+            (Some(columns), Some(own)) if columns == own => Some(own),
+            _ => None,
+        };
+        if let Some(columns) = all.filter(|_| self.is_regular) {
+            members.insert(COLUMNS.to_owned(), json!(columns));
+        }
+        Some(attribute)
+    }
+
     /// Returns the attribute, after the last block. It contains no time, host or path, so that
     /// equal input gives equal bytes. It contains the digest of the write if the write is
     /// resumable.
@@ -79,7 +120,7 @@ impl Provenance {
             CHECKSUM: NO_CHECKSUM,
         });
         let columns = self.columns.as_ref().filter(|_| self.is_regular);
-        for (name, runs) in [("block_rows", Some(&self.rows)), ("block_columns", columns)] {
+        for (name, runs) in [(ROWS, Some(&self.rows)), (COLUMNS, columns)] {
             if let Some(runs) = runs.filter(|runs| runs.n_runs() <= MOST_RUNS) {
                 attribute[name] = json!(runs);
             }
@@ -89,6 +130,29 @@ impl Provenance {
         }
         attribute
     }
+}
+
+/// Adds a resumable write that has appended rows up to `end` to the attribute of an array.
+pub(crate) fn record_append(attribute: &mut Value, end: usize, digest: &str) {
+    let entry = json!([end, digest]);
+    match &mut attribute[APPENDS] {
+        Value::Array(appends) => appends.push(entry),
+        appends => *appends = json!([entry]),
+    }
+}
+
+/// Returns the end of the rows that the write with a digest has appended to an array, from the
+/// attributes of the array.
+pub(crate) fn end_of_append(attributes: &Map<String, Value>, digest: &str) -> Option<usize> {
+    let appends = attributes.get(ATTRIBUTE)?.get(APPENDS)?.as_array()?;
+    let append = appends.iter().rfind(|append| append[1] == digest)?;
+    append[0].as_u64()?.try_into().ok()
+}
+
+/// Returns true if an attribute `provenance` was written by this crate.
+pub(crate) fn is_own(attribute: &Value) -> bool {
+    let is_of_appends = |members: &Map<String, Value>| members.keys().eq([APPENDS]);
+    attribute["program"] == PROGRAM || attribute.as_object().is_some_and(is_of_appends)
 }
 
 /// Returns the digest of the write that stored an array, from the attributes of the array.

@@ -26,6 +26,16 @@ impl BlockRuns {
         }
     }
 
+    /// Adds the blocks of other runs behind these.
+    pub(crate) fn extend(&mut self, next: &BlockRuns) {
+        for &[n_blocks, size] in &next.0 {
+            match self.0.last_mut() {
+                Some([n_before, last]) if *last == size => *n_before += n_blocks,
+                _ => self.0.push([n_blocks, size]),
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lazy_core::{BoxError, DType};
 use serde_json::{Map, Value};
 use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
@@ -47,16 +48,26 @@ impl StoredArray {
     pub fn open(target: impl Into<Target>) -> Result<StoredArray> {
         let target = target.into();
         let (source, metadata) = locate(&target)?;
-        let opened = caught(|| Ok::<_, BoxError>(open_array(&source, &metadata)))
+        StoredArray::of_document(&target, source, &metadata)
+    }
+
+    /// Returns the source and the metadata document of the array at a target.
+    pub(crate) fn open_document(target: &Target) -> Result<(Source, Bytes)> {
+        locate(target)
+    }
+
+    /// Creates the handle of an array with this metadata document, which need not be stored yet.
+    pub(crate) fn of_document(
+        target: &Target,
+        source: Source,
+        document: &[u8],
+    ) -> Result<StoredArray> {
+        let opened = caught(|| Ok::<_, BoxError>(open_array(&source, document)))
             .map_err(|source| ReadError::Open { target: target.to_string(), source })?;
         let (array, attributes) =
-            opened.map_err(|error| refused(&target.to_string(), &metadata, error))?;
-        StoredArray::from_array(
-            &target,
-            source,
-            (&array, attributes),
-            MetadataChecksum::of(&metadata),
-        )
+            opened.map_err(|error| refused(&target.to_string(), document, error))?;
+        let checksum = MetadataChecksum::of(document);
+        StoredArray::from_array(target, source, (&array, attributes), checksum)
     }
 
     /// Pins the handle to the version with this metadata, which was just published.
@@ -72,19 +83,6 @@ impl StoredArray {
             (_, Ok(Some(now))) if now == metadata => Ok(self),
             _ => Err(replaced(&self.target).into()),
         }
-    }
-
-    /// Creates the handle of an array with this metadata, which need not be stored yet.
-    pub(crate) fn new(
-        target: &Target,
-        source: Source,
-        metadata: ArrayMetadata,
-    ) -> Result<StoredArray> {
-        let store = Arc::clone(&source.store);
-        let array =
-            Array::new_with_metadata(store, &source.path, metadata).map_err(Error::metadata)?;
-        let attributes = array.attributes().clone();
-        StoredArray::from_array(target, source, (&array, attributes), MetadataChecksum::Match)
     }
 
     fn from_array(

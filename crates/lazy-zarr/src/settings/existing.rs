@@ -42,6 +42,45 @@ pub enum Existing {
     /// instance cannot compare and replace, so the write fails before it computes the first block
     /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)).
     Replace,
+    /// The rows of the blocks are added behind the rows of the array, atomically: readers find the
+    /// old length or the new one. If there is no array, the write creates it.
+    ///
+    /// The array keeps its chunks, shards, codecs, fill value, dimension names and attributes,
+    /// whichever program wrote it. So the layout and the codec of the sink are needed only for a new
+    /// array, and must be those of the array if they are set; attributes of the sink are added. If
+    /// the last row of chunks, or shards, is not full, it is stored again with the new rows; all
+    /// other chunks stay untouched. Only the rows of the array in the file have a meaning in Zarr,
+    /// so readers of the old length do not notice.
+    ///
+    /// The write fails before it computes the first block if the array has no axis, is Zarr v2
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), lies in a store instance, or has
+    /// another dtype or row shape than the sequence declares
+    /// ([`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting)).
+    ///
+    /// A [resumable](crate::ZarrSink::with_resume) append happens once: the array records the key,
+    /// and the next write with the same key and the same blocks finds its rows there and reads them
+    /// back, even if other rows were appended since. So the key must name what is appended.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{Existing, ToZarr, ZarrSink};
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// let sink = ZarrSink::new(&path).with_existing(Existing::Append);
+    /// for day in 1..=3 {
+    ///     let stored = LazyChunkSequence::from_fn([100], |_| Array2::from_elem((100, 8), day))
+    ///         .convert(NdarrayConverter)
+    ///         .to_zarr(sink.clone().with_resume(format!("day {day}")))?;
+    ///     assert_eq!(stored.shape(), [100 * day as usize, 8]);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Append,
     /// Does the same as `Replace`, except on a store instance. There, the old array is removed when
     /// the first chunk is written. If the write fails, the old array is lost, so the new array must
     /// not be computed from it.

@@ -22,6 +22,7 @@ pub struct Resume {
     pub(crate) key: String,
     pub(crate) revision: Option<String>,
     pub(crate) restarts: bool,
+    pub(crate) appends_again: bool,
 }
 
 impl Resume {
@@ -29,7 +30,7 @@ impl Resume {
     /// blocks depend on.
     #[must_use]
     pub fn new(key: impl Into<String>) -> Resume {
-        Resume { key: key.into(), revision: None, restarts: false }
+        Resume { key: key.into(), revision: None, restarts: false, appends_again: false }
     }
 
     /// Removes the stored part of an unfinished write with another key, block grid, layout, codec
@@ -39,6 +40,14 @@ impl Resume {
     #[must_use]
     pub fn or_restart(self) -> Resume {
         Resume { restarts: true, ..self }
+    }
+
+    /// With [`Existing::Append`](crate::Existing::Append), appends the rows even if rows with the
+    /// same key and blocks were appended before, instead of reading those back. An unfinished write
+    /// is resumed all the same.
+    #[must_use]
+    pub fn or_append_again(self) -> Resume {
+        Resume { appends_again: true, ..self }
     }
 
     /// Sets the revision, which names whatever may change although the blocks stay the same, such

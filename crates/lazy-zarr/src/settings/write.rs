@@ -25,7 +25,7 @@ pub(crate) struct WriteSettings {
     /// True to take over from a write if the file system cannot determine whether it has ended.
     pub(crate) takes_over: bool,
     pub(crate) layout: LayoutSettings,
-    pub(crate) codec: Codec,
+    pub(crate) codec: Option<Codec>,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) fill: Option<FillElement>,
     pub(crate) dimension_names: Option<Vec<Option<String>>>,
@@ -47,7 +47,7 @@ impl WriteSettings {
             old_chunks: OldChunks::default(),
             takes_over: false,
             layout: LayoutSettings::default(),
-            codec: Codec::default(),
+            codec: None,
             checksum: None,
             fill: None,
             dimension_names: None,
@@ -58,18 +58,28 @@ impl WriteSettings {
         }
     }
 
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec.unwrap_or_default()
+    }
+
     pub(crate) fn checksum(&self) -> Checksum {
-        self.checksum.unwrap_or(self.codec.default_checksum())
+        self.checksum.unwrap_or(self.codec().default_checksum())
     }
 
     pub(crate) fn n_threads(&self) -> usize {
         self.n_threads.unwrap_or_else(|| threads::cores().max(2))
     }
 
+    /// Returns the attributes that JSON can hold, which are all attributes of checked settings.
+    pub(crate) fn json_attributes(&self) -> BTreeMap<String, Value> {
+        let attributes = self.attributes.iter();
+        attributes.filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?))).collect()
+    }
+
     /// Checks everything that does not depend on the array.
     pub(crate) fn check(&self) -> Result<()> {
         self.layout.check()?;
-        self.codec.check()?;
+        self.codec().check()?;
         for (name, value) in &self.attributes {
             if let Err(reason) = value {
                 return Err(
@@ -83,7 +93,7 @@ impl WriteSettings {
     /// Checks everything that depends on the array's dtype and number of axes.
     pub(crate) fn check_array(&self, dtype: DType, n_axes: usize) -> Result<()> {
         let chunk_bytes = self.layout.check_array(dtype, n_axes)?;
-        self.codec.check_chunk(chunk_bytes)?;
+        self.codec().check_chunk(chunk_bytes)?;
         if let Some(names) = &self.dimension_names
             && names.len() != n_axes
         {

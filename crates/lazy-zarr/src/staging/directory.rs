@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::chunk_files::{APPEND, ChunkFiles};
 use super::process;
-use crate::format::KeySpace;
+use super::removal::{remove_empty, remove_if_there, remove_v2_metadata};
 use crate::fs::{EntryKind, FileLock, FilePin, FileSystem};
 use crate::store::staging_name::{directory, number_of};
 
@@ -130,9 +131,27 @@ impl Staging {
         self.file_system.write(&path, bytes)
     }
 
-    /// Removes the files that an earlier write left in the directory.
+    /// Marks the write as one that appends: the chunks behind the rows of the present version are
+    /// its chunks from now on.
+    pub(crate) fn mark_append(&self) -> io::Result<()> {
+        self.replace(APPEND, b"")
+    }
+
+    /// Flushes the mark of a write that appends.
+    pub(crate) fn sync_mark(&self) -> io::Result<()> {
+        self.file_system.sync_file(&self.directory.join(APPEND))?;
+        self.file_system.sync_directory(&self.directory)
+    }
+
+    /// Removes the mark of a write that appended, when its chunks are gone.
+    pub(crate) fn unmark_append(&self) -> io::Result<()> {
+        remove_if_there(&*self.file_system, &self.directory.join(APPEND))
+    }
+
+    /// Removes the files that an earlier write left in the directory, except the mark of a write
+    /// that appends.
     pub(crate) fn reset(&self) -> io::Result<()> {
-        self.remove_all_but(&[LOCK, HOLDER, CREATED])
+        self.remove_all_but(&[LOCK, HOLDER, CREATED, APPEND])
     }
 
     fn remove_all_but(&self, kept: &[&str]) -> io::Result<()> {
@@ -174,9 +193,9 @@ impl Staging {
 
     /// Removes the chunks of a write, this directory, and the directories that were created for the
     /// array if they are empty.
-    pub(crate) fn discard(mut self, keys: KeySpace) -> io::Result<()> {
-        if keys.clear(&*self.file_system, &self.array)? {
-            self.file_system.sync_directory(&self.array)?;
+    pub(crate) fn discard(mut self, chunks: &ChunkFiles) -> io::Result<()> {
+        if chunks.clear()? {
+            chunks.sync_cleared()?;
         }
         if self.file_system.entry_kind(&self.array.join(METADATA))?.is_some() {
             remove_v2_metadata(&*self.file_system, &self.array)?;
@@ -202,36 +221,6 @@ impl Drop for Staging {
         if matches!(self.is_held(), Ok(true)) {
             let _ = self.describe(&process::ended());
         }
-    }
-}
-
-/// Removes empty directories, starting with the innermost.
-pub(crate) fn remove_empty<'p>(
-    file_system: &dyn FileSystem,
-    directories: impl Iterator<Item = &'p Path>,
-) {
-    for directory in directories {
-        // A directory that another write uses stays, and so do those above it.
-        if file_system.remove_directory(directory).is_err() {
-            return;
-        }
-    }
-}
-
-/// Removes the metadata of a Zarr v2 array that was replaced.
-pub(crate) fn remove_v2_metadata(file_system: &dyn FileSystem, array: &Path) -> io::Result<()> {
-    let mut documents = [".zarray", ".zattrs"].iter().map(|name| array.join(name));
-    documents.try_for_each(|path| remove_if_there(file_system, &path))
-}
-
-pub(crate) fn remove_if_there(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    match file_system.remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            let message = format!("{} cannot be removed: {error}", path.display());
-            Err(io::Error::new(error.kind(), message))
-        }
-        Ok(()) => Ok(()),
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::chunk_files::ChunkFiles;
 use super::entry::{Entry, line, parse};
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError, WriteError};
-use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileSystem};
 use crate::settings::Durability;
 use crate::store::Found;
@@ -23,9 +23,8 @@ pub(crate) struct Journal {
     file_system: Arc<dyn FileSystem>,
     /// The staging directory.
     directory: PathBuf,
-    /// The directory of the array. `keys` are the keys of its chunks.
-    array: PathBuf,
-    keys: KeySpace,
+    /// The chunks of the write.
+    chunks: ChunkFiles,
     /// Held while a line is appended, so that lines do not mix.
     appending: Mutex<()>,
     /// True if there is a record.
@@ -45,19 +44,12 @@ const LONGEST_LINE: usize = 1024;
 const PART: u64 = 64 << 10;
 
 impl Journal {
-    /// Creates the journal in the staging directory `directory` of an array, for a write that
-    /// stores its chunks under `keys`.
-    pub(crate) fn new(
-        file_system: &Arc<dyn FileSystem>,
-        array: &Path,
-        directory: &Path,
-        keys: KeySpace,
-    ) -> Journal {
+    /// Creates the journal in the staging directory of a write that stores these chunks.
+    pub(crate) fn new(chunks: ChunkFiles) -> Journal {
         Journal {
-            file_system: Arc::clone(file_system),
-            directory: directory.to_owned(),
-            array: array.to_owned(),
-            keys,
+            file_system: Arc::clone(chunks.file_system()),
+            directory: chunks.staging().to_owned(),
+            chunks,
             appending: Mutex::new(()),
             has_begun: AtomicBool::new(false),
             may_be_torn: AtomicBool::new(false),
@@ -80,8 +72,9 @@ impl Journal {
         self.may_be_torn.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn keys(&self) -> KeySpace {
-        self.keys
+    /// Returns the chunks of the write.
+    pub(crate) fn chunks(&self) -> &ChunkFiles {
+        &self.chunks
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -106,7 +99,11 @@ impl Journal {
         };
         let record = Record::from_text(&text)
             .map_err(|reason| ResumeError::InvalidRecord { path: path.clone(), reason })?;
-        Ok(record.filter(|record| record.keys() == Some(self.keys)))
+        let is_of_present = |record: &Record| {
+            record.keys() == Some(self.chunks.keys())
+                && record.appended_rows() == self.chunks.appended_rows()
+        };
+        Ok(record.filter(is_of_present))
     }
 
     /// Removes the chunks that the journal does not list, or lists with another size. An earlier
@@ -119,7 +116,7 @@ impl Journal {
         let file_system = &*self.file_system;
         let remove = |found: Found<'_>| {
             let Found::Chunk { key, path } = found else { return Ok(()) };
-            let number = self.keys.number(key, n_chunks);
+            let number = self.chunks.keys().number(key, n_chunks);
             let entry = number.and_then(|number| entries.get(&number));
             let is_noted = match entry {
                 // A link or a pipe has no size.
@@ -128,14 +125,13 @@ impl Journal {
             };
             if is_noted { Ok(()) } else { file_system.remove_file(path) }
         };
-        self.keys
-            .walk(file_system, &self.array, n_chunks, remove)
-            .map_err(|source| Error::examine(&self.array, source))
+        let walked = self.chunks.walk(n_chunks, remove);
+        walked.map_err(|source| Error::examine(self.chunks.array(), source))
     }
 
     /// Removes a chunk that does not match its entry in the journal.
     pub(crate) fn remove(&self, key: &str) -> Result<()> {
-        let path = self.array.join(key);
+        let path = self.chunks.path(key);
         match self.file_system.remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::examine(path, error))
@@ -187,10 +183,8 @@ impl Journal {
         }
         self.has_begun.store(false, Ordering::Relaxed);
         self.may_be_torn.store(false, Ordering::Relaxed);
-        self.keys
-            .clear(&*self.file_system, &self.array)
-            .map(|_| ())
-            .map_err(|source| Error::examine(&self.array, source))
+        let cleared = self.chunks.clear();
+        cleared.map(|_| ()).map_err(|source| Error::examine(self.chunks.array(), source))
     }
 
     /// Notes in the journal that a chunk is complete. The pieces are the bytes that were stored.
@@ -211,7 +205,7 @@ impl Journal {
 
     fn failed(&self, path: &Path, source: io::Error) -> Error {
         match self.file_system.entry_kind(&self.directory) {
-            Ok(None) => Error::taken_over(self.array.display().to_string()),
+            Ok(None) => Error::taken_over(self.chunks.array().display().to_string()),
             _ => WriteError::Write { path: path.to_owned(), source }.into(),
         }
     }
@@ -236,7 +230,7 @@ impl Journal {
             let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             for line in rest[..end].split(|byte| *byte == b'\n') {
                 if let Some((key, entry)) = parse(line)
-                    && let Some(number) = self.keys.number(key, n_chunks)
+                    && let Some(number) = self.chunks.keys().number(key, n_chunks)
                 {
                     entries.insert(number, entry);
                 }
@@ -261,7 +255,7 @@ impl Journal {
     /// Returns the bytes of a chunk if they match its entry. A chunk that does not match is
     /// removed, to make room for the chunk that is computed again.
     pub(crate) fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
-        let path = self.array.join(key);
+        let path = self.chunks.path(key);
         let is_whole =
             |bytes: &Bytes| bytes.len() as u64 == entry.length && Entry::of([&**bytes]) == entry;
         match self.file_system.read(&path, 0, None) {
@@ -276,12 +270,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::format::KeySpace;
     use crate::fs::LocalFileSystem;
 
     fn journal(directory: &Path) -> Journal {
-        let (array, directory) = (directory.join("array"), directory.to_owned());
         let file_system: Arc<dyn FileSystem> = Arc::new(LocalFileSystem);
-        Journal::new(&file_system, &array, &directory, KeySpace::Nested)
+        let array = directory.join("array");
+        Journal::new(ChunkFiles::of_version(&file_system, &array, directory, KeySpace::Nested))
     }
 
     #[test]

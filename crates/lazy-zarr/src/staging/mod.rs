@@ -2,6 +2,7 @@
 //!
 //! Handles files, keys and checksums, and does not depend on blocks, codecs or reading.
 
+mod chunk_files;
 pub(crate) mod directory;
 mod entry;
 pub(crate) mod flush;
@@ -10,16 +11,18 @@ mod journal;
 mod permissions;
 mod process;
 mod record;
+pub(crate) mod removal;
 mod superseded;
 mod taking;
 mod tally;
 mod unfinished;
 
+pub(crate) use chunk_files::ChunkFiles;
 pub(crate) use directory::Staging;
 pub(crate) use entry::Entry;
 pub(crate) use journal::Journal;
 pub(crate) use permissions::Permissions;
-pub(crate) use record::{Difference, Record};
+pub(crate) use record::{Difference, Record, append_digest};
 pub use superseded::Superseded;
 pub(crate) use taking::Taken;
 pub(crate) use tally::Tally;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lazy_core::{BlockGrid, DType, RowType};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
@@ -34,6 +34,9 @@ pub(crate) struct Record {
     pub(crate) layout: Layout,
     /// The metadata of the array.
     array: Value,
+    /// The number of rows of the array that the write appends to, if it appends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    appended_rows: Option<usize>,
 }
 
 const VERSION: u32 = 2;
@@ -66,7 +69,18 @@ impl Record {
             settings: settings.clone(),
             layout: layout.clone(),
             array: serde_json::from_str(metadata).expect("metadata is JSON"),
+            appended_rows: None,
         }
+    }
+
+    /// Returns the record of a write that appends the rows to an array of `n_rows` rows.
+    pub(crate) fn with_appended_rows(self, n_rows: usize) -> Record {
+        Record { appended_rows: Some(n_rows), ..self }
+    }
+
+    /// Returns the number of rows of the array that the write appends to, if it appends.
+    pub(crate) fn appended_rows(&self) -> Option<u64> {
+        self.appended_rows.map(|n_rows| n_rows as u64)
     }
 
     /// Returns the key space of the chunks.
@@ -106,8 +120,13 @@ impl Record {
     /// Returns the number of chunks along each axis, or the number of shards in an array with
     /// shards.
     pub(crate) fn n_chunks(&self) -> Vec<u64> {
-        let n_rows = self.block_rows.total().expect("a record whose rows overflow is not sound");
+        let n_rows = self.n_rows().expect("a record whose rows overflow is not sound");
         self.layout.n_units(&[&[n_rows], &self.row_shape[..]].concat())
+    }
+
+    /// Returns the number of rows of the array once it is published, unless it overflows.
+    fn n_rows(&self) -> Option<usize> {
+        self.block_rows.total()?.checked_add(self.appended_rows.unwrap_or(0))
     }
 
     /// Returns the record as text, with a checksum on a line of its own.
@@ -140,7 +159,7 @@ impl Record {
     fn is_sound(&self) -> bool {
         let n_axes = 1 + self.row_shape.len();
         let unit_shape = self.layout.unit_shape();
-        self.block_rows.total().is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
+        self.n_rows().is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
     }
 
     /// Returns the first property in which a write that is to resume this one differs from it.
@@ -190,6 +209,11 @@ impl Record {
                 )
             })
             .or_else(|| differ("layout", &self.layout, &now.layout, |layout| format!("{layout:?}")))
+            .or_else(|| {
+                differ("rows of the array", &self.appended_rows, &now.appended_rows, |n_rows| {
+                    n_rows.map_or("a new array".to_owned(), |n_rows| n_rows.to_string())
+                })
+            })
             .or_else(|| member("codecs", "codecs"))
             .or_else(|| member("fill value", "fill_value"))
             .or_else(|| member("dimension names", "dimension_names"))
@@ -210,6 +234,15 @@ impl Record {
             now: format!("{dtype} {row_shape:?}"),
         })
     }
+}
+
+/// Returns a digest of the properties that rows in an array share with a resumable write that
+/// appends: its key, its blocks and the type of its rows.
+pub(crate) fn append_digest(resume: &Resume, grid: &BlockGrid, row_type: &RowType) -> String {
+    let rows = BlockRuns::of(grid.rows());
+    let columns = grid.columns().map(BlockRuns::of);
+    let identity = json!([resume.key, rows, columns, row_type.dtype, row_type.shape]);
+    format!("{:032x}", xxh3_128(identity.to_string().as_bytes()))
 }
 
 /// Returns the text before the checksum if the checksum matches.

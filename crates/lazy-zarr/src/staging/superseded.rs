@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
 use crate::error::{Error, Result, ResumeError};
@@ -119,14 +120,18 @@ impl Superseded {
         // The staging directory keeps other writes, which would use these keys, from starting.
         let mut staging = Staging::take_to_remove(&self.file_system, &self.array, false)?;
         let present = present_at_path(&*self.file_system, &self.array)?;
-        let keys = KeySpace::after(present.map(|present| present.keys));
-        let journal = Journal::new(&self.file_system, &self.array, staging.directory(), keys);
+        let left = ChunkFiles::left(&self.file_system, &self.array, staging.directory())?;
+        let journal = Journal::new(left.clone());
         if let Some(record) = journal.record()? {
             let target = self.array.display().to_string();
             let (directory, key) = (staging.directory().to_owned(), record.key);
             return Err(ResumeError::Unfinished { target, directory, key }.into());
         }
         let mut remove = || {
+            // The chunks of a write that appended to the present version, and was killed.
+            if left.appended_rows().is_some() && left.clear()? {
+                left.sync_cleared()?;
+            }
             let mut has_removed = false;
             for keys in present.into_iter().flat_map(old) {
                 has_removed |= keys.clear(&*self.file_system, &self.array)?;

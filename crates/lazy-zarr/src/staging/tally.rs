@@ -1,13 +1,10 @@
 //! A summary of the chunks that a write has stored, for comparison with the files found before it
 //! is published.
 
-use std::path::Path;
-
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::chunk_files::ChunkFiles;
 use crate::error::{Error, Result, WriteError};
-use crate::format::KeySpace;
-use crate::fs::FileSystem;
 use crate::layout::index_in_grid;
 use crate::store::Found;
 
@@ -28,14 +25,9 @@ impl Tally {
         self.digest = self.digest.wrapping_add(hash.digest128());
     }
 
-    /// Checks that the chunks in the directory of an array are the ones that were added.
-    pub(crate) fn check(
-        &self,
-        target: &str,
-        file_system: &dyn FileSystem,
-        (array, keys): (&Path, KeySpace),
-        n_chunks: &[u64],
-    ) -> Result<()> {
+    /// Checks that the chunks of a write that are found are the ones that were added.
+    pub(crate) fn check(&self, target: &str, chunks: &ChunkFiles, n_chunks: &[u64]) -> Result<()> {
+        let (file_system, array) = (&**chunks.file_system(), chunks.array());
         let mut found = Tally::default();
         let add = |entry: Found<'_>| {
             if let Found::Chunk { key, path } = entry {
@@ -43,12 +35,11 @@ impl Tally {
             }
             Ok(())
         };
-        keys.walk(file_system, array, n_chunks, add)
-            .map_err(|source| Error::examine(array, source))?;
+        chunks.walk(n_chunks, add).map_err(|source| Error::examine(array, source))?;
         if found == *self {
             return Ok(());
         }
-        let missing = first_missing(file_system, array, keys, n_chunks);
+        let missing = first_missing(chunks, n_chunks);
         Err(WriteError::ChunksLost {
             target: target.to_owned(),
             missing,
@@ -60,14 +51,12 @@ impl Tally {
 }
 
 /// Returns the key of the first missing chunk, in C order.
-fn first_missing(
-    file_system: &dyn FileSystem,
-    array: &Path,
-    keys: KeySpace,
-    n_chunks: &[u64],
-) -> Option<String> {
-    let all: u64 = n_chunks.iter().product();
-    let encoding = keys.encoding();
+fn first_missing(chunks: &ChunkFiles, n_chunks: &[u64]) -> Option<String> {
+    let per_row: u64 = n_chunks.iter().skip(1).product();
+    let all = per_row * n_chunks.first().copied().unwrap_or(1);
+    let encoding = chunks.keys().encoding();
     let key = |place| encoding.encode(&index_in_grid(place, n_chunks)).to_string();
-    (0..all).map(key).find(|key| matches!(file_system.entry_kind(&array.join(key)), Ok(None)))
+    let is_missing =
+        |key: &String| matches!(chunks.file_system().entry_kind(&chunks.path(key)), Ok(None));
+    (chunks.first() * per_row..all).map(key).find(is_missing)
 }

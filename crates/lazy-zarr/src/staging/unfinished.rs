@@ -4,14 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError};
-use crate::format::KeySpace;
 use crate::fs::FileSystem;
 use crate::store::directories_below;
-use crate::store::node::present_at_path;
 use crate::target::Target;
 
 /// A write that is in progress, or that ended before it published its array.
@@ -196,15 +195,13 @@ impl UnfinishedWrite {
                 return Err(ResumeError::Unfinished { target, directory, key }.into());
             }
         }
-        staging.discard(journal.keys()).map_err(examine)
+        staging.discard(journal.chunks()).map_err(examine)
     }
 }
 
 /// Returns the journal of the write that left a staging directory.
 fn journal(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<Journal> {
-    let present = present_at_path(&**file_system, array)?;
-    let keys = KeySpace::after(present.map(|present| present.keys));
-    Ok(Journal::new(file_system, array, directory, keys))
+    Ok(Journal::new(ChunkFiles::left(file_system, array, directory)?))
 }
 
 /// Returns the record of a write if the write can be resumed.

@@ -22,12 +22,26 @@ impl KeySpace {
         file_system: &dyn FileSystem,
         array: &Path,
         n_chunks: &[u64],
+        visit: impl FnMut(Found<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.walk_from(file_system, array, 0, n_chunks, visit)
+    }
+
+    /// Visits the chunks whose index along axis 0 is at least `first`, and the directories that
+    /// hold chunks. Other files are skipped.
+    pub(crate) fn walk_from(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+        first: u64,
+        n_chunks: &[u64],
         mut visit: impl FnMut(Found<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
+        let n_before = n_chunks.iter().skip(1).fold(first, |n, along| n.saturating_mul(*along));
         if matches!(self, KeySpace::Dotted | KeySpace::BareDotted) {
             for name in file_system.list(array)? {
                 let Some(key) = name.to_str() else { continue };
-                if self.number(key, n_chunks).is_some() {
+                if self.number(key, n_chunks).is_some_and(|number| number >= n_before) {
                     visit(Found::Chunk { key, path: &array.join(key) })?;
                 }
             }
@@ -46,7 +60,8 @@ impl KeySpace {
             }
             for name in file_system.list(&directory)? {
                 let Some(name) = name.to_str() else { continue };
-                if index_below(name, n_chunks[axis]).is_none() {
+                let least = if axis == 0 { first } else { 0 };
+                if index_below(name, n_chunks[axis]).is_none_or(|index| index < least) {
                     continue;
                 }
                 let (key, path) = (format!("{prefix}{name}"), directory.join(name));
@@ -69,7 +84,18 @@ impl KeySpace {
     /// Returns an error if a chunk cannot be removed, or if another Zarr node lies at the place of
     /// chunks of this key space.
     pub(crate) fn clear(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<bool> {
-        let entries = self.entries(file_system, array)?;
+        self.clear_from(file_system, array, 0)
+    }
+
+    /// Removes the chunks whose index along axis 0 is at least `first`, like
+    /// [`clear`](Self::clear).
+    pub(crate) fn clear_from(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+        first: u64,
+    ) -> io::Result<bool> {
+        let entries = self.entries(file_system, array, first)?;
         entries.iter().try_for_each(|path| remove(file_system, path))?;
         Ok(!entries.is_empty())
     }
@@ -81,7 +107,7 @@ impl KeySpace {
         array: &Path,
     ) -> io::Result<(u64, u64)> {
         let (mut n_files, mut n_bytes) = (0, 0);
-        let mut open = self.entries(file_system, array)?;
+        let mut open = self.entries(file_system, array, 0)?;
         while let Some(path) = open.pop() {
             match file_system.entry_kind(&path)? {
                 Some(EntryKind::Directory) => open.extend(indices(file_system, &path)?),
@@ -96,14 +122,15 @@ impl KeySpace {
         Ok((n_files, n_bytes))
     }
 
-    /// Returns a file in the directory of an array that has the name of a chunk of this key space,
-    /// if there is one.
+    /// Returns a file in the directory of an array that has the name of a chunk of this key space
+    /// whose index along axis 0 is at least `first`, if there is one.
     pub(crate) fn first_file(
         self,
         file_system: &dyn FileSystem,
         array: &Path,
+        first: u64,
     ) -> io::Result<Option<PathBuf>> {
-        let mut open = self.entries(file_system, array)?;
+        let mut open = self.entries(file_system, array, first)?;
         while let Some(path) = open.pop() {
             match file_system.entry_kind(&path)? {
                 Some(EntryKind::Directory) => open.extend(indices(file_system, &path)?),
@@ -114,10 +141,34 @@ impl KeySpace {
         Ok(None)
     }
 
-    fn entries(self, file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<PathBuf>> {
+    /// Returns the outermost entries that are, or hold, only chunks whose index along axis 0 is at
+    /// least `first`.
+    fn entries(
+        self,
+        file_system: &dyn FileSystem,
+        array: &Path,
+        first: u64,
+    ) -> io::Result<Vec<PathBuf>> {
+        if self == KeySpace::Nested && first > 0 {
+            let directory = array.join("c");
+            return match file_system.entry_kind(&directory)? {
+                Some(EntryKind::Directory) => {
+                    let names = file_system.list(&directory)?;
+                    let names = names.iter().filter_map(|name| name.to_str());
+                    let is_behind = |name: &&str| {
+                        index_below(name, u64::MAX).is_some_and(|index| index >= first)
+                    };
+                    Ok(names.filter(is_behind).map(|name| directory.join(name)).collect())
+                }
+                _ => Ok(Vec::new()),
+            };
+        }
+        let is_behind =
+            |name: &&str| first == 0 || self.first_index(name).is_some_and(|index| index >= first);
         let names = file_system.list(array)?;
         let names = names.iter().filter_map(|name| name.to_str());
-        Ok(names.filter(|name| self.has_entry(name)).map(|name| array.join(name)).collect())
+        let entries = names.filter(|name| self.has_entry(name)).filter(is_behind);
+        Ok(entries.map(|name| array.join(name)).collect())
     }
 }
 
@@ -201,6 +252,41 @@ mod tests {
             }
             for note in ["notes.txt", "c/notes.txt", "1/note"] {
                 assert!(array.join(note).exists(), "{note}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_behind_a_row_are_found_and_removed() {
+        let file_system = LocalFileSystem;
+        for space in KeySpace::ALL {
+            for first in 0..4 {
+                let directory = tempfile::tempdir().unwrap();
+                let array = directory.path();
+                for key in KeySpace::ALL.into_iter().flat_map(keys) {
+                    let path = array.join(key);
+                    file_system.create_directories(path.parent().unwrap()).unwrap();
+                    file_system.write(&path, b"12345").unwrap();
+                }
+                let found = |first| {
+                    let mut found = Vec::new();
+                    let visit = |entry: Found<'_>| {
+                        if let Found::Chunk { key, .. } = entry {
+                            found.push(key.to_owned());
+                        }
+                        Ok(())
+                    };
+                    space.walk_from(&file_system, array, first, &N_CHUNKS, visit).unwrap();
+                    found.sort();
+                    found
+                };
+                let mut before = keys(space);
+                let behind = before.split_off(4 * first as usize);
+                assert_eq!(found(first), behind);
+                let file = space.first_file(&file_system, array, first).unwrap();
+                assert_eq!(file.is_some(), !behind.is_empty());
+                let has_removed = space.clear_from(&file_system, array, first).unwrap();
+                assert_eq!((found(0), has_removed), (before, !behind.is_empty()));
             }
         }
     }

@@ -210,6 +210,52 @@ pub(crate) fn present_at_path(
     Ok(None)
 }
 
+/// The rows of the present version of a Zarr v3 array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PresentRows {
+    /// The key space of the chunks.
+    pub(crate) keys: KeySpace,
+    pub(crate) n_rows: u64,
+    /// The number of rows of a chunk, or of a shard if there are shards.
+    pub(crate) unit_rows: u64,
+}
+
+/// Returns the rows of the array at a path, if it is a Zarr v3 array with an axis, a regular grid
+/// and a known key space.
+pub(crate) fn rows_at_path(
+    file_system: &dyn FileSystem,
+    path: &Path,
+) -> Result<Option<PresentRows>> {
+    #[derive(Deserialize)]
+    struct Head {
+        shape: Vec<u64>,
+        chunk_grid: Grid,
+    }
+
+    #[derive(Deserialize)]
+    struct Grid {
+        name: String,
+        configuration: Regular,
+    }
+
+    #[derive(Deserialize)]
+    struct Regular {
+        chunk_shape: Vec<u64>,
+    }
+
+    let Some(document) = document_at_path(file_system, &path.join("zarr.json"))? else {
+        return Ok(None);
+    };
+    let (Some(keys), Ok(head)) =
+        (KeySpace::of_metadata(&document), serde_json::from_slice::<Head>(&document))
+    else {
+        return Ok(None);
+    };
+    let rows = head.shape.first().zip(head.chunk_grid.configuration.chunk_shape.first());
+    let rows = rows.filter(|(_, unit_rows)| **unit_rows > 0 && head.chunk_grid.name == "regular");
+    Ok(rows.map(|(&n_rows, &unit_rows)| PresentRows { keys, n_rows, unit_rows }))
+}
+
 /// Returns true if a directory holds directories that are Zarr nodes.
 pub(crate) fn holds_nodes(file_system: &dyn FileSystem, path: &Path) -> Result<bool> {
     for name in members_at_path(file_system, path)? {

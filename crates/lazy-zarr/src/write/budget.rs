@@ -4,7 +4,7 @@ use lazy_core::{Cut, DType, RowType};
 
 use crate::error::{Error, Result, WriteError};
 use crate::layout::{Layout, Seen, n_bytes};
-use crate::settings::{Checksum, Codec, LayoutSettings, WriteSettings};
+use crate::settings::{Checksum, Codec, Existing, LayoutSettings, WriteSettings};
 use crate::write::assembler::{LEAST_PART, most_waiting_rows};
 use crate::write::pool::n_waiting;
 
@@ -20,7 +20,7 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) row_shape: &'a [usize],
     /// The shape of the first and the largest block.
     pub(crate) block_shape: &'a [usize],
-    /// True if chunks of an earlier write may be read back.
+    /// True if chunks may be read back: those of an earlier write, or of the array.
     pub(crate) resumes: bool,
 }
 
@@ -34,13 +34,13 @@ impl<'a> MemoryBound<'a> {
         MemoryBound {
             cut,
             layout: &settings.layout,
-            codec: settings.codec,
+            codec: settings.codec(),
             checksum: settings.checksum(),
             n_threads: settings.n_threads(),
             dtype: row_type.dtype,
             row_shape: &row_type.shape,
             block_shape,
-            resumes: settings.resume.is_some(),
+            resumes: settings.resume.is_some() || settings.existing == Existing::Append,
         }
     }
 

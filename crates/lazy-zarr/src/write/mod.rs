@@ -3,6 +3,7 @@
 //! This module uses all other modules of the crate.
 
 mod assembler;
+mod base;
 mod budget;
 mod destination;
 mod encode;

@@ -183,7 +183,7 @@ impl Work {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.outcome.stop(Some(error)),
             Err(payload) => {
-                let chunk = unit.index.clone();
+                let chunk = self.codec.index(&unit.index);
                 let message = panic_message(&*payload).to_owned();
                 self.outcome.stop(Some(WriteError::WriterPanicked { chunk, message }.into()));
             }

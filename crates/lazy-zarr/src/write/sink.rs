@@ -2,6 +2,7 @@
 
 use lazy_core::{ArrayBlock, BlockPosition, Element, Reducer, SequenceSpec};
 use serde::Serialize;
+use serde_json::Value;
 
 #[cfg(doc)]
 use crate::error::{Error, ErrorKind};
@@ -12,6 +13,7 @@ use crate::settings::{
     Checksum, Codec, Durability, Existing, FillElement, OldChunks, Resume, Sizes, WriteSettings,
 };
 use crate::target::Target;
+use crate::write::base;
 use crate::write::budget::{MemoryBound, memory_bound};
 use crate::write::session::Write;
 
@@ -224,7 +226,7 @@ impl ZarrSink {
     /// [`ErrorKind::InvalidSetting`] when it is used.
     #[must_use]
     pub fn with_codec(mut self, codec: Codec) -> ZarrSink {
-        self.settings.codec = codec;
+        self.settings.codec = Some(codec);
         self
     }
 
@@ -304,10 +306,12 @@ impl ZarrSink {
         let fill = array.fill_value()?;
         let fill = FillElement { dtype: fill.dtype(), bytes: fill.data().to_vec() };
         let dimension_names = array.dimension_names().map(<[_]>::to_vec);
-        let is_own = |name: &String| {
-            name == provenance::ATTRIBUTE && array.metadata_checksum() != MetadataChecksum::Missing
+        let is_own = |name: &String, value: &Value| {
+            name == provenance::ATTRIBUTE
+                && (array.metadata_checksum() != MetadataChecksum::Missing
+                    || provenance::is_own(value))
         };
-        let attributes = array.attributes().iter().filter(|(name, _)| !is_own(name));
+        let attributes = array.attributes().iter().filter(|(name, value)| !is_own(name, value));
         self.settings.fill = Some(fill);
         self.settings.dimension_names = dimension_names;
         Ok(attributes.fold(self, |sink, (name, value)| sink.with_attribute(name, value)))
@@ -489,7 +493,9 @@ impl ZarrSink {
     /// counts shards instead of chunks. It does not depend on the number of rows. With a
     /// [limit](Self::with_memory_limit), the bound is within the limit.
     ///
-    /// For a write that [resumes](Self::with_resume), the bound counts the same amount again for
+    /// If the sink [appends](Existing::Append) to an array, the chunks, shards and codecs are those
+    /// of the array, which is opened. For a write that appends or [resumes](Self::with_resume), the
+    /// bound counts the same amount again for
     /// the chunks that are read back, and 256 KiB for the journal. It does not count another
     /// 50 bytes for each complete chunk.
     ///
@@ -522,9 +528,10 @@ impl ZarrSink {
             );
         }
         self.settings.check()?;
-        self.settings.check_array(row_type.dtype, block_shape.len())?;
-        let bound = MemoryBound::of(&self.settings, cut, row_type, block_shape);
-        let n_threads = bound.threads_within_limit(&self.settings)?;
+        let settings = base::settings_of(&self.settings)?;
+        settings.check_array(row_type.dtype, block_shape.len())?;
+        let bound = MemoryBound::of(&settings, cut, row_type, block_shape);
+        let n_threads = bound.threads_within_limit(&settings)?;
         Ok(memory_bound(&MemoryBound { n_threads, ..bound }))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::directory::Directory;
 use super::in_place::InPlace;
 use super::interface::Destination;
@@ -17,6 +19,8 @@ pub(crate) struct Begun {
     pub(crate) journal: Option<Arc<Journal>>,
     /// The record of an earlier write, if that write is resumed.
     pub(crate) record: Option<Record>,
+    /// The metadata document of the array to append to, if the write appends.
+    pub(crate) base: Option<Bytes>,
 }
 
 /// Checks the target and prepares to write there.
@@ -27,7 +31,8 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
         StorageRoot::Directory { file_system, path } => {
             let (write, record) = Directory::begin(settings, file_system, &path, &members)?;
             let journal = write.journal().map(Arc::clone);
-            Ok(Begun { destination: Arc::new(write), journal, record })
+            let base = write.base().cloned();
+            Ok(Begun { destination: Arc::new(write), journal, record, base })
         }
         StorageRoot::Store { .. } if settings.resume.is_some() => Err(ResumeError::NotResumable {
             target: target.to_string(),
@@ -36,7 +41,7 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
         .into()),
         StorageRoot::Store { store, path } => {
             let write = InPlace::begin(target, store, &path, &members, settings.existing)?;
-            Ok(Begun { destination: Arc::new(write), journal: None, record: None })
+            Ok(Begun { destination: Arc::new(write), journal: None, record: None, base: None })
         }
     }
 }

@@ -59,6 +59,11 @@ impl InPlace {
         check_ancestors(target, &*store, &prefix)?;
         let node = node_in_store(&*store, &prefix)?;
         check_existing(target, node, existing)?;
+        if node != Node::Vacant && existing == Existing::Append {
+            let reason = "it lies in a store instance, which is not supported";
+            let target = target.to_string();
+            return Err(TargetError::NotAppendable { target, reason }.into());
+        }
         if node != Node::Vacant && existing == Existing::Replace {
             return Err(TargetError::ReplaceUnsupported { target: target.to_string() }.into());
         }

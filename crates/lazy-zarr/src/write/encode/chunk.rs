@@ -34,12 +34,22 @@ impl ChunkEncoder {
     /// Creates an encoder with these codecs, which were made from the codecs of the format.
     pub(super) fn new(codecs: CodecChain, shape: Vec<NonZeroU64>, format: &Format) -> ChunkEncoder {
         let is_native = cfg!(target_endian = "little") || format.dtype.size() == 1;
+        let plain = (format.codec == Codec::None && is_native).then_some(format.checksum);
+        ChunkEncoder { plain, ..ChunkEncoder::of_any(codecs, shape, format) }
+    }
+
+    /// Creates an encoder with any codecs.
+    pub(super) fn of_any(
+        codecs: CodecChain,
+        shape: Vec<NonZeroU64>,
+        format: &Format,
+    ) -> ChunkEncoder {
         ChunkEncoder {
             codecs,
             shape,
             data_type: zarr_data_type(format.dtype),
             fill_value: FillValue::new(format.fill.bytes.clone()),
-            plain: (format.codec == Codec::None && is_native).then_some(format.checksum),
+            plain: None,
             memory: BlockPool::new(),
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazy_core::BoxError;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
-use zarrs::array::{Array, CodecChain};
+use zarrs::array::{Array, ArrayMetadata, CodecChain};
 
 use crate::error::{Error, Result, WriteError, foreign};
 use crate::format::{Format, as_u64, guarded, one_thread, shared};
@@ -27,6 +27,8 @@ pub(crate) struct UnitCodec {
     codecs: CodecChain,
     unit_shape: Vec<NonZeroU64>,
     encoder: Encoder,
+    /// The index along axis 0, in the array, of the first row of units.
+    first: usize,
 }
 
 #[derive(Debug)]
@@ -42,9 +44,7 @@ impl UnitCodec {
             .builder(&vec![0; format.layout.chunk_shape.len()])?
             .build(Arc::new(()), "/")
             .map_err(Error::metadata)?;
-        let unit_shape = format.layout.unit_shape().iter();
-        let unit_shape = unit_shape.map(|&size| NonZeroU64::new(size as u64)).collect();
-        let unit_shape: Vec<_> = Option::expect(unit_shape, "sizes are not 0");
+        let unit_shape = unit_shape(format);
         let codecs =
             guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
         let encoder = match ShardEncoder::new(&array.codecs(), &unit_shape, format) {
@@ -54,12 +54,37 @@ impl UnitCodec {
             }
             Err(source) => return Err(Error::metadata(source)),
         };
-        Ok(UnitCodec { array, codecs, unit_shape, encoder })
+        Ok(UnitCodec { array, codecs, unit_shape, encoder, first: 0 })
+    }
+
+    /// Returns the codec of an array with this metadata document, whose units are encoded whole.
+    pub(crate) fn of_document(document: &[u8], format: &Format) -> Result<UnitCodec> {
+        let metadata: ArrayMetadata = serde_json::from_slice(document).map_err(Error::metadata)?;
+        let array =
+            Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(Error::metadata)?;
+        let unit_shape = unit_shape(format);
+        let codecs =
+            guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
+        let encoder =
+            Encoder::Chunks(ChunkEncoder::of_any(codecs.clone(), unit_shape.clone(), format));
+        Ok(UnitCodec { array, codecs, unit_shape, encoder, first: 0 })
+    }
+
+    /// Sets the index along axis 0, in the array, of the first row of units.
+    pub(crate) fn with_first(self, first: usize) -> UnitCodec {
+        UnitCodec { first, ..self }
+    }
+
+    /// Returns the index of a unit in the array.
+    pub(crate) fn index(&self, unit: &[usize]) -> Vec<usize> {
+        let mut index = unit.to_vec();
+        index[0] += self.first;
+        index
     }
 
     /// Returns the key of a unit, relative to the array.
-    pub(crate) fn key(&self, index: &[usize]) -> String {
-        self.array.chunk_key(&as_u64(index)).to_string()
+    pub(crate) fn key(&self, unit: &[usize]) -> String {
+        self.array.chunk_key(&as_u64(&self.index(unit))).to_string()
     }
 
     /// Encodes a unit.
@@ -74,7 +99,7 @@ impl UnitCodec {
             }
         };
         encoded.map_err(|error| {
-            let chunk = unit.index.clone();
+            let chunk = self.index(&unit.index);
             WriteError::Encode { chunk, source: foreign(error) }.into()
         })
     }
@@ -90,6 +115,11 @@ impl UnitCodec {
         )?;
         Ok(shared(decoded.into_fixed()?, stored))
     }
+}
+
+fn unit_shape(format: &Format) -> Vec<NonZeroU64> {
+    let sizes = format.layout.unit_shape().iter().map(|&size| NonZeroU64::new(size as u64));
+    Option::expect(sizes.collect(), "sizes are not 0")
 }
 
 #[cfg(test)]

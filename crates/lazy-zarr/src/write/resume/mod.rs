@@ -15,8 +15,10 @@ use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, RowType, SequenceSpec};
 use crate::error::{Error, Result, ResumeError};
 use crate::format::Format;
 use crate::settings::{Resume, WriteSettings};
-use crate::staging::{Difference, Journal, Record};
+use crate::staging::{Difference, Journal, Record, append_digest};
 use crate::target::Target;
+use crate::write::base::Base;
+use crate::write::encode::UnitCodec;
 use recall::Recall;
 
 /// The additional state of a resumable write.
@@ -25,6 +27,8 @@ pub(crate) struct Resumption {
     resume: Resume,
     grid: BlockGrid,
     journal: Arc<Journal>,
+    /// The array that the write appends to, if it appends.
+    base: Option<Arc<Base>>,
     kept: Option<Kept>,
 }
 
@@ -44,14 +48,14 @@ impl Resumption {
         settings: &WriteSettings,
         resume: &Resume,
         spec: &SequenceSpec,
-        journal: Arc<Journal>,
-        record: Option<Record>,
+        (journal, record): (Arc<Journal>, Option<Record>),
+        base: Option<Arc<Base>>,
     ) -> Result<Resumption> {
         let grid = spec.grid().ok_or_else(|| not_resumable(&settings.target))?.clone();
         let (settings, resume) = (settings.clone(), resume.clone());
-        let mut resumption = Resumption { settings, resume, grid, journal, kept: None };
+        let mut resumption = Resumption { settings, resume, grid, journal, base, kept: None };
         let Some(record) = record else { return Ok(resumption) };
-        let keys = resumption.journal.keys();
+        let keys = resumption.journal.chunks().keys();
         let format = Format::new(&resumption.settings, record.dtype, record.layout.clone(), keys);
         let now = resumption.record(&format, &record.row_shape)?;
         let declared_rows = spec.row_type().map(|row_type| (row_type.dtype, &row_type.shape));
@@ -69,17 +73,31 @@ impl Resumption {
             resumption.journal.begin(&record, resumption.settings.durability)?;
             record
         };
-        let recall = Recall::new(&resumption.grid, &format, &record, &resumption.journal)?;
+        let base = resumption.base.as_deref();
+        let codec = match base {
+            Some(base) => base.unit_codec(&format)?,
+            None => UnitCodec::new(&format)?,
+        };
+        let n_last_rows = base.map_or(0, Base::n_last_rows);
+        let journal = &resumption.journal;
+        let recall = Recall::new(&resumption.grid, n_last_rows, codec, &record, journal)?;
         resumption.kept = Some(Kept { recall, record, is_trusted });
         Ok(resumption)
     }
 
     fn record(&self, format: &Format, row_shape: &[usize]) -> Result<Record> {
-        let shape = [&[self.grid.rows().total()], row_shape].concat();
-        let metadata = format.metadata(&shape)?.to_string_pretty();
+        let n_rows = self.grid.rows().total();
+        let metadata = match &self.base {
+            Some(base) => base.identity(base.n_rows().saturating_add(n_rows))?,
+            None => format.metadata(&[&[n_rows], row_shape].concat())?.to_string_pretty(),
+        };
         let row_type = RowType { dtype: format.dtype, shape: row_shape.to_vec() };
-        let asked_for = &self.settings.layout;
-        Ok(Record::new(&self.resume, &self.grid, asked_for, &format.layout, row_type, &metadata))
+        let (resume, grid, asked_for) = (&self.resume, &self.grid, &self.settings.layout);
+        let record = Record::new(resume, grid, asked_for, &format.layout, row_type, &metadata);
+        Ok(match &self.base {
+            Some(base) => record.with_appended_rows(base.n_rows()),
+            None => record,
+        })
     }
 
     /// Removes the chunks of a different write, if the settings ask for it; otherwise returns an
@@ -126,6 +144,21 @@ impl Resumption {
     /// Returns the digest that identifies the array of this write to a later write.
     pub(crate) fn digest(&self, format: &Format, row_shape: &[usize]) -> Result<String> {
         Ok(self.record(format, row_shape)?.digest())
+    }
+
+    /// Returns the digest that identifies the rows of this write in the array that they are
+    /// appended to.
+    pub(crate) fn append_digest(&self, row_type: &RowType) -> String {
+        append_digest(&self.resume, &self.grid, row_type)
+    }
+
+    /// Compares rows of the array that are stored again with the chunks of the earlier write. A
+    /// chunk that differs is removed.
+    pub(crate) fn compare_last_rows(&mut self, at: BlockPosition, rows: &ArrayBlock) -> Result<()> {
+        match &mut self.kept {
+            Some(kept) => kept.recall.compare(at, rows),
+            None => Ok(()),
+        }
     }
 
     /// Returns the block at a position, if all chunks that it overlaps are stored and trusted.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType};
 
 use crate::error::Result;
-use crate::format::Format;
 use crate::layout::overlap::{
     Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin, runs_of_bytes,
 };
@@ -20,10 +19,12 @@ use crate::write::encode::UnitCodec;
 /// has passed.
 pub(super) struct Recall {
     grid: BlockGrid,
+    /// The number of rows in the first row of chunks that lie before the blocks.
+    n_last_rows: usize,
     dtype: DType,
     row_shape: Vec<usize>,
     chunk_shape: Vec<usize>,
-    /// The number of chunks along each axis.
+    /// The number of chunks of the array along each axis.
     n_chunks: Vec<u64>,
     codec: UnitCodec,
     journal: Arc<Journal>,
@@ -38,21 +39,23 @@ pub(super) struct Recall {
 impl Recall {
     pub(super) fn new(
         grid: &BlockGrid,
-        format: &Format,
+        n_last_rows: usize,
+        codec: UnitCodec,
         record: &Record,
         journal: &Arc<Journal>,
     ) -> Result<Recall> {
-        let chunk_shape = format.layout.unit_shape().to_vec();
+        let chunk_shape = record.layout.unit_shape().to_vec();
         let n_chunks = record.n_chunks();
         let entries = journal.entries(&n_chunks)?;
         journal.remove_strays(&entries, &n_chunks)?;
         Ok(Recall {
             grid: grid.clone(),
+            n_last_rows,
             dtype: record.dtype,
             row_shape: record.row_shape.clone(),
             chunk_shape,
             n_chunks,
-            codec: UnitCodec::new(format)?,
+            codec,
             journal: Arc::clone(journal),
             entries,
             loaded: BTreeMap::new(),
@@ -187,7 +190,7 @@ impl Recall {
             return;
         }
         let origin = &origin(at, shape.len());
-        let n_rows = self.grid.rows().total();
+        let n_rows = self.n_last_rows + self.grid.rows().total();
         for chunk in chunks(origin, shape, &self.chunk_shape) {
             let is_last = |axis: usize, size: usize| {
                 let end = ((chunk[axis] + 1) * self.chunk_shape[axis]).min(size);
@@ -202,7 +205,11 @@ impl Recall {
     }
 
     fn number(&self, chunk: &[usize]) -> u64 {
-        chunk.iter().zip(&self.n_chunks).fold(0, |number, (i, n)| number * n + *i as u64)
+        self.codec
+            .index(chunk)
+            .iter()
+            .zip(&self.n_chunks)
+            .fold(0, |number, (i, n)| number * n + *i as u64)
     }
 }
 

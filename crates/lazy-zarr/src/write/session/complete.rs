@@ -9,7 +9,7 @@ use crate::format::{Format, KeySpace, MetadataChecksum, provenance};
 use crate::layout::Layout;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
-use crate::staging::Record;
+use crate::staging::{Record, append_digest};
 
 /// A stored array that is the result of this write already.
 pub(super) struct Complete {
@@ -17,6 +17,10 @@ pub(super) struct Complete {
     target: String,
     array: StoredArray,
     grid: BlockGrid,
+    /// The index in the array of the first row of the write.
+    first_row: usize,
+    /// True if the rows were appended to the array.
+    is_appended: bool,
     /// True if blocks are read from the array instead of the producer. If false, computed blocks
     /// are compared with the array.
     is_trusted: bool,
@@ -26,12 +30,20 @@ impl Complete {
     /// Finds the array that an earlier write with the same key has published at the target. Returns
     /// `None` if there is no array, or if it is to be replaced. Another array is an error.
     pub(super) fn find(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Option<Complete>> {
-        let (Some(resume), Existing::Fail) = (&settings.resume, settings.existing) else {
+        let Some(resume) = &settings.resume else { return Ok(None) };
+        let existing = settings.existing;
+        if !matches!(existing, Existing::Fail | Existing::Append) {
             return Ok(None);
-        };
+        }
         let Some(grid) = spec.grid() else { return Ok(None) };
         // If the array cannot be opened, the write itself finds the cause.
         let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
+        if existing == Existing::Append && resume.appends_again {
+            return Ok(None);
+        }
+        if existing == Existing::Append {
+            return Ok(Complete::appended(settings, resume, grid, array));
+        }
         let target = settings.target.to_string();
         if !fits(spec, grid, &array) {
             return Err(TargetError::ExistsOfOther { target }.into());
@@ -42,7 +54,37 @@ impl Complete {
             None => return Err(TargetError::ExistsOfUnknown { target }.into()),
         }
         let is_trusted = resume.revision.is_none();
-        Ok(Some(Complete { target, array, grid: grid.clone(), is_trusted }))
+        Ok(Some(Complete {
+            target,
+            array,
+            grid: grid.clone(),
+            first_row: 0,
+            is_appended: false,
+            is_trusted,
+        }))
+    }
+
+    /// Finds the rows that an earlier write with the same key has appended to the array.
+    fn appended(
+        settings: &WriteSettings,
+        resume: &Resume,
+        grid: &BlockGrid,
+        array: StoredArray,
+    ) -> Option<Complete> {
+        let (n_rows, row_shape) = array.shape().split_first()?;
+        let row_type = RowType { dtype: array.dtype(), shape: row_shape.to_vec() };
+        let digest = append_digest(resume, grid, &row_type);
+        let end = provenance::end_of_append(array.attributes(), &digest)?;
+        let first_row = end.checked_sub(grid.rows().total()).filter(|_| end <= *n_rows)?;
+        let (target, is_trusted) = (settings.target.to_string(), resume.revision.is_none());
+        Some(Complete {
+            target,
+            array,
+            grid: grid.clone(),
+            first_row,
+            is_appended: true,
+            is_trusted,
+        })
     }
 
     pub(super) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
@@ -60,7 +102,12 @@ impl Complete {
         if self.array.read_region(&self.region(at))?.data() == block.data() {
             Ok(())
         } else {
-            Err(TargetError::Differs { target: self.target.clone(), at: at.index }.into())
+            let (target, at) = (self.target.clone(), at.index);
+            Err(if self.is_appended {
+                TargetError::RowsDiffer { target, at }.into()
+            } else {
+                TargetError::Differs { target, at }.into()
+            })
         }
     }
 
@@ -85,6 +132,7 @@ impl Complete {
             }
             _ => unreachable!("a block is asked for by its place"),
         }
+        region[0] = region[0].start + self.first_row..region[0].end + self.first_row;
         region
     }
 }

@@ -11,7 +11,7 @@ use lazy_core::{
 
 use crate::error::Result;
 use crate::read::StoredArray;
-use crate::settings::WriteSettings;
+use crate::settings::{Existing, WriteSettings};
 use crate::write::resume;
 use complete::Complete;
 use storing::Storing;
@@ -41,17 +41,24 @@ impl Write {
     /// Checks the settings and the target, and starts the write.
     pub(crate) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Write> {
         settings.check()?;
-        if let Some(row_type) = spec.row_type() {
+        // An array that rows are appended to determines the settings.
+        if let Some(row_type) = spec.row_type()
+            && settings.existing != Existing::Append
+        {
             settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
         }
         if settings.resume.is_some() && spec.grid().is_none() {
             return Err(resume::not_resumable(&settings.target));
         }
-        let course = match Complete::find(&settings, spec)? {
-            Some(complete) => Course::Complete(Box::new(complete)),
-            None => Course::Storing(Box::new(Storing::start(settings, spec)?)),
-        };
-        Ok(Write { check: BlockCheck::owned(spec.clone())?, course })
+        if let Some(complete) = Complete::find(&settings, spec)? {
+            let course = Course::Complete(Box::new(complete));
+            return Ok(Write { check: BlockCheck::owned(spec.clone())?, course });
+        }
+        let storing = Storing::start(settings, spec)?;
+        // Rows that are appended are rows of the array.
+        let row_type = storing.base_row_type().or(spec.row_type().cloned());
+        let check = BlockCheck::owned(spec.clone().with_row_type(row_type))?;
+        Ok(Write { check, course: Course::Storing(Box::new(storing)) })
     }
 
     /// Sets the names of the axes. It is called before the first block.

@@ -6,14 +6,17 @@ use lazy_core::{
     ArrayBlock, BlockIndex, BlockPosition, BlockSizes, Cut, KeptChunks, RowType, SequenceSpec,
 };
 
-use crate::error::{Error, Result};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Result, WriteError};
 use crate::format::Format;
 use crate::format::provenance::{self, Provenance};
 use crate::layout;
 use crate::memory::announce;
 use crate::read::StoredArray;
-use crate::settings::WriteSettings;
+use crate::settings::{Existing, WriteSettings};
 use crate::write::assembler::{Assembler, Output, Unit};
+use crate::write::base::Base;
 use crate::write::budget::{BLOCK_OVERHEAD, MemoryBound, kept_bytes};
 use crate::write::destination::{self, Begun, Destination};
 use crate::write::encode::UnitCodec;
@@ -27,6 +30,10 @@ pub(super) struct Storing {
     stage: Stage,
     seen: Seen,
     provenance: Provenance,
+    /// The array that the write appends to, if it appends.
+    base: Option<Arc<Base>>,
+    /// The digests of the rows of that array that are stored again.
+    last_rows: Vec<u128>,
     /// The additional state of a resumable write.
     resumption: Option<Resumption>,
     /// The destination. It is dropped after the writer, whose threads use it.
@@ -83,6 +90,15 @@ impl Seen {
         Seen { cut: spec.cut(), row_type, n_rows: 0, end_column: 0, width, is_band_over: false }
     }
 
+    /// Returns the properties of an array whose rows have this type.
+    fn within(self, row_type: RowType) -> Seen {
+        let width = match self.cut {
+            Cut::Rows => None,
+            Cut::RowsAndColumns => row_type.shape.first().copied(),
+        };
+        Seen { row_type: Some(row_type), width, ..self }
+    }
+
     /// Records the position, shape and dtype of a block.
     fn add(&mut self, at: BlockPosition, block: &ArrayBlock) {
         if self.cut == Cut::RowsAndColumns {
@@ -113,31 +129,97 @@ impl Seen {
 
 impl Storing {
     /// Checks the memory limit and the target, and acquires the target's directory.
-    pub(super) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Storing> {
-        if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
-            let bound = MemoryBound::of(&settings, spec.cut(), row_type, &block_shape);
-            bound.threads_within_limit(&settings)?;
+    pub(super) fn start(mut settings: WriteSettings, spec: &SequenceSpec) -> Result<Storing> {
+        if settings.existing != Existing::Append {
+            check_memory_of(&settings, spec)?;
         }
-        let Begun { destination, journal, record } = destination::begin(&settings)?;
+        let Begun { destination, journal, record, base } = destination::begin(&settings)?;
+        let mut seen = Seen::new(spec);
+        let base = match base {
+            Some(document) => {
+                let source = destination.reader()?;
+                let base = Base::open(&settings, source, document, destination.keys())?;
+                base.check_rows(&settings, spec)?;
+                settings = base.settings(settings);
+                seen = seen.within(base.row_type());
+                Some(Arc::new(base))
+            }
+            None => None,
+        };
+        if settings.existing == Existing::Append {
+            if let Some(row_type) = spec.row_type() {
+                settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
+            }
+            check_memory_of(&settings, spec)?;
+        }
         let resumption = match (&settings.resume, journal) {
             (Some(resume), Some(journal)) => {
-                Some(Resumption::begin(&settings, resume, spec, journal, record)?)
+                let earlier = (journal, record);
+                Some(Resumption::begin(&settings, resume, spec, earlier, base.clone())?)
             }
             _ => None,
         };
         let trace = Trace::new(&settings.target);
-        Ok(Storing {
+        let mut storing = Storing {
             settings,
             stage: Stage::ChoosingLayout { kept: Vec::new() },
-            seen: Seen::new(spec),
+            seen,
             provenance: Provenance::new(spec.cut()),
+            base,
+            last_rows: Vec::new(),
             resumption,
             destination,
             trace,
             n_bytes: 0,
             planned: None,
             stored: None,
-        })
+        };
+        storing.begin_append()?;
+        Ok(storing)
+    }
+
+    /// Returns the type of the rows of the array that the write appends to, if it appends.
+    pub(super) fn base_row_type(&self) -> Option<RowType> {
+        self.base.as_ref().map(|base| base.row_type())
+    }
+
+    /// Begins the chunks of a write that appends, with the rows of the last row of units.
+    fn begin_append(&mut self) -> Result<()> {
+        let Some(base) = self.base.clone() else { return Ok(()) };
+        self.start_writing(base.format(&self.settings))?;
+        for (at, region) in base.last_rows() {
+            let rows = base.read(&region)?;
+            self.last_rows.push(xxh3_128(rows.data()));
+            if let Some(resumption) = &mut self.resumption {
+                resumption.compare_last_rows(at, &rows)?;
+            }
+            self.push(at, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the rows of the array that are stored again have not changed since they were
+    /// read.
+    fn check_last_rows(&self) -> Result<()> {
+        let Some(base) = &self.base else { return Ok(()) };
+        for ((_, region), digest) in base.last_rows().iter().zip(&self.last_rows) {
+            if xxh3_128(base.read(region)?.data()) != *digest {
+                let target = self.settings.target.to_string();
+                return Err(WriteError::LastRowsChanged { target }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of rows before those of the blocks in the first row of units that is
+    /// written.
+    fn n_last_rows(&self) -> usize {
+        self.base.as_ref().map_or(0, |base| base.n_last_rows())
+    }
+
+    /// Returns the position of a block in the units that are written.
+    fn within_units(&self, at: BlockPosition) -> BlockPosition {
+        BlockPosition { row: at.row + self.n_last_rows(), ..at }
     }
 
     /// Sets the names of the axes. It is called before the layout is chosen.
@@ -154,6 +236,7 @@ impl Storing {
     }
 
     pub(super) fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        let at = self.within_units(at);
         match &mut self.resumption {
             Some(resumption) => resumption.restore(at),
             None => Ok(None),
@@ -162,8 +245,9 @@ impl Storing {
 
     pub(super) fn add(&mut self, at: BlockPosition, block: ArrayBlock) -> Result<()> {
         self.n_bytes += block.data().len();
+        let within_units = self.within_units(at);
         if let Some(resumption) = &mut self.resumption {
-            resumption.take_note(at, &block)?;
+            resumption.take_note(within_units, &block)?;
         }
         if self.seen.row_type.is_none() {
             self.settings.check_array(block.dtype(), block.shape().len())?;
@@ -183,14 +267,21 @@ impl Storing {
                     _ => self.begin_chunks(None),
                 }
             }
-            Stage::Writing { assembler, writer, .. } => {
-                let output = &mut Units { writer, resumption: &mut self.resumption };
-                if let Some(width) = self.seen.width {
-                    assembler.set_width(width, output)?;
-                }
-                assembler.push(at, &block, output)
-            }
+            Stage::Writing { .. } => self.push(within_units, &block),
         }
+    }
+
+    /// Passes a block to the assembler, once the chunks have begun. Its position is that in the
+    /// units that are written.
+    fn push(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let Stage::Writing { assembler, writer, .. } = &mut self.stage else {
+            unreachable!("the chunks have begun");
+        };
+        let output = &mut Units { writer, resumption: &mut self.resumption };
+        if let Some(width) = self.seen.width {
+            assembler.set_width(width, output)?;
+        }
+        assembler.push(at, block, output)
     }
 
     /// Checks that the write stays within its memory limit with blocks of this shape. Until the
@@ -255,34 +346,39 @@ impl Storing {
             n_columns: seen.end_column,
             n_rows,
         })?;
-        self.trace.layout(&layout);
-        let unit_bytes = layout::n_bytes(row_type.dtype, layout.unit_shape());
+        let dtype = row_type.dtype;
+        let format = Format::new(&self.settings, dtype, layout, self.destination.keys());
+        self.start_writing(format)?;
+        kept.iter().try_for_each(|(at, block)| self.push(*at, block))
+    }
+
+    /// Starts the assembler and the writer.
+    fn start_writing(&mut self, format: Format) -> Result<()> {
+        self.trace.layout(&format.layout);
+        let row_type = self.seen.row_type.as_ref().expect("the type of a row is known");
+        let unit_bytes = layout::n_bytes(row_type.dtype, format.layout.unit_shape());
         announce((unit_bytes as u128).saturating_mul(4));
-        let format =
-            Box::new(Format::new(&self.settings, row_type.dtype, layout, self.destination.keys()));
+        let mut row_shape = row_type.shape.clone();
+        if let Some(width) = self.seen.width {
+            row_shape[0] = width;
+        }
         if let Some(resumption) = &mut self.resumption {
-            let mut row_shape = row_type.shape.clone();
-            if let Some(width) = seen.width {
-                row_shape[0] = width;
-            }
             resumption.record_or_compare(&format, &row_shape)?;
         }
-        let mut assembler =
-            Assembler::new(&format.layout, row_shape(seen.width), format.fill.clone());
+        let mut row_shape: Vec<_> = row_shape.into_iter().map(Some).collect();
+        if self.seen.cut == Cut::RowsAndColumns {
+            row_shape[0] = self.seen.width;
+        }
+        let assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
         let planned = self.planned.as_ref().map(|planned| planned.n_threads);
         let n_threads = planned.unwrap_or(self.settings.n_threads());
-        let mut writer = Writer::start(
-            n_threads,
-            UnitCodec::new(&format)?,
-            &self.destination,
-            &self.trace,
-            self.resumption.is_some(),
-        )?;
-        for (at, block) in kept {
-            let output = &mut Units { writer: &mut writer, resumption: &mut self.resumption };
-            assembler.push(at, &block, output)?;
-        }
-        self.stage = Stage::Writing { format, assembler, writer };
+        let codec = match &self.base {
+            Some(base) => base.unit_codec(&format)?,
+            None => UnitCodec::new(&format)?,
+        };
+        let keeps_chunks = self.resumption.is_some();
+        let writer = Writer::start(n_threads, codec, &self.destination, &self.trace, keeps_chunks)?;
+        self.stage = Stage::Writing { format: Box::new(format), assembler, writer };
         Ok(())
     }
 
@@ -290,26 +386,43 @@ impl Storing {
     /// array.
     pub(super) fn prepare(&mut self) -> Result<()> {
         let row_type = self.seen.final_row_type()?;
-        let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
         self.begin_chunks(Some(self.seen.n_rows))?;
+        let n_rows_within_units = self.n_last_rows() + self.seen.n_rows;
         let Stage::Writing { format, assembler, writer } = &mut self.stage else {
             unreachable!("the chunks have begun");
         };
         let output = &mut Units { writer, resumption: &mut self.resumption };
         if self.seen.cut == Cut::RowsAndColumns {
-            assembler.set_width(shape[1], output)?;
+            assembler.set_width(row_type.shape[0], output)?;
         }
-        assembler.finish(shape[0], output)?;
+        assembler.finish(n_rows_within_units, output)?;
         writer.finish()?;
-        let resumption = self.resumption.as_ref();
-        let digest = resumption.map(|resumption| resumption.digest(format, &shape[1..]));
-        let provenance = self.provenance.attribute(digest.transpose()?);
-        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), provenance);
-        let metadata = format.metadata(&shape)?;
-        let text = provenance::with_checksum(&metadata.to_string_pretty());
+        let n_rows = self.base.as_ref().map_or(0, |base| base.n_rows()) + self.seen.n_rows;
+        let shape = [&[n_rows], &row_type.shape[..]].concat();
+        let text = match &self.base {
+            Some(base) => {
+                let digest = self.resumption.as_ref();
+                let digest = digest.map(|resumption| resumption.append_digest(&row_type));
+                let blocks = &mut self.provenance;
+                base.document(&self.settings, blocks, n_rows, digest.as_deref())?
+            }
+            None => {
+                let resumption = self.resumption.as_ref();
+                let digest = resumption.map(|resumption| resumption.digest(format, &shape[1..]));
+                let mut attribute = self.provenance.attribute(digest.transpose()?);
+                if let Some(resumption) = resumption
+                    && self.settings.existing == Existing::Append
+                {
+                    let digest = resumption.append_digest(&row_type);
+                    provenance::record_append(&mut attribute, n_rows, &digest);
+                }
+                format.attributes.insert(provenance::ATTRIBUTE.to_owned(), attribute);
+                provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty())
+            }
+        };
         self.destination.prepare(text.as_bytes(), &format.layout.n_units(&shape))?;
         let source = self.destination.reader()?;
-        let stored = StoredArray::new(&self.settings.target, source, metadata.into())?;
+        let stored = StoredArray::of_document(&self.settings.target, source, text.as_bytes())?;
         self.stored = Some((stored, text));
         Ok(())
     }
@@ -330,6 +443,7 @@ impl Storing {
 
     /// Publishes the array.
     pub(super) fn publish(mut self) -> Result<StoredArray> {
+        self.check_last_rows()?;
         self.destination.publish()?;
         let (stored, metadata) =
             self.stored.take().expect("a write is prepared before it is published");
@@ -338,6 +452,15 @@ impl Storing {
         self.trace.published(stored.shape(), self.n_bytes, (n_chunks, stored_bytes));
         Ok(stored)
     }
+}
+
+/// Checks the memory limit if the sequence declares the shapes of its blocks.
+fn check_memory_of(settings: &WriteSettings, spec: &SequenceSpec) -> Result<()> {
+    if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
+        let bound = MemoryBound::of(settings, spec.cut(), row_type, &block_shape);
+        bound.threads_within_limit(settings)?;
+    }
+    Ok(())
 }
 
 /// Returns the largest size of a block along each axis, if the sequence declares it.

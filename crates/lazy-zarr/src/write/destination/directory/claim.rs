@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::WriteSettings;
-use crate::staging::directory::remove_empty;
+use crate::staging::removal::remove_empty;
 use crate::staging::{Staging, Taken};
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{

@@ -8,16 +8,16 @@ use super::writing::Directory;
 use crate::error::{Error, Result, WriteError};
 use crate::format::KeySpace;
 use crate::settings::Durability;
-use crate::staging::directory::remove_empty;
+use crate::staging::removal::remove_empty;
 use crate::store::check::group_metadata;
-use crate::store::node::{holds_nodes, present_at_path};
+use crate::store::node::holds_nodes;
 use crate::store::{DirectoryStore, Origin, Source};
 use crate::write::destination::interface::Destination;
 use crate::write::encode::Encoded;
 
 impl Destination for Directory {
     fn keys(&self) -> KeySpace {
-        self.keys
+        self.chunks.keys()
     }
 
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
@@ -50,13 +50,14 @@ impl Destination for Directory {
             })?;
         }
         let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.check(&self.name(), &*self.file_system, (&self.array, self.keys), n_chunks)
+        tally.check(&self.name(), &self.chunks, n_chunks)
     }
 
     fn publish(&self) -> Result<()> {
         self.check_again()?;
         let mut groups = Vec::new();
-        if let Err(error) = self.publish_groups(&mut groups).and_then(|()| self.publish_array()) {
+        let published = self.publish_groups(&mut groups).and_then(|()| self.publish_last_row());
+        if let Err(error) = published.and_then(|()| self.publish_array()) {
             // A group stays if another program has created arrays in it.
             for metadata in groups.iter().rev() {
                 let group = metadata.parent().unwrap_or(metadata);
@@ -103,11 +104,8 @@ impl Drop for Directory {
         if !self.is_held() || is_kept {
             return;
         }
-        // Another program may have published an array meanwhile without checking for a lock.
-        let present = present_at_path(&*self.file_system, &self.array);
-        let is_ours = present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.keys));
-        let cleared = if self.has_begun && !is_published && is_ours {
-            self.clear(&[self.keys])
+        let cleared = if self.has_begun && !is_published && self.owns_chunks() {
+            self.clear_own()
         } else {
             Ok(())
         };

@@ -1,5 +1,6 @@
 //! The publication of an array in a directory, and the cleanup after it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +9,9 @@ use super::writing::Directory;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::settings::{Durability, OldChunks};
-use crate::staging::directory::remove_v2_metadata;
+use crate::staging::removal::remove_v2_metadata;
 use crate::store::check::is_missing_group;
-use crate::store::node::{group_at_path, present_at_path};
+use crate::store::node::{document_at_path, group_at_path, present_at_path};
 
 impl Directory {
     /// Checks the target again, which may have changed while blocks were computed.
@@ -25,12 +26,62 @@ impl Directory {
             return Err(Error::taken_over(self.name()));
         }
         match (self.present, present_at_path(file_system, &self.array)?) {
-            (before, now) if before == now => Ok(()),
+            (before, now) if before == now && self.is_base_there()? => Ok(()),
             (None, Some(_)) => Err(TargetError::Exists { target: self.name() }.into()),
-            _ => Err(self.unpublished(io::Error::other(
-                "the array to replace is no longer there, or is another one",
-            ))),
+            _ => {
+                let change = if self.base.is_some() {
+                    "the array to append to has changed, or is no longer there"
+                } else {
+                    "the array to replace is no longer there, or is another one"
+                };
+                Err(self.unpublished(io::Error::other(change)))
+            }
         }
+    }
+
+    /// Returns true if the write does not append, or the version that it appends to is present.
+    fn is_base_there(&self) -> Result<bool> {
+        let Some(base) = &self.base else { return Ok(true) };
+        let now = document_at_path(&*self.file_system, &self.array.join("zarr.json"))?;
+        Ok(now.is_some_and(|now| now == base))
+    }
+
+    /// Returns true if the chunks of this write belong to no published version. Another program may
+    /// have published one without checking for a lock.
+    pub(super) fn owns_chunks(&self) -> bool {
+        if self.base.is_some() {
+            return matches!(self.is_base_there(), Ok(true));
+        }
+        let present = present_at_path(&*self.file_system, &self.array);
+        present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.chunks.keys()))
+    }
+
+    /// Renames the chunks of the last present row, with the new rows, over the present ones. The
+    /// rows of the present version are the same in both, so a reader of it does not notice.
+    pub(super) fn publish_last_row(&self) -> Result<()> {
+        let file_system = &*self.file_system;
+        let publish = || {
+            let mut directories = BTreeSet::new();
+            for (key, staged) in self.chunks.staged()? {
+                let path = self.array.join(key);
+                let directory = path.parent().unwrap_or(&self.array);
+                // A chunk that another program left out has no directory.
+                self.permissions.create_directory(file_system, &self.array, directory)?;
+                file_system.rename_file(&staged, &path)?;
+                directories.insert(directory.to_owned());
+            }
+            // The new metadata must not be there without these chunks after a power failure.
+            if self.durability == Durability::Full {
+                let above = directories.iter().flat_map(|directory| directory.ancestors());
+                let within: BTreeSet<_> =
+                    above.filter(|directory| directory.starts_with(&self.array)).collect();
+                within.iter().try_for_each(|directory| file_system.sync_directory(directory))?;
+            }
+            Ok(())
+        };
+        publish().map_err(|source| {
+            if self.is_held() { self.unpublished(source) } else { Error::taken_over(self.name()) }
+        })
     }
 
     /// Publishes the missing groups, and returns their metadata files. Other writes may do the same
@@ -93,6 +144,8 @@ impl Directory {
     /// was published, or the chunks of all versions except the new one.
     pub(super) fn clear_old(&self) -> io::Result<()> {
         let kept = match self.old_chunks {
+            // The present version is still whole, and so is the version before it.
+            OldChunks::Keep if self.base.is_some() => return Ok(()),
             OldChunks::Keep => self.present.map(|present| present.keys),
             OldChunks::Remove => None,
         };
@@ -101,7 +154,7 @@ impl Directory {
         if self.present.is_some() {
             remove_v2_metadata(&*self.file_system, &self.array)?;
         }
-        let is_old = |keys: &KeySpace| *keys != self.keys && Some(*keys) != kept;
+        let is_old = |keys: &KeySpace| *keys != self.chunks.keys() && Some(*keys) != kept;
         self.clear(&KeySpace::ALL.into_iter().filter(is_old).collect::<Vec<_>>())
     }
 

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
+
 use super::claim::{check, not_writable, take};
-use crate::error::{Error, Result, ResumeError, WriteError};
+use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::fs::FileSystem;
-use crate::settings::{Durability, OldChunks, WriteSettings};
-use crate::staging::directory::remove_if_there;
-use crate::staging::{Journal, Permissions, Record, Staging, Tally, flush};
+use crate::settings::{Durability, Existing, OldChunks, WriteSettings};
+use crate::staging::removal::remove_if_there;
+use crate::staging::{ChunkFiles, Journal, Permissions, Record, Staging, Tally, flush};
 use crate::store::absolute;
 use crate::store::check::{check_existing, is_missing_group};
-use crate::store::node::{Present, group_at_path, node_at_path};
+use crate::store::node::{Present, document_at_path, group_at_path, node_at_path, rows_at_path};
 use crate::target::Target;
 
 /// A new version of an array, which is written beside the present version in the same directory.
@@ -23,6 +25,11 @@ use crate::target::Target;
 /// them. At the end, the new metadata is renamed over the present metadata; no directory is ever
 /// moved. The chunks of the present version stay, for readers that have opened it. The chunks of
 /// the version before it are removed.
+///
+/// A write that appends shares the chunks of the present version. Its own chunks lie behind the
+/// rows that the present metadata declares. If the last row of chunks is not full, the chunks with
+/// the new rows are renamed over it just before the metadata, and the rows of the present version
+/// are the same in both.
 pub(crate) struct Directory {
     pub(super) file_system: Arc<dyn FileSystem>,
     /// The target as the user specified it.
@@ -38,8 +45,10 @@ pub(crate) struct Directory {
     pub(super) staging: Staging,
     /// The present version, if there is one.
     pub(super) present: Option<Present>,
-    /// The key space of the new version.
-    pub(super) keys: KeySpace,
+    /// The chunks of the write.
+    pub(super) chunks: ChunkFiles,
+    /// The metadata document of the version that the write appends to, if it appends.
+    pub(super) base: Option<Bytes>,
     pub(super) permissions: Permissions,
     pub(super) durability: Durability,
     pub(super) old_chunks: OldChunks,
@@ -69,7 +78,6 @@ impl Directory {
         members: &[String],
     ) -> Result<(Directory, Option<Record>)> {
         let target = &settings.target;
-        let name = target.to_string();
         let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
         // First the path that the target names, since a link can be broken; then the path that it
         // resolves to.
@@ -81,6 +89,8 @@ impl Directory {
         check(&*file_system, settings, &array, members.len())?;
         let (staging, created, is_left) = take(settings, &file_system, &array)?;
         let directory = staging.directory().to_owned();
+        let chunks =
+            ChunkFiles::of_version(&file_system, &array, &directory, KeySpace::after(None));
         let mut write = Directory {
             file_system,
             target: target.clone(),
@@ -90,7 +100,8 @@ impl Directory {
             created,
             staging,
             present: None,
-            keys: KeySpace::Nested,
+            chunks,
+            base: None,
             permissions: Permissions::default(),
             durability: settings.durability,
             old_chunks: settings.old_chunks,
@@ -107,22 +118,26 @@ impl Directory {
         let (present, new_groups) =
             check(&*write.file_system, settings, &write.array, members.len())?;
         (write.present, write.new_groups) = (present, new_groups);
-        write.keys = KeySpace::after(present.map(|present| present.keys));
-        let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
-        let record = match is_left.then(|| write.new_journal().record()) {
-            Some(Err(error)) if restarts && error.is_of_record() => None,
-            record => record.transpose()?.flatten(),
-        };
-        if let (Some(record), None) = (&record, &settings.resume) {
-            let key = record.key.clone();
-            return Err(ResumeError::Unfinished { target: name, directory, key }.into());
+        match present {
+            Some(_) if settings.existing == Existing::Append => write.append()?,
+            _ => {
+                let keys = KeySpace::after(present.map(|present| present.keys));
+                let (file_system, array) = (&write.file_system, &write.array);
+                write.chunks = ChunkFiles::of_version(file_system, array, &directory, keys);
+            }
         }
+        let left = if is_left {
+            Some(ChunkFiles::left(&write.file_system, &write.array, &directory)?)
+        } else {
+            None
+        };
+        let record = write.resumable_record(settings, left.as_ref())?;
         write
-            .prepare(record.is_some())
+            .prepare(record.is_some(), left.as_ref())
             .map_err(|source| not_writable(target, &write.array, source))?;
         write.has_begun = true;
         write.journal = settings.resume.as_ref().map(|_| {
-            let journal = write.new_journal();
+            let journal = Journal::new(write.chunks.clone());
             if record.is_some() {
                 journal.resume();
             }
@@ -136,16 +151,69 @@ impl Directory {
         self.journal.as_ref()
     }
 
+    /// Returns the metadata document of the version that the write appends to, if it appends.
+    pub(in crate::write::destination) fn base(&self) -> Option<&Bytes> {
+        self.base.as_ref()
+    }
+
     pub(super) fn name(&self) -> String {
         self.target.to_string()
     }
 
-    fn new_journal(&self) -> Journal {
-        Journal::new(&self.file_system, &self.array, self.staging.directory(), self.keys)
+    /// Makes the write one that appends to the present version.
+    fn append(&mut self) -> Result<()> {
+        let (file_system, target) = (&self.file_system, self.name());
+        let document = self.array.join("zarr.json");
+        let (Some(base), Some(rows)) = (
+            document_at_path(&**file_system, &document)?,
+            rows_at_path(&**file_system, &self.array)?,
+        ) else {
+            let reason = if self.present.is_some_and(|present| present.is_v2) {
+                "it is a Zarr v2 array"
+            } else {
+                "it has no axis, or its chunk grid is not regular"
+            };
+            return Err(TargetError::NotAppendable { target, reason }.into());
+        };
+        let staging = self.staging.directory();
+        self.chunks = ChunkFiles::of_append(file_system, &self.array, staging, rows);
+        self.base = Some(base);
+        Ok(())
     }
 
-    /// Clears the key space for the chunks, and determines their permissions.
-    fn prepare(&mut self, resumes: bool) -> io::Result<()> {
+    /// Returns the record of the unfinished write that left these chunks, if this write resumes it.
+    fn resumable_record(
+        &self,
+        settings: &WriteSettings,
+        left: Option<&ChunkFiles>,
+    ) -> Result<Option<Record>> {
+        let Some(left) = left else { return Ok(None) };
+        let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
+        let record = match Journal::new(left.clone()).record() {
+            Err(error) if restarts && error.is_of_record() => None,
+            record => record?,
+        };
+        let Some(record) = record else { return Ok(None) };
+        let (target, directory) = (self.name(), self.staging.directory().to_owned());
+        if settings.resume.is_none() {
+            return Err(ResumeError::Unfinished { target, directory, key: record.key }.into());
+        }
+        if left.appended_rows() == self.chunks.appended_rows() {
+            return Ok(Some(record));
+        }
+        if restarts {
+            return Ok(None);
+        }
+        let of = |chunks: &ChunkFiles| match chunks.appended_rows() {
+            Some(n_rows) => format!("appended to {n_rows} rows"),
+            None => "a new array".to_owned(),
+        };
+        let (expected, actual) = (of(left), of(&self.chunks));
+        Err(ResumeError::Mismatch { target, directory, what: "result", expected, actual }.into())
+    }
+
+    /// Makes room for the chunks, and determines their permissions.
+    fn prepare(&mut self, resumes: bool, left: Option<&ChunkFiles>) -> io::Result<()> {
         let file_system = &*self.file_system;
         // After this flush, no power failure can lose the staging directory but keep the chunks,
         // which the staging directory marks as a write's; and none can restore a version whose
@@ -153,19 +221,34 @@ impl Directory {
         self.sync_array()?;
         if resumes {
             remove_if_there(file_system, &self.staging.metadata())?;
-        } else if self.is_left {
-            self.staging.reset()?;
-            // Nor can a power failure restore an old journal beside the record of this write.
-            if self.durability == Durability::Full {
-                file_system.sync_directory(self.staging.directory())?;
+        } else {
+            if let Some(left) = left {
+                self.staging.reset()?;
+                // Nor can a power failure restore an old journal beside the record of this write.
+                if self.durability == Durability::Full {
+                    file_system.sync_directory(self.staging.directory())?;
+                }
+                let has_removed = left.clear()?;
+                // The chunks of the earlier write are known by its mark, or by its key space.
+                if has_removed && self.durability == Durability::Full {
+                    left.sync_cleared()?;
+                }
+                self.staging.unmark_append()?;
             }
-            self.keys.clear(file_system, &self.array)?;
-        } else if let Some(file) = self.keys.first_file(file_system, &self.array)? {
-            let message = format!(
-                "{} is in the way: it has the name of a chunk, but no write created it",
-                file.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+            let is_cleared = left.is_some_and(|left| left.keys() == self.chunks.keys());
+            if !is_cleared && let Some(file) = self.chunks.first_file()? {
+                let message = format!(
+                    "{} is in the way: it has the name of a chunk, but no write created it",
+                    file.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+            }
+            if self.base.is_some() {
+                self.staging.mark_append()?;
+            }
+        }
+        if self.base.is_some() && self.durability == Durability::Full {
+            self.staging.sync_mark()?;
         }
         let permissions =
             Permissions::of_present(file_system, &self.array, self.present, &self.staging)?;
@@ -181,8 +264,17 @@ impl Directory {
         }
     }
 
-    /// Removes chunks, and makes sure that they are gone before the staging directory is removed,
-    /// which marks any remaining chunks as a write's.
+    /// Removes the chunks of this write, and makes sure that they are gone before the staging
+    /// directory is removed, which marks any remaining chunks as a write's.
+    pub(super) fn clear_own(&self) -> io::Result<()> {
+        // A write that has taken over may use these chunks.
+        if self.staging.is_held()? && self.chunks.clear()? && self.durability == Durability::Full {
+            self.chunks.sync_cleared()?;
+        }
+        Ok(())
+    }
+
+    /// Removes the chunks of old versions, and makes sure that they are gone.
     pub(super) fn clear(&self, keys: &[KeySpace]) -> io::Result<()> {
         let mut has_removed = false;
         for keys in keys {
@@ -196,7 +288,7 @@ impl Directory {
 
     /// Writes a new file, and creates its missing directories below the array's directory.
     pub(super) fn write_chunk(&self, key: &str, slices: &[IoSlice<'_>]) -> Result<()> {
-        let path = self.array.join(key);
+        let path = self.chunks.path(key);
         let write = || self.file_system.write_slices(&path, slices);
         let written = match write() {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_held() => {
@@ -242,9 +334,7 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
             flushed => return flushed,
         }
-        flush::each(file_system, |visit| {
-            self.keys.walk(file_system, &self.array, n_chunks, visit)
-        })?;
+        flush::each(file_system, |visit| self.chunks.walk(n_chunks, visit))?;
         file_system.sync_file(&self.staging.metadata())?;
         for level in 0..self.new_groups.len() {
             file_system.sync_file(&self.staging.group(level))?;
