@@ -116,7 +116,7 @@ class Settings(ProgramTest):
     def test_what_is_there_is_not_replaced_unasked(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([some((2, 3), "f4")]))
         said = self.fails("store", "-", "-o", "a.zarr", stdin=stream([some((2, 3), "f8")]))
-        self.assertIn("a.zarr already exists\nhint: choose another path, or replace it with --replace\n", said)
+        self.assertIn("a.zarr already exists\nhint: choose another path, replace it with --replace, or add rows to it with --append\n", said)
 
     def test_a_summary_for_programs(self):
         told = self.json("store", "-", "-o", "a.zarr", "--stats", "sum", stdin=stream([np.ones((2, 3))]))

@@ -20,6 +20,7 @@ Examples:
   lazy store --from-command 'python produce.py' -o values.zarr --stats mean,std
   set -o pipefail; python produce.py | lazy store - -o values.zarr --rows 6400
   lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
+  lazy store day-2.npy -o all-days.zarr --append --resume
   lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
   lazy store model.safetensors --select 'layer.*.weight' -o weights.zarr --array weights")]
 pub(crate) struct Store {
@@ -37,6 +38,15 @@ pub(crate) struct Store {
     /// Replace an existing array
     #[arg(long)]
     pub(crate) replace: bool,
+
+    /// Append the rows to an existing array, or create it
+    ///
+    /// The array keeps its chunks, codecs, names and attributes, so --chunks, --shards and --codec
+    /// are needed only for a new array. Readers find the old rows or all of them. With --resume, the
+    /// rows of the same files are appended once, even if the command is repeated. --stats covers the
+    /// appended rows.
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) append: bool,
 
     /// With --replace, let a stream from a pipe replace an array that has more rows
     ///
@@ -86,11 +96,12 @@ pub(crate) struct Store {
     pub(crate) shards: Option<ChunkSizes>,
 
     /// Compression: none, zstd, gzip, blosc-lz4 or blosc-zstd, or with a level, such as zstd:9
+    /// [default: blosc-lz4]
     ///
     /// Levels are 0 to 9 for gzip (default 6) and blosc (default 5), and -131072 to 22 for zstd
     /// (default 3).
-    #[arg(long, value_name = "CODEC", default_value = "blosc-lz4")]
-    pub(crate) codec: CodecSetting,
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) codec: Option<CodecSetting>,
 
     /// Attribute of the array, such as l2=0.001; a value that is not JSON is stored as text
     #[arg(long = "attr", value_name = "K=V")]

@@ -12,6 +12,8 @@ use super::Failure;
 use crate::input::{InputError, list_unfinished};
 
 pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
+const REPLACE_OR_APPEND: &str =
+    "choose another path, replace it with --replace, or add rows to it with --append";
 const ANOTHER_PATH: &str = "choose another path";
 const WAIT: &str = "wait until that process ends, or stop it";
 const RESUME_OR_RESTART: &str = "continue it with --resume, or start anew with --restart";
@@ -40,7 +42,7 @@ impl Failure {
             }
             Failure::Incomplete(path) => Some(list_unfinished(path.display())),
             Failure::Running { .. } => Some(WAIT.to_owned()),
-            Failure::Exists(_) => Some(REPLACE.to_owned()),
+            Failure::Exists(_) => Some(REPLACE_OR_APPEND.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
             Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),
             _ => None,
@@ -74,6 +76,9 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
     let hint = match error.kind() {
         ErrorKind::Sequence => return hint_of_cause(error.sequence()?),
         ErrorKind::InvalidTarget => hint_of_url(error.target()?),
+        ErrorKind::Exists if error.difference().is_some() => {
+            "if these are other rows, append them without --resume"
+        }
         ErrorKind::Exists => REPLACE,
         ErrorKind::Occupied if error.parent().is_some() => "choose a path outside of it",
         ErrorKind::Occupied => ANOTHER_PATH,
@@ -106,6 +111,10 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::InvalidSetting if error.setting() == Some("chunk size") => {
             "choose smaller chunks with --chunks"
         }
+        ErrorKind::InvalidSetting if error.target().is_some() => match error.setting()? {
+            "row type" => "append rows of the same dtype and shape",
+            _ => "leave out the option: appended rows are stored like the rows of the array",
+        },
         ErrorKind::NotAnArray => {
             let (target, member) = (error.target()?, error.members().first()?);
             return Some(format!("name one of its members, such as {target}/{member}"));

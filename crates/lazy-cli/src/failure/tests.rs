@@ -122,7 +122,12 @@ fn hints_name_arguments() {
         ("cannot overwrite a.zarr: it is a Zarr group", "choose another path"),
         ("cannot overwrite a.zarr: it is a file", "choose another path"),
         ("cannot overwrite a.zarr: it holds data", "choose another path"),
-        ("cannot replace a.zarr: its chunk key encoding is unknown", "choose another path"),
+        ("cannot append to a.zarr: it is so", "choose another path"),
+        ("cannot write to a.zarr: its chunk key encoding is unknown", "choose another path"),
+        (
+            "rows with the key of this write were already appended to a.zarr",
+            "if these are other rows, append them without --resume",
+        ),
         ("cannot write a.zarr: it lies inside", OUTSIDE),
         ("cannot write a.zarr: x is a Zarr v2 group", OUTSIDE),
         ("cannot write a.zarr: it would make", NEW_METADATA),

@@ -28,7 +28,8 @@ pub(crate) struct Store {
     pub(crate) chunks: ChunkSizes,
     /// None for an array without shards.
     pub(crate) shards: Option<ChunkSizes>,
-    pub(crate) codec: Codec,
+    /// None for the default, or that of the array that rows are appended to.
+    pub(crate) codec: Option<Codec>,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) dimension_names: Option<Vec<String>>,
     pub(crate) stats: StatisticList,
@@ -90,7 +91,11 @@ impl Store {
             input,
             output: arguments.output,
             array: arguments.array,
-            existing: if arguments.replace { Existing::Replace } else { Existing::Fail },
+            existing: match (arguments.replace, arguments.append) {
+                (true, _) => Existing::Replace,
+                (false, true) => Existing::Append,
+                (false, false) => Existing::Fail,
+            },
             old_chunks,
             allow_fewer_rows: arguments.allow_fewer_rows,
             earlier_write,
@@ -98,7 +103,7 @@ impl Store {
             durability: if arguments.no_sync { Durability::None } else { Durability::Full },
             chunks: arguments.chunks,
             shards: arguments.shards,
-            codec: arguments.codec.0,
+            codec: arguments.codec.map(|codec| codec.0),
             attributes: arguments.attributes,
             dimension_names: arguments.dims,
             stats: arguments.stats.unwrap_or_else(StatisticList::none),

@@ -16,6 +16,7 @@ use crate::options::Store;
 use crate::print;
 use crate::progress::Display;
 use crate::statistics::{Axis, Form};
+use report::Outcome;
 
 pub(crate) fn run(options: &Store) -> Result<()> {
     let target = target::target(options);
@@ -23,7 +24,8 @@ pub(crate) fn run(options: &Store) -> Result<()> {
         earlier::check(options, &target)?;
     }
     let replace = options.existing == Existing::Replace;
-    let is_complete = !replace && StoredArray::open(target.clone()).is_ok();
+    let present = StoredArray::open(target.clone()).ok();
+    let is_complete = options.existing == Existing::Fail && present.is_some();
     if is_complete && !options.earlier_write.is_resumed() {
         return Err(Failure::Exists(options.output.clone()));
     }
@@ -41,14 +43,15 @@ pub(crate) fn run(options: &Store) -> Result<()> {
     let from_pipe = matches!(options.input.origin, Origin::StandardInput);
     if from_pipe && replace && !options.allow_fewer_rows {
         // A producer that failed between two records looks like one that is done.
-        if let Ok(replaced) = StoredArray::open(target.clone()) {
+        if let Some(replaced) = &present {
             input.refuse_fewer_rows(replaced.shape().first().copied().unwrap_or(0));
         }
     }
     if !options.report.quiet {
         input.sources().notes().iter().for_each(print::note);
     }
-    let sink = sink::sink(options, target, &input)?;
+    let appended_to = present.filter(|_| options.existing == Existing::Append);
+    let sink = sink::sink(options, target, &input, appended_to.is_none())?;
     let display = Display::new(options.report.quiet);
     let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
     let bound = move || sink::memory_bound(&inert_sink, blocks.get()?);
@@ -64,7 +67,14 @@ pub(crate) fn run(options: &Store) -> Result<()> {
     if !options.report.quiet {
         input.later_note().into_iter().for_each(print::note);
     }
-    let started = (!is_complete).then_some(started);
-    report::print(options, (&input, &stored), &answers, started)
+    let n_rows_before = appended_to.map(|array| array.shape().first().copied().unwrap_or(0));
+    let n_rows = stored.shape().first().copied().unwrap_or(0);
+    let outcome = match n_rows_before {
+        _ if is_complete => Outcome::Found,
+        Some(before) if before == n_rows => Outcome::RowsFound,
+        Some(before) => Outcome::Appended { n_rows: n_rows - before, seconds: started.elapsed() },
+        None => Outcome::Stored { seconds: started.elapsed() },
+    };
+    report::print(options, (&input, &stored), &answers, outcome)
         .map_err(|failure| failure.after_storing(&options.output))
 }

@@ -1,6 +1,6 @@
 //! The results of `lazy store`: a summary, and statistics.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use indicatif::HumanBytes;
 use lazy_chunks::zarr::StoredArray;
@@ -15,43 +15,78 @@ use crate::options::Store;
 use crate::print;
 use crate::statistics::Answer;
 
-/// Prints what was stored and its statistics. `started` is the time at which the write began, or
-/// none if the array was already complete.
+/// What the command has done.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    /// The array was already complete.
+    Found,
+    /// The rows had already been appended.
+    RowsFound,
+    Stored {
+        seconds: Duration,
+    },
+    /// Rows were appended to an array.
+    Appended {
+        n_rows: usize,
+        seconds: Duration,
+    },
+}
+
+/// Prints what was stored and its statistics.
 pub(super) fn print(
     options: &Store,
     (input, stored): (&Input, &StoredArray),
     answers: &[Answer],
-    started: Option<Instant>,
+    outcome: Outcome,
 ) -> Result<()> {
     let size = stored.stored_size()?;
     if !options.report.quiet {
         let target = target(options);
         let array = format!("{} {:?}{}", stored.dtype(), stored.shape(), input.sources().summary());
-        match started {
-            None => print::note(format_args!(
+        let raw = stored.n_bytes();
+        let rate = |raw: u64, seconds: Duration| {
+            HumanBytes((raw as f64 / seconds.as_secs_f64().max(1e-9)) as u64)
+        };
+        let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
+        let chunks = count(size.n_stored, unit);
+        let on_disk = HumanBytes(size.bytes);
+        match outcome {
+            Outcome::Found => print::note(format_args!(
                 "{target} is already complete and equal to the input: {array}; nothing was stored"
             )),
-            Some(started) => {
-                let seconds = started.elapsed();
-                let raw = stored.n_bytes();
-                let rate = raw as f64 / seconds.as_secs_f64().max(1e-9);
-                let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
+            Outcome::RowsFound => print::note(format_args!(
+                "{target} already has the rows of the input: {array}; nothing was appended"
+            )),
+            Outcome::Stored { seconds } => print::note(format_args!(
+                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk, {seconds:.1?}, {}/s",
+                HumanBytes(raw),
+                rate(raw, seconds),
+            )),
+            Outcome::Appended { n_rows, seconds } => {
+                let n_rows_in_all = stored.shape().first().copied().unwrap_or(0).max(1);
+                let appended = raw / n_rows_in_all as u64 * n_rows as u64;
                 print::note(format_args!(
-                    "stored {array} as {target}: {} in {}, {} on disk, {seconds:.1?}, {}/s",
+                    "appended {} to {target}, which is now {array}: {} in {chunks}, {on_disk} on \
+                     disk, {seconds:.1?}, {}/s",
+                    count(n_rows as u64, "row"),
                     HumanBytes(raw),
-                    count(size.n_stored, unit),
-                    HumanBytes(size.bytes),
-                    HumanBytes(rate as u64),
+                    rate(appended, seconds),
                 ));
             }
         }
     }
+    let appended_rows = match outcome {
+        Outcome::Appended { n_rows, .. } => Some(n_rows),
+        Outcome::RowsFound => Some(0),
+        Outcome::Found | Outcome::Stored { .. } => None,
+    };
     if options.report.json {
         return print::json(&Stored {
             path: &options.output.to_string_lossy(),
             array: options.array.as_deref(),
             dtype: stored.dtype().name(),
             shape: stored.shape(),
+            appended_rows,
             chunk_shape: stored.chunk_shape(),
             shard_shape: stored.shard_shape(),
             bytes: stored.n_bytes(),
@@ -69,6 +104,8 @@ struct Stored<'a> {
     array: Option<&'a str>,
     dtype: &'a str,
     shape: &'a [usize],
+    /// None unless rows were appended to an array.
+    appended_rows: Option<usize>,
     chunk_shape: &'a [usize],
     shard_shape: Option<&'a [usize]>,
     bytes: u64,

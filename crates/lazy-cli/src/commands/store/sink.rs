@@ -12,13 +12,20 @@ use crate::values::ChunkSizes;
 /// The most bytes in a shard of automatic size.
 const SHARD_BYTES: usize = 128 << 20;
 
-/// Returns the sink of the write.
-pub(super) fn sink(options: &Store, target: Target, input: &Input) -> Result<ZarrSink> {
+/// Returns the sink of the write. `is_new` is false if rows are appended to an array.
+pub(super) fn sink(
+    options: &Store,
+    target: Target,
+    input: &Input,
+    is_new: bool,
+) -> Result<ZarrSink> {
     let mut sink = ZarrSink::new(target)
         .with_existing(options.existing)
         .with_durability(options.durability)
-        .with_old_chunks(options.old_chunks)
-        .with_codec(options.codec);
+        .with_old_chunks(options.old_chunks);
+    if let Some(codec) = options.codec {
+        sink = sink.with_codec(codec);
+    }
     if options.take_over {
         sink = sink.with_take_over();
     }
@@ -30,7 +37,7 @@ pub(super) fn sink(options: &Store, target: Target, input: &Input) -> Result<Zar
         Some(ChunkSizes::Automatic) => sink = sink.with_shard_bytes(SHARD_BYTES),
         None => {}
     }
-    match input.copied().as_deref() {
+    match input.copied().filter(|_| is_new).as_deref() {
         Some([first, others @ ..]) if others.iter().all(|other| mean_the_same(first, other)) => {
             sink = sink.with_properties_of(first)?;
         }
@@ -49,7 +56,10 @@ pub(super) fn sink(options: &Store, target: Target, input: &Input) -> Result<Zar
     if let Some(n_threads) = options.input.n_threads {
         sink = sink.with_writer_threads(n_threads);
     }
-    if let Some(resume) = input.resume(&options.output)? {
+    if let Some(mut resume) = input.resume(&options.output)? {
+        if !options.earlier_write.is_resumed() {
+            resume = resume.or_append_again();
+        }
         sink = sink.with_resume(if options.earlier_write.may_be_discarded() {
             resume.or_restart()
         } else {
