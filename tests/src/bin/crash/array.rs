@@ -106,6 +106,11 @@ fn block(version: u64, start: [usize; 2], shape: [usize; 2]) -> ArrayBlock {
         .expect("the shape matches the number of elements")
 }
 
+/// Returns rows of an array with seven columns.
+pub(crate) fn rows(version: u64, rows: std::ops::Range<usize>) -> ArrayBlock {
+    block(version, [rows.start, 0], [rows.len(), 7])
+}
+
 /// Returns an element. One chunk contains only zeros, the fill value.
 fn element(version: u64, row: usize, column: usize) -> f64 {
     if row / FILE_SHAPE[0] == 1 && column / FILE_SHAPE[1] == 1 {

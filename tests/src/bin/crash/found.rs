@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use lazy_chunks::ArrayBlock;
 use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::{ArrayBlock, DType};
 use serde_json::{Value, json};
 
 use crate::array::{Grid, NEW};
@@ -75,6 +75,16 @@ impl ZarrPython {
         version(&said, grid)
     }
 
+    /// Returns the elements of the array at a path.
+    pub(crate) fn rows(&mut self, path: &Path) -> Result<ArrayBlock> {
+        elements(&self.ask(&json!({"open": path}))?.0)
+    }
+
+    /// Returns the elements of an array that was opened before.
+    pub(crate) fn rows_of(&mut self, number: u64) -> Result<ArrayBlock> {
+        elements(&self.ask(&json!({"held": number}))?.0)
+    }
+
     /// Closes an array.
     pub(crate) fn release(&mut self, number: u64) -> Result<()> {
         self.ask(&json!({"release": number})).map(drop)
@@ -89,6 +99,15 @@ impl ZarrPython {
         ensure!(warning.is_none(), "zarr-python warns: {warning:?}");
         Ok(serde_json::from_value(said["members"].take())?)
     }
+}
+
+/// Returns the elements that zarr-python has read.
+fn elements(said: &Value) -> Result<ArrayBlock> {
+    let shape: Vec<usize> = serde_json::from_value(said["shape"].clone())?;
+    let digits = said["elements"].as_str().context("zarr-python reads no elements")?;
+    let byte = |start: usize| u8::from_str_radix(&digits[start..start + 2], 16);
+    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect::<Result<_, _>>()?;
+    Ok(ArrayBlock::new(DType::Float64, shape, bytes.into())?)
 }
 
 /// Checks all elements that zarr-python has read, and returns the version of the array.

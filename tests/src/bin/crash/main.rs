@@ -2,8 +2,10 @@
 //!
 //! `crash check PYTHON ROUNDS SEED` runs all trials. PYTHON is an interpreter with zarr-python,
 //! which reads the targets with `tests/python/crash.py`. Further arguments select the courses whose
-//! names contain all of these words. `crash program TASK` is the program that is killed.
+//! names contain all of these words. `crash program TASK` and `crash append TASK` are the programs
+//! that are killed.
 
+mod append;
 mod array;
 mod bench;
 mod course;
@@ -37,6 +39,7 @@ fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [task, json] if task == "program" => program::run(json),
+        [task, json] if task == "append" => append::program(json),
         [task, python, rounds, seed, words @ ..] if task == "check" => {
             check(Path::new(python), rounds.parse()?, seed.parse()?, words)
         }
@@ -70,6 +73,20 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
         println!("{course:74} {:12} {:12} {:12}", count.points, count.again, count.cleaning);
         all.add(count);
     }
+
+    let mut appends = append::Course::all();
+    appends.retain(|course| words.iter().all(|word| course.to_string().contains(word)));
+    if n_rounds <= FEW_ROUNDS {
+        // Every value of each setting, but not every combination.
+        let mut i = 0;
+        appends.retain(|_| {
+            i += 1;
+            i % 5 == 1 || !words.is_empty()
+        });
+    }
+    let killed = on_all_cores(&appends, |course| append::run(&bench, course))?;
+    let n_killed: usize = killed.iter().sum();
+    println!("{n_killed} crash points in {} courses of an append", appends.len());
 
     let large = on_all_cores(&random::courses(n_rounds, seed), |course| bench.reference(*course))?;
     let rounds: Vec<_> = (0..n_rounds).map(|round| (round, &large[round % large.len()])).collect();

@@ -75,20 +75,34 @@ impl Task {
     }
 
     fn command(&self) -> Result<Command> {
-        // The running executable, even if a newer one has been built meanwhile.
-        let running = Path::new("/proc/self/exe");
-        let mut command = if running.exists() {
-            Command::new(running)
-        } else {
-            Command::new(std::env::current_exe()?)
-        };
-        command
-            .args(["program", &serde_json::to_string(self)?])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Ok(command)
+        command("program", &serde_json::to_string(self)?)
     }
+}
+
+/// Runs a process with a task, in JSON, until it ends.
+pub(crate) fn run(program: &str, task: &str) -> Result<Ending> {
+    let mut command = command(program, task)?;
+    let child = {
+        let _starting = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        command.spawn()?
+    };
+    ending(child)
+}
+
+fn command(program: &str, task: &str) -> Result<Command> {
+    // The running executable, even if a newer one has been built meanwhile.
+    let running = Path::new("/proc/self/exe");
+    let mut command = if running.exists() {
+        Command::new(running)
+    } else {
+        Command::new(std::env::current_exe()?)
+    };
+    command
+        .args([program, task])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(command)
 }
 
 /// Closes a process's input, and waits for its end.
