@@ -26,7 +26,7 @@ struct Write {
     sink: fn(ZarrSink) -> ZarrSink,
 }
 
-const WRITES: [Write; 17] = [
+const WRITES: [Write; 19] = [
     Write {
         name: "blocks as chunks",
         block: [64, 512],
@@ -145,6 +145,20 @@ const WRITES: [Write; 17] = [
         is_ragged: true,
         width: 600,
         sink: |sink| sink.with_chunk_shape([64, 128]),
+    },
+    Write {
+        name: "cast to a larger dtype",
+        block: [50, 512],
+        is_ragged: false,
+        width: 512,
+        sink: |sink| sink.with_chunk_shape([64, 200]).with_dtype(DType::Complex128),
+    },
+    Write {
+        name: "large blocks, cast to a smaller dtype",
+        block: [300, 500],
+        is_ragged: false,
+        width: 500,
+        sink: |sink| sink.with_chunk_bytes(50_000).with_dtype(DType::Float16),
     },
 ];
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
+use crate::error::Case;
+use crate::{DType, Result};
 
 /// The losses that a cast may have, by the dtypes alone.
 ///
@@ -44,6 +45,32 @@ impl Casting {
             Casting::SameKind => is_safe(from, to) || kind(from) <= kind(to),
             Casting::Unsafe => true,
         }
+    }
+
+    /// Checks that elements of `from` may be cast to `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::DType`](crate::ErrorKind::DType) if this does not [allow](Self::allows) the
+    /// cast.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{Casting, DType};
+    ///
+    /// assert!(Casting::SameKind.check(DType::Float32, DType::Float16).is_ok());
+    /// let error = Casting::SameKind.check(DType::Float32, DType::Int8).unwrap_err();
+    /// assert_eq!(error.to_string(), "a cast of float32 to int8 may change values");
+    /// ```
+    pub fn check(self, from: DType, to: DType) -> Result<()> {
+        if self.allows(from, to) {
+            return Ok(());
+        }
+        let allows = |casting: &Casting| casting.allows(from, to);
+        let needed = Some(Casting::SameKind).filter(allows).unwrap_or(Casting::Unsafe);
+        Err(Case::Cast { from, to, needed }.into())
     }
 }
 

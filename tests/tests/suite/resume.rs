@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{Durability, Error, ErrorKind, Result, Resume, StoredArray, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockIndex, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
-    Progress, Reducer,
+    ArrayBlock, BlockIndex, Casting, Concatenate, DType, Indexed, LazyChunkSequence, MeanVariance,
+    Moments, NdarrayConverter, NestedLazyChunkSequence, Progress, Reducer, RowType, report,
 };
 use lazy_tests::interrupted::staging;
-use lazy_tests::{Case, case, files, names};
+use lazy_tests::{Case, case, files, names, zeros};
+use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
@@ -55,16 +57,19 @@ impl<'a> Blocks<'a> {
 
     /// Returns the same blocks with an observer that stops the pass after this many of them.
     fn stopped_after(&self, n_blocks: usize) -> Blocks<'a> {
-        let stop = move |progress: &Progress| {
-            if progress.blocks == n_blocks {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
+        let stop = stop_after(n_blocks);
         match self {
             Blocks::Flat(sequence) => Blocks::Flat(sequence.clone().with_observer(stop)),
             Blocks::Nested(sequence) => Blocks::Nested(sequence.clone().with_observer(stop)),
+        }
+    }
+
+    /// Returns the same blocks with a declared row type.
+    fn declared(self, case: &Case) -> Blocks<'a> {
+        let (dtype, row_shape) = (case.dtype, &case.shape()[1..]);
+        match self {
+            Blocks::Flat(sequence) => Blocks::Flat(sequence.with_row_type(dtype, row_shape)),
+            Blocks::Nested(sequence) => Blocks::Nested(sequence.with_row_type(dtype, row_shape)),
         }
     }
 
@@ -345,6 +350,102 @@ fn check(
     check_going_on(case, &directory, &unit_shape, &expected, n_threads)
 }
 
+/// Values, their halves and their mean, from blocks that are computed on `n_threads` threads.
+fn values(directory: &Path, n_computed: &AtomicUsize, stop: usize, n_threads: usize) -> Values {
+    let sink = |name: &str| {
+        ZarrSink::new(directory.join(name))
+            .with_chunk_shape([4, 2])
+            .with_durability(Durability::None)
+            .with_resume("values")
+    };
+    LazyChunkSequence::from_fn([3; 8], |i| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+        Array2::from_shape_fn((3, 2), |(row, column)| (3 * i + row) as f32 + column as f32 / 3.0)
+    })
+    .convert(NdarrayConverter)
+    .with_threads(n_threads)
+    .with_observer(stop_after(stop))
+    .compute((sink("halves").with_dtype(DType::Float16), sink("values"), MeanVariance))
+}
+
+type Values = lazy_chunks::Result<(StoredArray, StoredArray, Moments)>;
+
+/// The moments are those of the values, not of the halves.
+#[test]
+fn statistics_beside_a_cast_are_those_of_the_original_blocks() {
+    let never = usize::MAX;
+    let n_computed = AtomicUsize::new(0);
+    let whole = TempDir::new().unwrap();
+    let (halves, full, moments) = values(whole.path(), &n_computed, never, 1).unwrap();
+    assert_eq!((full.dtype(), halves.dtype()), (DType::Float32, DType::Float16));
+    assert_ne!(halves.sequence([24]).unwrap().compute(MeanVariance).unwrap(), moments);
+    for stop in 0..=8 {
+        for n_threads in 1..4 {
+            let directory = TempDir::new().unwrap();
+            values(directory.path(), &n_computed, stop, n_threads).unwrap_err();
+            n_computed.store(0, Ordering::Relaxed);
+            let (_, _, resumed) = values(directory.path(), &n_computed, never, n_threads).unwrap();
+            assert_eq!(resumed, moments);
+            assert_eq!(files(directory.path()), files(whole.path()));
+            // Chunk `c` has the rows from `4 * c` on, and the last block that was stopped at is
+            // complete only with its chunk.
+            let n_restored = 3 * stop / 4 * 4 / 3;
+            assert_eq!(n_computed.load(Ordering::Relaxed), 8 - n_restored, "{stop}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_write_of_another_dtype_is_an_error() {
+    const ALL: usize = usize::MAX;
+    let half = |sink: ZarrSink| sink.with_dtype(DType::Float16);
+    let brain = |sink: ZarrSink| sink.with_dtype(DType::BFloat16);
+    let same = |sink: ZarrSink| sink;
+    for is_declared in [true, false] {
+        let directory = TempDir::new().unwrap();
+        let store = |dtype: DType, stop: usize, sink: fn(ZarrSink) -> ZarrSink| {
+            let target = ZarrSink::new(directory.path().join("a.zarr")).with_chunk_shape([2, 2]);
+            let blocks = LazyChunkSequence::from_fn([2; 3], |_| zeros(&[2, 2]));
+            let blocks = blocks.cast(dtype, Casting::Safe)?.with_observer(stop_after(stop));
+            let row = RowType { dtype, shape: vec![2] };
+            let blocks =
+                if is_declared { blocks.with_row_type(row.dtype, row.shape) } else { blocks };
+            blocks.compute(sink(target.with_resume("zeros")))
+        };
+        store(DType::Float32, 1, half).unwrap_err();
+        let undeclared = "its dtype of the blocks changed from float32 to float16";
+        for (dtype, sink, difference) in [
+            (DType::Float32, brain as fn(_) -> _, "its dtype changed from float16 to bfloat16"),
+            (DType::Float64, half, "its dtype of the blocks changed from float32 to float64"),
+            (
+                DType::Float32,
+                same,
+                if is_declared { "its dtype changed from float16 to float32" } else { undeclared },
+            ),
+        ] {
+            let message = report(&store(dtype, ALL, sink).unwrap_err());
+            assert!(message.ends_with(difference), "{message}");
+        }
+        let stored = store(DType::Float32, ALL, half).unwrap();
+        assert_eq!(stored.dtype(), DType::Float16);
+        // The complete array is of this write only.
+        let others =
+            [(DType::Float64, half as fn(_) -> _), (DType::Float32, brain), (DType::Float32, same)];
+        for (dtype, sink) in others {
+            let error: Error = store(dtype, ALL, sink).unwrap_err().into();
+            assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+        }
+        store(DType::Float32, ALL, half).unwrap();
+    }
+}
+
+/// Returns an observer that stops the pass after this many blocks.
+fn stop_after(n_blocks: usize) -> impl Fn(&Progress) -> ControlFlow<()> {
+    move |progress| {
+        if progress.blocks == n_blocks { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 proptest! {
     #[test]
     fn a_resumed_write_gives_the_same_bytes(
@@ -404,5 +505,98 @@ proptest! {
             prop_assert!(differs, "{result:?}");
         }
         prop_assert_eq!(files(&array_in(directory.path())), files(&array_in(whole.path())));
+    }
+
+    /// One sink stores the blocks as they are, and another one in another dtype. Each is resumed
+    /// with the same bytes, and the other reducers receive the original blocks.
+    #[test]
+    fn a_sink_of_another_dtype_is_resumed(
+        (case, layout) in (case(), case()),
+        dtype in prop::sample::select(DType::ALL.to_vec()),
+        (is_declared, cast_first) in any::<(bool, bool)>(),
+        stops in prop::collection::vec(any::<Index>(), 0..3),
+        damages in prop::collection::vec((any::<bool>(), any::<Index>(), damage()), 0..4),
+        n_threads in 1..4_usize,
+    ) {
+        // The sinks have the same settings for half of the arrays, and others otherwise.
+        let layout = if case.seed % 2 == 0 {
+            case.clone()
+        } else {
+            Case { chunks: layout.chunks, shards: layout.shards, codec: layout.codec, ..case.clone() }
+        };
+        let log = Log::default();
+        let blocks = Blocks::new(&case, &log, n_threads);
+        let blocks = if is_declared { blocks.declared(&case) } else { blocks };
+        let store = |blocks: &Blocks<'_>, [own, cast]: [&TempDir; 2]| {
+            let own = (sink(&case, own), Concatenate);
+            let cast = sink(&layout, cast).with_dtype(dtype).with_casting(Casting::Unsafe);
+            let ((own, joined), cast) = if cast_first {
+                let (cast, own) = blocks.compute((cast, own), &case)?;
+                (own, cast)
+            } else {
+                blocks.compute((own, cast), &case)?
+            };
+            Ok::<_, Error>((own, cast, joined))
+        };
+        let new = || [TempDir::new().unwrap(), TempDir::new().unwrap()];
+        let whole = new();
+        let (own, cast, _) = store(&blocks, whole.each_ref()).unwrap();
+        let units = [unit_shape(&own), unit_shape(&cast)];
+        let expected = whole.each_ref().map(|directory| files(&array_in(directory.path())));
+        prop_assert_eq!(cast.read().unwrap(), case.array().cast(dtype, Casting::Unsafe).unwrap());
+
+        let directories = new();
+        let all = places(&case);
+        for stop in &stops {
+            let stopped = blocks.stopped_after(stop.index(all.len() + 1));
+            prop_assert!(store(&stopped, directories.each_ref()).is_err());
+        }
+        for (is_cast, place, damage) in damages {
+            let directory = directories[usize::from(is_cast)].path();
+            let keys: Vec<_> = stored_keys(directory).into_iter().collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let path = array_in(directory).join(&keys[place.index(keys.len())]);
+            if path.exists() && std::fs::metadata(&path).unwrap().len() > 0 {
+                damage.inflict(&path);
+            }
+        }
+        // Chunks of another dtype do not have the blocks.
+        let complete = directories.each_ref().map(|directory| complete_keys(directory.path()));
+        let is_missing = |place: &(usize, usize), i: usize| {
+            complete[i].as_ref().is_none_or(|keys: &BTreeSet<String>| {
+                touched(&case, &units[i], *place).iter().any(|(key, _)| !keys.contains(key))
+            })
+        };
+        let is_same = dtype == case.dtype;
+        let missing: Vec<_> = all
+            .iter()
+            .filter(|place| is_missing(place, 0) && (!is_same || is_missing(place, 1)))
+            .copied()
+            .collect();
+        let check = |missing: &[(usize, usize)]| {
+            log.lock().unwrap().clear();
+            let (own, cast, joined) = store(&blocks, directories.each_ref()).unwrap();
+            let mut computed = log.lock().unwrap().clone();
+            computed.sort_unstable();
+            prop_assert_eq!(&computed, missing);
+            prop_assert_eq!(&joined, &case.array());
+            prop_assert_eq!(&own.read().unwrap(), &joined);
+            prop_assert_eq!(cast.read().unwrap(), joined.cast(dtype, Casting::Unsafe).unwrap());
+            for (directory, expected) in directories.iter().zip(&expected) {
+                prop_assert_eq!(&files(&array_in(directory.path())), expected);
+                prop_assert_eq!(names(directory.path()), ["a.zarr"]);
+            }
+            Ok(())
+        };
+        check(&missing)?;
+        // Both arrays are complete.
+        check(&[])?;
+        // Only one of them is.
+        std::fs::remove_dir_all(array_in(directories[1].path())).unwrap();
+        check(&[])?;
+        std::fs::remove_dir_all(array_in(directories[0].path())).unwrap();
+        check(if is_same { &[] } else { &all })?;
     }
 }

@@ -5,18 +5,7 @@ use num_complex::Complex;
 
 use super::ArrayBlock;
 use crate::dtype::with_element;
-use crate::error::Case;
 use crate::{Casting, DType, Element, Result};
-
-/// Returns an error if `casting` does not allow a cast of elements of `from` to `to`.
-pub(crate) fn check_cast(casting: Casting, from: DType, to: DType) -> Result<()> {
-    if casting.allows(from, to) {
-        return Ok(());
-    }
-    let allows = |casting: &Casting| casting.allows(from, to);
-    let needed = Some(Casting::SameKind).filter(allows).unwrap_or(Casting::Unsafe);
-    Err(Case::Cast { from, to, needed }.into())
-}
 
 /// An element that any element can be cast to.
 trait CastTo: Element {
@@ -195,7 +184,7 @@ impl ArrayBlock {
     /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     pub fn cast(&self, dtype: DType, casting: Casting) -> Result<ArrayBlock> {
-        check_cast(casting, self.dtype, dtype)?;
+        casting.check(self.dtype, dtype)?;
         if dtype == self.dtype {
             return Ok(self.clone());
         }

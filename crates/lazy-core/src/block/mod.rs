@@ -15,8 +15,6 @@ use half::{bf16, f16};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension};
 use num_complex::Complex;
 
-pub(crate) use cast::check_cast;
-
 use crate::dtype::with_element;
 use crate::error::Case;
 use crate::real::{Real, not_real};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lazy_core::DType;
+use lazy_core::{Casting, DType, RowType, SequenceSpec};
 use serde_json::Value;
 
 use super::codec::{Checksum, Codec};
@@ -25,6 +25,10 @@ pub(crate) struct WriteSettings {
     /// True to take over from a write if the file system cannot determine whether it has ended.
     pub(crate) takes_over: bool,
     pub(crate) layout: LayoutSettings,
+    /// The dtype that blocks are cast to before they are stored.
+    pub(crate) dtype: Option<DType>,
+    /// The casts that `dtype` may lead to.
+    pub(crate) casting: Casting,
     pub(crate) codec: Option<Codec>,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) fill: Option<FillElement>,
@@ -47,6 +51,8 @@ impl WriteSettings {
             old_chunks: OldChunks::default(),
             takes_over: false,
             layout: LayoutSettings::default(),
+            dtype: None,
+            casting: Casting::SameKind,
             codec: None,
             checksum: None,
             fill: None,
@@ -74,6 +80,16 @@ impl WriteSettings {
     pub(crate) fn json_attributes(&self) -> BTreeMap<String, Value> {
         let attributes = self.attributes.iter();
         attributes.filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?))).collect()
+    }
+
+    /// Returns the declaration of the blocks after they are cast.
+    pub(crate) fn cast_spec(&self, spec: &SequenceSpec) -> Result<SequenceSpec> {
+        let Some((dtype, row_type)) = self.dtype.zip(spec.row_type()) else {
+            return Ok(spec.clone());
+        };
+        self.casting.check(row_type.dtype, dtype)?;
+        let row_type = RowType { dtype, shape: row_type.shape.clone() };
+        Ok(spec.clone().with_row_type(Some(row_type)))
     }
 
     /// Checks everything that does not depend on the array.

@@ -27,6 +27,9 @@ pub(crate) struct Record {
     block_rows: BlockRuns,
     block_columns: Option<BlockRuns>,
     pub(crate) dtype: DType,
+    /// The dtype of the blocks, if they are cast to another dtype.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cast_from: Option<DType>,
     /// The shape of the array without axis 0.
     pub(crate) row_shape: Vec<usize>,
     /// The settings of the caller, from which the layout was made.
@@ -65,6 +68,7 @@ impl Record {
             block_rows: BlockRuns::of(grid.rows()),
             block_columns: grid.columns().map(BlockRuns::of),
             dtype: row_type.dtype,
+            cast_from: None,
             row_shape: row_type.shape,
             settings: settings.clone(),
             layout: layout.clone(),
@@ -81,6 +85,21 @@ impl Record {
     /// Returns the number of rows of the array that the write appends to, if it appends.
     pub(crate) fn appended_rows(&self) -> Option<u64> {
         self.appended_rows.map(|n_rows| n_rows as u64)
+    }
+
+    /// Returns the record of the same write with blocks of this dtype, which are cast.
+    pub(crate) fn with_blocks_of(self, dtype: DType) -> Record {
+        Record { cast_from: Some(dtype).filter(|from| *from != self.dtype), ..self }
+    }
+
+    /// Returns the dtype of the blocks before they are cast.
+    pub(crate) fn dtype_of_blocks(&self) -> DType {
+        self.cast_from.unwrap_or(self.dtype)
+    }
+
+    /// Returns true if the blocks are cast to another dtype, so that the chunks do not have them.
+    pub(crate) fn is_cast(&self) -> bool {
+        self.cast_from.is_some()
     }
 
     /// Returns the key space of the chunks.
@@ -196,6 +215,10 @@ impl Record {
             })
             .or_else(|| differ("dtype", &self.dtype, &now.dtype, DType::to_string))
             .or_else(|| {
+                let (kept, now) = (self.dtype_of_blocks(), now.dtype_of_blocks());
+                differ("dtype of the blocks", &kept, &now, DType::to_string)
+            })
+            .or_else(|| {
                 differ("shape of a row", &self.row_shape, &now.row_shape, |shape| {
                     format!("{shape:?}")
                 })
@@ -237,11 +260,17 @@ impl Record {
 }
 
 /// Returns a digest of the properties that rows in an array share with a resumable write that
-/// appends: its key, its blocks and the type of its rows.
-pub(crate) fn append_digest(resume: &Resume, grid: &BlockGrid, row_type: &RowType) -> String {
+/// appends: its key, its blocks, their dtype before they are cast, and the type of its rows.
+pub(crate) fn append_digest(
+    resume: &Resume,
+    grid: &BlockGrid,
+    row_type: &RowType,
+    dtype_of_blocks: DType,
+) -> String {
     let rows = BlockRuns::of(grid.rows());
     let columns = grid.columns().map(BlockRuns::of);
-    let identity = json!([resume.key, rows, columns, row_type.dtype, row_type.shape]);
+    let identity =
+        json!([resume.key, rows, columns, row_type.dtype, row_type.shape, dtype_of_blocks]);
     format!("{:032x}", xxh3_128(identity.to_string().as_bytes()))
 }
 

@@ -82,6 +82,11 @@ impl Base {
             Err(SettingError::NotOfArray { target, setting, expected, actual }.into())
         };
         let array = &self.array;
+        if let Some(dtype) = settings.dtype
+            && dtype != array.dtype()
+        {
+            return differs("dtype", array.dtype().to_string(), dtype.to_string());
+        }
         if let Some(Sizes::Explicit(shape)) = &settings.layout.chunks
             && shape != array.chunk_shape()
         {

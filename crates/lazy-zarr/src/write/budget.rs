@@ -20,6 +20,8 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) row_shape: &'a [usize],
     /// The shape of the first and the largest block.
     pub(crate) block_shape: &'a [usize],
+    /// True if blocks may be cast, which copies them.
+    pub(crate) casts: bool,
     /// True if chunks may be read back: those of an earlier write, or of the array.
     pub(crate) resumes: bool,
 }
@@ -40,6 +42,7 @@ impl<'a> MemoryBound<'a> {
             dtype: row_type.dtype,
             row_shape: &row_type.shape,
             block_shape,
+            casts: settings.dtype.is_some(),
             resumes: settings.resume.is_some() || settings.existing == Existing::Append,
         }
     }
@@ -103,17 +106,21 @@ pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
 /// Returns the most bytes that a write holds, besides the block that the producer has just
 /// computed.
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
+    let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
+    let cast = if write.casts { block } else { 0 };
     let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
     let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
     let known = assembling(write, &chosen(write, &first_block, &row_shape));
-    let Some(target_bytes) = write.layout.target_bytes() else { return known };
+    let Some(target_bytes) = write.layout.target_bytes() else {
+        return known.saturating_add(cast);
+    };
     // The width may be known or unknown when the layout is chosen.
     if write.cut == Cut::RowsAndColumns {
         row_shape[0] = None;
     }
     let unknown = assembling(write, &chosen(write, &first_block, &row_shape));
-    let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
-    known.max(unknown).saturating_add(kept_bytes(target_bytes)).saturating_add(block)
+    let kept = kept_bytes(target_bytes).saturating_add(block);
+    known.max(unknown).saturating_add(kept).saturating_add(cast)
 }
 
 fn chosen(write: &MemoryBound<'_>, first_block: &[usize], row_shape: &[Option<usize>]) -> Layout {

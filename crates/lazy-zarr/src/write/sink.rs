@@ -1,6 +1,8 @@
 //! The Zarr sink: a reducer that stores the blocks of a sequence.
 
-use lazy_core::{ArrayBlock, BlockPosition, Element, Reducer, SequenceSpec};
+use lazy_core::{
+    ArrayBlock, BlockMap, BlockPosition, Casting, DType, Element, Reducer, SequenceSpec,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,7 +17,7 @@ use crate::settings::{
 use crate::target::Target;
 use crate::write::base;
 use crate::write::budget::{MemoryBound, memory_bound};
-use crate::write::session::Write;
+use crate::write::session::{CastBlock, Write};
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
 ///
@@ -222,6 +224,84 @@ impl ZarrSink {
         self
     }
 
+    /// Casts the blocks to a dtype before they are stored. The other reducers of the pass receive
+    /// the original blocks, so one pass can store an array in several dtypes, and compute
+    /// statistics from the elements before the cast.
+    ///
+    /// By default, a cast to the same or a larger kind of number is allowed, such as from float32
+    /// to float16, which rounds; [`with_casting`](Self::with_casting) changes that. The elements
+    /// are converted as by [`ArrayBlock::cast`], on the thread that computes the block. Blocks of
+    /// this dtype are not copied, and are stored as without this setting.
+    ///
+    /// If a [resumed](Self::with_resume) sink casts to another dtype, its chunks do not contain the
+    /// original blocks, so it restores no block. Another sink of the pass may restore the block in
+    /// its own dtype, and this sink casts it again. A block that no sink restores is computed. This
+    /// sink then compares its chunks with the blocks, keeps those that are equal, and stores the
+    /// others again. To restore cast blocks, cast the [sequence](lazy_core::LazyChunkSequence::cast)
+    /// instead of the sink.
+    ///
+    /// # Errors
+    ///
+    /// If the casting does not allow the cast, the sink returns
+    /// [`lazy_core::ErrorKind::DType`]: before the first block is computed if the dtype of the
+    /// blocks is declared, otherwise with the first block.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{BlockSizes, DType, LazyChunkSequence, MeanVariance, NdarrayConverter};
+    /// use lazy_chunks::zarr::ZarrSink;
+    /// use ndarray::Array2;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name: &str| directory.path().join(name);
+    /// let values = LazyChunkSequence::from_rows(BlockSizes::uniform(100, 10), |rows| {
+    ///     Array2::from_elem((rows.len(), 4), rows.start as f32 + 0.1)
+    /// });
+    /// let sink = |name| ZarrSink::new(path(name)).with_resume("values of model 17");
+    /// let (full, half, moments) = values.convert(NdarrayConverter).compute((
+    ///     sink("values.zarr"),
+    ///     sink("values16.zarr").with_dtype(DType::Float16),
+    ///     MeanVariance,
+    /// ))?;
+    /// assert_eq!((full.dtype(), half.dtype()), (DType::Float32, DType::Float16));
+    /// assert!((moments.mean - 45.1).abs() < 1e-5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_dtype(mut self, dtype: DType) -> ZarrSink {
+        self.settings.dtype = Some(dtype);
+        self
+    }
+
+    /// Sets the casts that [`with_dtype`](Self::with_dtype) may lead to. The default is
+    /// [`Casting::SameKind`], as for the output arrays of NumPy.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{Casting, DType};
+    /// use lazy_chunks::zarr::{StoredArray, ZarrSink, store};
+    /// use ndarray::{Ix1, array};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("labels.zarr");
+    /// let sink = ZarrSink::new(&path).with_dtype(DType::UInt8);
+    /// let error = store(array![1.0, 2.0], sink.clone()).unwrap_err();
+    /// assert!(lazy_chunks::report(&error).ends_with("a cast of float64 to uint8 may change values"));
+    ///
+    /// store(array![1.0, 2.0], sink.with_casting(Casting::Unsafe))?;
+    /// assert_eq!(StoredArray::open(&path)?.read_array::<u8, Ix1>()?, array![1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_casting(mut self, casting: Casting) -> ZarrSink {
+        self.settings.casting = casting;
+        self
+    }
+
     /// Sets the codec that encodes chunks. If the codec does not have the level, the sink returns
     /// [`ErrorKind::InvalidSetting`] when it is used.
     #[must_use]
@@ -240,7 +320,7 @@ impl ZarrSink {
     }
 
     /// Sets the value of elements that are not stored. It must have the array's dtype, because
-    /// values are never cast: otherwise, the sink returns [`ErrorKind::InvalidSetting`] when it is
+    /// fill values are never cast: otherwise, the sink returns [`ErrorKind::InvalidSetting`] when it is
     /// used.
     #[must_use]
     pub fn with_fill_value<A: Element>(mut self, value: A) -> ZarrSink {
@@ -488,6 +568,8 @@ impl ZarrSink {
     ///   chunks;
     /// - one chunk for each writer thread; three if chunks are compressed, and more with gzip.
     ///
+    /// If the sink [casts](Self::with_dtype), all of these count in its dtype, with one more block.
+    ///
     /// Blocks count in full, and as if they extended beyond the chunk at both ends. Automatic
     /// chunks take two more chunks and a block until their shape is chosen. With shards, the bound
     /// counts shards instead of chunks. It does not depend on the number of rows. With a
@@ -519,6 +601,7 @@ impl ZarrSink {
     /// # Ok::<(), lazy_chunks::zarr::Error>(())
     /// ```
     pub fn memory_bound(&self, spec: &SequenceSpec, block_shape: &[usize]) -> Result<usize> {
+        let spec = &self.settings.cast_spec(spec)?;
         let row_type = spec.row_type().ok_or(SettingError::RowTypeUnknown)?;
         let (cut, row_shape) = (spec.cut(), &row_type.shape);
         if block_shape.len() != 1 + row_shape.len() || block_shape.len() < cut.n_axes() {
@@ -536,12 +619,33 @@ impl ZarrSink {
     }
 }
 
+/// The map of a [`ZarrSink`], which casts blocks.
+#[derive(Debug)]
+pub struct SinkMap {
+    dtype: Option<DType>,
+    casting: Casting,
+}
+
+impl BlockMap for SinkMap {
+    type Partial = CastBlock;
+
+    fn partial(&self, _: BlockPosition, block: &ArrayBlock) -> lazy_core::Result<CastBlock> {
+        Ok(match self.dtype {
+            Some(dtype) => {
+                CastBlock { from: block.dtype(), block: block.cast(dtype, self.casting)? }
+            }
+            None => block.clone().into(),
+        })
+    }
+}
+
 impl Reducer for ZarrSink {
-    type Map = fn(BlockPosition, &ArrayBlock) -> lazy_core::Result<ArrayBlock>;
+    type Map = SinkMap;
     type Run = Write;
     type Output = StoredArray;
 
-    fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(Self::Map, Write)> {
-        Ok((|_, block| Ok(block.clone()), Write::start(self.settings, spec)?))
+    fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(SinkMap, Write)> {
+        let map = SinkMap { dtype: self.settings.dtype, casting: self.settings.casting };
+        Ok((map, Write::start(self.settings, spec)?))
     }
 }

@@ -238,7 +238,7 @@ where
         let names = names_of_axes(S::Output::NAMES, &arrays, &self.name, given);
         for ((write, array), names) in self.writes.iter_mut().zip(arrays).zip(names) {
             write.set_dimension_names(names);
-            write.merge(at, array)?;
+            write.merge(at, array.into())?;
             write.prepare()?;
         }
         Ok(())

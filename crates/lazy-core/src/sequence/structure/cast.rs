@@ -1,6 +1,5 @@
 //! Sequences of elements of another dtype.
 
-use crate::block::check_cast;
 use crate::sequence::{Access, LazyChunkSequence, NestedLazyChunkSequence};
 use crate::stream::Failure;
 use crate::{ArrayBlock, Casting, DType, Result, RowType};
@@ -31,7 +30,7 @@ macro_rules! cast_methods {
             pub fn cast(self, dtype: DType, casting: Casting) -> Result<Self> {
                 let row_type = match self.spec.row_type() {
                     Some(row_type) => {
-                        check_cast(casting, row_type.dtype, dtype)?;
+                        casting.check(row_type.dtype, dtype)?;
                         Some(RowType { dtype, shape: row_type.shape.clone() })
                     }
                     None => None,

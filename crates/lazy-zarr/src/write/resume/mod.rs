@@ -10,7 +10,7 @@ mod recall;
 use std::path::Path;
 use std::sync::Arc;
 
-use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, RowType, SequenceSpec};
+use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, DType, RowType, SequenceSpec};
 
 use crate::error::{Error, Result, ResumeError};
 use crate::format::Format;
@@ -48,6 +48,7 @@ impl Resumption {
         settings: &WriteSettings,
         resume: &Resume,
         spec: &SequenceSpec,
+        dtype_of_blocks: Option<DType>,
         (journal, record): (Arc<Journal>, Option<Record>),
         base: Option<Arc<Base>>,
     ) -> Result<Resumption> {
@@ -57,7 +58,22 @@ impl Resumption {
         let Some(record) = record else { return Ok(resumption) };
         let keys = resumption.journal.chunks().keys();
         let format = Format::new(&resumption.settings, record.dtype, record.layout.clone(), keys);
-        let now = resumption.record(&format, &record.row_shape)?;
+        let dtype = match resumption.settings.dtype {
+            None if record.is_cast() => dtype_of_blocks,
+            dtype => dtype,
+        };
+        if let Some(dtype) = dtype.filter(|dtype| *dtype != record.dtype) {
+            let (kept, now) = (record.dtype.to_string(), dtype.to_string());
+            resumption.restart(Difference { what: "dtype", kept, now })?;
+            return Ok(resumption);
+        }
+        // The dtype of blocks that are cast may be known only when the first one arrives.
+        let now = match (resumption.settings.dtype, dtype_of_blocks) {
+            (Some(_), None) => record.dtype_of_blocks(),
+            (Some(_), Some(dtype)) => dtype,
+            (None, _) => record.dtype,
+        };
+        let now = resumption.record(&format, &record.row_shape, now)?;
         let declared_rows = spec.row_type().map(|row_type| (row_type.dtype, &row_type.shape));
         if let Some(difference) =
             record.difference(&now).or_else(|| record.row_difference(declared_rows))
@@ -85,7 +101,13 @@ impl Resumption {
         Ok(resumption)
     }
 
-    fn record(&self, format: &Format, row_shape: &[usize]) -> Result<Record> {
+    /// Returns the record of this write for blocks of this dtype before they are cast.
+    fn record(
+        &self,
+        format: &Format,
+        row_shape: &[usize],
+        dtype_of_blocks: DType,
+    ) -> Result<Record> {
         let n_rows = self.grid.rows().total();
         let metadata = match &self.base {
             Some(base) => base.identity(base.n_rows().saturating_add(n_rows))?,
@@ -93,7 +115,8 @@ impl Resumption {
         };
         let row_type = RowType { dtype: format.dtype, shape: row_shape.to_vec() };
         let (resume, grid, asked_for) = (&self.resume, &self.grid, &self.settings.layout);
-        let record = Record::new(resume, grid, asked_for, &format.layout, row_type, &metadata);
+        let record = Record::new(resume, grid, asked_for, &format.layout, row_type, &metadata)
+            .with_blocks_of(dtype_of_blocks);
         Ok(match &self.base {
             Some(base) => record.with_appended_rows(base.n_rows()),
             None => record,
@@ -118,8 +141,13 @@ impl Resumption {
 
     /// Records this write as soon as its layout is known, or compares it with the record of the
     /// earlier write.
-    pub(crate) fn record_or_compare(&mut self, format: &Format, row_shape: &[usize]) -> Result<()> {
-        let now = self.record(format, row_shape)?;
+    pub(crate) fn record_or_compare(
+        &mut self,
+        format: &Format,
+        row_shape: &[usize],
+        dtype_of_blocks: DType,
+    ) -> Result<()> {
+        let now = self.record(format, row_shape, dtype_of_blocks)?;
         if let Some(kept) = &self.kept {
             let Some(difference) = kept.record.difference(&now) else { return Ok(()) };
             self.restart(difference)?;
@@ -142,14 +170,19 @@ impl Resumption {
     }
 
     /// Returns the digest that identifies the array of this write to a later write.
-    pub(crate) fn digest(&self, format: &Format, row_shape: &[usize]) -> Result<String> {
-        Ok(self.record(format, row_shape)?.digest())
+    pub(crate) fn digest(
+        &self,
+        format: &Format,
+        row_shape: &[usize],
+        dtype_of_blocks: DType,
+    ) -> Result<String> {
+        Ok(self.record(format, row_shape, dtype_of_blocks)?.digest())
     }
 
     /// Returns the digest that identifies the rows of this write in the array that they are
     /// appended to.
-    pub(crate) fn append_digest(&self, row_type: &RowType) -> String {
-        append_digest(&self.resume, &self.grid, row_type)
+    pub(crate) fn append_digest(&self, row_type: &RowType, dtype_of_blocks: DType) -> String {
+        append_digest(&self.resume, &self.grid, row_type, dtype_of_blocks)
     }
 
     /// Compares rows of the array that are stored again with the chunks of the earlier write. A
@@ -162,17 +195,21 @@ impl Resumption {
     }
 
     /// Returns the block at a position, if all chunks that it overlaps are stored and trusted.
+    /// Chunks of another dtype do not have the block.
     pub(crate) fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         match &mut self.kept {
-            Some(Kept { recall, is_trusted: true, .. }) => recall.block(at),
+            Some(Kept { recall, record, is_trusted: true }) if !record.is_cast() => {
+                recall.block(at)
+            }
             _ => Ok(None),
         }
     }
 
-    /// Compares a block with untrusted chunks, and frees the chunks that it is the last block of.
+    /// Compares a block with chunks that are untrusted or of another dtype, and frees the chunks
+    /// that it is the last block of.
     pub(crate) fn take_note(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        if let Some(Kept { recall, is_trusted, .. }) = &mut self.kept {
-            if !*is_trusted {
+        if let Some(Kept { recall, record, is_trusted }) = &mut self.kept {
+            if !*is_trusted || record.is_cast() {
                 recall.compare(at, block)?;
             }
             recall.forget(at, block.shape());

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, RowType, SequenceSpec};
+use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType, RowType, SequenceSpec};
 
 use crate::error::{Result, TargetError};
 use crate::format::{Format, KeySpace, MetadataChecksum, provenance};
@@ -24,12 +24,22 @@ pub(super) struct Complete {
     /// True if blocks are read from the array instead of the producer. If false, computed blocks
     /// are compared with the array.
     is_trusted: bool,
+    /// The dtype of the blocks before they were cast. The array has the blocks only if it has the
+    /// same dtype.
+    dtype_of_blocks: DType,
 }
 
 impl Complete {
     /// Finds the array that an earlier write with the same key has published at the target. Returns
     /// `None` if there is no array, or if it is to be replaced. Another array is an error.
-    pub(super) fn find(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Option<Complete>> {
+    ///
+    /// `spec` declares the blocks after they are cast, and `dtype_of_blocks` is their declared
+    /// dtype before that.
+    pub(super) fn find(
+        settings: &WriteSettings,
+        spec: &SequenceSpec,
+        dtype_of_blocks: Option<DType>,
+    ) -> Result<Option<Complete>> {
         let Some(resume) = &settings.resume else { return Ok(None) };
         let existing = settings.existing;
         if !matches!(existing, Existing::Fail | Existing::Append) {
@@ -42,17 +52,17 @@ impl Complete {
             return Ok(None);
         }
         if existing == Existing::Append {
-            return Ok(Complete::appended(settings, resume, grid, array));
+            return Ok(Complete::appended(settings, resume, grid, array, dtype_of_blocks));
         }
         let target = settings.target.to_string();
-        if !fits(spec, grid, &array) {
+        if !fits(spec, grid, &array) || settings.dtype.is_some_and(|dtype| dtype != array.dtype()) {
             return Err(TargetError::ExistsOfOther { target }.into());
         }
-        match is_of(settings, resume, grid, &array)? {
-            Some(true) => {}
-            Some(false) => return Err(TargetError::ExistsOfOther { target }.into()),
-            None => return Err(TargetError::ExistsOfUnknown { target }.into()),
-        }
+        let dtype_of_blocks = match identify(settings, resume, grid, &array, dtype_of_blocks)? {
+            Identity::This { dtype_of_blocks } => dtype_of_blocks,
+            Identity::Other => return Err(TargetError::ExistsOfOther { target }.into()),
+            Identity::Unknown => return Err(TargetError::ExistsOfUnknown { target }.into()),
+        };
         let is_trusted = resume.revision.is_none();
         Ok(Some(Complete {
             target,
@@ -61,6 +71,7 @@ impl Complete {
             first_row: 0,
             is_appended: false,
             is_trusted,
+            dtype_of_blocks,
         }))
     }
 
@@ -70,11 +81,15 @@ impl Complete {
         resume: &Resume,
         grid: &BlockGrid,
         array: StoredArray,
+        dtype_of_blocks: Option<DType>,
     ) -> Option<Complete> {
         let (n_rows, row_shape) = array.shape().split_first()?;
         let row_type = RowType { dtype: array.dtype(), shape: row_shape.to_vec() };
-        let digest = append_digest(resume, grid, &row_type);
-        let end = provenance::end_of_append(array.attributes(), &digest)?;
+        let mut possible = possible_dtypes(settings, row_type.dtype, dtype_of_blocks).into_iter();
+        let (end, dtype_of_blocks) = possible.find_map(|dtype| {
+            let digest = append_digest(resume, grid, &row_type, dtype);
+            Some((provenance::end_of_append(array.attributes(), &digest)?, dtype))
+        })?;
         let first_row = end.checked_sub(grid.rows().total()).filter(|_| end <= *n_rows)?;
         let (target, is_trusted) = (settings.target.to_string(), resume.revision.is_none());
         Some(Complete {
@@ -84,18 +99,22 @@ impl Complete {
             first_row,
             is_appended: true,
             is_trusted,
+            dtype_of_blocks,
         })
     }
 
     pub(super) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
-        if !self.is_trusted {
+        if !self.is_trusted || self.dtype_of_blocks != self.array.dtype() {
             return Ok(None);
         }
         self.array.read_region(&self.region(at)).map(Some)
     }
 
-    /// Compares a computed block with the stored array.
-    pub(super) fn compare(&self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+    /// Compares a block, which had dtype `from` before it was cast, with the stored array.
+    pub(super) fn compare(&self, at: BlockPosition, block: &ArrayBlock, from: DType) -> Result<()> {
+        if from != self.dtype_of_blocks {
+            return Err(TargetError::ExistsOfOther { target: self.target.clone() }.into());
+        }
         if self.is_trusted {
             return Ok(());
         }
@@ -147,29 +166,61 @@ fn fits(spec: &SequenceSpec, grid: &BlockGrid, array: &StoredArray) -> bool {
             .is_none_or(|row_type| row_type.dtype == array.dtype() && row_type.shape == shape[1..])
 }
 
-/// Returns true if an array has the digest of this write, and `None` if it has no valid digest.
-fn is_of(
+/// The origin of a stored array, by its digest.
+enum Identity {
+    /// This write.
+    This {
+        /// The dtype of the blocks before they were cast.
+        dtype_of_blocks: DType,
+    },
+    /// Another write.
+    Other,
+    /// The array has no valid digest.
+    Unknown,
+}
+
+/// Compares the digest of an array with this write. If the dtype of blocks that are cast is not
+/// declared, it may be any that the casting allows.
+fn identify(
     settings: &WriteSettings,
     resume: &Resume,
     grid: &BlockGrid,
     array: &StoredArray,
-) -> Result<Option<bool>> {
+    dtype_of_blocks: Option<DType>,
+) -> Result<Identity> {
     let (true, Some(expected)) = (
         array.metadata_checksum() == MetadataChecksum::Match,
         provenance::digest(array.attributes()),
     ) else {
-        return Ok(None);
+        return Ok(Identity::Unknown);
     };
     let layout = Layout {
         chunk_shape: array.chunk_shape().to_vec(),
         shard_shape: array.shard_shape().map(<[_]>::to_vec),
     };
     if settings.check_array(array.dtype(), array.shape().len()).is_err() {
-        return Ok(Some(false));
+        return Ok(Identity::Other);
     }
     let format = Format::new(settings, array.dtype(), layout, KeySpace::after(None));
     let row_type = RowType { dtype: array.dtype(), shape: array.shape()[1..].to_vec() };
     let metadata = format.metadata(array.shape())?.to_string_pretty();
     let record = Record::new(resume, grid, &settings.layout, &format.layout, row_type, &metadata);
-    Ok(Some(record.digest() == expected))
+    let possible = possible_dtypes(settings, array.dtype(), dtype_of_blocks);
+    let mut records = possible.into_iter().map(|dtype| record.clone().with_blocks_of(dtype));
+    Ok(match records.find(|record| record.digest() == expected) {
+        Some(record) => Identity::This { dtype_of_blocks: record.dtype_of_blocks() },
+        None => Identity::Other,
+    })
+}
+
+/// Returns the dtypes that the blocks of an array of dtype `to` may have had before they were cast.
+/// `declared` is their declared dtype.
+fn possible_dtypes(settings: &WriteSettings, to: DType, declared: Option<DType>) -> Vec<DType> {
+    match (settings.dtype, declared) {
+        (None, _) => vec![to],
+        (Some(_), Some(dtype)) => vec![dtype],
+        (Some(to), None) => {
+            DType::ALL.into_iter().filter(|from| settings.casting.allows(*from, to)).collect()
+        }
+    }
 }

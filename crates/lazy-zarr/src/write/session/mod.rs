@@ -6,7 +6,7 @@ mod storing;
 use std::fmt;
 
 use lazy_core::{
-    ArrayBlock, BlockCheck, BlockPosition, Error as CoreError, Progress, Run, SequenceSpec,
+    ArrayBlock, BlockCheck, BlockPosition, DType, Error as CoreError, Progress, Run, SequenceSpec,
 };
 
 use crate::error::Result;
@@ -15,6 +15,21 @@ use crate::settings::{Existing, WriteSettings};
 use crate::write::resume;
 use complete::Complete;
 use storing::Storing;
+
+/// A block in the dtype in which it is stored.
+#[derive(Debug)]
+pub struct CastBlock {
+    /// The dtype of the block before it was cast.
+    pub(crate) from: DType,
+    pub(crate) block: ArrayBlock,
+}
+
+impl From<ArrayBlock> for CastBlock {
+    /// Creates a block that was not cast.
+    fn from(block: ArrayBlock) -> CastBlock {
+        CastBlock { from: block.dtype(), block }
+    }
+}
 
 /// A write in progress: the run of a [`ZarrSink`](crate::ZarrSink). If it is dropped before it
 /// commits, it leaves the target unchanged.
@@ -41,8 +56,9 @@ impl Write {
     /// Checks the settings and the target, and starts the write.
     pub(crate) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Write> {
         settings.check()?;
+        let cast = settings.cast_spec(spec)?;
         // An array that rows are appended to determines the settings.
-        if let Some(row_type) = spec.row_type()
+        if let Some(row_type) = cast.row_type()
             && settings.existing != Existing::Append
         {
             settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
@@ -50,15 +66,12 @@ impl Write {
         if settings.resume.is_some() && spec.grid().is_none() {
             return Err(resume::not_resumable(&settings.target));
         }
-        if let Some(complete) = Complete::find(&settings, spec)? {
-            let course = Course::Complete(Box::new(complete));
-            return Ok(Write { check: BlockCheck::owned(spec.clone())?, course });
-        }
-        let storing = Storing::start(settings, spec)?;
-        // Rows that are appended are rows of the array.
-        let row_type = storing.base_row_type().or(spec.row_type().cloned());
-        let check = BlockCheck::owned(spec.clone().with_row_type(row_type))?;
-        Ok(Write { check, course: Course::Storing(Box::new(storing)) })
+        let dtype_of_blocks = spec.row_type().map(|row_type| row_type.dtype);
+        let course = match Complete::find(&settings, &cast, dtype_of_blocks)? {
+            Some(complete) => Course::Complete(Box::new(complete)),
+            None => Course::Storing(Box::new(Storing::start(settings, &cast, dtype_of_blocks)?)),
+        };
+        Ok(Write { check: BlockCheck::owned(spec.clone())?, course })
     }
 
     /// Sets the names of the axes. It is called before the first block.
@@ -70,7 +83,7 @@ impl Write {
 }
 
 impl Run for Write {
-    type Partial = ArrayBlock;
+    type Partial = CastBlock;
     type Output = StoredArray;
 
     fn restore(&mut self, at: BlockPosition) -> lazy_core::Result<Option<ArrayBlock>> {
@@ -80,11 +93,12 @@ impl Run for Write {
         })
     }
 
-    fn merge(&mut self, at: BlockPosition, block: ArrayBlock) -> lazy_core::Result<()> {
-        self.check.block_at(at, block.dtype(), block.shape())?;
+    fn merge(&mut self, at: BlockPosition, partial: CastBlock) -> lazy_core::Result<()> {
+        let CastBlock { from, block } = partial;
+        self.check.block_at(at, from, block.shape())?;
         match &mut self.course {
-            Course::Storing(storing) => storing.add(at, block)?,
-            Course::Complete(complete) => complete.compare(at, &block)?,
+            Course::Storing(storing) => storing.add(at, block, from)?,
+            Course::Complete(complete) => complete.compare(at, &block, from)?,
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lazy_core::{
-    ArrayBlock, BlockIndex, BlockPosition, BlockSizes, Cut, KeptChunks, RowType, SequenceSpec,
+    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, KeptChunks, RowType,
+    SequenceSpec,
 };
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -32,8 +33,12 @@ pub(super) struct Storing {
     provenance: Provenance,
     /// The array that the write appends to, if it appends.
     base: Option<Arc<Base>>,
+    /// Checks that the blocks are rows of that array.
+    base_check: Option<BlockCheck<'static>>,
     /// The digests of the rows of that array that are stored again.
     last_rows: Vec<u128>,
+    /// The dtype of the blocks before they are cast, once it is known.
+    dtype_of_blocks: Option<DType>,
     /// The additional state of a resumable write.
     resumption: Option<Resumption>,
     /// The destination. It is dropped after the writer, whose threads use it.
@@ -128,13 +133,18 @@ impl Seen {
 }
 
 impl Storing {
-    /// Checks the memory limit and the target, and acquires the target's directory.
-    pub(super) fn start(mut settings: WriteSettings, spec: &SequenceSpec) -> Result<Storing> {
+    /// Checks the memory limit and the target, and acquires the target's directory. `spec` declares
+    /// the blocks after they are cast, and `dtype_of_blocks` is their declared dtype before that.
+    pub(super) fn start(
+        mut settings: WriteSettings,
+        spec: &SequenceSpec,
+        dtype_of_blocks: Option<DType>,
+    ) -> Result<Storing> {
         if settings.existing != Existing::Append {
             check_memory_of(&settings, spec)?;
         }
         let Begun { destination, journal, record, base } = destination::begin(&settings)?;
-        let mut seen = Seen::new(spec);
+        let (mut seen, mut base_check) = (Seen::new(spec), None);
         let base = match base {
             Some(document) => {
                 let source = destination.reader()?;
@@ -142,6 +152,8 @@ impl Storing {
                 base.check_rows(&settings, spec)?;
                 settings = base.settings(settings);
                 seen = seen.within(base.row_type());
+                let rows = spec.clone().with_row_type(Some(base.row_type()));
+                base_check = Some(BlockCheck::owned(rows)?);
                 Some(Arc::new(base))
             }
             None => None,
@@ -155,7 +167,8 @@ impl Storing {
         let resumption = match (&settings.resume, journal) {
             (Some(resume), Some(journal)) => {
                 let earlier = (journal, record);
-                Some(Resumption::begin(&settings, resume, spec, earlier, base.clone())?)
+                let base = base.clone();
+                Some(Resumption::begin(&settings, resume, spec, dtype_of_blocks, earlier, base)?)
             }
             _ => None,
         };
@@ -166,7 +179,9 @@ impl Storing {
             seen,
             provenance: Provenance::new(spec.cut()),
             base,
+            base_check,
             last_rows: Vec::new(),
+            dtype_of_blocks,
             resumption,
             destination,
             trace,
@@ -176,11 +191,6 @@ impl Storing {
         };
         storing.begin_append()?;
         Ok(storing)
-    }
-
-    /// Returns the type of the rows of the array that the write appends to, if it appends.
-    pub(super) fn base_row_type(&self) -> Option<RowType> {
-        self.base.as_ref().map(|base| base.row_type())
     }
 
     /// Begins the chunks of a write that appends, with the rows of the last row of units.
@@ -243,8 +253,13 @@ impl Storing {
         }
     }
 
-    pub(super) fn add(&mut self, at: BlockPosition, block: ArrayBlock) -> Result<()> {
+    /// Adds a block that had dtype `from` before it was cast.
+    pub(super) fn add(&mut self, at: BlockPosition, block: ArrayBlock, from: DType) -> Result<()> {
         self.n_bytes += block.data().len();
+        if let Some(check) = &mut self.base_check {
+            check.block_at(at, block.dtype(), block.shape())?;
+        }
+        self.dtype_of_blocks.get_or_insert(from);
         let within_units = self.within_units(at);
         if let Some(resumption) = &mut self.resumption {
             resumption.take_note(within_units, &block)?;
@@ -363,7 +378,8 @@ impl Storing {
             row_shape[0] = width;
         }
         if let Some(resumption) = &mut self.resumption {
-            resumption.record_or_compare(&format, &row_shape)?;
+            let dtype_of_blocks = self.dtype_of_blocks.unwrap_or(format.dtype);
+            resumption.record_or_compare(&format, &row_shape, dtype_of_blocks)?;
         }
         let mut row_shape: Vec<_> = row_shape.into_iter().map(Some).collect();
         if self.seen.cut == Cut::RowsAndColumns {
@@ -399,22 +415,23 @@ impl Storing {
         writer.finish()?;
         let n_rows = self.base.as_ref().map_or(0, |base| base.n_rows()) + self.seen.n_rows;
         let shape = [&[n_rows], &row_type.shape[..]].concat();
+        let resumption = self.resumption.as_ref();
+        let dtype_of_blocks = self.dtype_of_blocks.unwrap_or(format.dtype);
+        let append =
+            resumption.map(|resumption| resumption.append_digest(&row_type, dtype_of_blocks));
         let text = match &self.base {
             Some(base) => {
-                let digest = self.resumption.as_ref();
-                let digest = digest.map(|resumption| resumption.append_digest(&row_type));
                 let blocks = &mut self.provenance;
-                base.document(&self.settings, blocks, n_rows, digest.as_deref())?
+                base.document(&self.settings, blocks, n_rows, append.as_deref())?
             }
             None => {
-                let resumption = self.resumption.as_ref();
-                let digest = resumption.map(|resumption| resumption.digest(format, &shape[1..]));
+                let digest = resumption
+                    .map(|resumption| resumption.digest(format, &shape[1..], dtype_of_blocks));
                 let mut attribute = self.provenance.attribute(digest.transpose()?);
-                if let Some(resumption) = resumption
+                if let Some(append) = append
                     && self.settings.existing == Existing::Append
                 {
-                    let digest = resumption.append_digest(&row_type);
-                    provenance::record_append(&mut attribute, n_rows, &digest);
+                    provenance::record_append(&mut attribute, n_rows, &append);
                 }
                 format.attributes.insert(provenance::ATTRIBUTE.to_owned(), attribute);
                 provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty())
