@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
 
-use super::gather::ChunkReader;
+use super::gather::{ChunkCache, ChunkReader};
 use super::missing::MissingChunks;
 use crate::error::Result;
 use crate::format::MetadataChecksum;
@@ -82,6 +82,56 @@ impl StoredArray {
     #[must_use]
     pub fn with_reader_threads(self, n_threads: usize) -> StoredArray {
         StoredArray { n_threads: (n_threads > 0).then_some(n_threads), ..self }
+    }
+
+    /// Sets the memory, in bytes, that keeps decoded chunks for later reads. 0 keeps none.
+    ///
+    /// A chunk that is compressed or has a checksum is decoded whole, whatever part of it is read.
+    /// A read of a part keeps the chunk, so that reads of other parts do not decode it again. So
+    /// the rows of a chunk can be read one by one, or in blocks of any size, and the chunk is
+    /// decoded once. If several threads need the same chunk, one of them decodes it. Reads of whole
+    /// chunks use the chunks that are kept, but keep none. Chunks of shards are kept one by one.
+    ///
+    /// The least recently used chunks make room for new ones. A chunk counts the bytes of its
+    /// elements and 256 bytes. Together, the chunks never count more than this number of bytes, and
+    /// a chunk that alone counts more is not kept. If the rows that are read overlap several chunks
+    /// side by side, the memory must hold all of them, or none is found again.
+    ///
+    /// Clones of the handle, and their sequences, share the chunks that are kept, which are freed
+    /// with the last of them. By default, all handles without this setting share 64 MiB.
+    ///
+    /// The chunks are those of the version that the handle reads. Each read still checks that this
+    /// version is the present one, and returns [`ErrorKind::Changed`](crate::ErrorKind::Changed) if
+    /// it is not. A change in place, without a change of the metadata, goes unnoticed as long as the
+    /// chunk is kept. [`verify`](Self::verify) reads all chunks anew.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// # use std::sync::Arc;
+    /// #
+    /// # use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::{BlockSizes, Sum};
+    /// # use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// # use ndarray::Array2;
+    ///
+    /// # let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunk_shape([250, 3]);
+    /// # let stored = LazyChunkSequence::new(|| (0..5).map(|i| Array2::from_elem((100, 3), i as f64)))
+    /// #     .convert(NdarrayConverter)
+    /// #     .to_zarr(sink)?;
+    /// // Two rows of chunks, which the rows of a random sample return to.
+    /// let row_bytes: usize = stored.shape()[1..].iter().product::<usize>() * stored.dtype().size();
+    /// let chunk_row_bytes = row_bytes * stored.chunk_shape()[0];
+    /// let stored = stored.with_cache(2 * chunk_row_bytes as u64 + 4096);
+    /// let rows = stored.sequence(BlockSizes::uniform(500, 1))?;
+    /// assert_eq!(rows.select([499, 3, 251, 4])?.compute(Sum)?, 3.0 * (4.0 + 0.0 + 2.0 + 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_cache(self, bytes: u64) -> StoredArray {
+        let cache = (bytes > 0).then(|| Arc::new(ChunkCache::new(bytes)));
+        StoredArray { chunks: ChunkReader { cache, ..self.chunks }, ..self }
     }
 
     /// Checks that the array at the target is still the one that was opened.

@@ -10,7 +10,7 @@ use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
 use super::array::StoredArray;
-use super::gather::{ChunkReader, Direct, InShards};
+use super::gather::{ChunkCache, ChunkReader, Direct, InShards, reads_whole};
 use super::locate::{locate, open_array};
 use super::missing::MissingChunks;
 use super::refused::refused;
@@ -121,11 +121,15 @@ impl StoredArray {
         let direct = Direct::of(chunk_codecs, dtype, &origin);
         let decoded_shape = shard_shape.as_ref().filter(|_| in_shards.is_none());
         let decoded_shape = decoded_shape.unwrap_or(&chunk_shape);
+        let is_chunk = in_shards.is_some() || shard_shape.is_none();
+        let reads_whole = is_chunk && reads_whole(chunk_codecs);
         let chunks = ChunkReader {
             array: Arc::new(array),
             store,
             direct,
             in_shards,
+            cache: Some(Arc::new(ChunkCache::shared())),
+            reads_whole,
             missing,
             dtype,
             is_sharded: shard_shape.is_some(),

@@ -148,6 +148,13 @@ fn check_span(dtype: DType, part: &Part, span: &Span) -> Result<(), BoxError> {
     }
 }
 
+/// Returns true if chunks with these codecs must be read whole, whatever part is requested: unless
+/// their elements lie in the file one after the other.
+pub(in crate::read) fn reads_whole(codecs: &CodecChain) -> bool {
+    let is_plain = codecs.array_to_bytes_codec().as_any().is::<BytesCodec>();
+    !is_plain || !codecs.bytes_to_bytes_codecs().is_empty()
+}
+
 /// Returns true if a codec leaves elements as they are in memory.
 fn is_native(codec: &dyn ArrayToBytesCodecTraits, dtype: DType) -> bool {
     let Some(codec) = codec.as_any().downcast_ref::<BytesCodec>() else { return false };

@@ -1,5 +1,6 @@
 //! Gathering a region from the chunks or shards that it overlaps, on several threads.
 
+mod cache;
 mod direct;
 mod part;
 mod places;
@@ -7,6 +8,7 @@ mod reader;
 mod region;
 mod shards;
 
-pub(super) use direct::Direct;
+pub(super) use cache::ChunkCache;
+pub(super) use direct::{Direct, reads_whole};
 pub(super) use reader::ChunkReader;
 pub(super) use shards::InShards;

@@ -28,6 +28,11 @@ impl Part {
         self.extent == self.shape
     }
 
+    /// Returns the part of a whole decoded chunk.
+    pub(super) fn of_chunk(&self, bytes: Bytes) -> Decoded {
+        Decoded { bytes, shape: self.shape.clone(), start: self.in_chunk.clone() }
+    }
+
     /// Returns the runs of the box's bytes in the chunk.
     pub(super) fn runs(&self, dtype: DType) -> CommonRuns {
         let chunk = (&self.shape[..], &self.in_chunk[..]);

@@ -8,6 +8,7 @@ use zarrs::array::{Array, ArrayBytes, ArraySubset, ChunkGrid};
 use zarrs::storage::byte_range::ByteRange;
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
+use super::cache::ChunkCache;
 use super::direct::Direct;
 use super::part::{Decoded, Part, Span};
 use super::shards::{InShards, Shards};
@@ -27,6 +28,11 @@ pub(in crate::read) struct ChunkReader {
     pub(in crate::read) direct: Option<Direct>,
     /// The shards, if their chunks are read one by one.
     pub(in crate::read) in_shards: Option<InShards>,
+    /// Decoded chunks of which parts were read, unless the cache is off.
+    pub(in crate::read) cache: Option<Arc<ChunkCache>>,
+    /// True if a chunk must be read whole, whatever part of it is requested, so that it is worth
+    /// caching.
+    pub(in crate::read) reads_whole: bool,
     pub(in crate::read) missing: MissingChunks,
     pub(in crate::read) dtype: DType,
     pub(in crate::read) is_sharded: bool,
@@ -41,7 +47,15 @@ impl ChunkReader {
             MissingChunks::FillValue => Arc::clone(&self.store),
             MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&self.store))),
         };
-        ChunkReader { array: Arc::new(self.array.with_storage(store)), missing, ..self }
+        // Chunks that were missing count as others now.
+        let cache = self.cache.as_ref().map(|cache| Arc::new(cache.apart()));
+        ChunkReader { array: Arc::new(self.array.with_storage(store)), missing, cache, ..self }
+    }
+
+    /// Returns the cache that holds a chunk of this shape, if there is one.
+    pub(super) fn cache_of(&self, part: &Part) -> Option<&ChunkCache> {
+        let bytes = n_bytes(self.dtype, part.shape.iter().copied());
+        self.cache.as_deref().filter(|cache| self.reads_whole && cache.can_hold(bytes))
     }
 
     pub(super) fn fill_element(&self) -> &[u8] {
@@ -96,35 +110,78 @@ impl ChunkReader {
         }
     }
 
-    /// Returns the elements of a part, or `None` if they are all the fill value. The whole chunk is
-    /// decoded if most of it is requested.
+    /// Returns the elements of a part, or `None` if they are all the fill value.
+    ///
+    /// A chunk of which only a part is requested is kept for later reads of other parts. A chunk
+    /// that is requested whole is not, since reads of whole chunks would displace all others.
+    pub(super) fn elements(
+        &self,
+        part: &Part,
+        shards: &Shards,
+    ) -> Result<Option<Decoded>, BoxError> {
+        let Some(cache) = self.cache_of(part) else {
+            return self.decoded(part, self.span(part, shards)?);
+        };
+        if part.is_all {
+            return match cache.get(&part.index) {
+                Some(bytes) => Ok(Some(part.of_chunk(bytes))),
+                None => self.decoded(part, self.span(part, shards)?),
+            };
+        }
+        let bytes = cache.get_or_read(&part.index, || {
+            self.check_memory(part)?;
+            match (self.span(part, shards)?, &self.in_shards) {
+                (None, _) => Ok(None),
+                (Some(span), Some(in_shards)) => self.chunk_of_shard(in_shards, &span),
+                (Some(_), None) => self.whole_chunk(part).map(Some),
+            }
+        })?;
+        Ok(bytes.map(|bytes| part.of_chunk(bytes)))
+    }
+
+    /// Reads the elements of a part, or returns `None` if they are all the fill value, as if there
+    /// is no `span`. The whole chunk is decoded if most of it is requested.
     ///
     /// A shard is decoded whole only if the part covers all of it that lies in the array, so that
     /// damage of other chunks of the shard has no effect.
-    pub(super) fn decoded(&self, part: &Part, span: &Span) -> Result<Option<Decoded>, BoxError> {
+    fn decoded(&self, part: &Part, span: Option<Span>) -> Result<Option<Decoded>, BoxError> {
+        let Some(span) = span else { return Ok(None) };
+        if let Some(in_shards) = &self.in_shards {
+            let bytes = self.chunk_of_shard(in_shards, &span)?;
+            return Ok(bytes.map(|bytes| part.of_chunk(bytes)));
+        }
         let n_bytes = |sizes: &[usize]| n_bytes(self.dtype, sizes.iter().copied());
         let bytes = n_bytes(&part.shape);
-        let whole =
-            |bytes| Decoded { bytes, shape: part.shape.clone(), start: part.in_chunk.clone() };
-        if let (Some(in_shards), Some(length)) = (&self.in_shards, span.length) {
-            let range = ByteRange::FromStart(span.offset, Some(length));
-            return caught(|| -> Result<_, BoxError> {
-                let encoded = self.array.storage().get_partial(&span.key, range)?;
-                let decoded =
-                    encoded.map(|encoded| in_shards.decode(&self.array, &encoded)).transpose()?;
-                Ok(decoded.map(whole))
-            });
-        }
         let is_most = bytes <= 2 * n_bytes(&part.extent);
         let is_whole = part.is_whole() || (is_most && (part.is_all || !self.is_sharded));
         if !is_whole {
             let (bytes, shape) = (self.part_of_chunk(part)?, part.extent.clone());
             return Ok(Some(Decoded { bytes, start: vec![0; shape.len()], shape }));
         }
-        if !part.is_whole() && !fits_memory(bytes) {
-            return Err(format!("it has {bytes} bytes, which memory cannot hold").into());
+        if !part.is_whole() {
+            self.check_memory(part)?;
         }
-        self.whole_chunk(part).map(|bytes| Some(whole(bytes)))
+        self.whole_chunk(part).map(|bytes| Some(part.of_chunk(bytes)))
+    }
+
+    /// Checks that memory can hold the whole chunk of a part.
+    fn check_memory(&self, part: &Part) -> Result<(), BoxError> {
+        let bytes = n_bytes(self.dtype, part.shape.iter().copied());
+        if fits_memory(bytes) {
+            Ok(())
+        } else {
+            Err(format!("it has {bytes} bytes, which memory cannot hold").into())
+        }
+    }
+
+    /// Reads and decodes a chunk of a shard, or returns `None` if the shard is missing and stands
+    /// for the fill value.
+    fn chunk_of_shard(&self, in_shards: &InShards, span: &Span) -> Result<Option<Bytes>, BoxError> {
+        let range = ByteRange::FromStart(span.offset, span.length);
+        caught(|| -> Result<_, BoxError> {
+            let encoded = self.array.storage().get_partial(&span.key, range)?;
+            encoded.map(|encoded| in_shards.decode(&self.array, &encoded)).transpose()
+        })
     }
 
     /// Returns the grid of the chunks of shards that are read one by one, or else of the chunks or

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lazy_core::{BlockPool, BoxError};
 use zarrs::array::ArraySubset;
 
-use super::part::{Decoded, Part, Span};
+use super::part::{Decoded, Part};
 use super::places::{NO_GRID, OutputSlot, Pieces, Places};
 use super::reader::ChunkReader;
 use super::shards::{BYTES_PER_FILE, Shards};
@@ -52,15 +52,18 @@ impl ChunkReader {
 
     /// Returns the elements of a single part, if they need no copy.
     fn one_part(&self, part: &Part, shards: &Shards) -> Result<Option<Bytes>, BoxError> {
-        let Some(span) = self.span(part, shards)? else { return Ok(None) };
         if let Some(direct) = &self.direct {
+            let Some(span) = self.span(part, shards)? else { return Ok(None) };
             return direct.read(part, &span, self.absent_element());
         }
-        match (part.is_whole(), &self.in_shards) {
-            (true, _) => Ok(self.decoded(part, &span)?.map(|decoded| decoded.bytes)),
-            (false, None) => self.part_of_chunk(part).map(Some),
-            (false, Some(_)) => Ok(None),
+        if part.is_whole() {
+            return Ok(self.elements(part, shards)?.map(|decoded| decoded.bytes));
         }
+        // A chunk that is decoded whole is copied from.
+        if self.cache_of(part).is_some() || self.in_shards.is_some() {
+            return Ok(None);
+        }
+        self.part_of_chunk(part).map(Some)
     }
 }
 
@@ -132,12 +135,14 @@ impl Gathering<'_> {
 
     fn fill_unit(&self, unit: usize, mut pieces: Pieces<'_>) -> Result<(), BoxError> {
         let part = self.unit(unit)?;
-        let span = self.reader.span(&part, &self.shards)?;
-        match (&self.reader.direct, &span) {
-            (Some(direct), Some(span)) => {
-                direct.fill(&part, span, &mut pieces, self.reader.absent_element())?;
-            }
-            _ => match self.decoded(&part, span)? {
+        match &self.reader.direct {
+            Some(direct) => match self.reader.span(&part, &self.shards)? {
+                Some(span) => {
+                    direct.fill(&part, &span, &mut pieces, self.reader.absent_element())?;
+                }
+                None => pieces.repeat(self.reader.fill_element()),
+            },
+            None => match self.reader.elements(&part, &self.shards)? {
                 None => pieces.repeat(self.reader.fill_element()),
                 Some(Decoded { bytes, shape, start }) => {
                     let item_size = self.reader.dtype.size();
@@ -156,9 +161,8 @@ impl Gathering<'_> {
     /// Copies a unit into the memory of its band, and returns the number of copied bytes.
     fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
         let part = self.unit(unit)?;
-        let span = self.reader.span(&part, &self.shards)?;
         let item_size = self.reader.dtype.size();
-        let Decoded { bytes, shape, start } = match self.decoded(&part, span)? {
+        let Decoded { bytes, shape, start } = match self.reader.elements(&part, &self.shards)? {
             Some(decoded) => decoded,
             None => {
                 let bytes = self.reader.fill_element().repeat(n_elements(&part.extent)).into();
@@ -177,10 +181,6 @@ impl Gathering<'_> {
             &part.extent,
         );
         Ok(item_size * n_elements(&part.extent))
-    }
-
-    fn decoded(&self, part: &Part, span: Option<Span>) -> Result<Option<Decoded>, BoxError> {
-        span.map_or(Ok(None), |span| self.reader.decoded(part, &span))
     }
 
     /// Returns a unit from its number in C order among the units that the region overlaps.
