@@ -1,5 +1,5 @@
 //! The memory of reading, in addition to the result: what each thread decodes, for any number of
-//! chunks.
+//! chunks, and what is kept for later reads.
 
 use lazy_chunks::zarr::{Checksum, Codec, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, LazyChunkSequence};
@@ -13,7 +13,7 @@ const SLACK: usize = 256 << 10;
 
 // A single test, since the allocator counts for the whole process.
 #[test]
-fn each_reader_thread_holds_one_chunk() {
+fn each_reader_thread_holds_one_chunk_and_the_cache_what_it_may() {
     let chunk_bytes = 4 * 128 * 256;
     let directory = tempfile::tempdir().unwrap();
     let sinks = [
@@ -42,6 +42,24 @@ fn each_reader_thread_holds_one_chunk() {
                 let bound = n_threads * 2 * chunk_bytes + SLACK;
                 println!("{name}, {n_rows} rows, {n_threads} threads: {} KiB", beside >> 10);
                 assert!(beside <= bound, "{name}, {n_threads} threads: {beside} bytes of {bound}");
+            }
+            for capacity in [0, 3 * chunk_bytes, 20 * chunk_bytes] {
+                let before = ALLOCATOR.current_usage();
+                ALLOCATOR.reset_peak_usage();
+                let stored = stored.clone().with_cache(capacity as u64);
+                for row in (0..n_rows).step_by(100) {
+                    stored.read_region(&[row..row + 1, 0..1024]).unwrap();
+                }
+                let kept = ALLOCATOR.current_usage().saturating_sub(before);
+                let beside = ALLOCATOR.peak_usage().saturating_sub(before);
+                println!("{name}, {n_rows} rows: {} KiB of {}", kept >> 10, capacity >> 10);
+                // The lists grow by doubling.
+                assert!(kept <= capacity + (64 << 10), "{name}: {kept} bytes of {capacity}");
+                let bound = capacity + 2 * chunk_bytes + SLACK;
+                assert!(beside <= bound, "{name}: {beside} bytes of {bound}");
+                drop(stored);
+                let left = ALLOCATOR.current_usage().saturating_sub(before);
+                assert!(left < 1024, "{name}: {left} bytes are not freed");
             }
         }
     }

@@ -1,15 +1,18 @@
 //! Reading a region gives its elements, whatever the chunks, shards, codecs, threads and storage.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use lazy_chunks::zarr::{
-    BloscCompressor, Checksum, Codec, ErrorKind, MemoryStore, MissingChunks, Shuffle, StoredArray,
-    Target, ToZarr, ZarrSink,
+    BloscCompressor, Checksum, Codec, ErrorKind, Existing, FileSystem, FileSystemLayer,
+    LocalFileSystem, MemoryStore, MissingChunks, Shuffle, StoredArray, Target, ToZarr, ZarrSink,
 };
-use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence, report};
+use lazy_chunks::{ArrayBlock, BlockSizes, Concatenate, DType, LazyChunkSequence, report};
 use lazy_tests::{Fault, FaultyFileSystem, case, elements};
 use ndarray::Ix2;
 use proptest::prelude::*;
@@ -18,12 +21,16 @@ use serde_json::{Value, json};
 /// Numbers of reader threads; 0 stands for the default.
 const N_THREADS: [usize; 4] = [0, 1, 2, 5];
 
-/// Asserts that reading a region gives the expected block, with any number of threads.
+/// Asserts that reading a region gives the expected block, with any number of threads and any
+/// memory for decoded chunks.
 #[track_caller]
 fn assert_reads(stored: &StoredArray, region: &[Range<usize>], expected: &ArrayBlock) {
-    for n_threads in N_THREADS {
-        let read = stored.clone().with_reader_threads(n_threads).read_region(region).unwrap();
-        assert!(read == *expected, "{stored:?}, {region:?}, {n_threads} threads");
+    let caches = [stored.clone(), stored.clone().with_cache(0), stored.clone().with_cache(1500)];
+    for cached in caches {
+        for n_threads in N_THREADS {
+            let read = cached.clone().with_reader_threads(n_threads).read_region(region).unwrap();
+            assert!(read == *expected, "{stored:?}, {region:?}, {n_threads} threads");
+        }
     }
 }
 
@@ -320,6 +327,198 @@ fn shards_of_another_order_read_their_elements() {
             let expected = ArrayBlock::from_vec(shape, expected.collect::<Vec<u16>>()).unwrap();
             assert_reads(&stored, &region, &expected);
         }
+    }
+}
+
+/// The local file system, which counts the reads of each range of bytes.
+#[derive(Clone, Debug, Default)]
+struct CountingFileSystem(Arc<Mutex<BTreeMap<(PathBuf, u64), usize>>>);
+
+impl CountingFileSystem {
+    /// Returns how often each chunk was read since the last call, and the number of chunks.
+    fn take(&self, n_index_bytes: Option<usize>) -> (Vec<usize>, usize) {
+        let mut reads = std::mem::take(&mut *self.0.lock().unwrap());
+        reads.retain(|(path, offset), _| {
+            // The index of a shard is at its end.
+            let length = std::fs::metadata(path).unwrap().len();
+            let is_index = n_index_bytes.is_some_and(|n| *offset == length - n as u64);
+            path.file_name().unwrap() != "zarr.json" && !is_index
+        });
+        let n_chunks = reads.len();
+        let mut counts: Vec<_> = reads.into_values().collect();
+        counts.sort_unstable();
+        counts.dedup();
+        (counts, n_chunks)
+    }
+}
+
+impl FileSystemLayer for CountingFileSystem {
+    type Inner = LocalFileSystem;
+
+    fn inner(&self) -> &LocalFileSystem {
+        &LocalFileSystem
+    }
+
+    fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> io::Result<Bytes> {
+        *self.0.lock().unwrap().entry((path.to_owned(), offset)).or_default() += 1;
+        LocalFileSystem.read(path, offset, length)
+    }
+}
+
+/// Stores 120 rows, and returns a handle that counts, and the bytes of the index of a shard.
+fn counted(
+    path: &Path,
+    codec: (Codec, Checksum),
+    (chunks, shards): ([usize; 2], Option<[usize; 2]>),
+) -> (CountingFileSystem, StoredArray, Option<usize>) {
+    let block = elements(DType::Float32, 3, &[120, 350], &[0, 0], &[120, 350]);
+    store(path, &block, |sink| {
+        let sink = sink.with_chunk_shape(chunks).with_codec(codec.0).with_checksum(codec.1);
+        shards.map_or(sink.clone(), |shape| sink.with_shard_shape(shape))
+    });
+    let file_system = CountingFileSystem::default();
+    let stored = StoredArray::open(Target::on(file_system.clone(), path)).unwrap();
+    let per_shard = |shards: [usize; 2]| shards[0] / chunks[0] * (shards[1] / chunks[1]);
+    file_system.take(None);
+    (file_system, stored, shards.map(|shards| 16 * per_shard(shards) + 4))
+}
+
+/// Chunks, large chunks in shards and small chunks in shards, each with the number of chunks.
+const COUNTED: [([usize; 2], Option<[usize; 2]>, usize); 4] = [
+    ([50, 350], None, 3),
+    ([25, 140], None, 15),
+    ([50, 175], Some([100, 350]), 6),
+    ([20, 35], Some([40, 70]), 60),
+];
+
+/// Codecs by which a chunk is read whole.
+const WHOLE: [(Codec, Checksum); 3] = [CODECS[1], CODECS[2], CODECS[3]];
+
+#[test]
+fn blocks_of_any_sizes_decode_each_chunk_once() {
+    let ragged: Vec<usize> = vec![3, 0, 47, 1, 49, 13, 7];
+    let sizes = [vec![1; 120], vec![7; 17].into_iter().chain([1]).collect(), vec![60; 2], ragged];
+    for codec in WHOLE {
+        for (chunks, shards, n_chunks) in COUNTED {
+            let directory = tempfile::tempdir().unwrap();
+            let (counts, stored, index) = counted(directory.path(), codec, (chunks, shards));
+            let whole = stored.read().unwrap();
+            counts.take(None);
+            for sizes in &sizes {
+                // Shards of small chunks are read whole if a block has all of their rows.
+                let is_small = n_chunks == 60 && sizes[0] == 60;
+                let once = (vec![1], if is_small { n_chunks / 2 } else { n_chunks });
+                // Each handle has chunks of its own, freed before the next one reads.
+                for stored in [
+                    StoredArray::open(Target::on(counts.clone(), directory.path())).unwrap(),
+                    stored.clone().with_cache(1 << 20),
+                ] {
+                    counts.take(None);
+                    let rows = BlockSizes::from(sizes);
+                    for range in rows.ranges() {
+                        stored.read_region(&[range, 0..350]).unwrap();
+                    }
+                    assert_eq!(counts.take(index), once, "{chunks:?} {sizes:?}");
+                }
+                for n_threads in 1..4 {
+                    let stored = stored.clone().with_cache(1 << 20).with_reader_threads(n_threads);
+                    let sequence = stored.sequence(&sizes[..]).unwrap().with_threads(n_threads);
+                    assert!(sequence.compute(Concatenate).unwrap() == whole);
+                    assert_eq!(counts.take(index), once, "{chunks:?} {sizes:?}");
+                    // All chunks are kept, but blocks of whole chunks are not.
+                    sequence.compute(Concatenate).unwrap();
+                    let n_again = counts.take(index).1;
+                    assert!(n_again == 0 || sizes.iter().any(|size| *size >= chunks[0]));
+                }
+                let nested = stored.clone().with_cache(1 << 20);
+                let nested = nested.nested_sequence(&sizes[..], [100, 100, 150]).unwrap();
+                assert!(nested.compute(Concatenate).unwrap() == whole);
+                let (n_read, n) = counts.take(index);
+                assert!(n_read == [1] && (n == n_chunks || is_small), "{chunks:?} {sizes:?}");
+            }
+            // Without memory for them, chunks are decoded for each block.
+            let stored = stored.clone().with_cache(0);
+            stored.sequence(vec![1; 120]).unwrap().compute(Concatenate).unwrap();
+            let (n_read, n_again) = counts.take(index);
+            assert!(n_read[0] > 1 && n_again == n_chunks, "{n_read:?}");
+        }
+    }
+}
+
+#[test]
+fn an_outer_product_decodes_the_chunks_of_its_blocks_once() {
+    for (chunks, shards, n_chunks) in COUNTED {
+        let [left, right] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [left, right] =
+            [left.path(), right.path()].map(|path| counted(path, CODECS[3], (chunks, shards)));
+        let sizes = BlockSizes::uniform(120, 9);
+        let cached = [left.1.with_cache(1 << 20), right.1.with_cache(1 << 20)];
+        for n_threads in [1, 3] {
+            let [left_blocks, right_blocks] =
+                cached.each_ref().map(|stored| stored.clone().sequence(sizes.clone()).unwrap());
+            left_blocks
+                .with_threads(n_threads)
+                .outer(right_blocks, 0, |left, right| (left.clone(), right.clone()))
+                .collect()
+                .unwrap();
+            let expected = if n_threads == 1 { (vec![1], n_chunks) } else { (vec![], 0) };
+            assert_eq!((left.0.take(left.2), right.0.take(right.2)), (expected.clone(), expected));
+        }
+    }
+}
+
+#[test]
+fn reads_of_whole_chunks_displace_no_chunks() {
+    for (chunks, shards, n_chunks) in COUNTED {
+        let directory = tempfile::tempdir().unwrap();
+        let (counts, stored, index) = counted(directory.path(), CODECS[3], (chunks, shards));
+        // The cache holds the chunks of a row, and little more.
+        let chunk_bytes = (4 * chunks[0] * chunks[1] + 256) as u64;
+        let n_in_row = 350_u64.div_ceil(chunks[1] as u64);
+        let stored = stored.with_cache(chunk_bytes * n_in_row);
+        stored.read_region(&[0..1, 0..350]).unwrap();
+        assert_eq!(counts.take(index), (vec![1], n_in_row as usize));
+        stored.read().unwrap();
+        assert_eq!(counts.take(index).0, [1]);
+        stored.read_region(&[3..5, 0..350]).unwrap();
+        assert_eq!(counts.take(index), (vec![], 0));
+        // Another row of chunks displaces the first one.
+        let last = 120 - 120 % chunks[0].min(50);
+        stored.read_region(&[last - 1..last, 0..350]).unwrap();
+        stored.read_region(&[3..5, 0..350]).unwrap();
+        assert_eq!(counts.take(index), (vec![1], 2 * n_in_row as usize));
+        assert!(n_chunks > n_in_row as usize);
+        // A cache that is too small for one chunk keeps none.
+        let stored = stored.with_cache(chunk_bytes - 1);
+        for _ in 0..2 {
+            stored.read_region(&[0..1, 0..350]).unwrap();
+            assert_eq!(counts.take(index), (vec![1], n_in_row as usize));
+        }
+    }
+}
+
+#[test]
+fn kept_chunks_belong_to_a_version_and_to_the_meaning_of_missing_chunks() {
+    for (chunks, shards, _) in COUNTED {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let (_, stored, _) = counted(path, CODECS[3], (chunks, shards));
+        std::fs::remove_file(path.join("c/0/0")).unwrap();
+        let row = [0..1, 0..350];
+        let filled = stored.clone().with_missing_chunks(MissingChunks::FillValue);
+        for _ in 0..2 {
+            filled.read_region(&row).unwrap();
+            let error = stored.read_region(&row).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+        let row = [119..120, 0..350];
+        let before = stored.read_region(&row).unwrap();
+        assert!(stored.read_region(&row).unwrap() == before);
+        store(path, &lazy_tests::zeros(&[120, 350]), |sink| sink.with_existing(Existing::Replace));
+        let error = stored.read_region(&row).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
+        let now = StoredArray::open(path).unwrap().read_region(&row).unwrap();
+        assert!(now == lazy_tests::zeros(&[1, 350]));
     }
 }
 

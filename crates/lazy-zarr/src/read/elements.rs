@@ -58,7 +58,8 @@ impl StoredArray {
     /// lies in the region, and its checksum is checked. In a shard, this applies to each chunk
     /// separately. If a chunk is uncompressed and has no checksum, only the part in the region is
     /// read, together with gaps of at most 16 KiB between its runs of bytes. On one machine, ten
-    /// elements of a chunk of 8 MiB took 0.01 ms without a checksum, and 0.8 ms with one.
+    /// elements of a chunk of 8 MiB took 0.01 ms without a checksum, and 0.8 ms with one. A chunk
+    /// that is read whole for a part of it is [kept](Self::with_cache) for reads of other parts.
     ///
     /// Several [threads](Self::with_reader_threads) read at once. Besides the result, each thread
     /// holds one chunk, encoded and decoded. With shards, a thread holds a whole shard if its
@@ -141,7 +142,9 @@ impl StoredArray {
     /// demand.
     ///
     /// If the number of rows of each block is a multiple of the chunk's
-    /// ([`chunk_shape`](Self::chunk_shape)), every chunk is read once. The sequence reuses the
+    /// ([`chunk_shape`](Self::chunk_shape)), every chunk is read once. Blocks of other sizes read
+    /// every chunk once as long as a row of chunks fits the memory for decoded chunks
+    /// ([`with_cache`](Self::with_cache)), by default 64 MiB. The sequence reuses the
     /// memory of dropped blocks, if they span several chunks, and frees it when the sequence is
     /// dropped.
     ///

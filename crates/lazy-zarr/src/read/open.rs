@@ -109,6 +109,10 @@ impl StoredArray {
         // If the shapes are too unusual, the chunks of a shard are not read one by one.
         let in_shards =
             caught(|| Ok::<_, BoxError>(InShards::of(array, dtype, &unit))).ok().flatten();
+        let (in_shards, small_chunks) = match in_shards {
+            Some(in_shards) if in_shards.has_large_chunks() => (Some(in_shards), None),
+            small_chunks => (None, small_chunks),
+        };
         let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
             .map_err(open)?;
         check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
@@ -121,15 +125,21 @@ impl StoredArray {
         let direct = Direct::of(chunk_codecs, dtype, &origin);
         let decoded_shape = shard_shape.as_ref().filter(|_| in_shards.is_none());
         let decoded_shape = decoded_shape.unwrap_or(&chunk_shape);
-        let is_chunk = in_shards.is_some() || shard_shape.is_none();
-        let reads_whole = is_chunk && reads_whole(chunk_codecs);
+        let reads_chunks_whole = match shard_shape {
+            _ if direct.is_some() => false,
+            Some(_) => in_shards.is_some(),
+            None => reads_whole(chunk_codecs),
+        };
+        let small_chunks =
+            small_chunks.filter(|small_chunks| reads_whole(small_chunks.chunk_codecs()));
         let chunks = ChunkReader {
             array: Arc::new(array),
             store,
             direct,
             in_shards,
+            small_chunks,
             cache: Some(Arc::new(ChunkCache::shared())),
-            reads_whole,
+            reads_whole: reads_chunks_whole,
             missing,
             dtype,
             is_sharded: shard_shape.is_some(),

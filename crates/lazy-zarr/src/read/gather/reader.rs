@@ -12,6 +12,7 @@ use super::cache::ChunkCache;
 use super::direct::Direct;
 use super::part::{Decoded, Part, Span};
 use super::shards::{InShards, Shards};
+use crate::layout::overlap::{copy_bytes, n_elements};
 use crate::memory::fits_memory;
 use crate::read::missing::MissingChunks;
 use crate::read::untrusted::{as_usize, caught, n_bytes, one_thread};
@@ -28,10 +29,13 @@ pub(in crate::read) struct ChunkReader {
     pub(in crate::read) direct: Option<Direct>,
     /// The shards, if their chunks are read one by one.
     pub(in crate::read) in_shards: Option<InShards>,
+    /// The shards, if their chunks are read one by one only where a part of the shard is requested,
+    /// and must each be read whole.
+    pub(in crate::read) small_chunks: Option<InShards>,
     /// Decoded chunks of which parts were read, unless the cache is off.
     pub(in crate::read) cache: Option<Arc<ChunkCache>>,
-    /// True if a chunk must be read whole, whatever part of it is requested, so that it is worth
-    /// caching.
+    /// True if a unit is a chunk that must be read whole, whatever part of it is requested, so that
+    /// it is worth caching.
     pub(in crate::read) reads_whole: bool,
     pub(in crate::read) missing: MissingChunks,
     pub(in crate::read) dtype: DType,
@@ -72,7 +76,16 @@ impl ChunkReader {
     }
 
     pub(super) fn part(&self, region: &ArraySubset, index: &[u64]) -> Result<Part, BoxError> {
-        let chunk = caught(|| self.grid().subset(index))?.ok_or("there is no such chunk")?;
+        self.part_in(self.grid(), region, index)
+    }
+
+    fn part_in(
+        &self,
+        grid: &ChunkGrid,
+        region: &ArraySubset,
+        index: &[u64],
+    ) -> Result<Part, BoxError> {
+        let chunk = caught(|| grid.subset(index))?.ok_or("there is no such chunk")?;
         let axes =
             || chunk.start().iter().zip(chunk.shape()).zip(region.start()).zip(region.shape());
         let (mut start, mut extent) = (Vec::new(), Vec::new());
@@ -120,34 +133,32 @@ impl ChunkReader {
         shards: &Shards,
     ) -> Result<Option<Decoded>, BoxError> {
         let Some(cache) = self.cache_of(part) else {
-            return self.decoded(part, self.span(part, shards)?);
+            return self.decoded(part, shards);
         };
         if part.is_all {
             return match cache.get(&part.index) {
                 Some(bytes) => Ok(Some(part.of_chunk(bytes))),
-                None => self.decoded(part, self.span(part, shards)?),
+                None => self.decoded(part, shards),
             };
         }
         let bytes = cache.get_or_read(&part.index, || {
             self.check_memory(part)?;
-            match (self.span(part, shards)?, &self.in_shards) {
-                (None, _) => Ok(None),
-                (Some(span), Some(in_shards)) => self.chunk_of_shard(in_shards, &span),
-                (Some(_), None) => self.whole_chunk(part).map(Some),
+            match &self.in_shards {
+                Some(in_shards) => self.chunk_of_shard(in_shards, part, shards),
+                None => self.whole_chunk(part).map(Some),
             }
         })?;
         Ok(bytes.map(|bytes| part.of_chunk(bytes)))
     }
 
-    /// Reads the elements of a part, or returns `None` if they are all the fill value, as if there
-    /// is no `span`. The whole chunk is decoded if most of it is requested.
+    /// Reads the elements of a part, or returns `None` if they are all the fill value. The whole
+    /// chunk is decoded if most of it is requested.
     ///
     /// A shard is decoded whole only if the part covers all of it that lies in the array, so that
     /// damage of other chunks of the shard has no effect.
-    fn decoded(&self, part: &Part, span: Option<Span>) -> Result<Option<Decoded>, BoxError> {
-        let Some(span) = span else { return Ok(None) };
+    fn decoded(&self, part: &Part, shards: &Shards) -> Result<Option<Decoded>, BoxError> {
         if let Some(in_shards) = &self.in_shards {
-            let bytes = self.chunk_of_shard(in_shards, &span)?;
+            let bytes = self.chunk_of_shard(in_shards, part, shards)?;
             return Ok(bytes.map(|bytes| part.of_chunk(bytes)));
         }
         let n_bytes = |sizes: &[usize]| n_bytes(self.dtype, sizes.iter().copied());
@@ -155,7 +166,7 @@ impl ChunkReader {
         let is_most = bytes <= 2 * n_bytes(&part.extent);
         let is_whole = part.is_whole() || (is_most && (part.is_all || !self.is_sharded));
         if !is_whole {
-            let (bytes, shape) = (self.part_of_chunk(part)?, part.extent.clone());
+            let (bytes, shape) = (self.part_of_unit(part, shards)?, part.extent.clone());
             return Ok(Some(Decoded { bytes, start: vec![0; shape.len()], shape }));
         }
         if !part.is_whole() {
@@ -174,11 +185,17 @@ impl ChunkReader {
         }
     }
 
-    /// Reads and decodes a chunk of a shard, or returns `None` if the shard is missing and stands
-    /// for the fill value.
-    fn chunk_of_shard(&self, in_shards: &InShards, span: &Span) -> Result<Option<Bytes>, BoxError> {
-        let range = ByteRange::FromStart(span.offset, span.length);
+    /// Reads and decodes a chunk of a shard, or returns `None` if the chunk stands for the fill
+    /// value.
+    fn chunk_of_shard(
+        &self,
+        in_shards: &InShards,
+        part: &Part,
+        shards: &Shards,
+    ) -> Result<Option<Bytes>, BoxError> {
         caught(|| -> Result<_, BoxError> {
+            let Some(span) = shards.span(&self.array, in_shards, part)? else { return Ok(None) };
+            let range = ByteRange::FromStart(span.offset, span.length);
             let encoded = self.array.storage().get_partial(&span.key, range)?;
             encoded.map(|encoded| in_shards.decode(&self.array, &encoded)).transpose()
         })
@@ -199,9 +216,53 @@ impl ChunkReader {
         })
     }
 
+    /// Reads a part of a chunk or shard.
+    pub(super) fn part_of_unit(&self, part: &Part, shards: &Shards) -> Result<Bytes, BoxError> {
+        match (&self.small_chunks, &self.cache) {
+            (Some(small_chunks), Some(cache)) => {
+                self.part_of_shard(part, shards, small_chunks, cache)
+            }
+            _ => self.part_of_chunk(part),
+        }
+    }
+
+    /// Reads a part of a shard from its chunks, which are kept if the part has only parts of them.
+    fn part_of_shard(
+        &self,
+        part: &Part,
+        shards: &Shards,
+        in_shards: &InShards,
+        cache: &ChunkCache,
+    ) -> Result<Bytes, BoxError> {
+        let at = part.index.iter().zip(&part.shape).zip(&part.in_chunk);
+        let start: Vec<_> =
+            at.map(|((index, size), start)| index * *size as u64 + *start as u64).collect();
+        let extent = part.extent.iter().map(|&size| size as u64).collect();
+        let region = ArraySubset::new_with_start_shape(start, extent)?;
+        let chunks = caught(|| in_shards.grid.chunks_in_array_subset(&region))?;
+        let mut output = self.fill_element().repeat(n_elements(&part.extent));
+        for index in &chunks.ok_or("it has no chunks")?.indices() {
+            let chunk = self.part_in(&in_shards.grid, &region, &index)?;
+            let read = || self.chunk_of_shard(in_shards, &chunk, shards);
+            let bytes = match cache.get(&index) {
+                None if chunk.is_all => read()?,
+                None => cache.get_or_read(&index, read)?,
+                bytes => bytes,
+            };
+            let Some(bytes) = bytes else { continue };
+            copy_bytes(
+                self.dtype.size(),
+                (&bytes, &chunk.shape, &chunk.in_chunk),
+                (&mut output, &part.extent, &chunk.in_region),
+                &chunk.extent,
+            );
+        }
+        Ok(output.into())
+    }
+
     /// Reads a part with the partial decoders of zarrs. Of a shard, they read only the chunks that
     /// the part overlaps; of an uncompressed chunk without a checksum, only the elements.
-    pub(super) fn part_of_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
+    fn part_of_chunk(&self, part: &Part) -> Result<Bytes, BoxError> {
         let start = part.in_chunk.iter().map(|&start| start as u64).collect();
         let shape = part.extent.iter().map(|&size| size as u64).collect();
         caught(|| -> Result<_, BoxError> {

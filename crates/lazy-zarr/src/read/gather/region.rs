@@ -63,7 +63,7 @@ impl ChunkReader {
         if self.cache_of(part).is_some() || self.in_shards.is_some() {
             return Ok(None);
         }
-        self.part_of_chunk(part).map(Some)
+        self.part_of_unit(part, shards).map(Some)
     }
 }
 

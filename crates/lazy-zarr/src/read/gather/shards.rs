@@ -23,19 +23,19 @@ use crate::read::untrusted::{n_bytes, one_thread};
 /// The number of bytes that take about as long to read as opening a file.
 pub(super) const BYTES_PER_FILE: usize = 32 << 10;
 
-/// The layout and codecs of shards whose chunks are read one by one.
+/// The layout and codecs of shards, for reading their chunks one by one.
 #[derive(Clone, Debug)]
 pub(in crate::read) struct InShards {
     /// The grid of the chunks.
     pub(super) grid: ChunkGrid,
     codecs: ShardCodecs,
     index_bytes: u64,
+    chunk_bytes: u128,
 }
 
 impl InShards {
-    /// Returns the shards of an array whose codecs are not guarded yet. Returns `None` unless
-    /// chunks are large enough to be worth a separate read, the grid is regular, and shards contain
-    /// only chunks.
+    /// Returns the shards of an array whose codecs are not guarded yet. Returns `None` unless the
+    /// grid is regular, and shards contain only chunks.
     pub(in crate::read) fn of(
         array: &Array<dyn ReadableStorageTraits>,
         dtype: DType,
@@ -49,16 +49,19 @@ impl InShards {
         let sharding = codecs.array_to_bytes_codec().as_any().downcast_ref()?;
         let codecs = ShardCodecs::guarded(sharding, shard_shape, dtype.size()).ok()?;
         let chunk_sizes = codecs.chunk_shape.iter().map(|size| size.get() as usize);
-        if n_bytes(dtype, chunk_sizes) < BYTES_PER_FILE as u128 {
-            return None;
-        }
+        let chunk_bytes = n_bytes(dtype, chunk_sizes);
         let index = codecs.index.encoded_representation(
             &codecs.index_shape,
             &data_type::uint64(),
             &FillValue::from(u64::MAX),
         );
         let Ok(BytesRepresentation::FixedSize(index_bytes)) = index else { return None };
-        Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes })
+        Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes, chunk_bytes })
+    }
+
+    /// Returns true if each chunk is worth a separate read, even if the whole shard is requested.
+    pub(in crate::read) fn has_large_chunks(&self) -> bool {
+        self.chunk_bytes >= BYTES_PER_FILE as u128
     }
 
     /// Returns the codecs of the chunks.
