@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use lazy_chunks::zarr::{ToZarr, ZarrSink};
 use lazy_chunks::{
-    ArrayBlock, BlockSizes, Concatenate, DType, ErrorKind, Indexed, LazyChunkSequence,
-    NestedLazyChunkSequence, Progress, RandomAccess, Result, Sum,
+    ArrayBlock, BlockIndex, BlockSizes, Concatenate, DType, ErrorKind, Indexed, LazyChunkSequence,
+    NestedLazyChunkSequence, Progress, RandomAccess, Result, Sum, report,
 };
 use ndarray::{Array2, Axis, Ix2, concatenate, s};
 use proptest::prelude::*;
@@ -59,6 +61,55 @@ fn nested<'a>(
         ArrayBlock::from_array(block.to_owned())
     })
     .with_row_type(DType::UInt32, [array.ncols()])
+}
+
+/// Streamed sequences of the same blocks: from an iterator, with a declared number of blocks, and
+/// from functions that any thread or only one may call.
+fn streams<'a>(
+    array: &'a Array2<u32>,
+    sizes: &'a [usize],
+    counts: &'a Counts,
+    n_threads: usize,
+) -> [LazyChunkSequence<'a, ArrayBlock>; 4] {
+    let iterator = LazyChunkSequence::new(move || {
+        let sizes = BlockSizes::from(sizes);
+        (0..sizes.n_blocks()).map(move |i| {
+            counts.count(i, 0);
+            ArrayBlock::from_array(array.slice(s![sizes.range(i), ..]).to_owned())
+        })
+    });
+    let indexed = flat(array, sizes, counts).with_threads(n_threads);
+    let local = indexed.clone().map_local(|block| block);
+    let local = local.with_row_type(DType::UInt32, [array.ncols()]);
+    [iterator.clone(), iterator.with_len(sizes.len()), indexed.streamed(), local.streamed()]
+}
+
+/// The same for nested sequences.
+fn nested_streams<'a>(
+    array: &'a Array2<u32>,
+    rows: &'a [usize],
+    columns: &'a [usize],
+    counts: &'a Counts,
+    n_threads: usize,
+) -> [NestedLazyChunkSequence<'a, ArrayBlock>; 4] {
+    let iterator = NestedLazyChunkSequence::new(move || {
+        (0..rows.len()).map(move |i| {
+            let [rows, columns] = [rows, columns].map(BlockSizes::from);
+            (0..columns.n_blocks()).map(move |j| {
+                counts.count(i, j);
+                let block = array.slice(s![rows.range(i), columns.range(j)]);
+                ArrayBlock::from_array(block.to_owned())
+            })
+        })
+    });
+    let indexed = nested(array, rows, columns, counts).with_threads(n_threads);
+    let local = indexed.clone().map_local(|block| block);
+    let local = local.with_row_type(DType::UInt32, [array.ncols()]);
+    [iterator.clone(), iterator.with_len(rows.len()), indexed.streamed(), local.streamed()]
+}
+
+fn heights(sequence: &LazyChunkSequence<'_, ArrayBlock>) -> Vec<usize> {
+    sequence.collect().unwrap().iter().map(|block| block.shape()[0]).collect()
 }
 
 fn whole(block: ArrayBlock) -> Array2<u32> {
@@ -345,6 +396,162 @@ proptest! {
     }
 
     #[test]
+    fn blocks_are_rechunked_as_they_arrive(
+        sizes in sizes(),
+        n_columns in 0_usize..3,
+        (places, more) in (
+            prop::collection::vec(any::<Index>(), 0..5),
+            prop::collection::vec(any::<Index>(), 0..5),
+        ),
+        height in 1_usize..6,
+        n_threads in 1_usize..4,
+    ) {
+        prop_assume!(!sizes.is_empty());
+        let counts = Counts::default();
+        let n_rows = sizes.iter().sum();
+        let array = array(n_rows, n_columns);
+        let (new, newer) = (cut(&places, n_rows), cut(&more, n_rows));
+        let at_most_once = |counts: &Counts| {
+            let computed = counts.take();
+            let with_rows = |i: &usize| sizes[*i] == 0 || computed.contains_key(&(*i, 0));
+            computed.values().all(|n| *n == 1) && (0..sizes.len()).all(|i| with_rows(&i))
+        };
+        for sequence in streams(&array, &sizes, &counts, n_threads) {
+            counts.take();
+            let rechunked = sequence.clone().rechunk(&new[..]).unwrap();
+            prop_assert_eq!(rechunked.spec().n_bands(), Some(new.len()));
+            prop_assert_eq!(heights(&rechunked), new.clone());
+            prop_assert!(at_most_once(&counts));
+            prop_assert_eq!(&whole(rechunked.compute(Concatenate).unwrap()), &array);
+            prop_assert!(at_most_once(&counts));
+            let again = rechunked.clone().map(|block| block).rechunk(&newer[..]).unwrap();
+            prop_assert_eq!(heights(&again), newer.clone());
+            prop_assert!(at_most_once(&counts));
+            let twice = rechunked.clone().chain(rechunked).unwrap().rechunk([2 * n_rows]).unwrap();
+            let block = whole(twice.collect().unwrap().remove(0));
+            prop_assert_eq!(block, concatenate![Axis(0), array, array]);
+
+            let uniform = sequence.clone().rechunk_uniform(height).unwrap();
+            let expected = BlockSizes::uniform(n_rows, height);
+            let expected: Vec<_> = expected.ranges().map(|range| range.len()).collect();
+            prop_assert_eq!(heights(&uniform), if n_rows == 0 { vec![0] } else { expected });
+            prop_assert_eq!(&whole(uniform.compute(Concatenate).unwrap()), &array);
+
+            // The number of rows is known beforehand, or found in the evaluation.
+            for wrong in [Some(n_rows + 1), n_rows.checked_sub(1)].into_iter().flatten() {
+                let evaluated =
+                    sequence.clone().rechunk([wrong]).and_then(|wrong| wrong.collect());
+                prop_assert_eq!(evaluated.unwrap_err().kind(), ErrorKind::InvalidSpec);
+            }
+            prop_assert!(sequence.rechunk_uniform(0).is_err());
+        }
+    }
+
+    #[test]
+    fn nested_blocks_are_rechunked_as_they_arrive(
+        (rows, columns) in (sizes(), prop::collection::vec(0_usize..4, 1..4)),
+        places in prop::collection::vec(any::<Index>(), 0..4),
+        n_threads in 1_usize..4,
+    ) {
+        prop_assume!(!rows.is_empty());
+        let counts = Counts::default();
+        let array = array(rows.iter().sum(), columns.iter().sum());
+        let (n_rows, n_columns) = array.dim();
+        let (new_rows, new_columns) = (cut(&places, n_rows), cut(&places, n_columns));
+        for sequence in nested_streams(&array, &rows, &columns, &counts, n_threads) {
+            counts.take();
+            let new = sequence.clone().rechunk(&new_rows[..], &new_columns[..]).unwrap();
+            let shapes: Vec<Vec<_>> = new
+                .collect()
+                .unwrap()
+                .iter()
+                .map(|band| band.iter().map(|block| block.shape().to_vec()).collect())
+                .collect();
+            let expected: Vec<Vec<_>> = new_rows
+                .iter()
+                .map(|height| new_columns.iter().map(|width| vec![*height, *width]).collect())
+                .collect();
+            prop_assert_eq!(shapes, expected);
+            prop_assert!(counts.take().values().all(|n| *n == 1));
+            prop_assert_eq!(&whole(new.compute(Concatenate).unwrap()), &array);
+            prop_assert_eq!(&whole(new.clone().join_rows().compute(Concatenate).unwrap()), &array);
+            for wrong in [
+                sequence.clone().rechunk([n_rows + 1], &new_columns[..]),
+                sequence.clone().rechunk(&new_rows[..], [n_columns + 1]),
+            ] {
+                let evaluated = wrong.and_then(|wrong| wrong.collect());
+                prop_assert_eq!(evaluated.unwrap_err().kind(), ErrorKind::InvalidSpec);
+            }
+        }
+    }
+
+    /// If the streamed sequence has a grid, only the blocks are computed that new blocks need which
+    /// cannot be restored.
+    #[test]
+    fn a_write_of_rechunked_blocks_is_resumed(
+        sizes in prop::collection::vec(0_usize..5, 1..5),
+        places in prop::collection::vec(any::<Index>(), 0..5),
+        columns in prop::collection::vec(1_usize..3, 1..3),
+        stop in any::<Index>(),
+        n_threads in 1_usize..4,
+    ) {
+        let counts = Counts::default();
+        let array = array(sizes.iter().sum(), columns.iter().sum());
+        let (n_rows, n_columns) = array.dim();
+        let new: Vec<_> = cut(&places, n_rows).into_iter().filter(|size| *size > 0).collect();
+        let stop = stop.index(new.len() + 1);
+        let start = new[..stop].iter().sum();
+        let ranges = BlockSizes::from(&sizes);
+        let needed: Vec<_> = ranges
+            .ranges()
+            .enumerate()
+            .filter(|(_, range)| !range.is_empty() && range.end > start)
+            .map(|(i, _)| i)
+            .collect();
+        let with_rows = |computed: BTreeMap<(usize, usize), usize>| {
+            let mut bands: Vec<_> = computed.into_keys().map(|(i, _)| i).collect();
+            bands.dedup();
+            bands.retain(|i| sizes[*i] > 0);
+            bands
+        };
+        let stopping = |progress: &Progress| {
+            if progress.blocks >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let sink = |i: usize| {
+            ZarrSink::new(directory.path().join(i.to_string()))
+                .with_chunk_shape([1, n_columns])
+                .with_resume("key")
+        };
+        let with_grid = streams(&array, &sizes, &counts, n_threads).into_iter();
+        for (i, sequence) in with_grid.filter(|stream| stream.spec().grid().is_some()).enumerate() {
+            let sequence = sequence.rechunk(&new[..]).unwrap();
+            let _ = sequence.clone().with_observer(stopping).to_zarr(sink(i));
+            counts.take();
+            let stored = sequence.to_zarr(sink(i)).unwrap();
+            prop_assert_eq!(&whole(stored.read().unwrap()), &array);
+            let computed = counts.take();
+            prop_assert!(computed.values().all(|n| *n == 1));
+            prop_assert_eq!(with_rows(computed), needed.clone());
+        }
+        let stop = stop * columns.len();
+        let stopping = |progress: &Progress| {
+            if progress.blocks >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let with_grid = nested_streams(&array, &sizes, &columns, &counts, n_threads).into_iter();
+        for (i, sequence) in with_grid.filter(|stream| stream.spec().grid().is_some()).enumerate() {
+            let sequence = sequence.rechunk(&new[..], &columns[..]).unwrap();
+            let _ = sequence.clone().with_observer(stopping).to_zarr(sink(10 + i));
+            counts.take();
+            let stored = sequence.to_zarr(sink(10 + i)).unwrap();
+            prop_assert_eq!(&whole(stored.read().unwrap()), &array);
+            let computed = counts.take();
+            prop_assert!(computed.values().all(|n| *n == 1));
+            prop_assert_eq!(with_rows(computed), needed.clone());
+        }
+    }
+
+    #[test]
     fn a_zip_pairs_blocks_of_any_access(
         sizes in sizes(),
         n_threads in 1_usize..4,
@@ -399,6 +606,101 @@ fn a_write_of_a_combined_sequence_without_random_access_is_resumed() {
             assert_eq!(counts.take().is_empty(), stop == n_blocks, "{name} after {stop} blocks");
         }
     }
+}
+
+/// Returns a sequence of blocks of these heights, and the number of blocks in memory.
+fn tracked(
+    heights: &'static [usize],
+) -> (LazyChunkSequence<'static, ArrayBlock>, Arc<AtomicUsize>) {
+    struct Tracked(Vec<u8>, Arc<AtomicUsize>);
+    impl AsRef<[u8]> for Tracked {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Tracked {
+        fn drop(&mut self) {
+            self.1.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let n_live = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&n_live);
+    let sequence = LazyChunkSequence::new(move || {
+        let count = Arc::clone(&count);
+        heights.iter().map(move |height| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let elements = Tracked(vec![1; *height], Arc::clone(&count));
+            ArrayBlock::new(DType::UInt8, [*height], Bytes::from_owner(elements)).unwrap()
+        })
+    });
+    (sequence, n_live)
+}
+
+/// Blocks that arrived are held only until the last new block that needs them.
+#[test]
+fn rechunking_a_stream_holds_what_the_next_block_needs() {
+    for (heights, new, most) in [
+        (&[1; 100][..], 10, 10),
+        (&[10; 10], 1, 1),
+        (&[7; 30], 10, 3),
+        (&[10; 30], 7, 2),
+        (&[1; 100], 100, 100),
+    ] {
+        let (sequence, n_live) = tracked(heights);
+        let rows = BlockSizes::uniform(heights.iter().sum(), new);
+        for rechunked in [
+            sequence.clone().rechunk(rows).unwrap(),
+            sequence.clone().rechunk_uniform(new).unwrap(),
+        ] {
+            let mut blocks = rechunked.blocks();
+            while let Some(block) = blocks.next() {
+                drop(block.unwrap());
+                let n_live = n_live.load(Ordering::Relaxed);
+                assert!(n_live <= most, "{n_live} of {heights:?} for {new}");
+            }
+            drop(blocks);
+            assert_eq!(n_live.load(Ordering::Relaxed), 0);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_does_not_fit_the_new_blocks_is_an_error() {
+    let error = |result: Result<Vec<ArrayBlock>>| {
+        let error = result.unwrap_err();
+        (error.kind(), report(&error))
+    };
+    let cut = |rows: &[usize]| error(tracked(&[2, 2]).0.rechunk(rows).unwrap().collect());
+    let (kind, message) = cut(&[3]);
+    assert_eq!(kind, ErrorKind::InvalidSpec);
+    assert!(
+        message
+            .ends_with("the sizes add up to 3, but the array has at least 4 elements along axis 0"),
+        "{message}"
+    );
+    let (kind, message) = cut(&[3, 2]);
+    assert_eq!(kind, ErrorKind::InvalidSpec);
+    assert!(
+        message.ends_with("the sizes add up to 5, but the array has 4 elements along axis 0"),
+        "{message}"
+    );
+    for n_blocks in [1, 3] {
+        let sequence = tracked(&[2, 2]).0.with_len(n_blocks).rechunk([4]).unwrap();
+        assert_eq!(error(sequence.collect()).0, ErrorKind::BlockCount);
+    }
+    // The failure of the producer comes where its block is needed.
+    let failing = LazyChunkSequence::try_new(|| {
+        [Ok(lazy_tests::zeros(&[2])), Ok(lazy_tests::zeros(&[2])), Err("no more")]
+    });
+    let mut blocks = failing.rechunk([3, 3]).unwrap();
+    let error = blocks.collect().unwrap_err();
+    assert_eq!((error.kind(), error.block()), (ErrorKind::Producer, Some(BlockIndex::Block(1))));
+    blocks = LazyChunkSequence::new(Vec::<ArrayBlock>::new).rechunk([0]).unwrap();
+    assert_eq!(blocks.collect().unwrap_err().kind(), ErrorKind::Empty);
+    let uneven =
+        NestedLazyChunkSequence::new(|| [[[2, 1], [3, 1]].map(|shape| lazy_tests::zeros(&shape))]);
+    let error = uneven.rechunk([2], [2]).unwrap().collect().unwrap_err();
+    assert!(report(&error).ends_with("blocks of one band have 2 and 3 rows"), "{error}");
 }
 
 fn twice(array: &Array2<u32>) -> Array2<u32> {

@@ -8,6 +8,7 @@ mod indexed;
 mod kept;
 mod mapped;
 mod parallel;
+mod rechunked;
 mod rules;
 mod streamed;
 mod trace;
@@ -20,6 +21,7 @@ pub(crate) use indexed::{Dimensions, FnBlocks, IndexedSteps};
 pub(crate) use kept::Kept;
 pub(crate) use mapped::Mapped;
 pub(crate) use parallel::{Evaluate, Parallel, Threads};
+pub(crate) use rechunked::{Heights, Rechunked};
 pub(crate) use rules::{BandRule, ChainRule, MapRule, PickRule, ZipRule};
 pub(crate) use streamed::{
     Bands as StreamedBands, Blocks as StreamedBlocks, FnSource, TryFnSource,

@@ -1,12 +1,15 @@
 //! Sequences cut into blocks of other sizes.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::refused;
 use super::rows::parts_of;
-use crate::sequence::{LazyChunkSequence, NestedLazyChunkSequence, RandomAccess};
-use crate::stream::{Evaluation, Failure, Inputs, Kept, Rule};
-use crate::{ArrayBlock, BlockGrid, BlockSizes, Error, Result};
+use crate::sequence::producer::AnyProducer;
+use crate::sequence::{LazyChunkSequence, NestedLazyChunkSequence, RandomAccess, Streamed};
+use crate::stream::{Evaluation, Failure, Heights, Inputs, Kept, Rechunked, Rule};
+use crate::{ArrayBlock, BlockGrid, BlockSizes, Error, Result, SequenceSpec};
 
 impl<'a, K: RandomAccess> LazyChunkSequence<'a, ArrayBlock, K> {
     /// Cuts the array into blocks of other sizes.
@@ -86,6 +89,154 @@ impl<'a, K: RandomAccess> NestedLazyChunkSequence<'a, ArrayBlock, K> {
     }
 }
 
+impl<'a> LazyChunkSequence<'a, ArrayBlock, Streamed> {
+    /// Cuts the array into blocks of other sizes, as its blocks arrive.
+    ///
+    /// An evaluation computes each block of this sequence once. It holds the blocks that the next
+    /// new block needs, and no others. The row type is kept. If this sequence has a grid, as an
+    /// indexed sequence that became [streamed](Self::streamed), so has the new one, which can then
+    /// be resumed; [`rechunk_uniform`](Self::rechunk_uniform) cuts an array of an unknown number of
+    /// rows.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the sizes do not add up to the
+    /// number of rows. If that is not known before, the evaluation returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use ndarray::{Array1, array};
+    ///
+    /// let batches = LazyChunkSequence::new(|| [array![0, 1, 2], array![3], array![4, 5, 6, 7]]);
+    /// let blocks = batches.convert(NdarrayConverter).rechunk([4, 4])?.to_tensors(NdarrayConverter);
+    /// assert_eq!(blocks.collect()?, [array![0, 1, 2, 3], array![4, 5, 6, 7]] as [Array1<i32>; 2]);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn rechunk(self, rows: impl Into<BlockSizes>) -> Result<Self> {
+        let (producer, spec) = rechunked(self.producer, self.spec, rows.into(), None)?;
+        Ok(LazyChunkSequence { producer, spec, pass: self.pass })
+    }
+
+    /// Cuts the array into blocks of `n_rows` rows, as its blocks arrive. The last block may have
+    /// fewer rows; an array without rows is one block. The number of rows need not be known.
+    ///
+    /// Otherwise it is like [`rechunk`](Self::rechunk).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if `n_rows` is 0.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use ndarray::Array2;
+    ///
+    /// // Single rows, such as lines of a file.
+    /// let rows = LazyChunkSequence::new(|| (0..10).map(|i| Array2::from_elem((1, 3), f64::from(i))));
+    /// let blocks = rows.convert(NdarrayConverter).rechunk_uniform(4)?;
+    /// let heights: Vec<_> = blocks.collect()?.iter().map(|block| block.shape()[0]).collect();
+    /// assert_eq!(heights, [4, 4, 2]);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn rechunk_uniform(self, n_rows: usize) -> Result<Self> {
+        let Some(height) = NonZeroUsize::new(n_rows) else {
+            return Err(refused(RECHUNK, "blocks of 0 rows never end"));
+        };
+        if let Some(grid) = self.spec.grid()
+            && grid.n_blocks() > 0
+        {
+            let total = grid.rows().total();
+            let rows = BlockSizes::uniform(total, n_rows);
+            return self.rechunk(if total == 0 { BlockSizes::from([0]) } else { rows });
+        }
+        let spec = self.spec.clone().without_grid(self.spec.cut(), None);
+        let (producer, rows) = (self.producer.in_order(), Heights::Uniform(height));
+        let producer = Rechunked::new(producer, self.spec, rows, None);
+        let producer = AnyProducer::InOrder(Arc::new(producer));
+        Ok(LazyChunkSequence { producer, spec, pass: self.pass })
+    }
+}
+
+impl<'a> NestedLazyChunkSequence<'a, ArrayBlock, Streamed> {
+    /// Cuts the array into blocks of other sizes along both axes, as its blocks arrive.
+    ///
+    /// An evaluation computes each block of this sequence once. It holds the bands that the next
+    /// new band overlaps, and no others. The row type is kept, and so is the grid, if this sequence
+    /// has one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the sizes do not add up to the
+    /// numbers of rows and columns. If those are not known before, the evaluation returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{NdarrayConverter, NestedLazyChunkSequence};
+    /// use ndarray::Array2;
+    ///
+    /// let sequence = NestedLazyChunkSequence::new(|| {
+    ///     (0..2).map(|i| (0..2).map(move |j| Array2::from_elem((2, 3), (10 * i + j) as f64)))
+    /// });
+    /// let blocks = sequence.convert(NdarrayConverter).rechunk([4], [2, 2, 2])?;
+    /// let middle = &blocks.collect()?[0][1];
+    /// assert_eq!(middle.as_slice::<f64>()?, [0., 1., 0., 1., 10., 11., 10., 11.]);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    pub fn rechunk(
+        self,
+        rows: impl Into<BlockSizes>,
+        columns: impl Into<BlockSizes>,
+    ) -> Result<Self> {
+        let columns = Some(columns.into());
+        let (producer, spec) = rechunked(self.producer, self.spec, rows.into(), columns)?;
+        Ok(NestedLazyChunkSequence { producer, spec, pass: self.pass })
+    }
+}
+
+/// Cuts blocks that arrive in order into blocks of other sizes. If any block can be computed, any
+/// new block can be, too.
+fn rechunked<'a>(
+    producer: AnyProducer<'a, ArrayBlock>,
+    spec: SequenceSpec,
+    rows: BlockSizes,
+    columns: Option<BlockSizes>,
+) -> Result<(AnyProducer<'a, ArrayBlock>, SequenceSpec)> {
+    let n_bands = rows.n_blocks();
+    let row_type =
+        spec.row_type().filter(|row_type| row_type.shape.len() >= spec.cut().n_axes() - 1);
+    if let (Some(columns), Some(row_type)) = (&columns, row_type) {
+        check_total(1, columns, row_type.shape[0])?;
+    }
+    let Some(old) = spec.grid() else {
+        let new = spec.clone().without_grid(spec.cut(), Some(n_bands));
+        let producer = Rechunked::new(producer.in_order(), spec, Heights::Sizes(rows), columns);
+        return Ok((AnyProducer::InOrder(Arc::new(producer)), new));
+    };
+    let grid = match &columns {
+        Some(columns) => BlockGrid::rows_and_columns(rows.clone(), columns.clone()),
+        None => BlockGrid::rows_only(rows.clone()),
+    };
+    let rule = RechunkRule::new(old, &grid)?;
+    let new = spec.clone().with_grid(grid.clone());
+    let producer = match producer {
+        AnyProducer::Shared(shared) => AnyProducer::Shared(shared.derived(&grid, rule)),
+        AnyProducer::InOrder(producer) => AnyProducer::InOrder(Arc::new(Rechunked::new(
+            producer,
+            spec,
+            Heights::Sizes(rows),
+            columns,
+        ))),
+    };
+    Ok((producer, new))
+}
+
 const RECHUNK: &str = "cut the array into other blocks";
 
 /// Blocks of a new grid, made of parts of the blocks of an old grid.
@@ -107,14 +258,7 @@ struct Axis {
 
 impl Axis {
     fn new(axis: usize, old: &BlockSizes, new: &BlockSizes) -> Result<Axis> {
-        if old.total() != new.total() {
-            let problem = format!(
-                "the sizes add up to {}, but the array has {} elements along axis {axis}",
-                new.total(),
-                old.total()
-            );
-            return Err(refused(RECHUNK, problem));
-        }
+        check_total(axis, new, old.total())?;
         if old.n_blocks() == 0 && new.n_blocks() > 0 {
             return Err(refused(RECHUNK, format!("it has no block along axis {axis} to cut")));
         }
@@ -129,6 +273,17 @@ impl Axis {
         }
         Ok(Axis { n_old: old.n_blocks(), parts, users })
     }
+}
+
+/// Checks that new blocks have all elements of the array along an axis, and no more.
+fn check_total(axis: usize, new: &BlockSizes, old: usize) -> Result<()> {
+    let new = new.total();
+    if new == old {
+        return Ok(());
+    }
+    let problem =
+        format!("the sizes add up to {new}, but the array has {old} elements along axis {axis}");
+    Err(refused(RECHUNK, problem))
 }
 
 impl RechunkRule {
