@@ -108,11 +108,12 @@ impl<'a> LazyChunkSequence<'a, ArrayBlock, Streamed> {
     /// ```
     /// # extern crate lazy_core as lazy_chunks;
     /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
-    /// use ndarray::{Array1, array};
+    /// use ndarray::array;
     ///
     /// let batches = LazyChunkSequence::new(|| [array![0, 1, 2], array![3], array![4, 5, 6, 7]]);
-    /// let blocks = batches.convert(NdarrayConverter).rechunk([4, 4])?.to_tensors(NdarrayConverter);
-    /// assert_eq!(blocks.collect()?, [array![0, 1, 2, 3], array![4, 5, 6, 7]] as [Array1<i32>; 2]);
+    /// let blocks = batches.convert(NdarrayConverter).rechunk([4, 4])?.collect()?;
+    /// assert_eq!(blocks[0].as_slice::<i32>()?, [0, 1, 2, 3]);
+    /// assert_eq!(blocks[1].as_slice::<i32>()?, [4, 5, 6, 7]);
     /// # Ok::<(), lazy_chunks::Error>(())
     /// ```
     pub fn rechunk(self, rows: impl Into<BlockSizes>) -> Result<Self> {
