@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Case;
-use crate::{DType, Result};
+use crate::DType;
 
 /// The losses that a cast may have, by the dtypes alone.
 ///
@@ -45,32 +44,6 @@ impl Casting {
             Casting::SameKind => is_safe(from, to) || kind(from) <= kind(to),
             Casting::Unsafe => true,
         }
-    }
-
-    /// Checks that elements of `from` may be cast to `to`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::DType`](crate::ErrorKind::DType) if this does not [allow](Self::allows) the
-    /// cast.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # extern crate lazy_core as lazy_chunks;
-    /// use lazy_chunks::{Casting, DType};
-    ///
-    /// assert!(Casting::SameKind.check(DType::Float32, DType::Float16).is_ok());
-    /// let error = Casting::SameKind.check(DType::Float32, DType::Int8).unwrap_err();
-    /// assert_eq!(error.to_string(), "a cast of float32 to int8 may change values");
-    /// ```
-    pub fn check(self, from: DType, to: DType) -> Result<()> {
-        if self.allows(from, to) {
-            return Ok(());
-        }
-        let allows = |casting: &Casting| casting.allows(from, to);
-        let needed = Some(Casting::SameKind).filter(allows).unwrap_or(Casting::Unsafe);
-        Err(Case::Cast { from, to, needed }.into())
     }
 }
 

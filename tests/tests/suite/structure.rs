@@ -653,7 +653,7 @@ fn rechunking_a_stream_holds_what_the_next_block_needs() {
             sequence.clone().rechunk_uniform(new).unwrap(),
         ] {
             let mut blocks = rechunked.blocks();
-            while let Some(block) = blocks.next() {
+            for block in blocks.by_ref() {
                 drop(block.unwrap());
                 let n_live = n_live.load(Ordering::Relaxed);
                 assert!(n_live <= most, "{n_live} of {heights:?} for {new}");

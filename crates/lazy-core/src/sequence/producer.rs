@@ -113,6 +113,10 @@ impl<T> Clone for AnyProducer<'_, T> {
 }
 
 impl<'a, T: 'a> AnyProducer<'a, T> {
+    pub(super) fn new_in_order(producer: impl Produce<T> + 'a) -> AnyProducer<'a, T> {
+        AnyProducer::InOrder(Arc::new(producer))
+    }
+
     /// Returns the producer of blocks in order.
     pub(super) fn in_order(self) -> Arc<dyn Produce<T> + 'a> {
         match self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Failure, Produce, Step, Steps};
 use crate::error::Case;
-use crate::{ArrayBlock, BlockSizes, Error, Result, SequenceSpec};
+use crate::{ArrayBlock, BlockGrid, BlockSizes, Error, Result, SequenceSpec};
 
 /// The heights of the new bands.
 pub(crate) enum Heights {
@@ -96,7 +96,7 @@ impl RechunkedSteps<'_> {
         while !self.old.is_over
             && (self.old.n_rows < rows.end || (rows.is_empty() && self.old.empty.is_none()))
         {
-            let old_rows = self.sequence.spec.grid().map(|grid| grid.rows());
+            let old_rows = self.sequence.spec.grid().map(BlockGrid::rows);
             let next = old_rows.map(|sizes| sizes.range(self.old.n_bands));
             match next.filter(|next| next.end <= rows.start && !rows.is_empty()) {
                 Some(next) => self.skip(next.end)?,
@@ -109,7 +109,7 @@ impl RechunkedSteps<'_> {
     /// Skips a band of the grid, which ends at this row.
     fn skip(&mut self, end: usize) -> Result<(), Failure> {
         let grid = self.sequence.spec.grid();
-        for _ in 0..grid.map_or(0, |grid| grid.blocks_per_band()) {
+        for _ in 0..grid.map_or(0, BlockGrid::blocks_per_band) {
             self.steps.skip_block();
         }
         match self.steps.next_step() {

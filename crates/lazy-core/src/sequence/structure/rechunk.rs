@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::refused;
 use super::rows::parts_of;
@@ -158,7 +157,7 @@ impl<'a> LazyChunkSequence<'a, ArrayBlock, Streamed> {
         let spec = self.spec.clone().without_grid(self.spec.cut(), None);
         let (producer, rows) = (self.producer.in_order(), Heights::Uniform(height));
         let producer = Rechunked::new(producer, self.spec, rows, None);
-        let producer = AnyProducer::InOrder(Arc::new(producer));
+        let producer = AnyProducer::new_in_order(producer);
         Ok(LazyChunkSequence { producer, spec, pass: self.pass })
     }
 }
@@ -218,7 +217,7 @@ fn rechunked<'a>(
     let Some(old) = spec.grid() else {
         let new = spec.clone().without_grid(spec.cut(), Some(n_bands));
         let producer = Rechunked::new(producer.in_order(), spec, Heights::Sizes(rows), columns);
-        return Ok((AnyProducer::InOrder(Arc::new(producer)), new));
+        return Ok((AnyProducer::new_in_order(producer), new));
     };
     let grid = match &columns {
         Some(columns) => BlockGrid::rows_and_columns(rows.clone(), columns.clone()),
@@ -228,12 +227,10 @@ fn rechunked<'a>(
     let new = spec.clone().with_grid(grid.clone());
     let producer = match producer {
         AnyProducer::Shared(shared) => AnyProducer::Shared(shared.derived(&grid, rule)),
-        AnyProducer::InOrder(producer) => AnyProducer::InOrder(Arc::new(Rechunked::new(
-            producer,
-            spec,
-            Heights::Sizes(rows),
-            columns,
-        ))),
+        AnyProducer::InOrder(producer) => {
+            let rows = Heights::Sizes(rows);
+            AnyProducer::new_in_order(Rechunked::new(producer, spec, rows, columns))
+        }
     };
     Ok((producer, new))
 }
