@@ -87,12 +87,12 @@ pub use lazy_core::{
     BoxedReducer, Casting, Concatenate, Contribution, Converter, Count, Covariance, Covariances,
     Cut, DType, DynArrayView, Element, Error, ErrorKind, Extrema, Extremum, Fold, Histogram,
     HistogramCounts, IgnoringNan, Indexed, KeptChunks, LazyChunkSequence, LocalIndexed, Mapped,
-    Max, MeanVariance, MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays, NdarrayConverter,
-    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm, Number, Observer,
-    OnThreads, PerColumn, PerRow, Progress, Quantiles, RandomAccess, Reducer, Reference, Result,
-    RowType, Run, SaveState, SavedState, SequenceAggregator, SequenceSpec, Source, Stage, StateOf,
-    StateSize, Statistic, StatisticMap, StatisticRun, Streamed, Sum, Summary, TopK, bytes, half,
-    ndarray, num_complex, report, system_memory,
+    Max, MeanVariance, MemoryClaim, MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays,
+    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
+    Number, Observer, OnThreads, PerColumn, PerRow, Progress, Quantiles, RandomAccess, Reducer,
+    Reference, Result, RowType, Run, SaveState, SavedState, SequenceAggregator, SequenceSpec,
+    Source, Stage, StateOf, StateSize, Statistic, StatisticMap, StatisticRun, Streamed, Sum,
+    Summary, TopK, bytes, half, ndarray, num_complex, report, system_memory,
 };
 
 /// The types and traits that most programs need.

@@ -109,8 +109,8 @@ pub use panic::panic_message;
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage};
 pub use reduce::{
-    BlockMap, BoxedReducer, Concatenate, Contribution, Mapped, MemoryLimit, Reducer, Run,
-    SaveState, SavedState, StateOf, Statistic, StatisticMap, StatisticRun,
+    BlockMap, BoxedReducer, Concatenate, Contribution, Mapped, MemoryClaim, MemoryLimit, Reducer,
+    Run, SaveState, SavedState, StateOf, Statistic, StatisticMap, StatisticRun,
 };
 pub use region::{CommonRuns, copy_region};
 pub use sequence::{

@@ -143,7 +143,7 @@ impl SequenceSpec {
         SequenceSpec { grid: grid.map(Arc::new), row_type, ..self.clone() }
     }
 
-    /// Replaces the memory limit of statistics, in bytes; see
+    /// Replaces the memory limit of a pass, in bytes; see
     /// [`with_memory_limit`](crate::LazyChunkSequence::with_memory_limit).
     #[must_use]
     pub fn with_memory_limit(self, bytes: u64) -> SequenceSpec {
@@ -179,6 +179,42 @@ impl SequenceSpec {
         Some([&[self.n_rows()?], self.row_type.as_ref()?.shape.as_slice()].concat())
     }
 
+    /// Returns the largest size of a block along each axis, if the block grid and the row type are
+    /// known.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{DType, LazyChunkSequence};
+    ///
+    /// let sequence = LazyChunkSequence::from_fn([10, 5], |i| i).with_row_type(DType::Float32, [3]);
+    /// assert_eq!(sequence.spec().largest_block(), Some(vec![10, 3]));
+    /// ```
+    #[must_use]
+    pub fn largest_block(&self) -> Option<Vec<usize>> {
+        let (grid, row_type) = (self.grid()?, self.row_type()?);
+        let largest = |sizes: &BlockSizes| sizes.ranges().map(|range| range.len()).max();
+        let mut shape = [&[largest(grid.rows()).unwrap_or(0)], &row_type.shape[..]].concat();
+        if let (Some(columns), Some(size)) = (grid.columns(), shape.get_mut(1)) {
+            *size = largest(columns).unwrap_or(0);
+        }
+        Some(shape)
+    }
+
+    /// Returns the maximum number of blocks that are in flight in a pass: computed, but not merged.
+    ///
+    /// It is 1 unless several threads evaluate the sequence. Within
+    /// [`Reducer::start`](crate::Reducer::start) and
+    /// [`Reducer::memory_bound`](crate::Reducer::memory_bound), the declaration has the number of
+    /// the pass.
+    #[must_use]
+    pub fn max_in_flight(&self) -> usize {
+        let most = self.memory.n_in_flight();
+        // Blocks that come one at a time are merged one at a time.
+        self.grid.as_ref().map_or(most.min(1), |grid| most.min(grid.n_blocks()))
+    }
+
     /// Returns the number of blocks that fit into `bytes` of memory, if the block grid and the row
     /// type are known: the size of the largest block counts.
     ///
@@ -194,12 +230,7 @@ impl SequenceSpec {
     /// ```
     #[must_use]
     pub fn blocks_within(&self, bytes: u64) -> Option<usize> {
-        let (grid, row_type) = (self.grid()?, self.row_type()?);
-        let largest = |sizes: &BlockSizes| sizes.ranges().map(|range| range.len()).max();
-        let mut shape = [&[largest(grid.rows()).unwrap_or(0)], &row_type.shape[..]].concat();
-        if let (Some(columns), Some(size)) = (grid.columns(), shape.get_mut(1)) {
-            *size = largest(columns).unwrap_or(0);
-        }
+        let (shape, row_type) = (self.largest_block()?, self.row_type()?);
         let block = shape
             .iter()
             .fold(row_type.dtype.size() as u64, |bytes, &size| bytes.saturating_mul(size as u64));
@@ -237,8 +268,8 @@ impl SequenceSpec {
         self.row_type.as_ref()
     }
 
-    /// Returns the number of bytes that the states of statistics may take, or `None` if no limit
-    /// was set.
+    /// Returns the number of bytes that the statistics and the sinks of a pass may take, or `None`
+    /// if no limit was set.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         self.memory.limit()

@@ -69,6 +69,11 @@ impl StateSize {
         if other.bytes > self.bytes { other } else { self }
     }
 
+    /// Returns the number of bytes, or `u64::MAX` if there are more.
+    pub(crate) fn bytes_or_max(self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
     /// Returns additional bytes of states that are already counted.
     pub(crate) fn growth(bytes: usize) -> StateSize {
         StateSize { states: 0, bytes: bytes as u128 }
@@ -173,6 +178,20 @@ impl Claim {
         self.memory.claimed.load(Ordering::Relaxed).saturating_sub(self.bytes)
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns true if the limit was declared.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.memory.limit.is_some()
+    }
+
+    /// Returns the largest number of bytes that this claim can have.
+    pub(crate) fn most(&self) -> u64 {
+        self.limit().unwrap_or(isize::MAX as u64).saturating_sub(self.others())
+    }
+
     /// Raises the claim to `size` bytes, if that is more than before.
     pub(crate) fn raise(
         &mut self,
@@ -182,16 +201,19 @@ impl Claim {
         if size.bytes <= u128::from(self.bytes) {
             return Ok(());
         }
-        let others = self.others();
-        let most = self.limit().unwrap_or(isize::MAX as u64).saturating_sub(others);
         match u64::try_from(size.bytes) {
-            Ok(bytes) if bytes <= most => {
-                self.memory.claimed.fetch_add(bytes - self.bytes, Ordering::Relaxed);
-                self.bytes = bytes;
+            Ok(bytes) if bytes <= self.most() => {
+                self.add(bytes - self.bytes);
                 Ok(())
             }
-            _ => Err(refused(size, u128::from(others), self.limit(), statistic())),
+            _ => Err(refused(size, u128::from(self.others()), self.limit(), statistic())),
         }
+    }
+
+    /// Adds bytes to the claim, which the limit allows.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.memory.claimed.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
     }
 
     /// Calls a function that adds to states of this size, and returns by how much they grew.

@@ -57,6 +57,7 @@ type Partial = Box<dyn Any + Send>;
 
 /// A [`Reducer`] without its types.
 trait Start<'r, O> {
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64>;
     fn start(self: Box<Self>, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)>;
 }
 
@@ -86,6 +87,10 @@ where
     <R::Map as BlockMap>::Partial: 'static,
     F: FnOnce(R::Output) -> O + 'r,
 {
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.reducer.memory_bound(spec)
+    }
+
     fn start(self: Box<Self>, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)> {
         let (map, run) = self.reducer.start(spec)?;
         let run = Boxed { reducer: run, output: self.output };
@@ -154,6 +159,10 @@ impl<'r, O> Reducer for BoxedReducer<'r, O> {
     type Map = BoxedMap<'r>;
     type Run = BoxedRun<'r, O>;
     type Output = O;
+
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.0.memory_bound(spec)
+    }
 
     fn start(self, spec: &SequenceSpec) -> Result<(BoxedMap<'r>, BoxedRun<'r, O>)> {
         self.0.start(spec)

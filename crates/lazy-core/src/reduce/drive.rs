@@ -2,7 +2,7 @@
 
 use super::{BlockMap, Reducer, Run, parallel};
 use crate::progress::Tracker;
-use crate::stream::{BlockStream, Step};
+use crate::stream::{BlockStream, Parallel, Step};
 use crate::{ArrayBlock, BlockCheck, Result, SequenceSpec};
 
 /// Runs a pass from its start to its result, over blocks or anything that converts into blocks.
@@ -13,8 +13,7 @@ pub(crate) fn reduce<R: Reducer, T>(
     into_block: impl Fn(T) -> ArrayBlock + Sync,
 ) -> Result<R::Output> {
     let parallel = stream.parallel();
-    let n_in_flight = parallel.map_or(1, |parallel| parallel::n_in_flight(stream.spec(), parallel));
-    let spec = stream.spec().for_pass(n_in_flight);
+    let spec = spec_of_pass(stream.spec(), parallel);
     BlockCheck::new(&spec)?;
     let mut tracker = stream.take_tracker();
     let (map, mut run) = reducer.start(&spec)?;
@@ -32,6 +31,14 @@ pub(crate) fn reduce<R: Reducer, T>(
     let output = run.commit()?;
     tracker.finish();
     Ok(output)
+}
+
+/// Returns the declaration for one pass, on the threads that compute its blocks.
+pub(crate) fn spec_of_pass<T>(
+    spec: &SequenceSpec,
+    parallel: Option<Parallel<'_, T>>,
+) -> SequenceSpec {
+    spec.for_pass(parallel.map_or(1, |parallel| parallel::n_in_flight(spec, parallel)))
 }
 
 fn reduce_in_order<M, N, T>(

@@ -48,6 +48,10 @@ impl<R: Reducer> Reducer for MemoryLimit<R> {
     type Run = R::Run;
     type Output = R::Output;
 
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.reducer.memory_bound(&spec.clone().with_memory_limit(self.bytes))
+    }
+
     fn start(self, spec: &SequenceSpec) -> Result<(MemoryLimit<R::Map>, R::Run)> {
         let (map, run) = self.reducer.start(&spec.clone().with_memory_limit(self.bytes))?;
         Ok((MemoryLimit { bytes: self.bytes, reducer: map }, run))

@@ -57,6 +57,10 @@ where
     type Run = MappedRun<R::Run>;
     type Output = R::Output;
 
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.inner.memory_bound(&spec.clone().with_row_type(self.row_type.clone()))
+    }
+
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
         let spec = spec.clone().with_row_type(self.row_type);
         let check = BlockCheck::owned(spec.clone())?;

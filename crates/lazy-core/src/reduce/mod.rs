@@ -4,6 +4,7 @@
 //! [`BlockMap`], which all threads share, and a [`Run`], which the evaluating thread owns.
 
 mod boxed;
+mod claim;
 mod concatenate;
 pub(crate) mod drive;
 mod in_flight;
@@ -16,6 +17,7 @@ mod statistic_run;
 mod tuples;
 
 pub use boxed::BoxedReducer;
+pub use claim::MemoryClaim;
 pub use concatenate::Concatenate;
 pub use limit::MemoryLimit;
 pub use mapped::Mapped;
@@ -140,6 +142,19 @@ pub trait Reducer: Sized {
     ///
     /// Returns an error if it is already clear that the pass cannot succeed.
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)>;
+
+    /// Returns an upper bound of the memory, in bytes, that a pass over a sequence with this
+    /// declaration takes for the reducer, or `None` if it is unknown, which is the default.
+    ///
+    /// The bounds of several reducers add up. A reducer that returns a bound counts it towards the
+    /// [memory limit](crate::LazyChunkSequence::with_memory_limit) when it starts, as the
+    /// statistics of this crate do; a sink does so with a [`MemoryClaim`](crate::MemoryClaim).
+    /// [`LazyChunkSequence::memory_bound`](crate::LazyChunkSequence::memory_bound) returns the
+    /// bound for a sequence with its threads, and has an example.
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        let _ = spec;
+        None
+    }
 
     /// Applies a function to every block in front of this reducer, such as a cast, a selection of
     /// columns or a computation. Other reducers of the pass still receive the original blocks.

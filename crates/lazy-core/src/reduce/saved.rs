@@ -88,7 +88,7 @@ impl<S: SaveState> SaveState for &S {
 }
 
 /// The version of the format of states. Increase it when the state of any statistic changes.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 
 /// A state of a [`Statistic`], with the name of the statistic and the version of the format.
 ///
@@ -218,6 +218,10 @@ impl<S: SaveState> Reducer for StateOf<S> {
     type Map = StateMap<S>;
     type Run = StateRun<S>;
     type Output = SavedState<S::State>;
+
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.statistic.memory_bound(spec)
+    }
 
     fn start(self, spec: &SequenceSpec) -> Result<(StateMap<S>, StateRun<S>)> {
         let (map, run) = self.statistic.start(spec)?;

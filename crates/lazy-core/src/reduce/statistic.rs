@@ -1,6 +1,6 @@
 //! The trait of statistics, which are reducers whose states merge.
 
-use crate::{ArrayBlock, BlockPosition, DType, Result, StateSize};
+use crate::{ArrayBlock, BlockPosition, DType, Result, SequenceSpec, StateSize};
 
 /// A summary of an array whose states can be merged, so that it can be computed piece by piece.
 ///
@@ -93,24 +93,69 @@ pub trait Statistic: Send + Sync {
     /// Returns the size of the states of `n_rows` rows of this shape, or a lower bound of it.
     /// `row_shape` is `None` while the shape is unknown.
     ///
-    /// With it, a pass fails before its first block if its statistics would exceed the [memory
+    /// With it, a pass whose [bound](Self::state_bound) is unknown fails before its first block if
+    /// its statistics certainly exceed the [memory
     /// limit](crate::LazyChunkSequence::with_memory_limit). The default is the size of the type.
     fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
         let (_, _) = (n_rows, row_shape);
         StateSize::new(1, size_of::<Self::State>())
     }
 
+    /// Returns an upper bound of the memory that a pass over a sequence with this declaration takes
+    /// for the statistic, or `None` if it is unknown, which is the default.
+    ///
+    /// The bound covers the accumulated state, the states of
+    /// [`max_in_flight`](SequenceSpec::max_in_flight) blocks, everything that is allocated while
+    /// states are updated and merged, and the result. It does not cover up to 64 KiB for each of
+    /// these blocks. [`Reducer::memory_bound`](crate::Reducer::memory_bound) returns its bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{ArrayBlock, BlockPosition, Result, SequenceSpec, StateSize, Statistic};
+    ///
+    /// /// The largest difference between neighbours in each row.
+    /// struct LargestSteps;
+    ///
+    /// impl Statistic for LargestSteps {
+    ///     type State = Vec<f64>;
+    ///     type Output = Vec<f64>;
+    ///
+    ///     fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+    ///         let rows_in_flight = spec.largest_block()?[0] * spec.max_in_flight();
+    ///         // A list that grows may have room for twice as many, and is moved.
+    ///         let n_rows = 3 * spec.n_rows()? + rows_in_flight;
+    ///         Some(StateSize::new(n_rows as u128, size_of::<f64>()))
+    ///     }
+    /// #   fn empty(&self) -> Vec<f64> { Vec::new() }
+    /// #   fn update(&self, _: &mut Vec<f64>, _: BlockPosition, _: &ArrayBlock) -> Result<()> {
+    /// #       Ok(())
+    /// #   }
+    /// #   fn merge(&self, state: &mut Vec<f64>, next: Vec<f64>) -> Result<()> {
+    /// #       state.extend(next);
+    /// #       Ok(())
+    /// #   }
+    /// #   fn finish(&self, state: Vec<f64>) -> Result<Vec<f64>> { Ok(state) }
+    ///     // …
+    /// }
+    /// ```
+    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+        let _ = spec;
+        None
+    }
+
     /// Returns the state before any block is added.
     fn empty(&self) -> Self::State;
 
-    /// Returns the initial state, to which the states of all blocks are added. If the shape of a
-    /// row is declared, an array without blocks still has its columns.
+    /// Returns the initial state of a pass, to which the states of all blocks are added. If the
+    /// shape of a row is declared, an array without blocks still has its columns.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Memory`](crate::ErrorKind::Memory) if there is not enough memory for the state.
-    fn init(&self, row_shape: Option<&[usize]>) -> Result<Self::State> {
-        let _ = row_shape;
+    fn init(&self, spec: &SequenceSpec) -> Result<Self::State> {
+        let _ = spec;
         Ok(self.empty())
     }
 
@@ -157,8 +202,12 @@ impl<S: Statistic> Statistic for &S {
         (**self).state_size(n_rows, row_shape)
     }
 
-    fn init(&self, row_shape: Option<&[usize]>) -> Result<S::State> {
-        (**self).init(row_shape)
+    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+        (**self).state_bound(spec)
+    }
+
+    fn init(&self, spec: &SequenceSpec) -> Result<S::State> {
+        (**self).init(spec)
     }
 
     fn empty(&self) -> S::State {

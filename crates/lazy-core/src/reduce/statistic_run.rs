@@ -190,6 +190,10 @@ impl<S: Statistic> Reducer for S {
     type Run = StatisticRun<S>;
     type Output = S::Output;
 
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.state_bound(spec).map(StateSize::bytes_or_max)
+    }
+
     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StatisticRun<S>)> {
         if self.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
             let problem = "needs whole rows, but the blocks are cut along axis 1, too";
@@ -202,11 +206,14 @@ impl<S: Statistic> Reducer for S {
         let in_flight = InFlight::new(spec);
         let foreseen = in_flight.foreseen(&self, spec);
         let mut claim = Claim::new(spec.memory());
-        claim.raise(foreseen, || self.name())?;
+        // A declared limit is kept, so what the states may take counts, if it is known. The memory
+        // of the system only refuses what it cannot hold.
+        let bound = spec.memory_limit().and_then(|_| self.state_bound(spec));
+        claim.raise(bound.map_or(foreseen, |bound| bound.max(foreseen)), || self.name())?;
         if !fits(foreseen.bytes) {
             return Err(memory::refused(foreseen, 0, None, self.name()));
         }
-        let (state, size) = claim.grow(StateSize::default(), || self.init(row_shape));
+        let (state, size) = claim.grow(StateSize::default(), || self.init(spec));
         let stage = Stage::Accumulating(state?);
         let statistic = Arc::new(self);
         let map = StatisticMap(Arc::clone(&statistic));

@@ -3,12 +3,21 @@
 use super::{BlockMap, Reducer, Run};
 use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, SequenceSpec};
 
+/// Returns the sum of bounds, or `None` if one is unknown.
+fn sum(bounds: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    bounds.into_iter().try_fold(0_u64, |sum, bound| Some(sum.saturating_add(bound?)))
+}
+
 macro_rules! tuple_reducer {
     ($($R:ident $i:tt),+) => {
         impl<$($R: Reducer),+> Reducer for ($($R,)+) {
             type Map = ($($R::Map,)+);
             type Run = ($($R::Run,)+);
             type Output = ($($R::Output,)+);
+
+            fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+                sum([$(self.$i.memory_bound(spec)),+])
+            }
 
             fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
                 let parts = ($(self.$i.start(spec)?,)+);
@@ -77,6 +86,10 @@ impl<R: Reducer> Reducer for Vec<R> {
     type Run = Vec<R::Run>;
     type Output = Vec<R::Output>;
 
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        sum(self.iter().map(|reducer| reducer.memory_bound(spec)))
+    }
+
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
         let parts: Vec<_> =
             self.into_iter().map(|reducer| reducer.start(spec)).collect::<Result<_>>()?;
@@ -131,6 +144,10 @@ impl<R: Reducer> Reducer for Option<R> {
     type Map = Option<R::Map>;
     type Run = Option<R::Run>;
     type Output = Option<R::Output>;
+
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        sum(self.iter().map(|reducer| reducer.memory_bound(spec)))
+    }
 
     fn start(self, spec: &SequenceSpec) -> Result<(Self::Map, Self::Run)> {
         Ok(self.map(|reducer| reducer.start(spec)).transpose()?.unzip())

@@ -9,12 +9,13 @@ use super::pass::Pass;
 use super::producer::{AnyProducer, SharedProducer};
 use super::shared_methods;
 use crate::aggregate::{Blocks, SequenceAggregator};
+use crate::reduce::drive;
 use crate::stream::{
     BlockStream, Evaluation, Failure, FnBlocks, FnSource, StreamedBlocks, TryFnSource, guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, Observer,
-    Result, RowType, SequenceSpec, Source,
+    Reducer, Result, RowType, SequenceSpec, Source,
 };
 
 /// A lazily evaluated array that is cut into blocks along axis 0 only.

@@ -52,21 +52,26 @@ macro_rules! shared_methods {
                 Self { spec: self.spec.with_row_type(Some(row_type)), ..self }
             }
 
-            /// Limits the memory, in bytes, that the states of all statistics of one evaluation
+            /// Limits the memory, in bytes, that the statistics and the sinks of one evaluation
             /// take together.
             ///
             /// A statistic per row or per column has a state for each row or column, once for all
             /// blocks so far and once for each block in flight. On one thread one block is in
             /// flight, and on several threads as many as
-            /// [`with_max_in_flight`](Self::with_max_in_flight) allows. If a row type is declared,
-            /// a statistic that would exceed the limit fails before the first block; otherwise it
-            /// fails when a block is reduced, before the memory is allocated. States that grow with
-            /// the data, such as those of [`Quantiles`](crate::Quantiles), count as they grow. The
-            /// error is [`ErrorKind::Memory`](crate::ErrorKind::Memory). Blocks, results
-            /// and the memory of sinks do not count.
+            /// [`with_max_in_flight`](Self::with_max_in_flight) allows.
             ///
-            /// The default limit is [all memory that the system grants this
-            /// process](crate::system_memory). [`MemoryLimit`](crate::MemoryLimit) limits some of
+            /// If the [bounds](Self::memory_bound) of the reducers are known, they count: an
+            /// evaluation whose bounds exceed the limit fails before its first block, and any other
+            /// one stays within the limit and does not fail because of it. A sink counts the memory
+            /// of one writer thread, and then uses as many threads as the statistics leave it
+            /// memory for. If a bound is unknown, the states of a statistic count as they grow, and
+            /// the evaluation fails when a block is reduced, before more memory is allocated. The
+            /// error is [`ErrorKind::Memory`](crate::ErrorKind::Memory), or an error of the sink.
+            /// Blocks do not count, nor do the results of [`Concatenate`](crate::Concatenate).
+            ///
+            /// Without this method, an evaluation fails only if its statistics certainly need more
+            /// than [all memory that the system grants this process](crate::system_memory), and the
+            /// memory of sinks does not count. [`MemoryLimit`](crate::MemoryLimit) limits some of
             /// the reducers of an evaluation.
             ///
             /// # Example
@@ -391,6 +396,48 @@ macro_rules! shared_methods {
         }
 
         impl<'a, K: Access> $Sequence<'a, ArrayBlock, K> {
+            /// Returns an upper bound of the memory, in bytes, that reducers take in an evaluation
+            /// of this sequence on its threads. Returns `None` if it is unknown.
+            ///
+            /// The bounds of a tuple or a vector of reducers add up. The bound of a statistic is
+            /// known if the row type is declared and the sequence is indexed; a statistic whose
+            /// states do not grow with the number of rows needs only the row type. It is unknown
+            /// for [`Concatenate`](crate::Concatenate), for [`Fold`](crate::Fold), and for a
+            /// statistic of your own that has no
+            /// [`state_bound`](crate::Statistic::state_bound). The bound covers states and results,
+            /// and the buffers of sinks, but no blocks, and not up to 64 KiB for each block in
+            /// flight and each statistic.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// # extern crate lazy_core as lazy_chunks;
+            /// use lazy_chunks::{
+            ///     DType, LazyChunkSequence, MeanVariance, NdarrayConverter, Quantiles, Summary,
+            /// };
+            /// use ndarray::Array2;
+            ///
+            /// let rows = LazyChunkSequence::from_fn([100; 10], |_| Array2::<f32>::zeros((100, 500)))
+            ///     .convert(NdarrayConverter)
+            ///     .with_row_type(DType::Float32, [500])
+            ///     .with_threads(2);
+            /// let statistics = (MeanVariance.per_column(), Quantiles::new([0.5]).per_row());
+            /// let bytes = rows.memory_bound(&statistics).expect("all shapes are known");
+            /// assert!(bytes < 5 << 20);
+            ///
+            /// // It is what the evaluation needs.
+            /// assert!(rows.clone().with_memory_limit(bytes).compute(statistics.clone()).is_ok());
+            /// let error = rows.with_memory_limit(bytes - 1).compute(statistics).unwrap_err();
+            /// assert!(error.memory().is_some() && error.block().is_none());
+            /// ```
+            #[must_use]
+            pub fn memory_bound<R: Reducer>(&self, reducer: &R) -> Option<u64> {
+                let shared = K::shared(&self.producer);
+                let parallel = shared.map(|shared| shared.parallel(self.pass.threads()));
+                let parallel = parallel.filter(|parallel| parallel.n_threads() > 1);
+                reducer.memory_bound(&drive::spec_of_pass(&self.spec, parallel))
+            }
+
             /// Converts every array block into a tensor as it is computed. A block that the
             /// converter rejects ends the evaluation with
             /// [`ErrorKind::Conversion`](crate::ErrorKind::Conversion). Keeps a declared row type.

@@ -9,12 +9,13 @@ use super::pass::Pass;
 use super::producer::{AnyProducer, SharedProducer};
 use super::shared_methods;
 use crate::aggregate::{Bands, NestedSequenceAggregator};
+use crate::reduce::drive;
 use crate::stream::{
     BlockStream, Evaluation, Failure, FnBlocks, FnSource, StreamedBands, TryFnSource, guarded,
 };
 use crate::{
     ArrayBlock, BlockGrid, BlockIndex, BlockSizes, BoxError, Converter, Cut, DType, NestedSource,
-    Observer, Result, RowType, SequenceSpec,
+    Observer, Reducer, Result, RowType, SequenceSpec,
 };
 
 /// A lazily evaluated array that is cut into blocks along axes 0 and 1.

@@ -9,7 +9,7 @@ use super::order::{ElementIndex, Nan};
 use crate::block::size_in_bytes;
 use crate::memory;
 use crate::real::Real;
-use crate::{ArrayBlock, BlockPosition, Error, Result, StateSize};
+use crate::{ArrayBlock, BlockPosition, DType, Error, Result, StateSize};
 
 /// A statistic of the elements of one cell of its result: of the whole array, of a row, or of a
 /// column.
@@ -39,6 +39,20 @@ pub trait Cell: Clone + Send + Sync + 'static {
     fn least_heap(&self, n_elements: usize) -> usize {
         let _ = n_elements;
         0
+    }
+
+    /// Returns an upper bound of the heap memory of a state of `n_elements` elements, in bytes, or
+    /// `None` if it is unknown. `n_elements` is `None` while the number is unknown.
+    fn most_heap(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        let _ = dtype;
+        Some(self.least_heap(n_elements.unwrap_or(usize::MAX)))
+    }
+
+    /// Returns an upper bound of the memory that a state of `n_elements` elements additionally
+    /// takes while elements or another state are added to it, in bytes.
+    fn most_spare(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        let (_, _) = (n_elements, dtype);
+        Some(0)
     }
 
     /// Returns the heap memory of a state, in bytes.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::dtype::with_element;
 use crate::memory::{give_back, n_elements, take};
 use crate::real::{Real, check_real, not_real};
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
+use crate::{
+    ArrayBlock, BlockPosition, DType, Error, Result, RowType, SaveState, SequenceSpec, StateSize,
+    Statistic,
+};
 
 const NAME: &str = "the covariance";
 
@@ -199,8 +202,24 @@ impl Statistic for Covariance {
         None
     }
 
-    fn init(&self, row_shape: Option<&[usize]>) -> Result<Option<Covariances>> {
-        let Some(shape) = row_shape else { return Ok(None) };
+    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+        // A product is computed from copies of at most so many of its columns, rows and sums.
+        const N_COLUMNS: usize = 1024;
+        const N_ROWS: usize = 256;
+        const N_SUMS: usize = 64;
+        let (row_type, block) = (spec.row_type()?, spec.largest_block()?);
+        let n_columns = n_elements(&row_type.shape)?;
+        let of_block = n_elements(&block)?;
+        let packed = block[0].min(N_ROWS) * (n_columns.min(N_COLUMNS) + N_SUMS);
+        // The elements, their deviations, and lists of an entry for each column.
+        let n_floats = 2_usize.checked_mul(of_block)?.checked_add(8 * n_columns)? + packed;
+        let spare = StateSize::growth(n_floats.checked_mul(size_of::<f64>())?);
+        let state = size(&row_type.shape);
+        Some(state.plus(state.plus(spare).times(spec.max_in_flight())))
+    }
+
+    fn init(&self, spec: &SequenceSpec) -> Result<Option<Covariances>> {
+        let Some(RowType { shape, .. }) = spec.row_type() else { return Ok(None) };
         take(size(shape), || NAME.to_owned())?;
         // Sizes that overflow were refused before.
         Ok(Some(Covariances::of_nothing(n_elements(shape).unwrap_or(0))))

@@ -169,7 +169,8 @@ impl Cell for Histogram {
         shape: D,
         _: Along,
     ) -> Result<Array<u64, D::Larger>> {
-        let counts = states.into_iter().flat_map(|state| state.bins).collect();
+        let mut counts = Vec::with_capacity(states.len() * self.n_bins());
+        counts.extend(states.into_iter().flat_map(|state| state.bins));
         Ok(arrange_many(&shape, self.n_bins(), counts))
     }
 }

@@ -4,8 +4,8 @@ use ndarray::Dimension;
 
 use super::cell::{Along, Cell, Run};
 use super::order::Nan;
-use crate::Result;
 use crate::real::Real;
+use crate::{DType, Result};
 
 /// A statistic that ignores NaN; see [`Summary::ignoring_nan`](super::Summary::ignoring_nan).
 ///
@@ -47,6 +47,14 @@ impl<S: Cell> Cell for IgnoringNan<S> {
 
     fn least_heap(&self, n_elements: usize) -> usize {
         self.0.least_heap(n_elements)
+    }
+
+    fn most_heap(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        self.0.most_heap(n_elements, dtype)
+    }
+
+    fn most_spare(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        self.0.most_spare(n_elements, dtype)
     }
 
     fn heap(&self, state: &S::State) -> usize {

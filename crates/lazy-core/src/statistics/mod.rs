@@ -4,7 +4,9 @@
 //! over all its axes, as in NumPy's `array[i].ravel()`. A *column* has the elements of all rows at
 //! one index.
 
+mod bound;
 mod cell;
+mod compactor;
 mod count;
 mod covariance;
 mod extremum;
@@ -19,6 +21,7 @@ mod order;
 mod per_column;
 mod per_row;
 mod quantiles;
+mod sketch;
 mod sum;
 mod summary;
 mod top_k;

@@ -3,12 +3,16 @@
 use ndarray::IxDyn;
 use serde::{Deserialize, Serialize};
 
+use super::bound;
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::order::Nan;
 use crate::dtype::with_element;
 use crate::memory::{n_elements, reserve, take};
 use crate::real::{Real, check_real, not_real};
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
+use crate::{
+    ArrayBlock, BlockPosition, DType, Error, Result, RowType, SaveState, SequenceSpec, StateSize,
+    Statistic,
+};
 
 /// A statistic per column; see [`Summary::per_column`](super::Summary::per_column).
 ///
@@ -111,11 +115,15 @@ impl<S: Cell> Statistic for PerColumn<S> {
         Columns { first: 0, shape: None, cells: Vec::new() }
     }
 
-    fn init(&self, row_shape: Option<&[usize]>) -> Result<Columns<S::State>> {
-        let Some(shape) = row_shape else { return Ok(self.empty()) };
+    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+        bound::per_column(&self.0, spec)
+    }
+
+    fn init(&self, spec: &SequenceSpec) -> Result<Columns<S::State>> {
+        let Some(RowType { shape, .. }) = spec.row_type() else { return Ok(self.empty()) };
         let mut cells = Vec::new();
         self.add_columns(&mut cells, n_elements(shape), 0)?;
-        Ok(Columns { first: 0, shape: Some(shape.to_vec()), cells })
+        Ok(Columns { first: 0, shape: Some(shape.clone()), cells })
     }
 
     fn update(

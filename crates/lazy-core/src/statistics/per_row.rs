@@ -3,12 +3,15 @@
 use ndarray::Ix1;
 use serde::{Deserialize, Serialize};
 
+use super::bound;
 use super::cell::{Along, Cell, Heap, Run, merge_counted, values_of_cells};
 use super::order::Nan;
 use crate::dtype::with_element;
 use crate::memory::{n_elements, reserve, take};
 use crate::real::{check_real, not_real};
-use crate::{ArrayBlock, BlockPosition, DType, Error, Result, SaveState, StateSize, Statistic};
+use crate::{
+    ArrayBlock, BlockPosition, DType, Error, Result, SaveState, SequenceSpec, StateSize, Statistic,
+};
 
 /// A statistic per row; see [`Summary::per_row`](super::Summary::per_row). The result has axis 0 of
 /// the array.
@@ -63,8 +66,20 @@ impl<S: Cell> Statistic for PerRow<S> {
         self.0.size_of_cells(Some(n_rows), row_shape.and_then(n_elements).unwrap_or(0))
     }
 
+    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+        bound::per_row(&self.0, spec)
+    }
+
     fn empty(&self) -> Rows<S::State> {
         Rows { first: 0, cells: Vec::new() }
+    }
+
+    fn init(&self, spec: &SequenceSpec) -> Result<Rows<S::State>> {
+        // A list that grows would be in memory twice, and have room for more rows. The rows count
+        // when they are added.
+        let mut cells = Vec::new();
+        reserve(&mut cells, spec.n_rows().unwrap_or(0), || self.name())?;
+        Ok(Rows { first: 0, cells })
     }
 
     fn update(
@@ -100,7 +115,7 @@ impl<S: Cell> Statistic for PerRow<S> {
         );
         heap.give_back();
         let next = Rows { first: at.row as u64, cells };
-        if state.cells.is_empty() {
+        if state.cells.capacity() == 0 {
             *state = next;
             return Ok(());
         }
@@ -113,9 +128,7 @@ impl<S: Cell> Statistic for PerRow<S> {
         }
         let name = || self.name();
         if state.cells.is_empty() {
-            take(self.size_of(&next.cells), name)?;
-            *state = next;
-            return Ok(());
+            state.first = next.first;
         }
         let end = state.first + state.cells.len() as u64;
         if next.first < state.first || next.first > end {

@@ -1,38 +1,55 @@
-//! Quantiles, estimated by a sketch.
-
-use std::fmt;
+//! Quantiles: exact for few elements, and within an error in rank for many.
 
 use ndarray::{Array, Array1, Dimension};
-use serde::{Deserialize, Serialize};
-use sketches_ddsketch::{Config, DDSketch};
 
 use super::cell::{Along, Cell, Run, arrange_many};
+use super::compactor::Plan;
 use super::order::Nan;
-use crate::Result;
+use super::sketch::{Sketch, most_bytes};
+use crate::number::Number;
 use crate::real::Real;
+use crate::{DType, Result};
 
-/// Quantiles, each within a relative error of an element of that rank; the default error is 1 %.
+/// The default error in rank.
+const RANK_ERROR: f64 = 0.001;
+
+/// The default number of elements that are kept exactly.
+const EXACT_LEN: usize = 16_384;
+
+/// Quantiles: exact for up to 16,384 elements, and otherwise within an error in *rank*, by default
+/// 0.1 % of the number of elements.
 ///
-/// Elements are counted in bins whose width grows with the magnitude: Masson, Rim and Lee,
-/// *`DDSketch`: a fast and fully-mergeable quantile sketch with relative-error guarantees* (2019).
-/// The result for the quantile `q` of `n` elements is within the error of the element that has ⌊`q`
-/// · (`n` − 1)⌋ others below it, which NumPy's `quantile` with the method `lower` returns exactly.
-/// For 0 and 1, the result is the smallest and the largest element. Counts of bins add up, so the
-/// result does not depend on the cut of the array.
+/// Each result is an element of the array. The quantile `q` of `n` elements is the element that has
+/// ⌊`q` · (`n` − 1)⌋ others below it, as in NumPy's `quantile` with the method `lower`:
 ///
-/// As in NumPy, all quantiles are NaN if any element is NaN. Without elements, they are NaN as
-/// well. Infinities are ranked like other elements. Magnitudes up to 2.2 · 10⁻³⁰⁸ count as 0.
+/// - exactly, if the array, the row or the column has at most 16,384 elements that are not NaN
+///   ([`with_exact_len`](Self::with_exact_len) sets another number);
+/// - otherwise, it is an element whose rank differs by at most 0.001 · `n`
+///   ([`with_rank_error`](Self::with_rank_error) sets another fraction). So the result for 0.5 lies
+///   between the quantiles 0.499 and 0.501. The error does not depend on the values: kelvins and
+///   time stamps have results as good as numbers near 0 have. The bound holds always, and most
+///   results are much closer. The smallest and the largest element, for 0 and 1, are exact.
 ///
-/// The state takes 300 bytes and 8 bytes per bin. For each sign, bins are allocated 128 at a time
-/// as the magnitudes of the elements require: with an error of 1 %, 115 bins for a factor of ten,
-/// and 71,000 for the whole range of `f64`. Per row and per column, there is a sketch for each row
-/// or column.
+/// The sketch is deterministic: blocks are merged in their order, so the result has the same bits
+/// on any number of threads. If elements are kept exactly, it has the same bits for any cut as
+/// well.
+///
+/// Integers stay [integers](Number), even beyond 2⁵³. As in NumPy, all quantiles are NaN if any
+/// element is NaN. Without elements, they are NaN as well. Infinities are ranked like other
+/// elements.
+///
+/// The state takes at most 100 bytes and an entry for each element, or with an error of `e` at
+/// most (`i` + 4) / `e` entries for each level `i` from 0 to log₂(`e` · `n`). An entry takes 4 bytes
+/// for dtypes of at most 4 bytes, and 8 bytes otherwise. So the default sketch of a million `f32`
+/// takes at most 280 kB, and of a thousand million at most 900 kB; with an error of 0.01, a tenth.
+/// Per row and per column, there is a state for each row or column.
+/// [`memory_bound`](crate::LazyChunkSequence::memory_bound) returns the bound for a pass.
 ///
 /// # Errors
 ///
 /// - [`ErrorKind::UnsupportedDType`](crate::ErrorKind::UnsupportedDType) for complex dtypes.
 /// - [`ErrorKind::Statistic`](crate::ErrorKind::Statistic) if there are no quantiles, a quantile is
-///   not from 0 to 1, or the error is not from 0.0001 to 0.5.
+///   not from 0 to 1, or the error is not from 0.00001 to 0.5.
 ///
 /// # Example
 ///
@@ -41,96 +58,99 @@ use crate::real::Real;
 /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Quantiles};
 /// use ndarray::Array1;
 ///
-/// let sequence = LazyChunkSequence::new(|| {
-///     (0..100).map(|i| Array1::from_iter((0..100).map(|j| i * 100 + j)))
+/// // A million time stamps in nanoseconds, 1 ms apart.
+/// let first = 1_764_336_000_000_000_000;
+/// let times = LazyChunkSequence::new(move || {
+///     (0..1000).map(move |i| Array1::from_iter((0..1000).map(|j| first + 1_000_000 * (1000 * i + j))))
 /// });
-/// let quantiles = sequence.convert(NdarrayConverter).compute(Quantiles::new([0.5, 0.99]))?;
-/// assert!((quantiles[0] - 4999.0).abs() <= 0.01 * 4999.0);
-/// assert!((quantiles[1] - 9899.0).abs() <= 0.01 * 9899.0);
+/// let quantiles = times.convert(NdarrayConverter).compute(Quantiles::new([0.0, 0.5]))?;
+/// assert_eq!(quantiles[0], first);
+/// let after = quantiles[1].as_i64().expect("integers stay integers") - first;
+/// // The median, within 1000 of a million ranks.
+/// assert!((after / 1_000_000 - 499_999).abs() <= 1000);
 /// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quantiles {
     quantiles: Vec<f64>,
-    relative_error: f64,
+    rank_error: f64,
+    exact_len: usize,
 }
 
 impl Quantiles {
     /// Creates a statistic of these quantiles, from 0, the smallest element, to 1, the largest. The
     /// quantiles are checked when the statistic is used.
     pub fn new(quantiles: impl Into<Vec<f64>>) -> Quantiles {
-        Quantiles { quantiles: quantiles.into(), relative_error: 0.01 }
+        Quantiles { quantiles: quantiles.into(), rank_error: RANK_ERROR, exact_len: EXACT_LEN }
     }
 
-    /// Sets the maximum relative error between a result and the element of its rank, from 0.0001 to
-    /// 0.5.
+    /// Sets the largest error in rank, as a fraction of the number of elements, from 0.00001 to
+    /// 0.5. The memory of the sketch grows as the error decreases.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Quantiles, Summary};
+    /// use ndarray::Array2;
+    ///
+    /// // Medians of 500 columns, between the quantiles 0.48 and 0.52.
+    /// let medians = Quantiles::new([0.5]).with_exact_len(0).with_rank_error(0.02).per_column();
+    /// let sequence = LazyChunkSequence::from_fn([100; 20], |i| {
+    ///     Array2::from_shape_fn((100, 500), |(row, _)| (100 * i + row) as f32)
+    /// });
+    /// let medians = sequence.convert(NdarrayConverter).compute(medians)?;
+    /// assert!(medians.iter().all(|median| *median >= 959.0 && *median <= 1039.0));
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
     #[must_use]
-    pub fn with_relative_error(self, relative_error: f64) -> Quantiles {
-        Quantiles { relative_error, ..self }
+    pub fn with_rank_error(self, rank_error: f64) -> Quantiles {
+        Quantiles { rank_error, ..self }
     }
 
-    fn of(&self, sketch: &Sketch) -> Vec<f64> {
-        self.quantiles.iter().map(|quantile| sketch.quantile(*quantile)).collect()
+    /// Sets the number of elements of the array, or of each row or column, up to which quantiles
+    /// are exact. Quantiles of at most 4 / `rank_error` elements are always exact.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter, Quantiles, Summary};
+    /// use ndarray::Array2;
+    ///
+    /// let element = |(row, column)| (row + column) as u32;
+    /// let rows = LazyChunkSequence::new(move || [Array2::from_shape_fn((2, 50_000), element)]);
+    /// let medians = Quantiles::new([0.5]).with_exact_len(50_000).per_row();
+    /// let medians = rows.convert(NdarrayConverter).compute(medians)?;
+    /// assert_eq!(medians.to_vec(), [24_999_u32, 25_000]);
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_exact_len(self, n_elements: usize) -> Quantiles {
+        Quantiles { exact_len: n_elements, ..self }
     }
-}
 
-/// The numbers of elements by magnitude, and the numbers of elements without a magnitude.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Sketch {
-    finite: DDSketch,
-    n_negative_infinite: u64,
-    n_infinite: u64,
-    n_nan: u64,
-}
-
-impl Sketch {
-    /// Returns the element at the rank of the quantile.
-    fn quantile(&self, quantile: f64) -> f64 {
-        let n_finite = self.finite.count() as u64;
-        let n_elements = self.n_negative_infinite + n_finite + self.n_infinite;
-        if self.n_nan > 0 || n_elements == 0 {
-            return f64::NAN;
-        }
-        let rank = (quantile * (n_elements - 1) as f64) as u64;
-        let Some(rank) = rank.checked_sub(self.n_negative_infinite) else {
-            return f64::NEG_INFINITY;
-        };
-        if rank >= n_finite {
-            return f64::INFINITY;
-        }
-        let extreme = |extreme: Option<f64>| extreme.expect("there is a finite element");
-        let (min, max) = (extreme(self.finite.min()), extreme(self.finite.max()));
-        if rank == 0 {
-            return min;
-        }
-        if rank == n_finite - 1 {
-            return max;
-        }
-        // The sketch converts quantiles into ranks, rounding down.
-        let quantile = (rank as f64 + 0.5) / (n_finite - 1) as f64;
-        let value = self.finite.quantile(quantile).expect("ranks are within 0 and 1");
-        extreme(value).clamp(min, max)
-    }
-}
-
-impl fmt::Debug for Sketch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Sketch")
-            .field("n_finite", &self.finite.count())
-            .field("n_bins", &self.finite.length())
-            .finish_non_exhaustive()
+    fn plan(&self) -> Plan {
+        // A state may be made before the settings are checked.
+        let rank_error = self.rank_error.clamp(1e-5, 0.5);
+        Plan { exact_len: self.exact_len, rank_error }
     }
 }
 
 impl Cell for Quantiles {
     type State = Sketch;
-    type Value = Array1<f64>;
-    type Values<D: Dimension + 'static> = Array<f64, D::Larger>;
+    type Value = Array1<Number>;
+    type Values<D: Dimension + 'static> = Array<Number, D::Larger>;
     const HAS_HEAP: bool = true;
+    const HANDLES_NAN: bool = true;
 
     fn name(&self) -> String {
-        format!("the quantiles {:?} within {}", self.quantiles, self.relative_error)
+        let Quantiles { quantiles, rank_error, exact_len } = self;
+        let exact = match *exact_len {
+            EXACT_LEN => String::new(),
+            n_elements => format!(", exact for {n_elements} elements"),
+        };
+        format!("the quantiles {quantiles:?} within {rank_error} in rank{exact}")
     }
 
     fn check(&self, _: Option<usize>) -> Result<()> {
@@ -140,57 +160,52 @@ impl Cell for Quantiles {
         if let Some(quantile) = self.quantiles.iter().find(|q| !(0.0..=1.0).contains(*q)) {
             return Err(self.problem(format!("a quantile must be from 0 to 1, got {quantile}")));
         }
-        if !(1e-4..=0.5).contains(&self.relative_error) {
-            return Err(self.problem("the relative error must be from 0.0001 to 0.5"));
+        if !(1e-5..=0.5).contains(&self.rank_error) {
+            return Err(self.problem("the error in rank must be from 0.00001 to 0.5"));
         }
         Ok(())
     }
 
+    fn most_heap(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        Some(most_bytes(self.plan(), n_elements?, dtype).0)
+    }
+
+    fn most_spare(&self, n_elements: Option<usize>, dtype: DType) -> Option<usize> {
+        Some(most_bytes(self.plan(), n_elements?, dtype).1)
+    }
+
     fn heap(&self, state: &Sketch) -> usize {
-        state.finite.length() * size_of::<u64>()
+        state.heap()
     }
 
     fn value_size(&self) -> usize {
-        self.quantiles.len().saturating_mul(size_of::<f64>())
+        self.quantiles.len().saturating_mul(size_of::<Number>())
     }
 
     fn empty(&self) -> Sketch {
-        let gamma = (1.0 + self.relative_error) / (1.0 - self.relative_error);
-        // The maximum number of bins, so that bins are never joined and the error bound holds.
-        let n_bins = (f64::MAX.ln() - f64::MIN_POSITIVE.ln()) / gamma.ln() + 2.0;
-        let config = Config::new(self.relative_error, n_bins as u32, f64::MIN_POSITIVE);
-        Sketch { finite: DDSketch::new(config), n_negative_infinite: 0, n_infinite: 0, n_nan: 0 }
+        Sketch::EMPTY
     }
 
-    fn update<A: Real>(&self, state: &mut Sketch, run: Run<'_, A>, _: Nan) {
-        for x in run.elements.iter().map(|x| x.to_f64()) {
-            if x.is_finite() {
-                state.finite.add(x);
-            } else if x.is_nan() {
-                state.n_nan += 1;
-            } else if x > 0.0 {
-                state.n_infinite += 1;
-            } else {
-                state.n_negative_infinite += 1;
-            }
-        }
+    fn update<A: Real>(&self, state: &mut Sketch, run: Run<'_, A>, nan: Nan) {
+        state.extend(self.plan(), run.elements, nan);
+    }
+
+    fn normalize(&self, state: &mut Sketch, _: Nan) {
+        state.shrink();
     }
 
     fn merge(&self, state: &mut Sketch, next: Sketch, _: Nan) {
-        state.finite.merge(&next.finite).expect("all sketches of a statistic have its error");
-        state.n_negative_infinite += next.n_negative_infinite;
-        state.n_infinite += next.n_infinite;
-        state.n_nan += next.n_nan;
+        state.merge(self.plan(), next);
     }
 
     fn is_valid(&self, state: &Sketch) -> bool {
-        let Sketch { finite, .. } = state;
-        // Sketches of another error do not merge, and a sketch with elements has a smallest one.
-        self.empty().finite.merge(finite).is_ok() && (finite.count() == 0) == finite.min().is_none()
+        state.is_valid(self.plan())
     }
 
-    fn value(&self, state: Sketch) -> Result<Array1<f64>> {
-        Ok(self.of(&state).into())
+    fn value(&self, state: Sketch) -> Result<Array1<Number>> {
+        let mut found = Vec::with_capacity(self.quantiles.len());
+        state.quantiles(&self.quantiles, |number| found.push(number));
+        Ok(found.into())
     }
 
     fn values<D: Dimension + 'static>(
@@ -198,8 +213,12 @@ impl Cell for Quantiles {
         states: Vec<Sketch>,
         shape: D,
         _: Along,
-    ) -> Result<Array<f64, D::Larger>> {
-        let values = states.iter().flat_map(|state| self.of(state)).collect();
-        Ok(arrange_many(&shape, self.quantiles.len(), values))
+    ) -> Result<Array<Number, D::Larger>> {
+        let mut found = Vec::with_capacity(states.len() * self.quantiles.len());
+        // Each state is freed when its quantiles are found.
+        for state in states {
+            state.quantiles(&self.quantiles, |number| found.push(number));
+        }
+        Ok(arrange_many(&shape, self.quantiles.len(), found))
     }
 }

@@ -1,5 +1,6 @@
 //! Statistics of the whole array, which can also be computed per row or per column.
 
+use super::bound;
 use super::cell::{Cell, Heap, Run, merge_counted};
 use super::order::Nan;
 use super::{
@@ -9,7 +10,9 @@ use super::{
 use crate::dtype::with_element;
 use crate::memory::{n_elements, take};
 use crate::real::{check_real, not_real};
-use crate::{ArrayBlock, BlockPosition, DType, Result, SaveState, StateSize, Statistic};
+use crate::{
+    ArrayBlock, BlockPosition, DType, Result, SaveState, SequenceSpec, StateSize, Statistic,
+};
 
 /// A statistic of elements, computed for the whole array, or for each row or each column.
 ///
@@ -129,7 +132,11 @@ macro_rules! of_the_whole_array {
                     Cell::empty(self)
                 }
 
-                fn init(&self, _: Option<&[usize]>) -> Result<Self::State> {
+                fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+                    bound::of_the_whole_array(self, spec)
+                }
+
+                fn init(&self, _: &SequenceSpec) -> Result<Self::State> {
                     take(self.size_of_cells(Some(1), 0), || Cell::name(self))?;
                     Ok(Cell::empty(self))
                 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Along, Cell, Run, arrange_many};
 use super::order::{Candidate, Nan, Ranking};
 use super::{Extrema, Extremum};
-use crate::Result;
 use crate::number::Number;
 use crate::real::Real;
+use crate::{DType, Result};
 
 /// The first elements in an order, and possibly more that are not ranked yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,11 @@ struct Selection {
 }
 
 impl Selection {
+    /// The number of candidates that are collected before the next selection, if `k` is less.
+    const N_WAITING: usize = 32;
+    /// An upper bound of the candidates beyond twice `k` that wait for a selection, halved.
+    const N_SPARE: usize = 48;
+
     /// Keeps the first `k`, in order.
     fn select(self, ranked: &mut Ranked) {
         let Ranked { candidates, n_ranked } = ranked;
@@ -46,8 +51,6 @@ impl Selection {
     fn update<A: Real>(self, ranked: &mut Ranked, run: Run<'_, A>) {
         /// The number of elements that are examined at once.
         const PIECE: usize = 64;
-        /// The number of candidates that are collected before the next selection.
-        const N_WAITING: usize = 32;
         let last = |ranked: &Ranked| {
             let last = ranked.n_ranked == self.k;
             last.then(|| A::of_number(ranked.candidates[self.k - 1].value))
@@ -63,7 +66,7 @@ impl Selection {
                     ranked.candidates.push(Candidate { value: element.to_number(), place });
                 }
             }
-            if ranked.candidates.len() >= self.k.saturating_add(self.k.max(N_WAITING)) {
+            if ranked.candidates.len() >= self.k.saturating_add(self.k.max(Selection::N_WAITING)) {
                 self.select(ranked);
                 bound = last(ranked);
             }
@@ -138,6 +141,13 @@ macro_rules! top_k {
                 self.k.min(n_elements).saturating_mul(size_of::<Candidate>())
             }
 
+            fn most_spare(&self, n_elements: Option<usize>, _: DType) -> Option<usize> {
+                // Candidates wait in a list that doubles, and two states are merged into one list.
+                let n_elements = n_elements.unwrap_or(usize::MAX);
+                let n_candidates = self.k.saturating_add(Selection::N_SPARE).min(n_elements);
+                Some(n_candidates.saturating_mul(6 * size_of::<Candidate>()))
+            }
+
             fn heap(&self, state: &Ranked) -> usize {
                 state.candidates.capacity() * size_of::<Candidate>()
             }
@@ -182,8 +192,11 @@ macro_rules! top_k {
                     self.check_number(state.candidates.len())?;
                 }
                 let candidates = || states.iter().flat_map(|state| &state.candidates);
-                let indices = candidates().map(|candidate| along.index(candidate.place)).collect();
-                let values = candidates().map(|candidate| candidate.value).collect();
+                let n_candidates = states.len() * self.k;
+                let mut indices = Vec::with_capacity(n_candidates);
+                indices.extend(candidates().map(|candidate| along.index(candidate.place)));
+                let mut values = Vec::with_capacity(n_candidates);
+                values.extend(candidates().map(|candidate| candidate.value));
                 Ok(Extrema {
                     indices: arrange_many(&shape, self.k, indices),
                     values: arrange_many(&shape, self.k, values),

@@ -107,6 +107,7 @@ fn writes() -> Vec<WriteError> {
         E::LastRowsChanged { target: target() },
         E::Thread { source: io_error() },
         E::MemoryLimit { target: target(), needed: 2, limit: 1 },
+        E::MemoryLeft { target: target(), needed: 2, left: 1 },
         E::WriterPanicked { chunk: vec![2, 3], message: text() },
         E::Encode { chunk: vec![2, 3], source: cause() },
         E::Metadata { source: cause() },

@@ -59,6 +59,11 @@ pub(crate) enum WriteError {
     Encode { chunk: Vec<usize>, source: BoxError },
     #[error("the write of {target} needs {needed} bytes of memory, but its limit is {limit} bytes")]
     MemoryLimit { target: String, needed: u64, limit: u64 },
+    #[error(
+        "the write of {target} needs {needed} bytes of memory, but the memory limit of the pass \
+         leaves it {left} bytes"
+    )]
+    MemoryLeft { target: String, needed: u64, left: u64 },
     #[error("could not create Zarr metadata for the array")]
     Metadata { source: BoxError },
 }
@@ -96,7 +101,7 @@ impl WriteError {
             E::WriterPanicked { chunk, .. } | E::Encode { chunk, .. } => {
                 Facts { chunk: Some(chunk), ..Facts::of(ErrorKind::Encode) }
             }
-            E::MemoryLimit { target, .. } => {
+            E::MemoryLimit { target, .. } | E::MemoryLeft { target, .. } => {
                 Facts { setting: Some("memory limit"), ..of(ErrorKind::Memory, target) }
             }
             E::Metadata { .. } => Facts::of(ErrorKind::Unsupported),
@@ -120,6 +125,10 @@ impl WriteError {
             }
             E::MemoryLimit { .. } => {
                 "use smaller chunks or blocks, or raise the limit with `ZarrSink::with_memory_limit`"
+            }
+            E::MemoryLeft { .. } => {
+                "use smaller chunks or blocks, or raise the limit of the pass with \
+                 `with_memory_limit`"
             }
             E::Thread { .. } => "use fewer threads with `ZarrSink::with_writer_threads`",
             _ => return None,

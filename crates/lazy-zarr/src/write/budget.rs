@@ -1,6 +1,6 @@
 //! An upper bound on the memory of a write, computed before the write starts.
 
-use lazy_core::{Cut, DType, RowType};
+use lazy_core::{Cut, DType, MemoryClaim, RowType};
 
 use crate::error::{Error, Result, WriteError};
 use crate::layout::{Layout, Seen, n_bytes};
@@ -64,6 +64,37 @@ impl<'a> MemoryBound<'a> {
             Some(limit) if memory_bound(self) as u64 > limit => Err(self.exceeded(settings)),
             _ => Ok(()),
         }
+    }
+
+    /// Claims memory under the limit of the pass, for as many writer threads as both limits allow,
+    /// and returns their number.
+    pub(crate) fn claim(&self, settings: &WriteSettings, claim: &mut MemoryClaim) -> Result<usize> {
+        let n_threads = self.threads_within_limit(settings)?;
+        for n_threads in (1..=n_threads).rev() {
+            if claim.raise(memory_bound(&MemoryBound { n_threads, ..*self }) as u64) {
+                return Ok(n_threads);
+            }
+        }
+        Err(MemoryBound { n_threads: 1, ..*self }.none_left(settings, claim))
+    }
+
+    /// Checks that the write stays within both limits, and claims the memory.
+    pub(crate) fn check_and_claim(
+        &self,
+        settings: &WriteSettings,
+        claim: &mut MemoryClaim,
+    ) -> Result<()> {
+        self.check(settings)?;
+        if claim.raise(memory_bound(self) as u64) {
+            Ok(())
+        } else {
+            Err(self.none_left(settings, claim))
+        }
+    }
+
+    fn none_left(&self, settings: &WriteSettings, claim: &MemoryClaim) -> Error {
+        let (target, needed) = (settings.target.to_string(), memory_bound(self) as u64);
+        WriteError::MemoryLeft { target, needed, left: claim.most().unwrap_or(u64::MAX) }.into()
     }
 
     fn exceeded(&self, settings: &WriteSettings) -> Error {

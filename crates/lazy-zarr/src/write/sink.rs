@@ -524,6 +524,11 @@ impl ZarrSink {
     /// before the first block if the sequence declares its row type and block grid, otherwise with
     /// the first block that is too large. Smaller chunks or blocks need less memory.
     ///
+    /// A [limit of the pass](lazy_core::LazyChunkSequence::with_memory_limit) covers its statistics
+    /// and all its sinks together. The sink stays within both limits in the same way: it counts the
+    /// memory of one writer thread before the first block, and then uses as many threads as the
+    /// statistics leave it memory for.
+    ///
     /// # Example
     ///
     /// ```
@@ -643,6 +648,11 @@ impl Reducer for ZarrSink {
     type Map = SinkMap;
     type Run = Write;
     type Output = StoredArray;
+
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        let bytes = self.memory_bound(spec, &spec.largest_block()?).ok()?;
+        u64::try_from(bytes).ok()
+    }
 
     fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(SinkMap, Write)> {
         let map = SinkMap { dtype: self.settings.dtype, casting: self.settings.casting };

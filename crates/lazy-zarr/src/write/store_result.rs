@@ -24,6 +24,9 @@ use crate::write::sink::ZarrSink;
 ///
 /// The output is a pair: the result of the statistic, and the stored arrays.
 ///
+/// Under a [memory limit](lazy_core::LazyChunkSequence::with_memory_limit) the statistic counts. The
+/// memory in which its result is stored after the last block does not count.
+///
 /// # Errors
 ///
 /// The errors of the statistic, and of a [`ZarrSink`].
@@ -194,6 +197,10 @@ where
     type Map = StatisticMap<S>;
     type Run = StoringResult<S>;
     type Output = (S::Output, Vec<StoredArray>);
+
+    fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {
+        self.statistic.memory_bound(spec)
+    }
 
     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StoringResult<S>)> {
         let mut given = self.dimension_names.iter();

@@ -185,6 +185,11 @@ impl Resumption {
         append_digest(&self.resume, &self.grid, row_type, dtype_of_blocks)
     }
 
+    /// Returns true if chunks of an earlier write may be used.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Compares rows of the array that are stored again with the chunks of the earlier write. A
     /// chunk that differs is removed.
     pub(crate) fn compare_last_rows(&mut self, at: BlockPosition, rows: &ArrayBlock) -> Result<()> {

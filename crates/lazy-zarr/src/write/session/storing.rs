@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lazy_core::{
-    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, KeptChunks, RowType,
-    SequenceSpec,
+    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, KeptChunks,
+    MemoryClaim, RowType, SequenceSpec,
 };
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -46,8 +46,10 @@ pub(super) struct Storing {
     trace: Trace,
     /// The size of all blocks so far, in bytes.
     n_bytes: usize,
-    /// The plan of a write with a memory limit, from its first block on.
+    /// The plan of a write under a memory limit, from its first block on.
     planned: Option<Planned>,
+    /// The memory under the limit of the pass.
+    claim: MemoryClaim,
     /// The stored array's handle and its metadata, once the write is prepared.
     stored: Option<(StoredArray, String)>,
 }
@@ -140,8 +142,9 @@ impl Storing {
         spec: &SequenceSpec,
         dtype_of_blocks: Option<DType>,
     ) -> Result<Storing> {
+        let mut claim = MemoryClaim::new(spec);
         if settings.existing != Existing::Append {
-            check_memory_of(&settings, spec)?;
+            claim_memory(&settings, spec, &mut claim)?;
         }
         let Begun { destination, journal, record, base } = destination::begin(&settings)?;
         let (mut seen, mut base_check) = (Seen::new(spec), None);
@@ -162,7 +165,7 @@ impl Storing {
             if let Some(row_type) = spec.row_type() {
                 settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
             }
-            check_memory_of(&settings, spec)?;
+            claim_memory(&settings, spec, &mut claim)?;
         }
         let resumption = match (&settings.resume, journal) {
             (Some(resume), Some(journal)) => {
@@ -187,22 +190,33 @@ impl Storing {
             trace,
             n_bytes: 0,
             planned: None,
+            claim,
             stored: None,
         };
-        storing.begin_append()?;
+        storing.compare_last_rows()?;
         Ok(storing)
     }
 
+    /// Compares the rows of the last row of units with the chunks of an earlier write, if there is
+    /// one, before blocks are restored from these chunks.
+    fn compare_last_rows(&mut self) -> Result<()> {
+        let (Some(base), Some(resumption)) = (&self.base, &mut self.resumption) else {
+            return Ok(());
+        };
+        if resumption.has_kept() {
+            for (at, region) in base.last_rows() {
+                resumption.compare_last_rows(at, &base.read(&region)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Begins the chunks of a write that appends, with the rows of the last row of units.
-    fn begin_append(&mut self) -> Result<()> {
-        let Some(base) = self.base.clone() else { return Ok(()) };
+    fn begin_append(&mut self, base: &Base) -> Result<()> {
         self.start_writing(base.format(&self.settings))?;
         for (at, region) in base.last_rows() {
             let rows = base.read(&region)?;
             self.last_rows.push(xxh3_128(rows.data()));
-            if let Some(resumption) = &mut self.resumption {
-                resumption.compare_last_rows(at, &rows)?;
-            }
             self.push(at, &rows)?;
         }
         Ok(())
@@ -273,8 +287,12 @@ impl Storing {
         if block.n_elements() == 0 {
             return Ok(());
         }
-        match &mut self.stage {
-            Stage::ChoosingLayout { kept } => {
+        match (&mut self.stage, self.base.clone()) {
+            (Stage::ChoosingLayout { .. }, Some(base)) => {
+                self.begin_append(&base)?;
+                self.push(within_units, &block)
+            }
+            (Stage::ChoosingLayout { kept }, None) => {
                 kept.push((at, block));
                 let held = self.n_bytes + kept.len() * BLOCK_OVERHEAD;
                 match self.settings.layout.target_bytes() {
@@ -282,7 +300,7 @@ impl Storing {
                     _ => self.begin_chunks(None),
                 }
             }
-            Stage::Writing { .. } => self.push(within_units, &block),
+            (Stage::Writing { .. }, _) => self.push(within_units, &block),
         }
     }
 
@@ -299,10 +317,10 @@ impl Storing {
         assembler.push(at, block, output)
     }
 
-    /// Checks that the write stays within its memory limit with blocks of this shape. Until the
+    /// Checks that the write stays within the memory limits with blocks of this shape. Until the
     /// threads start, their number may decrease.
     fn check_memory(&mut self, shape: &[usize]) -> Result<()> {
-        if self.settings.memory_limit.is_none() {
+        if self.settings.memory_limit.is_none() && self.claim.most().is_none() {
             return Ok(());
         }
         let mut row_type = self.seen.row_type.clone().expect("a block tells the row type");
@@ -328,10 +346,10 @@ impl Storing {
         let n_threads = match (&self.stage, before) {
             (Stage::Writing { .. }, Some(before)) => {
                 let bound = MemoryBound { n_threads: before.n_threads, ..bound };
-                bound.check(&self.settings)?;
+                bound.check_and_claim(&self.settings, &mut self.claim)?;
                 before.n_threads
             }
-            _ => bound.threads_within_limit(&self.settings)?,
+            _ => bound.claim(&self.settings, &mut self.claim)?,
         };
         self.planned = Some(Planned { block_shape, row_shape: row_type.shape, n_threads });
         Ok(())
@@ -341,6 +359,9 @@ impl Storing {
     /// is known.
     fn begin_chunks(&mut self, n_rows: Option<usize>) -> Result<()> {
         let Stage::ChoosingLayout { kept } = &mut self.stage else { return Ok(()) };
+        if let Some(base) = self.base.clone() {
+            return self.begin_append(&base);
+        }
         let kept = std::mem::take(kept);
         let seen = &self.seen;
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
@@ -471,11 +492,17 @@ impl Storing {
     }
 }
 
-/// Checks the memory limit if the sequence declares the shapes of its blocks.
-fn check_memory_of(settings: &WriteSettings, spec: &SequenceSpec) -> Result<()> {
+/// Claims the memory of one writer thread, if the sequence declares the shapes of its blocks. More
+/// threads follow when all other reducers of the pass have made their claims.
+fn claim_memory(
+    settings: &WriteSettings,
+    spec: &SequenceSpec,
+    claim: &mut MemoryClaim,
+) -> Result<()> {
     if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
         let bound = MemoryBound::of(settings, spec.cut(), row_type, &block_shape);
         bound.threads_within_limit(settings)?;
+        MemoryBound { n_threads: 1, ..bound }.claim(settings, claim)?;
     }
     Ok(())
 }
