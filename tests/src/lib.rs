@@ -28,5 +28,5 @@ pub use simple::{
     assert_not_stored, assert_target_refused, files, flat, names, nested, never_computed, spec,
     zeros,
 };
-pub use statistics::{Visitor, every_statistic, every_statistic_of_rows};
+pub use statistics::{Visitor, every_sketch, every_statistic, every_statistic_of_rows};
 pub use volatile::VolatileFileSystem;

@@ -61,6 +61,19 @@ pub fn every_statistic<V: Visitor>(visitor: &mut V, k: usize) -> Result<(), V::E
     visitor.visit(non_zero(), true)
 }
 
+/// Visits quantiles that are not exact even for small arrays. Their results depend on the cut into
+/// blocks.
+///
+/// # Errors
+///
+/// Returns the first error of the visitor.
+pub fn every_sketch<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
+    let quantiles = Quantiles::new([0.0, 0.3, 0.5, 1.0]).with_exact_len(0);
+    forms!(visitor, quantiles.clone().with_rank_error(0.5), false);
+    forms!(visitor, quantiles.with_rank_error(0.03), false);
+    Ok(())
+}
+
 /// Visits the statistics that need whole rows.
 ///
 /// # Errors

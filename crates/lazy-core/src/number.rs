@@ -65,16 +65,6 @@ impl Number {
             Number::Float(_) => None,
         }
     }
-
-    /// Creates a number from an integer: an `i64` or a `u64` if it fits, and the nearest `f64`
-    /// otherwise.
-    pub(crate) fn of_integer(integer: i128) -> Number {
-        match (i64::try_from(integer), u64::try_from(integer)) {
-            (Ok(integer), _) => Number::Signed(integer),
-            (_, Ok(integer)) => Number::Unsigned(integer),
-            _ => Number::Float(integer as f64),
-        }
-    }
 }
 
 impl PartialOrd for Number {

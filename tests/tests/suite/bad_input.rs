@@ -335,12 +335,15 @@ fn a_statistic_that_cannot_take_its_input_is_an_error() {
     );
     refused(
         Quantiles::new([0.5, 1.5]),
-        "the quantiles [0.5, 1.5] within 0.01: a quantile must be from 0 to 1, got 1.5",
+        "the quantiles [0.5, 1.5] within 0.001 in rank: a quantile must be from 0 to 1, got 1.5",
     );
-    refused(Quantiles::new([]), "the quantiles [] within 0.01: needs at least one quantile");
     refused(
-        Quantiles::new([0.5]).with_relative_error(0.0).ignoring_nan(),
-        "the quantiles [0.5] within 0: the relative error must be from 0.0001 to 0.5",
+        Quantiles::new([]),
+        "the quantiles [] within 0.001 in rank: needs at least one quantile",
+    );
+    refused(
+        Quantiles::new([0.5]).with_rank_error(0.0).ignoring_nan(),
+        "the quantiles [0.5] within 0 in rank: the error in rank must be from 0.00001 to 0.5",
     );
     let never = || -> [[ArrayBlock; 1]; 1] { unreachable!("no block is computed") };
     let nested = NestedLazyChunkSequence::new(never);

@@ -11,7 +11,9 @@ use lazy_chunks::{
     Indexed, LazyChunkSequence, Max, MeanVariance, NestedLazyChunkSequence, Quantiles, Reducer,
     SaveState, SavedState, StateOf, Statistic, Sum, Summary, TopK, report,
 };
-use lazy_tests::{Case, Visitor, case, every_statistic, every_statistic_of_rows, files};
+use lazy_tests::{
+    Case, Visitor, case, every_sketch, every_statistic, every_statistic_of_rows, files,
+};
 use proptest::prelude::*;
 
 /// Returns a result as text that shows every bit.
@@ -194,6 +196,7 @@ proptest! {
         let threads = [(2, None), (2, window), (16, window), (0, None)];
         let mut visitor = SameOnThreads { sequence: &sequence, threads: &threads };
         check_all(&case, &mut visitor)?;
+        every_sketch(&mut visitor)?;
     }
 
     #[test]
@@ -292,13 +295,13 @@ fn loading_a_state_of_another_statistic_is_an_error() {
     assert_eq!(error.to_string(), "cannot load a state of `the 2 largest` into `the 3 largest`");
 
     let text = serde_json::to_string(&part(3).unwrap()).unwrap();
-    let older = text.replacen("\"version\":2", "\"version\":1", 1);
+    let older = text.replacen("\"version\":3", "\"version\":1", 1);
     assert_ne!(text, older);
     let older: SavedState<_> = serde_json::from_str(&older).unwrap();
     let error = TopK::new(3).finish_saved([older]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot load a state of format version 1; this library reads format version 2"
+        "cannot load a state of format version 1; this library reads format version 3"
     );
 }
 
@@ -366,15 +369,22 @@ fn loading_a_damaged_state_is_an_error() {
     check_damaged(&Histogram::new([-10.0, 0.0, 10.0]).per_row());
     check_damaged(&MeanVariance.per_column());
 
-    let other_error = Quantiles::new([0.5]).with_relative_error(0.1);
-    // JSON has no infinity, which is the smallest of no elements.
+    let sketch = Quantiles::new([0.5]).with_exact_len(0).with_rank_error(0.5);
+    check_damaged(&sketch);
+    check_damaged(&sketch.clone().per_row());
+    check_damaged(&sketch.clone().ignoring_nan().per_column());
+    check_damaged(&Quantiles::new([0.5]));
+
+    // A state whose error is larger than that of the statistic.
     let part = LazyChunkSequence::from_fn([3; 2], |i| block(1, i, 0));
-    let state = part.compute(StateOf::new(other_error)).unwrap();
-    let text = serde_json::to_string(&state).unwrap().replace("within 0.1", "within 0.01");
-    let error = Quantiles::new([0.5]).finish_saved([serde_json::from_str(&text).unwrap()]);
+    let state = part.compute(StateOf::new(sketch)).unwrap();
+    let text = serde_json::to_string(&state).unwrap().replace("within 0.5", "within 0.01");
+    let smaller_error = Quantiles::new([0.5]).with_exact_len(0).with_rank_error(0.01);
+    let error = smaller_error.finish_saved([serde_json::from_str(&text).unwrap()]);
     assert_eq!(
         report(&error.unwrap_err()),
-        "the state of `the quantiles [0.5] within 0.01` is corrupt: its parts are inconsistent"
+        "the state of `the quantiles [0.5] within 0.01 in rank, exact for 0 elements` is corrupt: \
+         its parts are inconsistent"
     );
 }
 

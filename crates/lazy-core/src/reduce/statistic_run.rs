@@ -137,6 +137,12 @@ impl<S: Statistic> StatisticRun<S> {
         }
     }
 
+    /// Returns the dtype of the blocks, if a row type is declared or a block was merged.
+    #[must_use]
+    pub fn dtype(&self) -> Option<DType> {
+        self.check.element_type().map(|(dtype, _)| dtype)
+    }
+
     /// Returns the state of a run that is not prepared.
     pub(super) fn into_state(self) -> (Arc<S>, S::State) {
         match self.stage {

@@ -238,7 +238,8 @@ where
 
     fn prepare(&mut self) -> Result<()> {
         self.statistic.prepare()?;
-        let arrays = self.statistic.output().expect("it is prepared").arrays();
+        let output = self.statistic.output().expect("it is prepared");
+        let arrays = output.arrays_for(self.statistic.dtype());
         assert_eq!(arrays.len(), self.writes.len(), "a result has an array for each of its names");
         let at = BlockPosition { index: BlockIndex::Block(0), row: 0, column: 0 };
         let given = &self.dimension_names;
