@@ -1,7 +1,7 @@
 //! Adapters that let clap parse paths and numbers, so that its errors name the argument.
 
 use std::fmt::Display;
-use std::ops::RangeBounds;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -22,6 +22,11 @@ pub(super) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
 /// Parses the path of a picture to create.
 pub(super) fn picture_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(values::picture_path)
+}
+
+/// Parses a number within a range.
+pub(super) fn fraction(range: RangeInclusive<f64>) -> impl TypedValueParser<Value = f64> {
+    StringValueParser::new().try_map(move |text| values::fraction(&text, &range))
 }
 
 /// Parses a whole number within a range.

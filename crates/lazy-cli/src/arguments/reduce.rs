@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::array_path;
+use super::parsers::{array_path, fraction};
 use super::{Input, Report};
 use crate::statistics::StatisticList;
 use crate::values::MemorySize;
@@ -17,7 +17,7 @@ Statistics:
   min, max, argmin, argmax
   top:K, bottom:K      the K largest or smallest elements
   l1, l2, linf         norms
-  quantiles:Q,…        within 1 % of an element of that rank
+  quantiles:Q,…        elements of these ranks; see --rank-error
   histogram:EDGE,…     number of elements between each two edges
   cov, corr, gram      matrices of the columns
 
@@ -41,11 +41,20 @@ pub(crate) struct Reduce {
 
     /// Memory limit for statistics, such as 8G or 512MiB [default: half of the machine's memory]
     ///
-    /// The limit covers the states of the statistics. If they need more, the command fails. The
-    /// units K, M, G and T are powers of 1024. In a cgroup with a memory limit, the default is half
-    /// of that limit.
+    /// The limit covers the states of the statistics. If they can need more, the command fails,
+    /// before it computes a block if the shape of the array is known. The units K, M, G and T are
+    /// powers of 1024. In a cgroup with a memory limit, the default is half of that limit.
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<MemorySize>,
+
+    /// Largest error of quantiles in rank, as a fraction of the number of elements [default: 0.001]
+    ///
+    /// Quantiles of up to 16384 elements are exact. For more elements, each result is an element
+    /// whose rank differs by at most this fraction: with 0.001, the median lies between the
+    /// quantiles 0.499 and 0.501. A larger error takes less memory, which counts for each row or
+    /// column.
+    #[arg(long, value_name = "FRACTION", value_parser = fraction(0.00001..=0.5))]
+    pub(crate) rank_error: Option<f64>,
 
     /// Ignore elements that are NaN
     #[arg(long)]

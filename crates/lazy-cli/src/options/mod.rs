@@ -161,7 +161,7 @@ impl Reduce {
         Ok(Reduce {
             input: input::options(arguments.input)?,
             stats: arguments.stats,
-            form: Form { axis, ignore_nan: arguments.ignore_nan },
+            form: Form { axis, ignore_nan: arguments.ignore_nan, rank_error: arguments.rank_error },
             memory_limit: arguments.memory.unwrap_or_default().bytes(),
             output: arguments.output,
             replace: arguments.replace,

@@ -138,7 +138,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 /// Returns a tip for a statistic that has another name here.
 fn meant(name: &str) -> Option<&'static str> {
     match name {
-        "median" => Some("`quantiles:0.5` is the median, within 1 %"),
+        "median" => Some("`quantiles:0.5` is the median"),
         "quantile" | "percentile" | "percentiles" => Some("`quantiles:0.25,0.75` are quantiles"),
         "average" | "avg" => Some("`mean` is the average"),
         "variance" => Some("`var` is the variance"),

@@ -4,6 +4,7 @@
 
 mod answer;
 mod list;
+mod named;
 
 use lazy_chunks::{
     ArgMax, ArgMin, ArrayBlock, BottomK, BoxedReducer, Count, Covariance, Covariances, Histogram,
@@ -16,6 +17,7 @@ pub(crate) use list::StatisticList;
 
 use crate::failure::{Failure, Result};
 use list::{Kind, Wanted};
+use named::Named;
 
 /// The cells of an array that each get a value of a statistic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,13 @@ pub(crate) enum Axis {
 pub(crate) struct Form {
     pub(crate) axis: Axis,
     pub(crate) ignore_nan: bool,
+    /// The error of quantiles in rank, if it is not the default.
+    pub(crate) rank_error: Option<f64>,
+}
+
+impl Form {
+    /// The whole array and all elements.
+    pub(crate) const WHOLE: Form = Form { axis: Axis::All, ignore_nan: false, rank_error: None };
 }
 
 /// The result of a reducer, as arrays by name. Answers are made from it.
@@ -77,7 +86,16 @@ impl StatisticList {
             Kind::Top(k) => in_form(TopK::new(*k), form),
             Kind::Bottom(k) => in_form(BottomK::new(*k), form),
             Kind::Norm(norm) => in_form(*norm, form),
-            Kind::Quantiles(quantiles) => in_form(Quantiles::new(quantiles.clone()), form),
+            Kind::Quantiles(quantiles) => {
+                let quantiles = Quantiles::new(quantiles.clone());
+                in_form(
+                    match form.rank_error {
+                        Some(rank_error) => quantiles.with_rank_error(rank_error),
+                        None => quantiles,
+                    },
+                    form,
+                )
+            }
             Kind::Histogram(edges) => in_form(Histogram::new(edges.clone()), form),
             Kind::Covariance | Kind::Correlation | Kind::Gram => {
                 if form.axis != Axis::All || form.ignore_nan {
@@ -141,9 +159,7 @@ fn boxed<S>(statistic: S) -> BoxedReducer<'static, Found>
 where
     S: Statistic<Output: NamedArrays, State: 'static> + 'static,
 {
-    BoxedReducer::new(statistic, |output: S::Output| {
-        S::Output::NAMES.iter().copied().zip(output.arrays()).collect()
-    })
+    BoxedReducer::new(Named(statistic), |found| found)
 }
 
 impl Plan {
@@ -202,7 +218,7 @@ mod tests {
     #[test]
     fn moments_are_computed_once() {
         let list: StatisticList = "mean,max,std,var,cov,gram".parse().unwrap();
-        let (reducers, plan) = list.plan(Form { axis: Axis::All, ignore_nan: false }).unwrap();
+        let (reducers, plan) = list.plan(Form::WHOLE).unwrap();
         assert_eq!((reducers.len(), plan.of_reducer), (3, vec![0, 1, 0, 0, 2, 2]));
     }
 }

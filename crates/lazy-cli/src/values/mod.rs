@@ -14,6 +14,6 @@ pub(crate) use attribute::Attribute;
 pub(crate) use chunk_sizes::ChunkSizes;
 pub(crate) use codec::CodecSetting;
 pub(crate) use memory_size::MemorySize;
-pub(crate) use number::number;
+pub(crate) use number::{fraction, number};
 pub(crate) use path::{array_path, local_path, picture_path};
 pub(crate) use span::Span;

@@ -1,7 +1,7 @@
-//! Whole numbers.
+//! Numbers within a range.
 
 use std::fmt::Display;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::str::FromStr;
 
 /// Returns the whole number that a text is, if it lies within a range. The range has a start, and
@@ -23,6 +23,15 @@ where
     })
 }
 
+/// Returns the number that a text is, if it lies within a range.
+pub(crate) fn fraction(text: &str, range: &RangeInclusive<f64>) -> Result<f64, String> {
+    let is_within = |number: &f64| range.contains(number);
+    text.parse()
+        .ok()
+        .filter(is_within)
+        .ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +46,17 @@ mod tests {
         }
         let problem = number("1025", &(1_usize..=1024)).unwrap_err();
         assert_eq!(problem, "must be a whole number from 1 to 1024");
+    }
+
+    #[test]
+    fn a_fraction_lies_within_its_range() {
+        let range = 0.001..=0.5;
+        for (text, expected) in [("0.001", 0.001), ("0.5", 0.5), ("1e-2", 0.01)] {
+            assert_eq!(fraction(text, &range), Ok(expected));
+        }
+        for wrong in ["0", "0.6", "-0.1", "nan", "inf", "", "1 %"] {
+            let problem = fraction(wrong, &range).unwrap_err();
+            assert_eq!(problem, "must be a number from 0.001 to 0.5", "{wrong:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::input::{Input, Origin};
 use crate::options::Store;
 use crate::print;
 use crate::progress::Display;
-use crate::statistics::{Axis, Form};
+use crate::statistics::Form;
 use report::Outcome;
 
 pub(crate) fn run(options: &Store) -> Result<()> {
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Store) -> Result<()> {
             options.output.display()
         ));
     }
-    let (reducers, plan) = options.stats.plan(Form { axis: Axis::All, ignore_nan: false })?;
+    let (reducers, plan) = options.stats.plan(Form::WHOLE)?;
     let reducers = MemoryLimit::new(options.memory_limit, reducers);
 
     let mut input = Input::open(&options.input, plan.needs_whole_rows())?;
