@@ -63,9 +63,9 @@
 //! span and the event have the level `DEBUG`, even if the evaluation fails, since errors are
 //! returned. Without a subscriber, the crate reads no clock.
 //!
-//! The memory of statistics per row or per column grows with the shape. If the shape is declared
-//! and the statistics would exceed the [memory limit](LazyChunkSequence::with_memory_limit), a pass
-//! fails before its first block.
+//! The memory of statistics per row or per column grows with the shape. If the shape is declared,
+//! its [bound](LazyChunkSequence::memory_bound) is known before the pass, and a pass whose bound
+//! exceeds the [memory limit](LazyChunkSequence::with_memory_limit) fails before its first block.
 //!
 //! This crate does no input or output, except that it asks the system for the amount of memory. The
 //! crates above it store and read arrays.

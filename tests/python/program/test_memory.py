@@ -146,14 +146,17 @@ class Limit(Memory):
             self.assertIn("such as 8G", self.errors)
         self.assertIn("half of the machine's memory", " ".join(self.lazy("reduce", "--help").split()))
 
-    def test_sketches_are_refused_when_they_have_grown(self):
-        data = np.full((2, 20_000), 1e-300)
-        data[1] = 1e300
+    def test_sketches_are_refused_before_they_grow(self):
+        data = np.random.default_rng(2).normal(size=(2000, 300))
         self.save("a.npy", data)
         arguments = ["--axis", "columns", "--stats", "quantiles:0.5"]
-        for source, stdin in (("a.npy", b""), ("-", stream([data[:1], data[1:]]))):
-            said = self.refused("reduce", source, *arguments, stdin=stdin)
-            self.assertIn("states of the quantiles [0.5] within 0.01 of each column take 1.5 GiB, ", said)
+        said = self.fails("reduce", "a.npy", *arguments, "--memory", "2M")
+        self.assertIn("states of the quantiles [0.5] within 0.001 in rank of each column take ", said)
+        self.assertNotIn("block", said)
+        said = self.fails("reduce", "-", *arguments, "--memory", "2M", stdin=stream(np.split(data, 20)))
+        self.assertRegex(said, "^lazy: block [0-9]+ could not be reduced: .* states of the quantiles")
+        found = self.json("reduce", "a.npy", *arguments, "--memory", "2M", "--rank-error", "0.2")
+        self.assertEqual(len(found["quantiles:0.5"]), 300)
 
 
 class LargeResults(ProgramTest):

@@ -61,7 +61,7 @@ class Statistics(ProgramTest):
                     np.testing.assert_allclose(actual, reference, rtol=1e-12, atol=1e-13)
         quantiles = np.asarray(found["quantiles:0,0.25,1"])
         reference = np.quantile(self.data, QUANTILES, axis=axis, method="lower")
-        np.testing.assert_allclose(np.moveaxis(quantiles, -1, 0), reference, rtol=0.0101)
+        np.testing.assert_array_equal(np.moveaxis(quantiles, -1, 0), reference)
 
     def compare_places(self, actual, reference, axis):
         values, indices = reference
@@ -99,20 +99,47 @@ class Statistics(ProgramTest):
         for dtype, data in (("int64", times), ("uint64", np.abs(times[:1]).astype("u8") + (1 << 63)), ("bool", times > 5)):
             with self.subTest(dtype=dtype):
                 self.save("t.npy", data)
-                names = "min,max,argmin,argmax,top:1,bottom:1"
+                names = "min,max,argmin,argmax,top:1,bottom:1,quantiles:0,1"
                 found = self.json("reduce", "t.npy", "--stats", names)
                 low, high = int(data.min()), int(data.max())
                 self.assertEqual([found["min"], found["max"]], [low, high])
                 self.assertEqual([found["argmin"]["value"], found["argmax"]["value"]], [low, high])
                 self.assertEqual([found["bottom:1"]["values"], found["top:1"]["values"]], [[low], [high]])
+                self.assertEqual(found["quantiles:0,1"], [low, high])
                 self.assertIn(f" {high}\n", self.lazy("reduce", "t.npy", "--stats", "max"))
+                table = self.lazy("reduce", "t.npy", "--stats", names, "--axis", "rows").split()
+                for value in [*data.min(1), *data.max(1)]:
+                    self.assertIn(str(int(value)), table)
                 self.lazy("reduce", "t.npy", "--stats", names + ",sum", "--axis", "columns", "-o", "t.zarr", "--replace")
                 group = zarr.open_group(self.path("t.zarr"), mode="r")
                 for name, reference in (("min", data.min(0)), ("max", data.max(0)), ("argmax/values", data.max(0)),
-                                        ("top/values", data.max(0)[:, None]), ("sum", data.astype(object).sum(0))):
+                                        ("top/values", data.max(0)[:, None]), ("quantiles", np.stack([data.min(0), data.max(0)], -1)), ("sum", data.astype(object).sum(0))):
                     self.assertIn(group[name].dtype.kind, "iu", name)
                     self.assertEqual(group[name][:].tolist(), reference.tolist(), name)
                 self.assertIsInstance(self.json("reduce", "t.npy", "--stats", "sum")["sum"], int if dtype != "uint64" else float)
+
+    def test_quantiles_of_many_elements_are_within_their_error_in_rank(self):
+        # Kelvins of a room, whose relative differences are small.
+        kelvins = 293 + np.random.default_rng(8).permutation(60_000).astype("f4").reshape(60, 1000) * np.float32(1e-4)
+        self.save("k.npy", kelvins)
+        ranks = np.sort(kelvins.ravel())
+        for arguments, error in (([], 0.001), (["--rank-error", "0.02"], 0.02)):
+            found = self.json("reduce", "k.npy", "--stats", "quantiles:0,0.5,0.99,1", *arguments)["quantiles:0,0.5,0.99,1"]
+            self.assertEqual([found[0], found[3]], [ranks[0], ranks[-1]])
+            for quantile, value in zip((0.5, 0.99), found[1:3]):
+                rank = np.searchsorted(ranks, value)
+                self.assertLessEqual(abs(rank - int(quantile * (ranks.size - 1))), error * ranks.size)
+        for wrong in ("0", "0.6", "much"):
+            self.lazy("reduce", "k.npy", "--stats", "quantiles:0.5", "--rank-error", wrong, code=2)
+            self.assertIn("must be a number from 0.00001 to 0.5", self.errors)
+
+    def test_results_of_nothing_have_the_dtype_of_integers(self):
+        self.save("n.npy", np.zeros((0, 3), "u1"))
+        self.lazy("reduce", "n.npy", "--stats", "max,sum,top:1", "--axis", "rows", "-o", "n.zarr")
+        group = zarr.open_group(self.path("n.zarr"), mode="r")
+        self.assertEqual([group[name].dtype for name in ("max", "sum", "top/values")], [np.uint64] * 3)
+        found = self.json("reduce", "n.npy", "--stats", "sum", "--axis", "columns")
+        self.assertEqual(str(found["sum"]), "[0, 0, 0]")
 
     def test_nan(self):
         self.data[3, 4] = np.nan

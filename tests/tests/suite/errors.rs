@@ -195,7 +195,7 @@ fn a_hint_is_not_part_of_the_message() {
     assert_eq!(check(error), "cannot load a state of `the 2 largest` into `the 3 largest`");
     let saved = serde_json::to_string(&part(2)).unwrap();
     for (whole, changed, said) in [
-        ("\"version\":2", "\"version\":1", "cannot load a state of format version 1; "),
+        ("\"version\":3", "\"version\":1", "cannot load a state of format version 1; "),
         ("\"n_ranked\":2", "\"n_ranked\":9", "is corrupt"),
     ] {
         let state = serde_json::from_str(&saved.replace(whole, changed)).unwrap();

@@ -9,6 +9,7 @@ mod assembling;
 mod bad_input;
 mod conformance;
 mod errors;
+mod exactness;
 mod faults;
 mod groups;
 mod left_behind;

@@ -49,10 +49,10 @@ pub(crate) struct Reduce {
 
     /// Largest error of quantiles in rank, as a fraction of the number of elements [default: 0.001]
     ///
-    /// Quantiles of up to 16384 elements are exact. For more elements, each result is an element
-    /// whose rank differs by at most this fraction: with 0.001, the median lies between the
-    /// quantiles 0.499 and 0.501. A larger error takes less memory, which counts for each row or
-    /// column.
+    /// Quantiles of up to 16 / FRACTION elements are exact, by default of 16000. For more elements,
+    /// each result is an element whose rank differs by at most this fraction: with 0.001, the
+    /// median lies between the quantiles 0.499 and 0.501. A larger error takes less memory, which
+    /// counts for each row or column.
     #[arg(long, value_name = "FRACTION", value_parser = fraction(0.00001..=0.5))]
     pub(crate) rank_error: Option<f64>,
 

@@ -28,9 +28,10 @@ pub struct MemoryShortage {
     /// The number of states. A statistic per row or per column has one for each; accumulated
     /// states and those of blocks in flight both count.
     pub states: u128,
-    /// A lower bound of the bytes that all of these states take.
+    /// The bytes that all of these states can take, if they are known before the pass, or else a
+    /// lower bound of them.
     pub bytes: u128,
-    /// The bytes of the limit that other statistics or other states have already taken.
+    /// The bytes of the limit that other statistics, sinks or other states have already taken.
     pub taken: u128,
     /// The limit in bytes; `None` if the allocation failed.
     pub limit: Option<u64>,

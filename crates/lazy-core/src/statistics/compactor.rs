@@ -164,7 +164,7 @@ impl<K: Key> Compactor<K> {
         keys(&self.base) + compacted
     }
 
-    /// Returns the keys again through a function that keeps their order, such as a conversion.
+    /// Applies a function that keeps the order to all keys.
     pub(crate) fn map<L: Key>(self, key: impl Fn(K) -> L) -> Compactor<L> {
         let of_all = |keys: Vec<K>| keys.into_iter().map(&key).collect::<Vec<L>>();
         let base = of_all(self.base);
@@ -216,7 +216,7 @@ impl<K: Key> Compactor<K> {
         self.extend(plan, &next.base);
     }
 
-    /// Returns the memory that is not needed.
+    /// Frees the memory that is not needed.
     pub(crate) fn shrink(&mut self) {
         self.base.shrink_to_fit();
         if let Some(compacted) = &mut self.compacted {
@@ -406,6 +406,12 @@ mod tests {
         assert!(sum <= 2.0, "{sum}");
         let plan = plan(0, 0.001);
         assert_eq!((plan.capacity(0), plan.capacity(21)), (4000, 25_000));
+        // The documented sizes of sketches.
+        let most_keys = |rank_error, n| Plan { rank_error, ..plan }.most_keys(n).0;
+        assert!((60_000..67_000).contains(&most_keys(0.001, 1_000_000)));
+        assert!((200_000..220_000).contains(&most_keys(0.001, 1_000_000_000)));
+        assert!((10_000..11_000).contains(&most_keys(0.01, 1_000_000)));
+        assert!((25_000..29_000).contains(&most_keys(0.01, 1_000_000_000)));
     }
 
     #[test]
