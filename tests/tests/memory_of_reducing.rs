@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use lazy_chunks::{ArrayBlock, BlockPool, LazyChunkSequence, SaveState};
-use lazy_tests::{Visitor, every_statistic, every_statistic_of_rows};
+use lazy_chunks::{ArrayBlock, BlockPool, DType, LazyChunkSequence, SaveState};
+use lazy_tests::{Visitor, every_sketch, every_statistic, every_statistic_of_rows};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -18,8 +18,17 @@ const N_COLUMNS: usize = 64;
 struct Measure {
     n_blocks: usize,
     n_threads: usize,
-    /// The peak above the memory before, and the memory of the result, in bytes.
-    bytes: BTreeMap<String, (usize, usize)>,
+    bytes: BTreeMap<String, Measured>,
+}
+
+/// The memory of one statistic, in bytes.
+struct Measured {
+    /// The peak above the memory before.
+    peak: usize,
+    /// The memory of the result.
+    result: usize,
+    /// The bound before the pass, if it is known.
+    bound: Option<usize>,
 }
 
 impl Visitor for Measure {
@@ -39,24 +48,28 @@ impl Visitor for Measure {
             }
             Ok::<ArrayBlock, lazy_chunks::Error>(block.into_block())
         })
+        .with_row_type(DType::Float64, [N_COLUMNS])
         .with_threads(self.n_threads)
         .with_max_in_flight(2 * self.n_threads);
         let name = statistic.name();
+        let bound = sequence.memory_bound(&statistic).map(|bytes| bytes as usize);
         ALLOCATOR.reset_peak_usage();
         let before = ALLOCATOR.current_usage();
         let result = sequence.compute(statistic)?;
         let peak = ALLOCATOR.peak_usage() - before;
         let with_result = ALLOCATOR.current_usage();
         drop(result);
-        self.bytes.insert(name, (peak, with_result - ALLOCATOR.current_usage()));
+        let result = with_result - ALLOCATOR.current_usage();
+        self.bytes.insert(name, Measured { peak, result, bound });
         Ok(())
     }
 }
 
-fn measure(n_blocks: usize, n_threads: usize) -> BTreeMap<String, (usize, usize)> {
+fn measure(n_blocks: usize, n_threads: usize) -> BTreeMap<String, Measured> {
     let mut measure = Measure { n_blocks, n_threads, bytes: BTreeMap::new() };
     every_statistic(&mut measure, 2).unwrap();
     every_statistic_of_rows(&mut measure).unwrap();
+    every_sketch(&mut measure).unwrap();
     measure.bytes
 }
 
@@ -73,20 +86,28 @@ fn memory_does_not_grow_with_the_length() {
         let lengths = [64, 256, 1024];
         let [once, four_times, sixteen_times] =
             lengths.map(|n_blocks| measure(n_blocks, n_threads));
-        for (name, (peak, result)) in &once {
+        for (name, Measured { peak, result, .. }) in &once {
             let longer = [(256, &four_times[name]), (1024, &sixteen_times[name])];
             // With several threads, as many blocks are in flight as the window allows, or states of
             // blocks, which may be much larger than results. The number at any moment is random.
             let slack = SLACK + (n_threads - 1) * (4 * block + 2 * result);
             let peak = match n_threads {
                 1 => *peak,
-                _ => *peak.max(&(alone[name].0 * (1 + 2 * n_threads))),
+                _ => *peak.max(&(alone[name].peak * (1 + 2 * n_threads))),
             };
-            for (n_blocks, (longer_peak, longer_result)) in longer {
+            for (n_blocks, longer) in longer {
+                let Measured { peak: longer_peak, result: longer_result, bound } = longer;
+                if name.contains("quantiles") {
+                    // The memory grows with the number of elements, within the bound. Blocks in
+                    // flight are not part of it.
+                    let bound = bound.expect("the sizes are declared");
+                    let most =
+                        bound + grid(n_blocks) + SLACK + (2 * n_threads + 1) * (block + SLACK);
+                    assert!(*longer_peak <= most, "{name}: {longer_peak} bytes, bound {bound}");
+                    continue;
+                }
                 // A state is larger than its result, and twice as large again while its list grows.
-                // The size of a sketch does not follow from the size of its result.
-                let per_result = if name.contains("quantiles") { 4000 } else { 24 };
-                let of_result = per_result * longer_result.saturating_sub(*result);
+                let of_result = 24 * longer_result.saturating_sub(*result);
                 let of_rows = if name.contains("of each row") { of_result } else { 0 };
                 // This statistic keeps the rows of its blocks.
                 let of_blocks = if name.contains("not zero") { 64 * n_blocks } else { 0 };

@@ -9,10 +9,11 @@ import zarr
 # These equal the constants in `statistics.rs`.
 EDGES = [-1e300, -1.0, 0.0, 0.5, 1e9]
 QUANTILES = [0.0, 0.1, 0.5, 0.999, 1.0]
+RANK_ERROR = 0.05
 
 # The results that are integers for arrays of integers.
 OF_INTEGERS = {
-    "sum": [""], "min": [""], "max": [""],
+    "sum": [""], "min": [""], "max": [""], "quantiles": [""], "sketch": [""],
     **{name: ["value", "values"] for name in ("argmin", "argmax", "top", "bottom", "top3", "bottom3")},
 }
 
@@ -153,17 +154,29 @@ def histogram(data, axis, numbers_alone, _):
     return {"bins": (bins[0], 0), **{name: (mask.sum(), 0) for name, mask in outside.items()}}
 
 
-def quantiles(data, axis, numbers_alone, _):
-    def of(cell):
-        cell = cell.astype(float)
-        cell = cell[~np.isnan(cell)] if numbers_alone else cell
-        if not len(cell) or np.isnan(cell).any():
-            return [np.nan] * len(QUANTILES)
-        return np.quantile(cell, QUANTILES, method="lower")
-    cells = along(data, axis)
-    result = np.array([of(cell) for cell in cells]).reshape(len(cells), len(QUANTILES))
-    result = result[0] if axis is None else result
-    return {"": (result, 0.01000001 * np.where(np.isfinite(result), np.abs(result), 0))}
+def quantiles(rank_error):
+    def of(cell, numbers_alone):
+        """Returns the quantiles of a cell, and the largest difference to an element that is near in rank."""
+        # NumPy converts integers of 64 bits to floats, so elements are looked up by their ranks.
+        is_nan = np.isnan(cell.astype(float))
+        cell = cell[~is_nan] if numbers_alone else cell
+        if not len(cell) or (is_nan.any() and not numbers_alone):
+            return [np.nan] * len(QUANTILES), [0] * len(QUANTILES)
+        cell = np.sort(cell).astype(np.longdouble)
+        last = len(cell) - 1
+        ranks = np.array([int(quantile * last) for quantile in QUANTILES])
+        error = np.where((ranks == 0) | (ranks == last), 0, int(rank_error * len(cell)))
+        below, above = cell[np.maximum(ranks - error, 0)], cell[np.minimum(ranks + error, last)]
+        # Beyond an infinity, every element is near.
+        tolerance = np.nan_to_num(np.maximum(above - cell[ranks], cell[ranks] - below), nan=0, posinf=np.inf)
+        return cell[ranks], tolerance
+
+    def reference(data, axis, numbers_alone, _):
+        cells = along(data, axis)
+        found = np.array([of(cell, numbers_alone) for cell in cells], np.longdouble)
+        result, tolerance = np.moveaxis(found.reshape(len(cells), 2, len(QUANTILES)), 1, 0)
+        return {"": (result[0], tolerance[0]) if axis is None else (result, tolerance)}
+    return reference
 
 
 def extremum(reduce, of_numbers):
@@ -253,7 +266,8 @@ REFERENCES = {
     "l2": norm(2, 0.5),
     "linf": largest_magnitude,
     "histogram": histogram,
-    "quantiles": quantiles,
+    "quantiles": quantiles(0),
+    "sketch": quantiles(RANK_ERROR),
     "min": extremum(np.min, np.nanmin),
     "max": extremum(np.max, np.nanmax),
     "argmin": position(np.argmin, np.inf),

@@ -39,9 +39,10 @@ const EXACT_LEN: f64 = 16.0;
 /// element is NaN. Without elements, they are NaN as well. Infinities are ranked like other
 /// elements.
 ///
-/// The state takes at most 100 bytes and an entry for each element, or with an error of `e` at
-/// most (`i` + 4) / `e` entries for each level `i` from 0 to log₂(`e` · `n`). An entry takes 4 bytes
-/// for dtypes of at most 4 bytes, and 8 bytes otherwise. So the default sketch of a million `f32`
+/// The state takes 56 bytes and an entry for each element, with room for an eighth more while it
+/// grows. A sketch with an error of `e` takes 1.3 kB and at most (`i` + 4) / `e` entries for each
+/// level `i` from 0 to log₂(`e` · `n`). An entry takes 4 bytes for dtypes of at most 4 bytes, and 8
+/// bytes otherwise. So the default sketch of a million `f32`
 /// takes at most 270 kB, and of a thousand million at most 880 kB; with an error of 0.01, it is 43
 /// and 115 kB. Per row and per column, there is a state for each row or column.
 /// [`memory_bound`](crate::LazyChunkSequence::memory_bound) returns the bound for a pass.

@@ -15,9 +15,10 @@ use ndarray::{Array2, s};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// The edges and quantiles, which `numpy_statistics.py` repeats.
+/// The edges, the quantiles and their error in rank, which `numpy_statistics.py` repeats.
 const EDGES: [f64; 5] = [-1e300, -1.0, 0.0, 0.5, 1e9];
 const QUANTILES: [f64; 5] = [0.0, 0.1, 0.5, 0.999, 1.0];
+const RANK_ERROR: f64 = 0.05;
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     if directory.exists() {
@@ -130,6 +131,8 @@ impl Store<'_> {
         self.every_form("linf", Norm::LInf, true)?;
         self.every_form("histogram", Histogram::new(EDGES), true)?;
         self.every_form("quantiles", Quantiles::new(QUANTILES), true)?;
+        let sketch = Quantiles::new(QUANTILES).with_exact_len(0).with_rank_error(RANK_ERROR);
+        self.every_form("sketch", sketch, true)?;
         self.every_form("min", Min, false)?;
         self.every_form("max", Max, false)?;
         self.every_form("argmin", ArgMin, false)?;
