@@ -167,8 +167,8 @@ def quantiles(rank_error):
         ranks = np.array([int(quantile * last) for quantile in QUANTILES])
         error = np.where((ranks == 0) | (ranks == last), 0, int(rank_error * len(cell)))
         below, above = cell[np.maximum(ranks - error, 0)], cell[np.minimum(ranks + error, last)]
-        # Beyond an infinity, every element is near.
-        tolerance = np.nan_to_num(np.maximum(above - cell[ranks], cell[ranks] - below), nan=0, posinf=np.inf)
+        # The difference of two infinities is 0.
+        tolerance = np.maximum(*(np.nan_to_num(x, nan=0, posinf=np.inf) for x in (above - cell[ranks], cell[ranks] - below)))
         return cell[ranks], tolerance
 
     def reference(data, axis, numbers_alone, _):
