@@ -173,13 +173,13 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, ByteRange, Checksum, Codec, Defect, DefectKind, Durability, EntryKind,
-        Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer, Listing,
-        LocalFileSystem, LockScope, MemoryFileSystem, MemoryStore, MetadataChecksum, MissingChunks,
-        Object, ObjectInfo, OldChunks, PutCondition, Result, Resume, Shuffle, Storable, Store,
-        StoreError, StoreResult, StoredArray, StoredSize, Superseded, Tag, Target, ToZarr,
-        UnfinishedWrite, Verify, WriteState, ZarrSink, consolidate_metadata,
-        remove_consolidated_metadata, serde_json, store, store_result,
+        BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind, Durability,
+        EntryKind, Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer,
+        Group, Listing, LocalFileSystem, LockScope, Member, MemberKind, MemoryFileSystem,
+        MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, OldChunks, PutCondition,
+        Removed, Result, Resume, Shuffle, Storable, Store, StoreError, StoreResult, StoredArray,
+        StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
+        serde_json, store, store_result,
     };
 }
 

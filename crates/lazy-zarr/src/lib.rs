@@ -41,6 +41,8 @@
 //! - [`UnfinishedWrite`] is the rest of a write that ended early. [`ZarrSink::with_resume`] resumes
 //!   it.
 //! - [`Superseded`] represents the chunks of an array that was replaced.
+//! - [`Group`] lists the members of a group, changes its attributes and its consolidated metadata,
+//!   and removes members.
 //! - [`StoredArray`] reads an array. [`MissingChunks`] determines the meaning of a missing chunk.
 //! - [`Verify`] checks all chunks of an array and yields the [`Defect`]s. [`MetadataChecksum`] is
 //!   the result of checking the metadata.
@@ -60,6 +62,7 @@ mod defect;
 mod error;
 mod format;
 mod fs;
+mod group;
 mod layout;
 mod memory;
 mod objects;
@@ -78,6 +81,7 @@ pub use fs::{
     EntryKind, FileLock, FilePin, FileSystem, FileSystemLayer, LocalFileSystem, LockScope,
     MemoryFileSystem,
 };
+pub use group::{Consolidation, Group, Member, MemberKind, Removed};
 pub use objects::{
     ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
 };
@@ -86,7 +90,6 @@ pub use settings::{
     BloscCompressor, Checksum, Codec, Durability, Existing, OldChunks, Resume, Shuffle,
 };
 pub use staging::{Superseded, UnfinishedWrite, WriteState};
-pub use store::{consolidate_metadata, remove_consolidated_metadata};
 pub use target::Target;
 // The signatures contain types of this crate.
 pub use serde_json;

@@ -7,8 +7,8 @@ use std::sync::mpsc::channel;
 
 use lazy_core::{ArrayBlock, Indexed, LazyChunkSequence};
 use lazy_zarr::{
-    Existing, FileSystem, MemoryFileSystem, StoredArray, Superseded, Target, ToZarr,
-    UnfinishedWrite, WriteState, ZarrSink, consolidate_metadata,
+    Existing, FileSystem, Group, MemoryFileSystem, StoredArray, Superseded, Target, ToZarr,
+    UnfinishedWrite, WriteState, ZarrSink,
 };
 
 const N_BLOCKS: usize = 4;
@@ -127,7 +127,7 @@ fn metadata_of_a_group_are_consolidated() {
     for name in ["a", "b"] {
         blocks(1).to_zarr(group.member(name)).unwrap();
     }
-    assert_eq!(consolidate_metadata(&group).unwrap(), 2);
+    assert_eq!(Group::open(&group).unwrap().consolidate().unwrap(), 2);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod parity;
 mod power_loss;
 mod properties;
 mod reading;
+mod removing;
 mod replaced;
 mod resume;
 mod rivals;

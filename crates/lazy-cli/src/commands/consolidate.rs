@@ -1,6 +1,6 @@
 //! `lazy consolidate`.
 
-use lazy_chunks::zarr::{consolidate_metadata, remove_consolidated_metadata};
+use lazy_chunks::zarr::Group;
 
 use crate::count::count;
 use crate::failure::Result;
@@ -8,17 +8,17 @@ use crate::options::Consolidate;
 use crate::print;
 
 pub(crate) fn run(options: &Consolidate) -> Result<()> {
-    let group = options.path.display();
+    let (group, path) = (Group::open(&*options.path)?, options.path.display());
     if !options.remove {
-        let n_members = consolidate_metadata(&*options.path)?;
+        let n_members = group.consolidate()?;
         print::note(format_args!(
-            "consolidated the metadata of {} in {group}",
+            "consolidated the metadata of {} in {path}",
             count(n_members, "member")
         ));
-    } else if remove_consolidated_metadata(&*options.path)? {
-        print::note(format_args!("removed the consolidated metadata of {group}"));
+    } else if group.remove_consolidated()? {
+        print::note(format_args!("removed the consolidated metadata of {path}"));
     } else {
-        print::note(format_args!("{group} has no consolidated metadata"));
+        print::note(format_args!("{path} has no consolidated metadata"));
     }
     Ok(())
 }

@@ -19,6 +19,9 @@ pub(crate) enum AccessError {
     /// The metadata document of a Zarr node is not valid.
     #[error("the Zarr metadata {path} is not valid JSON")]
     InvalidMetadata { path: String, source: BoxError },
+    /// The metadata document of a Zarr node has an unknown `node_type`.
+    #[error("the Zarr metadata {path} describes neither an array nor a group")]
+    UnknownNode { path: String },
     /// The metadata document of a Zarr node is too long to be read.
     #[error("the Zarr metadata {path} has {n_bytes} bytes, but at most {limit} are read")]
     LongMetadata { path: String, n_bytes: u64, limit: u64 },
@@ -31,7 +34,9 @@ impl AccessError {
                 Facts { path: Some(path), ..Facts::of(ErrorKind::Io) }
             }
             AccessError::Store { key, .. } => Facts { key: Some(key), ..Facts::of(ErrorKind::Io) },
-            AccessError::InvalidMetadata { path, .. } | AccessError::LongMetadata { path, .. } => {
+            AccessError::InvalidMetadata { path, .. }
+            | AccessError::UnknownNode { path }
+            | AccessError::LongMetadata { path, .. } => {
                 Facts { path: Some(Path::new(path)), ..Facts::of(ErrorKind::Corrupt) }
             }
         }

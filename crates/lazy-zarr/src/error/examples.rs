@@ -47,6 +47,7 @@ fn access() -> Vec<AccessError> {
         AccessError::Examine { path: path(), source: io_error() },
         AccessError::Store { key: text(), source: cause() },
         AccessError::InvalidMetadata { path: text(), source: cause() },
+        AccessError::UnknownNode { path: text() },
         AccessError::LongMetadata { path: text(), n_bytes: 2, limit: 1 },
     ]
 }
@@ -69,11 +70,10 @@ fn targets() -> Vec<TargetError> {
         E::IsFile { target: target() },
         E::NotZarr { target: target() },
         E::InArray { target: target(), array: text() },
-        E::InConsolidatedGroup { target: target(), group: "groups/g".into() },
+        E::InConsolidatedGroup { action: "write", target: target(), group: "groups/g".into() },
+        E::InConsolidatedGroup { action: "remove", target: target(), group: "groups/g".into() },
         E::InV2Group { target: target(), group: text() },
         E::NotAGroup { target: target(), place: text(), actual: "a file" },
-        E::NoConsolidation { target: target(), actual: "a Zarr array" },
-        E::ConsolidationInStore { target: target() },
         E::ReplaceUnsupported { target: target() },
         E::NotAppendable { target: target(), reason: REASON },
         E::UnknownKeys { target: target() },
@@ -82,6 +82,10 @@ fn targets() -> Vec<TargetError> {
         E::NotAnArray { target: target(), reason: REASON, members: Vec::new() },
         E::NotAnArray { target: target(), reason: REASON, members: vec!["b".into()] },
         E::NotAnArray { target: target(), reason: REASON, members: vec!["b".into(), "c".into()] },
+        E::NoGroup { target: target(), reason: "it is a Zarr array" },
+        E::NoGroup { target: target(), reason: "it is a file" },
+        E::ReadOnlyGroup { target: target() },
+        E::NotRemovable { target: target(), reason: REASON },
         E::Replaced { target: target() },
         E::Removed { target: target() },
     ]

@@ -42,9 +42,10 @@ pub enum ErrorKind {
     /// path above the target is not a Zarr v3 group that can hold the array;
     /// [`parent`](crate::Error::parent) names that path.
     Occupied,
-    /// The target lies in a group with consolidated metadata, which a new array would make
-    /// outdated. [`remove_consolidated_metadata`](crate::remove_consolidated_metadata) removes the
-    /// consolidated metadata.
+    /// The target lies in a group with consolidated metadata, which the write, the change or the
+    /// removal would make outdated. [`parent`](crate::Error::parent) names the group, and
+    /// [`Group::remove_consolidated`](crate::Group::remove_consolidated) removes its consolidated
+    /// metadata.
     Consolidated,
     /// Nothing exists at the target, a symbolic link leads to a missing path, or the array was
     /// removed after it was opened.
@@ -52,6 +53,8 @@ pub enum ErrorKind {
     /// The target to open is not an array, but a group, a file or other data.
     /// [`members`](crate::Error::members) lists the members of a group.
     NotAnArray,
+    /// The target to open is not a group, but an array, a file or other data.
+    NotAGroup,
     /// Another write uses the target, may use it, or has taken over from this one.
     InUse,
     /// The target has an unfinished write that can be resumed, and this operation does not resume
@@ -69,7 +72,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The array, the store or the sequence does not support the operation: an unknown codec or
     /// data type, a replacement in a store that cannot rename, a resumable write of a streamed
-    /// sequence, or consolidated metadata of an array.
+    /// sequence, a change of a Zarr v2 group, or the removal of a member with unknown chunk keys.
     Unsupported,
     /// Memory cannot hold a chunk or a region, or a write needs more than its
     /// [limit](crate::ZarrSink::with_memory_limit).

@@ -53,21 +53,15 @@ pub(crate) enum TargetError {
     NotZarr { target: String },
     #[error("cannot write {target}: it lies inside the Zarr array {array}")]
     InArray { target: String, array: String },
-    #[error("cannot write {target}: it would make the consolidated metadata of {group} outdated")]
-    InConsolidatedGroup { target: String, group: String },
+    /// `action` is `write`, `change` or `remove`.
+    #[error(
+        "cannot {action} {target}: it would make the consolidated metadata of {group} outdated"
+    )]
+    InConsolidatedGroup { action: &'static str, target: String, group: String },
     #[error("cannot write {target}: {group} is a Zarr v2 group, which cannot hold a Zarr v3 array")]
     InV2Group { target: String, group: String },
     #[error("cannot write {target}: {place} is {actual}, not a Zarr group")]
     NotAGroup { target: String, place: String, actual: &'static str },
-    #[error(
-        "cannot change the consolidated metadata of {target}: it is {actual}, not a Zarr v3 group"
-    )]
-    NoConsolidation { target: String, actual: &'static str },
-    #[error(
-        "cannot change the consolidated metadata of {target}: it lies in a store instance, which is \
-         not supported"
-    )]
-    ConsolidationInStore { target: String },
     #[error(
         "cannot replace {target}: its store cannot rename, so the old array would be lost before \
          the new one is complete"
@@ -87,6 +81,13 @@ pub(crate) enum TargetError {
     BrokenLink { link: PathBuf },
     #[error("{target} is not a Zarr array: {reason}{}", named(members))]
     NotAnArray { target: String, reason: &'static str, members: Vec<String> },
+    #[error("{target} is not a Zarr group: {reason}")]
+    NoGroup { target: String, reason: &'static str },
+    /// Groups of Zarr v2 are only read.
+    #[error("cannot change {target}: it is a Zarr v2 group, which is read-only here")]
+    ReadOnlyGroup { target: String },
+    #[error("cannot remove {target}: {reason}")]
+    NotRemovable { target: String, reason: &'static str },
     #[error("{target} was replaced after it was opened")]
     Replaced { target: String },
     #[error("{target} was removed after it was opened")]
@@ -116,8 +117,9 @@ impl TargetError {
             | E::NotAGroup { target, .. } => (ErrorKind::Occupied, Some(target)),
             E::NotAnArray { target, .. } => (ErrorKind::NotAnArray, Some(target)),
             E::InConsolidatedGroup { target, .. } => (ErrorKind::Consolidated, Some(target)),
-            E::NoConsolidation { target, .. }
-            | E::ConsolidationInStore { target }
+            E::NoGroup { target, .. } => (ErrorKind::NotAGroup, Some(target)),
+            E::ReadOnlyGroup { target }
+            | E::NotRemovable { target, .. }
             | E::ReplaceUnsupported { target }
             | E::NotAppendable { target, .. }
             | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
@@ -177,8 +179,8 @@ impl TargetError {
                 "choose a target outside of it"
             }
             E::InConsolidatedGroup { .. } => {
-                "remove the consolidated metadata with `remove_consolidated_metadata`, and \
-                 consolidate again after the write"
+                "remove the consolidated metadata with `Group::remove_consolidated`, and consolidate \
+                 again afterwards"
             }
             E::NotAppendable { .. } => {
                 "store both parts as a new array, with `chain` of `StoredArray::sequence`"
@@ -186,6 +188,9 @@ impl TargetError {
             E::ReplaceUnsupported { .. } => "overwrite it anyway with `Existing::ReplaceInPlace`",
             E::NotAnArray { members, .. } if !members.is_empty() => {
                 "open one of its members with `Target::member`"
+            }
+            E::NoGroup { reason, .. } if reason.contains("array") => {
+                "open it with `StoredArray::open`"
             }
             E::Replaced { .. } => "open it again",
             _ => return None,

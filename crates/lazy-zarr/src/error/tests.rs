@@ -13,13 +13,14 @@ use lazy_core::{
 use super::examples::all as example_errors;
 use super::{Error, ErrorKind};
 
-const ALL_KINDS: [ErrorKind; 18] = [
+const ALL_KINDS: [ErrorKind; 19] = [
     ErrorKind::InvalidTarget,
     ErrorKind::InvalidSetting,
     ErrorKind::InvalidRegion,
     ErrorKind::Exists,
     ErrorKind::Occupied,
     ErrorKind::NotAnArray,
+    ErrorKind::NotAGroup,
     ErrorKind::Consolidated,
     ErrorKind::NotFound,
     ErrorKind::InUse,

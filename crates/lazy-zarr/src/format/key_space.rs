@@ -106,6 +106,17 @@ impl KeySpace {
         index_below(rest.split(separator).next()?, u64::MAX)
     }
 
+    /// Returns true if a key is the key of a chunk of this key space, whatever the number of axes.
+    pub(crate) fn has_key(self, key: &str) -> bool {
+        let (entry, indices) = match key.split_once('/') {
+            Some((entry, indices)) => (entry, Some(indices)),
+            None => (key, None),
+        };
+        let may_nest = matches!(self, KeySpace::Nested | KeySpace::Bare);
+        self.has_entry(entry)
+            && indices.is_none_or(|indices| may_nest && indices.split('/').all(is_index))
+    }
+
     /// Returns the number in C order of the chunk with a key, in an array with `n_chunks` chunks
     /// along each axis. Returns `None` if there is no such chunk.
     pub(crate) fn number(self, key: &str, n_chunks: &[u64]) -> Option<u64> {
@@ -199,12 +210,16 @@ mod tests {
                 let entry = key.split('/').next().unwrap();
                 for other in KeySpace::ALL {
                     assert_eq!(other.has_entry(entry), other == space, "{key} {other:?}");
+                    assert_eq!(other.has_key(&key), other == space, "{key} {other:?}");
                 }
             }
             assert!(!space.has_entry("zarr.json") && !space.has_entry(".lazy.1"));
         }
         for name in ["007", "c.x", "c.", "0.", "", "zarr.json"] {
             assert!(KeySpace::ALL.iter().all(|keys| !keys.has_entry(name)), "{name}");
+        }
+        for key in ["c/x", "c/0/", "c//0", "0/x", "c.0/0", "0.0/0", "x/0", "c/0/zarr.json"] {
+            assert!(KeySpace::ALL.iter().all(|keys| !keys.has_key(key)), "{key}");
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub(crate) file_system: Arc<dyn FileSystem>,
-    array: PathBuf,
+    pub(super) array: PathBuf,
     pub(crate) directory: PathBuf,
     /// The lock, or `None` if the file system does not support locks.
     pub(crate) lock: Option<FileLock>,
@@ -149,8 +149,9 @@ impl Staging {
     }
 
     /// Removes the files that an earlier write left in the directory, except the mark of a write
-    /// that appends.
+    /// that appends, and the chunks of an array whose removal ended early.
     pub(crate) fn reset(&self) -> io::Result<()> {
+        self.clear_removed()?;
         self.remove_all_but(&[LOCK, HOLDER, CREATED, APPEND])
     }
 
@@ -194,6 +195,7 @@ impl Staging {
     /// Removes the chunks of a write, this directory, and the directories that were created for the
     /// array if they are empty.
     pub(crate) fn discard(mut self, chunks: &ChunkFiles) -> io::Result<()> {
+        self.clear_removed()?;
         if chunks.clear()? {
             chunks.sync_cleared()?;
         }

@@ -12,6 +12,7 @@ mod permissions;
 mod process;
 mod record;
 pub(crate) mod removal;
+mod removed;
 mod superseded;
 mod taking;
 mod tally;

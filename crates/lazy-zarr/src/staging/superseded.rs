@@ -128,6 +128,7 @@ impl Superseded {
             return Err(ResumeError::Unfinished { target, directory, key }.into());
         }
         let mut remove = || {
+            staging.clear_removed()?;
             // The chunks of a write that appended to the present version, and was killed.
             if left.appended_rows().is_some() && left.clear()? {
                 left.sync_cleared()?;

@@ -61,7 +61,8 @@ pub(crate) fn check_ancestor(
             Err(TargetError::InV2Group { target, group: place }.into())
         }
         Some(Node::Group { is_consolidated: true, .. }) => {
-            Err(TargetError::InConsolidatedGroup { target, group: place }.into())
+            let action = "write";
+            Err(TargetError::InConsolidatedGroup { action, target, group: place }.into())
         }
         _ => Ok(()),
     }

@@ -5,7 +5,6 @@
 mod adapters;
 pub(crate) mod check;
 mod chunk_files;
-mod consolidated;
 pub(crate) mod node;
 mod origin;
 mod place;
@@ -14,7 +13,6 @@ pub(crate) mod staging_name;
 
 pub(crate) use adapters::{CompleteStore, DirectoryStore, ObjectReader, WithDocument};
 pub(crate) use chunk_files::Found;
-pub use consolidated::{consolidate_metadata, remove_consolidated_metadata};
 pub(crate) use origin::{Origin, Source};
 pub(crate) use place::absolute;
 pub(crate) use search::directories_below;
