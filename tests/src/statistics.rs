@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use lazy_chunks::{
     ArgMax, ArgMin, ArrayBlock, BlockPosition, BottomK, Count, Covariance, Fold, Histogram, Max,
-    MeanVariance, Min, Norm, Quantiles, SaveState, Sum, Summary, TopK,
+    MeanVariance, Min, NamedArrays, Norm, Quantiles, SaveState, Sum, Summary, TopK,
 };
 
 /// A visitor of statistics.
@@ -22,18 +22,32 @@ pub trait Visitor {
     where
         S: SaveState,
         S::Output: Debug;
+
+    /// Visits one statistic whose result can be stored. By default, it calls
+    /// [`visit`](Self::visit).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the statistic breaks a law.
+    fn visit_storable<S>(&mut self, statistic: S, is_exact: bool) -> Result<(), Self::Error>
+    where
+        S: SaveState,
+        S::Output: Debug + NamedArrays,
+    {
+        self.visit(statistic, is_exact)
+    }
 }
 
 /// Visits a summary in all its forms.
 macro_rules! forms {
     ($visitor:expr, $summary:expr, $is_exact:expr) => {{
         let (visitor, summary) = (&mut *$visitor, $summary);
-        visitor.visit(summary.clone(), $is_exact)?;
-        visitor.visit(summary.clone().per_row(), $is_exact)?;
-        visitor.visit(summary.clone().per_column(), $is_exact)?;
-        visitor.visit(summary.clone().ignoring_nan(), $is_exact)?;
-        visitor.visit(summary.clone().ignoring_nan().per_row(), $is_exact)?;
-        visitor.visit(summary.ignoring_nan().per_column(), $is_exact)?;
+        visitor.visit_storable(summary.clone(), $is_exact)?;
+        visitor.visit_storable(summary.clone().per_row(), $is_exact)?;
+        visitor.visit_storable(summary.clone().per_column(), $is_exact)?;
+        visitor.visit_storable(summary.clone().ignoring_nan(), $is_exact)?;
+        visitor.visit_storable(summary.clone().ignoring_nan().per_row(), $is_exact)?;
+        visitor.visit_storable(summary.ignoring_nan().per_column(), $is_exact)?;
     }};
 }
 
@@ -80,7 +94,7 @@ pub fn every_sketch<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
 ///
 /// Returns the first error of the visitor.
 pub fn every_statistic_of_rows<V: Visitor>(visitor: &mut V) -> Result<(), V::Error> {
-    visitor.visit(Covariance, false)
+    visitor.visit_storable(Covariance, false)
 }
 
 /// Counts the elements that are not zero, and lists the rows at which its blocks begin.

@@ -6,6 +6,7 @@
 mod adapters;
 mod append;
 mod assembling;
+mod axis_names;
 mod bad_input;
 mod conformance;
 mod errors;

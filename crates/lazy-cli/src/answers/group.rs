@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::iter;
+use std::path::{self, Path, PathBuf};
 
 use lazy_chunks::LazyChunkSequence;
-use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{self, Existing, MemberKind, StoredArray, Target, ToZarr, ZarrSink};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -33,8 +34,7 @@ impl Group {
         Group { dims, ..self }
     }
 
-    /// Returns the names of the axes of a result. Axes of different sizes have different names in
-    /// the whole group, since xarray cannot open it otherwise.
+    /// Returns the names of the axes of a result.
     fn dims_of(&self, answer: &Answer, name: &str, part: &Part) -> Vec<String> {
         let named = |axis: usize, otherwise: &str| {
             self.dims.get(axis).cloned().unwrap_or_else(|| otherwise.to_owned())
@@ -51,16 +51,42 @@ impl Group {
                 0 => named(1, "column"),
                 _ => named(axis + 1, &format!("axis_{}", axis + 1)),
             },
-            _ => format!("{name}_{}", axis - n_cells),
-        };
-        let of_part = |axis| {
-            if part.name.is_empty() || axis < n_cells {
-                of_axis(axis)
-            } else {
-                format!("{}_{}", part.name, axis - n_cells)
+            _ => {
+                let size = part.array.shape()[axis];
+                let has_size = |other: &Part| other.array.shape().get(axis) == Some(&size);
+                let is_shared = part.name.is_empty() || answer.parts.iter().all(has_size);
+                let of_part = if is_shared { String::new() } else { format!("{}_", part.name) };
+                format!("{name}_{of_part}{}", axis - n_cells)
             }
         };
-        (0..n_axes).map(of_part).collect()
+        (0..n_axes).map(of_axis).collect()
+    }
+
+    /// Returns the sizes of the named axes of the arrays that stay in the group, and of those in the
+    /// groups above. An array that cannot be opened is left out.
+    fn sizes(&self, replaced: &[String]) -> HashMap<String, usize> {
+        let is_kept = |name: &str| {
+            let first = name.split('/').next().unwrap_or_default();
+            replaced.iter().all(|replaced| replaced != first)
+        };
+        let mut members = Vec::new();
+        if let Ok(group) = zarr::Group::open(&*self.path) {
+            let all = group.all_members().unwrap_or_default().into_iter();
+            members.extend(all.filter(|member| is_kept(member.name())));
+        }
+        let absolute = path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        for above in absolute.ancestors().skip(1) {
+            let Ok(group) = zarr::Group::open(above) else { break };
+            members.extend(group.members().unwrap_or_default());
+        }
+        let arrays = members.iter().filter(|member| matches!(member.kind(), MemberKind::Array));
+        let arrays = arrays.filter_map(|member| StoredArray::open(member.target()).ok());
+        let mut sizes = HashMap::new();
+        for array in arrays {
+            let names = array.dimension_names().unwrap_or_default().iter().flatten();
+            sizes.extend(names.cloned().zip(array.shape().iter().copied()));
+        }
+        sizes
     }
 
     /// Checks, before anything is computed, that the results of these statistics can be stored.
@@ -88,7 +114,9 @@ impl Group {
     pub(crate) fn store(&self, answers: &[Answer]) -> Result<()> {
         let mut last = None;
         let texts: Vec<_> = answers.iter().map(|answer| &answer.text[..]).collect();
-        for (answer, name) in answers.iter().zip(names(&texts)) {
+        let names = names(&texts);
+        let mut sizes = self.sizes(&names);
+        for (answer, name) in answers.iter().zip(names) {
             for part in &answer.parts {
                 let member = Target::from(&*self.path).member(&*name);
                 let mut path = self.path.join(&name);
@@ -98,10 +126,12 @@ impl Group {
                     path.push(part.name);
                     member.member(part.name)
                 };
+                let dims = self.dims_of(answer, &name, part).into_iter().zip(part.array.shape());
+                let dims = dims.map(|(dim, size)| unique(dim, *size, &mut sizes));
                 let mut sink = ZarrSink::new(member)
                     .with_existing(self.existing)
                     .with_attribute("statistic", &answer.text)
-                    .with_dimension_names(self.dims_of(answer, &name, part));
+                    .with_dimension_names(dims);
                 if !answer.labels.is_empty() && matches!(part.name, "" | "bins") {
                     sink = sink.with_attribute("entries", json!(answer.labels));
                 }
@@ -117,6 +147,17 @@ impl Group {
         }
         Ok(())
     }
+}
+
+/// Returns the name of an axis of this size, with a number if another axis has the name and another
+/// size: xarray opens a group only if axes of one name have one size.
+fn unique(name: String, size: usize, sizes: &mut HashMap<String, usize>) -> String {
+    let numbered = (2..).map(|number| format!("{name}_{number}"));
+    let mut names = iter::once(name.clone()).chain(numbered);
+    let is_free = |name: &String| sizes.get(name).is_none_or(|other| *other == size);
+    let name = names.find(is_free).expect("there are always more numbers");
+    sizes.insert(name.clone(), size);
+    name
 }
 
 /// Returns a unique name for each statistic: its name, with a number from the second one on.

@@ -7,6 +7,7 @@ use clap_complete::{Shell, generate};
 
 use super::Arguments;
 use super::parsers::path;
+use crate::values::Attribute;
 
 /// List unfinished writes, or remove them
 #[derive(Args, Debug)]
@@ -69,6 +70,57 @@ pub(crate) struct Consolidate {
     /// Remove the copy
     #[arg(long)]
     pub(crate) remove: bool,
+}
+
+/// Print the attributes of an array or a group, or change those of a group
+///
+/// All changes are made in one step, and keep everything else in the metadata. Attributes of an array
+/// are set when it is stored, with `lazy store --attr`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy attributes run.zarr
+  lazy attributes run.zarr --set model=digits --set l2=0.001 --unset draft")]
+pub(crate) struct Attributes {
+    /// Zarr array or group
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Set an attribute, such as l2=0.001; a value that is not JSON is stored as text
+    #[arg(long, value_name = "K=V")]
+    pub(crate) set: Vec<Attribute>,
+
+    /// Remove an attribute
+    #[arg(long, value_name = "K")]
+    pub(crate) unset: Vec<String>,
+
+    /// Print the attributes as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Remove an array or a group from a group
+///
+/// An array ceases to exist in one step, before its chunks are removed, so an interrupted command
+/// leaves every array whole or removed. Run the command again to complete it. Files that do not
+/// belong to Zarr are kept and listed. An array that is being written is not removed.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  lazy remove run.zarr/monday
+  lazy remove run.zarr/moments --recursive")]
+pub(crate) struct Remove {
+    /// Member of a Zarr group, such as run.zarr/monday
+    #[arg(value_parser = path())]
+    pub(crate) path: PathBuf,
+
+    /// Remove a group with all its members
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+
+    /// Print what was removed and the kept files as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Print a script that completes arguments in a shell

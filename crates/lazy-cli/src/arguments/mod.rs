@@ -15,7 +15,7 @@ mod tips;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use input::Input;
-pub(crate) use maintain::{Clean, Completions, Consolidate, Unfinished};
+pub(crate) use maintain::{Attributes, Clean, Completions, Consolidate, Remove, Unfinished};
 pub(crate) use read::{Export, Info, Verify, View};
 pub(crate) use reduce::{Axis, Reduce};
 pub(crate) use store::Store;
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Export(Export),
     Unfinished(Unfinished),
     Clean(Clean),
+    Attributes(Attributes),
+    Remove(Remove),
     Consolidate(Consolidate),
     Completions(Completions),
 }

@@ -8,7 +8,7 @@ use super::Report;
 use super::parsers::{path, picture_path};
 use crate::values::Span;
 
-/// Describe a stored array, or the arrays of a group
+/// Describe a stored array, or a group and its members
 #[derive(Args, Debug)]
 pub(crate) struct Info {
     /// Zarr array or group

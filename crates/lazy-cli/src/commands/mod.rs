@@ -2,6 +2,7 @@
 //!
 //! A command takes plain options. It is ignorant of how they were written on the command line.
 
+mod attributes;
 mod clean;
 mod completions;
 mod consolidate;
@@ -9,6 +10,7 @@ mod export;
 mod info;
 mod parts;
 mod reduce;
+mod remove;
 mod store;
 mod unfinished;
 mod verify;
@@ -29,6 +31,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Info(_)
             | Command::Unfinished(_)
             | Command::Clean(_)
+            | Command::Attributes(_)
+            | Command::Remove(_)
             | Command::Consolidate(_)
             | Command::Completions(_)
     );
@@ -44,6 +48,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Export(options) => export::run(options),
         Command::Unfinished(options) => unfinished::run(options),
         Command::Clean(options) => clean::run(options),
+        Command::Attributes(options) => attributes::run(options),
+        Command::Remove(options) => remove::run(options),
         Command::Consolidate(options) => consolidate::run(options),
         Command::Completions(options) => completions::run(options),
     }

@@ -42,6 +42,7 @@ impl Failure {
             }
             Failure::Incomplete(path) => Some(list_unfinished(path.display())),
             Failure::Running { .. } => Some(WAIT.to_owned()),
+            Failure::HasUnfinished(error) => error.target().map(remove_unfinished),
             Failure::Exists(_) => Some(REPLACE_OR_APPEND.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
             Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),

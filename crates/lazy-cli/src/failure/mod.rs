@@ -95,6 +95,12 @@ pub(crate) enum Failure {
     /// A write that is running was to be removed.
     #[error("the write of {target} was not removed: it is being written by {holder}")]
     Running { target: String, holder: String },
+    /// A path to remove is not a member of a group.
+    #[error("{} is not a member of a Zarr group", .0.display())]
+    NoMember(PathBuf),
+    /// An array to remove has an unfinished write that can be resumed.
+    #[error(transparent)]
+    HasUnfinished(zarr::Error),
     /// A file to create already exists.
     #[error("{} already exists", .0.display())]
     Exists(PathBuf),

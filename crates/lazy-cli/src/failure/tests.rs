@@ -60,6 +60,8 @@ fn failures() -> Vec<Failure> {
         Failure::Missing(output()),
         Failure::Incomplete(output()),
         Failure::Running { target: "b.zarr".into(), holder: "process 7".into() },
+        Failure::NoMember(output()),
+        Failure::HasUnfinished(example("an unfinished write")),
         Failure::Exists(output()),
         Failure::InTheWay { path: output(), what: "a FIFO" },
         Failure::Output(io_error()),

@@ -17,7 +17,7 @@ use crate::arguments;
 use crate::failure::Result;
 use crate::input::InputOptions;
 use crate::statistics::{Axis, Form, StatisticList};
-use crate::values::Span;
+use crate::values::{Attribute, Span};
 
 /// A command with its options.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Export(Export),
     Unfinished(Unfinished),
     Clean(Clean),
+    Attributes(Attributes),
+    Remove(Remove),
     Consolidate(Consolidate),
     Completions(Completions),
 }
@@ -90,6 +92,25 @@ pub(crate) struct Clean {
     pub(crate) json: bool,
 }
 
+/// The options of `lazy attributes`.
+#[derive(Debug)]
+pub(crate) struct Attributes {
+    pub(crate) path: PathBuf,
+    pub(crate) set: Vec<Attribute>,
+    /// The names of the attributes to remove.
+    pub(crate) unset: Vec<String>,
+    pub(crate) json: bool,
+}
+
+/// The options of `lazy remove`.
+#[derive(Debug)]
+pub(crate) struct Remove {
+    pub(crate) path: PathBuf,
+    /// True to remove a group that has members.
+    pub(crate) recursive: bool,
+    pub(crate) json: bool,
+}
+
 /// The options of `lazy consolidate`.
 #[derive(Debug)]
 pub(crate) struct Consolidate {
@@ -140,6 +161,12 @@ impl Command {
             }
             arguments::Command::Clean(arguments::Clean { path, dry_run, json }) => {
                 Command::Clean(Clean { path, dry_run, json })
+            }
+            arguments::Command::Attributes(arguments::Attributes { path, set, unset, json }) => {
+                Command::Attributes(Attributes { path, set, unset, json })
+            }
+            arguments::Command::Remove(arguments::Remove { path, recursive, json }) => {
+                Command::Remove(Remove { path, recursive, json })
             }
             arguments::Command::Consolidate(arguments::Consolidate { path, remove }) => {
                 Command::Consolidate(Consolidate { path, remove })

@@ -72,6 +72,12 @@ impl Member {
     pub fn kind(&self) -> &MemberKind {
         &self.kind
     }
+
+    /// Returns the kind, with the error of a broken member.
+    #[must_use]
+    pub fn into_kind(self) -> MemberKind {
+        self.kind
+    }
 }
 
 impl Group {

@@ -100,9 +100,10 @@ where
     /// Names the axes of one array of the result. `array` is one of [`NamedArrays::NAMES`]; the
     /// name is `""` if the result is one array.
     ///
-    /// By default, axes have names that are unique in the group, such as `sums_0` at the target
-    /// `sums`, so that xarray opens the group. In a result of several arrays, an axis that has the
-    /// same size in all arrays is named `axis_0`, and so on.
+    /// By default, axes have names that no other result in the group uses, so that xarray opens the
+    /// group: `sums_0` for one array at the target `sums`, and `moments_mean_0` for the array `mean`
+    /// of a result at the target `moments`. An axis that has the same size in all arrays of a result
+    /// has the same name in all of them, the name that it has in the first array.
     ///
     /// # Example
     ///
@@ -146,13 +147,24 @@ pub(super) fn sinks_of_arrays(names: &[&str], sink: &ZarrSink) -> Vec<ZarrSink> 
 }
 
 /// Returns the names of the axes of each array of a result: the names that the user set, or names
-/// that no other array in the group has.
+/// that begin with the names of the target and the array. No other result has such names, even if
+/// it lies in the same group or in a group above.
 pub(super) fn names_of_axes(
     array_names: &[&str],
     arrays: &[ArrayBlock],
     target: &str,
     given: &[(String, Vec<String>)],
 ) -> Vec<Vec<String>> {
+    let named = |array: &str, axis: usize| match (target, array) {
+        (target, "") => format!("{target}_{axis}"),
+        ("", array) => format!("{array}_{axis}"),
+        (target, array) => format!("{target}_{array}_{axis}"),
+    };
+    // The name of the first array that has the axis.
+    let first = |axis: usize| {
+        let mut arrays = array_names.iter().zip(arrays);
+        arrays.find(|(_, array)| array.shape().len() > axis).map_or("", |(name, _)| *name)
+    };
     let of_array = |(name, array): (&&str, &ArrayBlock)| {
         if let Some((_, names)) = given.iter().rfind(|(of, _)| of == name) {
             return names.clone();
@@ -160,10 +172,8 @@ pub(super) fn names_of_axes(
         let in_all = |axis: usize, size: &usize| {
             arrays.iter().all(|other| other.shape().get(axis).is_none_or(|other| other == size))
         };
-        let name_of = |(axis, size): (usize, &usize)| match *name {
-            "" => format!("{target}_{axis}"),
-            _ if in_all(axis, size) => format!("axis_{axis}"),
-            name => format!("{name}_{axis}"),
+        let name_of = |(axis, size): (usize, &usize)| {
+            named(if in_all(axis, size) { first(axis) } else { name }, axis)
         };
         array.shape().iter().enumerate().map(name_of).collect()
     };
