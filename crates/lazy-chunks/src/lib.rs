@@ -237,6 +237,9 @@ mod documents {
     #[doc = include_str!("../../../docs/src/storing.md")]
     struct Storing;
 
+    #[doc = include_str!("../../../docs/src/groups.md")]
+    struct Groups;
+
     #[doc = include_str!("../../../docs/src/statistics.md")]
     struct Statistics;
 

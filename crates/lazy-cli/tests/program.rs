@@ -120,7 +120,9 @@ fn exit_codes_are_those_of_the_help() {
 #[test]
 fn every_command_has_help_with_examples() {
     let directory = TempDir::new().unwrap();
-    for command in ["store", "reduce", "view", "export", "completions"] {
+    for command in
+        ["store", "reduce", "view", "export", "attributes", "remove", "consolidate", "completions"]
+    {
         let (help, _) = run(directory.path(), &format!("{command} --help"), b"", 0);
         assert!(help.contains(&format!("Usage: lazy {command}")), "{help}");
         let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
@@ -132,6 +134,41 @@ fn every_command_has_help_with_examples() {
     for command in ["info", "verify", "unfinished"] {
         run(directory.path(), &format!("{command} --help"), b"", 0);
     }
+}
+
+#[test]
+fn members_of_a_group_are_listed_and_removed() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    for name in ["a", "b"] {
+        let line = format!("store - -o g.zarr --array {name} --quiet");
+        run(at, &line, &record([2, 3], 0), 0);
+    }
+    let (printed, _) = run(at, "attributes g.zarr --set l2=0.1 --set model=digits", b"", 0);
+    assert_eq!(printed, "l2 0.1\nmodel \"digits\"\n");
+    let (printed, _) = run(at, "info g.zarr", b"", 0);
+    let expected = "
+g.zarr
+  group        Zarr v3
+  consolidated no
+  attribute    l2 0.1
+  attribute    model \"digits\"
+  members      2
+  a  float32  2 × 3  in chunks of 2 × 3
+  b  float32  2 × 3  in chunks of 2 × 3
+";
+    assert_eq!(format!("\n{printed}"), expected);
+    run(at, "consolidate g.zarr", b"", 0);
+    let (_, message) = run(at, "remove g.zarr/a", b"", 1);
+    assert!(message.contains("hint: remove the consolidated metadata with `lazy "), "{message}");
+    run(at, "consolidate g.zarr --remove", b"", 0);
+    let (_, note) = run(at, "remove g.zarr/a", b"", 0);
+    assert_eq!(note, "removed g.zarr/a\n");
+    let (_, message) = run(at, "remove g.zarr/a", b"", 1);
+    assert!(message.ends_with("g.zarr/a does not exist\n"), "{message}");
+    fs::write(at.join("g.zarr/b/zarr.json"), "{").unwrap();
+    let (printed, _) = run(at, "info g.zarr", b"", 3);
+    assert!(printed.contains("  b  broken"), "{printed}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import xarray
 import zarr
 
 # These equal the constants in `statistics.rs`.
@@ -26,15 +27,33 @@ def check_statistics(directory):
     failures, n_compared = [], 0
     for case in sorted(directory.iterdir()):
         data = zarr.open_array(case / "data", mode="r")[:]
-        for kind in sorted(path for path in case.iterdir() if path.name != "data" and path.is_dir()):
-            for stored in sorted(path for path in kind.iterdir() if path.is_dir()):
+        for kind in (case / "flat", case / "nested"):
+            for stored in sorted(path for path in kind.glob("*") if path.is_dir()):
                 problem = compare(data, stored)
                 n_compared += 1
                 if problem:
                     failures.append(f"{stored.relative_to(directory)}: {problem}")
+        failures += [f"{group}: {problem}" for group, problem in not_opened(case)]
     if failures:
         raise SystemExit("\n".join([*failures, f"{len(failures)} failures"]))
     print(f"NumPy {np.__version__}: {n_compared} statistics of {len(list(directory.iterdir()))} arrays agree")
+
+
+def not_opened(case):
+    """Yields the groups that xarray does not open, alone or with the groups below, and how they fail."""
+    for metadata in sorted(case.rglob("zarr.json")):
+        group = metadata.parent
+        if zarr.open(group, mode="r").__class__ is not zarr.Group:
+            continue
+        try:
+            data_set = xarray.open_zarr(group, consolidated=False)
+            tree = xarray.open_datatree(group, engine="zarr", consolidated=False)
+        except Exception as error:
+            yield group, f"xarray does not open it: {error}"
+            continue
+        arrays = sorted(zarr.open_group(group, mode="r").array_keys())
+        if not sorted(data_set) == sorted(tree.to_dataset()) == arrays:
+            yield group, f"xarray finds {sorted(data_set)}, not {arrays}"
 
 
 def compare(data, stored):

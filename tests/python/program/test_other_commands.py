@@ -78,7 +78,7 @@ class Groups(ProgramTest):
         for name in ("missing.zarr", "broken.zarr", "file/a.zarr"):
             for command in (
                 ["unfinished"], ["unfinished", "--json"], ["unfinished", "--remove"], ["clean"], ["clean", "--dry-run"],
-                ["consolidate"], ["consolidate", "--remove"], ["info"], ["verify"], ["view", "-o", "a.png"],
+                ["consolidate"], ["consolidate", "--remove"], ["attributes"], ["attributes", "--set", "a=1"], ["info"], ["verify"], ["view", "-o", "a.png"],
                 ["export", "-o", "a.npy"],
             ):
                 with self.subTest(command, name=name):
@@ -113,7 +113,142 @@ class Groups(ProgramTest):
         self.lazy("reduce", "-", "--stats", "max,top:2", "--axis", "columns", "-o", "s.zarr", stdin=stream([np.ones((2, 3, 4))]))
         columns = xarray.open_datatree(self.path("s.zarr"), engine="zarr", consolidated=False)
         self.assertEqual(columns["max"].dims, ("column", "axis_2"))
-        self.assertEqual(columns["top/values"].dims, ("column", "axis_2", "values_0"))
+        self.assertEqual(columns["top/values"].dims, ("column", "axis_2", "top_0"))
+
+    def test_xarray_opens_results_of_arrays_of_other_sizes(self):
+        arrays = {name: np.random.default_rng(0).normal(size=shape) for name, shape in (("values", (6, 4)), ("y", (3, 2)))}
+        for name, array in arrays.items():
+            self.lazy("store", "-", "-o", "g.zarr", "--array", name, stdin=stream([array]))
+        # The names of axes of `values` are `values_0` and `values_1`, and an array of a result is named `values`, too.
+        self.lazy("reduce", "g.zarr/values", "--stats", "top:3,top:2,bottom:3,histogram:0,1,2,argmax,cov", "-o", "g.zarr")
+        for axis, stats in (("rows", ("mean,std", "max,top:2", "l2")), ("columns", ("sum,var", "min", "l1"))):
+            for of, stat in zip((stream([arrays["values"]]), stream([arrays["y"]]), stream([arrays["values"]])), stats):
+                name = "rows.zarr" if stat != "max,top:2" else "rows.zarr/below"
+                self.lazy("reduce", "-", "--stats", stat, "--axis", axis, "-o", name, stdin=of)
+        self.lazy("reduce", "-", "--stats", "mean,std", "--axis", "columns", "-o", "rows.zarr", "--replace", stdin=stream([arrays["y"]]))
+        for group in ("g.zarr", "rows.zarr"):
+            data_set = xarray.open_zarr(self.path(group), consolidated=False)
+            tree = xarray.open_datatree(self.path(group), engine="zarr", consolidated=False).load()
+            self.assertEqual(sorted(data_set), sorted(tree.to_dataset()))
+            for members in tree.subtree:
+                self.assertTrue(members.to_dataset())
+        self.assertEqual((data_set["sum"].dims, data_set["min"].dims, data_set["l1"].dims), (("column",), ("column_2",), ("column",)))
+        self.assertEqual((data_set["mean"].dims, data_set["std"].dims), (("column_2",), ("column_2",)))
+        self.assertEqual(data_set["l2"].dims, ("row",))
+        self.assertEqual((tree["below/max"].dims, tree["below/top/values"].dims), (("row_2",), ("row_2", "top_0")))
+
+
+class Members(ProgramTest):
+    """Groups of zarr-python and of this program, changed by each other."""
+
+    def setUp(self):
+        super().setUp()
+        group = zarr.open_group(self.path("g.zarr"), mode="w", attributes={"x": [0.1 + 0.2, 5e-324], "n": 2**60, "draft": True})
+        group.create_array("theirs", data=np.arange(12.0).reshape(3, 4), chunks=(2, 2), attributes={"unit": "m"})
+        group.create_group("inner", attributes={"run": 1}).create_array("deep", data=np.arange(5))
+        for name in ("ours", "inner/c"):
+            self.lazy("store", "-", "-o", "g.zarr", "--array", name, "--chunks", "1,2", stdin=stream([np.ones((2, 2))]))
+
+    def names(self):
+        group = zarr.open_group(self.path("g.zarr"), mode="r")
+        with warnings.catch_warnings():
+            # A directory of other files is no member.
+            warnings.simplefilter("ignore")
+            return sorted(name for name, _ in group.members(max_depth=None))
+
+    def test_info_lists_members(self):
+        told = self.json("info", "g.zarr")
+        self.assertEqual((told["kind"], told["zarr_format"], told["consolidated"]), ("group", 3, "no"))
+        self.assertEqual(told["attributes"], dict(zarr.open_group(self.path("g.zarr"), mode="r").attrs))
+        listed = {member["name"]: (member["kind"], member.get("shape"), member.get("dtype"), member.get("chunk_shape"), member["attributes"])
+                  for member in told["members"]}
+        self.assertEqual(listed, {
+            "inner": ("group", None, None, None, {"run": 1}),
+            "inner/c": ("array", [2, 2], "float64", [1, 2], {}),
+            "inner/deep": ("array", [5], "int64", [5], {}),
+            "ours": ("array", [2, 2], "float64", [1, 2], {}),
+            "theirs": ("array", [3, 4], "float64", [2, 2], {"unit": "m"}),
+        })
+        self.assertEqual(sorted(listed), self.names())
+        text = self.lazy("info", "g.zarr")
+        for line in ["  group        Zarr v3", "  consolidated no", "  attribute    draft true", "  members      5",
+                     "  inner       group", "  inner/c     float64  2 × 2  in chunks of 1 × 2", "  theirs      float64  3 × 4  in chunks of 2 × 2"]:
+            self.assertIn(line + "\n", text)
+
+    def test_info_compares_consolidated_metadata(self):
+        state = lambda: self.json("info", "g.zarr")["consolidated"]
+        for consolidate in (lambda: self.lazy("consolidate", "g.zarr"), lambda: zarr.consolidate_metadata(self.path("g.zarr"))):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                consolidate()
+            self.assertEqual(state(), "current")
+            self.lazy("attributes", "g.zarr", "--set", "more=1")
+            self.assertEqual(state(), "current")
+            self.path("g.zarr/inner/zarr.json").write_text(self.path("g.zarr/inner/zarr.json").read_text().replace('"run": ', '"run": 1'))
+            self.assertEqual(state(), "outdated")
+
+    def test_attributes_are_printed_and_changed(self):
+        before = json.loads(self.path("g.zarr/zarr.json").read_text())
+        self.assertEqual(self.json("attributes", "g.zarr"), before["attributes"])
+        self.assertEqual(self.lazy("attributes", "g.zarr/theirs"), 'unit "m"\n')
+        told = self.json("attributes", "g.zarr", "--set", "l2=1e-3", "--set", "text=a=b", "--unset", "draft", "--unset", "absent")
+        after = json.loads(self.path("g.zarr/zarr.json").read_text())
+        expected = {"x": [0.1 + 0.2, 5e-324], "n": 2**60, "l2": 1e-3, "text": "a=b"}
+        self.assertEqual((told, after.pop("attributes")), (expected, expected))
+        before.pop("attributes")
+        self.assertEqual(after, before)
+        self.assertEqual(dict(zarr.open_group(self.path("g.zarr"), mode="r").attrs), expected)
+        self.assertIn("g.zarr/ours is not a Zarr group: it is a Zarr array", self.fails("attributes", "g.zarr/ours", "--set", "a=1"))
+        self.assertIn("the name is reserved", self.fails("attributes", "g.zarr", "--set", "provenance=1"))
+        self.assertIn("is not an attribute", self.fails_to_parse("attributes", "g.zarr", "--set", "a"))
+        zarr.open_group(self.path("v2.zarr"), mode="w", zarr_format=2, attributes={"a": 1})
+        self.assertEqual(self.json("attributes", "v2.zarr"), {"a": 1})
+        self.assertIn("it is a Zarr v2 group", self.fails("attributes", "v2.zarr", "--set", "a=2"))
+
+    def fails_to_parse(self, *arguments):
+        self.lazy(*arguments, code=2)
+        return self.errors
+
+    def test_members_are_removed(self):
+        self.lazy("remove", "g.zarr/theirs")
+        self.assertEqual(self.errors, "removed g.zarr/theirs\n")
+        self.lazy("remove", "g.zarr/ours")
+        self.assertEqual(self.names(), ["inner", "inner/c", "inner/deep"])
+        self.assertEqual(sorted(path.name for path in self.path("g.zarr").iterdir()), ["inner", "zarr.json"])
+        said = self.fails("remove", "g.zarr/inner", code=2)
+        self.assertIn("g.zarr/inner is a group with 2 members; remove it with --recursive", said)
+        self.path("g.zarr/inner/c/c/notes").write_text("precious")
+        told = self.json("remove", "g.zarr/inner", "-r")
+        kept = [str((self.path("g.zarr/inner/c/c/notes")).resolve())]
+        self.assertEqual(told, {"path": "g.zarr/inner", "arrays": 2, "groups": 1, "kept": kept})
+        self.assertEqual(self.names(), [])
+        self.assertEqual(self.path("g.zarr/inner/c/c/notes").read_text(), "precious")
+
+    def test_what_is_no_member_is_not_removed(self):
+        self.lazy("store", "-", "-o", "a.zarr", stdin=stream([np.ones((2, 2))]))
+        for name in ("a.zarr", "g.zarr", "a.zarr/c", "."):
+            self.assertIn("is not a member of a Zarr group", self.fails("remove", name))
+        self.assertIn("g.zarr/missing does not exist", self.fails("remove", "g.zarr/missing"))
+        self.assertIn("missing.zarr does not exist", self.fails("remove", "missing.zarr/a"))
+        self.lazy("consolidate", "g.zarr")
+        said = self.fails("remove", "g.zarr/ours")
+        self.assertIn("it would make the consolidated metadata of", said)
+        self.assertIn("hint: remove the consolidated metadata with `lazy consolidate ", said)
+
+    def test_an_array_with_an_unfinished_write_is_not_removed(self):
+        for i in range(2):
+            self.save(f"{i}.npy", np.full((200, 2), i, "f8"))
+        writing = self.caught_in_the_middle("store", "0.npy", "1.npy", "-o", "g.zarr", "--array", "ours", "--replace", "--chunks", "1,2", "--codec", "none")
+        self.lazy("remove", "g.zarr/ours", code=1)
+        self.assertRegex(self.errors, r"g.zarr/ours is being written by process \d+")
+        self.lazy("remove", "g.zarr/theirs")
+        writing.kill()
+        writing.wait()
+        self.lazy("remove", "g.zarr/ours", code=1)
+        self.assertRegex(self.errors, "hint: remove it with `lazy unfinished .*g.zarr/ours --remove`")
+        self.lazy("unfinished", "g.zarr/ours", "--remove")
+        self.lazy("remove", "g.zarr/ours")
+        self.assertEqual(self.names(), ["inner", "inner/c", "inner/deep"])
 
 
 class Info(ProgramTest):
@@ -130,15 +265,17 @@ class Info(ProgramTest):
         self.path("g.zarr/a/zarr.json").write_text("{")
         self.path("g.zarr/link").symlink_to(self.path("g.zarr"))
         told = json.loads(self.lazy("info", "g.zarr", "--json", code=3))
-        self.assertEqual([array["path"] for array in told], ["g.zarr/b"])
+        listed = [(member["path"], member["kind"]) for member in told["members"]]
+        self.assertEqual(listed, [("g.zarr/a", "broken"), ("g.zarr/b", "array"), ("g.zarr/link", "group")])
+        self.assertIn("g.zarr/a/zarr.json is not valid JSON", told["members"][0]["error"])
 
     def test_a_member_that_cannot_be_read_is_named(self):
         self.lazy("store", "-", "-o", "g.zarr", "--array", "a", stdin=stream([np.ones((2, 2))]))
         self.path("g.zarr/b").mkdir()
         self.path("g.zarr/b/zarr.json").symlink_to("zarr.json")
         told = json.loads(self.lazy("info", "g.zarr", "--json", code=1))
-        self.assertEqual([array["path"] for array in told], ["g.zarr/a"])
-        self.assertIn("g.zarr/b/zarr.json cannot be read: Too many levels of symbolic links", self.errors)
+        self.assertEqual([(member["path"], member["kind"]) for member in told["members"]], [("g.zarr/a", "array"), ("g.zarr/b", "broken")])
+        self.assertRegex(self.errors, "could not access .*g.zarr/b/zarr.json: Too many levels of symbolic links")
 
     def test_names_that_are_no_text(self):
         self.lazy("store", "-", "-o", b"x\xff.zarr", "--json", stdin=stream([np.ones((2, 2))]))

@@ -110,8 +110,8 @@ class Settings(ProgramTest):
             self.lazy("store", "-", "-o", "g.zarr", "--array", name, *replace, stdin=stream([some((2, 3), "f4")]))
         group = zarr.open_group(self.path("g.zarr"), mode="r")
         self.assertEqual((group["values"].shape, group["of/model"].shape), ((2, 3), (2, 3)))
-        told = self.json("info", "g.zarr")
-        self.assertEqual([array["path"] for array in told], ["g.zarr/of/model", "g.zarr/values"])
+        told = self.json("info", "g.zarr")["members"]
+        self.assertEqual([member["path"] for member in told], ["g.zarr/of", "g.zarr/of/model", "g.zarr/values"])
 
     def test_what_is_there_is_not_replaced_unasked(self):
         self.lazy("store", "-", "-o", "a.zarr", stdin=stream([some((2, 3), "f4")]))

@@ -127,7 +127,7 @@ impl Group {
                     member.member(part.name)
                 };
                 let dims = self.dims_of(answer, &name, part).into_iter().zip(part.array.shape());
-                let dims = dims.map(|(dim, size)| unique(dim, *size, &mut sizes));
+                let dims = dims.map(|(dim, size)| unique(&dim, *size, &mut sizes));
                 let mut sink = ZarrSink::new(member)
                     .with_existing(self.existing)
                     .with_attribute("statistic", &answer.text)
@@ -151,9 +151,9 @@ impl Group {
 
 /// Returns the name of an axis of this size, with a number if another axis has the name and another
 /// size: xarray opens a group only if axes of one name have one size.
-fn unique(name: String, size: usize, sizes: &mut HashMap<String, usize>) -> String {
+fn unique(name: &str, size: usize, sizes: &mut HashMap<String, usize>) -> String {
     let numbered = (2..).map(|number| format!("{name}_{number}"));
-    let mut names = iter::once(name.clone()).chain(numbered);
+    let mut names = iter::once(name.to_owned()).chain(numbered);
     let is_free = |name: &String| sizes.get(name).is_none_or(|other| *other == size);
     let name = names.find(is_free).expect("there are always more numbers");
     sizes.insert(name.clone(), size);

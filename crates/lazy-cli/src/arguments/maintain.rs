@@ -74,8 +74,8 @@ pub(crate) struct Consolidate {
 
 /// Print the attributes of an array or a group, or change those of a group
 ///
-/// All changes are made in one step, and keep everything else in the metadata. Attributes of an array
-/// are set when it is stored, with `lazy store --attr`.
+/// All changes are made in one step, and keep everything else in the metadata. Attributes of an
+/// array are set when it is stored, with `lazy store --attr`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

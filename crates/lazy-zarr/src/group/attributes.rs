@@ -1,6 +1,7 @@
 //! The attributes of a group.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::handle::Group;
@@ -114,7 +115,7 @@ impl Group {
                     Some(value) => (Some(value.get().to_owned()), attributes.insert(name, value)),
                     None => (None, attributes.remove(&name)),
                 };
-                is_changed |= new.as_deref() != old.as_deref().map(|old| old.get());
+                is_changed |= new.as_deref() != old.as_deref().map(RawValue::get);
             }
             metadata.entries.insert(ENTRY.to_owned(), to_raw(&attributes));
             Ok(is_changed)

@@ -41,7 +41,9 @@ pub struct Member {
     kind: MemberKind,
 }
 
-/// The kind of a [`Member`].
+/// The kind of a member of a group.
+///
+/// [`Member`] has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MemberKind {

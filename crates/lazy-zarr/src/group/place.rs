@@ -241,9 +241,12 @@ fn replace_file(
         .write(&staged, text.as_bytes())
         .and_then(|()| file_system.copy_permissions(&file, &staged))
         .and_then(|()| file_system.sync_file(&staged))
-        .and_then(|()| match is(before) {
-            true => file_system.rename_file(&staged, &file),
-            false => Err(io::Error::other(CHANGED)),
+        .and_then(|()| {
+            if is(before) {
+                file_system.rename_file(&staged, &file)
+            } else {
+                Err(io::Error::other(CHANGED))
+            }
         });
     match written {
         // A server may have renamed the file even though its answer was lost.

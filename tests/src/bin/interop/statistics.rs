@@ -110,7 +110,8 @@ fn write(directory: &Path, array: &ArrayBlock) -> Result<()> {
     .with_row_type(array.dtype(), row_shape)
     .with_threads(2);
     flat.to_zarr(ZarrSink::new(group.member("data")))?;
-    let store = Store { group, flat, nested, shape: [n_rows, n_columns] };
+    let shape = [n_rows, n_columns];
+    let store = Store { group, flat, nested, shape, n_axes: array.shape().len() };
     store.all()
 }
 
@@ -119,6 +120,7 @@ struct Store<'a> {
     flat: LazyChunkSequence<'a, ArrayBlock, Indexed>,
     nested: NestedLazyChunkSequence<'a, ArrayBlock, Indexed>,
     shape: [usize; 2],
+    n_axes: usize,
 }
 
 impl Store<'_> {
@@ -144,7 +146,26 @@ impl Store<'_> {
             self.every_form("bottom3", BottomK::new(3), false)?;
         }
         self.of_rows("covariance", Covariance)?;
-        self.products()
+        self.products()?;
+        self.beside()
+    }
+
+    /// Stores an array that names its axes and results of several arrays directly in one group, with
+    /// results of the same statistic in groups below.
+    fn beside(&self) -> Result<()> {
+        let group = self.group.member("beside");
+        self.flat.compute((
+            StoreResult::new(MeanVariance.per_row(), &group),
+            StoreResult::new(Histogram::new(EDGES), &group),
+            StoreResult::new(MeanVariance.per_column(), group.member("moments")),
+            StoreResult::new(MeanVariance, group.member("moments").member("all")),
+            StoreResult::new(Norm::L2.per_row(), group.member("norms")),
+            StoreResult::new(Covariance, group.member("covariances")),
+        ))?;
+        let names = ["sample", "feature", "color"].into_iter().take(self.n_axes);
+        let sink = ZarrSink::new(group.member("data")).with_dimension_names(names);
+        self.flat.to_zarr(sink)?;
+        Ok(())
     }
 
     /// Stores matrices that are computed from covariances and not stored with them.
