@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Checksum, Codec, Durability, Error, ErrorKind, Existing, Resume, StoredArray, Superseded,
-    Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink, consolidate_metadata,
+    Checksum, Codec, Durability, Error, ErrorKind, Existing, Group, Resume, StoredArray,
+    Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
     ArrayBlock, Concatenate, Indexed, LazyChunkSequence, MeanVariance, NestedLazyChunkSequence,
@@ -580,7 +580,7 @@ fn attributes_and_names_are_kept() {
     assert_eq!(stored.attributes()["provenance"]["block_rows"], json!([[1, 7], [1, 2], [1, 3]]));
     assert_eq!(stored.fill_value().unwrap().as_slice::<i32>().unwrap(), [-1]);
 
-    consolidate_metadata(group.clone()).unwrap();
+    Group::open(&group).unwrap().consolidate().unwrap();
     let error = next().to_zarr(sink(member())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Consolidated);
     assert!(error.hint().is_some());

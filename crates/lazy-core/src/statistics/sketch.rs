@@ -149,7 +149,7 @@ impl Sketch {
             (Ranks::Wide(kind, ranks), Ranks::Wide(of_next, next)) if kind == of_next => {
                 (Ranks::Wide(kind, ranks), Ranks::Wide(of_next, next))
             }
-            (ranks, next) => (ranks.as_floats(), next.as_floats()),
+            (ranks, next) => (ranks.into_floats(), next.into_floats()),
         };
         if let (Ranks::Wide(kind, mut ranks), Ranks::Wide(_, next)) = (ranks, next) {
             ranks.merge(plan, next);
@@ -228,12 +228,12 @@ impl Ranks {
             Ranks::Wide(present, _) => *present == Kind::Float || (*present == kind && !is_narrow),
         };
         if !fits {
-            *self = std::mem::replace(self, Ranks::Nothing).as_floats();
+            *self = std::mem::replace(self, Ranks::Nothing).into_floats();
         }
     }
 
     /// Returns the ranks of the same elements as floats of 64 bits.
-    fn as_floats(self) -> Ranks {
+    fn into_floats(self) -> Ranks {
         let float = |number: Number| wide(Number::Float(number.to_f64()));
         let ranks = match self {
             Ranks::Nothing => Compactor::new(),
