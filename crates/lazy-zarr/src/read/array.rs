@@ -94,8 +94,9 @@ impl StoredArray {
     ///
     /// The least recently used chunks make room for new ones. A chunk counts the bytes of its
     /// elements and 256 bytes. Together, the chunks never count more than this number of bytes, and
-    /// a chunk that alone counts more is not kept. If the rows that are read overlap several chunks
-    /// side by side, the memory must hold all of them, or none is found again.
+    /// a chunk that alone counts more is not kept. If a block overlaps several chunks side by side,
+    /// the memory must hold all of them: otherwise each chunk is displaced before the next block
+    /// needs it.
     ///
     /// Clones of the handle, and their sequences, share the chunks that are kept, which are freed
     /// with the last of them. By default, all handles without this setting share 64 MiB.

@@ -145,7 +145,7 @@ impl<'a> LazyChunkSequence<'a, ArrayBlock, Streamed> {
     /// ```
     pub fn rechunk_uniform(self, n_rows: usize) -> Result<Self> {
         let Some(height) = NonZeroUsize::new(n_rows) else {
-            return Err(refused(RECHUNK, "blocks of 0 rows never end"));
+            return Err(refused(RECHUNK, "blocks must have at least 1 row, got 0"));
         };
         if let Some(grid) = self.spec.grid()
             && grid.n_blocks() > 0

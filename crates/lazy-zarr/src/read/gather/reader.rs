@@ -51,7 +51,7 @@ impl ChunkReader {
             MissingChunks::FillValue => Arc::clone(&self.store),
             MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&self.store))),
         };
-        // Chunks that were missing count as others now.
+        // Cached chunks may have been read with another meaning of missing chunks.
         let cache = self.cache.as_ref().map(|cache| Arc::new(cache.apart()));
         ChunkReader { array: Arc::new(self.array.with_storage(store)), missing, cache, ..self }
     }
