@@ -9,7 +9,7 @@ const DEFAULT_CASES: u32 = 256;
 
 /// The tests of memory and of hostile arrays, and these modules of the suite.
 const PROPERTIES: &str = "not binary(suite) \
-    | test(/^(properties|statistics|structure|threads|resume|unfinished|power_loss|append)::/)";
+    | test(/^(properties|statistics|structure|threads|resume|unfinished|power_loss|append|rectilinear)::/)";
 
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();

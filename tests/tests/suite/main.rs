@@ -19,6 +19,7 @@ mod parity;
 mod power_loss;
 mod properties;
 mod reading;
+mod rectilinear;
 mod removing;
 mod replaced;
 mod resume;

@@ -143,6 +143,8 @@ fn settings() -> Vec<SettingError> {
         E::ChunkShape { unit: "chunk", shape: shape(), reason: REASON },
         E::ChunkShape { unit: "shard", shape: shape(), reason: REASON },
         E::ShardShape { shard_shape: shape(), chunk_shape: shape() },
+        E::IrregularBlocks { band: 2 },
+        E::ShardsOfBlocks,
         E::ChunkTooLarge { codec: "blosc", limit: 1, actual: 2 },
         E::DimensionNames { names: vec![text()], n_axes: 2 },
         E::FillValueDType { expected: DType::Bool, actual: DType::Int8 },

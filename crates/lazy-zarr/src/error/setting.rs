@@ -17,6 +17,13 @@ pub(crate) enum SettingError {
     ChunkShape { unit: &'static str, shape: Vec<usize>, reason: &'static str },
     #[error("the shard shape {shard_shape:?} is not a multiple of the chunk shape {chunk_shape:?}")]
     ShardShape { shard_shape: Vec<usize>, chunk_shape: Vec<usize> },
+    #[error(
+        "the blocks of band {band} do not have the columns of the first band, so they cannot be the \
+         chunks of one grid"
+    )]
+    IrregularBlocks { band: usize },
+    #[error("chunks of the shapes of blocks cannot lie in shards")]
+    ShardsOfBlocks,
     #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit} bytes")]
     ChunkTooLarge { codec: &'static str, limit: usize, actual: usize },
     #[error(
@@ -48,8 +55,11 @@ impl SettingError {
         let setting = match self {
             SettingError::ChunkRank { unit: "shard", .. }
             | SettingError::ChunkShape { unit: "shard", .. }
-            | SettingError::ShardShape { .. } => "shard shape",
-            SettingError::ChunkRank { .. } | SettingError::ChunkShape { .. } => "chunk shape",
+            | SettingError::ShardShape { .. }
+            | SettingError::ShardsOfBlocks => "shard shape",
+            SettingError::ChunkRank { .. }
+            | SettingError::ChunkShape { .. }
+            | SettingError::IrregularBlocks { .. } => "chunk shape",
             SettingError::ChunkTooLarge { .. } => "chunk size",
             SettingError::DimensionNames { .. } => "dimension names",
             SettingError::FillValueDType { .. } => "fill value",

@@ -183,6 +183,7 @@ mod tests {
                 let format = Format {
                     dtype,
                     layout: Layout { chunk_shape: vec![2], shard_shape },
+                    edges: None,
                     keys: KeySpace::Nested,
                     codec,
                     checksum,

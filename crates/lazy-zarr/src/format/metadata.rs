@@ -1,18 +1,20 @@
 //! Conversion to Zarr: data types, fill values and metadata.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lazy_core::DType;
+use zarrs::array::chunk_grid::{ChunkEdgeLengths, RectilinearChunkGrid, RunLengthElement};
 use zarrs::array::codec::BytesCodec;
-use zarrs::array::{ArrayBuilder, ArrayMetadataV3, CodecOptions, DataType, FillValue};
+use zarrs::array::{ArrayBuilder, ArrayMetadataV3, ChunkGrid, CodecOptions, DataType, FillValue};
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::ExtensionName;
 
 use super::key_space::KeySpace;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::{Edges, Layout};
 use crate::settings::{Checksum, Codec, FillElement, WriteSettings};
 
 /// The metadata of an array, except its shape.
@@ -20,6 +22,8 @@ use crate::settings::{Checksum, Codec, FillElement, WriteSettings};
 pub(crate) struct Format {
     pub(crate) dtype: DType,
     pub(crate) layout: Layout,
+    /// The sizes of the chunks along each axis of a rectilinear grid.
+    pub(crate) edges: Option<Vec<Edges>>,
     /// The keys of the chunks.
     pub(crate) keys: KeySpace,
     pub(crate) codec: Codec,
@@ -44,6 +48,7 @@ impl Format {
         Format {
             dtype,
             layout,
+            edges: None,
             keys,
             codec: settings.codec(),
             checksum: settings.checksum(),
@@ -54,12 +59,20 @@ impl Format {
     }
 
     pub(crate) fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {
-        let mut builder = ArrayBuilder::new(
-            as_u64(shape),
-            as_u64(self.layout.unit_shape()),
-            zarr_data_type(self.dtype),
-            FillValue::new(self.fill.bytes.clone()),
-        );
+        let data_type = zarr_data_type(self.dtype);
+        let fill_value = FillValue::new(self.fill.bytes.clone());
+        let mut builder = match &self.edges {
+            None => {
+                let unit_shape = as_u64(self.layout.unit_shape());
+                ArrayBuilder::new(as_u64(shape), unit_shape, data_type, fill_value)
+            }
+            Some(edges) => {
+                let lengths: Vec<_> = edges.iter().zip(shape).map(edge_lengths).collect();
+                let grid = RectilinearChunkGrid::new(as_u64(shape), &lengths);
+                let grid = ChunkGrid::new(grid.map_err(Error::metadata)?);
+                ArrayBuilder::new_with_chunk_grid(grid, data_type, fill_value)
+            }
+        };
         // Elements are little-endian on every machine. A single byte has no byte order.
         let bytes =
             if self.dtype.size() == 1 { BytesCodec::new(None) } else { BytesCodec::little() };
@@ -78,6 +91,22 @@ impl Format {
     /// Returns the `zarr.json` of an array of this shape.
     pub(crate) fn metadata(&self, shape: &[usize]) -> Result<ArrayMetadataV3> {
         self.builder(shape)?.build_metadata().map_err(Error::metadata)
+    }
+}
+
+/// Returns the lengths of the chunks along an axis of a rectilinear grid, for an array of this size.
+fn edge_lengths((edges, size): (&Edges, &usize)) -> ChunkEdgeLengths {
+    let at_least_1 = |n: usize| NonZeroU64::new(n as u64).unwrap_or(NonZeroU64::MIN);
+    match edges.runs() {
+        [] => ChunkEdgeLengths::Scalar(at_least_1(*size)),
+        runs => ChunkEdgeLengths::Varying(
+            runs.iter()
+                .map(|&[n_chunks, length]| match n_chunks {
+                    1 => RunLengthElement::Single(at_least_1(length)),
+                    _ => RunLengthElement::Repeated([at_least_1(length), at_least_1(n_chunks)]),
+                })
+                .collect(),
+        ),
     }
 }
 
@@ -131,6 +160,7 @@ mod tests {
             let format = Format {
                 dtype,
                 layout: Layout { chunk_shape: vec![1], shard_shape: None },
+                edges: None,
                 keys: KeySpace::Nested,
                 codec: Codec::None,
                 checksum: Checksum::None,

@@ -23,7 +23,7 @@ impl LayoutSettings {
     pub(crate) fn target_bytes(&self) -> Option<usize> {
         let target = |sizes: &Sizes| match sizes {
             Sizes::Automatic { target_bytes } => Some(*target_bytes),
-            Sizes::Explicit(_) => None,
+            Sizes::Explicit(_) | Sizes::Blocks => None,
         };
         match &self.shards {
             // The shard shape determines the chunk shape.
@@ -51,6 +51,7 @@ impl LayoutSettings {
     pub(crate) fn choose(&self, seen: &Seen<'_>) -> Layout {
         let chunk_shape = match (self.chunks(), &self.shards) {
             (Sizes::Explicit(shape), _) => shape,
+            (Sizes::Blocks, _) => seen.first_block.to_vec(),
             (Sizes::Automatic { target_bytes }, Some(Sizes::Explicit(shard_shape))) => {
                 dividing_chunk_shape(seen.dtype, shard_shape, target_bytes)
             }
@@ -61,6 +62,7 @@ impl LayoutSettings {
             Sizes::Automatic { target_bytes } => {
                 automatic_shard_shape(seen, &chunk_shape, *target_bytes)
             }
+            Sizes::Blocks => unreachable!("a shard is no block"),
         });
         Layout { chunk_shape, shard_shape }
     }
@@ -81,6 +83,9 @@ impl LayoutSettings {
                 let reason = "every axis must have at least one element";
                 return Err(SettingError::ChunkShape { unit, shape: shape.clone(), reason }.into());
             }
+        }
+        if self.is_of_blocks() && self.shards.is_some() {
+            return Err(SettingError::ShardsOfBlocks.into());
         }
         if let (Some(Sizes::Explicit(chunk_shape)), Some(Sizes::Explicit(shard_shape))) =
             (&self.chunks, &self.shards)
@@ -114,6 +119,8 @@ impl LayoutSettings {
         Ok(match self.chunks() {
             Sizes::Explicit(shape) => n_bytes(dtype, &shape),
             Sizes::Automatic { target_bytes } => target_bytes,
+            // The size of each block is checked when it arrives.
+            Sizes::Blocks => 0,
         })
     }
 }

@@ -44,6 +44,16 @@ impl BlockRuns {
         self.0.len()
     }
 
+    /// Returns the runs `[n_blocks, size]`.
+    pub(crate) fn runs(&self) -> &[[usize; 2]] {
+        &self.0
+    }
+
+    /// Returns the number of blocks whose size is not 0.
+    pub(crate) fn n_not_empty(&self) -> usize {
+        self.0.iter().filter(|[_, size]| *size > 0).map(|[n_blocks, _]| n_blocks).sum()
+    }
+
     /// Returns the sum of the sizes, unless it overflows.
     pub(crate) fn total(&self) -> Option<usize> {
         self.0.iter().try_fold(0_usize, |total, [n, size]| total.checked_add(n.checked_mul(*size)?))

@@ -11,11 +11,22 @@ pub(crate) struct LayoutSettings {
     pub(crate) shards: Option<Sizes>,
 }
 
-/// An explicit shape, or a target size in bytes, of chunks or shards.
+/// The sizes of chunks or shards: a target size in bytes, a shape, or those of the blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sizes {
-    Automatic { target_bytes: usize },
+    Automatic {
+        target_bytes: usize,
+    },
     Explicit(Vec<usize>),
+    /// The shapes of the blocks, in a rectilinear grid.
+    Blocks,
+}
+
+impl LayoutSettings {
+    /// Returns true if each block is a chunk.
+    pub(crate) fn is_of_blocks(&self) -> bool {
+        self.chunks == Some(Sizes::Blocks)
+    }
 }
 
 impl fmt::Display for LayoutSettings {
@@ -24,6 +35,7 @@ impl fmt::Display for LayoutSettings {
             None => default,
             Some(Sizes::Automatic { target_bytes }) => format!("of at most {target_bytes} bytes"),
             Some(Sizes::Explicit(shape)) => format!("of shape {shape:?}"),
+            Some(Sizes::Blocks) => "as the blocks are".to_owned(),
         };
         let (chunks, shards) = (sizes(&self.chunks, "automatic".to_owned()), &self.shards);
         match shards {

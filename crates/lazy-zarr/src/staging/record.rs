@@ -136,10 +136,23 @@ impl Record {
         format!("{:032x}", xxh3_128(record.to_text().as_bytes()))
     }
 
+    /// Returns true if each block is a chunk.
+    pub(crate) fn is_of_blocks(&self) -> bool {
+        self.settings.is_of_blocks()
+    }
+
     /// Returns the number of chunks along each axis, or the number of shards in an array with
     /// shards.
     pub(crate) fn n_chunks(&self) -> Vec<u64> {
         let n_rows = self.n_rows().expect("a record whose rows overflow is not sound");
+        if self.is_of_blocks() {
+            let mut n_chunks = vec![1; 1 + self.row_shape.len()];
+            n_chunks[0] = self.block_rows.n_not_empty() as u64;
+            if let (Some(columns), Some(n)) = (&self.block_columns, n_chunks.get_mut(1)) {
+                *n = columns.n_not_empty() as u64;
+            }
+            return n_chunks;
+        }
         self.layout.n_units(&[&[n_rows], &self.row_shape[..]].concat())
     }
 

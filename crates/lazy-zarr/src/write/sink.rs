@@ -161,6 +161,42 @@ impl ZarrSink {
         self
     }
 
+    /// Stores each block as one chunk, whatever its shape. The array then has a *rectilinear* chunk
+    /// grid, whose rows and columns of chunks have sizes of their own.
+    ///
+    /// Few readers know this grid: this crate, zarrs, and zarr-python from version 3.2 on, with
+    /// `zarr.config.set({"array.rectilinear_chunks": True})`. tensorstore does not. Rows cannot be
+    /// [appended](Existing::Append) to such an array.
+    ///
+    /// Blocks without elements have no chunk. The blocks of each band of a nested sequence must have
+    /// the columns of the first band; otherwise the write fails with [`ErrorKind::InvalidSetting`].
+    /// So it does if there are shards, when the sink is used, and if a block has more bytes than the
+    /// codec accepts.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use std::sync::Arc;
+    ///
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::Array2;
+    ///
+    /// // The layers of a model, which have different numbers of parameters.
+    /// let layers = LazyChunkSequence::new(|| [64, 1000, 10].map(|n| Array2::from_elem((n, 8), n as f32)));
+    /// let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunks_of_blocks();
+    /// let stored = layers.convert(NdarrayConverter).to_zarr(sink)?;
+    /// assert_eq!((stored.shape(), stored.chunk_grid()), (&[1074, 8][..], "rectilinear"));
+    /// assert_eq!(stored.stored_size()?.n_stored, 3);
+    /// # Ok::<(), lazy_chunks::zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_chunks_of_blocks(mut self) -> ZarrSink {
+        self.settings.layout.chunks = Some(Sizes::Blocks);
+        self
+    }
+
     /// Chooses the chunk shape automatically, with at most this many bytes per chunk before
     /// encoding. The default is 8 MiB, and 1 MiB in shards. A chunk has at least one element, even
     /// if that is larger.

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use lazy_core::ArrayBlock;
+
 use super::chunk::Chunk;
 use super::part::{Contents, Frame, Part};
+use crate::layout::Layout;
 use crate::layout::overlap::{Overlap, chunk_after};
+use crate::settings::FillElement;
 
 /// A whole unit of writing: a chunk, or a shard if there are shards. Its elements outside the array
 /// are the fill value.
@@ -37,6 +41,21 @@ impl Unit {
             }
         };
         Unit { index, frame: Arc::clone(frame), extent, parts }
+    }
+
+    /// Returns a unit that is a block, in a rectilinear grid.
+    pub(crate) fn of_block(index: Vec<usize>, block: &ArrayBlock, fill: &FillElement) -> Unit {
+        let shape = block.shape().to_vec();
+        let layout = Layout { chunk_shape: shape.clone(), shard_shape: None };
+        let start = vec![0; shape.len()];
+        let overlap = Overlap { in_block: start.clone(), in_chunk: start, extent: shape.clone() };
+        let frame = Arc::new(Frame::new(&layout, fill.clone()));
+        Unit { index, frame, extent: shape, parts: vec![Part::of_block(block, overlap)] }
+    }
+
+    /// Returns the shape of the unit.
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.frame.unit_shape
     }
 
     /// Returns the size of all elements in bytes, before they are encoded.

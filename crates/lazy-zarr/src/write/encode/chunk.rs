@@ -66,10 +66,16 @@ impl ChunkEncoder {
         Ok(vec![Piece::Own(elements.into_block().data().clone())])
     }
 
-    /// Encodes the elements of a chunk.
-    pub(super) fn encode<'u>(
+    /// Encodes the elements of a chunk of the usual shape.
+    pub(super) fn encode<'u>(&self, elements: Vec<Piece<'u>>) -> Result<Vec<Piece<'u>>, BoxError> {
+        self.encode_shape(elements, &self.shape)
+    }
+
+    /// Encodes the elements of a chunk of this shape.
+    pub(super) fn encode_shape<'u>(
         &self,
         mut elements: Vec<Piece<'u>>,
+        shape: &[NonZeroU64],
     ) -> Result<Vec<Piece<'u>>, BoxError> {
         match self.plain {
             Some(Checksum::None) => return Ok(elements),
@@ -85,7 +91,7 @@ impl ChunkEncoder {
         };
         let encoded = self.codecs.encode(
             ArrayBytes::new_flen(&**elements),
-            &self.shape,
+            shape,
             &self.data_type,
             &self.fill_value,
             &one_thread(),

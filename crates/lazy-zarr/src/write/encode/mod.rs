@@ -25,7 +25,6 @@ use shard::ShardEncoder;
 pub(crate) struct UnitCodec {
     array: Array<()>,
     codecs: CodecChain,
-    unit_shape: Vec<NonZeroU64>,
     encoder: Encoder,
     /// The index along axis 0, in the array, of the first row of units.
     first: usize,
@@ -44,7 +43,7 @@ impl UnitCodec {
             .builder(&vec![0; format.layout.chunk_shape.len()])?
             .build(Arc::new(()), "/")
             .map_err(Error::metadata)?;
-        let unit_shape = unit_shape(format);
+        let unit_shape = nonzero(format.layout.unit_shape());
         let codecs =
             guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
         let encoder = match ShardEncoder::new(&array.codecs(), &unit_shape, format) {
@@ -54,7 +53,7 @@ impl UnitCodec {
             }
             Err(source) => return Err(Error::metadata(source)),
         };
-        Ok(UnitCodec { array, codecs, unit_shape, encoder, first: 0 })
+        Ok(UnitCodec { array, codecs, encoder, first: 0 })
     }
 
     /// Returns the codec of an array with this metadata document, whose units are encoded whole.
@@ -62,12 +61,12 @@ impl UnitCodec {
         let metadata: ArrayMetadata = serde_json::from_slice(document).map_err(Error::metadata)?;
         let array =
             Array::new_with_metadata(Arc::new(()), "/", metadata).map_err(Error::metadata)?;
-        let unit_shape = unit_shape(format);
+        let unit_shape = nonzero(format.layout.unit_shape());
         let codecs =
             guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
         let encoder =
             Encoder::Chunks(ChunkEncoder::of_any(codecs.clone(), unit_shape.clone(), format));
-        Ok(UnitCodec { array, codecs, unit_shape, encoder, first: 0 })
+        Ok(UnitCodec { array, codecs, encoder, first: 0 })
     }
 
     /// Sets the index along axis 0, in the array, of the first row of units.
@@ -92,8 +91,10 @@ impl UnitCodec {
         let encoded = match &self.encoder {
             Encoder::Shards(shards) => shards.encode(unit),
             Encoder::Chunks(chunks) => {
+                // The chunks of a rectilinear grid have shapes of their own.
+                let shape = nonzero(unit.shape());
                 unit.chunks().try_fold(Encoded::default(), |mut all, chunk| {
-                    all.extend(chunks.encode(chunks.elements(&chunk)?)?);
+                    all.extend(chunks.encode_shape(chunks.elements(&chunk)?, &shape)?);
                     Ok(all)
                 })
             }
@@ -104,11 +105,11 @@ impl UnitCodec {
         })
     }
 
-    /// Decodes the stored bytes of a unit into native-endian elements in C order.
-    pub(crate) fn decode(&self, stored: &Bytes) -> Result<Bytes, BoxError> {
+    /// Decodes the stored bytes of a unit of this shape into native-endian elements in C order.
+    pub(crate) fn decode(&self, stored: &Bytes, shape: &[usize]) -> Result<Bytes, BoxError> {
         let decoded = self.codecs.decode(
             Cow::Borrowed(&**stored),
-            &self.unit_shape,
+            &nonzero(shape),
             self.array.data_type(),
             self.array.fill_value(),
             &one_thread(),
@@ -117,8 +118,8 @@ impl UnitCodec {
     }
 }
 
-fn unit_shape(format: &Format) -> Vec<NonZeroU64> {
-    let sizes = format.layout.unit_shape().iter().map(|&size| NonZeroU64::new(size as u64));
+fn nonzero(sizes: &[usize]) -> Vec<NonZeroU64> {
+    let sizes = sizes.iter().map(|&size| NonZeroU64::new(size as u64));
     Option::expect(sizes.collect(), "sizes are not 0")
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType};
 
 use crate::error::Result;
+use crate::layout::ChunksOfGrid;
 use crate::layout::overlap::{
     Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin, runs_of_bytes,
 };
@@ -23,7 +24,7 @@ pub(super) struct Recall {
     n_last_rows: usize,
     dtype: DType,
     row_shape: Vec<usize>,
-    chunk_shape: Vec<usize>,
+    chunks: Chunks,
     /// The number of chunks of the array along each axis.
     n_chunks: Vec<u64>,
     codec: UnitCodec,
@@ -44,7 +45,11 @@ impl Recall {
         record: &Record,
         journal: &Arc<Journal>,
     ) -> Result<Recall> {
-        let chunk_shape = record.layout.unit_shape().to_vec();
+        let chunks = if record.is_of_blocks() {
+            Chunks::Blocks(ChunksOfGrid::new(grid))
+        } else {
+            Chunks::Regular(record.layout.unit_shape().to_vec())
+        };
         let n_chunks = record.n_chunks();
         let entries = journal.entries(&n_chunks)?;
         journal.remove_strays(&entries, &n_chunks)?;
@@ -53,7 +58,7 @@ impl Recall {
             n_last_rows,
             dtype: record.dtype,
             row_shape: record.row_shape.clone(),
-            chunk_shape,
+            chunks,
             n_chunks,
             codec,
             journal: Arc::clone(journal),
@@ -75,7 +80,7 @@ impl Recall {
         if shape.contains(&0) {
             return Ok(ArrayBlock::new(self.dtype, shape, Bytes::new()).ok());
         }
-        let block = self.assemble(&origin(at, shape.len()), &shape)?;
+        let block = self.assemble(at, &shape)?;
         Ok(block.and_then(|block| ArrayBlock::new(self.dtype, shape, block).ok()))
     }
 
@@ -97,14 +102,13 @@ impl Recall {
         if shape.contains(&0) {
             return Ok(());
         }
-        let origin = origin(at, shape.len());
-        for chunk in chunks(&origin, shape, &self.chunk_shape) {
-            if !self.load(&chunk)? {
+        for (chunk, overlap) in self.chunks.of_block(at, shape) {
+            let chunk_shape = self.chunks.shape(shape).to_vec();
+            if !self.load(&chunk, &chunk_shape)? {
                 continue;
             }
-            let Overlap { in_block, in_chunk, extent } =
-                Overlap::new(&chunk, &origin, shape, &self.chunk_shape);
-            let (computed, stored) = ((shape, &*in_block), (&*self.chunk_shape, &*in_chunk));
+            let Overlap { in_block, in_chunk, extent } = overlap;
+            let (computed, stored) = ((shape, &*in_block), (&*chunk_shape, &*in_chunk));
             let mut runs = runs_of_bytes(self.dtype.size(), computed, stored, &extent);
             let n_bytes = runs.length();
             let is_equal = runs.all(|(in_block, in_chunk)| {
@@ -131,30 +135,29 @@ impl Recall {
         shape
     }
 
-    fn assemble(&mut self, origin: &[usize], shape: &[usize]) -> Result<Option<Bytes>> {
-        let chunks = chunks(origin, shape, &self.chunk_shape);
+    fn assemble(&mut self, at: BlockPosition, shape: &[usize]) -> Result<Option<Bytes>> {
+        let chunks = self.chunks.of_block(at, shape);
+        let chunk_shape = self.chunks.shape(shape).to_vec();
         // No chunk is read for a block that must be computed in any case.
-        if !chunks.iter().all(|chunk| self.is_noted(chunk)) {
+        if !chunks.iter().all(|(chunk, _)| self.is_noted(chunk)) {
             return Ok(None);
         }
-        for chunk in &chunks {
-            if !self.load(chunk)? {
+        for (chunk, _) in &chunks {
+            if !self.load(chunk, &chunk_shape)? {
                 return Ok(None);
             }
         }
-        if let [chunk] = &chunks[..]
-            && *shape == self.chunk_shape
+        if let [(chunk, _)] = &chunks[..]
+            && *shape == chunk_shape
         {
             return Ok(Some(self.loaded[chunk].clone()));
         }
         let item_size = self.dtype.size();
         let mut block = vec![0; n_elements(shape) * item_size];
-        for chunk in chunks {
-            let Overlap { in_block, in_chunk, extent } =
-                Overlap::new(&chunk, origin, shape, &self.chunk_shape);
+        for (chunk, Overlap { in_block, in_chunk, extent }) in chunks {
             copy_bytes(
                 item_size,
-                (&self.loaded[&chunk], &self.chunk_shape, &in_chunk),
+                (&self.loaded[&chunk], &chunk_shape, &in_chunk),
                 (&mut block, shape, &in_block),
                 &extent,
             );
@@ -167,14 +170,14 @@ impl Recall {
     }
 
     /// Reads a chunk. Returns false, and removes the chunk, if it does not match its journal entry.
-    fn load(&mut self, chunk: &[usize]) -> Result<bool> {
+    fn load(&mut self, chunk: &[usize], shape: &[usize]) -> Result<bool> {
         if self.loaded.contains_key(chunk) {
             return Ok(true);
         }
         let Some(entry) = self.entries.remove(&self.number(chunk)) else { return Ok(false) };
         let key = self.codec.key(chunk);
         let Some(stored) = self.journal.read(&key, entry)? else { return Ok(false) };
-        let Ok(data) = self.codec.decode(&stored) else {
+        let Ok(data) = self.codec.decode(&stored, shape) else {
             self.journal.remove(&key)?;
             return Ok(false);
         };
@@ -189,16 +192,20 @@ impl Recall {
         if self.loaded.is_empty() || shape.contains(&0) {
             return;
         }
-        let origin = &origin(at, shape.len());
         let n_rows = self.n_last_rows + self.grid.rows().total();
-        for chunk in chunks(origin, shape, &self.chunk_shape) {
-            let is_last = |axis: usize, size: usize| {
-                let end = ((chunk[axis] + 1) * self.chunk_shape[axis]).min(size);
-                end <= origin[axis] + shape[axis]
+        for (chunk, _) in self.chunks.of_block(at, shape) {
+            let is_last = match &self.chunks {
+                Chunks::Blocks(_) => true,
+                Chunks::Regular(chunk_shape) => {
+                    let origin = origin(at, shape.len());
+                    let ends = |axis: usize, size: usize| {
+                        let end = ((chunk[axis] + 1) * chunk_shape[axis]).min(size);
+                        end <= origin[axis] + shape[axis]
+                    };
+                    ends(0, n_rows) && (self.grid.columns().is_none() || ends(1, self.row_shape[0]))
+                }
             };
-            if is_last(0, n_rows)
-                && (self.grid.columns().is_none() || is_last(1, self.row_shape[0]))
-            {
+            if is_last {
                 self.loaded.remove(&chunk);
             }
         }
@@ -213,8 +220,42 @@ impl Recall {
     }
 }
 
-/// Returns the chunks that a block overlaps.
-fn chunks(origin: &[usize], shape: &[usize], chunk_shape: &[usize]) -> Vec<Vec<usize>> {
-    let next = |chunk: &Vec<usize>| chunk_after(chunk, origin, shape, chunk_shape);
-    std::iter::successors(Some(first_chunk(origin, chunk_shape)), next).collect()
+/// The grid of the chunks.
+#[derive(Debug)]
+enum Chunks {
+    /// Chunks of one shape.
+    Regular(Vec<usize>),
+    /// Each block with elements is a chunk.
+    Blocks(ChunksOfGrid),
+}
+
+impl Chunks {
+    /// Returns the chunks that a block overlaps, with the overlaps. The block has elements.
+    fn of_block(&self, at: BlockPosition, shape: &[usize]) -> Vec<(Vec<usize>, Overlap)> {
+        match self {
+            Chunks::Regular(chunk_shape) => {
+                let origin = origin(at, shape.len());
+                let next = |chunk: &Vec<usize>| chunk_after(chunk, &origin, shape, chunk_shape);
+                let first = first_chunk(&origin, chunk_shape);
+                let overlap = |chunk: Vec<usize>| {
+                    let overlap = Overlap::new(&chunk, &origin, shape, chunk_shape);
+                    (chunk, overlap)
+                };
+                std::iter::successors(Some(first), next).map(overlap).collect()
+            }
+            Chunks::Blocks(chunks) => {
+                let (start, extent) = (vec![0; shape.len()], shape.to_vec());
+                let overlap = Overlap { in_block: start.clone(), in_chunk: start, extent };
+                vec![(chunks.index(at, shape.len()), overlap)]
+            }
+        }
+    }
+
+    /// Returns the shape of the chunks of a block of this shape.
+    fn shape<'s>(&'s self, block_shape: &'s [usize]) -> &'s [usize] {
+        match self {
+            Chunks::Regular(chunk_shape) => chunk_shape,
+            Chunks::Blocks(_) => block_shape,
+        }
+    }
 }

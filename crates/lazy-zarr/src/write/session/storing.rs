@@ -9,10 +9,10 @@ use lazy_core::{
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::{Error, Result, WriteError};
+use crate::error::{Error, Result, SettingError, WriteError};
 use crate::format::Format;
 use crate::format::provenance::{self, Provenance};
-use crate::layout;
+use crate::layout::{self, BlockChunks, IrregularBand, Layout};
 use crate::memory::announce;
 use crate::read::StoredArray;
 use crate::settings::{Existing, WriteSettings};
@@ -82,6 +82,8 @@ enum Stage {
     ChoosingLayout { kept: Vec<(BlockPosition, ArrayBlock)> },
     /// Blocks are assembled into chunks, and chunks are written.
     Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
+    /// Blocks are written as chunks.
+    WritingBlocks { format: Box<Format>, chunks: BlockChunks, writer: Writer },
 }
 
 impl Seen {
@@ -255,7 +257,7 @@ impl Storing {
     pub(super) fn written(&self) -> (u64, u64) {
         match &self.stage {
             Stage::ChoosingLayout { .. } => (0, 0),
-            Stage::Writing { writer, .. } => writer.written(),
+            Stage::Writing { writer, .. } | Stage::WritingBlocks { writer, .. } => writer.written(),
         }
     }
 
@@ -287,6 +289,9 @@ impl Storing {
         if block.n_elements() == 0 {
             return Ok(());
         }
+        if self.settings.layout.is_of_blocks() {
+            return self.write_block(at, &block);
+        }
         match (&mut self.stage, self.base.clone()) {
             (Stage::ChoosingLayout { .. }, Some(base)) => {
                 self.begin_append(&base)?;
@@ -300,8 +305,37 @@ impl Storing {
                     _ => self.begin_chunks(None),
                 }
             }
-            (Stage::Writing { .. }, _) => self.push(within_units, &block),
+            _ => self.push(within_units, &block),
         }
+    }
+
+    /// Writes a block as a chunk.
+    fn write_block(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        self.settings.codec().check_chunk(block.data().len())?;
+        if let Stage::ChoosingLayout { .. } = self.stage {
+            self.start_blocks(block.shape())?;
+        }
+        let Stage::WritingBlocks { format, chunks, writer } = &mut self.stage else {
+            unreachable!("the chunks have begun");
+        };
+        let index = chunks.place(at, block.shape()).map_err(irregular)?;
+        let output = &mut Units { writer, resumption: &mut self.resumption };
+        if output.is_stored(&index) {
+            return Ok(());
+        }
+        output.take(Unit::of_block(index, block, &format.fill))
+    }
+
+    /// Starts to write blocks as chunks. `shape` is the shape of the first one.
+    fn start_blocks(&mut self, shape: &[usize]) -> Result<()> {
+        let row_type = self.seen.row_type.as_ref().expect("the type of a row is known");
+        let shape = shape.iter().map(|&size| size.max(1)).collect();
+        let layout = Layout { chunk_shape: shape, shard_shape: None };
+        let format = Format::new(&self.settings, row_type.dtype, layout, self.destination.keys());
+        let writer = self.start_writer(&format)?;
+        let chunks = BlockChunks::default();
+        self.stage = Stage::WritingBlocks { format: Box::new(format), chunks, writer };
+        Ok(())
     }
 
     /// Passes a block to the assembler, once the chunks have begun. Its position is that in the
@@ -362,6 +396,11 @@ impl Storing {
         if let Some(base) = self.base.clone() {
             return self.begin_append(&base);
         }
+        if self.settings.layout.is_of_blocks() {
+            let row_type = self.seen.row_type.as_ref().expect("the type of a row is known");
+            let shape = [&[self.seen.n_rows], &row_type.shape[..]].concat();
+            return self.start_blocks(&shape);
+        }
         let kept = std::mem::take(kept);
         let seen = &self.seen;
         let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
@@ -390,6 +429,19 @@ impl Storing {
 
     /// Starts the assembler and the writer.
     fn start_writing(&mut self, format: Format) -> Result<()> {
+        let writer = self.start_writer(&format)?;
+        let row_type = self.seen.row_type.as_ref().expect("the type of a row is known");
+        let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
+        if self.seen.cut == Cut::RowsAndColumns {
+            row_shape[0] = self.seen.width;
+        }
+        let assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
+        self.stage = Stage::Writing { format: Box::new(format), assembler, writer };
+        Ok(())
+    }
+
+    /// Records the write if it is resumable, and starts the threads that write.
+    fn start_writer(&mut self, format: &Format) -> Result<Writer> {
         self.trace.layout(&format.layout);
         let row_type = self.seen.row_type.as_ref().expect("the type of a row is known");
         let unit_bytes = layout::n_bytes(row_type.dtype, format.layout.unit_shape());
@@ -400,23 +452,16 @@ impl Storing {
         }
         if let Some(resumption) = &mut self.resumption {
             let dtype_of_blocks = self.dtype_of_blocks.unwrap_or(format.dtype);
-            resumption.record_or_compare(&format, &row_shape, dtype_of_blocks)?;
+            resumption.record_or_compare(format, &row_shape, dtype_of_blocks)?;
         }
-        let mut row_shape: Vec<_> = row_shape.into_iter().map(Some).collect();
-        if self.seen.cut == Cut::RowsAndColumns {
-            row_shape[0] = self.seen.width;
-        }
-        let assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
         let planned = self.planned.as_ref().map(|planned| planned.n_threads);
         let n_threads = planned.unwrap_or(self.settings.n_threads());
         let codec = match &self.base {
-            Some(base) => base.unit_codec(&format)?,
-            None => UnitCodec::new(&format)?,
+            Some(base) => base.unit_codec(format)?,
+            None => UnitCodec::new(format)?,
         };
         let keeps_chunks = self.resumption.is_some();
-        let writer = Writer::start(n_threads, codec, &self.destination, &self.trace, keeps_chunks)?;
-        self.stage = Stage::Writing { format: Box::new(format), assembler, writer };
-        Ok(())
+        Writer::start(n_threads, codec, &self.destination, &self.trace, keeps_chunks)
     }
 
     /// Writes the remaining chunks and the metadata after the last block, without publishing the
@@ -425,17 +470,28 @@ impl Storing {
         let row_type = self.seen.final_row_type()?;
         self.begin_chunks(Some(self.seen.n_rows))?;
         let n_rows_within_units = self.n_last_rows() + self.seen.n_rows;
-        let Stage::Writing { format, assembler, writer } = &mut self.stage else {
-            unreachable!("the chunks have begun");
-        };
-        let output = &mut Units { writer, resumption: &mut self.resumption };
-        if self.seen.cut == Cut::RowsAndColumns {
-            assembler.set_width(row_type.shape[0], output)?;
-        }
-        assembler.finish(n_rows_within_units, output)?;
-        writer.finish()?;
         let n_rows = self.base.as_ref().map_or(0, |base| base.n_rows()) + self.seen.n_rows;
         let shape = [&[n_rows], &row_type.shape[..]].concat();
+        let mut edges = None;
+        let (format, n_units) = match &mut self.stage {
+            Stage::ChoosingLayout { .. } => unreachable!("the chunks have begun"),
+            Stage::Writing { format, assembler, writer } => {
+                let output = &mut Units { writer, resumption: &mut self.resumption };
+                if self.seen.cut == Cut::RowsAndColumns {
+                    assembler.set_width(row_type.shape[0], output)?;
+                }
+                assembler.finish(n_rows_within_units, output)?;
+                writer.finish()?;
+                let n_units = format.layout.n_units(&shape);
+                (format, n_units)
+            }
+            Stage::WritingBlocks { format, chunks, writer } => {
+                chunks.end().map_err(irregular)?;
+                writer.finish()?;
+                edges = Some(chunks.edges(&shape));
+                (format, chunks.n_chunks(&shape))
+            }
+        };
         let resumption = self.resumption.as_ref();
         let dtype_of_blocks = self.dtype_of_blocks.unwrap_or(format.dtype);
         let append =
@@ -455,10 +511,12 @@ impl Storing {
                     provenance::record_append(&mut attribute, n_rows, &append);
                 }
                 format.attributes.insert(provenance::ATTRIBUTE.to_owned(), attribute);
+                // The digest does not depend on them, since the blocks determine them.
+                format.edges = edges;
                 provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty())
             }
         };
-        self.destination.prepare(text.as_bytes(), &format.layout.n_units(&shape))?;
+        self.destination.prepare(text.as_bytes(), &n_units)?;
         let source = self.destination.reader()?;
         let stored = StoredArray::of_document(&self.settings.target, source, text.as_bytes())?;
         self.stored = Some((stored, text));
@@ -468,7 +526,8 @@ impl Storing {
     /// Ends the write early. Returns the chunks that a later write resumes from, if there are any.
     pub(super) fn abort(mut self) -> Option<KeptChunks> {
         let resumption = self.resumption.as_ref()?;
-        if let Stage::Writing { writer, .. } = &mut self.stage {
+        if let Stage::Writing { writer, .. } | Stage::WritingBlocks { writer, .. } = &mut self.stage
+        {
             // The write has failed already, for a reason that is reported.
             let _ = writer.finish();
         }
@@ -516,6 +575,10 @@ fn largest_block(spec: &SequenceSpec) -> Option<Vec<usize>> {
         shape[1] = largest(columns);
     }
     Some(shape)
+}
+
+fn irregular(IrregularBand { band }: IrregularBand) -> Error {
+    SettingError::IrregularBlocks { band }.into()
 }
 
 /// Passes units to the writer, unless an earlier write has stored them.
