@@ -148,7 +148,7 @@ pub trait Reducer: Sized {
     ///
     /// The bounds of several reducers add up. A reducer that returns a bound counts it towards the
     /// [memory limit](crate::LazyChunkSequence::with_memory_limit) when it starts, as the
-    /// statistics of this crate do; a sink does so with a [`MemoryClaim`](crate::MemoryClaim).
+    /// statistics of this crate do; a sink does so with a [`MemoryClaim`].
     /// [`LazyChunkSequence::memory_bound`](crate::LazyChunkSequence::memory_bound) returns the
     /// bound for a sequence with its threads, and has an example.
     fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64> {

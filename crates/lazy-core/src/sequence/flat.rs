@@ -267,7 +267,7 @@ impl<'a, T: 'a, K: Access> LazyChunkSequence<'a, T, K> {
         self.evaluate(true, |stream| Blocks::new(stream).collect())
     }
 
-    /// Evaluates the blocks with an aggregator, such as a [`Reducer`](crate::Reducer).
+    /// Evaluates the blocks with an aggregator, such as a [`Reducer`].
     ///
     /// # Errors
     ///

@@ -313,7 +313,7 @@ impl<'a, T: 'a, K: Access> NestedLazyChunkSequence<'a, T, K> {
         })
     }
 
-    /// Evaluates the blocks with an aggregator, such as a [`Reducer`](crate::Reducer).
+    /// Evaluates the blocks with an aggregator, such as a [`Reducer`].
     ///
     /// # Errors
     ///
