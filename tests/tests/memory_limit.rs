@@ -309,7 +309,7 @@ fn the_bound_of_a_pass_is_kept_and_decides_before_the_first_block() {
         let block = ArrayBlock::from_vec([n_rows, n_columns], elements.collect()).unwrap();
         block.cast(dtype, Casting::Unsafe).unwrap()
     };
-    for (shape, n_blocks) in [([2, 1500], 12), ([400, 3], 12), ([7, 500], 9), ([9000, 1], 6)] {
+    for (shape, n_blocks) in [([2, 900], 5), ([300, 3], 5), ([7, 300], 5), ([6000, 1], 4)] {
         for (dtype, n_threads) in [(DType::Float64, 1), (DType::Float32, 3), (DType::UInt8, 1)] {
             // All blocks share one memory, so that only states need more.
             let shared = block(shape, dtype);
