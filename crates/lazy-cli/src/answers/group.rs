@@ -62,8 +62,8 @@ impl Group {
         (0..n_axes).map(of_axis).collect()
     }
 
-    /// Returns the sizes of the named axes of the arrays that stay in the group, and of those in the
-    /// groups above. An array that cannot be opened is left out.
+    /// Returns the sizes of the named axes of the arrays that stay in the group, and of those in
+    /// the groups above. An array that cannot be opened is left out.
     fn sizes(&self, replaced: &[String]) -> HashMap<String, usize> {
         let is_kept = |name: &str| {
             let first = name.split('/').next().unwrap_or_default();

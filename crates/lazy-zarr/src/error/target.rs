@@ -179,8 +179,8 @@ impl TargetError {
                 "choose a target outside of it"
             }
             E::InConsolidatedGroup { .. } => {
-                "remove the consolidated metadata with `Group::remove_consolidated`, and consolidate \
-                 again afterwards"
+                "remove the consolidated metadata with `Group::remove_consolidated`, and \
+                 consolidate again afterwards"
             }
             E::NotAppendable { .. } => {
                 "store both parts as a new array, with `chain` of `StoredArray::sequence`"

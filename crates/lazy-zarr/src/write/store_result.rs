@@ -100,10 +100,10 @@ where
     /// Names the axes of one array of the result. `array` is one of [`NamedArrays::NAMES`]; the
     /// name is `""` if the result is one array.
     ///
-    /// By default, axes have names that no other result in the group uses, so that xarray opens the
-    /// group: `sums_0` for one array at the target `sums`, and `moments_mean_0` for the array `mean`
-    /// of a result at the target `moments`. An axis that has the same size in all arrays of a result
-    /// has the same name in all of them, the name that it has in the first array.
+    /// By default, axes have names that no other result in the group uses, so that xarray opens
+    /// the group: `sums_0` for one array at the target `sums`, and `moments_mean_0` for the array
+    /// `mean` of a result at the target `moments`. An axis that has the same size in all arrays of
+    /// a result has the same name in all of them, the name that it has in the first array.
     ///
     /// # Example
     ///

@@ -150,8 +150,8 @@ impl Store<'_> {
         self.beside()
     }
 
-    /// Stores an array that names its axes and results of several arrays directly in one group, with
-    /// results of the same statistic in groups below.
+    /// Stores an array that names its axes and results of several arrays directly in one group,
+    /// with results of the same statistic in groups below.
     fn beside(&self) -> Result<()> {
         let group = self.group.member("beside");
         self.flat.compute((

@@ -96,8 +96,8 @@ pub(super) fn to_text(group: &Value) -> String {
     lines.join("\n")
 }
 
-/// Returns the name of a member, the dtype of an array or the kind of another member, the shape, and
-/// the chunks or the error.
+/// Returns the name of a member, the dtype of an array or the kind of another member, the shape,
+/// and the chunks or the error.
 fn row(member: &Value) -> [String; 4] {
     let text = |name: &str| print::one_line(member[name].as_str().unwrap_or_default());
     let sizes = |name: &str| array::list(&member[name]).join(" × ");

@@ -50,8 +50,8 @@ impl Group {
     /// step is flushed before the next one needs it: after a crash or a power failure at any
     /// moment, every array is whole or gone.
     ///
-    /// If a removal ends early, what is left of an array does not disturb the next write at its
-    /// place. Another call removes it, and so does
+    /// If a removal or a write ends early, what is left of an array does not disturb the next write
+    /// at its place. Another call removes it, and so does
     /// [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove). In a store, only another call
     /// does.
     ///
