@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn blocks_without_elements_have_no_chunk() {
-        let grid = BlockGrid::new([2, 0, 3], Some([0, 4, 0, 1].into()));
+        let grid = BlockGrid::rows_and_columns([2, 0, 3], [0, 4, 0, 1]);
         let of_grid = ChunksOfGrid::new(&grid);
         let mut chunks = BlockChunks::default();
         let mut found = Vec::new();

@@ -55,7 +55,8 @@ impl Base {
         document: Bytes,
         keys: KeySpace,
     ) -> Result<Base> {
-        let array = StoredArray::of_document(&settings.target, source, &document)?;
+        // The last rows are read twice, so that changes are noticed.
+        let array = StoredArray::of_document(&settings.target, source, &document)?.with_cache(0);
         let fill = array.fill_value()?;
         let fill = FillElement { dtype: fill.dtype(), bytes: fill.data().to_vec() };
         let codecs = array.codecs();

@@ -558,23 +558,12 @@ fn claim_memory(
     spec: &SequenceSpec,
     claim: &mut MemoryClaim,
 ) -> Result<()> {
-    if let Some((row_type, block_shape)) = spec.row_type().zip(largest_block(spec)) {
+    if let Some((row_type, block_shape)) = spec.row_type().zip(spec.largest_block()) {
         let bound = MemoryBound::of(settings, spec.cut(), row_type, &block_shape);
         bound.threads_within_limit(settings)?;
         MemoryBound { n_threads: 1, ..bound }.claim(settings, claim)?;
     }
     Ok(())
-}
-
-/// Returns the largest size of a block along each axis, if the sequence declares it.
-fn largest_block(spec: &SequenceSpec) -> Option<Vec<usize>> {
-    let (grid, row_type) = (spec.grid()?, spec.row_type()?);
-    let largest = |sizes: &BlockSizes| sizes.ranges().map(|range| range.len()).max().unwrap_or(0);
-    let mut shape = [&[largest(grid.rows())], row_type.shape.as_slice()].concat();
-    if let Some(columns) = grid.columns() {
-        shape[1] = largest(columns);
-    }
-    Some(shape)
 }
 
 fn irregular(IrregularBand { band }: IrregularBand) -> Error {
