@@ -467,6 +467,9 @@ impl Storing {
     /// Writes the remaining chunks and the metadata after the last block, without publishing the
     /// array.
     pub(super) fn prepare(&mut self) -> Result<()> {
+        if let Some(check) = &mut self.base_check {
+            check.end()?;
+        }
         let row_type = self.seen.final_row_type()?;
         self.begin_chunks(Some(self.seen.n_rows))?;
         let n_rows_within_units = self.n_last_rows() + self.seen.n_rows;
