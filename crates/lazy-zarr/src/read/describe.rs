@@ -49,7 +49,7 @@ pub struct StoredSize {
 
 impl StoredArray {
     /// Returns the codecs that the metadata names: the list `codecs` of Zarr v3, or the filters and
-    /// the compressor of v2.
+    /// the compressor of v2. Each is an object with a `name` (v3) or an `id` (v2).
     ///
     /// # Example
     ///

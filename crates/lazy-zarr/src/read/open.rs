@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
@@ -178,7 +178,8 @@ fn guarded_array(
     Ok(builder.build(store, path)?)
 }
 
-/// Returns the codecs that an array's metadata names.
+/// Returns the codecs that an array's metadata names. A codec that is a name alone becomes an object
+/// with this name.
 fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
     let metadata = serde_json::to_value(metadata).unwrap_or_default();
     let entry = |key: &str| match &metadata[key] {
@@ -186,5 +187,10 @@ fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
         Value::Null => Vec::new(),
         codec => vec![codec.clone()],
     };
-    ["codecs", "filters", "compressor"].into_iter().flat_map(entry).collect()
+    let codecs = ["codecs", "filters", "compressor"].into_iter().flat_map(entry);
+    let named = |codec: Value| match codec {
+        Value::String(name) => json!({ "name": name }),
+        codec => codec,
+    };
+    codecs.map(named).collect()
 }
