@@ -15,6 +15,8 @@ use lazy_tests::{
     Case, Visitor, case, every_sketch, every_statistic, every_statistic_of_rows, files,
 };
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Returns a result as text that shows every bit.
 fn text(result: impl Debug) -> String {
@@ -115,8 +117,15 @@ fn are_close(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(is_close)
 }
 
+/// Returns a state as another process loads it.
+fn loaded<T: Serialize + DeserializeOwned>(state: &SavedState<T>) -> SavedState<T> {
+    let mut saved = Vec::new();
+    ciborium::into_writer(state, &mut saved).unwrap();
+    ciborium::from_reader(&saved[..]).unwrap()
+}
+
 /// Checks that parts beginning at any block can be saved, loaded and merged to the result of one
-/// process.
+/// process, and that the state of several parts can take their place.
 struct SameInParts<'s, 'a> {
     case: &'s Case,
     sequence: &'s Sequence<'a>,
@@ -143,16 +152,22 @@ impl SameInParts<'_, '_> {
         Ok(state)
     }
 
-    fn in_parts<S: SaveState>(&self, statistic: &S) -> lazy_chunks::Result<S::Output> {
+    /// Returns the result of the parts, whose first `n_merged` states are merged and saved first.
+    fn in_parts<S: SaveState>(
+        &self,
+        statistic: &S,
+        n_merged: usize,
+    ) -> lazy_chunks::Result<S::Output> {
         let n_blocks = self.case.rows.len() * self.case.blocks_per_band();
         let ends = self.starts.iter().skip(1).map(|start| *start.min(&n_blocks)).chain([n_blocks]);
         let mut states = Vec::new();
         for (start, end) in self.starts.iter().zip(ends) {
             let part = self.state_of_part(statistic, *start.min(&end)..end)?;
-            let mut saved = Vec::new();
-            ciborium::into_writer(&statistic.save(part), &mut saved).unwrap();
-            let loaded: SavedState<S::State> = ciborium::from_reader(&saved[..]).unwrap();
-            states.push(loaded);
+            states.push(loaded(&statistic.save(part)));
+        }
+        if n_merged > 0 {
+            let merged = statistic.merge_saved(states.drain(..n_merged))?;
+            states.insert(0, loaded(&merged));
         }
         statistic.finish_saved(states)
     }
@@ -172,7 +187,11 @@ impl Visitor for SameInParts<'_, '_> {
             return Ok(());
         }
         let whole = self.sequence.compute(&statistic);
-        let parts = self.in_parts(&statistic);
+        let parts = self.in_parts(&statistic, 0);
+        for n_merged in 1..=self.starts.len() {
+            let merged = self.in_parts(&statistic, n_merged);
+            prop_assert_eq!(text(merged), text(&parts), "{}", statistic.name());
+        }
         prop_assert_eq!(whole.is_ok(), parts.is_ok(), "{} {:?}", statistic.name(), parts.err());
         let (Ok(whole), Ok(parts)) = (whole, parts) else { return Ok(()) };
         let (whole, parts) = (text(whole), text(parts));
@@ -410,9 +429,12 @@ fn merging_states_of_different_shapes_is_an_error() {
     for (a, b) in [([2, 2, 3].as_slice(), [2, 2, 4].as_slice()), (&[2], &[2, 3])] {
         let error = Sum.per_column().finish_saved([of_shape(a), of_shape(b)]).unwrap_err();
         assert!(report(&error).contains("cannot merge rows of shape"), "{error}");
+        let error = Sum.per_column().merge_saved([of_shape(a), of_shape(b)]).unwrap_err();
+        assert!(report(&error).contains("cannot merge rows of shape"), "{error}");
     }
     assert!(Histogram::new([]).finish_saved([]).is_err());
     assert!(TopK::new(0).finish_saved([]).is_err());
+    assert!(TopK::new(0).merge_saved([]).is_err());
 }
 
 #[test]

@@ -71,13 +71,58 @@ pub trait SaveState: Statistic<State: Serialize + DeserializeOwned> {
     where
         Self: Sized,
     {
-        self.check(None, None)?;
-        let mut all = self.empty();
-        for saved in states {
-            self.merge(&mut all, saved.restore(self)?)?;
-        }
-        self.finish(all)
+        self.finish(merged(self, states)?)
     }
+
+    /// Returns one saved state for all blocks from the states of several parts, given in the order
+    /// of the parts. It takes the place of their states in later merges, so the state of everything
+    /// so far is enough to add another part.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`finish_saved`](Self::finish_saved), except those of an undefined result.
+    ///
+    /// # Example
+    ///
+    /// Every day, the state of all days so far takes in the state of the day:
+    ///
+    /// ```
+    /// # extern crate lazy_core as lazy_chunks;
+    /// use lazy_chunks::{LazyChunkSequence, MeanVariance, NdarrayConverter, SaveState, StateOf};
+    /// use ndarray::array;
+    ///
+    /// let mut so_far = None;
+    /// for day in 1..=3 {
+    ///     let blocks = LazyChunkSequence::new(move || [array![day]]).convert(NdarrayConverter);
+    ///     let today = blocks.compute(StateOf::new(MeanVariance).from_row(day - 1))?;
+    ///     so_far = Some(MeanVariance.merge_saved(so_far.into_iter().chain([today]))?);
+    /// }
+    /// let moments = MeanVariance.finish_saved(so_far)?;
+    /// assert_eq!((moments.count, moments.mean), (3, 2.0));
+    /// # Ok::<(), lazy_chunks::Error>(())
+    /// ```
+    fn merge_saved(
+        &self,
+        states: impl IntoIterator<Item = SavedState<Self::State>>,
+    ) -> Result<SavedState<Self::State>>
+    where
+        Self: Sized,
+    {
+        Ok(self.save(merged(self, states)?))
+    }
+}
+
+/// Merges the states of several parts, given in their order.
+fn merged<S: SaveState>(
+    statistic: &S,
+    states: impl IntoIterator<Item = SavedState<S::State>>,
+) -> Result<S::State> {
+    statistic.check(None, None)?;
+    let mut all = statistic.empty();
+    for saved in states {
+        statistic.merge(&mut all, saved.restore(statistic)?)?;
+    }
+    Ok(all)
 }
 
 /// A reference to a statistic saves its states as the statistic does.
@@ -158,7 +203,8 @@ impl<T> SavedState<T> {
 }
 
 /// Computes the state of a statistic for a part of an array, instead of the result. Merge the
-/// states with [`SaveState::finish_saved`], for example those of [several processes](SavedState).
+/// states with [`SaveState::finish_saved`], for example those of [several processes](SavedState),
+/// or with [`SaveState::merge_saved`] if more parts will follow.
 ///
 /// # Example
 ///
