@@ -1,4 +1,4 @@
-//! The examples: zarr-python reads their arrays, and Ctrl-C stops them.
+//! The examples: zarr-python reads their arrays, NumPy recomputes them, and Ctrl-C stops them.
 
 use std::fs;
 use std::path::Path;
@@ -21,6 +21,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "{influence} {directory} --in-memory").run()?;
     check(directory)?;
     stop_and_resume(shell)?;
+    attribute_twice(shell, &examples.join("attribution"))?;
 
     libtorch::provide(shell)?;
     let directory = "target/influence_tch";
@@ -28,6 +29,28 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo run --example influence_tch --features tch -- {directory} --in-memory")
         .run()?;
     Ok(check(directory)?)
+}
+
+/// Runs the example `attribution`, which computes every gradient, and runs it again, which computes
+/// none. Compares its arrays with NumPy.
+fn attribute_twice(shell: &Shell, attribution: &Path) -> Result<()> {
+    /// Enough for quantiles that are not exact. The last chunks are not full.
+    const N_TRAIN: &str = "3400";
+    /// The numbers of blocks of the test and of both days.
+    const N_BLOCKS: [usize; 3] = [2, 14, 4];
+    let directory = "target/attribution";
+    shell.remove_path(directory)?;
+    for is_first in [true, false] {
+        let printed = cmd!(shell, "{attribution} {directory} {N_TRAIN}").read()?;
+        for n_blocks in N_BLOCKS {
+            let computed = if is_first { n_blocks } else { 0 };
+            let expected = format!("computed {computed} of {n_blocks} blocks");
+            ensure!(printed.contains(&expected), "expected {expected:?} in:\n{printed}");
+        }
+    }
+    let python = python::with_peers(shell)?;
+    let check = "tests/python/read_attribution.py";
+    Ok(cmd!(shell, "{python} {check} {directory} {N_TRAIN}").run()?)
 }
 
 /// Stops and resumes the first example until it completes, and compares its arrays with those of

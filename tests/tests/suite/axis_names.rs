@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::{
-    Group, MemberKind, MemoryStore, StoreResult, StoredArray, Target, ToZarr, ZarrSink,
+    ErrorKind, Group, MemberKind, MemoryStore, StoreResult, StoredArray, Target, ToZarr, ZarrSink,
+    store_result,
 };
 use lazy_chunks::{
     ArgMax, ArrayBlock, Error, Histogram, LazyChunkSequence, MeanVariance, NamedArrays, Quantiles,
@@ -122,4 +123,25 @@ fn results_of_several_arrays_lie_directly_in_one_group() {
         assert_eq!(of_columns, Some(vec![Some("columns_count_0".to_owned())]));
     }
     assert_eq!(names(run.member("sum")), Some(vec![Some("sum_0".to_owned())]));
+}
+
+/// A sink that names the axes names those of every array of a result.
+#[test]
+fn a_result_from_memory_has_the_names_of_its_sink() {
+    let moments = data().compute(MeanVariance.per_column()).unwrap();
+    for (given, expected) in [(None, ["moments_count_0"; 3]), (Some("column"), ["column"; 3])] {
+        let group = Target::from(Arc::new(MemoryStore::new()));
+        let sink = ZarrSink::new(group.member("moments"));
+        let sink = match given {
+            Some(name) => sink.with_dimension_names([name]),
+            None => sink,
+        };
+        let arrays = store_result(&moments, sink).unwrap();
+        let names = arrays.iter().map(|array| array.dimension_names().unwrap()[0].as_deref());
+        assert!(names.eq(expected.map(Some)), "{given:?}");
+    }
+    // All arrays of the result must have as many axes.
+    let sink = ZarrSink::new(Target::from(Arc::new(MemoryStore::new())));
+    let error = store_result(&moments, sink.with_dimension_names(["row", "column"])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSetting);
 }

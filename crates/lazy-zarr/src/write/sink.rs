@@ -112,6 +112,13 @@ impl ZarrSink {
         self
     }
 
+    /// Names the axes, unless the user has named them.
+    pub(super) fn or_dimension_names(mut self, names: Vec<String>) -> ZarrSink {
+        let names = || names.into_iter().map(Some).collect();
+        self.settings.dimension_names.get_or_insert_with(names);
+        self
+    }
+
     /// Sets how to treat an array that already exists at the target. By default, it is an error of
     /// the kind [`ErrorKind::Exists`].
     #[must_use]

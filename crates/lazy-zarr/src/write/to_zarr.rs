@@ -150,7 +150,9 @@ pub fn store(array: impl Into<ArrayBlock>, sink: impl Into<ZarrSink>) -> Result<
 /// Stores the result of a statistic from memory, such as a result merged from [saved
 /// states](lazy_core::SaveState::finish_saved). A result that is one array is stored at the target;
 /// a result of several arrays becomes a group there, which holds each array under its
-/// [name](NamedArrays::NAMES).
+/// [name](NamedArrays::NAMES). All of these arrays have the settings of the sink. If the sink does
+/// not name the axes, they have the default names of a
+/// [`StoreResult`](crate::StoreResult::with_dimension_names).
 ///
 /// # Errors
 ///
@@ -183,5 +185,5 @@ pub fn store_result<R: NamedArrays>(
     let names = names_of_axes(R::NAMES, &arrays, &sink.target().name(), &[]);
     let sinks = sinks_of_arrays(R::NAMES, &sink);
     let each = arrays.into_iter().zip(sinks).zip(names);
-    each.map(|((array, sink), names)| store(array, sink.with_dimension_names(names))).collect()
+    each.map(|((array, sink), names)| store(array, sink.or_dimension_names(names))).collect()
 }
