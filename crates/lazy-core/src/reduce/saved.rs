@@ -92,9 +92,9 @@ pub trait SaveState: Statistic<State: Serialize + DeserializeOwned> {
     /// use ndarray::array;
     ///
     /// let mut so_far = None;
-    /// for day in 1..=3 {
+    /// for day in 1..=3_i64 {
     ///     let blocks = LazyChunkSequence::new(move || [array![day]]).convert(NdarrayConverter);
-    ///     let today = blocks.compute(StateOf::new(MeanVariance).from_row(day - 1))?;
+    ///     let today = blocks.compute(StateOf::new(MeanVariance))?;
     ///     so_far = Some(MeanVariance.merge_saved(so_far.into_iter().chain([today]))?);
     /// }
     /// let moments = MeanVariance.finish_saved(so_far)?;
