@@ -109,8 +109,8 @@ fn compare(directory: &Path) -> Result {
     let [n_test, n_train] = [0; 2].map(AtomicUsize::new);
     let test = projections(&group.member("test"), &n_test)?;
     let train = projections(&group.member("train"), &n_train)?;
-    let (test_blocks, train_blocks) = (test.grid().n_blocks(), train.grid().n_blocks());
-    let n_shared = train.spec().blocks_within(SHARED_BYTES).map_or(0, |n| n.min(train_blocks));
+    let (rows, columns) = (test.grid().n_blocks(), train.grid().n_blocks());
+    let n_shared = train.spec().blocks_within(SHARED_BYTES).map_or(0, |n| n.min(columns));
     let quantiles = Quantiles::new([0.0, 0.01, 0.5, 0.99, 1.0]).with_rank_error(0.01);
     let (_, (top, _), _) = test
         .outer(train, n_shared, |test, train| test.dot(&train.t()))
@@ -129,9 +129,9 @@ fn compare(directory: &Path) -> Result {
                 .with_dimension_names("", ["test", "quantile"]),
         ))?;
     let (n_test, n_train) = (n_test.load(Relaxed), n_train.load(Relaxed));
-    let least = (test_blocks, n_shared + (train_blocks - n_shared) * test_blocks);
+    let least = (rows, n_shared + (columns - n_shared) * rows);
     assert_eq!((n_test, n_train), least, "blocks are read as rarely as the memory allows");
-    println!("{n_test} reads of {test_blocks} test blocks, {n_train} of {train_blocks} others");
+    println!("read {rows} test blocks {n_test} times, {columns} training blocks {n_train} times");
     println!("most influential for test sample 0: {}", top.indices.slice(s![0, ..3]));
     Ok(())
 }
