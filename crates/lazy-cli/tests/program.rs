@@ -88,6 +88,68 @@ fn files_are_cut_into_the_same_array() {
 }
 
 #[test]
+fn blocks_become_chunks() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    let stream = [record([64, 8], 0), record([1000, 8], 512), record([10, 8], 8512)].concat();
+    run(at, "store - -o a.zarr --chunks blocks", &stream, 0);
+    let (described, _) = run(at, "info a.zarr", b"", 0);
+    for line in [
+        "  chunks      rectilinear, the first of 64 × 8\n",
+        "  axis 0      64, 1000, 10\n  axis 1      8\n",
+        "  stored      3 of 3 chunks\n",
+    ] {
+        assert!(described.contains(line), "{described}");
+    }
+    let (json, _) = run(at, "info a.zarr --json", b"", 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["chunk_grid"], "rectilinear");
+    assert_eq!(json["chunk_sizes"], serde_json::json!([[64, 1000, 10], [8]]));
+    run(at, "verify a.zarr", b"", 0);
+    run(at, "view a.zarr -o a.png", b"", 0);
+    let (maximum, _) = run(at, "reduce a.zarr --stats max,cov", b"", 0);
+    assert!(maximum.contains("8591"), "{maximum}");
+    run(at, "export a.zarr -o part.npy --rows 60:70 --cols 3:", b"", 0);
+    let part = fs::read(at.join("part.npy")).unwrap();
+    assert_eq!(part[128..132], 483_f32.to_le_bytes());
+    let (defects, _) = {
+        fs::write(at.join("a.zarr/c/1/0"), b"torn").unwrap();
+        run(at, "verify a.zarr", b"", 3)
+    };
+    assert!(defects.starts_with("chunk [1, 0] (key c/1/0): "), "{defects}");
+
+    // Files side by side, each as one chunk, and a copy that has the same chunks. A member of a
+    // group is listed with their number.
+    for i in 0..6 {
+        let shape = [2 + i / 2, 3 + i % 2];
+        fs::write(at.join(format!("{i}.npy")), record(shape, 100 * i)).unwrap();
+    }
+    let files = "0.npy 1.npy 2.npy 3.npy 4.npy 5.npy";
+    run(at, &format!("store {files} -o g.zarr --array a --grid 2 --chunks blocks"), b"", 0);
+    run(at, "store g.zarr/a -o g.zarr --array b --chunks blocks --resume", b"", 0);
+    let open = |name: &str| StoredArray::open(at.join("g.zarr").join(name)).unwrap();
+    for axis in [0, 1] {
+        assert_eq!(open("b").chunk_sizes(axis).unwrap(), open("a").chunk_sizes(axis).unwrap());
+    }
+    assert_eq!(open("b").read().unwrap(), open("a").read().unwrap());
+    let (listed, _) = run(at, "info g.zarr", b"", 0);
+    assert!(listed.contains("  b  float32  9 × 7  in 6 rectilinear chunks\n"), "{listed}");
+
+    let one = record([2, 3], 0);
+    for (line, problem) in [
+        ("store - -o b.zarr --chunks blocks --shards auto", "cannot lie in shards"),
+        ("store - -o b.zarr --chunks blocks --shards 4,4", "cannot lie in shards"),
+        ("store - -o b.zarr --shards blocks", "only --chunks can be `blocks`"),
+    ] {
+        let (_, message) = run(at, line, &one, 2);
+        assert!(message.contains(problem), "{message}");
+    }
+    run(at, "store - -o c.zarr --chunks blocks --append", &one, 0);
+    let (_, message) = run(at, "store - -o c.zarr --append", &one, 1);
+    assert!(message.contains("its chunk grid is not regular"), "{message}");
+}
+
+#[test]
 fn exit_codes_are_those_of_the_help() {
     let directory = TempDir::new().unwrap();
     let at = directory.path();

@@ -132,6 +132,9 @@ fn strange_value() -> impl Strategy<Value = Value> {
         json!({"name": "numcodecs.bz2", "configuration": {"level": 1}}),
         json!({"name": "numcodecs.shuffle", "configuration": {"elementsize": 0}}),
         json!({"name": "rectangular", "configuration": {"chunk_shape": [[1, 3], 3]}}),
+        json!({"name": "rectilinear", "configuration": {
+            "kind": "inline", "chunk_shapes": [[[1, 3], 3], [[1, u64::MAX]]]
+        }}),
         json!([1, 1, 1, 1]),
         json!([1_u64 << 31, 1_u64 << 31]),
         json!([1_u64 << 62, 1_u64 << 62]),

@@ -52,6 +52,134 @@ fn a_chunk_larger_than_memory_is_an_error() {
     sharded(json!([1_u64 << 40, 3]), json!([1, 3]));
 }
 
+/// Replaces the grid by a rectilinear one with these sizes of chunks.
+fn set_sizes(metadata: &mut Value, shape: &Value, sizes: &Value) {
+    metadata["shape"] = shape.clone();
+    metadata["chunk_grid"] = json!({
+        "name": "rectilinear",
+        "configuration": {"kind": "inline", "chunk_shapes": sizes}
+    });
+}
+
+#[test]
+fn runs_of_chunks_are_not_expanded_without_bound() {
+    let (tera, most) = (1_u64 << 40, 1_u64 << 20);
+    for (shape, sizes, kind, expected) in [
+        (json!([2, 3]), json!([[[1, tera]], 3]), ErrorKind::Unsupported, "more than 1048576 sizes"),
+        (json!([tera, 3]), json!([[[1, tera]], 3]), ErrorKind::Unsupported, "more than 1048576"),
+        (
+            json!([2, 3]),
+            json!([[[1, u64::MAX], [2, u64::MAX]], [[3, u64::MAX]]]),
+            ErrorKind::Unsupported,
+            "more than 1048576 sizes",
+        ),
+        // Many short runs, and many sizes along several axes.
+        (
+            json!([2, 3]),
+            json!([vec![json!([1, most / 4]); 5], [3]]),
+            ErrorKind::Unsupported,
+            "more than 1048576 sizes",
+        ),
+        (
+            json!([2, 3]),
+            json!([[[1, most / 2]], [[1, most / 2 + 1]]]),
+            ErrorKind::Unsupported,
+            "more than 1048576 sizes",
+        ),
+        (
+            json!([2, 3]),
+            json!([[u64::MAX, 2], [3]]),
+            ErrorKind::Unsupported,
+            "axis 0 are too large",
+        ),
+        (
+            json!([2, 3]),
+            json!([[2], [[1_u64 << 44, 1 << 19]]]),
+            ErrorKind::Unsupported,
+            "axis 1 are too",
+        ),
+        (json!([2, 3]), json!([1_u64 << 60, [3]]), ErrorKind::Memory, "memory cannot hold a chunk"),
+        (
+            json!([2, 3]),
+            json!([[2], [3, tera << 10]]),
+            ErrorKind::Memory,
+            "memory cannot hold a chunk",
+        ),
+        (json!([5, 3]), json!([[2, 2], [3]]), ErrorKind::Corrupt, "cover 4 elements along axis 0"),
+        (json!([2, 3]), json!([[2]]), ErrorKind::Corrupt, "its chunk grid, 1, does not match"),
+        (json!([2, 3]), json!([[2, 0], [3]]), ErrorKind::Corrupt, "invalid value: integer `0`"),
+        (json!([2, 3]), json!([[[2, 0]], [3]]), ErrorKind::Corrupt, "invalid value: integer `0`"),
+        (json!([2, 3]), json!([0, [3]]), ErrorKind::Corrupt, "invalid value: integer `0`"),
+        (json!([2, 3]), json!([[-2], [3]]), ErrorKind::Corrupt, "invalid type: integer `-2`"),
+        (json!([2, 3]), json!([[2.0], [3]]), ErrorKind::Corrupt, "invalid type: floating"),
+        (json!([2, 3]), json!([[[2]], [3]]), ErrorKind::Corrupt, "a run has two numbers"),
+        (json!([2, 3]), json!([[[2, 1, 1]], [3]]), ErrorKind::Corrupt, "a run has two numbers"),
+        (json!([2, 3]), json!([[[[2, 1]]], [3]]), ErrorKind::Corrupt, "invalid type: sequence"),
+        (json!([2, 3]), json!(["2", [3]]), ErrorKind::Corrupt, "invalid type: string"),
+        (json!([2, 3]), json!(2), ErrorKind::Corrupt, "invalid type: integer `2`"),
+        (json!([0, 3]), json!([[], [3]]), ErrorKind::Unsupported, "no chunk along axis 0"),
+    ] {
+        let mut metadata = metadata(&json!([bytes()]));
+        set_sizes(&mut metadata, &shape, &sizes);
+        let (_directory, path) = array(&metadata, &[0; 24]);
+        let error = examine(&path).unwrap_err();
+        assert_eq!(error.kind(), kind, "{}", report(&error));
+        assert!(report(&error).contains(expected), "{}", report(&error));
+    }
+    for configuration in [json!({"kind": "inline"}), json!({"chunk_shapes": [[2], [3]]}), json!({})]
+    {
+        let error = message(|metadata| {
+            set_sizes(metadata, &json!([2, 3]), &json!([]));
+            metadata["chunk_grid"]["configuration"] = configuration;
+        });
+        assert!(
+            error.contains("its metadata is invalid: its entry `chunk_grid` is invalid: missing")
+        );
+    }
+    let error = message(|metadata| {
+        set_sizes(metadata, &json!([2, 3]), &json!([[2], [3]]));
+        metadata["chunk_grid"]["configuration"]["kind"] = json!("elsewhere");
+    });
+    assert!(error.contains("the kind \"elsewhere\" of its chunk grid is not supported"), "{error}");
+    // The old grid of zarrs lists sizes, too.
+    let error = message(|metadata| {
+        let sizes = json!([[u64::MAX, u64::MAX], 3]);
+        let configuration = json!({"chunk_shape": sizes});
+        metadata["chunk_grid"] = json!({"name": "rectangular", "configuration": configuration});
+    });
+    assert!(error.contains("along axis 0 are too large for indices"), "{error}");
+}
+
+#[test]
+fn as_many_chunks_as_allowed_are_opened() {
+    // One chunk is stored, and 2^20 - 2 more are declared.
+    let mut metadata = metadata(&json!([bytes()]));
+    let n = (1_u64 << 20) - 2;
+    set_sizes(&mut metadata, &json!([n + 1, 3]), &json!([[2, [1, n]], [3]]));
+    let (_directory, path) = array(&metadata, &[0; 24]);
+    examine(&path).unwrap();
+    let array = StoredArray::open(&path).unwrap();
+    assert_eq!(array.stored_size().unwrap().n_chunks, n);
+    assert_eq!(array.chunk_sizes(0).unwrap().n_blocks() as u64, n);
+    // Listing the chunks of a regular grid would take more memory than there is.
+    set_sizes(&mut metadata, &json!([1_u64 << 61, 3]), &json!([1, 3]));
+    let (_directory, path) = self::array(&metadata, &[0; 12]);
+    let error = StoredArray::open(&path).unwrap().chunk_sizes(0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
+}
+
+#[test]
+fn shards_that_are_no_multiples_of_chunks_are_an_error() {
+    let mut metadata = metadata(&json!([{"name": "sharding_indexed", "configuration": {
+        "chunk_shape": [2, 3], "codecs": [bytes()], "index_codecs": [bytes()]
+    }}]));
+    for sizes in [json!([[3, 4], [3]]), json!([[4, 3], [3]]), json!([[[2, 2], 3], [3]])] {
+        set_sizes(&mut metadata, &json!([7, 3]), &sizes);
+        let (_directory, path) = array(&metadata, &[0; 24]);
+        examine(&path).unwrap_err();
+    }
+}
+
 #[test]
 fn a_region_larger_than_memory_is_an_error() {
     let n = 1_000_000_000_usize;

@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lazy_chunks::zarr::{
     Checksum, Codec, Durability, ErrorKind, Existing, StoredArray, ToZarr, ZarrSink,
 };
-use lazy_chunks::{ArrayBlock, BlockSizes, Indexed, LazyChunkSequence, NestedLazyChunkSequence};
+use lazy_chunks::{
+    ArrayBlock, BlockSizes, Concatenate, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
+};
 use lazy_tests::{Case, assert_target_refused, case, files, nested, zeros};
+use ndarray::{ArrayD, Axis, Slice};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 enum Blocks<'a> {
     Flat(LazyChunkSequence<'a, ArrayBlock, Indexed>),
@@ -79,6 +83,23 @@ proptest! {
         prop_assert_eq!(stored.stored_size().unwrap().n_stored as usize, n_chunks);
         prop_assert_eq!(stored.verify().count(), 0);
 
+        // Its chunks are the blocks again.
+        let sizes_along = |axis| match axis {
+            _ if n_chunks == 0 => None,
+            0 => Some(&case.rows),
+            1 => case.columns.as_ref(),
+            _ => None,
+        };
+        for (axis, &size) in case.shape().iter().enumerate() {
+            let whole = vec![size];
+            let expected = sizes_along(axis).unwrap_or(&whole).iter().copied().filter(|&n| n > 0);
+            let sizes = stored.chunk_sizes(axis).unwrap();
+            prop_assert_eq!(&sizes, &BlockSizes::from(expected.collect::<Vec<_>>()));
+        }
+        let rows = stored.chunk_sizes(0).unwrap();
+        let again = stored.sequence(rows).unwrap().with_threads(case.n_threads);
+        prop_assert_eq!(again.compute(Concatenate).unwrap(), case.array());
+
         // A write that is stopped and resumed computes the blocks that are not stored, and the
         // result is the same. Without a stored block, it starts anew.
         let n_blocks = case.rows.len() * case.blocks_per_band();
@@ -133,4 +154,166 @@ fn what_has_no_grid_is_refused() {
         .unwrap();
     let append = sink(&path).with_existing(Existing::Append);
     assert_target_refused(append, "its chunk grid is not regular");
+}
+
+/// An array with a rectilinear grid, as other programs may write it.
+#[derive(Clone, Debug)]
+struct Foreign {
+    shape: Vec<usize>,
+    /// The sizes of chunks along each axis, which cover the array or more.
+    sizes: Vec<Vec<usize>>,
+    /// True for the axes whose sizes the metadata lists as runs `[size, count]`.
+    has_runs: Vec<bool>,
+    has_checksum: bool,
+    /// The chunks that are not stored, by their number in C order.
+    missing: Vec<prop::sample::Index>,
+}
+
+fn foreign() -> impl Strategy<Value = Foreign> {
+    let sizes = prop::collection::vec(prop::collection::vec(1..5_usize, 1..5), 1..4);
+    let missing = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    (sizes, any::<[prop::sample::Index; 3]>(), any::<[bool; 3]>(), any::<bool>(), missing).prop_map(
+        |(sizes, ends, has_runs, has_checksum, missing)| {
+            let size = |(sizes, end): (&Vec<usize>, &prop::sample::Index)| {
+                end.index(sizes.iter().sum::<usize>() + 1)
+            };
+            let shape = sizes.iter().zip(&ends).map(size).collect();
+            Foreign { shape, sizes, has_runs: has_runs.to_vec(), has_checksum, missing }
+        },
+    )
+}
+
+impl Foreign {
+    /// Returns the sizes of the chunks along an axis, as metadata.
+    fn lengths(&self, axis: usize) -> Value {
+        let sizes = &self.sizes[axis];
+        if !self.has_runs[axis] {
+            return json!(sizes);
+        }
+        if sizes.len() == 1 && self.shape[axis] <= sizes[0] {
+            return json!(sizes[0]);
+        }
+        sizes.chunk_by(|a, b| a == b).map(|run| json!([run[0], run.len()])).collect()
+    }
+
+    fn metadata(&self) -> Value {
+        let lengths: Vec<_> = (0..self.shape.len()).map(|axis| self.lengths(axis)).collect();
+        let mut codecs = vec![json!({"name": "bytes", "configuration": {"endian": "little"}})];
+        codecs.extend(self.has_checksum.then(|| json!({"name": "crc32c"})));
+        json!({
+            "zarr_format": 3, "node_type": "array", "shape": self.shape, "data_type": "uint16",
+            "chunk_grid": {
+                "name": "rectilinear",
+                "configuration": {"kind": "inline", "chunk_shapes": lengths}
+            },
+            "chunk_key_encoding": {"name": "default"}, "fill_value": 7, "codecs": codecs,
+        })
+    }
+
+    /// Writes the array, and returns its elements. Chunks beyond the array are not stored.
+    fn write(&self, path: &std::path::Path) -> ArrayBlock {
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::write(path.join("zarr.json"), self.metadata().to_string()).unwrap();
+        let covered: Vec<usize> = self.sizes.iter().map(|sizes| sizes.iter().sum()).collect();
+        let n = covered.iter().product::<usize>();
+        let mut all = ArrayD::from_shape_vec(covered, (0..n).map(|i| i as u16).collect()).unwrap();
+        let counts: Vec<_> = self.sizes.iter().map(Vec::len).collect();
+        let n_chunks: usize = counts.iter().product();
+        let is_missing =
+            |number| self.missing.iter().any(|missing| missing.index(n_chunks) == number);
+        for (number, index) in ndarray::indices(counts).into_iter().enumerate() {
+            let index = ndarray::Dimension::slice(&index).to_vec();
+            let starts: Vec<usize> =
+                index.iter().zip(&self.sizes).map(|(&i, sizes)| sizes[..i].iter().sum()).collect();
+            let mut chunk = all.slice_each_axis_mut(|axis| {
+                let axis = axis.axis.index();
+                Slice::from(starts[axis]..starts[axis] + self.sizes[axis][index[axis]])
+            });
+            if is_missing(number) {
+                chunk.fill(7);
+            } else if starts.iter().zip(&self.shape).all(|(start, size)| start < size) {
+                let mut bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();
+                if self.has_checksum {
+                    bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+                }
+                let key: Vec<_> = index.iter().map(usize::to_string).collect();
+                let path = path.join("c").join(key.join("/"));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, bytes).unwrap();
+            }
+        }
+        for (axis, &size) in self.shape.iter().enumerate() {
+            all.slice_axis_inplace(Axis(axis), Slice::from(..size));
+        }
+        ArrayBlock::from_vec(&self.shape[..], all.iter().copied().collect()).unwrap()
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_chunks_of_others_read_their_elements(
+        foreign in foreign(),
+        cut in prop::collection::vec(any::<prop::sample::Index>(), 4),
+        (cache, n_threads) in (0..400_u64, 0..3_usize),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.zarr");
+        let expected = foreign.write(&path);
+        let stored = StoredArray::open(&path).unwrap();
+        prop_assert_eq!(stored.chunk_grid(), "rectilinear");
+        let first: Vec<_> = foreign.sizes.iter().map(|sizes| sizes[0]).collect();
+        prop_assert_eq!(stored.chunk_shape(), first);
+        let mut n_chunks = 1;
+        for (axis, (sizes, &size)) in foreign.sizes.iter().zip(&foreign.shape).enumerate() {
+            let mut rest = size;
+            let within = sizes.iter().map(|&n| {
+                let n = n.min(rest);
+                rest -= n;
+                n
+            });
+            let within: Vec<_> = within.filter(|&n| n > 0).collect();
+            n_chunks *= within.len() as u64;
+            prop_assert_eq!(stored.chunk_sizes(axis).unwrap(), BlockSizes::from(within));
+            prop_assert_eq!(stored.shard_sizes(axis).unwrap(), None);
+        }
+        let error = stored.chunk_sizes(foreign.shape.len()).unwrap_err();
+        prop_assert_eq!(error.kind(), ErrorKind::InvalidRegion);
+        let size = stored.stored_size().unwrap();
+        prop_assert_eq!(size.n_chunks, n_chunks);
+        prop_assert_eq!(stored.verify().n_chunks(), size.n_stored);
+        prop_assert_eq!(stored.verify().count(), 0);
+
+        // The whole array, and blocks of any sizes, with a large cache, a small one and none.
+        let limited = stored.clone().with_cache(cache).with_reader_threads(n_threads);
+        for stored in [stored, limited] {
+            prop_assert_eq!(&stored.read().unwrap(), &expected);
+            let blocks = |axis: usize| {
+                let size = foreign.shape[axis];
+                let mut cuts: Vec<_> = cut[2 * (axis % 2)..][..2].iter().map(|at| at.index(size + 1)).collect();
+                cuts.sort_unstable();
+                BlockSizes::from([cuts[0], cuts[1] - cuts[0], size - cuts[1]])
+            };
+            let rows = stored.sequence(blocks(0)).unwrap();
+            prop_assert_eq!(&rows.compute(Concatenate).unwrap(), &expected);
+            let chunks = stored.sequence(stored.chunk_sizes(0).unwrap()).unwrap();
+            prop_assert_eq!(&chunks.with_threads(2).compute(Concatenate).unwrap(), &expected);
+            if foreign.shape.len() > 1 && foreign.shape[1] > 0 {
+                let blocks = stored.nested_sequence(blocks(0), blocks(1)).unwrap();
+                prop_assert_eq!(&blocks.compute(Concatenate).unwrap(), &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn too_many_blocks_are_refused() {
+    // Declared, before the first block.
+    let directory = tempfile::tempdir().unwrap();
+    let sink = ZarrSink::new(directory.path().join("a.zarr")).with_chunks_of_blocks();
+    let blocks = LazyChunkSequence::from_fn(vec![1; (1 << 20) + 1], |_| -> ArrayBlock {
+        unreachable!("no block is computed")
+    });
+    let error = blocks.to_zarr(sink).unwrap_err();
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSetting, Some("chunk shape")));
+    assert!(error.to_string().contains("at most 1048576"), "{error}");
 }

@@ -22,6 +22,7 @@ Examples:
   lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
   lazy store day-2.npy -o all-days.zarr --append --resume
   lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
+  lazy store layer-*.npy --sort -o layers.zarr --chunks blocks
   lazy store model.safetensors --select 'layer.*.weight' -o weights.zarr --array weights")]
 pub(crate) struct Store {
     #[command(flatten)]
@@ -82,10 +83,20 @@ pub(crate) struct Store {
     #[arg(long)]
     pub(crate) restart: bool,
 
-    /// Number of elements of a chunk along each axis, or `auto` for chunks of at most 8 MiB
+    /// Number of elements of a chunk along each axis, `auto` for chunks of at most 8 MiB, or
+    /// `blocks` for one chunk per block
     ///
-    /// With shards, automatic chunks have at most 1 MiB.
-    #[arg(long, value_name = "auto|R,C,…", default_value = "auto", allow_hyphen_values = true)]
+    /// With shards, automatic chunks have at most 1 MiB. With `blocks`, each record of a stream,
+    /// each array of a file and each chunk of a Zarr array becomes one chunk, whatever its shape,
+    /// and must fit into memory. Few readers know such a rectilinear grid: zarr-python from version
+    /// 3.2 on, if its setting array.rectilinear_chunks is true, and zarrs. Rows cannot be appended,
+    /// and there are no shards.
+    #[arg(
+        long,
+        value_name = "auto|blocks|R,C,…",
+        default_value = "auto",
+        allow_hyphen_values = true
+    )]
     pub(crate) chunks: ChunkSizes,
 
     /// Number of elements of a shard along each axis, or `auto` for shards of at most 128 MiB

@@ -48,6 +48,7 @@ pub(crate) struct InFile {
     /// The most bytes in a block, unless a single row has more.
     most_at_once: usize,
     has_whole_rows: bool,
+    is_one_block: bool,
     /// True if the file may hold other arrays, which are selected by name.
     pub(crate) is_in_archive: bool,
 }
@@ -61,11 +62,23 @@ impl InFile {
         (cutting, is_in_archive): (Cutting, bool),
     ) -> InFile {
         let (file, most_at_once) = (Arc::clone(file), cutting.most_at_once());
-        let has_whole_rows = cutting.whole_rows;
-        InFile { name, file, layout, offset, most_at_once, has_whole_rows, is_in_archive }
+        let (has_whole_rows, is_one_block) = (cutting.whole_rows, cutting.keeps_blocks);
+        InFile {
+            name,
+            file,
+            layout,
+            offset,
+            most_at_once,
+            has_whole_rows,
+            is_one_block,
+            is_in_archive,
+        }
     }
 
     pub(crate) fn rows_at_once(&self) -> usize {
+        if self.is_one_block {
+            return self.layout.shape[0];
+        }
         // Rows without elements take no memory.
         self.most_at_once.checked_div(self.layout.row_bytes()).unwrap_or(self.layout.shape[0])
     }
@@ -73,7 +86,8 @@ impl InFile {
     /// Returns the number of columns that are read at once. None if all columns are.
     pub(crate) fn columns_at_once(&self) -> Option<usize> {
         let shape = &self.layout.shape;
-        let is_cut = !self.has_whole_rows && shape.len() > 1 && !shape.contains(&0);
+        let is_cut = !self.has_whole_rows && !self.is_one_block;
+        let is_cut = is_cut && shape.len() > 1 && !shape.contains(&0);
         let is_large = self.layout.row_bytes() > MOST_OF_A_ROW;
         (is_cut && is_large).then(|| (MOST_OF_A_ROW / self.layout.column_bytes().max(1)).max(1))
     }
@@ -131,6 +145,8 @@ pub(crate) struct Cutting {
     pub(crate) stack: bool,
     /// True if each block has all columns.
     pub(crate) whole_rows: bool,
+    /// True if each array is one block, and each chunk of a Zarr array.
+    pub(crate) keeps_blocks: bool,
 }
 
 impl Cutting {

@@ -8,7 +8,7 @@ use lazy_chunks::zarr::{Resume, StoredArray};
 use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 
 use super::error::Fit;
-use super::piece::Piece;
+use super::piece::{AtOnce, Piece};
 use super::size::Size;
 use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, identity};
 
@@ -40,9 +40,12 @@ struct Place {
     range: Range<usize>,
 }
 
-/// Cuts a piece along an axis of this size, into parts of at most `at_once` indices.
-fn cut(piece: usize, size: usize, at_once: usize) -> impl Iterator<Item = Place> {
-    let sizes = BlockSizes::uniform(size, at_once);
+/// Cuts a piece along an axis of this size.
+fn cut(piece: usize, size: usize, at_once: AtOnce) -> impl Iterator<Item = Place> {
+    let sizes = match at_once {
+        AtOnce::Uniform(at_once) => BlockSizes::uniform(size, at_once),
+        AtOnce::Sizes(sizes) => sizes,
+    };
     // An axis of size 0 has one block.
     (0..sizes.n_blocks().max(1)).map(move |i| {
         let range = if size == 0 { 0..0 } else { sizes.range(i) };
@@ -104,8 +107,9 @@ impl PieceGrid {
         let columns: Option<Vec<_>> = (first.shape().len() > 1).then(|| {
             let places = across.flat_map(|(column, piece)| {
                 let n_columns = piece.shape()[1];
-                let at_once = piece.columns_at_once().filter(|_| is_cut).unwrap_or(n_columns);
-                cut(column, n_columns, at_once.max(1))
+                let all = AtOnce::Uniform(n_columns.max(1));
+                let at_once = piece.columns_at_once().filter(|_| is_cut).unwrap_or(all);
+                cut(column, n_columns, at_once)
             });
             places.collect()
         });
@@ -204,10 +208,13 @@ impl PieceGrid {
 
 /// Checks that there are at most [`MOST_BLOCKS`] blocks, whatever size the arrays declare.
 fn check_number(pieces: &[Piece], in_band: usize) -> Result<(), InputError> {
-    let along = |size: usize, at_once: usize| size.div_ceil(at_once).max(1) as u128;
+    let along = |size: usize, at_once: AtOnce| match at_once {
+        AtOnce::Uniform(at_once) => size.div_ceil(at_once).max(1) as u128,
+        AtOnce::Sizes(sizes) => sizes.n_blocks().max(1) as u128,
+    };
     let across = |piece: &Piece| {
         let size = piece.shape().get(1).copied().unwrap_or(1);
-        along(size, piece.columns_at_once().unwrap_or(size).max(1))
+        piece.columns_at_once().map_or(1, |at_once| along(size, at_once))
     };
     let n_across: u128 = pieces[..in_band].iter().map(across).sum();
     let mut n_blocks = 0;

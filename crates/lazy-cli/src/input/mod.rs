@@ -85,7 +85,8 @@ impl Input {
     ///
     /// With `whole_rows`, blocks have all columns unless there is a grid.
     pub(crate) fn open(options: &InputOptions, whole_rows: bool) -> Result<Input, InputError> {
-        let cutting = Cutting { stack: options.stack, whole_rows };
+        let InputOptions { stack, keeps_blocks, .. } = *options;
+        let cutting = Cutting { stack, whole_rows, keeps_blocks };
         let input = match &options.origin {
             Origin::Command(command) => Stream::start(command, options.n_columns, cutting)?,
             Origin::StandardInput => Stream::open(options.n_columns, cutting)?,

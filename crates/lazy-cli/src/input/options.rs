@@ -16,6 +16,8 @@ pub(crate) struct InputOptions {
     pub(crate) n_columns: Option<usize>,
     /// True if each input becomes one row.
     pub(crate) stack: bool,
+    /// True if no block is cut, however large it is, and the blocks of a Zarr array are its chunks.
+    pub(crate) keeps_blocks: bool,
     /// The number of threads. None for as many as there are cores.
     pub(crate) n_threads: Option<usize>,
 }

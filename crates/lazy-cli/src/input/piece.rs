@@ -5,13 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lazy_chunks::zarr::StoredArray;
-use lazy_chunks::{ArrayBlock, BlockPool, DType};
+use lazy_chunks::{ArrayBlock, BlockPool, BlockSizes, DType};
 
 use super::InputError;
 use super::files::InFile;
 use super::npz::Member;
 use super::source::SourceFile;
 use super::stored::Stored;
+
+/// The sizes of the blocks that an array is cut into along an axis.
+#[derive(Clone, Debug)]
+pub(crate) enum AtOnce {
+    /// All blocks have this size, except the last one.
+    Uniform(usize),
+    Sizes(BlockSizes),
+}
 
 /// An array of the input.
 #[derive(Debug)]
@@ -61,21 +69,21 @@ impl Piece {
     }
 
     /// Returns the number of rows that are read at once.
-    pub(crate) fn rows_at_once(&self) -> usize {
-        match self {
+    pub(crate) fn rows_at_once(&self) -> AtOnce {
+        let n_rows = match self {
             Piece::InFile(array) => array.rows_at_once(),
             // A compressed member can be read only from start to end.
             Piece::Member(_) => self.shape()[0],
-            Piece::Stored(stored) => stored.at_once()[0],
-        }
-        .max(1)
+            Piece::Stored(stored) => return stored.at_once(0),
+        };
+        AtOnce::Uniform(n_rows.max(1))
     }
 
     /// Returns the number of columns that are read at once. None if all columns are.
-    pub(crate) fn columns_at_once(&self) -> Option<usize> {
+    pub(crate) fn columns_at_once(&self) -> Option<AtOnce> {
         match self {
-            Piece::Stored(stored) => stored.at_once().get(1).copied(),
-            Piece::InFile(array) => array.columns_at_once(),
+            Piece::Stored(stored) => (stored.shape.len() > 1).then(|| stored.at_once(1)),
+            Piece::InFile(array) => array.columns_at_once().map(AtOnce::Uniform),
             Piece::Member(_) => None,
         }
     }

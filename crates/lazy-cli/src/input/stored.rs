@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::InputError;
 use super::files::Cutting;
+use super::piece::AtOnce;
 use super::source::{fingerprint, unreadable};
 
 /// The most bytes in a block of whole rows, unless a single row has more. If a band of chunks has
@@ -31,6 +32,55 @@ pub(crate) fn saturating_product(sizes: &[usize]) -> usize {
     sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
 }
 
+/// Returns the numbers of rows and, from two axes on, of columns that are read at once: whole
+/// chunks. `shape` is the shape of the array that blocks are cut from.
+fn at_once(array: &StoredArray, shape: &[usize], cutting: Cutting) -> Vec<usize> {
+    let mut unit = unit(array, MOST_AT_ONCE).to_vec();
+    if cutting.stack {
+        unit.insert(0, 1);
+    }
+    let n_axes = shape.len().min(2);
+    let trailing = saturating_product(&shape[n_axes..]);
+    let element_bytes = trailing.saturating_mul(array.dtype().size());
+    let mut at_once = unit[..n_axes].to_vec();
+    if cutting.whole_rows && n_axes > 1 {
+        at_once[1] = shape[1].max(1);
+        let row_bytes = at_once[1].saturating_mul(element_bytes);
+        at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
+    }
+    if shape.contains(&0) {
+        // An array without elements takes no memory.
+        return shape[..n_axes].iter().map(|&size| size.max(1)).collect();
+    }
+    // Columns come first, so that blocks are as wide as possible.
+    for axis in (0..n_axes).rev() {
+        let n_bytes = saturating_product(&at_once).saturating_mul(element_bytes);
+        let n_units = (MOST_AT_ONCE / n_bytes.max(1)).max(1);
+        at_once[axis] = at_once[axis].saturating_mul(n_units).min(shape[axis]).max(1);
+    }
+    at_once
+}
+
+/// Returns the sizes of blocks that are the chunks of an array, along axis 0 and, from two axes on,
+/// axis 1.
+fn chunks_at_once(
+    array: &StoredArray,
+    shape: &[usize],
+    cutting: Cutting,
+) -> Result<Vec<AtOnce>, InputError> {
+    let n_axes = shape.len().min(2);
+    let along = |axis: usize| match axis.checked_sub(usize::from(cutting.stack)) {
+        None => Ok(AtOnce::Uniform(1)),
+        Some(_) if axis == 1 && cutting.whole_rows => Ok(AtOnce::Uniform(shape[1].max(1))),
+        // The sizes are not listed, since an array can declare any number of chunks.
+        Some(axis) if array.chunk_grid() == "regular" => {
+            Ok(AtOnce::Uniform(array.chunk_shape()[axis]))
+        }
+        Some(axis) => Ok(AtOnce::Sizes(array.chunk_sizes(axis)?)),
+    };
+    (0..n_axes).map(along).collect()
+}
+
 /// A Zarr array, read a few chunks at a time.
 #[derive(Debug)]
 pub(crate) struct Stored {
@@ -39,7 +89,9 @@ pub(crate) struct Stored {
     pub(crate) array: StoredArray,
     /// The shape of the array that blocks are cut from.
     pub(crate) shape: Vec<usize>,
-    cutting: Cutting,
+    /// The sizes of the blocks along axis 0 and, from two axes on, axis 1.
+    at_once: Vec<AtOnce>,
+    is_stacked: bool,
 }
 
 impl Stored {
@@ -53,37 +105,18 @@ impl Stored {
         } else if shape.is_empty() {
             return Err(InputError::NoAxes { name });
         }
-        Ok(Stored { name, path: path.to_owned(), array, shape, cutting })
+        let at_once = if cutting.keeps_blocks {
+            chunks_at_once(&array, &shape, cutting)?
+        } else {
+            at_once(&array, &shape, cutting).into_iter().map(AtOnce::Uniform).collect()
+        };
+        let is_stacked = cutting.stack;
+        Ok(Stored { name, path: path.to_owned(), array, shape, at_once, is_stacked })
     }
 
-    /// Returns the numbers of rows and, from two axes on, of columns that are read at once: whole
-    /// chunks.
-    pub(crate) fn at_once(&self) -> Vec<usize> {
-        let mut unit = unit(&self.array, MOST_AT_ONCE).to_vec();
-        if self.cutting.stack {
-            unit.insert(0, 1);
-        }
-        let shape = &self.shape;
-        let n_axes = shape.len().min(2);
-        let trailing = saturating_product(&shape[n_axes..]);
-        let element_bytes = trailing.saturating_mul(self.array.dtype().size());
-        let mut at_once = unit[..n_axes].to_vec();
-        if self.cutting.whole_rows && n_axes > 1 {
-            at_once[1] = shape[1].max(1);
-            let row_bytes = at_once[1].saturating_mul(element_bytes);
-            at_once[0] = at_once[0].min(MOST_OF_WHOLE_ROWS / row_bytes.max(1)).max(1);
-        }
-        if shape.contains(&0) {
-            // An array without elements takes no memory.
-            return shape[..n_axes].iter().map(|&size| size.max(1)).collect();
-        }
-        // Columns come first, so that blocks are as wide as possible.
-        for axis in (0..n_axes).rev() {
-            let n_bytes = saturating_product(&at_once).saturating_mul(element_bytes);
-            let n_units = (MOST_AT_ONCE / n_bytes.max(1)).max(1);
-            at_once[axis] = at_once[axis].saturating_mul(n_units).min(shape[axis]).max(1);
-        }
-        at_once
+    /// Returns the sizes of the blocks along axis 0 or 1.
+    pub(crate) fn at_once(&self, axis: usize) -> AtOnce {
+        self.at_once[axis].clone()
     }
 
     pub(crate) fn read(
@@ -96,7 +129,7 @@ impl Stored {
         if let Some(columns) = columns {
             region[1] = columns;
         }
-        if !self.cutting.stack {
+        if !self.is_stacked {
             return Ok(self.array.read_region(&region)?);
         }
         Ok(self.array.read_region(&region[1..])?.into_row())

@@ -125,6 +125,7 @@ mod tests {
             blocks: None,
             n_columns: None,
             stack: false,
+            keeps_blocks: false,
             n_threads: Some(1),
         };
         let input = Input::open(&options, false).unwrap();

@@ -38,6 +38,7 @@ pub(super) fn options(arguments: arguments::Input) -> Result<InputOptions> {
         blocks: arguments.blocks,
         n_columns: arguments.grid,
         stack: arguments.stack,
+        keeps_blocks: false,
         n_threads: arguments.threads,
     })
 }

@@ -64,7 +64,8 @@ impl EarlierWrite {
 impl Store {
     /// Makes the options from the command line, and checks them.
     pub(super) fn new(arguments: arguments::Store) -> Result<Store> {
-        let input = input::options(arguments.input)?;
+        let keeps_blocks = arguments.chunks == ChunkSizes::Blocks;
+        let input = InputOptions { keeps_blocks, ..input::options(arguments.input)? };
         if arguments.resume && input.origin.is_stream() {
             let problem = "a stream cannot be read again, so --resume cannot continue one; store \
                            files instead, or leave out --resume";
@@ -73,6 +74,15 @@ impl Store {
         if arguments.memory.is_some() && arguments.stats.is_none() {
             let problem = "--memory limits the memory of statistics; ask for statistics with \
                            --stats, or leave out --memory";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        if arguments.shards == Some(ChunkSizes::Blocks) {
+            let problem = "--shards takes `auto` or sizes; only --chunks can be `blocks`";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        if arguments.chunks == ChunkSizes::Blocks && arguments.shards.is_some() {
+            let problem = "chunks that have the shapes of blocks cannot lie in shards; leave out \
+                           --shards or --chunks blocks";
             return Err(Failure::Usage(problem.to_owned()));
         }
         for (i, Attribute { name, .. }) in arguments.attributes.iter().enumerate() {

@@ -7,14 +7,18 @@ use std::str::FromStr;
 pub(crate) enum ChunkSizes {
     Automatic,
     Explicit(Vec<usize>),
+    /// Those of the blocks, each of which becomes a chunk.
+    Blocks,
 }
 
 impl FromStr for ChunkSizes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ChunkSizes, String> {
-        if text == "auto" {
-            return Ok(ChunkSizes::Automatic);
+        match text {
+            "auto" => return Ok(ChunkSizes::Automatic),
+            "blocks" => return Ok(ChunkSizes::Blocks),
+            _ => {}
         }
         let size = |size: &str| match size.trim().parse() {
             Ok(0) | Err(_) => Err(format!(
@@ -34,8 +38,9 @@ mod tests {
     #[test]
     fn sizes_are_positive_numbers() {
         assert_eq!("auto".parse(), Ok(ChunkSizes::Automatic));
+        assert_eq!("blocks".parse(), Ok(ChunkSizes::Blocks));
         assert_eq!("4,5".parse(), Ok(ChunkSizes::Explicit(vec![4, 5])));
-        for wrong in ["", "0,1", "4,", "-1", "4x5"] {
+        for wrong in ["", "0,1", "4,", "-1", "4x5", "block", "blocks,4"] {
             assert!(wrong.parse::<ChunkSizes>().is_err(), "{wrong:?}");
         }
     }

@@ -144,6 +144,7 @@ fn settings() -> Vec<SettingError> {
         E::ChunkShape { unit: "shard", shape: shape(), reason: REASON },
         E::ShardShape { shard_shape: shape(), chunk_shape: shape() },
         E::IrregularBlocks { band: 2 },
+        E::TooManyBlocks { most: 1 },
         E::ShardsOfBlocks,
         E::ChunkTooLarge { codec: "blosc", limit: 1, actual: 2 },
         E::DimensionNames { names: vec![text()], n_axes: 2 },
@@ -166,9 +167,11 @@ fn reads() -> Vec<ReadError> {
         E::UnsupportedDataType { target: target(), data_type: text() },
         E::OutOfBounds { region: region(), shape: shape() },
         E::BlockSizes { axis: 0, actual: 1, shape: shape() },
+        E::NoAxis { axis: 2, shape: shape() },
         E::Region { target: target(), region: region(), source: cause() },
         E::ChunkMemory { target: target(), unit: "chunk", shape: shape(), bytes: 1 },
         E::RegionMemory { target: target(), region: region(), bytes: 1 },
+        E::SizesMemory { target: target(), axis: 0, n_chunks: 1 },
     ];
     let defects = [
         DefectKind::Missing,

@@ -34,7 +34,7 @@ pub enum ErrorKind {
     /// fill value, an attribute, dimension names, or a number of threads.
     /// [`setting`](crate::Error::setting) names it.
     InvalidSetting,
-    /// A region or block sizes do not fit the shape of the stored array.
+    /// A region, block sizes or an axis do not fit the shape of the stored array.
     InvalidRegion,
     /// An array exists at the target. [`Existing::Replace`](crate::Existing::Replace) replaces it.
     Exists,

@@ -29,6 +29,8 @@ pub(crate) enum ReadError {
         }
     )]
     BlockSizes { axis: usize, actual: usize, shape: Vec<usize> },
+    #[error("there is no axis {axis} in the array of shape {shape:?}")]
+    NoAxis { axis: usize, shape: Vec<usize> },
     /// `chunk` is the index of a chunk, or of a shard in an array with shards.
     #[error("could not read chunk {chunk:?} (key {key}) of {target}")]
     Chunk {
@@ -48,6 +50,8 @@ pub(crate) enum ReadError {
     ChunkMemory { target: String, unit: &'static str, shape: Vec<usize>, bytes: u128 },
     #[error("memory cannot hold the region {region:?} of {target}, which has {bytes} bytes")]
     RegionMemory { target: String, region: Vec<Range<usize>>, bytes: u128 },
+    #[error("memory cannot hold the sizes of the {n_chunks} chunks of {target} along axis {axis}")]
+    SizesMemory { target: String, axis: usize, n_chunks: u64 },
 }
 
 impl ReadError {
@@ -59,7 +63,9 @@ impl ReadError {
                 of(ErrorKind::Unsupported, target)
             }
             E::Malformed { target, .. } => of(ErrorKind::Corrupt, target),
-            E::OutOfBounds { .. } | E::BlockSizes { .. } => Facts::of(ErrorKind::InvalidRegion),
+            E::OutOfBounds { .. } | E::BlockSizes { .. } | E::NoAxis { .. } => {
+                Facts::of(ErrorKind::InvalidRegion)
+            }
             E::Chunk { target, chunk, key, defect } => {
                 let kind = match defect {
                     // The bytes that could not be read may still be correct.
@@ -74,9 +80,9 @@ impl ReadError {
                 }
             }
             E::Region { target, .. } => of(ErrorKind::Io, target),
-            E::ChunkMemory { target, .. } | E::RegionMemory { target, .. } => {
-                of(ErrorKind::Memory, target)
-            }
+            E::ChunkMemory { target, .. }
+            | E::RegionMemory { target, .. }
+            | E::SizesMemory { target, .. } => of(ErrorKind::Memory, target),
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum SettingError {
          chunks of one grid"
     )]
     IrregularBlocks { band: usize },
+    #[error("chunks of the shapes of blocks have at most {most} sizes along all axes")]
+    TooManyBlocks { most: usize },
     #[error("chunks of the shapes of blocks cannot lie in shards")]
     ShardsOfBlocks,
     #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit} bytes")]
@@ -59,7 +61,8 @@ impl SettingError {
             | SettingError::ShardsOfBlocks => "shard shape",
             SettingError::ChunkRank { .. }
             | SettingError::ChunkShape { .. }
-            | SettingError::IrregularBlocks { .. } => "chunk shape",
+            | SettingError::IrregularBlocks { .. }
+            | SettingError::TooManyBlocks { .. } => "chunk shape",
             SettingError::ChunkTooLarge { .. } => "chunk size",
             SettingError::DimensionNames { .. } => "dimension names",
             SettingError::FillValueDType { .. } => "fill value",

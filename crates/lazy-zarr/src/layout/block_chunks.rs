@@ -4,6 +4,10 @@ use lazy_core::{BlockGrid, BlockIndex, BlockPosition, BlockSizes};
 
 use super::BlockRuns;
 
+/// The most sizes of chunks in a grid, along all axes together. Readers expand runs of equal sizes,
+/// so this bounds their memory, to a few dozen MiB.
+pub(crate) const MOST_CHUNKS: usize = 1 << 20;
+
 /// The sizes of chunks along one axis of a rectilinear grid. If there is no chunk, the axis has
 /// chunks of the size of the array.
 pub(crate) type Edges = BlockRuns;
@@ -22,10 +26,13 @@ pub(crate) struct BlockChunks {
     last: Option<(usize, usize)>,
 }
 
-/// The blocks of a band do not have the columns of the blocks of the first band.
+/// The reason that blocks are not the chunks of a grid.
 #[derive(Debug)]
-pub(crate) struct IrregularBand {
-    pub(crate) band: usize,
+pub(crate) enum NoGrid {
+    /// The blocks of this band do not have the columns of the blocks of the first band.
+    IrregularBand(usize),
+    /// There would be more than [`MOST_CHUNKS`] sizes.
+    TooMany,
 }
 
 impl BlockChunks {
@@ -34,7 +41,7 @@ impl BlockChunks {
         &mut self,
         at: BlockPosition,
         shape: &[usize],
-    ) -> Result<Vec<usize>, IrregularBand> {
+    ) -> Result<Vec<usize>, NoGrid> {
         let band = match at.index {
             BlockIndex::Block(band) | BlockIndex::NestedBlock(band, _) => band,
             _ => unreachable!("a block has a place"),
@@ -54,18 +61,21 @@ impl BlockChunks {
                 self.columns.push(n_columns);
             }
             if self.columns.get(*n_chunks) != Some(&n_columns) {
-                return Err(IrregularBand { band });
+                return Err(NoGrid::IrregularBand(band));
             }
         }
         *n_chunks += 1;
+        if self.n_chunks(shape).iter().sum::<u64>() > MOST_CHUNKS as u64 {
+            return Err(NoGrid::TooMany);
+        }
         Ok(index)
     }
 
     /// Checks that the last band has as many chunks as the first one.
-    pub(crate) fn end(&self) -> Result<(), IrregularBand> {
+    pub(crate) fn end(&self) -> Result<(), NoGrid> {
         match self.last {
             Some((band, n_chunks)) if n_chunks != self.columns.len().max(1) => {
-                Err(IrregularBand { band })
+                Err(NoGrid::IrregularBand(band))
             }
             _ => Ok(()),
         }

@@ -9,6 +9,6 @@ pub(crate) mod overlap;
 mod runs;
 mod shapes;
 
-pub(crate) use block_chunks::{BlockChunks, ChunksOfGrid, Edges, IrregularBand};
+pub(crate) use block_chunks::{BlockChunks, ChunksOfGrid, Edges, MOST_CHUNKS, NoGrid};
 pub(crate) use runs::BlockRuns;
 pub(crate) use shapes::{Layout, Seen, index_in_grid, n_bytes};

@@ -20,20 +20,22 @@ impl BlockRuns {
 
     /// Adds a block of this size.
     pub(crate) fn push(&mut self, size: usize) {
+        self.push_run(1, size);
+    }
+
+    /// Adds several blocks of this size. Their number saturates.
+    pub(crate) fn push_run(&mut self, n_blocks: usize, size: usize) {
         match self.0.last_mut() {
-            Some([n_blocks, last]) if *last == size => *n_blocks += 1,
-            _ => self.0.push([1, size]),
+            Some([n_before, last]) if *last == size => {
+                *n_before = n_before.saturating_add(n_blocks);
+            }
+            _ => self.0.push([n_blocks, size]),
         }
     }
 
     /// Adds the blocks of other runs behind these.
     pub(crate) fn extend(&mut self, next: &BlockRuns) {
-        for &[n_blocks, size] in &next.0 {
-            match self.0.last_mut() {
-                Some([n_before, last]) if *last == size => *n_before += n_blocks,
-                _ => self.0.push([n_blocks, size]),
-            }
-        }
+        next.0.iter().for_each(|&[n_blocks, size]| self.push_run(n_blocks, size));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -51,7 +53,8 @@ impl BlockRuns {
 
     /// Returns the number of blocks whose size is not 0.
     pub(crate) fn n_not_empty(&self) -> usize {
-        self.0.iter().filter(|[_, size]| *size > 0).map(|[n_blocks, _]| n_blocks).sum()
+        let not_empty = self.0.iter().filter(|[_, size]| *size > 0);
+        not_empty.fold(0, |n: usize, [n_blocks, _]| n.saturating_add(*n_blocks))
     }
 
     /// Returns the sum of the sizes, unless it overflows.

@@ -7,6 +7,7 @@ use lazy_core::{ArrayBlock, DType};
 use serde_json::{Map, Value};
 
 use super::gather::{ChunkCache, ChunkReader};
+use super::grid::Grid;
 use super::missing::MissingChunks;
 use crate::error::Result;
 use crate::format::MetadataChecksum;
@@ -62,7 +63,7 @@ pub struct StoredArray {
     pub(super) attributes: Arc<Map<String, Value>>,
     pub(super) target: String,
     pub(super) shape: Vec<usize>,
-    pub(super) chunk_grid: Arc<str>,
+    pub(super) grid: Arc<Grid>,
     pub(super) chunk_shape: Vec<usize>,
     pub(super) shard_shape: Option<Vec<usize>>,
 }
@@ -152,20 +153,23 @@ impl StoredArray {
         &self.shape
     }
 
-    /// Returns the size of a chunk along each axis.
+    /// Returns the size of a chunk along each axis. If the chunks differ in size, it is the shape of
+    /// the first one; [`chunk_sizes`](Self::chunk_sizes) returns all sizes.
     #[must_use]
     pub fn chunk_shape(&self) -> &[usize] {
         &self.chunk_shape
     }
 
     /// Returns the name of the chunk grid: `regular`, or the name of a grid whose chunks differ in
-    /// size. In the latter case [`chunk_shape`](Self::chunk_shape) is the shape of the first chunk.
+    /// size, such as `rectilinear`. If the array has shards, it is the grid of the shards.
     #[must_use]
     pub fn chunk_grid(&self) -> &str {
-        &self.chunk_grid
+        &self.grid.name
     }
 
-    /// Returns the size of a shard along each axis, or `None` if the array has no shards.
+    /// Returns the size of a shard along each axis, or `None` if the array has no shards. If the
+    /// shards differ in size, it is the shape of the first one; [`shard_sizes`](Self::shard_sizes)
+    /// returns all sizes.
     #[must_use]
     pub fn shard_shape(&self) -> Option<&[usize]> {
         self.shard_shape.as_deref()

@@ -1,15 +1,18 @@
-//! Descriptions of how an array is stored: its codecs and its size.
+//! Descriptions of how an array is stored: its codecs, its chunks and its size.
 
 use std::io;
 use std::path::Path;
 
+use lazy_core::BlockSizes;
 use serde_json::Value;
 
 use super::array::StoredArray;
+use super::grid::AxisSizes;
 use super::untrusted::caught;
-use crate::error::{Error, Result};
+use crate::error::{Error, ReadError, Result};
 use crate::fs::FileSystem;
 use crate::layout::index_in_grid;
+use crate::memory::fits_memory;
 use crate::store::node::present_at_path;
 use crate::store::{Found, Origin};
 
@@ -78,6 +81,69 @@ impl StoredArray {
         super::untrusted::n_bytes(self.chunks.dtype, self.shape.iter().copied()) as u64
     }
 
+    /// Returns the sizes of the chunks along an axis. The last chunk is counted as far as it lies in
+    /// the array, so the sizes add up to the size of the array. In arrays with shards, these are the
+    /// chunks of all shards.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidRegion`](crate::ErrorKind::InvalidRegion) if the array has no such
+    ///   axis.
+    /// - [`ErrorKind::Memory`](crate::ErrorKind::Memory) if memory cannot hold the sizes, 8 bytes
+    ///   for each.
+    ///
+    /// # Example
+    ///
+    /// Reads an array chunk by chunk, whatever its grid:
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// # use std::sync::Arc;
+    /// #
+    /// # use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::{BlockSizes, Sum};
+    /// # use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// # use ndarray::Array2;
+    ///
+    /// # let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunks_of_blocks();
+    /// # let stored = LazyChunkSequence::new(|| [64, 1000, 10].map(|n| Array2::from_elem((n, 8), 1)))
+    /// #     .convert(NdarrayConverter)
+    /// #     .to_zarr(sink)?;
+    /// assert_eq!(stored.chunk_sizes(0)?, BlockSizes::from([64, 1000, 10]));
+    /// let chunks = stored.sequence(stored.chunk_sizes(0)?)?;
+    /// assert_eq!(chunks.compute(Sum)?, 8 * 1074);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn chunk_sizes(&self, axis: usize) -> Result<BlockSizes> {
+        let in_shards = |&size: &usize| AxisSizes::Uniform(size);
+        let in_shards = self.shard_shape.as_ref().and(self.chunk_shape.get(axis)).map(in_shards);
+        self.sizes_along(axis, in_shards.as_ref().or(self.grid.sizes.get(axis)))
+    }
+
+    /// Returns the sizes of the shards along an axis, like [`chunk_sizes`](Self::chunk_sizes), or
+    /// `None` if the array has no shards.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`chunk_sizes`](Self::chunk_sizes).
+    pub fn shard_sizes(&self, axis: usize) -> Result<Option<BlockSizes>> {
+        let sizes = self.shard_shape.as_ref();
+        sizes.map(|_| self.sizes_along(axis, self.grid.sizes.get(axis))).transpose()
+    }
+
+    fn sizes_along(&self, axis: usize, sizes: Option<&AxisSizes>) -> Result<BlockSizes> {
+        let Some(sizes) = sizes else {
+            return Err(ReadError::NoAxis { axis, shape: self.shape.clone() }.into());
+        };
+        let n_chunks = sizes.n_within(self.shape[axis]);
+        // The sizes are listed once, and added up once.
+        if !fits_memory(2 * size_of::<usize>() as u128 * u128::from(n_chunks)) {
+            let target = self.target.clone();
+            return Err(ReadError::SizesMemory { target, axis, n_chunks }.into());
+        }
+        Ok(sizes.within(self.shape[axis]).into())
+    }
+
     /// Returns the number of stored chunks, or shards, and their bytes, without reading any chunk.
     /// In a directory, the existing chunks are listed, however many the array declares. In a store
     /// instance, and for an unknown chunk key encoding, each chunk is looked up.
@@ -122,7 +188,7 @@ impl StoredArray {
         mut visit: impl FnMut(&dyn FileSystem, &str, &Path) -> io::Result<()>,
     ) -> Result<bool> {
         let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(false) };
-        let n_chunks = self.chunks.array.chunk_grid_shape();
+        let n_chunks = &self.grid.n_units[..];
         // The only chunk of an array without axes has a key that does not reveal the encoding.
         if n_chunks.is_empty() {
             return Ok(false);
@@ -152,11 +218,11 @@ impl StoredArray {
 
     /// Returns the number of chunks, or shards, of the array.
     pub(super) fn n_units(&self) -> u64 {
-        self.chunks.array.chunk_grid_shape().iter().fold(1, |n, &along| n.saturating_mul(along))
+        self.grid.n_units.iter().fold(1, |n, &along| n.saturating_mul(along))
     }
 
     /// Returns the index along each axis of a chunk, or shard, from its position in C order.
     pub(super) fn unit_index(&self, place: u64) -> Vec<u64> {
-        index_in_grid(place, self.chunks.array.chunk_grid_shape())
+        index_in_grid(place, &self.grid.n_units)
     }
 }

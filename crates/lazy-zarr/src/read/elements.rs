@@ -142,7 +142,8 @@ impl StoredArray {
     /// demand.
     ///
     /// If the number of rows of each block is a multiple of the chunk's
-    /// ([`chunk_shape`](Self::chunk_shape)), every chunk is read once. Blocks of other sizes read
+    /// ([`chunk_shape`](Self::chunk_shape)), or if the blocks are the chunks
+    /// ([`chunk_sizes`](Self::chunk_sizes)), every chunk is read once. Blocks of other sizes read
     /// every chunk once as long as a row of chunks fits the memory for decoded chunks
     /// ([`with_cache`](Self::with_cache)), by default 64 MiB. The sequence reuses the
     /// memory of dropped blocks, if they span several chunks, and frees it when the sequence is

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use zarrs::array::Array;
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StorageError, StoreKey};
 
+use super::grid::{AxisSizes, listed_sizes};
 use crate::error::{Error, Result, TargetError};
 use crate::store::node::{
     Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
@@ -68,12 +69,18 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
     }
 }
 
-/// An array without its attributes, and the attributes.
-pub(super) type Opened = (Array<dyn ReadableStorageTraits>, Map<String, Value>);
+/// An array without its attributes.
+pub(super) struct Opened {
+    pub(super) array: Array<dyn ReadableStorageTraits>,
+    pub(super) attributes: Map<String, Value>,
+    /// The sizes of the chunks, or shards, if the metadata lists them.
+    pub(super) sizes: Option<Vec<AxisSizes>>,
+}
 
 /// Opens the array with this metadata, and parses its attributes. They are parsed only once and
 /// separately, since they may take much more memory than their text.
 pub(super) fn open_array(
+    target: &str,
     source: &Source,
     metadata: &[u8],
 ) -> std::result::Result<Opened, BoxError> {
@@ -82,8 +89,9 @@ pub(super) fn open_array(
         // Zarr v2 stores the attributes in a separate document.
         let array = Array::open(Arc::clone(&source.store), &source.path)?;
         let attributes = array.attributes().clone();
-        return Ok((array, attributes));
+        return Ok(Opened { array, attributes, sizes: None });
     }
+    let sizes = listed_sizes(target, &entries)?;
     let attributes = match entries.remove("attributes") {
         Some(attributes) => serde_json::from_str(attributes.get())?,
         None => Map::new(),
@@ -97,7 +105,8 @@ pub(super) fn open_array(
         bytes: serde_json::to_vec(&entries)?.into(),
     });
     let array = Array::open(store, &source.path)?;
-    Ok((array.with_storage(Arc::clone(&source.store)), attributes))
+    let array = array.with_storage(Arc::clone(&source.store));
+    Ok(Opened { array, attributes, sizes })
 }
 
 /// Returns the key and the text of an array's metadata, of Zarr v3 or v2.

@@ -8,6 +8,7 @@ mod chunk;
 mod describe;
 mod elements;
 mod gather;
+mod grid;
 mod locate;
 mod missing;
 mod open;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use zarrs::array::{Array, ArrayMetadata, ArrayShardedExt};
+use zarrs::plugin::{ExtensionName, ZarrVersion};
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
 use super::array::StoredArray;
 use super::gather::{ChunkCache, ChunkReader, Direct, InShards, reads_whole};
-use super::locate::{locate, open_array};
+use super::grid::{AxisSizes, Grid};
+use super::locate::{Opened, locate, open_array};
 use super::missing::MissingChunks;
 use super::refused::refused;
 use super::untrusted::{as_usize, caught, check_units, n_bytes, sizes};
@@ -62,12 +64,12 @@ impl StoredArray {
         source: Source,
         document: &[u8],
     ) -> Result<StoredArray> {
-        let opened = caught(|| Ok::<_, BoxError>(open_array(&source, document)))
-            .map_err(|source| ReadError::Open { target: target.to_string(), source })?;
-        let (array, attributes) =
-            opened.map_err(|error| refused(&target.to_string(), document, error))?;
+        let target = target.to_string();
+        let opened = caught(|| Ok::<_, BoxError>(open_array(&target, &source, document)))
+            .map_err(|source| ReadError::Open { target: target.clone(), source })?;
+        let opened = opened.map_err(|error| refused(&target, document, error))?;
         let checksum = MetadataChecksum::of(document);
-        StoredArray::from_array(target, source, (&array, attributes), checksum)
+        StoredArray::from_array(target, source, opened, checksum)
     }
 
     /// Pins the handle to the version with this metadata, which was just published.
@@ -86,13 +88,13 @@ impl StoredArray {
     }
 
     fn from_array(
-        target: &Target,
+        target: String,
         source: Source,
-        (array, attributes): (&Array<dyn ReadableStorageTraits>, Map<String, Value>),
+        opened: Opened,
         checksum: MetadataChecksum,
     ) -> Result<StoredArray> {
         let Source { store, path, origin } = source;
-        let target = target.to_string();
+        let Opened { array, attributes, sizes: listed_sizes } = opened;
         let dtype = dtype_of(array.data_type()).map_err(|data_type| {
             ReadError::UnsupportedDataType { target: target.clone(), data_type }
         })?;
@@ -100,22 +102,28 @@ impl StoredArray {
         let shape = as_usize(array.shape()).map_err(open)?;
         let unit = caught(|| array.chunk_shape(&vec![0; shape.len()])).map_err(open)?;
         let unit_shape = as_usize(&sizes(&unit)).map_err(open)?;
+        let axis_sizes = listed_sizes
+            .unwrap_or_else(|| unit_shape.iter().map(|&size| AxisSizes::Uniform(size)).collect());
+        let grid_name = array.chunk_grid().name(ZarrVersion::V3).unwrap_or_default();
+        let grid = Grid::new(&grid_name, axis_sizes, &shape);
+        let largest = grid.largest();
         let (chunk_shape, shard_shape) = match array.subchunk_shape() {
             Some(chunk_shape) => (as_usize(&sizes(&chunk_shape)).map_err(open)?, Some(unit_shape)),
             None => (unit_shape, None),
         };
+        let (largest_chunk, largest_shard) =
+            if shard_shape.is_some() { (&chunk_shape, Some(&largest)) } else { (&largest, None) };
         let named_codecs = codecs(array.metadata()).into();
-        let chunk_grid = array.chunk_grid().metadata().name().into();
         // If the shapes are too unusual, the chunks of a shard are not read one by one.
         let in_shards =
-            caught(|| Ok::<_, BoxError>(InShards::of(array, dtype, &unit))).ok().flatten();
+            caught(|| Ok::<_, BoxError>(InShards::of(&array, dtype, &unit))).ok().flatten();
         let (in_shards, small_chunks) = match in_shards {
             Some(in_shards) if in_shards.has_large_chunks() => (Some(in_shards), None),
             small_chunks => (None, small_chunks),
         };
-        let array = caught(|| guarded_array(array, &unit, dtype, Arc::clone(&store), &path))
+        let array = caught(|| guarded_array(&array, &largest, dtype, Arc::clone(&store), &path))
             .map_err(open)?;
-        check_units(&target, dtype, &shape, &chunk_shape, shard_shape.as_deref())?;
+        check_units(&target, dtype, &shape, largest_chunk, largest_shard.map(|shape| &**shape))?;
         let missing = match checksum {
             MetadataChecksum::Match => MissingChunks::Error,
             MetadataChecksum::Mismatch | MetadataChecksum::Missing => MissingChunks::FillValue,
@@ -123,8 +131,8 @@ impl StoredArray {
         let codecs = array.codecs();
         let chunk_codecs = in_shards.as_ref().map_or(&*codecs, InShards::chunk_codecs);
         let direct = Direct::of(chunk_codecs, dtype, &origin);
-        let decoded_shape = shard_shape.as_ref().filter(|_| in_shards.is_none());
-        let decoded_shape = decoded_shape.unwrap_or(&chunk_shape);
+        let decoded_shape = largest_shard.filter(|_| in_shards.is_none());
+        let decoded_shape = decoded_shape.unwrap_or(largest_chunk);
         let reads_chunks_whole = match shard_shape {
             _ if direct.is_some() => false,
             Some(_) => in_shards.is_some(),
@@ -154,22 +162,25 @@ impl StoredArray {
             attributes: attributes.into(),
             target,
             shape,
-            chunk_grid,
+            grid: Arc::new(grid),
             chunk_shape,
             shard_shape,
         })
     }
 }
 
-/// Returns the same array with guarded codecs, for reading only.
+/// Returns the same array with guarded codecs, for reading only. `unit_shape` is the shape of the
+/// largest chunk, or shard.
 fn guarded_array(
     array: &Array<dyn ReadableStorageTraits>,
-    unit_shape: &[NonZeroU64],
+    unit_shape: &[usize],
     dtype: DType,
     store: ReadableStorage,
     path: &str,
 ) -> Result<Array<dyn ReadableStorageTraits>, BoxError> {
-    let codecs = guarded(&array.codecs(), unit_shape, dtype.size())?;
+    let unit_shape: Vec<_> =
+        unit_shape.iter().map(|&n| NonZeroU64::try_from(n as u64)).collect::<Result<_, _>>()?;
+    let codecs = guarded(&array.codecs(), &unit_shape, dtype.size())?;
     let mut builder = array.builder();
     builder
         .fill_value(array.fill_value().clone())

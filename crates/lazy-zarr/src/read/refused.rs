@@ -10,6 +10,10 @@ use crate::error::{ReadError, foreign};
 
 /// Returns the error for metadata that could not be opened as an array.
 pub(super) fn refused(target: &str, metadata: &[u8], error: BoxError) -> ReadError {
+    let error = match error.downcast() {
+        Ok(refused) => return *refused,
+        Err(error) => error,
+    };
     let target = target.to_owned();
     let metadata: Value = serde_json::from_slice(metadata).unwrap_or_default();
     let unsupported = |target, reason: String| ReadError::Open { target, source: reason.into() };

@@ -109,8 +109,7 @@ impl StoredArray {
     #[must_use]
     pub fn verify(&self) -> Verify<'_> {
         let n_threads = threads::cores() as u64;
-        let unit_shape = self.shard_shape.as_ref().unwrap_or(&self.chunk_shape);
-        let unit_bytes = n_bytes(self.chunks.dtype, unit_shape.iter().copied()).max(1);
+        let unit_bytes = n_bytes(self.chunks.dtype, self.grid.largest()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
         let there = self.units_there();
         Verify {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use indicatif::HumanBytes;
+use lazy_chunks::BlockSizes;
 use lazy_chunks::zarr::{MetadataChecksum, StoredArray};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ pub(super) fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
         "shape": stored.shape(),
         "dimension_names": stored.dimension_names(),
         "chunk_grid": stored.chunk_grid(),
+        "chunk_sizes": sizes(stored)?,
         "chunk_shape": stored.chunk_shape(),
         "shard_shape": stored.shard_shape(),
         "codecs": stored.codecs(),
@@ -50,13 +52,18 @@ pub(super) fn to_text(array: &Value) -> String {
     if array["dimension_names"].is_array() {
         line("dimensions", list(&array["dimension_names"]).join(", "));
     }
-    let of_grid = match array["chunk_grid"].as_str() {
-        Some("regular") | None => String::new(),
-        Some(name) => format!(", the first of a {name} grid"),
+    let grid = array["chunk_grid"].as_str().filter(|name| *name != "regular");
+    let has_shards = array["shard_shape"].is_array();
+    let shape = |name: &str, is_of_grid: bool| match grid.filter(|_| is_of_grid) {
+        None => list(&array[name]).join(" × "),
+        Some(grid) => format!("{grid}, the first of {}", list(&array[name]).join(" × ")),
     };
-    line("chunks", list(&array["chunk_shape"]).join(" × ") + &of_grid);
-    if array["shard_shape"].is_array() {
-        line("shards", list(&array["shard_shape"]).join(" × "));
+    line("chunks", shape("chunk_shape", !has_shards));
+    if has_shards {
+        line("shards", shape("shard_shape", true));
+    }
+    for (axis, sizes) in array["chunk_sizes"].as_array().into_iter().flatten().enumerate() {
+        line(&format!("axis {axis}"), first_sizes(sizes));
     }
     let codecs = array["codecs"].as_array().into_iter().flatten().map(codec);
     line("codecs", codecs.collect::<Vec<_>>().join(", "));
@@ -75,6 +82,43 @@ pub(super) fn to_text(array: &Value) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Returns the sizes of the chunks, or shards, along each axis, if the grid is not regular: sizes,
+/// and runs `[size, count]` of equal sizes, as in the metadata of a rectilinear grid.
+fn sizes(stored: &StoredArray) -> Result<Option<Vec<Value>>> {
+    if stored.chunk_grid() == "regular" {
+        return Ok(None);
+    }
+    let runs = |sizes: &BlockSizes| -> Value {
+        let sizes: Vec<_> = sizes.ranges().map(|range| range.len()).collect();
+        let run = |run: &[usize]| match run {
+            [size] => json!(size),
+            run => json!([run[0], run.len()]),
+        };
+        sizes.chunk_by(|one, next| one == next).map(run).collect()
+    };
+    let along = |axis: usize| -> Result<Value> {
+        let sizes = match stored.shard_sizes(axis)? {
+            Some(sizes) => sizes,
+            None => stored.chunk_sizes(axis)?,
+        };
+        Ok(runs(&sizes))
+    };
+    (0..stored.shape().len()).map(along).collect::<Result<_>>().map(Some)
+}
+
+/// Formats the first sizes of chunks along an axis.
+fn first_sizes(sizes: &Value) -> String {
+    const MOST: usize = 8;
+    let sizes = sizes.as_array().map_or(&[][..], Vec::as_slice);
+    let run = |run: &Value| match run.as_array().map(Vec::as_slice) {
+        Some([size, count]) => format!("{size} ({count} times)"),
+        _ => run.to_string(),
+    };
+    let first = sizes.iter().take(MOST).map(run);
+    let more = (sizes.len() > MOST).then(|| "…".to_owned());
+    first.chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the texts of the entries of a list.

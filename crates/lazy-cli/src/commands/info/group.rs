@@ -106,7 +106,10 @@ fn row(member: &Value) -> [String; 4] {
             let of_shards = member["shard_shape"].is_array();
             let (unit, shape) =
                 if of_shards { ("shards", "shard_shape") } else { ("chunks", "chunk_shape") };
-            let units = format!("in {unit} of {}", sizes(shape));
+            let units = match member["chunk_grid"].as_str() {
+                Some("regular") | None => format!("in {unit} of {}", sizes(shape)),
+                Some(grid) => format!("in {} {grid} {unit}", member["n_chunks"]),
+            };
             [text("name"), text("dtype"), sizes("shape"), units]
         }
         _ => [text("name"), text("kind"), String::new(), text("error")],

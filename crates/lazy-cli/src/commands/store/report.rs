@@ -87,6 +87,7 @@ pub(super) fn print(
             dtype: stored.dtype().name(),
             shape: stored.shape(),
             appended_rows,
+            chunk_grid: stored.chunk_grid(),
             chunk_shape: stored.chunk_shape(),
             shard_shape: stored.shard_shape(),
             bytes: stored.n_bytes(),
@@ -106,6 +107,7 @@ struct Stored<'a> {
     shape: &'a [usize],
     /// None unless rows were appended to an array.
     appended_rows: Option<usize>,
+    chunk_grid: &'a str,
     chunk_shape: &'a [usize],
     shard_shape: Option<&'a [usize]>,
     bytes: u64,

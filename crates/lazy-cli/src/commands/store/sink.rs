@@ -29,13 +29,15 @@ pub(super) fn sink(
     if options.take_over {
         sink = sink.with_take_over();
     }
-    if let ChunkSizes::Explicit(sizes) = &options.chunks {
-        sink = sink.with_chunk_shape(sizes.clone());
+    match &options.chunks {
+        ChunkSizes::Explicit(sizes) => sink = sink.with_chunk_shape(sizes.clone()),
+        ChunkSizes::Blocks => sink = sink.with_chunks_of_blocks(),
+        ChunkSizes::Automatic => {}
     }
     match &options.shards {
         Some(ChunkSizes::Explicit(sizes)) => sink = sink.with_shard_shape(sizes.clone()),
         Some(ChunkSizes::Automatic) => sink = sink.with_shard_bytes(SHARD_BYTES),
-        None => {}
+        Some(ChunkSizes::Blocks) | None => {}
     }
     match input.copied().filter(|_| is_new).as_deref() {
         Some([first, others @ ..]) if others.iter().all(|other| mean_the_same(first, other)) => {

@@ -135,7 +135,8 @@ impl Stream {
 
     /// Returns the number of rows in a block. A record in Fortran order or in a band is one block.
     fn rows_at_once(&self, layout: &Layout) -> usize {
-        if layout.is_row_after_row() && self.n_columns.is_none() {
+        let is_cut = self.n_columns.is_none() && !self.cutting.keeps_blocks;
+        if layout.is_row_after_row() && is_cut {
             let most = MOST_OF_A_RECORD.max(self.cutting.most_at_once());
             most.checked_div(layout.row_bytes()).map_or(layout.shape[0], |n_rows| n_rows.max(1))
         } else {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lazy_core::{
-    ArrayBlock, BlockCheck, BlockIndex, BlockPosition, BlockSizes, Cut, DType, KeptChunks,
-    MemoryClaim, RowType, SequenceSpec,
+    ArrayBlock, BlockCheck, BlockGrid, BlockIndex, BlockPosition, BlockSizes, Cut, DType,
+    KeptChunks, MemoryClaim, RowType, SequenceSpec,
 };
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::{Error, Result, SettingError, WriteError};
 use crate::format::Format;
 use crate::format::provenance::{self, Provenance};
-use crate::layout::{self, BlockChunks, IrregularBand, Layout};
+use crate::layout::{self, BlockChunks, BlockRuns, Layout, MOST_CHUNKS, NoGrid};
 use crate::memory::announce;
 use crate::read::StoredArray;
 use crate::settings::{Existing, WriteSettings};
@@ -144,6 +144,9 @@ impl Storing {
         spec: &SequenceSpec,
         dtype_of_blocks: Option<DType>,
     ) -> Result<Storing> {
+        if settings.layout.is_of_blocks() {
+            check_number(spec)?;
+        }
         let mut claim = MemoryClaim::new(spec);
         if settings.existing != Existing::Append {
             claim_memory(&settings, spec, &mut claim)?;
@@ -318,7 +321,7 @@ impl Storing {
         let Stage::WritingBlocks { format, chunks, writer } = &mut self.stage else {
             unreachable!("the chunks have begun");
         };
-        let index = chunks.place(at, block.shape()).map_err(irregular)?;
+        let index = chunks.place(at, block.shape()).map_err(no_grid)?;
         let output = &mut Units { writer, resumption: &mut self.resumption };
         if output.is_stored(&index) {
             return Ok(());
@@ -489,7 +492,7 @@ impl Storing {
                 (format, n_units)
             }
             Stage::WritingBlocks { format, chunks, writer } => {
-                chunks.end().map_err(irregular)?;
+                chunks.end().map_err(no_grid)?;
                 writer.finish()?;
                 edges = Some(chunks.edges(&shape));
                 (format, chunks.n_chunks(&shape))
@@ -569,8 +572,22 @@ fn claim_memory(
     Ok(())
 }
 
-fn irregular(IrregularBand { band }: IrregularBand) -> Error {
-    SettingError::IrregularBlocks { band }.into()
+/// Checks that a grid can have the declared blocks as its chunks.
+fn check_number(spec: &SequenceSpec) -> Result<()> {
+    let n_sizes = |sizes: &BlockSizes| BlockRuns::of(sizes).n_not_empty();
+    let n_sizes = |grid: &BlockGrid| n_sizes(grid.rows()) + grid.columns().map_or(0, n_sizes);
+    if spec.grid().is_some_and(|grid| n_sizes(grid) > MOST_CHUNKS) {
+        return Err(no_grid(NoGrid::TooMany));
+    }
+    Ok(())
+}
+
+fn no_grid(reason: NoGrid) -> Error {
+    match reason {
+        NoGrid::IrregularBand(band) => SettingError::IrregularBlocks { band },
+        NoGrid::TooMany => SettingError::TooManyBlocks { most: MOST_CHUNKS },
+    }
+    .into()
 }
 
 /// Passes units to the writer, unless an earlier write has stored them.
