@@ -40,7 +40,8 @@ xflags::xflags! {
         /// Runs the examples, and reads with zarr-python what they stored.
         cmd example {}
         /// Exchanges arrays with zarr-python, tensorstore, xarray and dask in both directions, bit
-        /// for bit.
+        /// for bit. Under Python 3.12 or later, zarr-python 3.4 has a turn, too, with rectilinear
+        /// grids.
         cmd interop {}
         /// Drives the program `lazy` from Python: streams, files and signals. zarr-python reads
         /// what it stores.

@@ -22,5 +22,16 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     rust("read", theirs)?;
     let statistics = "target/interop/statistics";
     rust("statistics", statistics)?;
-    Ok(peers("statistics", statistics)?)
+    peers("statistics", statistics)?;
+    let Some(python) = python::with_newer_zarr(shell)? else {
+        println!("skipped: zarr-python 3.4, since there is no Python from version 3.12 on");
+        return Ok(());
+    };
+    let newer = |task: &str, directory: &str| {
+        cmd!(shell, "{python} tests/python/interop {task} {directory}").run()
+    };
+    newer("read-newer", ours)?;
+    let theirs = "target/interop/newer";
+    newer("write-newer", theirs)?;
+    Ok(rust("read", theirs)?)
 }

@@ -17,6 +17,7 @@ const LANES: [&[&str]; 2] = [&["program", "crash"], &["example", "interop", "fus
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     // Nothing is left to set up and to build when the tasks run.
     python::with_peers(shell)?;
+    python::with_newer_zarr(shell)?;
     build::release(shell, &["--bin", "lazy", "--bin", "crash", "--bin", "interop"])?;
     let logs = shell.current_dir().join("target/tmp");
     fs::create_dir_all(&logs)?;

@@ -1,4 +1,4 @@
-//! A virtual environment of Python below target/.
+//! Virtual environments of Python below target/.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,9 @@ const DIRECTORY: &str = "target/python";
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 /// Packages that are installed without their dependencies.
 const WITHOUT_DEPENDENCIES: &str = "tests/python/requirements-no-deps.txt";
+
+const NEWER_DIRECTORY: &str = "target/python-3.12";
+const NEWER_REQUIREMENTS: &str = "tests/python/requirements-3.12.txt";
 
 /// Returns an interpreter that has the peers. If the requirements change, creates the environment
 /// again.
@@ -29,6 +32,39 @@ pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     cmd!(shell, "{python} {install...} --no-deps -r {WITHOUT_DEPENDENCIES}").run()?;
     shell.write_file(installed, requirements)?;
     Ok(python)
+}
+
+/// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python that it runs
+/// in.
+pub(crate) fn with_newer_zarr(shell: &Shell) -> Result<Option<PathBuf>> {
+    let directory = shell.current_dir().join(NEWER_DIRECTORY);
+    let installed = directory.join("requirements.txt");
+    let requirements = shell.read_file(NEWER_REQUIREMENTS)?;
+    let python = interpreter(&directory);
+    if shell.read_file(&installed).is_ok_and(|installed| installed == requirements) {
+        return Ok(Some(python));
+    }
+    let Some(newer) = newer(shell) else { return Ok(None) };
+    shell.remove_path(&directory)?;
+    cmd!(shell, "{newer} -m venv {directory}").run()?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    cmd!(shell, "{python} {install...} -r {NEWER_REQUIREMENTS}").run()?;
+    shell.write_file(installed, requirements)?;
+    Ok(Some(python))
+}
+
+/// Returns a Python from version 3.12 on that can create environments.
+fn newer(shell: &Shell) -> Option<String> {
+    // The commands of pyenv run only the versions that this variable names.
+    let versions = cmd!(shell, "pyenv versions --bare").quiet().ignore_stderr().read();
+    let versions = versions.unwrap_or_default().lines().collect::<Vec<_>>().join(":");
+    let _versions = (!versions.is_empty()).then(|| shell.push_env("PYENV_VERSION", versions));
+    let code =
+        "import sys, ensurepip, venv; assert sys.version_info >= (3, 12); print(sys.executable)";
+    ["python3.12", "python3.13", "python3.14", "python3"].into_iter().find_map(|python| {
+        let path = cmd!(shell, "{python} -c {code}").quiet().ignore_stderr().read();
+        path.ok().filter(|path| !path.is_empty())
+    })
 }
 
 /// Returns an interpreter that has pip, and may have the peers.

@@ -29,6 +29,9 @@ class Entry:
     attributes: dict
     elements: str  # The file of the little-endian bytes in C order.
     error: dict | None = None  # The reader's error: `kind` and a part of its `message`.
+    # The sizes of the chunks, or shards, along each axis of a rectilinear grid. The last ones may lie
+    # beyond the array.
+    sizes: tuple | None = None
 
     @property
     def name(self):
@@ -37,6 +40,16 @@ class Entry:
     @property
     def is_empty(self):
         return 0 in self.shape
+
+    @property
+    def sizes_within(self):
+        """Returns the sizes of the chunks of a rectilinear grid, as far as they lie in the array."""
+        def along(sizes, rest):
+            for size in sizes:
+                if part := min(size, rest):
+                    yield part
+                rest -= part
+        return self.sizes and tuple(tuple(along(*axis)) for axis in zip(self.sizes, self.shape))
 
     def read_elements(self, directory):
         elements = np.fromfile(directory / self.elements, numpy_dtype(self.dtype))

@@ -10,21 +10,8 @@ import dask.array
 import numpy as np
 import tensorstore
 import xarray
-import zarr
 
-
-def zarr_python(directory, entry):
-    array = zarr.open_array(directory / entry.path, mode="r")
-    return {
-        "dtype": array.dtype,
-        "shape": array.shape,
-        "chunks": array.chunks,
-        "shards": array.shards,
-        "fill": np.asarray(array.fill_value, array.dtype).tobytes().hex(),
-        "dimension_names": array.metadata.dimension_names,
-        "attributes": dict(array.attrs),
-        "codecs": [codec.to_dict()["name"] for codec in array.compressors],
-    }, lambda part: array[part]
+from zarr_python import zarr_python
 
 
 def tensorstore_(directory, entry):

@@ -25,17 +25,35 @@ def is_bfloat16(entry):
     return entry.dtype == "bfloat16"
 
 
+def is_rectilinear(entry):
+    return entry.sizes is not None
+
+
 def is_payload_of_float16(entry):
     return entry.dtype == "float16" and entry.fill == "057e"
 
 
-# The first matching row in each list says how an array fails.
-NOT_BY_PEERS = [
+# By zarr-python 3.1 and 3.4.
+NOT_BY_ZARR_PYTHON = [
     NotByPeer("zarr-python", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
               "it has no bfloat16"),
     NotByPeer("zarr-python", "fill", is_payload_of_float16, "'007e'",
               "it drops the payload of a float16's NaN"),
+]
+
+# The first matching row in each list says how an array fails.
+NOT_BY_PEERS = [
+    NotByPeer("zarr-python", "reading", is_rectilinear,
+              "ValueError: Unknown chunk grid. Got rectilinear.",
+              "zarr-python reads rectilinear grids from version 3.2 on, which needs Python 3.12"),
+    NotByPeer("dask", "reading", is_rectilinear,
+              "ValueError: Unknown chunk grid. Got rectilinear.",
+              "it reads with zarr-python"),
+    NotByPeer("tensorstore", "reading", is_rectilinear,
+              'Expected "regular", but received: "rectilinear"',
+              "it has no rectilinear grids"),
+    *NOT_BY_ZARR_PYTHON,
     NotByPeer("dask", "reading", is_bfloat16,
               "ValueError: No Zarr data type found that matches 'bfloat16'",
               "it reads with zarr-python"),

@@ -101,7 +101,8 @@ proptest! {
         prop_assert_eq!(again.compute(Concatenate).unwrap(), case.array());
 
         // A write that is stopped and resumed computes the blocks that are not stored, and the
-        // result is the same. Without a stored block, it starts anew.
+        // result is the same. Blocks without elements are restored from their shapes. Without a
+        // stored block, it starts anew.
         let n_blocks = case.rows.len() * case.blocks_per_band();
         let stop = stop.index(n_blocks + 1);
         if stop < n_blocks {

@@ -37,6 +37,9 @@ pub(crate) struct Entry {
     pub(crate) shape: Vec<usize>,
     pub(crate) chunks: Vec<usize>,
     pub(crate) shards: Option<Vec<usize>>,
+    /// The sizes of the chunks, or shards, along each axis of a rectilinear grid. The last ones may
+    /// lie beyond the array.
+    pub(crate) sizes: Option<Vec<Vec<usize>>>,
     /// The names of the bytes-to-bytes codecs, in order.
     pub(crate) codecs: Vec<String>,
     /// The fill value's little-endian bytes in hexadecimal.

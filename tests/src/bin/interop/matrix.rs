@@ -71,6 +71,16 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
+/// Bands of many blocks of equal sizes.
+const MANY: Shape = Shape {
+    name: "many",
+    rows: &[3; 40],
+    columns: Some(&[2, 2, 2, 5]),
+    trailing: &[2],
+    chunks: &[],
+    shards: &[],
+};
+
 /// The sizes of automatic chunks and shards in bytes, for arrays of a few kilobytes.
 const CHUNK_BYTES: usize = 600;
 const SHARD_BYTES: usize = 2500;
@@ -86,6 +96,8 @@ pub(crate) struct Setting {
     shards: Sharding,
     pub(crate) fill: Fill,
     pub(crate) is_in_group: bool,
+    /// True if each block is a chunk of a rectilinear grid.
+    pub(crate) is_of_blocks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +139,7 @@ pub(crate) fn settings() -> Vec<Setting> {
             shards: SHARDINGS[(c / 3 + d) % 3],
             fill: Fill::ALL[(c + d) % Fill::ALL.len()],
             is_in_group: (c / 2 + d).is_multiple_of(2),
+            is_of_blocks: false,
         }));
     }
 
@@ -149,11 +162,34 @@ pub(crate) fn settings() -> Vec<Setting> {
                     shards,
                     fill: Fill::ALL[draw(Fill::ALL.len())],
                     is_in_group: draw(2) == 0,
+                    is_of_blocks: false,
                 }));
             }
         }
     }
     settings
+}
+
+/// Returns arrays in rectilinear grids: every codec with every checksum and every shape.
+pub(crate) fn settings_of_blocks() -> Vec<Setting> {
+    let shapes = SHAPES.iter().chain([&MANY]).cycle();
+    let settings =
+        codecs().into_iter().flat_map(|codec| CHECKSUMS.map(|checksum| (codec, checksum)));
+    let of_blocks = settings.zip(shapes).zip(DTYPE_OF_SIZE.into_iter().cycle());
+    of_blocks
+        .zip(Fill::ALL.into_iter().cycle())
+        .map(|((((codec, checksum), shape), dtype), fill)| Setting {
+            dtype,
+            codec,
+            checksum,
+            shape,
+            has_automatic_chunks: true,
+            shards: Sharding::None,
+            fill,
+            is_in_group: false,
+            is_of_blocks: true,
+        })
+        .collect()
 }
 
 impl Setting {
@@ -207,7 +243,11 @@ impl Setting {
             _ => self.codec_names()[0].clone(),
         };
         let checksum = if self.checksum == Checksum::Crc32c { "-crc32c" } else { "" };
-        let chunks = if self.has_automatic_chunks { "-autochunks" } else { "" };
+        let chunks = match self {
+            Setting { is_of_blocks: true, .. } => "-blocks",
+            Setting { has_automatic_chunks: true, .. } => "-autochunks",
+            _ => "",
+        };
         let shards = match self.shards {
             Sharding::None => "",
             Sharding::Explicit => "-shards",

@@ -43,6 +43,9 @@ fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
     check("shape", stored.shape(), &entry.shape[..])?;
     check("chunk shape", stored.chunk_shape(), &entry.chunks[..])?;
     check("shard shape", &stored.shard_shape(), &entry.shards.as_deref())?;
+    if let Some(sizes) = &entry.sizes {
+        check_sizes(&stored, sizes)?;
+    }
     check("fill value", &hexadecimal(stored.fill_value()?.data()), &entry.fill)?;
     check("dimension names", &stored.dimension_names(), &entry.dimension_names.as_deref())?;
     // Arrays that this library wrote have one attribute more than requested.
@@ -64,6 +67,28 @@ fn check_array(directory: &Path, entry: &Entry) -> Result<()> {
         let read = stored.sequence(rows)?.compute(Concatenate)?;
         ensure!(read == expected, "the elements of the sequence differ");
     }
+    Ok(())
+}
+
+/// Checks the sizes of chunks, or shards, along each axis, as far as they lie in the array.
+fn check_sizes(stored: &StoredArray, expected: &[Vec<usize>]) -> Result<()> {
+    check("chunk grid", stored.chunk_grid(), "rectilinear")?;
+    for (axis, (expected, &size)) in expected.iter().zip(stored.shape()).enumerate() {
+        let mut rest = size;
+        let within = expected.iter().map(|&n| {
+            let n = n.min(rest);
+            rest -= n;
+            n
+        });
+        let within: Vec<_> = within.filter(|&n| n > 0).collect();
+        let sizes = match stored.shard_sizes(axis)? {
+            Some(sizes) => sizes,
+            None => stored.chunk_sizes(axis)?,
+        };
+        check("sizes", &sizes, &BlockSizes::from(within))?;
+    }
+    let defects = stored.verify().collect::<Result<Vec<_>, _>>()?;
+    ensure!(defects.is_empty(), "defects: {defects:?}");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use lazy_tests::Case;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{Entry, Group, Manifest, hexadecimal, target};
-use crate::matrix::{Setting, settings};
+use crate::matrix::{Setting, settings, settings_of_blocks};
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     if directory.exists() {
@@ -20,7 +20,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     }
     fs::create_dir_all(directory.join("elements"))?;
     let mut manifest = Manifest::default();
-    for (i, setting) in settings().iter().enumerate() {
+    for (i, setting) in settings().iter().chain(&settings_of_blocks()).enumerate() {
         let entry = write(directory, i, setting)
             .with_context(|| format!("{} cannot be written", setting.name()))?;
         manifest.arrays.push(entry);
@@ -58,6 +58,9 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
     if let Some(names) = &dimension_names {
         sink = sink.with_dimension_names(names);
     }
+    if setting.is_of_blocks {
+        sink = sink.with_chunks_of_blocks();
+    }
     for (name, value) in &attributes {
         sink = sink.with_attribute(name, value.clone());
     }
@@ -77,6 +80,7 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
         shape: case.shape(),
         chunks: stored.chunk_shape().to_vec(),
         shards: stored.shard_shape().map(<[usize]>::to_vec),
+        sizes: setting.is_of_blocks.then(|| sizes(&case)),
         codecs: setting.codec_names(),
         fill: hexadecimal(stored.fill_value()?.data()),
         dimension_names: dimension_names
@@ -115,6 +119,19 @@ fn store(case: &Case, sink: ZarrSink) -> Result<StoredArray> {
         None => case.sequences(&computed).indexed[1].to_zarr(sink)?,
         Some(_) => case.nested_sequences(&computed).indexed[1].to_zarr(sink)?,
     })
+}
+
+/// Returns the sizes of the blocks along each axis. An array without elements has no chunk.
+fn sizes(case: &Case) -> Vec<Vec<usize>> {
+    let shape = case.shape();
+    let mut sizes: Vec<_> = shape.iter().map(|&size| vec![size]).collect();
+    if !shape.contains(&0) {
+        sizes[0].clone_from(&case.rows);
+        if let Some(columns) = &case.columns {
+            sizes[1].clone_from(columns);
+        }
+    }
+    sizes
 }
 
 fn dimension_names(n_axes: usize) -> Vec<String> {
