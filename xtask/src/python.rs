@@ -34,8 +34,7 @@ pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python that it runs
-/// in.
+/// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python for it.
 pub(crate) fn with_newer_zarr(shell: &Shell) -> Result<Option<PathBuf>> {
     let directory = shell.current_dir().join(NEWER_DIRECTORY);
     let installed = directory.join("requirements.txt");

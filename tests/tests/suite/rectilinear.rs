@@ -290,7 +290,8 @@ proptest! {
             prop_assert_eq!(&stored.read().unwrap(), &expected);
             let blocks = |axis: usize| {
                 let size = foreign.shape[axis];
-                let mut cuts: Vec<_> = cut[2 * (axis % 2)..][..2].iter().map(|at| at.index(size + 1)).collect();
+                let cuts = cut.iter().skip(2 * axis).take(2).map(|at| at.index(size + 1));
+                let mut cuts: Vec<_> = cuts.collect();
                 cuts.sort_unstable();
                 BlockSizes::from([cuts[0], cuts[1] - cuts[0], size - cuts[1]])
             };

@@ -88,9 +88,9 @@ pub(crate) struct Store {
     ///
     /// With shards, automatic chunks have at most 1 MiB. With `blocks`, each record of a stream,
     /// each array of a file and each chunk of a Zarr array becomes one chunk, whatever its shape,
-    /// and must fit into memory. Few readers know such a rectilinear grid: zarr-python from version
-    /// 3.2 on, if its setting array.rectilinear_chunks is true, and zarrs. Rows cannot be appended,
-    /// and there are no shards.
+    /// and must fit into memory. Few readers know such a rectilinear grid: zarrs, and zarr-python
+    /// from version 3.2 on if its setting `array.rectilinear_chunks` is true. Rows cannot be
+    /// appended, and there are no shards.
     #[arg(
         long,
         value_name = "auto|blocks|R,C,…",

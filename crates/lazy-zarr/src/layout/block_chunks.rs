@@ -27,7 +27,7 @@ pub(crate) struct BlockChunks {
 }
 
 /// The reason that blocks are not the chunks of a grid.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum NoGrid {
     /// The blocks of this band do not have the columns of the blocks of the first band.
     IrregularBand(usize),

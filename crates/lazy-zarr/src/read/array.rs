@@ -153,8 +153,8 @@ impl StoredArray {
         &self.shape
     }
 
-    /// Returns the size of a chunk along each axis. If the chunks differ in size, it is the shape of
-    /// the first one; [`chunk_sizes`](Self::chunk_sizes) returns all sizes.
+    /// Returns the size of a chunk along each axis. If the chunks differ in size, it is the shape
+    /// of the first one; [`chunk_sizes`](Self::chunk_sizes) returns all sizes.
     #[must_use]
     pub fn chunk_shape(&self) -> &[usize] {
         &self.chunk_shape

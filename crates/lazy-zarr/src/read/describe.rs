@@ -81,9 +81,9 @@ impl StoredArray {
         super::untrusted::n_bytes(self.chunks.dtype, self.shape.iter().copied()) as u64
     }
 
-    /// Returns the sizes of the chunks along an axis. The last chunk is counted as far as it lies in
-    /// the array, so the sizes add up to the size of the array. In arrays with shards, these are the
-    /// chunks of all shards.
+    /// Returns the sizes of the chunks along an axis. The last chunk is counted as far as it lies
+    /// in the array, so the sizes add up to the size of the array. In arrays with shards, these
+    /// are the chunks of all shards.
     ///
     /// # Errors
     ///
@@ -106,7 +106,8 @@ impl StoredArray {
     /// # use ndarray::Array2;
     ///
     /// # let sink = ZarrSink::new(Arc::new(MemoryStore::new())).with_chunks_of_blocks();
-    /// # let stored = LazyChunkSequence::new(|| [64, 1000, 10].map(|n| Array2::from_elem((n, 8), 1)))
+    /// # let layer = |n| Array2::from_elem((n, 8), 1);
+    /// # let stored = LazyChunkSequence::new(|| [64, 1000, 10].map(layer))
     /// #     .convert(NdarrayConverter)
     /// #     .to_zarr(sink)?;
     /// assert_eq!(stored.chunk_sizes(0)?, BlockSizes::from([64, 1000, 10]));

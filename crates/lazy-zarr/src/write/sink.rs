@@ -175,10 +175,11 @@ impl ZarrSink {
     /// `zarr.config.set({"array.rectilinear_chunks": True})`. tensorstore does not. Rows cannot be
     /// [appended](Existing::Append) to such an array.
     ///
-    /// Blocks without elements have no chunk. The blocks of each band of a nested sequence must have
-    /// the columns of the first band; otherwise the write fails with [`ErrorKind::InvalidSetting`].
-    /// So it does if there are shards, when the sink is used, and if a block has more bytes than the
-    /// codec accepts.
+    /// Blocks without elements have no chunk. The blocks of each band of a nested sequence must
+    /// have the columns of the first band, and along all axes together there are at most 2²⁰ sizes
+    /// of chunks; otherwise the write fails with [`ErrorKind::InvalidSetting`]. So it does if there
+    /// are shards, when the sink is used, and if a block has more bytes than the codec accepts.
+    /// [`StoredArray::chunk_sizes`] returns the sizes.
     ///
     /// # Example
     ///
