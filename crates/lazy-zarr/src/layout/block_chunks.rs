@@ -190,6 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn there_are_not_more_sizes_than_readers_accept() {
+        let mut chunks = BlockChunks::default();
+        for band in 0..MOST_CHUNKS - 2 {
+            chunks.place(at(band, 0), &[1, 4, 1]).unwrap();
+        }
+        let n_sizes: u64 = chunks.n_chunks(&[MOST_CHUNKS - 2, 4, 1]).iter().sum();
+        assert_eq!(n_sizes, MOST_CHUNKS as u64);
+        let next = chunks.place(at(MOST_CHUNKS - 2, 0), &[1, 4, 1]);
+        assert!(matches!(next, Err(NoGrid::TooMany)), "{next:?}");
+    }
+
+    #[test]
     fn bands_have_the_columns_of_the_first_one() {
         for (widths, is_regular) in
             [(&[4, 1][..], true), (&[4], false), (&[4, 2], false), (&[4, 1, 1], false)]
