@@ -64,7 +64,7 @@ class Append(ProgramTest):
                     metadata["shape"][0] = after
                     now = json.loads((path / "zarr.json").read_text())
                     # It is noted which rows were appended, so that they are appended once.
-                    self.assertEqual(list(now["attributes"].pop("provenance")), ["appends"])
+                    self.assertEqual(list(now["attributes"].pop("provenance")), ["stored_rows"])
                     self.assertEqual(now, metadata)
                     # zarr-python goes on with it.
                     found = zarr.open_array(path, mode="r+")

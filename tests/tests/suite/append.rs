@@ -62,7 +62,7 @@ fn metadata(array: &Path) -> Value {
     let text = std::fs::read_to_string(array.join("zarr.json")).unwrap();
     let mut metadata: Value = serde_json::from_str(&text).unwrap();
     let provenance = metadata["attributes"]["provenance"].as_object_mut().unwrap();
-    for name in ["metadata_crc32c", "job_xxh3", "appends"] {
+    for name in ["metadata_crc32c", "job_xxh3", "stored_rows"] {
         provenance.remove(name);
     }
     metadata
@@ -515,8 +515,103 @@ fn changes_while_rows_are_appended_are_noticed() {
         });
         let error = report(&blocks.to_zarr(sink(&path)).unwrap_err());
         assert!(error.contains(message), "{error}");
+        if !path.join("zarr.json").exists() {
+            // Without the array, the chunks of the write cannot be told from others, so the mark of
+            // the write stays.
+            assert_eq!(names(&path), [".lazy.1", "c"]);
+            continue;
+        }
         assert!(!names(&path).iter().any(|name| name.starts_with(".lazy")));
+        assert!(!path.join("c/3").exists(), "a chunk of the failed write is left");
+        let n_rows = StoredArray::open(&path).unwrap().shape()[0];
+        let more = LazyChunkSequence::from_fn([5], |_| rows(7..12));
+        assert_eq!(more.to_zarr(sink(&path)).unwrap().shape()[0], n_rows + 5);
     }
+}
+
+/// The rows of a key are known whatever the blocks are, and only while they are there.
+#[test]
+fn rows_with_a_key_are_appended_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let append = |key: &str, range: std::ops::Range<usize>, n_blocks: usize| {
+        let n_rows = range.len() / n_blocks;
+        let start = range.start;
+        let block = move |i: usize| rows(start + i * n_rows..start + (i + 1) * n_rows);
+        let blocks = LazyChunkSequence::from_fn(vec![n_rows; n_blocks], block);
+        let (stored, joined) =
+            blocks.compute((sink(&path).with_chunk_shape([3, 2]).with_resume(key), Concatenate))?;
+        assert_eq!(joined, rows(range));
+        Ok::<_, lazy_chunks::Error>(stored.shape()[0])
+    };
+    assert_eq!(append("one", 0..6, 2).unwrap(), 6);
+    assert_eq!(append("two", 6..12, 3).unwrap(), 12);
+    // The same rows in other blocks.
+    for n_blocks in [1, 2, 3, 6] {
+        assert_eq!(append("one", 0..6, n_blocks).unwrap(), 12);
+        assert_eq!(append("two", 6..12, n_blocks).unwrap(), 12);
+    }
+    // Other rows with the same key.
+    let error = Error::from(append("two", 6..14, 2).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+    assert!(error.to_string().contains("differ from it in number or type"), "{error}");
+    assert_eq!(found(&path), 12);
+
+    // Another program removes rows, and others are appended.
+    let text = std::fs::read_to_string(path.join("zarr.json")).unwrap();
+    std::fs::write(path.join("zarr.json"), text.replacen("    12,", "    6,", 1)).unwrap();
+    assert_eq!(found(&path), 6);
+    for row in ["2", "3"] {
+        std::fs::remove_dir_all(path.join("c").join(row)).unwrap();
+    }
+    let other = LazyChunkSequence::from_fn([8], |_| rows(6..14));
+    other.to_zarr(sink(&path)).unwrap();
+    assert_eq!(append("one", 0..6, 1).unwrap(), 14);
+    assert_eq!(append("two", 14..20, 3).unwrap(), 20);
+    assert_eq!(found(&path), 20);
+
+    // A complete array that was stored with the same key.
+    let path = directory.path().join("b.zarr");
+    let all = LazyChunkSequence::from_fn([6], |_| rows(0..6));
+    all.to_zarr(ZarrSink::new(&path).with_resume("one")).unwrap();
+    all.to_zarr(sink(&path).with_resume("one")).unwrap();
+    assert_eq!(found(&path), 6);
+}
+
+/// A job that was started twice: the second one waits while the first one publishes.
+#[test]
+fn a_job_that_was_started_twice_appends_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    first(&path);
+    let job = || next().to_zarr(sink(&path).with_resume("the next rows"));
+    // It looks for its rows, and before it has the lock, the other one has appended them.
+    let other = path.clone();
+    let file_system = Arc::new(FaultyFileSystem::with_rival(move || {
+        next().to_zarr(sink(&other).with_resume("the next rows")).unwrap();
+    }));
+    let target = Target::on(file_system, &path);
+    let stored = next().to_zarr(sink(target).with_resume("the next rows"));
+    if let Err(error) = stored {
+        assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+    }
+    job().unwrap();
+    assert_eq!(found(&path), 12);
+}
+
+/// The link would lead chunks to a place where no write finds them again.
+#[cfg(unix)]
+#[test]
+fn chunks_behind_a_link_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    first(&path);
+    let elsewhere = directory.path().join("elsewhere");
+    std::fs::rename(path.join("c"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, path.join("c")).unwrap();
+    let error = report(&next().to_zarr(sink(&path)).unwrap_err());
+    assert!(error.contains("c is in the way"), "{error}");
+    assert_eq!((found(&path), names(&elsewhere)), (7, vec!["0".into(), "1".into(), "2".into()]));
 }
 
 /// Two processes that append at the same time: one of them is refused, or was taken over.

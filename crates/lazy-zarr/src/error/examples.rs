@@ -66,6 +66,7 @@ fn targets() -> Vec<TargetError> {
         E::ExistsOfUnknown { target: target() },
         E::Differs { target: target(), at: BlockIndex::Block(3) },
         E::RowsDiffer { target: target(), at: BlockIndex::Block(3) },
+        E::RowsOfOther { target: target() },
         E::IsGroup { target: target() },
         E::IsFile { target: target() },
         E::NotZarr { target: target() },

@@ -45,6 +45,12 @@ pub(crate) enum TargetError {
          {at}"
     )]
     RowsDiffer { target: String, at: BlockIndex },
+    /// Rows with the key of this write were stored, but not the rows of this write.
+    #[error(
+        "rows with the key of this write were already appended to {target}, and differ from it in \
+         number or type"
+    )]
+    RowsOfOther { target: String },
     #[error("cannot overwrite {target}: it is a Zarr group")]
     IsGroup { target: String },
     #[error("cannot overwrite {target}: it is a file")]
@@ -108,7 +114,8 @@ impl TargetError {
             | E::ExistsOfOther { target }
             | E::ExistsOfUnknown { target }
             | E::Differs { target, .. }
-            | E::RowsDiffer { target, .. } => (ErrorKind::Exists, Some(target)),
+            | E::RowsDiffer { target, .. }
+            | E::RowsOfOther { target } => (ErrorKind::Exists, Some(target)),
             E::IsGroup { target }
             | E::IsFile { target }
             | E::NotZarr { target }
@@ -142,6 +149,7 @@ impl TargetError {
             E::RowsDiffer { at, .. } => {
                 Facts { block: Some(*at), difference: Some("appended rows"), ..facts }
             }
+            E::RowsOfOther { .. } => Facts { difference: Some("appended rows"), ..facts },
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
             E::NotAnArray { members, .. } => Facts { members, ..facts },
             E::ReplaceUnsupported { .. } | E::NotAppendable { .. } | E::UnknownKeys { .. } => {
@@ -169,7 +177,7 @@ impl TargetError {
             | E::Differs { .. } => {
                 "choose another target, or overwrite this one with `Existing::Replace`"
             }
-            E::RowsDiffer { .. } => {
+            E::RowsDiffer { .. } | E::RowsOfOther { .. } => {
                 "resume with another key, or append the rows with `Resume::or_append_again`"
             }
             E::IsGroup { .. } | E::IsFile { .. } | E::NotZarr { .. } | E::UnknownKeys { .. } => {

@@ -1,7 +1,7 @@
 //! The provenance in the metadata of an array: the program, the block grid and a checksum.
 
 use lazy_core::{BlockIndex, BlockPosition, Cut};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::layout::BlockRuns;
@@ -16,9 +16,8 @@ const DIGEST: &str = "job_xxh3";
 const ROWS: &str = "block_rows";
 const COLUMNS: &str = "block_columns";
 
-/// The member of the attribute that lists the resumable writes that have appended rows: the end of
-/// the rows of each write, and its digest.
-const APPENDS: &str = "appends";
+/// The member of the attribute that lists the rows of resumable writes, as [`StoredRows`].
+const APPENDS: &str = "stored_rows";
 
 /// The maximum number of runs that are recorded, so that neither memory nor metadata grows with the
 /// number of blocks.
@@ -132,21 +131,50 @@ impl Provenance {
     }
 }
 
-/// Adds a resumable write that has appended rows up to `end` to the attribute of an array.
-pub(crate) fn record_append(attribute: &mut Value, end: usize, digest: &str) {
-    let entry = json!([end, digest]);
+/// The rows that a resumable write has stored in an array. It is written as a list of its fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRows(
+    /// The index of the first row.
+    pub(crate) usize,
+    /// The index behind the last row.
+    pub(crate) usize,
+    /// The hash of the key.
+    pub(crate) String,
+    /// The digest of the key, and of the number and the type of the rows.
+    pub(crate) String,
+);
+
+/// Adds the rows of a resumable write to the attribute of an array.
+pub(crate) fn record_rows(attribute: &mut Value, rows: &StoredRows) {
     match &mut attribute[APPENDS] {
-        Value::Array(appends) => appends.push(entry),
-        appends => *appends = json!([entry]),
+        Value::Array(appends) => appends.push(json!(rows)),
+        appends => *appends = json!([rows]),
     }
 }
 
-/// Returns the end of the rows that the write with a digest has appended to an array, from the
-/// attributes of the array.
-pub(crate) fn end_of_append(attributes: &Map<String, Value>, digest: &str) -> Option<usize> {
-    let appends = attributes.get(ATTRIBUTE)?.get(APPENDS)?.as_array()?;
-    let append = appends.iter().rfind(|append| append[1] == digest)?;
-    append[0].as_u64()?.try_into().ok()
+/// Removes the rows that lie behind the end of an array of `n_rows` rows from its attribute: another
+/// program has removed them. Returns true if there were any.
+pub(crate) fn forget_rows_behind(attribute: &mut Value, n_rows: usize) -> bool {
+    let Some(appends) = attribute.get_mut(APPENDS).and_then(Value::as_array_mut) else {
+        return false;
+    };
+    let n_before = appends.len();
+    appends.retain(|rows| {
+        serde_json::from_value(rows.clone()).is_ok_and(|StoredRows(_, end, ..)| end <= n_rows)
+    });
+    appends.len() < n_before
+}
+
+/// Returns the rows that resumable writes have stored in an array of `n_rows` rows, the last first.
+pub(crate) fn stored_rows(
+    attributes: &Map<String, Value>,
+    n_rows: usize,
+) -> impl Iterator<Item = StoredRows> {
+    let appends =
+        attributes.get(ATTRIBUTE).and_then(|attribute| attribute.get(APPENDS)?.as_array());
+    let appends = appends.into_iter().flatten().rev();
+    let rows = appends.filter_map(|rows| serde_json::from_value::<StoredRows>(rows.clone()).ok());
+    rows.filter(move |StoredRows(start, end, ..)| start <= end && *end <= n_rows)
 }
 
 /// Returns true if an attribute `provenance` was written by this crate.

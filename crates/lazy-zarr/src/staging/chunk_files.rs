@@ -169,8 +169,22 @@ impl ChunkFiles {
         self.keys.walk_from(&*self.file_system, &self.array, self.n_present(), n_chunks, visit)
     }
 
-    /// Returns a file that has the name of a new chunk, if there is one.
+    /// Returns true if the new chunks of another write are among those of this one.
+    pub(crate) fn covers(&self, other: &ChunkFiles) -> bool {
+        self.keys == other.keys && self.n_present() <= other.n_present()
+    }
+
+    /// Returns a file that has the name of a new chunk, or is in the way of the directory of new
+    /// chunks, if there is one.
     pub(crate) fn first_file(&self) -> io::Result<Option<PathBuf>> {
+        let directory = self.array.join("c");
+        if self.keys == KeySpace::Nested && self.n_present() > 0 {
+            match self.file_system.entry_kind(&directory)? {
+                None | Some(EntryKind::Directory) => {}
+                // Chunks behind a link are not found again.
+                Some(_) => return Ok(Some(directory)),
+            }
+        }
         self.keys.first_file(&*self.file_system, &self.array, self.n_present())
     }
 

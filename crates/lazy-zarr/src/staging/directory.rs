@@ -143,9 +143,13 @@ impl Staging {
         self.file_system.sync_directory(&self.directory)
     }
 
-    /// Removes the mark of a write that appended, when its chunks are gone.
-    pub(crate) fn unmark_append(&self) -> io::Result<()> {
-        remove_if_there(&*self.file_system, &self.directory.join(APPEND))
+    /// Removes the mark of a write that appended, when its chunks are gone. Returns true if there
+    /// was one.
+    pub(crate) fn unmark_append(&self) -> io::Result<bool> {
+        let path = self.directory.join(APPEND);
+        let is_marked = self.file_system.entry_kind(&path)?.is_some();
+        remove_if_there(&*self.file_system, &path)?;
+        Ok(is_marked)
     }
 
     /// Removes the files that an earlier write left in the directory, except the mark of a write
@@ -199,7 +203,9 @@ impl Staging {
         if chunks.clear()? {
             chunks.sync_cleared()?;
         }
-        if self.file_system.entry_kind(&self.array.join(METADATA))?.is_some() {
+        if chunks.appended_rows().is_none()
+            && self.file_system.entry_kind(&self.array.join(METADATA))?.is_some()
+        {
             remove_v2_metadata(&*self.file_system, &self.array)?;
         }
         let created = self.created();

@@ -102,6 +102,8 @@ impl Journal {
         let is_of_present = |record: &Record| {
             record.keys() == Some(self.chunks.keys())
                 && record.appended_rows() == self.chunks.appended_rows()
+                // An append of no rows leaves the number of rows of a published array as it was.
+                && !(record.appended_rows().is_some() && record.has_no_rows())
         };
         Ok(record.filter(is_of_present))
     }

@@ -23,7 +23,7 @@ pub(crate) use directory::Staging;
 pub(crate) use entry::Entry;
 pub(crate) use journal::Journal;
 pub(crate) use permissions::Permissions;
-pub(crate) use record::{Difference, Record, append_digest};
+pub(crate) use record::{Difference, Record, stored_rows};
 pub use superseded::Superseded;
 pub(crate) use taking::Taken;
 pub(crate) use tally::Tally;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use lazy_core::{BlockGrid, DType, RowType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::Result;
 use crate::format::KeySpace;
+use crate::format::provenance::StoredRows;
 use crate::layout::{BlockRuns, Layout};
 use crate::settings::{LayoutSettings, Resume};
 
@@ -85,6 +86,11 @@ impl Record {
     /// Returns the number of rows of the array that the write appends to, if it appends.
     pub(crate) fn appended_rows(&self) -> Option<u64> {
         self.appended_rows.map(|n_rows| n_rows as u64)
+    }
+
+    /// Returns true if the write has no rows.
+    pub(crate) fn has_no_rows(&self) -> bool {
+        self.block_rows.total() == Some(0)
     }
 
     /// Returns the record of the same write with blocks of this dtype, which are cast.
@@ -272,19 +278,19 @@ impl Record {
     }
 }
 
-/// Returns a digest of the properties that rows in an array share with a resumable write that
-/// appends: its key, its blocks, their dtype before they are cast, and the type of its rows.
-pub(crate) fn append_digest(
+/// Returns the entry of `n_rows` rows of a resumable write from `start` on: the key, and a digest of
+/// it, of the number of rows and their type, and of the dtype of the blocks before they are cast.
+/// The sizes of the blocks do not matter, since rows are read back in blocks of any sizes.
+pub(crate) fn stored_rows(
     resume: &Resume,
-    grid: &BlockGrid,
+    (start, n_rows): (usize, usize),
     row_type: &RowType,
     dtype_of_blocks: DType,
-) -> String {
-    let rows = BlockRuns::of(grid.rows());
-    let columns = grid.columns().map(BlockRuns::of);
-    let identity =
-        json!([resume.key, rows, columns, row_type.dtype, row_type.shape, dtype_of_blocks]);
-    format!("{:032x}", xxh3_128(identity.to_string().as_bytes()))
+) -> StoredRows {
+    let identity = json!([resume.key, n_rows, row_type.dtype, row_type.shape, dtype_of_blocks]);
+    let key = format!("{:016x}", xxh3_64(resume.key.as_bytes()));
+    let digest = format!("{:032x}", xxh3_128(identity.to_string().as_bytes()));
+    StoredRows(start, start.saturating_add(n_rows), key, digest)
 }
 
 /// Returns the text before the checksum if the checksum matches.

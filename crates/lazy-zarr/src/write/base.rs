@@ -8,6 +8,7 @@ use lazy_core::{ArrayBlock, BlockIndex, BlockPosition, RowType, SequenceSpec};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, SettingError};
+use crate::format::provenance::StoredRows;
 use crate::format::{Format, KeySpace, MetadataChecksum, document, provenance};
 use crate::layout::Layout;
 use crate::read::StoredArray;
@@ -93,6 +94,13 @@ impl Base {
         {
             let expected = format!("{:?}", array.chunk_shape());
             return differs("chunk shape", expected, format!("{shape:?}"));
+        }
+        if settings.layout.is_of_blocks() {
+            let expected = format!("{:?}", array.chunk_shape());
+            return differs("chunk shape", expected, "those of the blocks".to_owned());
+        }
+        if settings.layout.shards.is_some() && array.shard_shape().is_none() {
+            return differs("shard shape", "none".to_owned(), settings.layout.to_string());
         }
         if let Some(Sizes::Explicit(shape)) = &settings.layout.shards
             && Some(&**shape) != array.shard_shape()
@@ -246,22 +254,31 @@ impl Base {
         self.array.read_region(region)
     }
 
-    /// Returns the metadata document of the array with the new rows. `append` is the digest of the
-    /// write, if it is resumable.
+    /// Returns the array.
+    pub(crate) fn array(&self) -> &StoredArray {
+        &self.array
+    }
+
+    /// Returns the metadata document of the array with the new rows. `append` is the entry of the
+    /// rows, if the write is resumable.
     pub(crate) fn document(
         &self,
         settings: &WriteSettings,
         blocks: &mut provenance::Provenance,
         n_rows: usize,
-        append: Option<&str>,
+        append: Option<&StoredRows>,
     ) -> Result<String> {
         let is_own = self.array.metadata_checksum() == MetadataChecksum::Match;
         let present = self.array.attributes().get(provenance::ATTRIBUTE);
         let mut attribute = blocks.appended(present, is_own);
-        if let Some(digest) = append {
-            let attribute =
-                attribute.get_or_insert_with(|| present.cloned().unwrap_or(Value::Null));
-            provenance::record_append(attribute, n_rows, digest);
+        let mut changed = attribute.clone().or(present.cloned()).unwrap_or(Value::Null);
+        let mut has_changed = provenance::forget_rows_behind(&mut changed, self.n_rows());
+        if let Some(rows) = append {
+            provenance::record_rows(&mut changed, rows);
+            has_changed = true;
+        }
+        if has_changed {
+            attribute = Some(changed);
         }
         let mut attributes = settings.json_attributes();
         attributes.extend(attribute.map(|value| (provenance::ATTRIBUTE.to_owned(), value)));

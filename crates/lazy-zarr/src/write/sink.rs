@@ -700,6 +700,6 @@ impl Reducer for ZarrSink {
 
     fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(SinkMap, Write)> {
         let map = SinkMap { dtype: self.settings.dtype, casting: self.settings.casting };
-        Ok((map, Write::start(self.settings, spec)?))
+        Ok((map, Write::start(&self.settings, spec)?))
     }
 }

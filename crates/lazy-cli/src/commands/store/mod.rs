@@ -72,7 +72,9 @@ pub(crate) fn run(options: &Store) -> Result<()> {
     let outcome = match n_rows_before {
         _ if is_complete => Outcome::Found,
         Some(before) if before == n_rows => Outcome::RowsFound,
-        Some(before) => Outcome::Appended { n_rows: n_rows - before, seconds: started.elapsed() },
+        Some(before) => {
+            Outcome::Appended { n_rows: n_rows.saturating_sub(before), seconds: started.elapsed() }
+        }
         None => Outcome::Stored { seconds: started.elapsed() },
     };
     report::print(options, (&input, &stored), &answers, outcome)

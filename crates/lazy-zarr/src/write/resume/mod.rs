@@ -14,8 +14,9 @@ use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, DType, RowType, SequenceSp
 
 use crate::error::{Error, Result, ResumeError};
 use crate::format::Format;
+use crate::format::provenance::StoredRows;
 use crate::settings::{Resume, WriteSettings};
-use crate::staging::{Difference, Journal, Record, append_digest};
+use crate::staging::{Difference, Journal, Record, stored_rows};
 use crate::target::Target;
 use crate::write::base::Base;
 use crate::write::encode::UnitCodec;
@@ -179,10 +180,15 @@ impl Resumption {
         Ok(self.record(format, row_shape, dtype_of_blocks)?.digest())
     }
 
-    /// Returns the digest that identifies the rows of this write in the array that they are
-    /// appended to.
-    pub(crate) fn append_digest(&self, row_type: &RowType, dtype_of_blocks: DType) -> String {
-        append_digest(&self.resume, &self.grid, row_type, dtype_of_blocks)
+    /// Returns the entry by which an array records the rows of this write, from `start` on.
+    pub(crate) fn stored_rows(
+        &self,
+        start: usize,
+        row_type: &RowType,
+        dtype_of_blocks: DType,
+    ) -> StoredRows {
+        let rows = (start, self.grid.rows().total());
+        stored_rows(&self.resume, rows, row_type, dtype_of_blocks)
     }
 
     /// Returns true if chunks of an earlier write may be used.

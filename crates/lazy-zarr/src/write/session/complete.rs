@@ -5,11 +5,12 @@ use std::ops::Range;
 use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType, RowType, SequenceSpec};
 
 use crate::error::{Result, TargetError};
+use crate::format::provenance::StoredRows;
 use crate::format::{Format, KeySpace, MetadataChecksum, provenance};
 use crate::layout::Layout;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
-use crate::staging::{Record, append_digest};
+use crate::staging::{Record, stored_rows};
 
 /// A stored array that is the result of this write already.
 pub(super) struct Complete {
@@ -48,11 +49,17 @@ impl Complete {
         let Some(grid) = spec.grid() else { return Ok(None) };
         // If the array cannot be opened, the write itself finds the cause.
         let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
-        if existing == Existing::Append && resume.appends_again {
-            return Ok(None);
-        }
         if existing == Existing::Append {
-            return Ok(Complete::appended(settings, resume, grid, array, dtype_of_blocks));
+            let found = find_rows(settings, grid, &array, dtype_of_blocks)?;
+            return Ok(found.map(|(first_row, dtype_of_blocks)| Complete {
+                target: settings.target.to_string(),
+                array,
+                grid: grid.clone(),
+                first_row,
+                is_appended: true,
+                is_trusted: resume.revision.is_none(),
+                dtype_of_blocks,
+            }));
         }
         let target = settings.target.to_string();
         if !fits(spec, grid, &array) || settings.dtype.is_some_and(|dtype| dtype != array.dtype()) {
@@ -73,34 +80,6 @@ impl Complete {
             is_trusted,
             dtype_of_blocks,
         }))
-    }
-
-    /// Finds the rows that an earlier write with the same key has appended to the array.
-    fn appended(
-        settings: &WriteSettings,
-        resume: &Resume,
-        grid: &BlockGrid,
-        array: StoredArray,
-        dtype_of_blocks: Option<DType>,
-    ) -> Option<Complete> {
-        let (n_rows, row_shape) = array.shape().split_first()?;
-        let row_type = RowType { dtype: array.dtype(), shape: row_shape.to_vec() };
-        let mut possible = possible_dtypes(settings, row_type.dtype, dtype_of_blocks).into_iter();
-        let (end, dtype_of_blocks) = possible.find_map(|dtype| {
-            let digest = append_digest(resume, grid, &row_type, dtype);
-            Some((provenance::end_of_append(array.attributes(), &digest)?, dtype))
-        })?;
-        let first_row = end.checked_sub(grid.rows().total()).filter(|_| end <= *n_rows)?;
-        let (target, is_trusted) = (settings.target.to_string(), resume.revision.is_none());
-        Some(Complete {
-            target,
-            array,
-            grid: grid.clone(),
-            first_row,
-            is_appended: true,
-            is_trusted,
-            dtype_of_blocks,
-        })
     }
 
     pub(super) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
@@ -222,5 +201,41 @@ fn possible_dtypes(settings: &WriteSettings, to: DType, declared: Option<DType>)
         (Some(to), None) => {
             DType::ALL.into_iter().filter(|from| settings.casting.allows(*from, to)).collect()
         }
+    }
+}
+
+/// Finds the rows that an earlier write with the same key has stored in an array. Returns the index
+/// of the first one, and the dtype of the blocks before they were cast.
+///
+/// # Errors
+///
+/// Returns an error if the rows with this key are of another number or type.
+pub(super) fn find_rows(
+    settings: &WriteSettings,
+    grid: &BlockGrid,
+    array: &StoredArray,
+    dtype_of_blocks: Option<DType>,
+) -> Result<Option<(usize, DType)>> {
+    let (Some(resume), Some((&n_rows, row_shape))) = (
+        settings.resume.as_ref().filter(|resume| !resume.appends_again),
+        array.shape().split_first(),
+    ) else {
+        return Ok(None);
+    };
+    let row_type = RowType { dtype: array.dtype(), shape: row_shape.to_vec() };
+    let possible = possible_dtypes(settings, row_type.dtype, dtype_of_blocks);
+    // The position of rows with this key, or `None` if they are not the rows of this write.
+    let is_known = |found: StoredRows| {
+        let rows = |dtype| stored_rows(resume, (found.0, grid.rows().total()), &row_type, dtype);
+        let is_of_key = possible.first().is_some_and(|dtype| rows(*dtype).2 == found.2);
+        let dtype = possible.iter().find(|dtype| rows(**dtype) == found);
+        is_of_key.then_some(dtype.map(|dtype| (found.0, *dtype)))
+    };
+    let found: Vec<_> =
+        provenance::stored_rows(array.attributes(), n_rows).filter_map(is_known).collect();
+    match found.iter().flatten().next() {
+        Some(found) => Ok(Some(*found)),
+        None if found.is_empty() => Ok(None),
+        None => Err(TargetError::RowsOfOther { target: settings.target.to_string() }.into()),
     }
 }

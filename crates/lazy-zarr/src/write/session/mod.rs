@@ -9,7 +9,7 @@ use lazy_core::{
     ArrayBlock, BlockCheck, BlockPosition, DType, Error as CoreError, Progress, Run, SequenceSpec,
 };
 
-use crate::error::Result;
+use crate::error::{Result, TargetError};
 use crate::read::StoredArray;
 use crate::settings::{Existing, WriteSettings};
 use crate::write::resume;
@@ -39,6 +39,9 @@ pub struct Write {
     course: Course,
 }
 
+/// The most attempts to start a write at a target that other writes change meanwhile.
+const MOST_TRIES: usize = 10;
+
 enum Course {
     /// The blocks are stored as a new array.
     Storing(Box<Storing>),
@@ -54,7 +57,7 @@ impl fmt::Debug for Write {
 
 impl Write {
     /// Checks the settings and the target, and starts the write.
-    pub(crate) fn start(settings: WriteSettings, spec: &SequenceSpec) -> Result<Write> {
+    pub(crate) fn start(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Write> {
         settings.check()?;
         let cast = settings.cast_spec(spec)?;
         // An array that rows are appended to determines the settings.
@@ -67,11 +70,17 @@ impl Write {
             return Err(resume::not_resumable(&settings.target));
         }
         let dtype_of_blocks = spec.row_type().map(|row_type| row_type.dtype);
-        let course = match Complete::find(&settings, &cast, dtype_of_blocks)? {
-            Some(complete) => Course::Complete(Box::new(complete)),
-            None => Course::Storing(Box::new(Storing::start(settings, &cast, dtype_of_blocks)?)),
-        };
-        Ok(Write { check: BlockCheck::owned(spec.clone())?, course })
+        let check = BlockCheck::owned(spec.clone())?;
+        for _ in 0..MOST_TRIES {
+            if let Some(complete) = Complete::find(settings, &cast, dtype_of_blocks)? {
+                return Ok(Write { check, course: Course::Complete(Box::new(complete)) });
+            }
+            // Another write may have appended the rows before this one acquired the target.
+            if let Some(storing) = Storing::start(settings.clone(), &cast, dtype_of_blocks)? {
+                return Ok(Write { check, course: Course::Storing(Box::new(storing)) });
+            }
+        }
+        Err(TargetError::Replaced { target: settings.target.to_string() }.into())
     }
 
     /// Sets the names of the axes. It is called before the first block.

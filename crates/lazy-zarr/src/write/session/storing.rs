@@ -9,6 +9,7 @@ use lazy_core::{
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::complete::find_rows;
 use crate::error::{Error, Result, SettingError, WriteError};
 use crate::format::Format;
 use crate::format::provenance::{self, Provenance};
@@ -16,6 +17,7 @@ use crate::layout::{self, BlockChunks, BlockRuns, Layout, MOST_CHUNKS, NoGrid};
 use crate::memory::announce;
 use crate::read::StoredArray;
 use crate::settings::{Existing, WriteSettings};
+use crate::store::node::check_array_size;
 use crate::write::assembler::{Assembler, Output, Unit};
 use crate::write::base::Base;
 use crate::write::budget::{BLOCK_OVERHEAD, MemoryBound, kept_bytes};
@@ -139,11 +141,12 @@ impl Seen {
 impl Storing {
     /// Checks the memory limit and the target, and acquires the target's directory. `spec` declares
     /// the blocks after they are cast, and `dtype_of_blocks` is their declared dtype before that.
+    /// Returns `None` if the rows to append are in the array already.
     pub(super) fn start(
         mut settings: WriteSettings,
         spec: &SequenceSpec,
         dtype_of_blocks: Option<DType>,
-    ) -> Result<Storing> {
+    ) -> Result<Option<Storing>> {
         if settings.layout.is_of_blocks() {
             check_number(spec)?;
         }
@@ -158,6 +161,11 @@ impl Storing {
                 let source = destination.reader()?;
                 let base = Base::open(&settings, source, document, destination.keys())?;
                 base.check_rows(&settings, spec)?;
+                if let Some(grid) = spec.grid()
+                    && find_rows(&settings, grid, base.array(), dtype_of_blocks)?.is_some()
+                {
+                    return Ok(None);
+                }
                 settings = base.settings(settings);
                 seen = seen.within(base.row_type());
                 let rows = spec.clone().with_row_type(Some(base.row_type()));
@@ -199,7 +207,7 @@ impl Storing {
             stored: None,
         };
         storing.compare_last_rows()?;
-        Ok(storing)
+        Ok(Some(storing))
     }
 
     /// Compares the rows of the last row of units with the chunks of an earlier write, if there is
@@ -210,7 +218,9 @@ impl Storing {
         };
         if resumption.has_kept() {
             for (at, region) in base.last_rows() {
-                resumption.compare_last_rows(at, &base.read(&region)?)?;
+                let rows = base.read(&region)?;
+                self.last_rows.push(xxh3_128(rows.data()));
+                resumption.compare_last_rows(at, &rows)?;
             }
         }
         Ok(())
@@ -219,9 +229,14 @@ impl Storing {
     /// Begins the chunks of a write that appends, with the rows of the last row of units.
     fn begin_append(&mut self, base: &Base) -> Result<()> {
         self.start_writing(base.format(&self.settings))?;
-        for (at, region) in base.last_rows() {
+        for (i, (at, region)) in base.last_rows().into_iter().enumerate() {
             let rows = base.read(&region)?;
-            self.last_rows.push(xxh3_128(rows.data()));
+            let digest = xxh3_128(rows.data());
+            match self.last_rows.get(i) {
+                Some(before) if *before != digest => return Err(self.last_rows_changed()),
+                Some(_) => {}
+                None => self.last_rows.push(digest),
+            }
             self.push(at, &rows)?;
         }
         Ok(())
@@ -233,11 +248,14 @@ impl Storing {
         let Some(base) = &self.base else { return Ok(()) };
         for ((_, region), digest) in base.last_rows().iter().zip(&self.last_rows) {
             if xxh3_128(base.read(region)?.data()) != *digest {
-                let target = self.settings.target.to_string();
-                return Err(WriteError::LastRowsChanged { target }.into());
+                return Err(self.last_rows_changed());
             }
         }
         Ok(())
+    }
+
+    fn last_rows_changed(&self) -> Error {
+        WriteError::LastRowsChanged { target: self.settings.target.to_string() }.into()
     }
 
     /// Returns the number of rows before those of the blocks in the first row of units that is
@@ -476,7 +494,9 @@ impl Storing {
         let row_type = self.seen.final_row_type()?;
         self.begin_chunks(Some(self.seen.n_rows))?;
         let n_rows_within_units = self.n_last_rows() + self.seen.n_rows;
-        let n_rows = self.base.as_ref().map_or(0, |base| base.n_rows()) + self.seen.n_rows;
+        let n_rows_before = self.base.as_ref().map_or(0, |base| base.n_rows());
+        let n_rows = n_rows_before.checked_add(self.seen.n_rows);
+        let n_rows = n_rows.ok_or_else(|| Error::metadata("the number of rows overflows"))?;
         let shape = [&[n_rows], &row_type.shape[..]].concat();
         let mut edges = None;
         let (format, n_units) = match &mut self.stage {
@@ -500,21 +520,20 @@ impl Storing {
         };
         let resumption = self.resumption.as_ref();
         let dtype_of_blocks = self.dtype_of_blocks.unwrap_or(format.dtype);
-        let append =
-            resumption.map(|resumption| resumption.append_digest(&row_type, dtype_of_blocks));
+        let start = self.base.as_ref().map_or(0, |base| base.n_rows());
+        let stored_rows =
+            resumption.map(|resumption| resumption.stored_rows(start, &row_type, dtype_of_blocks));
         let text = match &self.base {
             Some(base) => {
                 let blocks = &mut self.provenance;
-                base.document(&self.settings, blocks, n_rows, append.as_deref())?
+                base.document(&self.settings, blocks, n_rows, stored_rows.as_ref())?
             }
             None => {
                 let digest = resumption
                     .map(|resumption| resumption.digest(format, &shape[1..], dtype_of_blocks));
                 let mut attribute = self.provenance.attribute(digest.transpose()?);
-                if let Some(append) = append
-                    && self.settings.existing == Existing::Append
-                {
-                    provenance::record_append(&mut attribute, n_rows, &append);
+                if let Some(rows) = stored_rows {
+                    provenance::record_rows(&mut attribute, &rows);
                 }
                 format.attributes.insert(provenance::ATTRIBUTE.to_owned(), attribute);
                 // The digest does not depend on them, since the blocks determine them.
@@ -522,6 +541,7 @@ impl Storing {
                 provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty())
             }
         };
+        check_array_size(text.len() as u64, || self.settings.target.to_string())?;
         self.destination.prepare(text.as_bytes(), &n_units)?;
         let source = self.destination.reader()?;
         let stored = StoredArray::of_document(&self.settings.target, source, text.as_bytes())?;

@@ -104,11 +104,8 @@ impl Drop for Directory {
         if !self.is_held() || is_kept {
             return;
         }
-        let cleared = if self.has_begun && !is_published && self.owns_chunks() {
-            self.clear_own()
-        } else {
-            Ok(())
-        };
+        let cleared =
+            if self.has_begun && !is_published { self.clear_unpublished() } else { Ok(()) };
         let removed = cleared.and_then(|()| self.staging.remove());
         // An error returned here would hide the error that ended the write, and would not undo a
         // write that succeeded.

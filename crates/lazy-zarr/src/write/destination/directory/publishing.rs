@@ -9,9 +9,10 @@ use super::writing::Directory;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::settings::{Durability, OldChunks};
+use crate::staging::ChunkFiles;
 use crate::staging::removal::remove_v2_metadata;
 use crate::store::check::is_missing_group;
-use crate::store::node::{document_at_path, group_at_path, present_at_path};
+use crate::store::node::{document_at_path, group_at_path, present_at_path, rows_at_path};
 
 impl Directory {
     /// Checks the target again, which may have changed while blocks were computed.
@@ -46,14 +47,23 @@ impl Directory {
         Ok(now.is_some_and(|now| now == base))
     }
 
-    /// Returns true if the chunks of this write belong to no published version. Another program may
-    /// have published one without checking for a lock.
-    pub(super) fn owns_chunks(&self) -> bool {
-        if self.base.is_some() {
-            return matches!(self.is_base_there(), Ok(true));
+    /// Removes the chunks of this write, unless they belong to a published version. Another program
+    /// may have published one without checking for a lock.
+    pub(super) fn clear_unpublished(&self) -> io::Result<()> {
+        if self.base.is_none() {
+            let present = present_at_path(&*self.file_system, &self.array);
+            let is_own = present
+                .is_ok_and(|present| present.is_none_or(|now| now.keys != self.chunks.keys()));
+            return if is_own { self.clear(&self.chunks) } else { Ok(()) };
         }
-        let present = present_at_path(&*self.file_system, &self.array);
-        present.is_ok_and(|present| present.is_none_or(|now| now.keys != self.chunks.keys()))
+        // The array may have other rows now. The chunks behind them are those of this write.
+        match rows_at_path(&*self.file_system, &self.array).map_err(io::Error::other)? {
+            Some(rows) if rows.keys == self.chunks.keys() => {
+                let staging = self.staging.directory();
+                self.clear(&ChunkFiles::of_append(&self.file_system, &self.array, staging, rows))
+            }
+            _ => Err(io::Error::other("the array is no longer there, so its chunks are unknown")),
+        }
     }
 
     /// Renames the chunks of the last present row, with the new rows, over the present ones. The
@@ -67,6 +77,9 @@ impl Directory {
                 let directory = path.parent().unwrap_or(&self.array);
                 // A chunk that another program left out has no directory.
                 self.permissions.create_directory(file_system, &self.array, directory)?;
+                if !self.staging.is_held()? {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
                 file_system.rename_file(&staged, &path)?;
                 directories.insert(directory.to_owned());
             }
@@ -151,11 +164,11 @@ impl Directory {
         };
         // This includes an older version: the write that published the version after it may have
         // been killed before it removed these chunks.
-        if self.present.is_some() {
+        if self.present.is_some() && self.base.is_none() {
             remove_v2_metadata(&*self.file_system, &self.array)?;
         }
         let is_old = |keys: &KeySpace| *keys != self.chunks.keys() && Some(*keys) != kept;
-        self.clear(&KeySpace::ALL.into_iter().filter(is_old).collect::<Vec<_>>())
+        self.clear_key_spaces(&KeySpace::ALL.into_iter().filter(is_old).collect::<Vec<_>>())
     }
 
     fn unpublished(&self, source: io::Error) -> Error {

@@ -233,9 +233,11 @@ impl Directory {
                 if has_removed && self.durability == Durability::Full {
                     left.sync_cleared()?;
                 }
-                self.staging.unmark_append()?;
+                if self.staging.unmark_append()? && self.durability == Durability::Full {
+                    file_system.sync_directory(self.staging.directory())?;
+                }
             }
-            let is_cleared = left.is_some_and(|left| left.keys() == self.chunks.keys());
+            let is_cleared = left.is_some_and(|left| left.covers(&self.chunks));
             if !is_cleared && let Some(file) = self.chunks.first_file()? {
                 let message = format!(
                     "{} is in the way: it has the name of a chunk, but no write created it",
@@ -266,16 +268,16 @@ impl Directory {
 
     /// Removes the chunks of this write, and makes sure that they are gone before the staging
     /// directory is removed, which marks any remaining chunks as a write's.
-    pub(super) fn clear_own(&self) -> io::Result<()> {
+    pub(super) fn clear(&self, chunks: &ChunkFiles) -> io::Result<()> {
         // A write that has taken over may use these chunks.
-        if self.staging.is_held()? && self.chunks.clear()? && self.durability == Durability::Full {
-            self.chunks.sync_cleared()?;
+        if self.staging.is_held()? && chunks.clear()? && self.durability == Durability::Full {
+            chunks.sync_cleared()?;
         }
         Ok(())
     }
 
     /// Removes the chunks of old versions, and makes sure that they are gone.
-    pub(super) fn clear(&self, keys: &[KeySpace]) -> io::Result<()> {
+    pub(super) fn clear_key_spaces(&self, keys: &[KeySpace]) -> io::Result<()> {
         let mut has_removed = false;
         for keys in keys {
             // A write that has taken over may use these chunks.
