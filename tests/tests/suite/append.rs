@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Checksum, Codec, Durability, Error, ErrorKind, Existing, Group, Resume, StoredArray,
-    Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    Checksum, Codec, Durability, Error, ErrorKind, Existing, Group, Resume, StoreResult,
+    StoredArray, Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 use lazy_chunks::{
     ArrayBlock, Casting, Concatenate, DType, Indexed, LazyChunkSequence, MeanVariance,
-    NestedLazyChunkSequence, report,
+    NestedLazyChunkSequence, Sum, Summary, report,
 };
 use lazy_tests::{
     Case, Fault, FaultyFileSystem, VolatileFileSystem, case, elements, files, is_taken_over, names,
@@ -876,4 +876,17 @@ fn appends_share_the_limit_of_the_pass() {
     let limit = bound(&a) + bound(&b);
     blocks().with_memory_limit(limit).compute((a, b)).unwrap();
     assert_eq!(StoredArray::open(path("b.zarr")).unwrap().shape(), [64, 1024]);
+}
+
+/// A pass that is repeated would append a result again.
+#[test]
+fn results_are_not_appended() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = StoreResult::new(Sum.per_row(), directory.path().join("sums.zarr"));
+    let none =
+        LazyChunkSequence::from_fn([5], |_| -> ArrayBlock { panic!("a block was computed") });
+    let error = none.compute(result.with_existing(Existing::Append)).unwrap_err();
+    let error = Error::from(error);
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSetting, Some("existing")));
+    assert_eq!(names(directory.path()), [""; 0]);
 }

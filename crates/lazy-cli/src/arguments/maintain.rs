@@ -103,7 +103,8 @@ pub(crate) struct Attributes {
 ///
 /// An array ceases to exist in one step, before its chunks are removed, so an interrupted command
 /// leaves every array whole or removed. Run the command again to complete it. Files that do not
-/// belong to Zarr are kept and listed. An array that is being written is not removed.
+/// belong to Zarr are kept and listed. An array that is being written, or has an unfinished write
+/// that can be resumed, is not removed.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:

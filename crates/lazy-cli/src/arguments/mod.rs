@@ -21,7 +21,7 @@ pub(crate) use reduce::{Axis, Reduce};
 pub(crate) use store::Store;
 pub(crate) use tips::parse;
 
-/// Store and summarize large arrays one block at a time, with memory for only a few chunks
+/// Store and summarize large arrays one block at a time, in bounded memory
 #[derive(Debug, Parser)]
 #[command(
     name = "lazy",

@@ -17,8 +17,8 @@ Statistics:
   min, max, argmin, argmax
   top:K, bottom:K      the K largest or smallest elements
   l1, l2, linf         norms
-  quantiles:Q,…        elements of these ranks; see --rank-error
-  histogram:EDGE,…     number of elements between each two edges
+  quantiles:Q,…        quantiles from 0 to 1, such as 0.5 for the median; see --rank-error
+  histogram:EDGE,…     numbers of elements in the bins between these edges
   cov, corr, gram      matrices of the columns
 
 Sums and means are accumulated as float64. NaN and ties are handled as in NumPy.

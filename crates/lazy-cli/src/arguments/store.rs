@@ -43,9 +43,9 @@ pub(crate) struct Store {
     /// Append the rows to an existing array, or create it
     ///
     /// The array keeps its chunks, codecs, names and attributes, so --chunks, --shards and --codec
-    /// are needed only for a new array. Readers find the old rows or all of them. With --resume, the
-    /// rows of the same files are appended once, even if the command is repeated. --stats covers the
-    /// appended rows.
+    /// are needed only for a new array. Readers find the old rows or all of them. With --resume,
+    /// the rows of the same files are appended once, even if the command is repeated. --stats
+    /// covers the appended rows.
     #[arg(long, conflicts_with = "replace")]
     pub(crate) append: bool,
 
@@ -73,7 +73,7 @@ pub(crate) struct Store {
 
     /// Continue an interrupted write
     ///
-    /// If the array is already complete, compare it with the input instead.
+    /// If the array is already complete, read the input, compare it, and fail if it differs.
     #[arg(long)]
     pub(crate) resume: bool,
 

@@ -51,9 +51,9 @@ impl MemoryClaim {
         self.0.is_limited().then(|| self.0.most())
     }
 
-    /// Raises the claim to `bytes`, if that is more than before. Returns false, and changes nothing,
-    /// if the limit does not allow it. Without a declared limit, nothing is counted, and it returns
-    /// true.
+    /// Raises the claim to `bytes`, if that is more than before. Returns false, and changes
+    /// nothing, if the limit does not allow it. Without a declared limit, nothing is counted, and
+    /// it returns true.
     #[must_use]
     pub fn raise(&mut self, bytes: u64) -> bool {
         let is_within = self.most().is_none_or(|most| bytes <= most);

@@ -4,7 +4,8 @@ use super::{BlockMap, Reducer};
 use crate::memory::contribute_within;
 use crate::{ArrayBlock, BlockPosition, Result, SequenceSpec};
 
-/// A reducer whose statistics together take at most a given number of bytes.
+/// A reducer, or a tuple or vector of reducers, whose statistics and sinks together take at most a
+/// given number of bytes.
 ///
 /// [`with_memory_limit`](crate::LazyChunkSequence::with_memory_limit) describes what counts. It
 /// limits a whole evaluation; this type limits some of its reducers, which do not count towards the

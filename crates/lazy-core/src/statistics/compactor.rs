@@ -20,7 +20,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The level that is never compacted: the keys of lower levels suffice for 2²² elements each.
+/// The highest level, which is never compacted. Each of its keys stands for 2²² elements.
 const TOP: usize = 22;
 
 /// The offset of levels in their capacity. The sum of 1 / (`i` + 4) over the levels `i` below

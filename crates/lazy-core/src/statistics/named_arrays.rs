@@ -209,8 +209,9 @@ impl NamedArrays for Covariances {
     }
 }
 
-/// Converts numbers into an array: of int64 for signed integers and of uint64 for unsigned integers,
-/// if all numbers fit, and otherwise of float64. `dtype` is the dtype of the elements, if known.
+/// Converts numbers into an array: of int64 for signed integers and of uint64 for unsigned
+/// integers, if all numbers fit, and otherwise of float64. `dtype` is the dtype of the elements, if
+/// known.
 fn to_block<D: Dimension>(numbers: &Array<Number, D>, dtype: Option<DType>) -> ArrayBlock {
     // The sum of no integers is 0.
     let integer = |number: &Number| number.integer().or((*number == 0.0).then_some(0));

@@ -20,8 +20,8 @@ const EXACT_LEN: f64 = 16.0;
 /// Quantiles: exact for few elements, by default up to 16,000, and otherwise within an error in
 /// *rank*, by default 0.1 % of the number of elements.
 ///
-/// Each result is an element of the array. The quantile `q` of `n` elements is the element that has
-/// ⌊`q` · (`n` − 1)⌋ others below it, as in NumPy's `quantile` with the method `lower`:
+/// Each result is an element of the array. The quantile `q` of `n` elements is the element at index
+/// ⌊`q` · (`n` − 1)⌋ of the sorted elements, as in NumPy's `quantile` with the method `lower`:
 ///
 /// - exactly, if the array, the row or the column has at most 16,000 elements that are not NaN
 ///   ([`with_exact_len`](Self::with_exact_len) sets another number);

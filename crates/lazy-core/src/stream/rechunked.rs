@@ -208,8 +208,8 @@ impl RechunkedSteps<'_> {
         ArrayBlock::join(0, &parts).map_err(Failure::Assembly)
     }
 
-    /// Checks that there are no more rows after the last new band. A producer with a grid is known to
-    /// have no more rows.
+    /// Checks that there are no more rows after the last new band. A producer with a grid is known
+    /// to have no more rows.
     fn end(&mut self, total: usize) -> Result<(), Failure> {
         if self.sequence.spec.grid().is_some() {
             return Ok(());

@@ -151,6 +151,7 @@ fn settings() -> Vec<SettingError> {
         E::DimensionNames { names: vec![text()], n_axes: 2 },
         E::FillValueDType { expected: DType::Bool, actual: DType::Int8 },
         E::Attribute { name: text(), reason: text() },
+        E::AppendedResult { target: target() },
         E::NotOfArray { target: target(), setting: "codec", expected: text(), actual: text() },
         E::NotRowsOfArray { target: target(), expected: text(), actual: text() },
         E::RowTypeUnknown,

@@ -37,6 +37,11 @@ pub(crate) enum SettingError {
     FillValueDType { expected: DType, actual: DType },
     #[error("cannot store the attribute {name:?}: {reason}")]
     Attribute { name: String, reason: String },
+    #[error(
+        "cannot append the result of a statistic to {target}: a pass that is repeated would append \
+         it again"
+    )]
+    AppendedResult { target: String },
     #[error("cannot append to {target}: its {setting} is {expected}, but the sink has {actual}")]
     NotOfArray { target: String, setting: &'static str, expected: String, actual: String },
     #[error("cannot append rows of {actual} to {target}: its rows are {expected}")]
@@ -67,13 +72,15 @@ impl SettingError {
             SettingError::DimensionNames { .. } => "dimension names",
             SettingError::FillValueDType { .. } => "fill value",
             SettingError::Attribute { .. } => "attribute",
+            SettingError::AppendedResult { .. } => "existing",
             SettingError::NotOfArray { setting, .. } => setting,
             SettingError::NotRowsOfArray { .. } | SettingError::RowTypeUnknown => "row type",
             SettingError::BlockShape { .. } => "block shape",
             SettingError::OutOfRange { setting, .. } => setting,
         };
         let target = match self {
-            SettingError::NotOfArray { target, .. }
+            SettingError::AppendedResult { target }
+            | SettingError::NotOfArray { target, .. }
             | SettingError::NotRowsOfArray { target, .. } => Some(&**target),
             _ => None,
         };
@@ -84,6 +91,9 @@ impl SettingError {
         match self {
             SettingError::ChunkTooLarge { .. } => {
                 Some("use smaller chunks with `ZarrSink::with_chunk_shape`")
+            }
+            SettingError::AppendedResult { .. } => {
+                Some("replace it with `Existing::Replace`, or append rows with `Reducer::of`")
             }
             SettingError::NotOfArray { .. } => {
                 Some("leave out the setting: appended rows are stored like the rows of the array")

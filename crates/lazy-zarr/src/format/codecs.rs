@@ -50,8 +50,8 @@ impl Codec {
         Ok(compressor.into_iter().chain(checksum).collect())
     }
 
-    /// Returns the codec and the checksum of a sink whose array has these codecs in its metadata, if
-    /// there are such.
+    /// Returns the codec and the checksum of a sink whose array has these codecs in its metadata,
+    /// if there are such.
     pub(crate) fn of_metadata(codecs: &[Value], dtype: DType) -> Option<(Codec, Checksum)> {
         let of_chunk = match codecs {
             [sharding] if name(sharding) == Some("sharding_indexed") => {

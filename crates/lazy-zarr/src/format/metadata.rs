@@ -94,7 +94,8 @@ impl Format {
     }
 }
 
-/// Returns the lengths of the chunks along an axis of a rectilinear grid, for an array of this size.
+/// Returns the lengths of the chunks along an axis of a rectilinear grid, for an array of this
+/// size.
 fn edge_lengths((edges, size): (&Edges, &usize)) -> ChunkEdgeLengths {
     let at_least_1 = |n: usize| NonZeroU64::new(n as u64).unwrap_or(NonZeroU64::MIN);
     match edges.runs() {

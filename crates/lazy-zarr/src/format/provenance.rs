@@ -152,8 +152,8 @@ pub(crate) fn record_rows(attribute: &mut Value, rows: &StoredRows) {
     }
 }
 
-/// Removes the rows that lie behind the end of an array of `n_rows` rows from its attribute: another
-/// program has removed them. Returns true if there were any.
+/// Removes the rows that lie behind the end of an array of `n_rows` rows from its attribute:
+/// another program has removed them. Returns true if there were any.
 pub(crate) fn forget_rows_behind(attribute: &mut Value, n_rows: usize) -> bool {
     let Some(appends) = attribute.get_mut(APPENDS).and_then(Value::as_array_mut) else {
         return false;

@@ -51,7 +51,7 @@ pub enum MemberKind {
     Array,
     /// A group, of Zarr v3 or v2.
     Group,
-    /// A member whose metadata cannot be read or are invalid, or whose name is invalid. Or a group
+    /// A member whose metadata cannot be read or is invalid, or whose name is invalid. Or a group
     /// that [`Group::all_members`] could not list.
     Broken(Error),
 }
@@ -85,9 +85,10 @@ impl Member {
 impl Group {
     /// Lists the arrays and groups directly in the group, ordered by name.
     ///
-    /// Directories without Zarr metadata are left out: other files, and arrays that are being
-    /// written or removed. A symbolic link to an array or a group is a member. A member that cannot
-    /// be examined is listed as [`MemberKind::Broken`].
+    /// Files, and directories without Zarr metadata, are left out. A new array appears when its
+    /// write is complete; an array that is being replaced or appended to is listed. A symbolic link
+    /// to an array or a group is a member. A member that cannot be examined is listed as
+    /// [`MemberKind::Broken`].
     ///
     /// The members are those that exist, even if the group has consolidated metadata.
     ///

@@ -104,8 +104,8 @@ impl StoredArray {
     ///
     /// The chunks are those of the version that the handle reads. Each read still checks that this
     /// version is the present one, and returns [`ErrorKind::Changed`](crate::ErrorKind::Changed) if
-    /// it is not. A change in place, without a change of the metadata, goes unnoticed as long as the
-    /// chunk is kept. [`verify`](Self::verify) reads all chunks anew.
+    /// it is not. A change in place, without a change of the metadata, goes unnoticed as long as
+    /// the chunk is kept. [`verify`](Self::verify) reads all chunks anew.
     ///
     /// # Example
     ///
@@ -122,7 +122,7 @@ impl StoredArray {
     /// # let stored = LazyChunkSequence::new(|| (0..5).map(|i| Array2::from_elem((100, 3), i as f64)))
     /// #     .convert(NdarrayConverter)
     /// #     .to_zarr(sink)?;
-    /// // Two rows of chunks, which the rows of a random sample return to.
+    /// // Memory for two rows of chunks, so that a random sample decodes each chunk once.
     /// let row_bytes: usize = stored.shape()[1..].iter().product::<usize>() * stored.dtype().size();
     /// let chunk_row_bytes = row_bytes * stored.chunk_shape()[0];
     /// let stored = stored.with_cache(2 * chunk_row_bytes as u64 + 4096);

@@ -189,8 +189,8 @@ fn guarded_array(
     Ok(builder.build(store, path)?)
 }
 
-/// Returns the codecs that an array's metadata names. A codec that is a name alone becomes an object
-/// with this name.
+/// Returns the codecs that an array's metadata names. A codec that is a name alone becomes an
+/// object with this name.
 fn codecs(metadata: &ArrayMetadata) -> Vec<Value> {
     let metadata = serde_json::to_value(metadata).unwrap_or_default();
     let entry = |key: &str| match &metadata[key] {

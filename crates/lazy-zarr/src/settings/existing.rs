@@ -38,28 +38,49 @@ pub enum Existing {
     /// the old array still find its chunks ([`OldChunks`]). Other files in the directory stay, and
     /// the directory keeps its permissions. Names that are keys of chunks belong to the array,
     /// however: `c`, whole numbers, and whole numbers joined by dots. If a file has the name of a
-    /// chunk of the new version but does not come from an earlier write, the write fails. A store
-    /// instance cannot compare and replace, so the write fails before it computes the first block
+    /// chunk of the new version but does not come from an earlier write, the write fails. In a
+    /// [`Store`](crate::Store), objects cannot be renamed, so an existing array cannot be replaced
+    /// atomically: the write fails before it computes the first block
     /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)).
     Replace,
     /// The rows of the blocks are added behind the rows of the array, atomically: readers find the
     /// old length or the new one. If there is no array, the write creates it.
     ///
     /// The array keeps its chunks, shards, codecs, fill value, dimension names and attributes,
-    /// whichever program wrote it. So the layout and the codec of the sink are needed only for a new
-    /// array, and must be those of the array if they are set; attributes of the sink are added. If
-    /// the last row of chunks, or shards, is not full, it is stored again with the new rows; all
-    /// other chunks stay untouched. Only the rows of the array in the file have a meaning in Zarr,
-    /// so readers of the old length do not notice.
+    /// whichever program wrote it. A dtype, chunk shape, shard shape, codec, checksum, fill value
+    /// or dimension names that the sink sets must equal those of the array. A target size of chunks
+    /// ([`with_chunk_bytes`](crate::ZarrSink::with_chunk_bytes)) has no effect, and attributes of
+    /// the sink are added.
     ///
-    /// The write fails before it computes the first block if the array has no axis, is Zarr v2
-    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), lies in a store instance, or has
-    /// another dtype or row shape than the sequence declares
-    /// ([`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting)).
+    /// If the last row of chunks is not full, it is stored again with the new rows; all other
+    /// chunks stay untouched. Readers of other libraries that opened the old length keep reading it
+    /// correctly, because the elements of a chunk beyond the array's shape have no meaning in Zarr.
+    /// The next read of a [`StoredArray`](crate::StoredArray) that was opened before returns
+    /// [`ErrorKind::Changed`](crate::ErrorKind::Changed). In an array with shards, a reader that
+    /// looks up a chunk of the last row in the instant in which its shard is renamed may combine
+    /// the old index of the shard with the new shard. Checksums of chunks reveal that; rows that
+    /// fill whole shards avoid it.
     ///
-    /// A [resumable](crate::ZarrSink::with_resume) append happens once: the array records the key,
-    /// and the next write with the same key and the same blocks finds its rows there and reads them
-    /// back, even if other rows were appended since. So the key must name what is appended.
+    /// A [resumable](crate::ZarrSink::with_resume) append happens once: the array records the key
+    /// in its attribute `provenance`. The next write with the same key, number of rows and type of
+    /// rows finds its rows there and reads them back, even if other rows were appended since. So
+    /// the key must name what is appended. Rows with the same key and another number or type are
+    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists). If another program removes rows and adds
+    /// others, remove the member `stored_rows` of the attribute.
+    ///
+    /// # Errors
+    ///
+    /// Before the first block is computed:
+    ///
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the array has no axis, is
+    ///   Zarr v2, has no regular chunk grid, or lies in a [`Store`](crate::Store).
+    /// - [`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting) if a setting, or the dtype
+    ///   or the shape of a row that the sequence declares, differs from the array's.
+    /// - [`ErrorKind::Consolidated`](crate::ErrorKind::Consolidated) if a group above has
+    ///   consolidated metadata.
+    ///
+    /// When the rows are published, [`ErrorKind::Changed`](crate::ErrorKind::Changed) if another
+    /// program has changed the last rows meanwhile.
     ///
     /// # Example
     ///

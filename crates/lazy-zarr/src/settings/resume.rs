@@ -43,21 +43,22 @@ impl Resume {
     }
 
     /// With [`Existing::Append`](crate::Existing::Append), appends the rows even if rows with the
-    /// same key and blocks were appended before, instead of reading those back. An unfinished write
-    /// is resumed all the same.
+    /// same key were appended before, instead of reading those back. An unfinished write is resumed
+    /// all the same.
     #[must_use]
     pub fn or_append_again(self) -> Resume {
         Resume { appends_again: true, ..self }
     }
 
-    /// Sets the revision, which names whatever may change although the blocks stay the same, such
-    /// as the times of files.
+    /// Sets the revision: a string for inputs that can change without changing the blocks, such as
+    /// the modification times of files.
     ///
     /// A write with the same key and another revision is resumed, but its stored chunks are not
     /// trusted. All blocks are computed and compared with the chunks. Equal chunks stay, and the
     /// others are stored again. So the array always contains the current blocks.
     ///
-    /// A complete array has no revision, so it is compared as well. If a block differs from the
+    /// The revision is not stored with a complete array, so a write with a revision computes all
+    /// blocks of a complete array and compares them. If a block differs from the
     /// stored one, the write fails with [`ErrorKind::Exists`](crate::ErrorKind::Exists), and
     /// [`Error::block`](crate::Error::block) names the block.
     #[must_use]

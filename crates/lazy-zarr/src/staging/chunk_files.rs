@@ -15,8 +15,8 @@ use crate::store::node::{PresentRows, present_at_path, rows_at_path};
 ///
 /// A write of a new version has a key space of its own. A write that appends to the present version
 /// uses the key space of that version: it stores the rows of chunks behind the present ones under
-/// their keys, and the last present row of chunks, if it is not full, in the staging directory until
-/// the array is published.
+/// their keys, and the last present row of chunks, if it is not full, in the staging directory
+/// until the array is published.
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkFiles {
     file_system: Arc<dyn FileSystem>,

@@ -278,9 +278,9 @@ impl Record {
     }
 }
 
-/// Returns the entry of `n_rows` rows of a resumable write from `start` on: the key, and a digest of
-/// it, of the number of rows and their type, and of the dtype of the blocks before they are cast.
-/// The sizes of the blocks do not matter, since rows are read back in blocks of any sizes.
+/// Returns the entry of `n_rows` rows of a resumable write from `start` on: the key, and a digest
+/// of it, of the number of rows and their type, and of the dtype of the blocks before they are
+/// cast. The sizes of the blocks do not matter, since rows are read back in blocks of any sizes.
 pub(crate) fn stored_rows(
     resume: &Resume,
     (start, n_rows): (usize, usize),

@@ -107,6 +107,15 @@ impl ZarrSink {
         &self.settings.target
     }
 
+    /// Checks that the sink does not append the result of a statistic.
+    pub(crate) fn check_of_result(&self) -> Result<()> {
+        if self.settings.existing == Existing::Append {
+            let target = self.settings.target.to_string();
+            return Err(SettingError::AppendedResult { target }.into());
+        }
+        Ok(())
+    }
+
     pub(crate) fn with_target(mut self, target: Target) -> ZarrSink {
         self.settings.target = target;
         self
@@ -175,11 +184,12 @@ impl ZarrSink {
     /// `zarr.config.set({"array.rectilinear_chunks": True})`. tensorstore does not. Rows cannot be
     /// [appended](Existing::Append) to such an array.
     ///
-    /// Blocks without elements have no chunk. The blocks of each band of a nested sequence must
-    /// have the columns of the first band, and along all axes together there are at most 2²⁰ sizes
-    /// of chunks; otherwise the write fails with [`ErrorKind::InvalidSetting`]. So it does if there
-    /// are shards, when the sink is used, and if a block has more bytes than the codec accepts.
-    /// [`StoredArray::chunk_sizes`] returns the sizes.
+    /// Blocks without elements have no chunk. [`StoredArray::chunk_sizes`] returns the sizes.
+    ///
+    /// The write returns [`ErrorKind::InvalidSetting`] if the blocks of a band do not have the
+    /// columns of the first band, if there are more than 2²⁰ sizes of chunks along all axes
+    /// together, if a block has more bytes than the codec accepts, or, before the first block, if
+    /// there are shards.
     ///
     /// # Example
     ///
@@ -281,8 +291,8 @@ impl ZarrSink {
     /// original blocks, so it restores no block. Another sink of the pass may restore the block in
     /// its own dtype, and this sink casts it again. A block that no sink restores is computed. This
     /// sink then compares its chunks with the blocks, keeps those that are equal, and stores the
-    /// others again. To restore cast blocks, cast the [sequence](lazy_core::LazyChunkSequence::cast)
-    /// instead of the sink.
+    /// others again. To restore cast blocks, cast the
+    /// [sequence](lazy_core::LazyChunkSequence::cast) instead of the sink.
     ///
     /// # Errors
     ///
@@ -319,8 +329,10 @@ impl ZarrSink {
         self
     }
 
-    /// Sets the casts that [`with_dtype`](Self::with_dtype) may lead to. The default is
-    /// [`Casting::SameKind`], as for the output arrays of NumPy.
+    /// Sets which casts [`with_dtype`](Self::with_dtype) allows. The default is
+    /// [`Casting::SameKind`], as for the output arrays of NumPy: a cast may round, overflow or wrap
+    /// within a kind of number, or go to a later kind in the order bool, unsigned, signed, float,
+    /// complex.
     ///
     /// # Example
     ///
@@ -363,8 +375,8 @@ impl ZarrSink {
         self
     }
 
-    /// Sets the value of elements that are not stored. It must have the array's dtype, because
-    /// fill values are never cast: otherwise, the sink returns [`ErrorKind::InvalidSetting`] when it is
+    /// Sets the value of elements that are not stored. It must have the array's dtype, because fill
+    /// values are never cast: otherwise, the sink returns [`ErrorKind::InvalidSetting`] when it is
     /// used.
     #[must_use]
     pub fn with_fill_value<A: Element>(mut self, value: A) -> ZarrSink {
@@ -502,6 +514,8 @@ impl ZarrSink {
     /// write succeeds: it reads the blocks back, computes no block, and writes nothing. So a
     /// program can be restarted until it succeeds, and a program that crashes between the arrays of
     /// a pass computes only the missing ones. With [`Existing::Replace`], the array is stored anew.
+    /// With a [revision](Resume::with_revision), all blocks are computed and compared with the
+    /// array instead; if a block differs, the write returns [`ErrorKind::Exists`].
     ///
     /// The journal costs little: in a file system in memory, chunks of 8 MiB took the same time
     /// with the default codec, uncompressed chunks took 1.15 times as long, and chunks of 4 KiB

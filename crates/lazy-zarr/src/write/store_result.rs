@@ -24,8 +24,8 @@ use crate::write::sink::ZarrSink;
 ///
 /// The output is a pair: the result of the statistic, and the stored arrays.
 ///
-/// Under a [memory limit](lazy_core::LazyChunkSequence::with_memory_limit) the statistic counts. The
-/// memory in which its result is stored after the last block does not count.
+/// Under a [memory limit](lazy_core::LazyChunkSequence::with_memory_limit) the statistic counts.
+/// The memory in which its result is stored after the last block does not count.
 ///
 /// # Errors
 ///
@@ -79,6 +79,12 @@ where
 
     /// Sets how to treat an array that already exists. By default, it is an error of the kind
     /// [`ErrorKind::Exists`](crate::ErrorKind::Exists).
+    ///
+    /// A result cannot be appended ([`Existing::Append`]), since a pass that is repeated would
+    /// append it again: the pass returns
+    /// [`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting) before its first block. To
+    /// append a value for each row, put a function in front of a resumable sink
+    /// ([`Reducer::of`]).
     #[must_use]
     pub fn with_existing(self, existing: Existing) -> StoreResult<S> {
         StoreResult { sink: self.sink.with_existing(existing), ..self }
@@ -220,6 +226,7 @@ where
             let problem = format!("its result has no array {name:?}, but {:?}", S::Output::NAMES);
             return Err(Error::statistic(statistic, problem));
         }
+        self.sink.check_of_result()?;
         let sinks = sinks_of_arrays(S::Output::NAMES, &self.sink);
         let name = self.sink.target().name();
         let (map, statistic) = self.statistic.start(spec)?;

@@ -13,7 +13,7 @@ macro_rules! map_methods {
             ///
             /// # Example
             ///
-            /// The mask of the rows that have labels:
+            /// Adds the labels of the rows of a block, which `at.row` finds:
             ///
             /// ```
             /// # extern crate lazy_core as lazy_chunks;

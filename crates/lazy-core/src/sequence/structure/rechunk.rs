@@ -172,7 +172,8 @@ impl<'a> NestedLazyChunkSequence<'a, ArrayBlock, Streamed> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) if the sizes do not add up to the
-    /// numbers of rows and columns. If those are not known before, the evaluation returns the error.
+    /// numbers of rows and columns. If those are not known before, the evaluation returns the
+    /// error.
     ///
     /// # Example
     ///
