@@ -551,6 +551,7 @@ enum After {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn a_fault_at_any_operation_of_a_removal_leaves_no_array_in_part() {
     let fails = |n| Fault { change: Some(n), ..Fault::default() };
     let answer_is_lost = |n| Fault { change: Some(n), is_done: true, ..Fault::default() };
@@ -656,6 +657,7 @@ fn chooser(mut seed: u64) -> impl FnMut(usize) -> usize {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn a_power_failure_during_a_removal_leaves_no_array_in_part() {
     let target =
         |file_system: &Arc<VolatileFileSystem>| Target::on(Arc::clone(file_system), "/data/g.zarr");
