@@ -19,7 +19,7 @@ xflags::xflags! {
         cmd libtorch {}
         /// Runs the property tests across crates and all slow tests, with optimization.
         cmd properties {
-            /// The number of cases of each property; 160 by default.
+            /// The number of cases of each property; 128 by default.
             optional --cases cases: u32
         }
         /// Checks which crates depend on which, and that modules do not import each other in a

@@ -5,7 +5,7 @@ use xshell::Shell;
 
 use crate::{libtorch, tests};
 
-const DEFAULT_CASES: u32 = 160;
+const DEFAULT_CASES: u32 = 128;
 
 /// The tests of memory and of hostile arrays, and these modules of the suite.
 const PROPERTIES: &str = "not binary(suite) \
