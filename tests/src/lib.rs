@@ -29,4 +29,4 @@ pub use simple::{
     zeros,
 };
 pub use statistics::{Visitor, every_sketch, every_statistic, every_statistic_of_rows};
-pub use volatile::VolatileFileSystem;
+pub use volatile::{VolatileFileSystem, chooser};

@@ -265,3 +265,12 @@ impl FileSystem for VolatileFileSystem {
         Ok(())
     }
 }
+
+/// Returns numbers below a given end that follow from a seed, for
+/// [`VolatileFileSystem::after_power_loss`].
+pub fn chooser(mut seed: u64) -> impl FnMut(usize) -> usize {
+    move |end| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % end
+    }
+}

@@ -14,7 +14,8 @@ use lazy_chunks::{
     NestedLazyChunkSequence, Sum, Summary, report,
 };
 use lazy_tests::{
-    Case, Fault, FaultyFileSystem, VolatileFileSystem, case, elements, files, is_taken_over, names,
+    Case, Fault, FaultyFileSystem, VolatileFileSystem, case, chooser, elements, files,
+    is_taken_over, names,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -209,14 +210,6 @@ fn a_fault_at_any_operation_leaves_the_old_rows_or_all() {
                 }
             }
         }
-    }
-}
-
-/// Returns numbers that follow from a seed.
-fn chooser(mut seed: u64) -> impl FnMut(usize) -> usize {
-    move |end| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as usize % end
     }
 }
 

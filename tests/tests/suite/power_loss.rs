@@ -12,7 +12,7 @@ use lazy_chunks::zarr::{
     UnfinishedWrite, ZarrSink,
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
-use lazy_tests::VolatileFileSystem;
+use lazy_tests::{VolatileFileSystem, chooser};
 use proptest::prelude::*;
 
 #[test]
@@ -134,14 +134,6 @@ const BLOCK_ROWS: [usize; 2] = [3, 1];
 
 fn array(value: i32, n_rows: usize) -> ArrayBlock {
     ArrayBlock::from_vec([n_rows, 5], vec![value; 5 * n_rows]).unwrap()
-}
-
-/// Returns numbers that follow from a seed.
-fn chooser(mut seed: u64) -> impl FnMut(usize) -> usize {
-    move |end| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as usize % end
-    }
 }
 
 /// Makes the power fail before each operation in turn. Returns the number of operations.

@@ -16,7 +16,7 @@ use lazy_chunks::zarr::{
 };
 use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::interrupted::{failing, sink as resuming};
-use lazy_tests::{Fault, FaultyFileSystem, VolatileFileSystem, files, names};
+use lazy_tests::{Fault, FaultyFileSystem, VolatileFileSystem, chooser, files, names};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -542,7 +542,7 @@ fn fill_with_versions(group: &Target, durability: Durability) {
     }
 }
 
-/// What a user does after a removal that ended early.
+/// The steps of a user after a removal that ended early.
 #[derive(Clone, Copy, Debug)]
 enum After {
     RemoveAgain,
@@ -645,14 +645,6 @@ fn a_fault_at_any_operation_leaves_the_old_attributes_or_the_new() {
                 break;
             }
         }
-    }
-}
-
-/// Returns numbers that follow from a seed.
-fn chooser(mut seed: u64) -> impl FnMut(usize) -> usize {
-    move |end| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as usize % end
     }
 }
 

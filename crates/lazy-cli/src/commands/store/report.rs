@@ -15,7 +15,7 @@ use crate::options::Store;
 use crate::print;
 use crate::statistics::Answer;
 
-/// What the command has done.
+/// The outcome of the command.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
     /// The array was already complete.
