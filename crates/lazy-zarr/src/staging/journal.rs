@@ -102,7 +102,7 @@ impl Journal {
         let is_of_present = |record: &Record| {
             record.keys() == Some(self.chunks.keys())
                 && record.appended_rows() == self.chunks.appended_rows()
-                // An append of no rows leaves the number of rows of a published array as it was.
+                // Publishing an append of no rows does not change the number of rows.
                 && !(record.appended_rows().is_some() && record.has_no_rows())
         };
         Ok(record.filter(is_of_present))
