@@ -1,8 +1,8 @@
-//! The memory of resumed writes with several sinks, and with small chunks.
+//! The memory of resumed writes with several sinks and with small chunks, and of appends.
 
 use std::sync::{Mutex, PoisonError};
 
-use lazy_chunks::zarr::{Checksum, Codec, Durability, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Checksum, Codec, Durability, Existing, ToZarr, ZarrSink};
 use lazy_chunks::{ArrayBlock, Cut, DType, LazyChunkSequence};
 use lazy_tests::spec;
 use peak_alloc::PeakAlloc;
@@ -94,5 +94,41 @@ fn small_chunks_of_large_blocks_stay_below_the_bound() {
         let bound = bound + 4 * height * width + 50 * n_chunks;
         println!("resumes {resumes}: {} KiB of {} KiB", peak >> 10, bound >> 10);
         assert!(peak <= bound, "resumes {resumes}: {peak} bytes, but the bound is {bound}");
+    }
+}
+
+/// A shard that gets rows keeps the chunks that they supersede, so it is larger than its elements.
+#[test]
+fn a_shard_is_extended_below_the_bound() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    const WIDTH: usize = 4096;
+    let block = |i: usize| ArrayBlock::from_vec([3, WIDTH], vec![i as f32; 3 * WIDTH]).unwrap();
+    for chunk in [[2, 16], [16, WIDTH]] {
+        let path = directory.path().join(format!("{}.zarr", chunk[1]));
+        let sink = || {
+            ZarrSink::new(&path)
+                .with_existing(Existing::Append)
+                .with_durability(Durability::None)
+                .with_writer_threads(1)
+        };
+        let first = sink()
+            .with_codec(Codec::None)
+            .with_checksum(Checksum::None)
+            .with_chunk_shape(chunk)
+            .with_shard_shape([64, WIDTH]);
+        LazyChunkSequence::from_fn([3], block).to_zarr(first).unwrap();
+        for day in 1..20 {
+            let spec = spec(Cut::Rows, DType::Float32, [WIDTH]);
+            let bound = sink().memory_bound(&spec, &[3, WIDTH]).unwrap();
+            let before = ALLOCATOR.current_usage();
+            ALLOCATOR.reset_peak_usage();
+            let rows = LazyChunkSequence::from_fn([3], |_| block(day));
+            rows.to_zarr(sink()).unwrap();
+            let peak = ALLOCATOR.peak_usage() - before;
+            let most = bound + 3 * WIDTH * size_of::<f32>();
+            println!("{chunk:?}, day {day}: {} KiB of {} KiB", peak >> 10, most >> 10);
+            assert!(peak <= most, "{peak} bytes, but the bound is {most}");
+        }
     }
 }

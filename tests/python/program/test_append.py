@@ -33,6 +33,12 @@ def arrays_of_others(directory):
         "chunks": (8, 12),
         "serializer": ShardingCodec(chunk_shape=(4, 6), index_location="start"),
     }
+    yield "transposed shards", {
+        "compressors": None,
+        "chunks": (12, 12),
+        "filters": [TransposeCodec(order=(1, 0))],
+        "serializer": ShardingCodec(chunk_shape=(6, 4), codecs=[BytesCodec()]),
+    }
     yield "with a fill value", {"fill_value": 7, "config": {"write_empty_chunks": False}}
 
 
@@ -45,6 +51,15 @@ class Append(ProgramTest):
         self.save("next.npy", self.rows(start, end, **options))
         return self.lazy("store", "next.npy", "-o", name, "--append", *arguments)
 
+    def shards(self, path, metadata):
+        """The shards of an array, each with the length of the index that is its start."""
+        sharding = [codec for codec in metadata["codecs"] if codec["name"] == "sharding_indexed"]
+        if not sharding:
+            return []
+        n_chunks = 4
+        start = 16 * n_chunks + 4 if sharding[0]["configuration"]["index_location"] == "start" else 0
+        return [(file, start, file.read_bytes()) for file in path.glob("c/*/*")]
+
     def test_arrays_of_zarr_python(self):
         for name, options in arrays_of_others(self.directory):
             for before, after in ((8, 16), (9, 11), (5, 30), (0, 3)):
@@ -56,7 +71,11 @@ class Append(ProgramTest):
                     array.attrs.update({"units": "K", "scale": 1e-7, "large": 2**70, "nested": {"a": [1, None]}})
                     held = zarr.open_array(path, mode="r")
                     metadata = json.loads((path / "zarr.json").read_text())
+                    shards = self.shards(path, metadata)
                     self.append(path, before, after)
+                    # A reader that has read the index of a shard before finds its chunks.
+                    for file, start, contents in shards:
+                        self.assertEqual(file.read_bytes()[start : len(contents)], contents[start:])
                     found = zarr.open_array(path, mode="r")
                     np.testing.assert_array_equal(found[:], self.rows(0, after))
                     # A reader that has opened it before still finds its rows.

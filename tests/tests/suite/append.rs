@@ -90,6 +90,7 @@ proptest! {
         let path = directory.path().join("a.zarr");
         let (mut start, computed) = (0, AtomicUsize::new(0));
         let mut n_expected = 0;
+        let mut before: Vec<(PathBuf, Vec<u8>)> = Vec::new();
         for (i, end) in ends.enumerate() {
             let mut sink = if i == 0 { case.sink(&path) } else { ZarrSink::new(&path) }
                 .with_existing(Existing::Append)
@@ -105,9 +106,19 @@ proptest! {
                 prop_assert_eq!(computed.load(Ordering::Relaxed), n_expected);
             }
             start = end;
+            let now = chunks(&path);
+            if StoredArray::open(&path).unwrap().shard_shape().is_some() {
+                // A reader that has read the index of a shard before finds its chunks.
+                for (path, shard) in &before {
+                    let is_extended = |(_, now): &(PathBuf, Vec<u8>)| now.starts_with(shard);
+                    prop_assert!(now.iter().find(|(now, _)| now == path).is_some_and(is_extended));
+                }
+            }
+            before = now;
         }
         let stored = StoredArray::open(&path).unwrap();
         prop_assert_eq!(stored.read().unwrap(), case.array());
+        prop_assert!(stored.verify().next().is_none());
 
         let at_once = directory.path().join("b.zarr");
         let sink = ZarrSink::new(&at_once)
@@ -119,7 +130,11 @@ proptest! {
             None => sink,
         };
         bands(&case, 0..n_bands, &computed).store(&case, sink).unwrap();
-        prop_assert_eq!(chunks(&path), chunks(&at_once));
+        if stored.shard_shape().is_none() {
+            prop_assert_eq!(chunks(&path), chunks(&at_once));
+        }
+        let keys = |path| chunks(path).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        prop_assert_eq!(keys(&path), keys(&at_once));
         prop_assert_eq!(metadata(&path), metadata(&at_once));
         prop_assert_eq!(stored.metadata_checksum(), StoredArray::open(&at_once).unwrap().metadata_checksum());
         prop_assert_eq!(names(directory.path()), ["a.zarr", "b.zarr"]);

@@ -122,9 +122,9 @@ pub(crate) fn shared(became: Cow<'_, [u8]>, bytes: &Bytes) -> Bytes {
 
 /// Returns options for one thread, because the work is distributed over threads by chunks or
 /// shards. The chunks of a shard are therefore in C order, and the bytes of a shard are
-/// deterministic.
+/// deterministic. Checksums are checked regardless of the program's global zarrs settings.
 pub(crate) fn one_thread() -> CodecOptions {
-    CodecOptions::default().with_concurrent_target(1)
+    CodecOptions::default().with_concurrent_target(1).with_validate_checksums(true)
 }
 
 pub(crate) fn zarr_data_type(dtype: DType) -> DataType {

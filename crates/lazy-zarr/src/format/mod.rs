@@ -11,7 +11,7 @@ mod metadata;
 pub(crate) mod provenance;
 
 pub(crate) use attribute::attribute;
-pub(crate) use guard::{ShardCodecs, guarded};
+pub(crate) use guard::{ABSENT, ShardCodecs, guarded};
 pub(crate) use key_space::KeySpace;
 pub(crate) use metadata::{Format, as_u64, dtype_of, one_thread, shared, zarr_data_type};
 pub use provenance::MetadataChecksum;

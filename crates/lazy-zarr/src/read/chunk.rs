@@ -3,15 +3,45 @@
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 
+use bytes::Bytes;
 use lazy_core::BoxError;
 use zarrs::array::BytesRepresentation;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 
+use super::array::StoredArray;
 use super::gather::ChunkReader;
 use super::missing::MissingChunks;
-use super::untrusted::{as_usize, caught, n_bytes, one_thread, sizes};
+use super::untrusted::{as_usize, caught, n_bytes, sizes};
 use crate::defect::{Defect, DefectKind};
+use crate::error::{Error, ReadError, Result};
+use crate::format::one_thread;
 use crate::memory::fits_memory;
+
+impl StoredArray {
+    /// Returns the stored bytes of a chunk, or of a shard if there are shards, unless it is absent.
+    pub(crate) fn stored_unit(&self, index: &[u64]) -> Result<Option<Bytes>> {
+        let key = self.chunks.array.chunk_key(index);
+        caught(|| self.chunks.store.get(&key)).map_err(|source| self.unreadable(index, source))
+    }
+
+    /// Returns the number of stored bytes of a chunk, or of a shard if there are shards, or 0 if it
+    /// is absent.
+    pub(crate) fn stored_unit_bytes(&self, index: &[u64]) -> Result<u64> {
+        let key = self.chunks.array.chunk_key(index);
+        let size = caught(|| self.chunks.store.size_key(&key));
+        Ok(size.map_err(|source| self.unreadable(index, source))?.unwrap_or(0))
+    }
+
+    fn unreadable(&self, index: &[u64], source: BoxError) -> Error {
+        ReadError::Chunk {
+            target: self.target.clone(),
+            chunk: index.iter().map(|&index| index as usize).collect(),
+            key: self.chunks.array.chunk_key_encoding().encode(index).to_string(),
+            defect: DefectKind::Unreadable { source },
+        }
+        .into()
+    }
+}
 
 impl ChunkReader {
     /// Returns the defect of a chunk, if it has one.
@@ -54,7 +84,7 @@ impl ChunkReader {
         &self,
         index: &[u64],
         shape: &[NonZeroU64],
-    ) -> Result<Option<bytes::Bytes>, DefectKind> {
+    ) -> Result<Option<Bytes>, DefectKind> {
         let unreadable = |source: BoxError| DefectKind::Unreadable { source };
         let absent = || match self.missing {
             MissingChunks::FillValue => Ok(None),

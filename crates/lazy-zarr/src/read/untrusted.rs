@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lazy_core::{BoxError, DType, panic_message};
-use zarrs::array::CodecOptions;
 
 use crate::error::{ReadError, Result, foreign};
 use crate::memory::fits_memory;
@@ -63,12 +62,6 @@ pub(super) fn caught<T, E: Into<BoxError>>(
         Ok(result) => result.map_err(foreign),
         Err(payload) => Err(format!("panicked: {}", panic_message(&*payload)).into()),
     }
-}
-
-/// Returns the codec options for one thread, since blocks and chunks are already spread over
-/// threads. Checksums are checked regardless of the program's global zarrs settings.
-pub(super) fn one_thread() -> CodecOptions {
-    CodecOptions::default().with_concurrent_target(1).with_validate_checksums(true)
 }
 
 pub(super) fn sizes(shape: &[NonZeroU64]) -> Vec<u64> {

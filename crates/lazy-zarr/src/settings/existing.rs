@@ -56,10 +56,12 @@ pub enum Existing {
     /// chunks stay untouched. Readers of other libraries that opened the old length keep reading it
     /// correctly, because the elements of a chunk beyond the array's shape have no meaning in Zarr.
     /// The next read of a [`StoredArray`](crate::StoredArray) that was opened before returns
-    /// [`ErrorKind::Changed`](crate::ErrorKind::Changed). In an array with shards, a reader that
-    /// looks up a chunk of the last row in the instant in which its shard is renamed may combine
-    /// the old index of the shard with the new shard. Checksums of chunks reveal that; rows that
-    /// fill whole shards avoid it.
+    /// [`ErrorKind::Changed`](crate::ErrorKind::Changed).
+    ///
+    /// A shard of the last row is extended: it keeps its present chunks, also those that change, so
+    /// that readers that have read its index still find them. So each append to a shard that is not
+    /// full adds an index, and a chunk for each chunk that was not full. Rows that fill whole
+    /// chunks add only the index, and rows that fill whole shards add nothing.
     ///
     /// A [resumable](crate::ZarrSink::with_resume) append happens once: the array records the key
     /// in its attribute `provenance`. The next write with the same key, number of rows and type of

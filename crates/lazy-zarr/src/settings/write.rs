@@ -38,6 +38,8 @@ pub(crate) struct WriteSettings {
     pub(crate) n_threads: Option<usize>,
     /// The maximum memory of the write, in bytes.
     pub(crate) memory_limit: Option<u64>,
+    /// The bytes that a thread allocates to extend a present shard.
+    pub(crate) extending_bytes: usize,
     /// Set when an unfinished write is to be resumed.
     pub(crate) resume: Option<Resume>,
 }
@@ -60,6 +62,7 @@ impl WriteSettings {
             attributes: BTreeMap::new(),
             n_threads: None,
             memory_limit: None,
+            extending_bytes: 0,
             resume: None,
         }
     }

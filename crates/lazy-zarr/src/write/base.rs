@@ -10,10 +10,11 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result, SettingError};
 use crate::format::provenance::StoredRows;
 use crate::format::{Format, KeySpace, MetadataChecksum, document, provenance};
-use crate::layout::Layout;
+use crate::layout::{self, Layout, index_in_grid};
 use crate::read::StoredArray;
 use crate::settings::{Codec, Existing, FillElement, LayoutSettings, Sizes, WriteSettings};
 use crate::store::Source;
+use crate::write::budget::extending_bytes;
 use crate::write::encode::UnitCodec;
 
 /// Returns the settings that determine the memory of a write: those of the array that it appends
@@ -23,7 +24,7 @@ pub(crate) fn settings_of(settings: &WriteSettings) -> Result<WriteSettings> {
         match StoredArray::open_document(&settings.target) {
             Ok((source, document)) => {
                 let base = Base::open(settings, source, document, KeySpace::after(None))?;
-                return Ok(base.settings(settings.clone()));
+                return base.settings(settings.clone());
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -168,7 +169,7 @@ impl Base {
     }
 
     /// Returns the settings of a write that stores chunks like those of the array.
-    pub(crate) fn settings(&self, settings: WriteSettings) -> WriteSettings {
+    pub(crate) fn settings(&self, settings: WriteSettings) -> Result<WriteSettings> {
         let explicit = |shape: &Vec<usize>| Sizes::Explicit(shape.clone());
         let layout = LayoutSettings {
             chunks: Some(explicit(&self.layout.chunk_shape)),
@@ -179,7 +180,26 @@ impl Base {
         let checksum = Codec::of_metadata(&self.array.codecs(), self.array.dtype());
         let checksum = checksum.map(|(_, checksum)| checksum);
         let fill = Some(self.fill.clone());
-        WriteSettings { layout, codec: Some(codec), checksum, fill, ..settings }
+        let extending_bytes = self.extending_bytes()?;
+        let codec = Some(codec);
+        Ok(WriteSettings { layout, codec, checksum, fill, extending_bytes, ..settings })
+    }
+
+    /// Returns the bytes that a thread allocates to extend a shard of the last row.
+    fn extending_bytes(&self) -> Result<usize> {
+        let Some(shard_shape) = self.array.shard_shape().filter(|_| self.n_last_rows() > 0) else {
+            return Ok(0);
+        };
+        let n_shards = self.layout.n_units(self.array.shape());
+        let mut largest = 0;
+        for place in 0..n_shards[1..].iter().product() {
+            let last = std::iter::once(n_shards[0] - 1);
+            let index: Vec<_> = last.chain(index_in_grid(place, &n_shards[1..])).collect();
+            largest = self.array.stored_unit_bytes(&index)?.max(largest);
+        }
+        let [shard, chunk] = [shard_shape, self.array.chunk_shape()]
+            .map(|shape| layout::n_bytes(self.array.dtype(), shape));
+        Ok(extending_bytes(usize::try_from(largest).unwrap_or(usize::MAX), shard, chunk))
     }
 
     pub(crate) fn row_type(&self) -> RowType {
@@ -208,7 +228,8 @@ impl Base {
             Some(_) => UnitCodec::new(format)?,
             None => UnitCodec::of_document(&self.document, format)?,
         };
-        Ok(codec.with_first(first))
+        let codec = codec.with_first(first);
+        if self.n_last_rows() == 0 { Ok(codec) } else { codec.with_present(&self.array, format) }
     }
 
     /// Returns the metadata of the array with `n_rows` rows, without what other programs may change

@@ -24,6 +24,8 @@ pub(crate) struct MemoryBound<'a> {
     pub(crate) casts: bool,
     /// True if chunks may be read back: those of an earlier write, or of the array.
     pub(crate) resumes: bool,
+    /// The bytes that a thread allocates to extend a present shard.
+    pub(crate) extending: usize,
 }
 
 impl<'a> MemoryBound<'a> {
@@ -44,6 +46,7 @@ impl<'a> MemoryBound<'a> {
             block_shape,
             casts: settings.dtype.is_some(),
             resumes: settings.resume.is_some() || settings.existing == Existing::Append,
+            extending: settings.extending_bytes,
         }
     }
 
@@ -192,7 +195,8 @@ fn assembling(write: &MemoryBound<'_>, layout: &Layout) -> usize {
         1 => copied.max(waiting),
         _ => copied.saturating_mul(open).saturating_add(waiting),
     };
-    let encoding = encoding(write, layout, unit).saturating_add(SLACK);
+    let encoding =
+        encoding(write, layout, unit).saturating_add(write.extending).saturating_add(SLACK);
     let writing = copied
         .max(by_unit)
         .saturating_mul(handed_over)
@@ -274,4 +278,13 @@ fn encoding(write: &MemoryBound<'_>, layout: &Layout, unit: usize) -> usize {
     let encoded_chunk = write.codec.encoded_bytes(chunk).saturating_add(INDEX_ENTRY);
     let encoded_shard = n_chunks.saturating_mul(encoded_chunk);
     encoded_shard.saturating_mul(2).saturating_add(encoding).saturating_add(chunk)
+}
+
+/// Returns the bytes that a thread allocates to extend a present shard of `stored` bytes. The
+/// elements of a shard and of a chunk have `shard` and `chunk` bytes.
+pub(crate) fn extending_bytes(stored: usize, shard: usize, chunk: usize) -> usize {
+    // The shard, and once more in one piece with the new chunks; its index and that of the new
+    // chunks; and a chunk of each, decoded to compare them.
+    let indices = (shard / chunk.max(1)).saturating_mul(2 * INDEX_ENTRY);
+    stored.saturating_mul(2).saturating_add(indices).saturating_add(chunk.saturating_mul(2))
 }

@@ -4,6 +4,8 @@
 mod chain;
 mod codec;
 mod decompress;
+mod index;
 mod whole;
 
 pub(crate) use chain::{ShardCodecs, guarded};
+pub(crate) use index::ABSENT;

@@ -12,10 +12,11 @@ use super::cache::ChunkCache;
 use super::direct::Direct;
 use super::part::{Decoded, Part, Span};
 use super::shards::{InShards, Shards};
+use crate::format::one_thread;
 use crate::layout::overlap::{copy_bytes, n_elements};
 use crate::memory::fits_memory;
 use crate::read::missing::MissingChunks;
-use crate::read::untrusted::{as_usize, caught, n_bytes, one_thread};
+use crate::read::untrusted::{as_usize, caught, n_bytes};
 use crate::store::CompleteStore;
 
 /// Reads the chunks or shards of an array.

@@ -9,16 +9,14 @@ use bytes::Bytes;
 use lazy_core::{BoxError, DType};
 use zarrs::array::codec::ShardingIndexLocation;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
-use zarrs::array::{
-    Array, ArrayShardedExt, BytesRepresentation, ChunkGrid, CodecChain, FillValue, data_type,
-};
+use zarrs::array::{Array, ArrayShardedExt, ChunkGrid, CodecChain};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 use zarrs::storage::ReadableStorageTraits;
 use zarrs::storage::byte_range::ByteRange;
 
 use super::part::{Part, Span};
-use crate::format::{ShardCodecs, shared};
-use crate::read::untrusted::{n_bytes, one_thread};
+use crate::format::{ABSENT, ShardCodecs, one_thread, shared};
+use crate::read::untrusted::n_bytes;
 
 /// The number of bytes that take about as long to read as opening a file.
 pub(super) const BYTES_PER_FILE: usize = 32 << 10;
@@ -50,12 +48,7 @@ impl InShards {
         let codecs = ShardCodecs::guarded(sharding, shard_shape, dtype.size()).ok()?;
         let chunk_sizes = codecs.chunk_shape.iter().map(|size| size.get() as usize);
         let chunk_bytes = n_bytes(dtype, chunk_sizes);
-        let index = codecs.index.encoded_representation(
-            &codecs.index_shape,
-            &data_type::uint64(),
-            &FillValue::from(u64::MAX),
-        );
-        let Ok(BytesRepresentation::FixedSize(index_bytes)) = index else { return None };
+        let index_bytes = codecs.index_bytes().ok()?;
         Some(InShards { grid: array.subchunk_grid(), codecs, index_bytes, chunk_bytes })
     }
 
@@ -87,7 +80,7 @@ impl InShards {
 }
 
 /// The index of a shard: the offset and the length of each chunk.
-type Index = Arc<[u8]>;
+type Index = Arc<[[u64; 2]]>;
 
 /// The indices of the shards read so far. Each index is read once, and is `None` if the shard is
 /// missing.
@@ -109,14 +102,11 @@ impl Shards {
             number = number * n as usize + (index % n) as usize;
         }
         let Some(index) = self.index(array, in_shards, &shard)? else { return Ok(None) };
-        let (numbers, _) = index.as_chunks::<8>();
-        let at = |i: usize| numbers.get(i).map(|number| u64::from_ne_bytes(*number));
-        let (Some(offset), Some(length)) = (at(2 * number), at(2 * number + 1)) else {
-            return Err("the index of the shard is too short".into());
-        };
-        if (offset, length) == (u64::MAX, u64::MAX) {
+        let place = *index.get(number).ok_or("the index of the shard is too short")?;
+        if place == ABSENT {
             return Ok(None);
         }
+        let [offset, length] = place;
         if offset.checked_add(length).is_none() {
             return Err("the index of the shard leads beyond it".into());
         }
@@ -139,16 +129,7 @@ impl Shards {
             ShardingIndexLocation::End => ByteRange::Suffix(in_shards.index_bytes),
         };
         let key = array.chunk_key(shard);
-        let decode = |encoded: Bytes| -> Result<Index, BoxError> {
-            let decoded = in_shards.codecs.index.decode(
-                Cow::Borrowed(&*encoded),
-                &in_shards.codecs.index_shape,
-                &data_type::uint64(),
-                &FillValue::from(u64::MAX),
-                &one_thread(),
-            )?;
-            Ok(decoded.into_fixed()?.as_ref().into())
-        };
+        let decode = |encoded: Bytes| in_shards.codecs.decode_index(&encoded).map(Index::from);
         let index = array.storage().get_partial(&key, range)?.map(decode).transpose()?;
         indices.insert(shard.to_vec(), index.clone());
         Ok(index)

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod encoded;
+mod grown;
 mod shard;
 
 use std::borrow::Cow;
@@ -15,9 +16,11 @@ use zarrs::array::{Array, ArrayMetadata, CodecChain};
 
 use crate::error::{Error, Result, WriteError, foreign};
 use crate::format::{Format, as_u64, guarded, one_thread, shared};
+use crate::read::StoredArray;
 use crate::write::assembler::Unit;
 use chunk::ChunkEncoder;
 pub(crate) use encoded::Encoded;
+use grown::GrowingShards;
 use shard::ShardEncoder;
 
 /// Encodes, decodes and names the units that are written: the chunks of an array, or its shards.
@@ -28,6 +31,8 @@ pub(crate) struct UnitCodec {
     encoder: Encoder,
     /// The index along axis 0, in the array, of the first row of units.
     first: usize,
+    /// The present shards that the first row of units extends.
+    present: Option<GrowingShards>,
 }
 
 #[derive(Debug)]
@@ -53,7 +58,7 @@ impl UnitCodec {
             }
             Err(source) => return Err(Error::metadata(source)),
         };
-        Ok(UnitCodec { array, codecs, encoder, first: 0 })
+        Ok(UnitCodec { array, codecs, encoder, first: 0, present: None })
     }
 
     /// Returns the codec of an array with this metadata document, whose units are encoded whole.
@@ -66,12 +71,18 @@ impl UnitCodec {
             guarded(&array.codecs(), &unit_shape, format.dtype.size()).map_err(Error::metadata)?;
         let encoder =
             Encoder::Chunks(ChunkEncoder::of_any(codecs.clone(), unit_shape.clone(), format));
-        Ok(UnitCodec { array, codecs, encoder, first: 0 })
+        Ok(UnitCodec { array, codecs, encoder, first: 0, present: None })
     }
 
     /// Sets the index along axis 0, in the array, of the first row of units.
     pub(crate) fn with_first(self, first: usize) -> UnitCodec {
         UnitCodec { first, ..self }
+    }
+
+    /// Extends the units of an array by the first row of units.
+    pub(crate) fn with_present(self, present: &StoredArray, format: &Format) -> Result<UnitCodec> {
+        let present = GrowingShards::of(present, &self.array, format).map_err(Error::metadata)?;
+        Ok(UnitCodec { present, ..self })
     }
 
     /// Returns the index of a unit in the array.
@@ -99,7 +110,13 @@ impl UnitCodec {
                 })
             }
         };
-        encoded.map_err(|error| {
+        let grown = encoded.and_then(|encoded| match &self.present {
+            Some(present) if unit.index[0] == 0 => {
+                present.grow(&as_u64(&self.index(&unit.index)), encoded)
+            }
+            _ => Ok(encoded),
+        });
+        grown.map_err(|error| {
             let chunk = self.index(&unit.index);
             WriteError::Encode { chunk, source: foreign(error) }.into()
         })

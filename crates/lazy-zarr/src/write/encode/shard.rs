@@ -3,13 +3,12 @@
 use std::num::NonZeroU64;
 
 use lazy_core::BoxError;
-use zarrs::array::codec::api::ArrayToBytesCodecTraits;
+use zarrs::array::CodecChain;
 use zarrs::array::codec::{ShardingCodec, ShardingIndexLocation};
-use zarrs::array::{ArrayBytes, CodecChain, FillValue, data_type};
 
 use super::chunk::ChunkEncoder;
 use super::encoded::{Encoded, Piece};
-use crate::format::{Format, ShardCodecs, one_thread};
+use crate::format::{ABSENT, Format, ShardCodecs};
 use crate::write::assembler::Unit;
 
 /// Encodes whole shards. The chunks are stored in C order, without chunks that contain only the
@@ -22,9 +21,6 @@ pub(super) struct ShardEncoder {
     /// The bytes of an element of the fill value.
     fill: Vec<u8>,
 }
-
-/// The index entry of a missing chunk.
-const ABSENT: [u64; 2] = [u64::MAX; 2];
 
 impl ShardEncoder {
     /// Creates an encoder for the codecs of an array whose units have this shape. Returns `None` if
@@ -62,23 +58,11 @@ impl ShardEncoder {
             places.pop();
             places.push([start as u64, (encoded.n_bytes() - start) as u64]);
         }
-        encoded.push(Piece::Own(self.encode_index(&places)?.into()));
+        encoded.push(Piece::Own(self.codecs.encode_index(&places)?.into()));
         Ok(encoded)
     }
 
     fn is_fill(&self, elements: &[u8]) -> bool {
         elements.chunks_exact(self.fill.len()).all(|element| element == self.fill)
-    }
-
-    fn encode_index(&self, places: &[[u64; 2]]) -> Result<Vec<u8>, BoxError> {
-        let bytes: Vec<u8> = places.as_flattened().iter().flat_map(|x| x.to_ne_bytes()).collect();
-        let encoded = self.codecs.index.encode(
-            ArrayBytes::new_flen(bytes),
-            &self.codecs.index_shape,
-            &data_type::uint64(),
-            &FillValue::from(u64::MAX),
-            &one_thread(),
-        )?;
-        Ok(encoded.into_owned())
     }
 }

@@ -166,7 +166,7 @@ impl Storing {
                 {
                     return Ok(None);
                 }
-                settings = base.settings(settings);
+                settings = base.settings(settings)?;
                 seen = seen.within(base.row_type());
                 let rows = spec.clone().with_row_type(Some(base.row_type()));
                 base_check = Some(BlockCheck::owned(rows)?);
