@@ -84,15 +84,18 @@ pub mod progress;
 pub use lazy_core::{
     Access, ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid,
     BlockIndex, BlockMap, BlockPool, BlockPosition, BlockSizes, Blocks, BottomK, BoxError,
-    BoxedReducer, Casting, Concatenate, Contribution, Converter, Count, Covariance, Covariances,
-    Cut, DType, DynArrayView, Element, Error, ErrorKind, Extrema, Extremum, Fold, Histogram,
-    HistogramCounts, IgnoringNan, Indexed, KeptChunks, LazyChunkSequence, LocalIndexed, Mapped,
-    Max, MeanVariance, MemoryClaim, MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays,
+    BoxedReducer, Casting, Claimed, Concatenate, Contribution, Converter, Count, Covariance,
+    Covariances, Cut, DType, DividedReducer, DividedStatistic, DivisibleReducer, DynArrayView,
+    Element, Error, ErrorKind, Extrema, Extremum, Fold, Histogram, HistogramCounts, Holder,
+    IgnoringNan, Indexed, JoinedStates, KeptChunks, LazyChunkSequence, LocalIndexed, Mapped, Max,
+    MeanVariance, MemoryClaim, MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays,
     NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
-    Number, Observer, OnThreads, PerColumn, PerRow, Progress, Quantiles, RandomAccess, Reducer,
-    Reference, Result, RowType, Run, SaveState, SavedState, SequenceAggregator, SequenceSpec,
-    Source, Stage, StateOf, StateSize, Statistic, StatisticMap, StatisticRun, Streamed, Sum,
-    Summary, TopK, bytes, half, ndarray, num_complex, report, system_memory,
+    Number, Observer, OnThreads, Outcome, Part, PartOutcome, PartReport, PartSizes, PartStore,
+    PerColumn, PerRow, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Progress,
+    Quantiles, RandomAccess, Reducer, Reference, Result, RowType, Run, SaveState, SavedState,
+    SequenceAggregator, SequenceSpec, Source, Stage, StateOf, StateSize, Statistic, StatisticMap,
+    StatisticRun, Streamed, Sum, Summary, TopK, Workers, bytes, half, ndarray, num_complex, report,
+    system_memory,
 };
 
 /// The types and traits that most programs need.
@@ -173,13 +176,14 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind, Durability,
-        EntryKind, Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer,
-        Group, Listing, LocalFileSystem, LockScope, Member, MemberKind, MemoryFileSystem,
-        MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, OldChunks, PutCondition,
-        Removed, Result, Resume, Shuffle, Storable, Store, StoreError, StoreResult, StoredArray,
-        StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink,
-        serde_json, store, store_result,
+        BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind,
+        DividedSink, Durability, EntryKind, Error, ErrorKind, Existing, FileLock, FilePin,
+        FileSystem, FileSystemLayer, Group, Listing, LocalFileSystem, LockScope, Member,
+        MemberKind, MemoryFileSystem, MemoryStore, MetadataChecksum, MissingChunks, Object,
+        ObjectInfo, OldChunks, PartRun, PartSink, PutCondition, Removed, Result, Resume, Shuffle,
+        Storable, Store, StoreError, StoreResult, StoredArray, StoredPart, StoredParts, StoredSize,
+        Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink, serde_json,
+        store, store_result,
     };
 }
 

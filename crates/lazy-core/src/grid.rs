@@ -302,6 +302,17 @@ impl BlockIndex {
     }
 }
 
+impl BlockIndex {
+    /// Returns the index in a sequence that has `n_bands` bands before.
+    pub(crate) fn behind(self, n_bands: usize) -> BlockIndex {
+        match self {
+            BlockIndex::Block(i) => BlockIndex::Block(i + n_bands),
+            BlockIndex::NestedBlock(i, j) => BlockIndex::NestedBlock(i + n_bands, j),
+            BlockIndex::Band(i) => BlockIndex::Band(i + n_bands),
+        }
+    }
+}
+
 impl fmt::Display for BlockIndex {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

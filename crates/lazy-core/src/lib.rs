@@ -83,6 +83,7 @@ mod grid;
 mod memory;
 mod number;
 mod panic;
+mod plan;
 mod pool;
 mod progress;
 mod real;
@@ -106,6 +107,11 @@ pub use grid::{BlockGrid, BlockIndex, BlockPosition, BlockSizes, Cut};
 pub use memory::{StateSize, system_memory};
 pub use number::Number;
 pub use panic::panic_message;
+pub use plan::{
+    Claimed, DividedReducer, DividedStatistic, DivisibleReducer, Holder, JoinedStates, Outcome,
+    Part, PartOutcome, PartReport, PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus,
+    PlannedSequence, Workers,
+};
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage};
 pub use reduce::{

@@ -34,3 +34,4 @@ mod tracing;
 mod unfinished;
 mod verify;
 mod watching;
+mod workers;

@@ -1,6 +1,7 @@
 //! The precise cases of the error, with their messages and hints.
 
 use super::{Error, KeptChunks, MemoryShortage, Reference};
+use crate::plan::runs;
 use crate::{BlockIndex, BoxError, Casting, DType};
 
 /// A case of an [`Error`]. Every case that concerns a block names it.
@@ -339,6 +340,46 @@ pub(crate) enum Case {
         /// The chunks that sinks have stored, which a later write can resume from.
         kept: Vec<KeptChunks>,
     },
+    /// A plan needs a declared grid and row type.
+    #[error("cannot plan the parts of a sequence that declares no row type")]
+    PlanWithoutRowType,
+    /// Parts of a plan are not finished.
+    #[error(
+        "cannot finish {target}: {} of {n_parts} parts {} not finished: {}",
+        missing.len(),
+        if missing.len() == 1 { "is" } else { "are" },
+        runs(missing)
+    )]
+    PartsMissing {
+        /// The target of the first sink.
+        target: String,
+        /// The number of parts of the plan.
+        n_parts: usize,
+        /// The numbers of the parts.
+        missing: Vec<usize>,
+    },
+    /// Another worker publishes the array of a plan.
+    #[error("cannot finish {target}: {holder} is finishing it")]
+    BeingFinished {
+        /// The target of the first sink.
+        target: String,
+        /// The process.
+        holder: String,
+    },
+    /// The result of a part could not be written.
+    #[error("the result of part {part} cannot be stored: {problem}")]
+    PartRecord {
+        /// The number of the part.
+        part: usize,
+        /// The reason.
+        problem: String,
+    },
+    /// The target of a plan changed while its results were computed again.
+    #[error("{target} was changed while its results were computed again")]
+    PlanChanged {
+        /// The target of the first sink.
+        target: String,
+    },
     /// An error of an aggregator, a reducer or a sink outside this crate, returned unchanged.
     #[error(transparent)]
     Other(BoxError),
@@ -367,6 +408,9 @@ impl Case {
             Case::Cancelled { kept, .. } if !kept.is_empty() => {
                 "run the same program again to resume the write"
             }
+            Case::PlanWithoutRowType => "declare it with `with_row_type`",
+            Case::PartsMissing { .. } => "start workers again; they compute these parts",
+            Case::BeingFinished { .. } => "wait until it has ended",
             _ => return None,
         })
     }

@@ -43,7 +43,13 @@ impl Error {
                 ErrorKind::DType
             }
             Case::UnsupportedDType { .. } => ErrorKind::UnsupportedDType,
-            Case::RowTypeMismatch { .. } | Case::Structure { .. } => ErrorKind::InvalidSpec,
+            Case::RowTypeMismatch { .. } | Case::Structure { .. } | Case::PlanWithoutRowType => {
+                ErrorKind::InvalidSpec
+            }
+            Case::PartsMissing { .. } | Case::BeingFinished { .. } | Case::PlanChanged { .. } => {
+                ErrorKind::Unfinished
+            }
+            Case::PartRecord { .. } => ErrorKind::SavedState,
             Case::InvalidData { .. } | Case::InvalidBool { .. } => ErrorKind::InvalidData,
             Case::Reduction { source, .. } | Case::Assembly { source, .. } => source.kind(),
             Case::Statistic { .. } => ErrorKind::Statistic,
@@ -280,6 +286,28 @@ impl Error {
             | Case::Reduction { source, .. }
             | Case::Assembly { source, .. } => source.downcast(),
             case => Err(case.into()),
+        }
+    }
+}
+
+impl Case {
+    /// Returns the index of the block concerned, to change it.
+    pub(super) fn block_mut(&mut self) -> Option<&mut BlockIndex> {
+        match self {
+            Case::Producer { at, .. }
+            | Case::ProducerPanicked { at, .. }
+            | Case::Conversion { at, .. }
+            | Case::TooFewAxes { at, .. }
+            | Case::TrailingShape { at, .. }
+            | Case::BlockDType { at, .. }
+            | Case::BlockPlace { at, .. }
+            | Case::BandHeight { at, .. }
+            | Case::GridMismatch { at, .. }
+            | Case::MappedShape { at, .. }
+            | Case::Reduction { at, .. }
+            | Case::Assembly { at, .. }
+            | Case::IndexOverflow { at, .. } => Some(at),
+            _ => None,
         }
     }
 }

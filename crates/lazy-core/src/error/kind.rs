@@ -52,6 +52,8 @@ pub enum ErrorKind {
     /// A saved state of a statistic is corrupt, or belongs to another statistic or to another
     /// version of this library.
     SavedState,
+    /// Parts of a [`Plan`](crate::Plan) are not finished, or another worker is finishing it.
+    Unfinished,
     /// An [`Observer`](crate::Observer) cancelled the pass. [`kept`](crate::Error::kept) lists what
     /// a later write resumes from.
     Cancelled,

@@ -217,6 +217,26 @@ impl Error {
         }
     }
 
+    /// Returns the error of parts that a sink cannot finish, because what it has stored of them is
+    /// damaged. The sink has removed their [records](crate::PartStore::discard), so that workers
+    /// compute them again.
+    pub fn parts_missing(target: impl Into<String>, n_parts: usize, missing: Vec<usize>) -> Error {
+        Case::PartsMissing { target: target.into(), n_parts, missing }.into()
+    }
+
+    /// Returns the error of a sequence of which the blocks are those behind the first `n_bands`
+    /// bands.
+    pub(crate) fn behind(mut self, n_bands: usize) -> Error {
+        if let Some(at) = self.0.block_mut() {
+            *at = at.behind(n_bands);
+        }
+        match &mut *self.0 {
+            Case::EmptyBand { band } | Case::BandWidth { band, .. } => *band += n_bands,
+            _ => {}
+        }
+        self
+    }
+
     /// Adds the block to an error of a reducer that does not name one.
     pub(crate) fn in_reduction(self, at: BlockIndex) -> Error {
         match &*self.0 {

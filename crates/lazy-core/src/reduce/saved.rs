@@ -1,5 +1,7 @@
 //! States of statistics that are sent between processes.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +129,13 @@ fn merged<S: SaveState>(
 
 /// A reference to a statistic saves its states as the statistic does.
 impl<S: SaveState> SaveState for &S {
+    fn is_valid(&self, state: &S::State) -> bool {
+        (**self).is_valid(state)
+    }
+}
+
+/// A shared statistic saves its states as the statistic does.
+impl<S: SaveState> SaveState for Arc<S> {
     fn is_valid(&self, state: &S::State) -> bool {
         (**self).is_valid(state)
     }

@@ -1,5 +1,7 @@
 //! The trait of statistics, which are reducers whose states merge.
 
+use std::sync::Arc;
+
 use crate::{ArrayBlock, BlockPosition, DType, Result, SequenceSpec, StateSize};
 
 /// A summary of an array whose states can be merged, so that it can be computed piece by piece.
@@ -182,47 +184,56 @@ pub trait Statistic: Send + Sync {
 }
 
 /// A reference to a statistic is a statistic, so one statistic can be computed in several passes.
-impl<S: Statistic> Statistic for &S {
-    type State = S::State;
-    type Output = S::Output;
+/// Makes a pointer to a statistic a statistic.
+macro_rules! statistic_behind {
+    ($($Pointer:ty),+) => {
+        $(
+            impl<S: Statistic> Statistic for $Pointer {
+                type State = S::State;
+                type Output = S::Output;
 
-    fn name(&self) -> String {
-        (**self).name()
-    }
+                fn name(&self) -> String {
+                    (**self).name()
+                }
 
-    fn needs_whole_rows(&self) -> bool {
-        (**self).needs_whole_rows()
-    }
+                fn needs_whole_rows(&self) -> bool {
+                    (**self).needs_whole_rows()
+                }
 
-    fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
-        (**self).check(dtype, row_shape)
-    }
+                fn check(&self, dtype: Option<DType>, row_shape: Option<&[usize]>) -> Result<()> {
+                    (**self).check(dtype, row_shape)
+                }
 
-    fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
-        (**self).state_size(n_rows, row_shape)
-    }
+                fn state_size(&self, n_rows: usize, row_shape: Option<&[usize]>) -> StateSize {
+                    (**self).state_size(n_rows, row_shape)
+                }
 
-    fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
-        (**self).state_bound(spec)
-    }
+                fn state_bound(&self, spec: &SequenceSpec) -> Option<StateSize> {
+                    (**self).state_bound(spec)
+                }
 
-    fn init(&self, spec: &SequenceSpec) -> Result<S::State> {
-        (**self).init(spec)
-    }
+                fn init(&self, spec: &SequenceSpec) -> Result<S::State> {
+                    (**self).init(spec)
+                }
 
-    fn empty(&self) -> S::State {
-        (**self).empty()
-    }
+                fn empty(&self) -> S::State {
+                    (**self).empty()
+                }
 
-    fn update(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
-        (**self).update(state, at, block)
-    }
+                fn update(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+                    (**self).update(state, at, block)
+                }
 
-    fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {
-        (**self).merge(state, next)
-    }
+                fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {
+                    (**self).merge(state, next)
+                }
 
-    fn finish(&self, state: S::State) -> Result<S::Output> {
-        (**self).finish(state)
-    }
+                fn finish(&self, state: S::State) -> Result<S::Output> {
+                    (**self).finish(state)
+                }
+            }
+        )+
+    };
 }
+
+statistic_behind!(&S, Arc<S>);

@@ -292,6 +292,15 @@ macro_rules! shared_methods {
                 })
             }
 
+            /// Returns a sequence with the same producer.
+            pub(crate) fn another(&self) -> Self {
+                $Sequence {
+                    producer: self.producer.clone(),
+                    spec: self.spec.clone(),
+                    pass: self.pass.clone(),
+                }
+            }
+
             pub(super) fn transformed<'b, U: Send + 'b, F>(
                 self,
                 row_type: Option<RowType>,

@@ -88,6 +88,7 @@ fn targets() -> Vec<TargetError> {
         E::ReadOnlyGroup { target: target() },
         E::NotRemovable { target: target(), reason: REASON },
         E::Replaced { target: target() },
+        E::PlanGone { target: target() },
         E::Removed { target: target() },
     ]
 }
@@ -131,6 +132,8 @@ fn resumes() -> Vec<ResumeError> {
         ResumeError::NotResumable { target: target(), reason: REASON },
         mismatch,
         ResumeError::Unfinished { target: target(), directory: path(), key: text() },
+        ResumeError::Planned { target: target(), directory: path() },
+        ResumeError::NotPlannable { target: target(), action: REASON },
         ResumeError::InvalidRecord { path: path(), reason: text() },
     ]
 }
@@ -147,6 +150,7 @@ fn settings() -> Vec<SettingError> {
         E::IrregularBlocks { band: 2 },
         E::TooManyBlocks { most: 1 },
         E::ShardsOfBlocks,
+        E::NoKey { target: target() },
         E::ChunkTooLarge { codec: "blosc", limit: 1, actual: 2 },
         E::DimensionNames { names: vec![text()], n_axes: 2 },
         E::FillValueDType { expected: DType::Bool, actual: DType::Int8 },

@@ -175,6 +175,11 @@ impl Error {
         matches!(&*self.0, Repr::Resume(ResumeError::InvalidRecord { .. }))
     }
 
+    /// Returns true if it is not certain that the process that holds a lock is running.
+    pub(crate) fn is_of_maybe_locked(&self) -> bool {
+        matches!(&*self.0, Repr::Write(WriteError::MaybeLocked { .. }))
+    }
+
     /// Returns true if the array was replaced or removed after it was opened.
     pub(crate) fn is_of_other_version(&self) -> bool {
         matches!(&*self.0, Repr::Target(TargetError::Replaced { .. } | TargetError::Removed { .. }))

@@ -23,6 +23,10 @@ pub(crate) enum ResumeError {
     },
     #[error("an unfinished write of {target} with the key {key:?} is in {}", directory.display())]
     Unfinished { target: String, directory: PathBuf, key: String },
+    #[error("an unfinished write of {target}, which workers share, is in {}", directory.display())]
+    Planned { target: String, directory: PathBuf },
+    #[error("a plan of several workers cannot {action}: {target}")]
+    NotPlannable { target: String, action: &'static str },
     #[error("the record {} of an unfinished write is invalid: {reason}", path.display())]
     InvalidRecord { path: PathBuf, reason: String },
 }
@@ -47,6 +51,14 @@ impl ResumeError {
                 resume_key: Some(key),
                 ..Facts::of(ErrorKind::Unfinished)
             },
+            ResumeError::Planned { target, directory } => Facts {
+                target: Some(target),
+                path: Some(directory),
+                ..Facts::of(ErrorKind::Unfinished)
+            },
+            ResumeError::NotPlannable { target, .. } => {
+                Facts { target: Some(target), ..Facts::of(ErrorKind::Unsupported) }
+            }
             ResumeError::InvalidRecord { path, .. } => {
                 Facts { path: Some(path), ..Facts::of(ErrorKind::ResumeMismatch) }
             }
@@ -65,6 +77,11 @@ impl ResumeError {
                 "resume it with `ZarrSink::with_resume`, or remove it with \
                  `UnfinishedWrite::remove`"
             }
+            ResumeError::Planned { .. } => {
+                "finish it with workers of the same plan, or remove it with \
+                 `UnfinishedWrite::remove`"
+            }
+            ResumeError::NotPlannable { .. } => "store it in one process",
             ResumeError::InvalidRecord { .. } => {
                 "start over with `Resume::or_restart`, or remove it with `UnfinishedWrite::remove`"
             }

@@ -24,6 +24,8 @@ pub(crate) enum SettingError {
     IrregularBlocks { band: usize },
     #[error("chunks of the shapes of blocks have at most {most} sizes along all axes")]
     TooManyBlocks { most: usize },
+    #[error("workers that share the write of {target} need a key")]
+    NoKey { target: String },
     #[error("chunks of the shapes of blocks cannot lie in shards")]
     ShardsOfBlocks,
     #[error("a chunk has {actual} bytes, but the codec {codec} takes at most {limit} bytes")]
@@ -76,10 +78,12 @@ impl SettingError {
             SettingError::NotOfArray { setting, .. } => setting,
             SettingError::NotRowsOfArray { .. } | SettingError::RowTypeUnknown => "row type",
             SettingError::BlockShape { .. } => "block shape",
+            SettingError::NoKey { .. } => "resume",
             SettingError::OutOfRange { setting, .. } => setting,
         };
         let target = match self {
             SettingError::AppendedResult { target }
+            | SettingError::NoKey { target }
             | SettingError::NotOfArray { target, .. }
             | SettingError::NotRowsOfArray { target, .. } => Some(&**target),
             _ => None,
@@ -99,6 +103,7 @@ impl SettingError {
                 Some("leave out the setting: appended rows are stored like the rows of the array")
             }
             SettingError::NotRowsOfArray { .. } => Some("cast the rows with `cast`"),
+            SettingError::NoKey { .. } => Some("name what is computed with `with_resume`"),
             SettingError::RowTypeUnknown => Some("declare it with `with_row_type`"),
             _ => None,
         }

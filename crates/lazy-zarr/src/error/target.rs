@@ -98,6 +98,8 @@ pub(crate) enum TargetError {
     Replaced { target: String },
     #[error("{target} was removed after it was opened")]
     Removed { target: String },
+    #[error("the plan of {target} was removed, and there is no array of it")]
+    PlanGone { target: String },
 }
 
 impl TargetError {
@@ -132,7 +134,7 @@ impl TargetError {
             | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
             E::NotFound { target } | E::Removed { target } => (ErrorKind::NotFound, Some(target)),
             E::BrokenLink { .. } => (ErrorKind::NotFound, None),
-            E::Replaced { target } => (ErrorKind::Changed, Some(target)),
+            E::Replaced { target } | E::PlanGone { target } => (ErrorKind::Changed, Some(target)),
         };
         let parent = match self {
             E::InArray { array: parent, .. }
@@ -201,6 +203,7 @@ impl TargetError {
                 "open it with `StoredArray::open`"
             }
             E::Replaced { .. } => "open it again",
+            E::PlanGone { .. } => "start the worker again; it creates the plan anew",
             _ => return None,
         })
     }

@@ -1,6 +1,6 @@
 //! The provenance in the metadata of an array: the program, the block grid and a checksum.
 
-use lazy_core::{BlockIndex, BlockPosition, Cut};
+use lazy_core::{BlockGrid, BlockIndex, BlockPosition, Cut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -51,6 +51,16 @@ impl Provenance {
             columns: None,
             open_columns: BlockRuns::default(),
             is_regular: true,
+        }
+    }
+
+    /// Returns the record of all blocks of a grid.
+    pub(crate) fn of_grid(grid: &BlockGrid) -> Provenance {
+        let columns = grid.columns().map(BlockRuns::of);
+        Provenance {
+            rows: BlockRuns::of(grid.rows()),
+            columns: columns.filter(|_| grid.rows().n_blocks() > 0),
+            ..Provenance::new(grid.cut())
         }
     }
 

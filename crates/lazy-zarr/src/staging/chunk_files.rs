@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::plan::{fragment, plan_of};
 use super::removal::remove_if_there;
 use crate::error::{Error, Result};
 use crate::format::KeySpace;
@@ -27,6 +28,19 @@ pub(crate) struct ChunkFiles {
     keys: KeySpace,
     /// The rows of the present version, if the write appends to it.
     appended: Option<Appended>,
+    /// The part of a plan that the chunks are of, if workers share the write.
+    part: Option<PartChunkRows>,
+}
+
+/// The rows of chunks of a part of a plan.
+#[derive(Clone, Debug)]
+pub(crate) struct PartChunkRows {
+    /// The number of the part.
+    pub(crate) part: usize,
+    /// The index of the first row of chunks, and true if the part before has rows in it.
+    pub(crate) first: (u64, bool),
+    /// The index of the last row of chunks, and true if the part behind has rows in it.
+    pub(crate) last: (u64, bool),
 }
 
 /// The rows of the version that a write appends to.
@@ -54,7 +68,14 @@ impl ChunkFiles {
         keys: KeySpace,
     ) -> ChunkFiles {
         let (array, staging) = (array.to_owned(), staging.to_owned());
-        ChunkFiles { file_system: Arc::clone(file_system), array, staging, keys, appended: None }
+        ChunkFiles {
+            file_system: Arc::clone(file_system),
+            array,
+            staging,
+            keys,
+            appended: None,
+            part: None,
+        }
     }
 
     /// Returns the files of a write that appends to the present version.
@@ -71,6 +92,30 @@ impl ChunkFiles {
         };
         let files = ChunkFiles::of_version(file_system, array, staging, present.keys);
         ChunkFiles { appended: Some(appended), ..files }
+    }
+
+    /// Returns the files of a part of a plan. `staging` is the staging directory of the part.
+    pub(crate) fn of_part(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        staging: &Path,
+        keys: KeySpace,
+        rows: PartChunkRows,
+    ) -> ChunkFiles {
+        let files = ChunkFiles::of_version(file_system, array, staging, keys);
+        ChunkFiles { part: Some(rows), ..files }
+    }
+
+    /// Returns true if a chunk has rows of other parts, too.
+    pub(crate) fn is_fragment(&self, key: &str) -> bool {
+        let Some(PartChunkRows { first, last, .. }) = &self.part else { return false };
+        let row = self.keys.first_index(key);
+        [first, last].into_iter().any(|(index, is_shared)| *is_shared && row == Some(*index))
+    }
+
+    /// Returns true if a chunk is replaced when it is stored again, and is never removed.
+    pub(crate) fn are_replaced(&self) -> bool {
+        self.part.is_some()
     }
 
     /// Returns the files of the write that left a staging directory.
@@ -125,6 +170,11 @@ impl ChunkFiles {
 
     /// Returns the path of a chunk until the array is published.
     pub(crate) fn path(&self, key: &str) -> PathBuf {
+        if let Some(PartChunkRows { part, .. }) = &self.part
+            && self.is_fragment(key)
+        {
+            return fragment(&plan_of(&self.staging), *part, key);
+        }
         let row = self.keys.first_index(key);
         if row.is_some_and(|row| row < self.n_present()) {
             self.staging.join(format!("{STAGED}{}", key.replace('/', ".")))

@@ -8,8 +8,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::chunk_files::{APPEND, ChunkFiles};
+use super::journal::JOURNAL;
 use super::process;
-use super::removal::{remove_empty, remove_if_there, remove_v2_metadata};
+use super::removal::{remove_all, remove_empty, remove_if_there, remove_v2_metadata};
 use crate::fs::{EntryKind, FileLock, FilePin, FileSystem};
 use crate::store::staging_name::{directory, number_of};
 
@@ -20,6 +21,8 @@ pub(crate) const HOLDER: &str = "holder";
 /// The file with the number of directories that the write created, from the directory of the array
 /// upwards.
 const CREATED: &str = "created";
+/// The file with the plan of a write that several workers share.
+pub(crate) const PLAN: &str = "plan";
 /// The file with the new metadata of the array.
 const METADATA: &str = "zarr.json";
 
@@ -95,6 +98,16 @@ impl Staging {
         &self.directory
     }
 
+    /// Returns true if the file system has locks.
+    pub(crate) fn has_locks(file_system: &dyn FileSystem, directory: &Path) -> io::Result<bool> {
+        match file_system.lock(&directory.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+            // A worker that finishes the plan has the lock, or renames the directory.
+            Err(error) if is_of_other_write(&error) => Ok(true),
+            lock => lock.map(|_| true),
+        }
+    }
+
     /// Returns the path of the description, a file that this process has created.
     pub(crate) fn holder_file(&self) -> PathBuf {
         self.directory.join(HOLDER)
@@ -161,16 +174,29 @@ impl Staging {
 
     fn remove_all_but(&self, kept: &[&str]) -> io::Result<()> {
         for name in self.file_system.list(&self.directory)? {
-            if !kept.iter().any(|kept| name == *kept) {
-                remove_if_there(&*self.file_system, &self.directory.join(name))?;
+            if kept.iter().any(|kept| name == *kept) {
+                continue;
+            }
+            let path = self.directory.join(name);
+            match self.file_system.entry_kind(&path)? {
+                // A plan has directories.
+                Some(EntryKind::Directory) => remove_all(&*self.file_system, &path)?,
+                _ => remove_if_there(&*self.file_system, &path)?,
             }
         }
         Ok(())
     }
 
+    /// Removes the files that an earlier worker was writing when it left a part.
+    pub(crate) fn remove_in_progress(&self) -> io::Result<()> {
+        self.remove_all_but(&[LOCK, HOLDER, JOURNAL])
+    }
+
     /// Removes the staging directory.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
+        // Nobody joins a plan whose records are being removed.
+        remove_if_there(&*file_system, &self.directory.join(PLAN))?;
         self.remove_all_but(&[LOCK, HOLDER, CREATED])?;
         // If another file cannot be removed, a later removal needs this one.
         remove_if_there(&*file_system, &self.directory.join(CREATED))?;

@@ -1,9 +1,10 @@
 //! A line of the journal: the key, length and hash of a stored chunk.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// The length and hash of a stored chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// The length in bytes.
     pub(crate) length: u64,
@@ -14,7 +15,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Returns the entry of a chunk whose bytes are given as consecutive pieces.
-    pub(super) fn of<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Entry {
+    pub(crate) fn of<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Entry {
         let (mut length, mut hash) = (0, Xxh3Default::new());
         for piece in pieces {
             length += piece.len() as u64;

@@ -36,7 +36,7 @@ pub(crate) struct Journal {
 /// The name of the file that holds the record.
 const RECORD: &str = "record";
 /// The name of the file that holds a line for each chunk.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 
 /// An upper bound of the length of a line in bytes. Anything longer is not a line.
 const LONGEST_LINE: usize = 1024;
@@ -115,6 +115,9 @@ impl Journal {
         entries: &BTreeMap<u64, Entry>,
         n_chunks: &[u64],
     ) -> Result<()> {
+        if self.chunks.are_replaced() {
+            return Ok(());
+        }
         let file_system = &*self.file_system;
         let remove = |found: Found<'_>| {
             let Found::Chunk { key, path } = found else { return Ok(()) };
@@ -133,6 +136,9 @@ impl Journal {
 
     /// Removes a chunk that does not match its entry in the journal.
     pub(crate) fn remove(&self, key: &str) -> Result<()> {
+        if self.chunks.are_replaced() {
+            return Ok(());
+        }
         let path = self.chunks.path(key);
         match self.file_system.remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -163,15 +163,18 @@ impl Record {
     }
 
     /// Returns the number of rows of the array once it is published, unless it overflows.
-    fn n_rows(&self) -> Option<usize> {
+    pub(crate) fn n_rows(&self) -> Option<usize> {
         self.block_rows.total()?.checked_add(self.appended_rows.unwrap_or(0))
     }
 
     /// Returns the record as text, with a checksum on a line of its own.
     pub(crate) fn to_text(&self) -> String {
-        let text = serde_json::to_string_pretty(self).expect("a record is what JSON can hold");
-        let checksum = crc32c::crc32c(text.as_bytes());
-        format!("{text}\n{checksum:08x}\n")
+        sealed(&serde_json::to_string_pretty(self).expect("a record is what JSON can hold"))
+    }
+
+    /// Returns the revisions of the key.
+    pub(crate) fn revisions(&self) -> Vec<&str> {
+        self.revisions.iter().flatten().map(String::as_str).collect()
     }
 
     /// Parses a record. Returns `None` if the text is torn or damaged, and the reason if the text
@@ -194,7 +197,7 @@ impl Record {
     }
 
     /// Returns true if the layout fits the array.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let n_axes = 1 + self.row_shape.len();
         let unit_shape = self.layout.unit_shape();
         self.n_rows().is_some() && unit_shape.len() == n_axes && !unit_shape.contains(&0)
@@ -293,8 +296,13 @@ pub(crate) fn stored_rows(
     StoredRows(start, start.saturating_add(n_rows), key, digest)
 }
 
+/// Returns a text with its checksum on a line of its own.
+pub(super) fn sealed(text: &str) -> String {
+    format!("{text}\n{:08x}\n", crc32c::crc32c(text.as_bytes()))
+}
+
 /// Returns the text before the checksum if the checksum matches.
-fn whole(text: &[u8]) -> Option<&str> {
+pub(super) fn whole(text: &[u8]) -> Option<&str> {
     let (json, checksum) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
     (checksum == format!("{:08x}", crc32c::crc32c(json.as_bytes()))).then_some(json)
 }

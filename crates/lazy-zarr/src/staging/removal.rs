@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::fs::FileSystem;
+use crate::fs::{EntryKind, FileSystem};
 
 /// Removes empty directories, starting with the innermost.
 pub(crate) fn remove_empty<'p>(
@@ -33,5 +33,20 @@ pub(crate) fn remove_if_there(file_system: &dyn FileSystem, path: &Path) -> io::
             Err(io::Error::new(error.kind(), message))
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// Removes a directory and everything in it.
+pub(crate) fn remove_all(file_system: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    for name in file_system.list(directory)? {
+        let path = directory.join(name);
+        match file_system.entry_kind(&path)? {
+            Some(EntryKind::Directory) => remove_all(file_system, &path)?,
+            _ => remove_if_there(file_system, &path)?,
+        }
+    }
+    match file_system.remove_directory(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

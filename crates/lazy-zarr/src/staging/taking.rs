@@ -2,14 +2,15 @@
 //! early.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
 
 use super::directory::{BETWEEN_TRIES, LOCK, MOST_TRIES, Staging, is_of_other_write, numbers};
 use super::holder::{State, lock, state};
+use super::plan::is_open_plan;
 use super::process;
-use crate::error::{Error, Result, WriteError};
+use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::{EntryKind, FileLock, FileSystem, LockScope};
 use crate::store::staging_name::directory;
 
@@ -27,6 +28,8 @@ pub(crate) enum Taken {
     /// A write may be in progress on another machine, which the locks of the file system do not
     /// reach.
     MaybeHeld { holder: String },
+    /// The directory holds an unfinished plan of several workers, which no process holds.
+    Plan { directory: PathBuf },
 }
 
 /// The result of one attempt to take a staging directory.
@@ -41,6 +44,8 @@ struct Attempt<'a> {
     file_system: &'a Arc<dyn FileSystem>,
     array: &'a Path,
     takes_over: bool,
+    /// True to take the directory of a plan, too.
+    takes_plans: bool,
     n_without_lock: usize,
     /// The number of the directory in which this process created the lock file. The write of that
     /// directory has ended.
@@ -56,8 +61,26 @@ impl Staging {
         array: &Path,
         takes_over: bool,
     ) -> io::Result<Taken> {
+        Staging::take_any(file_system, array, takes_over, false)
+    }
+
+    /// Takes the directory of a plan, to finish or to remove the plan. Its workers must have ended.
+    pub(crate) fn take_plan(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        takes_over: bool,
+    ) -> io::Result<Taken> {
+        Staging::take_any(file_system, array, takes_over, true)
+    }
+
+    fn take_any(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        takes_over: bool,
+        takes_plans: bool,
+    ) -> io::Result<Taken> {
         let mut attempt =
-            Attempt { file_system, array, takes_over, n_without_lock: 0, ended: None };
+            Attempt { file_system, array, takes_over, takes_plans, n_without_lock: 0, ended: None };
         let mut holder = process::name(b"");
         // A process that lists unfinished writes holds the lock for an instant, and a directory
         // that is being created has no lock yet.
@@ -84,6 +107,7 @@ impl Staging {
             Ok(Taken::MaybeHeld { holder }) => {
                 Err(WriteError::MaybeLocked { target, holder }.into())
             }
+            Ok(Taken::Plan { directory }) => Err(ResumeError::Planned { target, directory }.into()),
             Err(source) => Err(Error::examine(array, source)),
         }
     }
@@ -143,7 +167,13 @@ impl Attempt<'_> {
             },
         };
         let has_ended = self.ended.take() == Some(number);
-        match state(&**self.file_system, &directory(self.array, number)) {
+        let path = directory(self.array, number);
+        match state(&**self.file_system, &path) {
+            Ok(State::Ended(_) | State::Unknown { .. })
+                if !self.takes_plans && is_open_plan(&**self.file_system, self.array, &path)? =>
+            {
+                Ok(Try::Taken(Taken::Plan { directory: path }))
+            }
             Ok(State::Ended(lock)) => self.take_over(number, lock),
             Ok(State::Unknown { lock, .. }) if self.takes_over || has_ended => {
                 self.take_over(number, lock)

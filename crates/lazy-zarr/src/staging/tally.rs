@@ -1,6 +1,7 @@
 //! A summary of the chunks that a write has stored, for comparison with the files found before it
 //! is published.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::chunk_files::ChunkFiles;
@@ -10,7 +11,7 @@ use crate::store::Found;
 
 /// The number of chunks, and a digest of their keys and sizes. The digest does not depend on the
 /// order of the chunks, so a tally has a constant size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     n_chunks: u64,
     digest: u128,
@@ -23,6 +24,16 @@ impl Tally {
         hash.update(&n_bytes.to_le_bytes());
         self.n_chunks += 1;
         self.digest = self.digest.wrapping_add(hash.digest128());
+    }
+
+    pub(crate) fn n_chunks(&self) -> u64 {
+        self.n_chunks
+    }
+
+    /// Adds the chunks of another tally.
+    pub(crate) fn extend(&mut self, other: Tally) {
+        self.n_chunks += other.n_chunks;
+        self.digest = self.digest.wrapping_add(other.digest);
     }
 
     /// Checks that the chunks of a write that are found are the ones that were added.

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
+use super::plan::{PlanDirectory, is_open_plan};
 use super::record::Record;
-use crate::error::{Error, Result, ResumeError};
+use super::taking::Taken;
+use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
+use crate::settings::Durability;
 use crate::store::directories_below;
 use crate::target::Target;
 
@@ -108,6 +111,18 @@ pub enum WriteState {
         /// The size of these chunks in bytes.
         stored_bytes: u64,
     },
+    /// Workers share the write, and nobody has published the array yet. A worker of the same
+    /// [`Plan`](lazy_core::Plan) continues it.
+    Shared {
+        /// The key of the write.
+        key: String,
+        /// The number of parts.
+        parts: usize,
+        /// The number of parts that are finished.
+        finished: usize,
+        /// The workers that compute a part now, or may do so.
+        workers: Vec<String>,
+    },
     /// The write ended early and cannot be resumed. The next write of the same target removes its
     /// files.
     Abandoned,
@@ -181,7 +196,7 @@ impl UnfinishedWrite {
         if Staging::find(&*self.file_system, &self.array).map_err(examine)?.is_none() {
             return Ok(());
         }
-        let staging = Staging::take_to_remove(&self.file_system, &self.array, true)?;
+        let staging = self.take()?;
         let journal = journal(&self.file_system, &self.array, staging.directory())?;
         let found = record(&journal)?;
         if let Some(Record { key, .. }) = found {
@@ -196,6 +211,38 @@ impl UnfinishedWrite {
             }
         }
         staging.discard(journal.chunks()).map_err(examine)
+    }
+}
+
+impl UnfinishedWrite {
+    /// Takes the staging directory. The workers of a plan must have ended.
+    fn take(&self) -> Result<Staging> {
+        let target = || self.array.display().to_string();
+        let plan = match PlanDirectory::find(&self.file_system, &self.array) {
+            // A damaged plan has no workers.
+            Err(error) if error.is_of_record() => None,
+            found => found?,
+        };
+        if let Some((directory, plan)) = plan {
+            let durability = Durability::Full;
+            let plan =
+                PlanDirectory::open(&self.file_system, &self.array, directory, &plan, durability);
+            if let Some((_, holder, _)) =
+                plan.taken()?.into_iter().find(|(.., is_certain)| *is_certain)
+            {
+                return Err(WriteError::Locked { target: target(), holder }.into());
+            }
+        }
+        match Staging::take_plan(&self.file_system, &self.array, true) {
+            Ok(Taken::Created(staging) | Taken::Left(staging)) => Ok(staging),
+            Ok(Taken::Held { holder } | Taken::MaybeHeld { holder }) => {
+                Err(WriteError::Locked { target: target(), holder }.into())
+            }
+            Ok(Taken::Plan { directory }) => {
+                Err(ResumeError::Planned { target: target(), directory }.into())
+            }
+            Err(source) => Err(Error::examine(&self.array, source)),
+        }
     }
 }
 
@@ -220,10 +267,30 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
         Some((holder, false)) => return Ok(WriteState::MaybeRunning { holder }),
         None => {}
     }
+    match PlanDirectory::find(file_system, array) {
+        Ok(Some((directory, plan))) if is_open(file_system, array, &directory)? => {
+            let (key, parts) = (plan.record.key.clone(), plan.n_parts());
+            let durability = Durability::Full;
+            let plan = PlanDirectory::open(file_system, array, directory, &plan, durability);
+            let finished = plan.finished()?.map_or(parts, |finished| finished.len());
+            let workers = plan.taken()?.into_iter().map(|(_, holder, _)| holder).collect();
+            return Ok(WriteState::Shared { key, parts, finished, workers });
+        }
+        // A write with an invalid plan cannot be resumed.
+        Ok(_) => {}
+        Err(error) if error.is_of_record() => {}
+        Err(error) => return Err(error),
+    }
     let journal = journal(file_system, array, directory)?;
     let Some(record) = record(&journal)? else { return Ok(WriteState::Abandoned) };
     let (chunks, stored_bytes) = journal.completed(&record)?;
     Ok(WriteState::Resumable { key: record.key, chunks, stored_bytes })
+}
+
+/// Returns true if a plan is not published.
+fn is_open(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<bool> {
+    is_open_plan(&**file_system, array, directory)
+        .map_err(|source| Error::examine(directory, source))
 }
 
 /// Two unfinished writes are equal if they have the same directory and the same state.

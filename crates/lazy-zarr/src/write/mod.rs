@@ -7,6 +7,7 @@ mod base;
 mod budget;
 mod destination;
 mod encode;
+mod plan;
 mod pool;
 mod resume;
 mod session;
@@ -15,6 +16,7 @@ mod store_result;
 mod to_zarr;
 mod trace;
 
+pub use plan::{DividedSink, PartRun, PartSink, StoredPart, StoredParts};
 pub use sink::ZarrSink;
 pub use store_result::StoreResult;
 pub use to_zarr::{Storable, ToZarr, store, store_result};

@@ -12,7 +12,7 @@ use tracing::dispatcher::{get_default, with_default};
 
 use crate::error::{Error, Result, WriteError};
 use crate::write::assembler::Unit;
-use crate::write::destination::Destination;
+use crate::write::destination::PutChunks;
 use crate::write::encode::UnitCodec;
 use crate::write::trace::Trace;
 
@@ -40,7 +40,7 @@ pub(crate) struct Writer {
 /// The steps that any thread applies to a chunk.
 struct Work {
     codec: UnitCodec,
-    destination: Arc<dyn Destination>,
+    destination: Arc<dyn PutChunks>,
     trace: Trace,
     outcome: Outcome,
 }
@@ -88,7 +88,7 @@ impl Writer {
     pub(crate) fn start(
         n_threads: usize,
         codec: UnitCodec,
-        destination: &Arc<dyn Destination>,
+        destination: Arc<dyn PutChunks>,
         trace: &Trace,
         keeps_chunks: bool,
     ) -> Result<Writer> {
@@ -96,7 +96,7 @@ impl Writer {
         let units = Arc::new(Mutex::new(units));
         let work = Arc::new(Work {
             codec,
-            destination: Arc::clone(destination),
+            destination,
             trace: trace.clone(),
             outcome: Outcome::default(),
         });

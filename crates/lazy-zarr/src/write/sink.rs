@@ -680,6 +680,14 @@ impl ZarrSink {
         let n_threads = bound.threads_within_limit(&settings)?;
         Ok(memory_bound(&MemoryBound { n_threads, ..bound }))
     }
+
+    pub(crate) fn settings(&self) -> &WriteSettings {
+        &self.settings
+    }
+
+    pub(crate) fn into_settings(self) -> WriteSettings {
+        self.settings
+    }
 }
 
 /// The map of a [`ZarrSink`], which casts blocks.
@@ -687,6 +695,12 @@ impl ZarrSink {
 pub struct SinkMap {
     dtype: Option<DType>,
     casting: Casting,
+}
+
+impl SinkMap {
+    pub(crate) fn new(settings: &WriteSettings) -> SinkMap {
+        SinkMap { dtype: settings.dtype, casting: settings.casting }
+    }
 }
 
 impl BlockMap for SinkMap {
@@ -713,7 +727,7 @@ impl Reducer for ZarrSink {
     }
 
     fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(SinkMap, Write)> {
-        let map = SinkMap { dtype: self.settings.dtype, casting: self.settings.casting };
+        let map = SinkMap::new(&self.settings);
         Ok((map, Write::start(&self.settings, spec)?))
     }
 }

@@ -151,6 +151,9 @@ fn remove_array(
         Taken::MaybeHeld { holder } => {
             return Err(WriteError::MaybeLocked { target: name(), holder }.into());
         }
+        Taken::Plan { directory } => {
+            return Err(ResumeError::Planned { target: name(), directory }.into());
+        }
     };
     let is_removed = staging.holds_removed().map_err(examine)?;
     if let Err(error) = unpublish(file_system, path, target, &staging, is_left) {

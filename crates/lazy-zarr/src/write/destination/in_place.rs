@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lazy_core::report;
 use zarrs::storage::{ReadableStorage, StoreKey};
 
-use super::interface::Destination;
+use super::interface::{Destination, PutChunks};
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::objects::{PutCondition, Store, StoreError};
@@ -162,11 +162,7 @@ fn check_ancestors(target: &Target, store: &dyn Store, prefix: &str) -> Result<(
     Ok(())
 }
 
-impl Destination for InPlace {
-    fn keys(&self) -> KeySpace {
-        KeySpace::Nested
-    }
-
+impl PutChunks for InPlace {
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
         self.set(key, chunk.into_bytes())?;
         self.n_chunks.fetch_add(1, Ordering::Relaxed);
@@ -175,6 +171,12 @@ impl Destination for InPlace {
 
     fn count(&self, _: &str, _: u64) {
         unreachable!("no write of a store is resumed");
+    }
+}
+
+impl Destination for InPlace {
+    fn keys(&self) -> KeySpace {
+        KeySpace::Nested
     }
 
     fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {

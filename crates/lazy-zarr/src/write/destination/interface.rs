@@ -5,18 +5,21 @@ use crate::format::KeySpace;
 use crate::store::Source;
 use crate::write::encode::Encoded;
 
-/// Stores the chunks of one array and publishes them atomically.
-///
-/// If it is dropped before the array is published, it leaves the target unchanged.
-pub(crate) trait Destination: Send + Sync {
-    /// Returns the key space of the chunks.
-    fn keys(&self) -> KeySpace;
-
+/// Stores chunks of one array.
+pub(crate) trait PutChunks: Send + Sync {
     /// Stores an encoded chunk. It is called from several threads, once for each key.
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()>;
 
     /// Counts a chunk that an earlier write stored.
     fn count(&self, key: &str, n_bytes: u64);
+}
+
+/// Stores the chunks of one array and publishes them atomically.
+///
+/// If it is dropped before the array is published, it leaves the target unchanged.
+pub(crate) trait Destination: PutChunks {
+    /// Returns the key space of the chunks.
+    fn keys(&self) -> KeySpace;
 
     /// Stores the metadata after the last chunk, flushes everything to the device if the durability
     /// requires it, and checks that all chunks are stored. `n_chunks` is their number along each

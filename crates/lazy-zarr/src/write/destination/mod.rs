@@ -4,6 +4,9 @@ mod begin;
 mod directory;
 mod in_place;
 mod interface;
+mod part;
 
 pub(crate) use begin::{Begun, begin};
-pub(crate) use interface::Destination;
+pub(crate) use directory::Directory;
+pub(crate) use interface::{Destination, PutChunks};
+pub(crate) use part::PartChunks;

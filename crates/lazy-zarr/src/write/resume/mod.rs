@@ -20,7 +20,7 @@ use crate::staging::{Difference, Journal, Record, stored_rows};
 use crate::target::Target;
 use crate::write::base::Base;
 use crate::write::encode::UnitCodec;
-use recall::Recall;
+pub(crate) use recall::Recall;
 
 /// The additional state of a resumable write.
 pub(crate) struct Resumption {

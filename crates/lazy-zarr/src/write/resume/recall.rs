@@ -18,7 +18,7 @@ use crate::write::encode::UnitCodec;
 ///
 /// A chunk is read when the first block that overlaps it is requested, and kept until the last one
 /// has passed.
-pub(super) struct Recall {
+pub(crate) struct Recall {
     grid: BlockGrid,
     /// The number of rows in the first row of chunks that lie before the blocks.
     n_last_rows: usize,
@@ -38,7 +38,7 @@ pub(super) struct Recall {
 }
 
 impl Recall {
-    pub(super) fn new(
+    pub(crate) fn new(
         grid: &BlockGrid,
         n_last_rows: usize,
         codec: UnitCodec,
@@ -75,7 +75,7 @@ impl Recall {
     /// # Errors
     ///
     /// An error if an incomplete chunk cannot be removed.
-    pub(super) fn block(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+    pub(crate) fn block(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         let shape = self.block_shape(at);
         if shape.contains(&0) {
             return Ok(ArrayBlock::new(self.dtype, shape, Bytes::new()).ok());
@@ -86,7 +86,7 @@ impl Recall {
 
     /// Returns the stored bytes of a verified chunk. Any other chunk is removed, since it is stored
     /// again.
-    pub(super) fn take_verified(&mut self, chunk: &[usize]) -> Option<u64> {
+    pub(crate) fn take_verified(&mut self, chunk: &[usize]) -> Option<u64> {
         let verified = self.verified.remove(chunk);
         if verified.is_none() && self.entries.remove(&self.number(chunk)).is_some() {
             // If the file remains, storing the chunk fails with a more specific error.
@@ -97,7 +97,7 @@ impl Recall {
 
     /// Compares a computed block with the chunks that it overlaps. A chunk that differs is removed,
     /// and stored again.
-    pub(super) fn compare(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+    pub(crate) fn compare(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
         let shape = block.shape();
         if shape.contains(&0) {
             return Ok(());
@@ -188,7 +188,7 @@ impl Recall {
 
     /// Frees the chunks that a block is the last block of. It is called for every block, whether
     /// the block was restored here, restored by another reducer of the same pass, or computed.
-    pub(super) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
+    pub(crate) fn forget(&mut self, at: BlockPosition, shape: &[usize]) {
         if self.loaded.is_empty() || shape.contains(&0) {
             return;
         }

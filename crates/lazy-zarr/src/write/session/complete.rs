@@ -13,7 +13,8 @@ use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{Record, stored_rows};
 
 /// A stored array that is the result of this write already.
-pub(super) struct Complete {
+#[derive(Clone)]
+pub(crate) struct Complete {
     /// The target as the user specified it.
     target: String,
     array: StoredArray,
@@ -36,7 +37,7 @@ impl Complete {
     ///
     /// `spec` declares the blocks after they are cast, and `dtype_of_blocks` is their declared
     /// dtype before that.
-    pub(super) fn find(
+    pub(crate) fn find(
         settings: &WriteSettings,
         spec: &SequenceSpec,
         dtype_of_blocks: Option<DType>,
@@ -82,7 +83,13 @@ impl Complete {
         }))
     }
 
-    pub(super) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+    /// Returns the rows of the array from `first_row` on, with the blocks of this grid.
+    pub(crate) fn part(&self, first_row: usize, grid: &BlockGrid) -> Complete {
+        let first_row = self.first_row + first_row;
+        Complete { first_row, grid: grid.clone(), ..self.clone() }
+    }
+
+    pub(crate) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
         if !self.is_trusted || self.dtype_of_blocks != self.array.dtype() {
             return Ok(None);
         }
@@ -90,7 +97,7 @@ impl Complete {
     }
 
     /// Compares a block, which had dtype `from` before it was cast, with the stored array.
-    pub(super) fn compare(&self, at: BlockPosition, block: &ArrayBlock, from: DType) -> Result<()> {
+    pub(crate) fn compare(&self, at: BlockPosition, block: &ArrayBlock, from: DType) -> Result<()> {
         if from != self.dtype_of_blocks {
             return Err(TargetError::ExistsOfOther { target: self.target.clone() }.into());
         }
@@ -110,7 +117,7 @@ impl Complete {
     }
 
     /// Returns the array, if it is still at the target.
-    pub(super) fn array(self) -> Result<StoredArray> {
+    pub(crate) fn array(self) -> Result<StoredArray> {
         self.array.check_is_there()?;
         Ok(self.array)
     }

@@ -1,6 +1,7 @@
 //! The course of a write: from the first block to the published array.
 
 mod complete;
+mod seen;
 mod storing;
 
 use std::fmt;
@@ -13,7 +14,8 @@ use crate::error::{Result, TargetError};
 use crate::read::StoredArray;
 use crate::settings::{Existing, WriteSettings};
 use crate::write::resume;
-use complete::Complete;
+pub(crate) use complete::Complete;
+pub(crate) use seen::planned_layout;
 use storing::Storing;
 
 /// A block in the dtype in which it is stored.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use lazy_core::{
-    ArrayBlock, BlockCheck, BlockGrid, BlockIndex, BlockPosition, BlockSizes, Cut, DType,
-    KeptChunks, MemoryClaim, RowType, SequenceSpec,
+    ArrayBlock, BlockCheck, BlockGrid, BlockPosition, BlockSizes, Cut, DType, KeptChunks,
+    MemoryClaim, RowType, SequenceSpec,
 };
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::complete::find_rows;
+use super::seen::{Seen, keeps_more};
 use crate::error::{Error, Result, SettingError, WriteError};
 use crate::format::Format;
 use crate::format::provenance::{self, Provenance};
@@ -20,7 +21,7 @@ use crate::settings::{Existing, WriteSettings};
 use crate::store::node::check_array_size;
 use crate::write::assembler::{Assembler, Output, Unit};
 use crate::write::base::Base;
-use crate::write::budget::{BLOCK_OVERHEAD, MemoryBound, kept_bytes};
+use crate::write::budget::MemoryBound;
 use crate::write::destination::{self, Begun, Destination};
 use crate::write::encode::UnitCodec;
 use crate::write::pool::Writer;
@@ -66,19 +67,6 @@ struct Planned {
     n_threads: usize,
 }
 
-/// The properties of the array that are known from the blocks so far and from the declaration.
-struct Seen {
-    cut: Cut,
-    row_type: Option<RowType>,
-    n_rows: usize,
-    /// The end column of the last block, if axis 1 is cut.
-    end_column: usize,
-    /// The array's size along axis 1, if that axis is cut and its size is known.
-    width: Option<usize>,
-    /// True once a second band has begun.
-    is_band_over: bool,
-}
-
 enum Stage {
     /// Blocks are kept until the layout can be chosen.
     ChoosingLayout { kept: Vec<(BlockPosition, ArrayBlock)> },
@@ -86,56 +74,6 @@ enum Stage {
     Writing { format: Box<Format>, assembler: Assembler, writer: Writer },
     /// Blocks are written as chunks.
     WritingBlocks { format: Box<Format>, chunks: BlockChunks, writer: Writer },
-}
-
-impl Seen {
-    fn new(spec: &SequenceSpec) -> Seen {
-        let row_type = spec.row_type().cloned();
-        let width = match spec.cut() {
-            Cut::Rows => None,
-            Cut::RowsAndColumns => {
-                let columns = spec.grid().and_then(|grid| grid.columns());
-                columns.map(BlockSizes::total).or(row_type.as_ref().map(|row| row.shape[0]))
-            }
-        };
-        Seen { cut: spec.cut(), row_type, n_rows: 0, end_column: 0, width, is_band_over: false }
-    }
-
-    /// Returns the properties of an array whose rows have this type.
-    fn within(self, row_type: RowType) -> Seen {
-        let width = match self.cut {
-            Cut::Rows => None,
-            Cut::RowsAndColumns => row_type.shape.first().copied(),
-        };
-        Seen { row_type: Some(row_type), width, ..self }
-    }
-
-    /// Records the position, shape and dtype of a block.
-    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) {
-        if self.cut == Cut::RowsAndColumns {
-            if matches!(at.index, BlockIndex::NestedBlock(1.., 0)) {
-                // The first block of the next band shows that the previous band is complete.
-                self.width.get_or_insert(self.end_column);
-                self.is_band_over = true;
-            }
-            self.end_column = at.column + block.shape()[1];
-        }
-        self.n_rows = at.row + block.shape()[0];
-        self.row_type.get_or_insert_with(|| RowType {
-            dtype: block.dtype(),
-            shape: block.shape()[1..].to_vec(),
-        });
-    }
-
-    /// Returns the dtype and the shape of a row, after the last block.
-    fn final_row_type(&mut self) -> Result<RowType> {
-        let empty = || Error::from(lazy_core::Error::empty_sequence());
-        let mut row_type = self.row_type.clone().ok_or_else(empty)?;
-        if self.cut == Cut::RowsAndColumns {
-            row_type.shape[0] = *self.width.get_or_insert(self.end_column);
-        }
-        Ok(row_type)
-    }
 }
 
 impl Storing {
@@ -304,7 +242,7 @@ impl Storing {
         if self.seen.row_type.is_none() {
             self.settings.check_array(block.dtype(), block.shape().len())?;
         }
-        self.seen.add(at, &block);
+        self.seen.add(at, block.dtype(), block.shape());
         self.check_memory(block.shape())?;
         self.provenance.add(at, block.shape());
         if block.n_elements() == 0 {
@@ -320,11 +258,10 @@ impl Storing {
             }
             (Stage::ChoosingLayout { kept }, None) => {
                 kept.push((at, block));
-                let held = self.n_bytes + kept.len() * BLOCK_OVERHEAD;
-                match self.settings.layout.target_bytes() {
-                    Some(target) if self.n_bytes < target && held < kept_bytes(target) => Ok(()),
-                    _ => self.begin_chunks(None),
+                if keeps_more(&self.settings, self.n_bytes, kept.len()) {
+                    return Ok(());
                 }
+                self.begin_chunks(None)
             }
             _ => self.push(within_units, &block),
         }
@@ -423,26 +360,10 @@ impl Storing {
             return self.start_blocks(&shape);
         }
         let kept = std::mem::take(kept);
-        let seen = &self.seen;
-        let row_type = seen.row_type.as_ref().expect("a block or a declaration tells the row type");
-        let row_shape = |width| {
-            let mut row_shape: Vec<_> = row_type.shape.iter().copied().map(Some).collect();
-            if seen.cut == Cut::RowsAndColumns {
-                row_shape[0] = width;
-            }
-            row_shape
-        };
-        let width_seen = seen.width.filter(|_| seen.is_band_over || n_rows.is_some());
-        let layout = self.settings.layout.choose_in_memory(&layout::Seen {
-            cut: seen.cut,
-            dtype: row_type.dtype,
-            first_block: kept.first().map_or(&[], |(_, block)| block.shape()),
-            n_bytes: self.n_bytes,
-            row_shape: &row_shape(width_seen),
-            n_columns: seen.end_column,
-            n_rows,
-        })?;
-        let dtype = row_type.dtype;
+        let first_block = kept.first().map_or(&[][..], |(_, block)| block.shape());
+        let (seen, n_bytes) = (&self.seen, self.n_bytes);
+        let layout = seen.choose_layout(&self.settings, first_block, n_bytes, n_rows)?;
+        let dtype = seen.row_type.as_ref().expect("the type of a row is known").dtype;
         let format = Format::new(&self.settings, dtype, layout, self.destination.keys());
         self.start_writing(format)?;
         kept.iter().try_for_each(|(at, block)| self.push(*at, block))
@@ -482,7 +403,8 @@ impl Storing {
             None => UnitCodec::new(format)?,
         };
         let keeps_chunks = self.resumption.is_some();
-        Writer::start(n_threads, codec, &self.destination, &self.trace, keeps_chunks)
+        let destination: Arc<dyn Destination> = Arc::clone(&self.destination);
+        Writer::start(n_threads, codec, destination, &self.trace, keeps_chunks)
     }
 
     /// Writes the remaining chunks and the metadata after the last block, without publishing the

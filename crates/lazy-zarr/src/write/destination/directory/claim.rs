@@ -3,17 +3,51 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result, TargetError, WriteError};
+use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::WriteSettings;
 use crate::staging::removal::remove_empty;
 use crate::staging::{Staging, Taken};
+use crate::store::absolute;
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
     Node, Present, group_at_path, node_at_path, present_at_path, zarr_node_at_path,
 };
 use crate::target::Target;
+
+/// The place of an array, whose target was checked.
+pub(super) struct Place {
+    pub(super) file_system: Arc<dyn FileSystem>,
+    /// The directory of the array.
+    pub(super) array: PathBuf,
+    /// The number of groups that hold the array and that the target names.
+    pub(super) n_groups: usize,
+}
+
+impl Place {
+    /// Checks a target.
+    pub(super) fn check(
+        settings: &WriteSettings,
+        file_system: Arc<dyn FileSystem>,
+        path: &Path,
+        members: &[String],
+    ) -> Result<Place> {
+        let target = &settings.target;
+        let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
+        // First the path that the target names, since a link can be broken; then the path that it
+        // resolves to.
+        if !members.is_empty() {
+            is_missing_group(target, group_at_path(&*file_system, path)?, &path.display())?;
+        }
+        check_existing(target, node_at_path(&*file_system, &named)?, settings.existing)?;
+        let array = absolute(&*file_system, &named)?;
+        check(&*file_system, settings, &array, members.len())?;
+        Ok(Place { file_system, array, n_groups: members.len() })
+    }
+}
 
 /// Checks the groups that hold an array, and the node at the array's path. Returns the existing
 /// version and the directories of missing groups, outermost first.
@@ -60,37 +94,77 @@ pub(super) fn check_groups(
     Ok(missing)
 }
 
-/// Creates the array's directory if it is missing, and acquires its staging directory. Returns the
-/// created directories, innermost first, and true if an earlier write left files.
+/// The purpose for which a staging directory is acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To store an array in one process.
+    Write,
+    /// To create a plan of several workers, or to join it.
+    Plan,
+    /// To finish a plan.
+    Finish,
+}
+
+/// An acquired staging directory.
+pub(super) struct Acquired {
+    pub(super) staging: Staging,
+    /// The directories that were created, innermost first.
+    pub(super) created: Vec<PathBuf>,
+    /// True if an earlier write left files.
+    pub(super) is_left: bool,
+}
+
+/// The time that a worker waits for another one that creates the plan.
+const PLANNING: Duration = Duration::from_secs(10);
+/// The time between two attempts to join a plan that is being created.
+const BETWEEN_JOINS: Duration = Duration::from_millis(20);
+
+/// Creates the array's directory if it is missing, and acquires its staging directory. Returns
+/// `None` if the directory holds a plan to join.
 pub(super) fn take(
     settings: &WriteSettings,
     file_system: &Arc<dyn FileSystem>,
     array: &Path,
-) -> Result<(Staging, Vec<PathBuf>, bool)> {
+    purpose: Purpose,
+) -> Result<Option<Acquired>> {
     // If another write removes a directory that this one needs, that write has ended.
     const MOST_TRIES: usize = 1000;
     let target = settings.target.to_string();
     let (mut created, mut n_tries) = (Vec::new(), 0);
+    let started = Instant::now();
     loop {
         let made = create(&**file_system, array, &mut created);
-        let taken = made.and_then(|()| Staging::take(file_system, array, settings.takes_over));
+        let taken = made.and_then(|()| match purpose {
+            Purpose::Finish => Staging::take_plan(file_system, array, settings.takes_over),
+            _ => Staging::take(file_system, array, settings.takes_over),
+        });
         let error = match taken {
             Ok(Taken::Left(staging)) => {
                 let left = staging.created();
                 let created = if left.len() > created.len() { left } else { created };
-                return Ok((staging, created, true));
+                return Ok(Some(Acquired { staging, created, is_left: true }));
             }
             Ok(Taken::Created(mut staging)) => {
                 if created.is_empty() {
-                    return Ok((staging, created, false));
+                    return Ok(Some(Acquired { staging, created, is_left: false }));
                 }
                 match staging.note_created(created.len()) {
-                    Ok(()) => return Ok((staging, created, false)),
+                    Ok(()) => return Ok(Some(Acquired { staging, created, is_left: false })),
                     Err(source) => {
                         let _ = staging.remove();
                         not_writable(&settings.target, array, source)
                     }
                 }
+            }
+            Ok(Taken::Plan { .. }) if purpose == Purpose::Plan => return Ok(None),
+            Ok(Taken::Plan { directory }) => {
+                ResumeError::Planned { target: target.clone(), directory }.into()
+            }
+            Ok(Taken::Held { .. } | Taken::MaybeHeld { .. })
+                if purpose == Purpose::Plan && started.elapsed() < PLANNING =>
+            {
+                sleep(BETWEEN_JOINS);
+                continue;
             }
             Ok(Taken::Held { holder }) => {
                 WriteError::Locked { target: target.clone(), holder }.into()

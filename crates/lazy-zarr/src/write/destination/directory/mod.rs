@@ -5,4 +5,4 @@ mod operations;
 mod publishing;
 mod writing;
 
-pub(super) use writing::Directory;
+pub(crate) use writing::Directory;

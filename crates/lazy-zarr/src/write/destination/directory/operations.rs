@@ -12,19 +12,20 @@ use crate::staging::removal::remove_empty;
 use crate::store::check::group_metadata;
 use crate::store::node::holds_nodes;
 use crate::store::{DirectoryStore, Origin, Source};
-use crate::write::destination::interface::Destination;
+use crate::write::destination::interface::{Destination, PutChunks};
 use crate::write::encode::Encoded;
 
-impl Destination for Directory {
-    fn keys(&self) -> KeySpace {
-        self.chunks.keys()
-    }
-
+impl PutChunks for Directory {
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
         if !self.is_held() {
             return Err(Error::taken_over(self.name()));
         }
-        self.write_chunk(key, &chunk.slices())?;
+        if self.is_plan {
+            // A worker that finished the plan before, and was stopped, may have stored it.
+            self.replace_chunk(key, &chunk.slices())?;
+        } else {
+            self.write_chunk(key, &chunk.slices())?;
+        }
         self.count(key, chunk.n_bytes() as u64);
         match &self.journal {
             Some(journal) => journal.note(key, chunk.pieces()),
@@ -34,6 +35,12 @@ impl Destination for Directory {
 
     fn count(&self, key: &str, n_bytes: u64) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(key, n_bytes);
+    }
+}
+
+impl Destination for Directory {
+    fn keys(&self) -> KeySpace {
+        self.chunks.keys()
     }
 
     fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
@@ -95,6 +102,8 @@ impl Drop for Directory {
         let is_sound = self.is_sound.load(Ordering::Relaxed);
         let is_kept = if is_published {
             !self.is_cleared.load(Ordering::Relaxed)
+        } else if self.is_plan {
+            true
         } else if self.has_begun {
             is_sound && has_chunks
         } else {

@@ -3,20 +3,21 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use super::claim::{check, not_writable, take};
+use super::super::part::put_chunk;
+use super::claim::{Acquired, Place, Purpose, check, not_writable, take};
 use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::fs::FileSystem;
 use crate::settings::{Durability, Existing, OldChunks, WriteSettings};
-use crate::staging::removal::remove_if_there;
-use crate::staging::{ChunkFiles, Journal, Permissions, Record, Staging, Tally, flush};
-use crate::store::absolute;
-use crate::store::check::{check_existing, is_missing_group};
-use crate::store::node::{Present, document_at_path, group_at_path, node_at_path, rows_at_path};
+use crate::staging::removal::{remove_empty, remove_if_there};
+use crate::staging::{
+    ChunkFiles, Journal, Permissions, PlanDirectory, PlanDocument, Record, Staging, Tally, flush,
+};
+use crate::store::node::{Present, document_at_path, rows_at_path};
 use crate::target::Target;
 
 /// A new version of an array, which is written beside the present version in the same directory.
@@ -59,6 +60,8 @@ pub(crate) struct Directory {
     pub(super) metadata: OnceLock<Vec<u8>>,
     /// True if an earlier write left files.
     pub(super) is_left: bool,
+    /// True if workers share the write, so that its files stay until it is published.
+    pub(super) is_plan: bool,
     /// True once this write may store chunks, because it owns the key space.
     pub(super) has_begun: bool,
     /// True as long as the written files can be relied upon.
@@ -77,25 +80,98 @@ impl Directory {
         path: &Path,
         members: &[String],
     ) -> Result<(Directory, Option<Record>)> {
-        let target = &settings.target;
-        let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
-        // First the path that the target names, since a link can be broken; then the path that it
-        // resolves to.
-        if !members.is_empty() {
-            is_missing_group(target, group_at_path(&*file_system, path)?, &path.display())?;
+        let place = Place::check(settings, file_system, path, members)?;
+        let acquired = take(settings, &place.file_system, &place.array, Purpose::Write)?;
+        let acquired = acquired.expect("only a worker joins a plan");
+        let mut write = Directory::acquired(settings, place, acquired)?;
+        let left = write.left()?;
+        let record = write.resumable_record(settings, left.as_ref())?;
+        write.make_room(record.is_some(), left.as_ref())?;
+        write.journal = settings.resume.as_ref().map(|_| {
+            let journal = Journal::new(write.chunks.clone());
+            if record.is_some() {
+                journal.resume();
+            }
+            Arc::new(journal)
+        });
+        Ok((write, record))
+    }
+
+    /// Creates the plan of several workers in the staging directory, or returns the one that is
+    /// there. `document` returns the plan for chunks in a key space.
+    pub(crate) fn plan(
+        settings: &WriteSettings,
+        file_system: Arc<dyn FileSystem>,
+        path: &Path,
+        members: &[String],
+        document: impl FnOnce(KeySpace) -> Result<PlanDocument>,
+    ) -> Result<(PathBuf, PathBuf, PlanDocument)> {
+        let place = Place::check(settings, file_system, path, members)?;
+        let (file_system, array) = (Arc::clone(&place.file_system), place.array.clone());
+        let Some(acquired) = take(settings, &file_system, &array, Purpose::Plan)? else {
+            let found = PlanDirectory::find(&file_system, &array)?;
+            let (directory, plan) = found.ok_or_else(|| {
+                // It was published or removed just now.
+                Error::from(TargetError::Replaced { target: settings.target.to_string() })
+            })?;
+            return Ok((array, directory, plan));
+        };
+        let mut write = Directory::acquired(settings, place, acquired)?;
+        let left = write.left()?;
+        if let Some(record) = write.resumable_record(settings, left.as_ref())? {
+            let directory = write.staging.directory().to_owned();
+            let (target, key) = (write.name(), record.key);
+            return Err(ResumeError::Unfinished { target, directory, key }.into());
         }
-        check_existing(target, node_at_path(&*file_system, &named)?, settings.existing)?;
-        let array = absolute(&*file_system, &named)?;
-        check(&*file_system, settings, &array, members.len())?;
-        let (staging, created, is_left) = take(settings, &file_system, &array)?;
+        let plan = document(write.chunks.keys())?;
+        write.make_room(false, left.as_ref())?;
+        PlanDirectory::create(&write.staging, &plan, write.durability)
+            .map_err(|source| not_writable(&settings.target, &array, source))?;
+        write.is_plan = true;
+        Ok((array, write.staging.directory().to_owned(), plan))
+    }
+
+    /// Takes the staging directory of a plan whose parts are finished, to publish its array.
+    /// Returns `None` if the plan is gone.
+    pub(crate) fn finish(
+        settings: &WriteSettings,
+        file_system: Arc<dyn FileSystem>,
+        path: &Path,
+        members: &[String],
+        plan: &PlanDocument,
+    ) -> Result<Option<Directory>> {
+        let place = Place::check(settings, file_system, path, members)?;
+        let acquired = take(settings, &place.file_system, &place.array, Purpose::Finish)?;
+        let Some(mut acquired) = acquired else { return Ok(None) };
+        if !acquired.is_left {
+            acquired.staging.remove().map_err(|source| Error::examine(&place.array, source))?;
+            remove_empty(&*place.file_system, acquired.created.iter().map(PathBuf::as_path));
+            return Ok(None);
+        }
+        let mut write = Directory::acquired(settings, place, acquired)?;
+        write.is_plan = true;
+        let found = PlanDirectory::find(&write.file_system, &write.array)?;
+        if found.is_none_or(|(_, found)| found != *plan)
+            || Some(write.chunks.keys()) != plan.record.keys()
+        {
+            return Ok(None);
+        }
+        write.make_room(true, None)?;
+        Ok(Some(write))
+    }
+
+    /// Creates the write of an acquired staging directory.
+    fn acquired(settings: &WriteSettings, place: Place, acquired: Acquired) -> Result<Directory> {
+        let Place { file_system, array, n_groups } = place;
+        let Acquired { staging, created, is_left } = acquired;
         let directory = staging.directory().to_owned();
         let chunks =
             ChunkFiles::of_version(&file_system, &array, &directory, KeySpace::after(None));
         let mut write = Directory {
             file_system,
-            target: target.clone(),
+            target: settings.target.clone(),
             array,
-            n_groups: members.len(),
+            n_groups,
             new_groups: Vec::new(),
             created,
             staging,
@@ -109,14 +185,14 @@ impl Directory {
             tally: Mutex::default(),
             metadata: OnceLock::new(),
             is_left,
+            is_plan: false,
             has_begun: false,
             is_sound: AtomicBool::new(true),
             is_published: AtomicBool::new(false),
             is_cleared: AtomicBool::new(false),
         };
         // Another write may have published since the first check.
-        let (present, new_groups) =
-            check(&*write.file_system, settings, &write.array, members.len())?;
+        let (present, new_groups) = check(&*write.file_system, settings, &write.array, n_groups)?;
         (write.present, write.new_groups) = (present, new_groups);
         match present {
             Some(_) if settings.existing == Existing::Append => write.append()?,
@@ -126,24 +202,32 @@ impl Directory {
                 write.chunks = ChunkFiles::of_version(file_system, array, &directory, keys);
             }
         }
-        let left = if is_left {
-            Some(ChunkFiles::left(&write.file_system, &write.array, &directory)?)
-        } else {
-            None
-        };
-        let record = write.resumable_record(settings, left.as_ref())?;
-        write
-            .prepare(record.is_some(), left.as_ref())
-            .map_err(|source| not_writable(target, &write.array, source))?;
-        write.has_begun = true;
-        write.journal = settings.resume.as_ref().map(|_| {
-            let journal = Journal::new(write.chunks.clone());
-            if record.is_some() {
-                journal.resume();
-            }
-            Arc::new(journal)
-        });
-        Ok((write, record))
+        Ok(write)
+    }
+
+    /// Returns the chunks of the write that left the staging directory, if there was one.
+    fn left(&self) -> Result<Option<ChunkFiles>> {
+        let directory = self.staging.directory();
+        let left = || ChunkFiles::left(&self.file_system, &self.array, directory);
+        self.is_left.then(left).transpose()
+    }
+
+    /// Makes room for the chunks. From then on this write owns their keys.
+    fn make_room(&mut self, resumes: bool, left: Option<&ChunkFiles>) -> Result<()> {
+        self.prepare(resumes, left)
+            .map_err(|source| not_writable(&self.target, &self.array, source))?;
+        self.has_begun = true;
+        Ok(())
+    }
+
+    /// Counts chunks that the workers of a plan have stored.
+    pub(crate) fn add_stored(&self, chunks: Tally) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).extend(chunks);
+    }
+
+    /// Returns the staging directory.
+    pub(crate) fn staging(&self) -> &Path {
+        self.staging.directory()
     }
 
     /// Returns the journal of a resumable write.
@@ -305,6 +389,16 @@ impl Directory {
         let written =
             written.and_then(|()| self.permissions.give_to_file(&*self.file_system, &path));
         written.map_err(|source| self.not_written(path, source))
+    }
+
+    /// Writes a chunk in the staging directory, and renames it to its place.
+    pub(super) fn replace_chunk(&self, key: &str, slices: &[IoSlice<'_>]) -> Result<()> {
+        let name = format!("chunk.{}", key.replace('/', "."));
+        let (new, path) = (self.staging.directory().join(name), self.chunks.path(key));
+        put_chunk(&*self.file_system, &self.array, &self.permissions, slices, (&new, &path), || {
+            self.is_held()
+        })
+        .map_err(|source| self.not_written(path, source))
     }
 
     /// Returns true until another write takes over, and also if this is unknown: the operation that

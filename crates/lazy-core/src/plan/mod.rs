@@ -1,0 +1,19 @@
+//! Plans: passes that several processes compute together, a part each.
+
+mod divide;
+mod part;
+mod run;
+mod sequence;
+mod statistic;
+mod status;
+mod tuples;
+mod workers;
+
+pub use divide::{Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec};
+pub use part::{Part, PartSizes};
+pub use run::{Plan, PlanBuilder};
+pub use sequence::PlannedSequence;
+pub use statistic::{DividedStatistic, JoinedStates};
+pub(crate) use status::runs;
+pub use status::{Outcome, PartOutcome, PartReport, PlanStatus};
+pub use workers::Workers;

@@ -1,0 +1,348 @@
+//! Running a plan: its parts, and what remains.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::sequence::PlannedSequence;
+use super::status::{Outcome, PartOutcome, PartReport, PlanStatus};
+use super::{
+    Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, Workers,
+};
+use crate::error::Case;
+use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run};
+
+/// A pass that is cut into parts, which several processes compute.
+///
+/// All processes create the same plan: the same sequence, reducers and sizes of parts. They meet at
+/// the first sink, which keeps the plan, the chunks and a record of each finished part until the
+/// last part is finished; then one of them publishes the array. Nobody schedules: each process
+/// [works](Self::work) until nothing is left, or a system that deals tasks itself calls
+/// [`run`](Self::run) for each part and [`finish`](Self::finish) at the end.
+///
+/// Each block is computed once, by one of the processes, however often they are stopped and
+/// started again. Statistics are folded for each part and then merged in the order of the parts, so
+/// the bits of all results depend on the plan alone.
+pub struct Plan<'s, S, R: DivisibleReducer> {
+    sequence: &'s S,
+    divided: R::Divided,
+    spec: PlanSpec,
+}
+
+/// The settings of a [`Plan`] before it is created.
+pub struct PlanBuilder<'s, S, R> {
+    sequence: &'s S,
+    reducers: R,
+    sizes: PartSizes,
+}
+
+/// The record of a finished part.
+#[derive(Serialize, Deserialize)]
+struct Record<P> {
+    version: u32,
+    part: Part,
+    seconds: f64,
+    partial: P,
+}
+
+const RECORD_VERSION: u32 = 1;
+
+/// The number of times that a worker starts over when finished parts turn out to be damaged.
+const MOST_ROUNDS: usize = 3;
+
+impl<'s, S: PlannedSequence, R: DivisibleReducer> PlanBuilder<'s, S, R> {
+    /// Cuts the plan into this number of parts of about equal numbers of rows, or into one part for
+    /// each band if there are fewer bands.
+    #[must_use]
+    pub fn with_parts(self, n_parts: usize) -> Self {
+        PlanBuilder { sizes: PartSizes::Number(n_parts), ..self }
+    }
+
+    /// Cuts the plan into parts of about this number of rows.
+    #[must_use]
+    pub fn with_part_rows(self, n_rows: usize) -> Self {
+        PlanBuilder { sizes: PartSizes::Rows(n_rows), ..self }
+    }
+
+    /// Creates the plan, or joins the one that another worker has created.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidSpec`] if the sequence declares no row type.
+    /// - Any error of the reducers, for instance if there is another plan at the target of a sink.
+    pub fn create(self) -> Result<Plan<'s, S, R>> {
+        let sequence = self.sequence.spec().clone();
+        let Some(grid) = sequence.grid().filter(|_| sequence.row_type().is_some()) else {
+            return Err(Case::PlanWithoutRowType.into());
+        };
+        let mut names = Vec::new();
+        self.reducers.describe(&mut names);
+        let chunk_rows = self.reducers.part_rows(&sequence)?;
+        let parts = self.sizes.cut(grid.rows(), chunk_rows);
+        let spec = PlanSpec { sequence, parts, names };
+        let divided = self.reducers.divide(&spec)?;
+        Ok(Plan { sequence: self.sequence, divided, spec })
+    }
+}
+
+impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
+    /// Starts a plan of a sequence for these reducers.
+    pub fn of(sequence: &'s S, reducers: R) -> PlanBuilder<'s, S, R> {
+        PlanBuilder { sequence, reducers, sizes: PartSizes::default() }
+    }
+
+    /// Returns the parts in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        self.spec.parts()
+    }
+
+    /// Computes a part, unless it is finished or another worker computes it. A worker that was
+    /// stopped before has kept its complete chunks, and only the other blocks are computed.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the pass. It names blocks by their place in the whole sequence.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the part is not one of this plan.
+    pub fn run(&self, part: &Part) -> Result<PartOutcome> {
+        assert_eq!(self.spec.parts.get(part.number()), Some(part), "a part of another plan");
+        self.run_part(part, false)
+    }
+
+    fn run_part(&self, part: &Part, takes_over: bool) -> Result<PartOutcome> {
+        let reducer = match self.divided.claim(part, takes_over)? {
+            Claimed::Taken(reducer) => reducer,
+            Claimed::Held(holder) => return Ok(PartOutcome::Held(holder)),
+            Claimed::Finished => return Ok(PartOutcome::FinishedBefore),
+        };
+        let started = Instant::now();
+        let partial = self.sequence.compute_bands(part.bands(), reducer)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let record = Record { version: RECORD_VERSION, part: part.clone(), seconds, partial };
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&record, &mut bytes).map_err(|error| Case::PartRecord {
+            part: part.number(),
+            problem: error.to_string(),
+        })?;
+        self.divided.keep(part, record.partial, &mut Some(bytes))?;
+        let n_blocks =
+            part.bands().len() * self.spec.sequence.grid().map_or(1, BlockGrid::blocks_per_band);
+        Ok(PartOutcome::Finished(PartReport { part: part.clone(), n_blocks, seconds }))
+    }
+
+    /// Merges and publishes the results of all parts, and returns them. It can be called again: if
+    /// the array is published already, the statistics are computed from it.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Unfinished`] if parts are not finished, or if another process is finishing.
+    /// - Any error of the reducers.
+    pub fn finish(&self) -> Result<R::Output> {
+        match self.try_finish()? {
+            Finish::Output(output) => Ok(output),
+            Finish::Held(holder) => {
+                let target = self.target();
+                Err(Case::BeingFinished { target, holder: holder.to_string() }.into())
+            }
+        }
+    }
+
+    fn try_finish(&self) -> Result<Finish<R::Output>> {
+        let Some(store) = self.divided.store() else {
+            return self.compute_again().map(Finish::Output);
+        };
+        let missing = missing(&self.spec.parts, &store.finished()?);
+        if !missing.is_empty() {
+            return Err(Case::PartsMissing {
+                target: store.target(),
+                n_parts: self.parts().len(),
+                missing,
+            }
+            .into());
+        }
+        let mut run = match self.divided.join()? {
+            Claimed::Taken(run) => run,
+            Claimed::Held(holder) => return Ok(Finish::Held(holder)),
+            Claimed::Finished => return self.compute_again().map(Finish::Output),
+        };
+        for part in self.parts() {
+            let partial = self.partial_of(store, part)?;
+            run.merge(position(part), partial)?;
+        }
+        run.prepare()?;
+        run.commit().map(Finish::Output)
+    }
+
+    /// Returns the stored result of a part. A damaged record is removed.
+    fn partial_of(
+        &self,
+        store: &dyn PartStore,
+        part: &Part,
+    ) -> Result<<R::Divided as DividedReducer>::Partial> {
+        let lost = || Case::PartsMissing {
+            target: store.target(),
+            n_parts: self.parts().len(),
+            missing: vec![part.number()],
+        };
+        let bytes = store.record(part.number())?.ok_or_else(lost)?;
+        let record: Result<Record<_>, _> = ciborium::from_reader(&*bytes);
+        match record {
+            Ok(record) if record.version == RECORD_VERSION && record.part == *part => {
+                Ok(record.partial)
+            }
+            _ => {
+                store.discard(part.number())?;
+                Err(lost().into())
+            }
+        }
+    }
+
+    /// Computes the results of an array that is published, part by part, so that they have the same
+    /// bits.
+    fn compute_again(&self) -> Result<R::Output> {
+        let mut partials = Vec::with_capacity(self.parts().len());
+        for part in self.parts() {
+            match self.divided.claim(part, false)? {
+                Claimed::Taken(reducer) => {
+                    partials.push((part, self.sequence.compute_bands(part.bands(), reducer)?));
+                }
+                Claimed::Held(_) | Claimed::Finished => {
+                    return Err(Case::PlanChanged { target: self.target() }.into());
+                }
+            }
+        }
+        let Claimed::Taken(mut run) = self.divided.join()? else {
+            return Err(Case::PlanChanged { target: self.target() }.into());
+        };
+        for (part, partial) in partials {
+            run.merge(position(part), partial)?;
+        }
+        run.prepare()?;
+        run.commit()
+    }
+
+    fn target(&self) -> String {
+        self.divided.store().map_or_else(String::new, PartStore::target)
+    }
+
+    /// Returns which parts are finished, and who computes the others.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the place where the workers meet cannot be examined.
+    pub fn status(&self) -> Result<PlanStatus> {
+        let Some(store) = self.divided.store() else {
+            return Ok(PlanStatus::published(self.parts().len()));
+        };
+        let finished = store.finished()?;
+        let taken = store.taken()?;
+        Ok(PlanStatus::new(store.target(), self.parts().len(), finished, taken))
+    }
+
+    /// Works on the plan as one of its workers: computes the parts of this worker's share, then all
+    /// parts that no other worker has, and publishes the array if no part is left.
+    ///
+    /// If the place where the workers meet cannot tell which workers have ended, each worker
+    /// computes its own share alone.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Workers`] if each worker computes its own share alone, and the share is
+    ///   unknown.
+    /// - Any error of [`run`](Self::run) and [`finish`](Self::finish).
+    pub fn work(&self, workers: &Workers) -> Result<Outcome<R::Output>> {
+        let mut parts = Vec::new();
+        for round in 0.. {
+            let Some(store) = self.divided.store() else { return Ok(Outcome::FinishedBefore) };
+            self.work_on_parts(store, workers, &mut parts)?;
+            let status = self.status()?;
+            if !status.is_complete() {
+                return Ok(Outcome::Remaining { parts, status });
+            }
+            match self.try_finish() {
+                Ok(Finish::Output(output)) => return Ok(Outcome::Finished { parts, output }),
+                Ok(Finish::Held(holder)) => {
+                    return Ok(Outcome::Remaining { parts, status: status.finished_by(holder) });
+                }
+                // Records turned out to be damaged, and were removed.
+                Err(error) if error.kind() == ErrorKind::Unfinished && round < MOST_ROUNDS => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the rounds are limited")
+    }
+
+    /// Computes all parts that this worker can take.
+    fn work_on_parts(
+        &self,
+        store: &dyn PartStore,
+        workers: &Workers,
+        done: &mut Vec<PartReport>,
+    ) -> Result<()> {
+        let n_parts = self.parts().len();
+        let own = workers.share(n_parts);
+        let helps = workers.is_alone() || store.knows_ended()?;
+        if !helps && !workers.is_exact() {
+            let problem = format!(
+                "the file system of {} cannot tell which workers have ended, so each worker needs \
+                 a share of its own",
+                store.target()
+            );
+            return Err(Error::other(problem));
+        }
+        let others = (own.end..n_parts).chain(0..own.start).filter(|_| helps);
+        let order: Vec<_> = own.clone().chain(others).collect();
+        let mut finished: BTreeSet<_> = store.finished()?.into_iter().collect();
+        let mut listed = Instant::now();
+        for number in order {
+            if finished.contains(&number) {
+                continue;
+            }
+            match self.run_part(&self.spec.parts[number], !helps)? {
+                PartOutcome::Finished(report) => done.push(report),
+                PartOutcome::FinishedBefore | PartOutcome::Held(_) => continue,
+            }
+            if listed.elapsed() > BETWEEN_LISTS {
+                finished = store.finished()?.into_iter().collect();
+                listed = Instant::now();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The least time between two listings of the finished parts.
+const BETWEEN_LISTS: Duration = Duration::from_secs(1);
+
+enum Finish<O> {
+    Output(O),
+    Held(super::Holder),
+}
+
+/// Returns the position of the first row of a part.
+fn position(part: &Part) -> BlockPosition {
+    BlockPosition { index: BlockIndex::Band(part.bands().start), row: part.rows().start, column: 0 }
+}
+
+/// Returns the numbers of the parts that are not finished.
+fn missing(parts: &[Part], finished: &[usize]) -> Vec<usize> {
+    let finished: BTreeSet<_> = finished.iter().collect();
+    parts.iter().map(Part::number).filter(|number| !finished.contains(number)).collect()
+}
+
+impl<S, R: DivisibleReducer> fmt::Debug for Plan<'_, S, R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Plan").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+impl<S, R> fmt::Debug for PlanBuilder<'_, S, R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PlanBuilder").field("sizes", &self.sizes).finish_non_exhaustive()
+    }
+}

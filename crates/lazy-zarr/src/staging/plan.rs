@@ -1,0 +1,449 @@
+//! The plan of a write that several workers share, and the records of its finished parts.
+//!
+//! A plan makes the staging directory a place that no single process holds:
+//!
+//! ```text
+//! .lazy.1/plan                    the plan: what every worker must agree on
+//!         parts.<token>/17/       the directory of a part, which the staging directory of its
+//!                                 worker lies in, with a lock, a journal, and files in progress
+//!         fragments/17.c.5.0      the rows of part 17 in a chunk that it shares with other parts
+//!         done/17                 the record of a finished part
+//! ```
+//!
+//! Everything that a worker does to a part is a file operation in the staging directory of that
+//! part, or a rename out of it. If another worker takes over, it renames that directory, and the
+//! operations of the first worker fail from then on. The token keeps apart the directories of
+//! different plans of one array.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::directory::{PLAN, Staging};
+use super::record::{Difference, Record, sealed, whole};
+use super::removal::remove_if_there;
+use super::taking::Taken;
+use crate::error::{Error, Result, ResumeError};
+use crate::fs::FileSystem;
+use crate::settings::Durability;
+use crate::store::node::present_at_path;
+
+/// The directory with the records of finished parts.
+const DONE: &str = "done";
+/// The directory with the rows of parts in shared chunks.
+const FRAGMENTS: &str = "fragments";
+
+/// What all workers of a plan agree on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PlanDocument {
+    version: u32,
+    /// A random name of this plan.
+    token: String,
+    /// The names of the reducers of the pass.
+    names: Vec<String>,
+    /// The index behind the last band of each part.
+    part_ends: Vec<usize>,
+    pub(crate) record: Record,
+}
+
+const VERSION: u32 = 1;
+
+impl PlanDocument {
+    pub(crate) fn new(record: Record, names: Vec<String>, part_ends: Vec<usize>) -> PlanDocument {
+        let mut random = RandomState::new().build_hasher();
+        random.write_u32(std::process::id());
+        let token = format!("{:016x}", random.finish());
+        PlanDocument { version: VERSION, token, names, part_ends, record }
+    }
+
+    pub(crate) fn n_parts(&self) -> usize {
+        self.part_ends.len()
+    }
+
+    fn to_text(&self) -> String {
+        sealed(&serde_json::to_string_pretty(self).expect("a plan is what JSON can hold"))
+    }
+
+    fn from_text(text: &[u8]) -> Result<PlanDocument, String> {
+        let json = whole(text).ok_or("its checksum does not match")?;
+        let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if json["version"] != VERSION {
+            return Err(format!(
+                "its version is {}, but only version {VERSION} is supported",
+                json["version"]
+            ));
+        }
+        let plan: PlanDocument = serde_json::from_value(json).map_err(|error| error.to_string())?;
+        if plan.record.is_sound() {
+            Ok(plan)
+        } else {
+            Err("its sizes do not form an array".to_owned())
+        }
+    }
+
+    /// Returns the first property in which the plan of another worker differs from this one.
+    pub(crate) fn difference(&self, now: &PlanDocument) -> Option<Difference> {
+        let list = |names: &[String]| names.join(", ");
+        let differs = |what, kept: String, now: String| Some(Difference { what, kept, now });
+        if let Some(difference) = self.record.difference(&now.record) {
+            return Some(difference);
+        }
+        if !self.record.is_of_revision_of(&now.record) {
+            let revisions = |record: &Record| format!("{:?}", record.revisions());
+            return differs("revision", revisions(&self.record), revisions(&now.record));
+        }
+        if self.names != now.names {
+            return differs("reducers", list(&self.names), list(&now.names));
+        }
+        if self.part_ends != now.part_ends {
+            let parts =
+                |ends: &[usize]| format!("{} parts, which end at the bands {ends:?}", ends.len());
+            let number = |ends: &[usize]| format!("{} parts", ends.len());
+            let show = if self.part_ends.len() == now.part_ends.len() { parts } else { number };
+            return differs("parts", show(&self.part_ends), show(&now.part_ends));
+        }
+        None
+    }
+}
+
+/// The directory of a plan, as one of its workers sees it.
+#[derive(Debug)]
+pub(crate) struct PlanDirectory {
+    file_system: Arc<dyn FileSystem>,
+    /// The directory of the array.
+    array: PathBuf,
+    token: String,
+    durability: Durability,
+    /// The present path, which changes when a worker begins to finish the plan.
+    path: Mutex<PathBuf>,
+}
+
+/// A part that a worker has taken.
+pub(crate) enum TakenPart {
+    Taken(Staging),
+    Held {
+        holder: String,
+        is_certain: bool,
+    },
+    /// The part is finished.
+    Finished,
+    /// The plan is gone: it was published or removed.
+    Gone,
+}
+
+impl PlanDirectory {
+    /// Writes a plan to a staging directory that this process holds. Others can join from then on.
+    pub(crate) fn create(
+        staging: &Staging,
+        document: &PlanDocument,
+        durability: Durability,
+    ) -> io::Result<()> {
+        const NEW: &str = "plan.new";
+        let (file_system, directory) = (&*staging.file_system, staging.directory());
+        let parts = parts_of(directory, &document.token);
+        for directory in [directory.join(DONE), directory.join(FRAGMENTS), parts] {
+            file_system.create_directories(&directory)?;
+        }
+        let new = directory.join(NEW);
+        remove_if_there(file_system, &new)?;
+        file_system.write(&new, document.to_text().as_bytes())?;
+        if durability == Durability::Full {
+            file_system.sync_file(&new)?;
+        }
+        file_system.rename_file(&new, &directory.join(PLAN))?;
+        if durability == Durability::Full {
+            // The directory of the array may be new, and so may the directories above it.
+            for directory in directory.ancestors().take(3) {
+                file_system.sync_directory(directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the plan in the staging directory of an array, if there is one.
+    pub(crate) fn find(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+    ) -> Result<Option<(PathBuf, PlanDocument)>> {
+        let examine = |source| Error::examine(array, source);
+        match Staging::find(&**file_system, array).map_err(examine)? {
+            Some(directory) => {
+                Ok(read_plan(&**file_system, &directory)?.map(|plan| (directory, plan)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn open(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        directory: PathBuf,
+        plan: &PlanDocument,
+        durability: Durability,
+    ) -> PlanDirectory {
+        PlanDirectory {
+            file_system: Arc::clone(file_system),
+            array: array.to_owned(),
+            token: plan.token.clone(),
+            durability,
+            path: Mutex::new(directory),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Calls a function with the path of the directory. If the directory was renamed meanwhile, it
+    /// is called again. Returns `None` if the plan is gone.
+    fn at<T>(&self, operation: impl Fn(&Path) -> io::Result<T>) -> Result<Option<T>> {
+        // Each worker that begins to finish the plan renames the directory.
+        const MOST_TRIES: usize = 100;
+        let mut path = self.path();
+        for _ in 0..MOST_TRIES {
+            let error = match operation(&path) {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) => error,
+            };
+            let is_there = self.file_system.entry_kind(&path.join(PLAN));
+            if is_there.map_err(|source| Error::examine(&path, source))?.is_some() {
+                return Err(Error::examine(path, error));
+            }
+            match self.find_again()? {
+                Some(now) => path = now,
+                None => return Ok(None),
+            }
+        }
+        Err(Error::examine(path, io::Error::other("it is renamed again and again")))
+    }
+
+    /// Returns the present path of the directory, unless the plan is gone.
+    pub(crate) fn find_again(&self) -> Result<Option<PathBuf>> {
+        let found = PlanDirectory::find(&self.file_system, &self.array)?;
+        let Some((now, _)) = found.filter(|(_, plan)| plan.token == self.token) else {
+            return Ok(None);
+        };
+        *self.path.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
+        Ok(Some(now))
+    }
+
+    /// Returns the numbers of the finished parts in ascending order, or `None` if the plan is gone.
+    pub(crate) fn finished(&self) -> Result<Option<Vec<usize>>> {
+        let names = self.at(|path| self.file_system.list(&path.join(DONE)))?;
+        Ok(names.map(|names| {
+            let mut parts: Vec<usize> =
+                names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+            parts.sort_unstable();
+            parts
+        }))
+    }
+
+    /// Returns the record of a part if it is finished.
+    pub(crate) fn record(&self, part: usize) -> Result<Option<Vec<u8>>> {
+        let record = self.at(|path| {
+            match self.file_system.read(&done(path, part), 0, None) {
+                // The directory may have been renamed.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && self.file_system.entry_kind(&path.join(DONE))?.is_some() =>
+                {
+                    Ok(None)
+                }
+                read => read.map(|bytes| Some(bytes.to_vec())),
+            }
+        })?;
+        Ok(record.flatten())
+    }
+
+    /// Removes the record of a part.
+    pub(crate) fn discard(&self, part: usize) -> Result<()> {
+        self.at(|path| {
+            remove_if_there(&*self.file_system, &done(path, part))?;
+            match self.durability {
+                Durability::Full => self.file_system.sync_directory(&path.join(DONE)),
+                Durability::None => Ok(()),
+            }
+        })
+        .map(|_| ())
+    }
+
+    /// Takes a part, unless it is finished or another worker has it.
+    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart> {
+        let taken = self.at(|path| {
+            let is_finished = || -> io::Result<bool> {
+                Ok(self.file_system.entry_kind(&done(path, part))?.is_some())
+            };
+            if is_finished()? {
+                return Ok(TakenPart::Finished);
+            }
+            let directory = self.part_at(path, part);
+            match self.file_system.create_directory(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            let staging = match Staging::take(&self.file_system, &directory, takes_over)? {
+                Taken::Created(staging) => staging,
+                Taken::Left(staging) => {
+                    staging.remove_in_progress()?;
+                    staging
+                }
+                Taken::Held { holder } => return Ok(TakenPart::Held { holder, is_certain: true }),
+                Taken::MaybeHeld { holder } => {
+                    return Ok(TakenPart::Held { holder, is_certain: false });
+                }
+                Taken::Plan { .. } => return Err(io::Error::other("a plan lies in a plan")),
+            };
+            // The worker that had it may just have finished it.
+            if is_finished()? {
+                remove_part(&*self.file_system, staging, &directory)?;
+                return Ok(TakenPart::Finished);
+            }
+            Ok(TakenPart::Taken(staging))
+        })?;
+        Ok(taken.unwrap_or(TakenPart::Gone))
+    }
+
+    /// Stores the record of a part that this worker has taken, and gives the part back. From then
+    /// on the part is finished. If it was finished before, that record stays.
+    pub(crate) fn finish(&self, part: usize, staging: Staging, record: &[u8]) -> io::Result<()> {
+        const NEW: &str = "record.new";
+        let file_system = &*self.file_system;
+        let new = staging.directory().join(NEW);
+        remove_if_there(file_system, &new)?;
+        file_system.write(&new, record)?;
+        if self.durability == Durability::Full {
+            file_system.sync_file(&new)?;
+        }
+        let plan = plan_of(staging.directory());
+        match file_system.rename_new_file(&new, &done(&plan, part)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // A server may have renamed the file even though its answer was lost.
+            Err(error)
+                if file_system.entry_kind(&new)?.is_some()
+                    || file_system.entry_kind(&done(&plan, part))?.is_none() =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
+        if self.durability == Durability::Full {
+            file_system.sync_directory(&plan.join(DONE))?;
+        }
+        let directory = self.part_at(&plan, part);
+        // The part is finished in any case.
+        let _ = remove_part(file_system, staging, &directory);
+        Ok(())
+    }
+
+    /// Gives back a part whose result is kept elsewhere.
+    pub(crate) fn give_back(&self, staging: Staging) {
+        if let Some(directory) = staging.directory().parent().map(Path::to_owned) {
+            // What remains is removed with the plan.
+            let _ = remove_part(&*self.file_system, staging, &directory);
+        }
+    }
+
+    /// Returns the parts that workers have taken, with the descriptions of the workers, and true if
+    /// they are certain to be running.
+    pub(crate) fn taken(&self) -> Result<Vec<(usize, String, bool)>> {
+        let taken = self.at(|path| {
+            let mut taken = Vec::new();
+            for name in self.file_system.list(&parts_of(path, &self.token))? {
+                let Some(part) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+                let directory = self.part_at(path, part);
+                let found = match Staging::find(&*self.file_system, &directory) {
+                    // The worker has just finished the part.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                    found => found?,
+                };
+                let Some(directory) = found else { continue };
+                if let Some((holder, is_certain)) = Staging::holder(&*self.file_system, &directory)?
+                {
+                    taken.push((part, holder, is_certain));
+                }
+            }
+            taken.sort_unstable();
+            Ok(taken)
+        })?;
+        Ok(taken.unwrap_or_default())
+    }
+
+    fn part_at(&self, plan: &Path, part: usize) -> PathBuf {
+        parts_of(plan, &self.token).join(part.to_string())
+    }
+}
+
+/// Returns the directory of the parts of a plan.
+fn parts_of(plan: &Path, token: &str) -> PathBuf {
+    plan.join(format!("parts.{token}"))
+}
+
+/// Returns the directory of the plan that a part belongs to, from the staging directory of the
+/// part.
+pub(crate) fn plan_of(staging: &Path) -> PathBuf {
+    staging.ancestors().nth(3).unwrap_or(staging).to_owned()
+}
+
+/// Returns the path of the rows of a part in a chunk that it shares with other parts.
+pub(crate) fn fragment(plan: &Path, part: usize, key: &str) -> PathBuf {
+    plan.join(FRAGMENTS).join(format!("{part}.{}", key.replace('/', ".")))
+}
+
+fn done(plan: &Path, part: usize) -> PathBuf {
+    plan.join(DONE).join(part.to_string())
+}
+
+/// Removes the staging directory of a part, and the directory that it lies in.
+fn remove_part(
+    file_system: &dyn FileSystem,
+    mut staging: Staging,
+    directory: &Path,
+) -> io::Result<()> {
+    staging.remove()?;
+    match file_system.remove_directory(directory) {
+        // Another worker looks at it.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(())
+        }
+        removed => removed,
+    }
+}
+
+/// Returns true if a staging directory holds a plan that is not published. A damaged plan counts as
+/// one.
+pub(super) fn is_open_plan(
+    file_system: &dyn FileSystem,
+    array: &Path,
+    directory: &Path,
+) -> io::Result<bool> {
+    let present = || present_at_path(file_system, array).map_err(io::Error::other);
+    match read_plan(file_system, directory) {
+        Ok(None) => Ok(false),
+        Ok(Some(plan)) => Ok(present()?.map(|present| present.keys) != plan.record.keys()),
+        Err(error) if error.is_of_record() => Ok(true),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// Reads the plan in a staging directory, if there is one.
+fn read_plan(file_system: &dyn FileSystem, directory: &Path) -> Result<Option<PlanDocument>> {
+    let path = directory.join(PLAN);
+    match file_system.read(&path, 0, None) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::examine(path, source)),
+        Ok(text) => match PlanDocument::from_text(&text) {
+            Ok(plan) => Ok(Some(plan)),
+            Err(reason) => Err(ResumeError::InvalidRecord { path, reason }.into()),
+        },
+    }
+}

@@ -1,0 +1,311 @@
+//! Finishing a plan: shared chunks are put together, and the array is published.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::{ArrayBlock, BlockIndex, BlockPosition, Claimed, Error as CoreError, Holder, Run};
+
+use super::part::StoredPart;
+use super::shared::Shared;
+use crate::error::{ErrorKind, Result};
+use crate::format::provenance::{self, Provenance};
+use crate::layout::index_in_grid;
+use crate::layout::overlap::copy_bytes;
+use crate::read::StoredArray;
+use crate::staging::{Entry, Tally, stored_rows};
+use crate::store::node::check_array_size;
+use crate::write::assembler::{Assembler, Output, Unit};
+use crate::write::destination::{Destination, Directory};
+use crate::write::encode::UnitCodec;
+use crate::write::pool::Writer;
+use crate::write::session::Complete;
+use crate::write::trace::Trace;
+
+/// Merges the parts of a [`ZarrSink`](crate::ZarrSink) in a [`Plan`](lazy_core::Plan), and publishes
+/// the array.
+pub struct StoredParts(Course);
+
+enum Course {
+    Joining(Box<Joining>),
+    /// The array is published already.
+    Complete(Box<Complete>),
+}
+
+struct Joining {
+    shared: Arc<Shared>,
+    directory: Arc<Directory>,
+    parts: Vec<StoredPart>,
+    trace: Trace,
+    stored: Option<(StoredArray, String)>,
+}
+
+impl fmt::Debug for StoredParts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StoredParts").finish_non_exhaustive()
+    }
+}
+
+impl StoredParts {
+    /// Takes the plan, unless another worker has it or has published the array.
+    pub(super) fn begin(shared: &Arc<Shared>) -> Result<Claimed<StoredParts>> {
+        if let Some(complete) = shared.complete() {
+            return Ok(Claimed::Taken(StoredParts(Course::Complete(Box::new(complete)))));
+        }
+        let directory = match shared.take_to_finish() {
+            Ok(Some(directory)) => directory,
+            Err(error) => match error.holder() {
+                Some(holder) => {
+                    let is_certain = !error.is_of_maybe_locked();
+                    return Ok(Claimed::Held(Holder::new(holder, is_certain)));
+                }
+                // Another worker may just have published the array.
+                None if error.kind() == ErrorKind::Exists => {
+                    shared.find_complete()?;
+                    return Ok(Claimed::Finished);
+                }
+                None => return Err(error),
+            },
+            Ok(None) => {
+                shared.find_complete()?;
+                return Ok(Claimed::Finished);
+            }
+        };
+        let joining = Joining {
+            shared: Arc::clone(shared),
+            directory: Arc::new(directory),
+            parts: Vec::new(),
+            trace: Trace::new(&shared.settings.target),
+            stored: None,
+        };
+        Ok(Claimed::Taken(StoredParts(Course::Joining(Box::new(joining)))))
+    }
+}
+
+impl Run for StoredParts {
+    type Partial = StoredPart;
+    type Output = StoredArray;
+
+    fn merge(&mut self, _: BlockPosition, part: StoredPart) -> lazy_core::Result<()> {
+        if let Course::Joining(joining) = &mut self.0 {
+            joining.parts.push(part);
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self) -> lazy_core::Result<()> {
+        match &mut self.0 {
+            Course::Joining(joining) => joining.prepare(),
+            Course::Complete(_) => Ok(()),
+        }
+    }
+
+    fn commit(self) -> lazy_core::Result<StoredArray> {
+        Ok(match self.0 {
+            Course::Joining(joining) => joining.publish()?,
+            Course::Complete(complete) => complete.array()?,
+        })
+    }
+}
+
+impl Joining {
+    fn prepare(&mut self) -> lazy_core::Result<()> {
+        let lost = self.put_together()?;
+        if !lost.is_empty() {
+            return Err(self.give_back(lost)?);
+        }
+        match self.store_metadata() {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let lost = self.damaged_parts()?;
+                Err(if lost.is_empty() { error.into() } else { self.give_back(lost)? })
+            }
+        }
+    }
+
+    /// Removes the records of parts, so that workers compute them again, and returns the error.
+    fn give_back(&self, parts: Vec<usize>) -> Result<CoreError> {
+        for &part in &parts {
+            self.shared.directory().discard(part)?;
+        }
+        Ok(CoreError::parts_missing(self.shared.name(), self.parts.len(), parts))
+    }
+
+    /// Puts together the chunks that have rows of several parts, and stores them. Returns the
+    /// numbers of parts whose rows are damaged.
+    fn put_together(&self) -> Result<Vec<usize>> {
+        let planned = self.shared.planned();
+        let (record, format) = (&planned.plan.record, &planned.format);
+        let mut rows: BTreeMap<u64, BTreeMap<usize, Vec<(&[u64], Entry)>>> = BTreeMap::new();
+        for (number, part) in self.parts.iter().enumerate() {
+            for (index, entry) in &part.fragments {
+                let parts = rows.entry(index[0]).or_default();
+                parts.entry(number).or_default().push((index, *entry));
+            }
+        }
+        let row_shape = record.row_shape.iter().copied().map(Some).collect();
+        let mut assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
+        let mut writer = Writer::start(
+            self.shared.settings.n_threads(),
+            UnitCodec::new(format)?,
+            Arc::clone(&self.directory) as Arc<_>,
+            &self.trace,
+            false,
+        )?;
+        let codec = UnitCodec::new(format)?;
+        let unit_shape = format.layout.unit_shape();
+        let mut lost = Vec::new();
+        for (row, parts) in rows {
+            for (number, mut fragments) in parts {
+                fragments.sort();
+                // A block has all fragments that have the same columns.
+                for of_columns in
+                    fragments.chunk_by(|(one, _), (next, _)| one.get(1) == next.get(1))
+                {
+                    let Some(block) = self.block(&codec, unit_shape, row, number, of_columns)?
+                    else {
+                        lost.push(number);
+                        break;
+                    };
+                    let (at, block) = block;
+                    if lost.is_empty() {
+                        assembler.push(at, &block, &mut Units(&mut writer))?;
+                    }
+                }
+            }
+        }
+        if lost.is_empty() {
+            assembler.finish(self.shared.grid().rows().total(), &mut Units(&mut writer))?;
+        }
+        writer.finish()?;
+        lost.dedup();
+        Ok(lost)
+    }
+
+    /// Returns the rows of a part in some of the shared chunks of one row of chunks, as a block.
+    /// Returns `None` if a file is missing or damaged.
+    fn block(
+        &self,
+        codec: &UnitCodec,
+        unit_shape: &[usize],
+        row: u64,
+        number: usize,
+        fragments: &[(&[u64], Entry)],
+    ) -> Result<Option<(BlockPosition, ArrayBlock)>> {
+        let record = &self.shared.planned().plan.record;
+        let rows = self.shared.rows(number);
+        let first = row as usize * unit_shape[0];
+        let (start, end) = (rows.start.max(first), rows.end.min(first + unit_shape[0]));
+        let mut shape = [&[end - start], &record.row_shape[..]].concat();
+        let mut column = 0;
+        if let (Some(columns), Some((index, _))) = (shape.get_mut(1), fragments.first()) {
+            column = index[1] as usize * unit_shape[1];
+            *columns = unit_shape[1].min(*columns - column);
+        }
+        let item_size = record.dtype.size();
+        let mut data = vec![0; shape.iter().product::<usize>() * item_size];
+        for (index, entry) in fragments {
+            let Some(stored) = self.shared.fragment(&self.directory, number, index, *entry)? else {
+                return Ok(None);
+            };
+            let Ok(elements) = codec.decode(&stored, unit_shape) else { return Ok(None) };
+            let mut from = vec![0; shape.len()];
+            from[0] = start - first;
+            let mut to = vec![0; shape.len()];
+            for axis in 2..shape.len() {
+                to[axis] = index[axis] as usize * unit_shape[axis];
+            }
+            let extent: Vec<_> = (0..shape.len())
+                .map(|axis| (shape[axis] - to[axis]).min(unit_shape[axis] - from[axis]))
+                .collect();
+            copy_bytes(
+                item_size,
+                (&elements, unit_shape, &from),
+                (&mut data, &shape, &to),
+                &extent,
+            );
+        }
+        let at = BlockPosition { index: BlockIndex::Band(row as usize), row: start, column };
+        Ok(Some((at, ArrayBlock::new(record.dtype, shape, Bytes::from(data))?)))
+    }
+
+    /// Stores the metadata, and checks that all chunks are there.
+    fn store_metadata(&mut self) -> Result<()> {
+        let shared = &self.shared;
+        let planned = shared.planned();
+        let (settings, record) = (&shared.settings, &planned.plan.record);
+        let grid = shared.grid();
+        let n_rows = grid.rows().total();
+        let shape = [&[n_rows], &record.row_shape[..]].concat();
+        let mut attribute = Provenance::of_grid(grid).attribute(Some(record.digest()));
+        if let Some(resume) = &settings.resume {
+            let (row_type, dtype) = (&shared.row_type, shared.dtype_of_blocks());
+            let rows = stored_rows(resume, (0, n_rows), row_type, dtype);
+            provenance::record_rows(&mut attribute, &rows);
+        }
+        let mut format = planned.format.clone();
+        format.attributes.insert(provenance::ATTRIBUTE.to_owned(), attribute);
+        let text = provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty());
+        check_array_size(text.len() as u64, || shared.name())?;
+        for part in &self.parts {
+            self.directory.add_stored(part.whole);
+        }
+        self.directory.prepare(text.as_bytes(), &record.n_chunks())?;
+        let source = self.directory.reader()?;
+        let stored = StoredArray::of_document(&settings.target, source, text.as_bytes())?;
+        self.stored = Some((stored, text));
+        Ok(())
+    }
+
+    /// Returns the numbers of the parts whose chunks are not those that their records describe.
+    fn damaged_parts(&self) -> Result<Vec<usize>> {
+        let planned = self.shared.planned();
+        let n_units = planned.plan.record.n_chunks();
+        let unit_rows = planned.format.layout.unit_shape()[0] as u64;
+        let per_row: u64 = n_units[1..].iter().product();
+        let encoding = planned.format.keys.encoding();
+        let mut damaged = Vec::new();
+        for (number, part) in self.parts.iter().enumerate() {
+            let rows = self.shared.rows(number);
+            let (start, end) = (rows.start as u64, rows.end as u64);
+            let is_end = end == self.shared.grid().rows().total() as u64;
+            let first = start.div_ceil(unit_rows);
+            let last = if is_end { end.div_ceil(unit_rows) } else { end / unit_rows };
+            let mut found = Tally::default();
+            for place in first * per_row..last.max(first) * per_row {
+                let key = encoding.encode(&index_in_grid(place, &n_units)).to_string();
+                if let Ok(n_bytes) = planned.file_system.size(&planned.array.join(&key)) {
+                    found.add(&key, n_bytes);
+                }
+            }
+            if found != part.whole {
+                damaged.push(number);
+            }
+        }
+        Ok(damaged)
+    }
+
+    fn publish(self) -> Result<StoredArray> {
+        self.directory.publish()?;
+        let (stored, metadata) = self.stored.expect("a plan is prepared before it is published");
+        let stored = stored.pin_published(metadata.as_bytes())?;
+        let n_bytes = self.parts.iter().map(|part| part.n_bytes).sum();
+        let n_chunks = self.shared.planned().plan.record.n_chunks().iter().product();
+        self.trace.published(stored.shape(), 0, (n_chunks, n_bytes));
+        Ok(stored)
+    }
+}
+
+/// Passes units to the writer.
+struct Units<'w>(&'w mut Writer);
+
+impl Output for Units<'_> {
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.0.put(unit)
+    }
+
+    fn is_stored(&mut self, _: &[usize]) -> bool {
+        false
+    }
+}

@@ -1,0 +1,119 @@
+//! A sink in a plan: the write of one array that several workers share.
+
+mod join;
+mod part;
+mod shared;
+
+use std::sync::Arc;
+
+use lazy_core::{
+    Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartStore, PlanSpec, SequenceSpec,
+};
+
+use crate::read::StoredArray;
+use crate::staging::TakenPart;
+use crate::write::ZarrSink;
+pub use join::StoredParts;
+pub use part::{PartRun, PartSink, StoredPart};
+use shared::Shared;
+
+impl DivisibleReducer for ZarrSink {
+    type Divided = DividedSink;
+
+    fn describe(&self, names: &mut Vec<String>) {
+        names.push("array".to_owned());
+    }
+
+    fn part_rows(&self, spec: &SequenceSpec) -> lazy_core::Result<Option<usize>> {
+        Ok(Some(shared::layout(self.settings(), spec)?.unit_shape()[0]))
+    }
+
+    fn divide(self, plan: &PlanSpec) -> lazy_core::Result<DividedSink> {
+        Ok(DividedSink(Arc::new(Shared::join(self.into_settings(), plan)?)))
+    }
+}
+
+/// A [`ZarrSink`] in a [`Plan`](lazy_core::Plan).
+#[derive(Debug)]
+pub struct DividedSink(Arc<Shared>);
+
+impl DividedReducer for DividedSink {
+    type Partial = StoredPart;
+    type PartReducer = PartSink;
+    type Join = StoredParts;
+    type Output = StoredArray;
+
+    fn claim(&self, part: &Part, takes_over: bool) -> lazy_core::Result<Claimed<PartSink>> {
+        if let Some(complete) = self.0.complete() {
+            return Ok(Claimed::Taken(PartSink::of_complete(&self.0, &complete, part)));
+        }
+        Ok(match self.0.directory().take(part.number(), takes_over)? {
+            TakenPart::Taken(staging) => Claimed::Taken(PartSink::new(&self.0, part, staging)),
+            TakenPart::Held { holder, is_certain } => {
+                Claimed::Held(Holder::new(holder, is_certain))
+            }
+            TakenPart::Finished => Claimed::Finished,
+            TakenPart::Gone => {
+                self.0.find_complete()?;
+                Claimed::Finished
+            }
+        })
+    }
+
+    fn keep(
+        &self,
+        part: &Part,
+        partial: StoredPart,
+        record: &mut Option<Vec<u8>>,
+    ) -> lazy_core::Result<()> {
+        let Some(staging) = partial.into_staging() else { return Ok(()) };
+        match record.take() {
+            Some(record) => Ok(self.0.finish_part(part.number(), staging, &record)?),
+            None => {
+                self.0.directory().give_back(staging);
+                Ok(())
+            }
+        }
+    }
+
+    fn join(&self) -> lazy_core::Result<Claimed<StoredParts>> {
+        Ok(StoredParts::begin(&self.0)?)
+    }
+
+    fn store(&self) -> Option<&dyn PartStore> {
+        if self.0.complete().is_some() { None } else { Some(&*self.0) }
+    }
+}
+
+impl PartStore for Shared {
+    fn target(&self) -> String {
+        self.name()
+    }
+
+    fn knows_ended(&self) -> lazy_core::Result<bool> {
+        Ok(self.has_locks()?)
+    }
+
+    fn finished(&self) -> lazy_core::Result<Vec<usize>> {
+        Ok(match self.directory().finished()? {
+            Some(finished) => finished,
+            None => {
+                self.find_complete()?;
+                (0..self.n_parts()).collect()
+            }
+        })
+    }
+
+    fn record(&self, part: usize) -> lazy_core::Result<Option<Vec<u8>>> {
+        Ok(self.directory().record(part)?)
+    }
+
+    fn discard(&self, part: usize) -> lazy_core::Result<()> {
+        Ok(self.directory().discard(part)?)
+    }
+
+    fn taken(&self) -> lazy_core::Result<Vec<(usize, Holder)>> {
+        let taken = self.directory().taken()?.into_iter();
+        Ok(taken.map(|(part, name, is_certain)| (part, Holder::new(name, is_certain))).collect())
+    }
+}

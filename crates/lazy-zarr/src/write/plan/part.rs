@@ -1,0 +1,407 @@
+//! One part of a plan, which a worker stores.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lazy_core::{
+    ArrayBlock, BlockCheck, BlockGrid, BlockPosition, Error as CoreError, KeptChunks, MemoryClaim,
+    Part, Progress, Reducer, Run, SequenceSpec,
+};
+use serde::{Deserialize, Serialize};
+
+use super::shared::{Planned, Shared};
+use crate::error::Result;
+use crate::layout::index_in_grid;
+use crate::settings::{FillElement, WriteSettings};
+use crate::staging::{ChunkFiles, Entry, Journal, PartChunkRows, Record, Staging, Tally};
+use crate::write::assembler::{Assembler, Output, Unit};
+use crate::write::budget::MemoryBound;
+use crate::write::destination::PartChunks;
+use crate::write::encode::UnitCodec;
+use crate::write::pool::Writer;
+use crate::write::resume::Recall;
+use crate::write::session::{CastBlock, Complete};
+use crate::write::sink::SinkMap;
+use crate::write::trace::Trace;
+
+/// The sink of one part of a [`Plan`](lazy_core::Plan).
+pub struct PartSink {
+    settings: WriteSettings,
+    source: Source,
+}
+
+enum Source {
+    /// The part is stored.
+    Store(Box<Place>),
+    /// The array is published already, and its blocks are read from it.
+    Complete { complete: Box<Complete>, first_row: usize },
+}
+
+/// Where a part is stored, and how.
+struct Place {
+    part: Part,
+    staging: Staging,
+    record: Record,
+    format: crate::format::Format,
+    file_system: Arc<dyn crate::fs::FileSystem>,
+    array: std::path::PathBuf,
+}
+
+impl PartSink {
+    pub(super) fn new(shared: &Shared, part: &Part, staging: Staging) -> PartSink {
+        let Planned { file_system, array, plan, format, .. } = shared.planned();
+        let place = Place {
+            part: part.clone(),
+            staging,
+            record: plan.record.clone(),
+            format: format.clone(),
+            file_system: Arc::clone(file_system),
+            array: array.clone(),
+        };
+        PartSink { settings: shared.settings.clone(), source: Source::Store(Box::new(place)) }
+    }
+
+    pub(super) fn of_complete(shared: &Shared, complete: &Complete, part: &Part) -> PartSink {
+        let (complete, first_row) = (Box::new(complete.clone()), part.rows().start);
+        let source = Source::Complete { complete, first_row };
+        PartSink { settings: shared.settings.clone(), source }
+    }
+}
+
+impl fmt::Debug for PartSink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PartSink").finish_non_exhaustive()
+    }
+}
+
+impl Reducer for PartSink {
+    type Map = SinkMap;
+    type Run = PartRun;
+    type Output = StoredPart;
+
+    fn start(self, spec: &SequenceSpec) -> lazy_core::Result<(SinkMap, PartRun)> {
+        let map = SinkMap::new(&self.settings);
+        let check = BlockCheck::owned(spec.clone())?;
+        let grid = spec.grid().expect("a sequence in a plan has a grid");
+        let course = match self.source {
+            Source::Complete { complete, first_row } => {
+                Course::Complete(Box::new(complete.part(first_row, grid)))
+            }
+            Source::Store(place) => {
+                Course::Storing(Box::new(Storing::start(self.settings, spec, grid, *place)?))
+            }
+        };
+        Ok((map, PartRun { check, course }))
+    }
+}
+
+/// The run of a [`PartSink`].
+pub struct PartRun {
+    check: BlockCheck<'static>,
+    course: Course,
+}
+
+enum Course {
+    Storing(Box<Storing>),
+    Complete(Box<Complete>),
+}
+
+impl fmt::Debug for PartRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PartRun").finish_non_exhaustive()
+    }
+}
+
+impl Run for PartRun {
+    type Partial = CastBlock;
+    type Output = StoredPart;
+
+    fn restore(&mut self, at: BlockPosition) -> lazy_core::Result<Option<ArrayBlock>> {
+        Ok(match &mut self.course {
+            Course::Storing(storing) => storing.restore(at)?,
+            Course::Complete(complete) => complete.restore(at)?,
+        })
+    }
+
+    fn merge(&mut self, at: BlockPosition, partial: CastBlock) -> lazy_core::Result<()> {
+        let CastBlock { from, block } = partial;
+        self.check.block_at(at, from, block.shape())?;
+        match &mut self.course {
+            Course::Storing(storing) => storing.add(at, &block)?,
+            Course::Complete(complete) => complete.compare(at, &block, from)?,
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self) -> lazy_core::Result<()> {
+        self.check.end()?;
+        if let Course::Storing(storing) = &mut self.course {
+            storing.prepare()?;
+        }
+        Ok(())
+    }
+
+    fn commit(self) -> lazy_core::Result<StoredPart> {
+        Ok(match self.course {
+            Course::Storing(storing) => storing.commit()?,
+            Course::Complete(_) => StoredPart::default(),
+        })
+    }
+
+    fn report(&self, progress: &mut Progress) {
+        if let Course::Storing(storing) = &self.course {
+            let (chunks, stored_bytes) = storing.writer.written();
+            progress.chunks += chunks;
+            progress.stored_bytes += stored_bytes;
+        }
+    }
+
+    fn abort(self, error: CoreError) -> CoreError {
+        let Course::Storing(storing) = self.course else { return error };
+        if !error.is_cancelled() {
+            return error;
+        }
+        match storing.abort() {
+            Some(kept) => error.with_kept(kept),
+            None => error,
+        }
+    }
+}
+
+/// The chunks of a part, as its record describes them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct StoredPart {
+    /// The chunks that have no rows of other parts.
+    pub(super) whole: Tally,
+    /// The rows in chunks that the part shares with other parts.
+    pub(super) fragments: Vec<(Vec<u64>, Entry)>,
+    pub(super) n_bytes: u64,
+    /// The staging directory of the part, until its record is stored.
+    #[serde(skip)]
+    staging: Option<Staging>,
+}
+
+impl StoredPart {
+    pub(super) fn into_staging(self) -> Option<Staging> {
+        self.staging
+    }
+}
+
+/// The state of a part that is being stored.
+struct Storing {
+    settings: WriteSettings,
+    record: Record,
+    assembler: Assembler,
+    writer: Writer,
+    recall: Recall,
+    journal: Arc<Journal>,
+    chunks: Arc<PartChunks>,
+    files: ChunkFiles,
+    /// The number of units along each axis of the array.
+    n_units: Vec<u64>,
+    rows_of_units: PartChunkRows,
+    /// The number of rows of the first row of units that belong to other parts.
+    n_head: usize,
+    n_rows: usize,
+    whole: Tally,
+    _memory: MemoryClaim,
+}
+
+impl Storing {
+    fn start(
+        settings: WriteSettings,
+        spec: &SequenceSpec,
+        grid: &BlockGrid,
+        place: Place,
+    ) -> Result<Storing> {
+        let Place { part, staging, record, format, file_system, array } = place;
+        let unit_rows = format.layout.unit_shape()[0];
+        let rows = part.rows();
+        let (first, n_head) = (rows.start / unit_rows, rows.start % unit_rows);
+        let last = rows.end.saturating_sub(1) / unit_rows;
+        let n_units = record.n_chunks();
+        let is_end_of_array = record.n_rows() == Some(rows.end);
+        let is_tail_shared = !is_end_of_array && !rows.end.is_multiple_of(unit_rows);
+        let rows_of_units = PartChunkRows {
+            part: part.number(),
+            first: (first as u64, n_head > 0),
+            last: (last as u64, is_tail_shared),
+        };
+        let files = ChunkFiles::of_part(
+            &file_system,
+            &array,
+            staging.directory(),
+            format.keys,
+            rows_of_units.clone(),
+        );
+        let journal = Arc::new(Journal::new(files.clone()));
+        journal.resume();
+        let codec = || Ok::<_, crate::error::Error>(UnitCodec::new(&format)?.with_first(first));
+        let recall = Recall::new(grid, n_head, codec()?, &record, &journal)?;
+        let cast = settings.cast_spec(spec)?;
+        let mut memory = MemoryClaim::new(spec);
+        let n_threads = match cast.row_type().zip(cast.largest_block()) {
+            Some((row_type, block_shape)) => {
+                MemoryBound::of(&settings, cast.cut(), row_type, &block_shape)
+                    .claim(&settings, &mut memory)?
+            }
+            None => settings.n_threads(),
+        };
+        let target = settings.target.to_string();
+        let chunks = Arc::new(PartChunks::new(target, staging, files.clone(), &journal)?);
+        let trace = Trace::new(&settings.target);
+        trace.layout(&format.layout);
+        let destination: Arc<PartChunks> = Arc::clone(&chunks);
+        let writer = Writer::start(n_threads, codec()?, destination, &trace, true)?;
+        let row_shape = record.row_shape.iter().copied().map(Some).collect();
+        let assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
+        let mut storing = Storing {
+            settings,
+            assembler,
+            writer,
+            recall,
+            journal,
+            chunks,
+            files,
+            n_units,
+            rows_of_units,
+            n_head,
+            n_rows: rows.len(),
+            whole: Tally::default(),
+            _memory: memory,
+            record,
+        };
+        if !rows.is_empty() {
+            storing.push_head(&format.fill, format.layout.unit_shape())?;
+        }
+        Ok(storing)
+    }
+
+    /// Fills the rows of the first row of units that belong to other parts.
+    fn push_head(&mut self, fill: &FillElement, unit_shape: &[usize]) -> Result<()> {
+        let mut shape = [&[self.n_head], &self.record.row_shape[..]].concat();
+        if shape.contains(&0) {
+            return Ok(());
+        }
+        let (n_columns, along) = match (shape.get(1), unit_shape.get(1)) {
+            (Some(n_columns), Some(along)) => (*n_columns, *along),
+            _ => (1, 1),
+        };
+        for column in (0..n_columns).step_by(along) {
+            if let Some(columns) = shape.get_mut(1) {
+                *columns = along.min(n_columns - column);
+            }
+            let n_elements: usize = shape.iter().product();
+            let data = Bytes::from(fill.bytes.repeat(n_elements));
+            let block = ArrayBlock::new(self.record.dtype, shape.clone(), data)?;
+            let index = lazy_core::BlockIndex::Band(0);
+            self.push(BlockPosition { index, row: 0, column }, &block)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the position of a block in the units of the part.
+    fn within_units(&self, at: BlockPosition) -> BlockPosition {
+        BlockPosition { row: at.row + self.n_head, ..at }
+    }
+
+    fn restore(&mut self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
+        if self.record.is_cast() {
+            return Ok(None);
+        }
+        self.recall.block(self.within_units(at))
+    }
+
+    fn add(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let at = self.within_units(at);
+        if self.record.is_cast() {
+            self.recall.compare(at, block)?;
+        }
+        self.recall.forget(at, block.shape());
+        if block.n_elements() == 0 {
+            return Ok(());
+        }
+        self.push(at, block)
+    }
+
+    fn push(&mut self, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+        let Storing { assembler, writer, recall, .. } = self;
+        assembler.push(at, block, &mut Units { writer, recall })
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        let Storing { assembler, writer, recall, .. } = self;
+        assembler.finish(self.n_head + self.n_rows, &mut Units { writer, recall })?;
+        writer.finish()?;
+        self.whole = self.chunks.end(|| self.keys(), self.settings.durability)?;
+        Ok(())
+    }
+
+    fn commit(self) -> Result<StoredPart> {
+        let entries = self.journal.entries(&self.n_units)?;
+        let number = |index: &[u64]| {
+            index.iter().zip(&self.n_units).fold(0, |number, (i, n)| number * n + i)
+        };
+        let is_fragment = |index: &Vec<u64>| self.files.is_fragment(&self.key(index));
+        let fragments: Vec<_> = self
+            .units()
+            .filter(is_fragment)
+            .filter_map(|index| Some((index.clone(), *entries.get(&number(&index))?)))
+            .collect();
+        let (_, n_bytes) = self.writer.written();
+        let Storing { writer, chunks, whole, .. } = self;
+        drop(writer);
+        let chunks = Arc::into_inner(chunks).expect("the writer has ended");
+        Ok(StoredPart { whole, fragments, n_bytes, staging: Some(chunks.into_staging()) })
+    }
+
+    /// Ends the part early. Returns the chunks that a later worker resumes from, if there are any.
+    fn abort(mut self) -> Option<KeptChunks> {
+        // The pass has failed already, for a reason that is reported.
+        let _ = self.writer.finish();
+        let entries = self.journal.entries(&self.n_units);
+        let chunks = entries.map_or(self.writer.written().0, |entries| entries.len() as u64);
+        let directory = self.journal.directory().display().to_string();
+        let target = self.settings.target.to_string();
+        (chunks > 0).then_some(KeptChunks { target, directory, chunks })
+    }
+
+    /// Returns the indices of the units that have rows of the part, in C order.
+    fn units(&self) -> impl Iterator<Item = Vec<u64>> + use<> {
+        let (first, last) = (self.rows_of_units.first.0, self.rows_of_units.last.0);
+        let n_units = self.n_units.clone();
+        let per_row: u64 = n_units[1..].iter().product();
+        let end = if self.n_rows == 0 { first } else { last + 1 };
+        (first * per_row..end * per_row).map(move |place| index_in_grid(place, &n_units))
+    }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = String>> {
+        let keys = self.files.keys();
+        Box::new(self.units().map(move |index| keys.encoding().encode(&index).to_string()))
+    }
+
+    fn key(&self, index: &[u64]) -> String {
+        self.files.keys().encoding().encode(index).to_string()
+    }
+}
+
+/// Passes units to the writer, unless an earlier worker has stored them.
+struct Units<'w> {
+    writer: &'w mut Writer,
+    recall: &'w mut Recall,
+}
+
+impl Output for Units<'_> {
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.writer.put(unit)
+    }
+
+    fn is_stored(&mut self, unit: &[usize]) -> bool {
+        let kept = self.recall.take_verified(unit);
+        if let Some(stored_bytes) = kept {
+            self.writer.count_kept(unit, stored_bytes);
+        }
+        kept.is_some()
+    }
+}

@@ -1,0 +1,264 @@
+//! What all workers of a plan know about the write that they share.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use lazy_core::{BlockGrid, DType, Part, PlanSpec, RowType, SequenceSpec};
+
+use crate::error::{Error, ErrorKind, Result, ResumeError, SettingError, TargetError, WriteError};
+use crate::format::{Format, KeySpace};
+use crate::fs::{FileSystem, LockScope};
+use crate::layout::Layout;
+use crate::settings::{Existing, Resume, WriteSettings};
+use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, fragment};
+use crate::target::{Resolved, StorageRoot};
+use crate::write::destination::Directory;
+use crate::write::resume;
+use crate::write::session::{Complete, planned_layout};
+
+/// The shared write of one array.
+pub(super) struct Shared {
+    pub(super) settings: WriteSettings,
+    /// The declaration of the sequence, before its blocks are cast.
+    pub(super) spec: SequenceSpec,
+    pub(super) row_type: RowType,
+    parts: Vec<Part>,
+    /// The plan and its directory, unless the array was published before.
+    planned: Option<Planned>,
+    /// The array, once it is known to be published.
+    complete: OnceLock<Complete>,
+}
+
+/// A plan that this worker has created or joined.
+pub(super) struct Planned {
+    pub(super) file_system: Arc<dyn FileSystem>,
+    /// The path and the groups that the target names.
+    place: (PathBuf, Vec<String>),
+    /// The directory of the array.
+    pub(super) array: PathBuf,
+    pub(super) plan: PlanDocument,
+    directory: PlanDirectory,
+    pub(super) format: Format,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").field("target", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// Returns the layout of the array of a plan.
+pub(super) fn layout(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Layout> {
+    check(settings)?;
+    let cast = settings.cast_spec(spec)?;
+    let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?;
+    settings.check_array(row_type.dtype, 1 + row_type.shape.len())?;
+    planned_layout(settings, &cast)
+}
+
+/// Checks that workers can share the write.
+fn check(settings: &WriteSettings) -> Result<()> {
+    settings.check()?;
+    let target = || settings.target.to_string();
+    if settings.resume.is_none() {
+        return Err(SettingError::NoKey { target: target() }.into());
+    }
+    let not_plannable = |action| Err(ResumeError::NotPlannable { target: target(), action }.into());
+    match settings.existing {
+        Existing::Append => not_plannable("append rows"),
+        _ if settings.layout.is_of_blocks() => not_plannable("store chunks of blocks"),
+        _ => Ok(()),
+    }
+}
+
+impl Shared {
+    /// Creates the plan at the target, or joins it, unless the array is published already.
+    pub(super) fn join(settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
+        let spec = plan.sequence().clone();
+        let layout = layout(&settings, &spec)?;
+        let cast = settings.cast_spec(&spec)?;
+        let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?.clone();
+        let parts = plan.parts().to_vec();
+        let mut shared =
+            Shared { settings, spec, row_type, parts, planned: None, complete: OnceLock::new() };
+        if shared.is_complete()? {
+            return Ok(shared);
+        }
+        let settings = &shared.settings;
+        let resume =
+            settings.resume.as_ref().ok_or_else(|| resume::not_resumable(&settings.target))?;
+        let Resolved { place, members } = settings.target.resolve()?;
+        let StorageRoot::Directory { file_system, path } = place else {
+            return Err(ResumeError::NotResumable {
+                target: settings.target.to_string(),
+                reason: "a store instance cannot keep an unfinished write",
+            }
+            .into());
+        };
+        let document = |keys: KeySpace| {
+            let record = shared.record(resume, &layout, keys)?;
+            let ends = plan.parts().iter().map(|part| part.bands().end).collect();
+            Ok(PlanDocument::new(record, plan.names().to_vec(), ends))
+        };
+        let (array, directory, found) =
+            Directory::plan(settings, Arc::clone(&file_system), &path, &members, document)?;
+        let target = || settings.target.to_string();
+        let Some(keys) = found.record.keys() else {
+            return Err(TargetError::UnknownKeys { target: target() }.into());
+        };
+        if let Some(difference) = found.difference(&document(keys)?) {
+            return Err(ResumeError::Mismatch {
+                target: target(),
+                directory,
+                what: difference.what,
+                expected: difference.kept,
+                actual: difference.now,
+            }
+            .into());
+        }
+        let durability = settings.durability;
+        let directory = PlanDirectory::open(&file_system, &array, directory, &found, durability);
+        let format = Format::new(settings, shared.row_type.dtype, layout, keys);
+        shared.planned = Some(Planned {
+            file_system,
+            place: (path, members),
+            array,
+            plan: found,
+            directory,
+            format,
+        });
+        Ok(shared)
+    }
+
+    fn record(&self, resume: &Resume, layout: &Layout, keys: KeySpace) -> Result<Record> {
+        let settings = &self.settings;
+        let grid = self.grid();
+        let format = Format::new(settings, self.row_type.dtype, layout.clone(), keys);
+        let shape = [&[grid.rows().total()], &self.row_type.shape[..]].concat();
+        let metadata = format.metadata(&shape)?.to_string_pretty();
+        let row_type = self.row_type.clone();
+        let record = Record::new(resume, grid, &settings.layout, layout, row_type, &metadata);
+        Ok(record.with_blocks_of(self.dtype_of_blocks()))
+    }
+
+    /// Looks for the published array. An array that is to be replaced is not the result of this
+    /// plan.
+    fn is_complete(&self) -> Result<bool> {
+        let settings = WriteSettings { existing: Existing::Fail, ..self.settings.clone() };
+        let cast = settings.cast_spec(&self.spec)?;
+        let dtype_of_blocks = Some(self.dtype_of_blocks());
+        let complete = match Complete::find(&settings, &cast, dtype_of_blocks) {
+            Err(error)
+                if error.kind() == ErrorKind::Exists
+                    && self.settings.existing != Existing::Fail =>
+            {
+                None
+            }
+            found => found?,
+        };
+        match complete {
+            Some(complete) => {
+                let _ = self.complete.set(complete);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Looks for the published array of a plan that is gone.
+    pub(super) fn find_complete(&self) -> Result<()> {
+        if self.is_complete()? {
+            Ok(())
+        } else {
+            Err(TargetError::PlanGone { target: self.name() }.into())
+        }
+    }
+
+    /// Returns the array, if it is known to be published.
+    pub(super) fn complete(&self) -> Option<Complete> {
+        self.complete.get().cloned()
+    }
+
+    /// Returns the plan.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the array was published before this worker could join the plan.
+    pub(super) fn planned(&self) -> &Planned {
+        self.planned.as_ref().expect("the array is not published")
+    }
+
+    pub(super) fn directory(&self) -> &PlanDirectory {
+        &self.planned().directory
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.settings.target.to_string()
+    }
+
+    pub(super) fn n_parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Returns the rows of a part.
+    pub(super) fn rows(&self, part: usize) -> Range<usize> {
+        self.parts[part].rows()
+    }
+
+    /// Returns the stored rows of a part in a shared chunk, unless the file is missing or damaged.
+    pub(super) fn fragment(
+        &self,
+        directory: &Directory,
+        part: usize,
+        index: &[u64],
+        entry: Entry,
+    ) -> Result<Option<Bytes>> {
+        let Planned { file_system, format, .. } = self.planned();
+        let key = format.keys.encoding().encode(index).to_string();
+        let path = fragment(directory.staging(), part, &key);
+        match file_system.read(&path, 0, None) {
+            Ok(stored) => Ok(Some(stored).filter(|stored| Entry::of([&**stored]) == entry)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::examine(path, source)),
+        }
+    }
+
+    pub(super) fn grid(&self) -> &BlockGrid {
+        self.spec.grid().expect("a sequence in a plan has a grid")
+    }
+
+    /// Returns the dtype of the blocks before they are cast.
+    pub(super) fn dtype_of_blocks(&self) -> DType {
+        self.spec.row_type().map_or(self.row_type.dtype, |row_type| row_type.dtype)
+    }
+
+    /// Returns true if the locks of the file system tell which workers have ended.
+    pub(super) fn has_locks(&self) -> Result<bool> {
+        let Planned { file_system, array, .. } = self.planned();
+        let examine = |source| Error::examine(array, source);
+        let Some(directory) = self.directory().find_again()? else { return Ok(true) };
+        let has_locks = Staging::has_locks(&**file_system, &directory).map_err(examine)?;
+        let scope = file_system.lock_scope(&directory).map_err(examine)?;
+        Ok(has_locks && scope == LockScope::Everywhere)
+    }
+
+    /// Stores the record of a part.
+    pub(super) fn finish_part(&self, part: usize, staging: Staging, record: &[u8]) -> Result<()> {
+        let path = staging.directory().to_owned();
+        let is_held = |staging: &Path| self.planned().file_system.entry_kind(staging);
+        self.directory().finish(part, staging, record).map_err(|source| match is_held(&path) {
+            Ok(None) => Error::taken_over(self.name()),
+            _ => WriteError::Write { path: path.clone(), source }.into(),
+        })
+    }
+
+    /// Takes the directory of the plan, to publish the array. Returns `None` if the plan is gone.
+    pub(super) fn take_to_finish(&self) -> Result<Option<Directory>> {
+        let Planned { file_system, place: (path, members), plan, .. } = self.planned();
+        Directory::finish(&self.settings, Arc::clone(file_system), path, members, plan)
+    }
+}
