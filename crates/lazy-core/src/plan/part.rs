@@ -70,8 +70,8 @@ const MOST_PARTS: usize = 1024;
 
 impl PartSizes {
     /// Cuts the bands of these heights into parts. A part begins where a row of chunks of
-    /// `chunk_rows` rows begins, if a band begins there and the part next to it is at most twice as
-    /// high for it.
+    /// `chunk_rows` rows begins, if a band begins there and no part becomes much higher or lower
+    /// for it.
     #[must_use]
     pub fn cut(self, bands: &BlockSizes, chunk_rows: Option<usize>) -> Vec<Part> {
         let (n_bands, n_rows) = (bands.n_blocks(), bands.total());
@@ -95,8 +95,13 @@ impl PartSizes {
             let end = if number + 1 == n_parts {
                 n_bands
             } else {
-                end_near(bands, share(n_rows, number + 1, n_parts), chunk_rows)
-                    .clamp(start + 1, last_end)
+                end_near(
+                    bands,
+                    share(n_rows, number + 1, n_parts),
+                    chunk_rows,
+                    n_rows / n_parts / 2,
+                )
+                .clamp(start + 1, last_end)
             };
             let rows = bands.start(start)..bands.range(end - 1).end;
             parts.push(Part { number, bands: start..end, rows });
@@ -111,17 +116,27 @@ fn share(total: usize, n: usize, of: usize) -> usize {
     (total as u128 * n as u128 / of.max(1) as u128) as usize
 }
 
-/// Returns the index of the band that begins nearest to a row, or at the beginning of a row of
-/// chunks near it.
-fn end_near(bands: &BlockSizes, row: usize, chunk_rows: Option<usize>) -> usize {
+/// Returns the index of the band that begins nearest to a row, or where a row of chunks begins at
+/// most `tolerance` rows away.
+fn end_near(bands: &BlockSizes, row: usize, chunk_rows: Option<usize>, tolerance: usize) -> usize {
+    // The number of rows of chunks on each side in which no band may begin.
+    const MOST_STEPS: usize = 64;
     let begins_at = |row: usize| {
         let band = bands.block_of(row)?;
         (bands.start(band) == row).then_some(band)
     };
     if let Some(chunk_rows) = chunk_rows.filter(|&rows| rows > 0) {
-        let below = row / chunk_rows * chunk_rows;
-        let above = below.saturating_add(chunk_rows);
-        let nearest = if row - below <= above - row { [below, above] } else { [above, below] };
+        let first = row / chunk_rows * chunk_rows;
+        let mut nearest: Vec<_> = (0..MOST_STEPS)
+            .flat_map(|step| {
+                let steps = step.saturating_mul(chunk_rows);
+                let above = first.checked_add(steps).and_then(|row| row.checked_add(chunk_rows));
+                [first.checked_sub(steps), above]
+            })
+            .flatten()
+            .filter(|near| near.abs_diff(row) <= tolerance)
+            .collect();
+        nearest.sort_by_key(|near| near.abs_diff(row));
         if let Some(band) = nearest.into_iter().find_map(begins_at) {
             return band;
         }
@@ -179,7 +194,9 @@ mod tests {
         // No band begins at a multiple of 7 but 70.
         assert_eq!(starts(PartSizes::Number(3), bands(), Some(7)), [0, 30, 70]);
         assert_eq!(starts(PartSizes::Automatic, bands(), Some(25)), [0, 20, 50, 70]);
-        assert_eq!(starts(PartSizes::Rows(50), bands(), Some(8)), [0, 50]);
+        assert_eq!(starts(PartSizes::Rows(50), bands(), Some(8)), [0, 40]);
+        assert_eq!(starts(PartSizes::Rows(50), bands(), Some(3)), [0, 60]);
+        assert_eq!(starts(PartSizes::Rows(50), bands(), Some(30)), [0, 60]);
         assert_eq!(
             starts(PartSizes::Automatic, BlockSizes::from([]), Some(8)),
             Vec::<usize>::new()

@@ -132,7 +132,7 @@ fn resumes() -> Vec<ResumeError> {
         ResumeError::NotResumable { target: target(), reason: REASON },
         mismatch,
         ResumeError::Unfinished { target: target(), directory: path(), key: text() },
-        ResumeError::Planned { target: target(), directory: path() },
+        ResumeError::Planned { target: target(), directory: path(), key: text() },
         ResumeError::NotPlannable { target: target(), action: REASON },
         ResumeError::InvalidRecord { path: path(), reason: text() },
     ]

@@ -23,8 +23,11 @@ pub(crate) enum ResumeError {
     },
     #[error("an unfinished write of {target} with the key {key:?} is in {}", directory.display())]
     Unfinished { target: String, directory: PathBuf, key: String },
-    #[error("an unfinished write of {target}, which workers share, is in {}", directory.display())]
-    Planned { target: String, directory: PathBuf },
+    #[error(
+        "workers share an unfinished write of {target} with the key {key:?} in {}",
+        directory.display()
+    )]
+    Planned { target: String, directory: PathBuf, key: String },
     #[error("a plan of several workers cannot {action}: {target}")]
     NotPlannable { target: String, action: &'static str },
     #[error("the record {} of an unfinished write is invalid: {reason}", path.display())]
@@ -51,9 +54,10 @@ impl ResumeError {
                 resume_key: Some(key),
                 ..Facts::of(ErrorKind::Unfinished)
             },
-            ResumeError::Planned { target, directory } => Facts {
+            ResumeError::Planned { target, directory, key } => Facts {
                 target: Some(target),
                 path: Some(directory),
+                resume_key: Some(key),
                 ..Facts::of(ErrorKind::Unfinished)
             },
             ResumeError::NotPlannable { target, .. } => {

@@ -419,18 +419,21 @@ fn remove_part(
     }
 }
 
-/// Returns true if a staging directory holds a plan that is not published. A damaged plan counts as
-/// one.
-pub(super) fn is_open_plan(
+/// Returns the key of the plan in a staging directory, if there is a plan that is not published. A
+/// damaged plan has an empty key.
+pub(super) fn open_plan(
     file_system: &dyn FileSystem,
     array: &Path,
     directory: &Path,
-) -> io::Result<bool> {
-    let present = || present_at_path(file_system, array).map_err(io::Error::other);
+) -> io::Result<Option<String>> {
     match read_plan(file_system, directory) {
-        Ok(None) => Ok(false),
-        Ok(Some(plan)) => Ok(present()?.map(|present| present.keys) != plan.record.keys()),
-        Err(error) if error.is_of_record() => Ok(true),
+        Ok(None) => Ok(None),
+        Ok(Some(plan)) => {
+            let present = present_at_path(file_system, array).map_err(io::Error::other)?;
+            let is_open = present.map(|present| present.keys) != plan.record.keys();
+            Ok(is_open.then_some(plan.record.key))
+        }
+        Err(error) if error.is_of_record() => Ok(Some(String::new())),
         Err(error) => Err(io::Error::other(error)),
     }
 }

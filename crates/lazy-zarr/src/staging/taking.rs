@@ -8,7 +8,7 @@ use std::thread::sleep;
 
 use super::directory::{BETWEEN_TRIES, LOCK, MOST_TRIES, Staging, is_of_other_write, numbers};
 use super::holder::{State, lock, state};
-use super::plan::is_open_plan;
+use super::plan::open_plan;
 use super::process;
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::{EntryKind, FileLock, FileSystem, LockScope};
@@ -29,7 +29,7 @@ pub(crate) enum Taken {
     /// reach.
     MaybeHeld { holder: String },
     /// The directory holds an unfinished plan of several workers, which no process holds.
-    Plan { directory: PathBuf },
+    Plan { directory: PathBuf, key: String },
 }
 
 /// The result of one attempt to take a staging directory.
@@ -107,7 +107,9 @@ impl Staging {
             Ok(Taken::MaybeHeld { holder }) => {
                 Err(WriteError::MaybeLocked { target, holder }.into())
             }
-            Ok(Taken::Plan { directory }) => Err(ResumeError::Planned { target, directory }.into()),
+            Ok(Taken::Plan { directory, key }) => {
+                Err(ResumeError::Planned { target, directory, key }.into())
+            }
             Err(source) => Err(Error::examine(array, source)),
         }
     }
@@ -170,9 +172,10 @@ impl Attempt<'_> {
         let path = directory(self.array, number);
         match state(&**self.file_system, &path) {
             Ok(State::Ended(_) | State::Unknown { .. })
-                if !self.takes_plans && is_open_plan(&**self.file_system, self.array, &path)? =>
+                if !self.takes_plans
+                    && let Some(key) = open_plan(&**self.file_system, self.array, &path)? =>
             {
-                Ok(Try::Taken(Taken::Plan { directory: path }))
+                Ok(Try::Taken(Taken::Plan { directory: path, key }))
             }
             Ok(State::Ended(lock)) => self.take_over(number, lock),
             Ok(State::Unknown { lock, .. }) if self.takes_over || has_ended => {

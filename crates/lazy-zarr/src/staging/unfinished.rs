@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
-use super::plan::{PlanDirectory, is_open_plan};
+use super::plan::{PlanDirectory, open_plan};
 use super::record::Record;
 use super::taking::Taken;
 use crate::error::{Error, Result, ResumeError, WriteError};
@@ -238,8 +238,8 @@ impl UnfinishedWrite {
             Ok(Taken::Held { holder } | Taken::MaybeHeld { holder }) => {
                 Err(WriteError::Locked { target: target(), holder }.into())
             }
-            Ok(Taken::Plan { directory }) => {
-                Err(ResumeError::Planned { target: target(), directory }.into())
+            Ok(Taken::Plan { directory, key }) => {
+                Err(ResumeError::Planned { target: target(), directory, key }.into())
             }
             Err(source) => Err(Error::examine(&self.array, source)),
         }
@@ -289,8 +289,8 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
 
 /// Returns true if a plan is not published.
 fn is_open(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<bool> {
-    is_open_plan(&**file_system, array, directory)
-        .map_err(|source| Error::examine(directory, source))
+    let plan = open_plan(&**file_system, array, directory);
+    plan.map(|key| key.is_some()).map_err(|source| Error::examine(directory, source))
 }
 
 /// Two unfinished writes are equal if they have the same directory and the same state.

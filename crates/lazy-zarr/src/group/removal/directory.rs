@@ -151,8 +151,8 @@ fn remove_array(
         Taken::MaybeHeld { holder } => {
             return Err(WriteError::MaybeLocked { target: name(), holder }.into());
         }
-        Taken::Plan { directory } => {
-            return Err(ResumeError::Planned { target: name(), directory }.into());
+        Taken::Plan { directory, key } => {
+            return Err(ResumeError::Planned { target: name(), directory, key }.into());
         }
     };
     let is_removed = staging.holds_removed().map_err(examine)?;

@@ -157,8 +157,8 @@ pub(super) fn take(
                 }
             }
             Ok(Taken::Plan { .. }) if purpose == Purpose::Plan => return Ok(None),
-            Ok(Taken::Plan { directory }) => {
-                ResumeError::Planned { target: target.clone(), directory }.into()
+            Ok(Taken::Plan { directory, key }) => {
+                ResumeError::Planned { target: target.clone(), directory, key }.into()
             }
             Ok(Taken::Held { .. } | Taken::MaybeHeld { .. })
                 if purpose == Purpose::Plan && started.elapsed() < PLANNING =>
