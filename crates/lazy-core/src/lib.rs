@@ -51,6 +51,7 @@
 //!   results in the form in which sinks store them. [`SaveState`], [`StateOf`] and [`SavedState`]
 //!   merge statistics of several processes.
 //! - [`Observer`] receives the [`Progress`] of an evaluation and can cancel it.
+//! - [`Workers`] tells which of the processes that an engine has started this process is.
 //! - [`Error`] names the block that it concerns by its [`BlockIndex`]. [`report`] adds the messages
 //!   of its causes.
 //! - `conformance`, behind the feature of the same name, has test suites for implementations of

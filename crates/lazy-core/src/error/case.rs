@@ -328,6 +328,52 @@ pub(crate) enum Case {
         /// The version of the state.
         actual: u32,
     },
+    /// The index of a worker is not less than the number of workers.
+    #[error(
+        "the index of a worker must be less than the number of workers, got {index} of {count}"
+    )]
+    WorkerIndex {
+        /// The index, from 0.
+        index: usize,
+        /// The number of workers.
+        count: usize,
+    },
+    /// A text does not name a worker.
+    #[error(
+        "{subject} must be {words} or an index from 0 and a count, such as `3/64`, got `{actual}`"
+    )]
+    WorkerText {
+        /// The item that has the text: the beginning of the message.
+        subject: &'static str,
+        /// The words that the text may consist of.
+        words: &'static str,
+        /// The text.
+        actual: String,
+    },
+    /// An environment variable that names a worker is not a number.
+    #[error("the environment variable {name} must be a whole number, got `{value}`")]
+    WorkerVariable {
+        /// The name of the variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Environment variables that together name a worker are inconsistent.
+    #[error("the environment names no worker with {variables}: {problem}")]
+    WorkerVariables {
+        /// The variables with their values.
+        variables: String,
+        /// The problem: the end of the message.
+        problem: &'static str,
+    },
+    /// Environment variables of two engines name different workers.
+    #[error("the environment names different workers: {first} and {second}")]
+    WorkerConflict {
+        /// The first worker, with the variables that name it.
+        first: String,
+        /// The second worker, with the variables that name it.
+        second: String,
+    },
     /// An observer asked to stop.
     #[error(
         "the evaluation was cancelled after {}{}",
@@ -404,6 +450,12 @@ impl Case {
             }
             Case::TooFewBlocks { .. } | Case::TooManyBlocks { .. } => {
                 "correct the declared number or the producer"
+            }
+            Case::WorkerVariable { .. }
+            | Case::WorkerVariables { .. }
+            | Case::WorkerConflict { .. } => {
+                "set `LAZY_WORKER`, which decides alone: `3/64` for worker 3 of 64, counted from \
+                 0, or `off` for a single worker"
             }
             Case::Cancelled { kept, .. } if !kept.is_empty() => {
                 "run the same program again to resume the write"

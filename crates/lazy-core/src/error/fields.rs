@@ -57,6 +57,11 @@ impl Error {
             Case::StateMismatch { .. } | Case::StateDamaged { .. } | Case::StateVersion { .. } => {
                 ErrorKind::SavedState
             }
+            Case::WorkerIndex { .. }
+            | Case::WorkerText { .. }
+            | Case::WorkerVariable { .. }
+            | Case::WorkerVariables { .. }
+            | Case::WorkerConflict { .. } => ErrorKind::Workers,
             Case::Cancelled { .. } => ErrorKind::Cancelled,
             Case::Other(_) => ErrorKind::Other,
         }

@@ -54,6 +54,10 @@ pub enum ErrorKind {
     SavedState,
     /// Parts of a [`Plan`](crate::Plan) are not finished, or another worker is finishing it.
     Unfinished,
+    /// The worker of this process is unknown or contradictory: a text or an environment variable
+    /// is malformed, engines name different workers, or an index is not less than the number of
+    /// workers.
+    Workers,
     /// An [`Observer`](crate::Observer) cancelled the pass. [`kept`](crate::Error::kept) lists what
     /// a later write resumes from.
     Cancelled,

@@ -65,6 +65,13 @@ fn all() -> Vec<Error> {
         Case::StateMismatch { expected: statistic(), actual: "the mean".to_owned() }.into(),
         Case::StateDamaged { statistic: statistic() }.into(),
         Case::StateVersion { expected: 2, actual: 1 }.into(),
+        Case::WorkerIndex { index: 64, count: 64 }.into(),
+        Case::WorkerText { subject: "a worker", words: "`off`", actual: "x".to_owned() }.into(),
+        Case::WorkerVariable { name: "PMI_RANK", value: "x".to_owned() }.into(),
+        Case::WorkerVariables { variables: "PMI_RANK=4, PMI_SIZE=4".to_owned(), problem: "no" }
+            .into(),
+        Case::WorkerConflict { first: "worker 1 of 2".to_owned(), second: "worker 3".to_owned() }
+            .into(),
         Case::Cancelled { blocks: 2, kept: Vec::new() }.into(),
         Error::other(on_fire()),
     ];
@@ -113,6 +120,7 @@ fn each_kind_has_a_case() {
         K::Statistic,
         K::Memory,
         K::SavedState,
+        K::Workers,
         K::Cancelled,
         K::Other,
     ];
