@@ -250,6 +250,9 @@ mod documents {
     #[doc = include_str!("../../../docs/src/resuming.md")]
     struct Resuming;
 
+    #[doc = include_str!("../../../docs/src/workers.md")]
+    struct Workers;
+
     #[doc = include_str!("../../../docs/src/reading.md")]
     struct Reading;
 
