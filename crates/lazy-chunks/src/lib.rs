@@ -180,10 +180,10 @@ pub mod zarr {
         DividedSink, Durability, EntryKind, Error, ErrorKind, Existing, FileLock, FilePin,
         FileSystem, FileSystemLayer, Group, Listing, LocalFileSystem, LockScope, Member,
         MemberKind, MemoryFileSystem, MemoryStore, MetadataChecksum, MissingChunks, Object,
-        ObjectInfo, OldChunks, PartRun, PartSink, PutCondition, Removed, Result, Resume, Shuffle,
-        Storable, Store, StoreError, StoreResult, StoredArray, StoredPart, StoredParts, StoredSize,
-        Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink, serde_json,
-        store, store_result,
+        ObjectInfo, OldChunks, PartRun, PartSink, PutCondition, Removed, Result, Resume,
+        SharedProgress, Shuffle, Storable, Store, StoreError, StoreResult, StoredArray, StoredPart,
+        StoredParts, StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify,
+        WriteState, ZarrSink, serde_json, store, store_result,
     };
 }
 

@@ -89,7 +89,7 @@ pub use read::{MissingChunks, StoredArray, StoredSize, Verify};
 pub use settings::{
     BloscCompressor, Checksum, Codec, Durability, Existing, OldChunks, Resume, Shuffle,
 };
-pub use staging::{Superseded, UnfinishedWrite, WriteState};
+pub use staging::{SharedProgress, Superseded, UnfinishedWrite, WriteState};
 pub use target::Target;
 // The signatures contain types of this crate.
 pub use serde_json;

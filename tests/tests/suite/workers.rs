@@ -1,14 +1,19 @@
 //! One array that several workers store: the same bits, each block computed once, whoever computes
 //! which part, in any order, and however often workers are stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lazy_chunks::zarr::{Durability, ToZarr, ZarrSink};
-use lazy_chunks::{
-    LazyChunkSequence, NestedLazyChunkSequence, Outcome, PartOutcome, Plan, Workers,
+use lazy_chunks::zarr::{
+    Codec, Durability, ErrorKind, Existing, MemoryStore, Resume, Target, ToZarr, UnfinishedWrite,
+    WriteState, ZarrSink,
 };
-use lazy_tests::{Case, case, files, names};
+use lazy_chunks::{
+    ArrayBlock, BlockIndex, Concatenate, Count, DType, Indexed, LazyChunkSequence, MeanVariance,
+    NestedLazyChunkSequence, Outcome, PartOutcome, Plan, Quantiles, Sum, Summary, TopK, Workers,
+    report,
+};
+use lazy_tests::{Case, case, elements, files, names};
 use proptest::prelude::*;
 
 /// Calls a function with the sequence of a case, whose blocks are counted.
@@ -85,4 +90,303 @@ proptest! {
         prop_assert_eq!(files(&path), files(&alone));
         prop_assert_eq!(names(directory.path()), ["a.zarr", "alone.zarr"]);
     }
+}
+
+/// Returns a block of two rows with five elements each.
+fn block(i: usize) -> ArrayBlock {
+    elements(DType::Int32, 7, &[100, 5], &[2 * i, 0], &[2, 5])
+}
+
+/// Returns a sequence of `n` blocks, which counts the blocks that it computes and fails at one of
+/// the calls.
+fn counted(
+    n: usize,
+    computed: &AtomicUsize,
+    fails_at: usize,
+) -> LazyChunkSequence<'_, ArrayBlock, Indexed> {
+    let compute = move |i| {
+        if computed.load(Ordering::Relaxed) == fails_at {
+            return Err("the task is preempted");
+        }
+        computed.fetch_add(1, Ordering::Relaxed);
+        Ok(block(i))
+    };
+    LazyChunkSequence::try_from_fn(vec![2; n], compute).with_row_type(DType::Int32, [5])
+}
+
+const NEVER: usize = usize::MAX;
+
+fn small(target: impl Into<Target>) -> ZarrSink {
+    ZarrSink::new(target)
+        .with_chunk_shape([2, 5])
+        .with_writer_threads(1)
+        .with_durability(Durability::None)
+        .with_resume("the job")
+}
+
+fn finished<O>(outcome: Outcome<O>) -> O {
+    match outcome {
+        Outcome::Finished { output, .. } => output,
+        _ => panic!("the worker has not published the array"),
+    }
+}
+
+/// Sums, moments, quantiles and extrema: the bits are those of one worker that computes all parts,
+/// and exact statistics are those of a pass without a plan.
+#[test]
+fn statistics_depend_on_the_plan_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let statistics = || (Sum, MeanVariance.per_column(), TopK::new(3), Quantiles::new([0.1, 0.5]));
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let plan = |name: &str, n_parts| {
+        let reducers = (small(directory.path().join(name)), statistics());
+        Plan::of(&sequence, reducers).with_parts(n_parts).create().unwrap()
+    };
+    let words = |statistics| format!("{statistics:?}");
+    let without = words(sequence.compute(statistics()).unwrap());
+    for n_parts in 1..8 {
+        let name = format!("{n_parts}.zarr");
+        let alone = finished(plan(&name, n_parts).work(&Workers::alone()).unwrap()).1;
+        // The array is published, so its statistics are computed from it.
+        computed.store(0, Ordering::Relaxed);
+        let again = plan(&name, n_parts).finish().unwrap().1;
+        assert_eq!(computed.load(Ordering::Relaxed), 0);
+        let expected = words(alone);
+        assert_eq!(words(again), expected);
+        if n_parts == 1 {
+            assert_eq!(expected, without);
+        }
+        let shared = format!("{n_parts} shared.zarr");
+        for number in (0..n_parts).rev() {
+            let plan = plan(&shared, n_parts);
+            let part = plan.parts()[number].clone();
+            assert!(matches!(plan.run(&part).unwrap(), PartOutcome::Finished(_)));
+            assert!(matches!(plan.run(&part).unwrap(), PartOutcome::FinishedBefore));
+        }
+        assert_eq!(words(plan(&shared, n_parts).finish().unwrap().1), expected);
+    }
+}
+
+/// A worker that is preempted again and again computes each block once, if chunks are blocks.
+#[test]
+fn a_part_resumes_where_it_was_preempted() {
+    let directory = tempfile::tempdir().unwrap();
+    for fails_every in 1..6 {
+        let path = directory.path().join(format!("{fails_every}.zarr"));
+        let computed = AtomicUsize::new(0);
+        let mut n_attempts = 0;
+        let (array, sum) = loop {
+            let sequence = counted(12, &computed, fails_every * (n_attempts + 1));
+            let plan = Plan::of(&sequence, (small(&path), Sum)).with_parts(4).create().unwrap();
+            n_attempts += 1;
+            match plan.work(&Workers::alone()) {
+                Ok(outcome) => break finished(outcome),
+                Err(error) => assert_eq!(error.kind(), lazy_chunks::ErrorKind::Producer),
+            }
+        };
+        assert_eq!(computed.load(Ordering::Relaxed), 12);
+        assert!(n_attempts > 12 / fails_every - 1, "{n_attempts}");
+        let expected = counted(12, &computed, NEVER).compute(Concatenate).unwrap();
+        assert_eq!(array.read().unwrap(), expected);
+        assert_eq!(sum, counted(12, &computed, NEVER).compute(Sum).unwrap());
+        assert_eq!(names(&path), ["c", "zarr.json"]);
+    }
+}
+
+/// Errors name blocks by their place in the whole sequence.
+#[test]
+fn errors_of_a_part_name_the_block_of_the_sequence() {
+    let directory = tempfile::tempdir().unwrap();
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, 0);
+    let path = directory.path().join("a.zarr");
+    let plan = Plan::of(&sequence, small(&path)).with_parts(4).create().unwrap();
+    let error = plan.run(&plan.parts()[2]).unwrap_err();
+    assert_eq!(error.block(), Some(BlockIndex::Block(6)));
+    assert_eq!(error.to_string(), "the producer failed at block 6");
+}
+
+/// What a plan consists of cannot change, and the first difference is named before any block.
+#[test]
+fn a_plan_that_differs_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    Plan::of(&sequence, (small(&path), Sum)).with_parts(4).create().unwrap();
+    let said = |error: lazy_chunks::Error| report(&error);
+    let refused = |expected: &str, error: lazy_chunks::Error| {
+        let said = said(error);
+        assert!(said.contains(expected), "{said}");
+    };
+    let of = |sink| Plan::of(&sequence, (sink, Sum)).with_parts(4).create().unwrap_err();
+    refused(
+        "its key changed from \"the job\" to \"another\"",
+        of(small(&path).with_resume("another")),
+    );
+    refused("its chunk and shard settings changed", of(small(&path).with_chunk_shape([1, 5])));
+    refused("its codecs changed", of(small(&path).with_codec(Codec::Gzip { level: 1 })));
+    refused("its attributes changed", of(small(&path).with_attribute("a", 1)));
+    refused(
+        "its revision changed",
+        of(small(&path).with_resume(Resume::new("the job").with_revision("2"))),
+    );
+    let parts = Plan::of(&sequence, (small(&path), Sum)).with_parts(3).create().unwrap_err();
+    refused("its parts changed from 4 parts to 3 parts", parts);
+    let other = Plan::of(&sequence, (small(&path), Count)).with_parts(4).create().unwrap_err();
+    refused("its reducers changed", other);
+    let other = counted(11, &computed, NEVER);
+    let other = Plan::of(&other, (small(&path), Sum)).with_parts(4).create().unwrap_err();
+    refused("its block sizes along axis 0 changed from 12 × 2 to 11 × 2", other);
+    // A write of one process neither resumes nor removes it.
+    for sink in [
+        small(&path),
+        ZarrSink::new(&path),
+        small(&path).with_resume(Resume::new("the job").or_restart()),
+    ] {
+        let error = sequence.to_zarr(sink).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unfinished, "{error}");
+        assert_eq!(error.resume_key(), Some("the job"));
+    }
+    assert_eq!(computed.load(Ordering::Relaxed), 0);
+    assert_eq!(names(&path), [".lazy.1"]);
+}
+
+/// What cannot be planned is refused before the first block.
+#[test]
+fn what_cannot_be_planned_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let refused = |sink: ZarrSink| report(&Plan::of(&sequence, sink).create().unwrap_err());
+    assert_eq!(
+        refused(ZarrSink::new(&path)),
+        format!("workers that share the write of {} need a key", path.display())
+    );
+    let append = refused(small(&path).with_existing(Existing::Append));
+    assert!(append.starts_with("a plan of several workers cannot append rows"), "{append}");
+    let sink = ZarrSink::new(&path).with_resume("the job").with_chunks_of_blocks();
+    let of_blocks = refused(sink);
+    assert!(of_blocks.starts_with("a plan of several workers cannot store chunks of blocks"));
+    let in_store = refused(small(MemoryStore::new()));
+    assert!(in_store.contains("a store instance cannot keep an unfinished write"), "{in_store}");
+    let untyped = LazyChunkSequence::from_fn([2], block);
+    let error = Plan::of(&untyped, small(&path)).create().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.hint().as_deref()),
+        (lazy_chunks::ErrorKind::InvalidSpec, Some("declare it with `with_row_type`"))
+    );
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
+/// Damage to what the workers have stored costs the parts concerned, and nothing else.
+#[test]
+fn damaged_parts_are_computed_again() {
+    let all = |directory: &Path| -> Vec<PathBuf> {
+        let all = files(directory).into_iter().map(|(path, _)| path);
+        all.filter(|path| !["lock", "holder", "created"].iter().any(|name| path.ends_with(name)))
+            .collect()
+    };
+    // The first two rows of chunks have rows of two parts each.
+    let sink = |path: &Path| small(path).with_chunk_shape([9, 5]);
+    let prepared = |path: &Path| {
+        let computed = AtomicUsize::new(0);
+        let sequence = counted(12, &computed, NEVER);
+        let plan = Plan::of(&sequence, (sink(path), Sum)).with_parts(4).create().unwrap();
+        for part in plan.parts() {
+            plan.run(part).unwrap();
+        }
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let example = directory.path().join("example.zarr");
+    prepared(&example);
+    let damaged: Vec<_> =
+        all(&example).into_iter().filter(|path| !path.ends_with("plan")).collect();
+    assert!(damaged.iter().any(|path| path.starts_with(".lazy.1/done")), "{damaged:?}");
+    assert!(damaged.iter().any(|path| path.starts_with(".lazy.1/fragments")), "{damaged:?}");
+    let expected = {
+        let computed = AtomicUsize::new(0);
+        counted(12, &computed, NEVER).compute(Concatenate).unwrap()
+    };
+    for (i, file) in damaged.iter().enumerate() {
+        for damage in ["remove", "cut", "flip"] {
+            // Other bytes of the same length in a chunk are found by its checksum.
+            if damage == "flip" && file.starts_with("c") {
+                continue;
+            }
+            let path = directory.path().join(format!("{i} {damage}.zarr"));
+            prepared(&path);
+            let at = path.join(file);
+            let mut bytes = std::fs::read(&at).unwrap();
+            match damage {
+                "remove" => std::fs::remove_file(&at).unwrap(),
+                "cut" => std::fs::write(&at, &bytes[..bytes.len() / 2]).unwrap(),
+                _ => {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                    std::fs::write(&at, bytes).unwrap();
+                }
+            }
+            let computed = AtomicUsize::new(0);
+            let sequence = counted(12, &computed, NEVER);
+            let plan = Plan::of(&sequence, (sink(&path), Sum)).with_parts(4).create().unwrap();
+            let (array, _) = finished(plan.work(&Workers::alone()).unwrap());
+            assert_eq!(array.read().unwrap(), expected, "{damage} {}", file.display());
+            let n_computed = computed.load(Ordering::Relaxed);
+            assert_eq!(n_computed, 3, "{damage} {}", file.display());
+            assert_eq!(names(&path), ["c", "zarr.json"]);
+        }
+    }
+}
+
+/// A plan can be finished from its target alone, and removed.
+#[test]
+fn a_plan_is_listed_finished_and_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("group.zarr");
+    let path = root.join("a");
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let target = || Target::from(&root).member("a");
+    let plan = || Plan::of(&sequence, (small(target()), Sum)).with_parts(4).create().unwrap();
+    let listed = || match &UnfinishedWrite::list(&path).unwrap()[..] {
+        [write] => write.clone(),
+        writes => panic!("{writes:?}"),
+    };
+    let progress = || match listed().state() {
+        WriteState::Shared { key, progress } => {
+            assert_eq!(key, "the job");
+            progress.clone()
+        }
+        state => panic!("{state:?}"),
+    };
+    for removes in [true, false] {
+        for number in 0..3 {
+            let plan = plan();
+            plan.run(&plan.parts()[number]).unwrap();
+            let now = progress();
+            assert_eq!((now.parts, now.finished_parts), (4, number + 1));
+            assert_eq!((now.blocks, now.finished_blocks), (12, 3 * (number + 1)));
+            assert!(now.stored_bytes > 0 && now.workers.is_empty());
+        }
+        let error = listed().finish().unwrap_err();
+        assert!(error.to_string().ends_with("1 of 4 parts is not finished: 3"), "{error}");
+        let error = plan().finish().unwrap_err();
+        assert_eq!(error.kind(), lazy_chunks::ErrorKind::Unfinished);
+        if removes {
+            listed().remove().unwrap();
+            assert_eq!(UnfinishedWrite::list(&path).unwrap(), []);
+        }
+    }
+    plan().run(&plan().parts()[3]).unwrap();
+    let array = listed().finish().unwrap();
+    let expected = sequence.compute(Concatenate).unwrap();
+    assert_eq!(array.read().unwrap(), expected);
+    assert_eq!(names(&root), ["a", "zarr.json"]);
+    assert_eq!(names(&path), ["c", "zarr.json"]);
+    assert!(matches!(plan().work(&Workers::alone()).unwrap(), Outcome::FinishedBefore));
+    let (_, sum) = plan().finish().unwrap();
+    assert_eq!(sum, sequence.compute(Sum).unwrap());
 }

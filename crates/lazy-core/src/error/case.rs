@@ -404,6 +404,15 @@ pub(crate) enum Case {
         /// The numbers of the parts.
         missing: Vec<usize>,
     },
+    /// Each worker needs a share of its own, but the share of this one is unknown.
+    #[error(
+        "the file system of {target} cannot tell which workers have ended, so each worker computes \
+         its own parts alone, but the parts of this worker are unknown"
+    )]
+    NoShare {
+        /// The target of the first sink.
+        target: String,
+    },
     /// Another worker publishes the array of a plan.
     #[error("cannot finish {target}: {holder} is finishing it")]
     BeingFinished {
@@ -453,7 +462,8 @@ impl Case {
             }
             Case::WorkerVariable { .. }
             | Case::WorkerVariables { .. }
-            | Case::WorkerConflict { .. } => {
+            | Case::WorkerConflict { .. }
+            | Case::NoShare { .. } => {
                 "set `LAZY_WORKER`, which decides alone: `3/64` for worker 3 of 64, counted from \
                  0, or `off` for a single worker"
             }

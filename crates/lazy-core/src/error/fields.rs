@@ -61,7 +61,8 @@ impl Error {
             | Case::WorkerText { .. }
             | Case::WorkerVariable { .. }
             | Case::WorkerVariables { .. }
-            | Case::WorkerConflict { .. } => ErrorKind::Workers,
+            | Case::WorkerConflict { .. }
+            | Case::NoShare { .. } => ErrorKind::Workers,
             Case::Cancelled { .. } => ErrorKind::Cancelled,
             Case::Other(_) => ErrorKind::Other,
         }

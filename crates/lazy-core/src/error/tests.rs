@@ -72,6 +72,12 @@ fn all() -> Vec<Error> {
             .into(),
         Case::WorkerConflict { first: "worker 1 of 2".to_owned(), second: "worker 3".to_owned() }
             .into(),
+        Case::NoShare { target: "a.zarr".to_owned() }.into(),
+        Case::PlanWithoutRowType.into(),
+        Error::parts_missing("a.zarr", 9, vec![1, 3, 4, 5]),
+        Case::BeingFinished { target: "a.zarr".to_owned(), holder: "process 7".to_owned() }.into(),
+        Case::PartRecord { part: 3, problem: "no".to_owned() }.into(),
+        Case::PlanChanged { target: "a.zarr".to_owned() }.into(),
         Case::Cancelled { blocks: 2, kept: Vec::new() }.into(),
         Error::other(on_fire()),
     ];
@@ -120,6 +126,7 @@ fn each_kind_has_a_case() {
         K::Statistic,
         K::Memory,
         K::SavedState,
+        K::Unfinished,
         K::Workers,
         K::Cancelled,
         K::Other,

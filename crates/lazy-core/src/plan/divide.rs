@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Part;
+use super::{Part, PartReport};
 use crate::{Reducer, Result, Run, SequenceSpec};
 
 /// A reducer that several processes can compute together, a part each.
@@ -93,13 +93,17 @@ pub trait DividedReducer {
     fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>>;
 
     /// Keeps the result of a part: the first sink stores `record`, which it takes, and the part is
-    /// finished from then on.
+    /// finished from then on. `report` describes the part.
     ///
     /// # Errors
     ///
     /// Returns an error if the record cannot be stored, or if another worker has taken over.
-    fn keep(&self, part: &Part, partial: Self::Partial, record: &mut Option<Vec<u8>>)
-    -> Result<()>;
+    fn keep(
+        &self,
+        report: &PartReport,
+        partial: Self::Partial,
+        record: &mut Option<Vec<u8>>,
+    ) -> Result<()>;
 
     /// Takes the plan, to finish it, when all parts are finished.
     ///

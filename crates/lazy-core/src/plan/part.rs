@@ -27,6 +27,20 @@ pub struct Part {
 }
 
 impl Part {
+    /// Returns the parts that end behind these bands, or `None` if the ends do not ascend to the
+    /// number of bands.
+    #[must_use]
+    pub fn ending_at(ends: &[usize], bands: &BlockSizes) -> Option<Vec<Part>> {
+        let starts = std::iter::once(&0).chain(ends);
+        let part = |(number, (&start, &end)): (usize, (&usize, &usize))| {
+            let is_run = start < end && end <= bands.n_blocks();
+            let rows = || bands.start(start)..bands.range(end - 1).end;
+            is_run.then(|| Part { number, bands: start..end, rows: rows() })
+        };
+        let is_all = ends.last().copied().unwrap_or(0) == bands.n_blocks();
+        starts.zip(ends).enumerate().map(part).collect::<Option<_>>().filter(|_| is_all)
+    }
+
     /// Returns the index of the part in its plan.
     #[must_use]
     pub fn number(&self) -> usize {
@@ -84,30 +98,24 @@ impl PartSizes {
             PartSizes::Rows(n) => n_rows.div_ceil(n.max(1)),
         };
         let n_parts = n_parts.min(n_bands).max(1);
-        let mut parts: Vec<Part> = Vec::with_capacity(n_parts);
+        let tolerance = n_rows / n_parts / 2;
+        let mut ends = Vec::with_capacity(n_parts);
         let mut start = 0;
-        for number in 0..n_parts {
-            if start == n_bands {
+        for number in 1..=n_parts {
+            // Each of the parts that follow has a band.
+            let last_end = n_bands - (n_parts - number).min(n_bands);
+            if start == last_end {
                 break;
             }
-            // Each of the parts that follow has a band.
-            let last_end = n_bands - (n_parts - 1 - number);
-            let end = if number + 1 == n_parts {
+            start = if number == n_parts {
                 n_bands
             } else {
-                end_near(
-                    bands,
-                    share(n_rows, number + 1, n_parts),
-                    chunk_rows,
-                    n_rows / n_parts / 2,
-                )
-                .clamp(start + 1, last_end)
+                end_near(bands, share(n_rows, number, n_parts), chunk_rows, tolerance)
+                    .clamp(start + 1, last_end)
             };
-            let rows = bands.start(start)..bands.range(end - 1).end;
-            parts.push(Part { number, bands: start..end, rows });
-            start = end;
+            ends.push(start);
         }
-        parts
+        Part::ending_at(&ends, bands).expect("the ends ascend to the number of bands")
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, Workers,
 };
 use crate::error::Case;
-use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run};
+use crate::{BlockGrid, BlockIndex, BlockPosition, ErrorKind, Result, Run};
 
 /// A pass that is cut into parts, which several processes compute.
 ///
@@ -43,7 +43,6 @@ pub struct PlanBuilder<'s, S, R> {
 struct Record<P> {
     version: u32,
     part: Part,
-    seconds: f64,
     partial: P,
 }
 
@@ -122,17 +121,23 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         };
         let started = Instant::now();
         let partial = self.sequence.compute_bands(part.bands(), reducer)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let record = Record { version: RECORD_VERSION, part: part.clone(), seconds, partial };
+        let report = PartReport {
+            part: part.clone(),
+            n_blocks: part.bands().len() * self.grid().blocks_per_band(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        let record = Record { version: RECORD_VERSION, part: part.clone(), partial };
         let mut bytes = Vec::new();
         ciborium::into_writer(&record, &mut bytes).map_err(|error| Case::PartRecord {
             part: part.number(),
             problem: error.to_string(),
         })?;
-        self.divided.keep(part, record.partial, &mut Some(bytes))?;
-        let n_blocks =
-            part.bands().len() * self.spec.sequence.grid().map_or(1, BlockGrid::blocks_per_band);
-        Ok(PartOutcome::Finished(PartReport { part: part.clone(), n_blocks, seconds }))
+        self.divided.keep(&report, record.partial, &mut Some(bytes))?;
+        Ok(PartOutcome::Finished(report))
+    }
+
+    fn grid(&self) -> &BlockGrid {
+        self.spec.sequence.grid().expect("a plan is created for a sequence with a grid")
     }
 
     /// Merges and publishes the results of all parts, and returns them. It can be called again: if
@@ -288,12 +293,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         let own = workers.share(n_parts);
         let helps = workers.is_alone() || store.knows_ended()?;
         if !helps && !workers.is_exact() {
-            let problem = format!(
-                "the file system of {} cannot tell which workers have ended, so each worker needs \
-                 a share of its own",
-                store.target()
-            );
-            return Err(Error::other(problem));
+            return Err(Case::NoShare { target: store.target() }.into());
         }
         let others = (own.end..n_parts).chain(0..own.start).filter(|_| helps);
         let order: Vec<_> = own.clone().chain(others).collect();

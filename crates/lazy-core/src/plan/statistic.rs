@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PlanSpec};
+use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PlanSpec};
 use crate::reduce::{SaveState, SavedState, StateOf};
 use crate::{BlockPosition, Result, Run};
 
@@ -35,7 +35,7 @@ impl<S: SaveState> DividedReducer for DividedStatistic<S> {
         Ok(Claimed::Taken(state))
     }
 
-    fn keep(&self, _: &Part, _: Self::Partial, _: &mut Option<Vec<u8>>) -> Result<()> {
+    fn keep(&self, _: &PartReport, _: Self::Partial, _: &mut Option<Vec<u8>>) -> Result<()> {
         Ok(())
     }
 

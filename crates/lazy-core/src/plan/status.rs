@@ -31,6 +31,14 @@ pub struct PartReport {
     pub seconds: f64,
 }
 
+impl PartReport {
+    /// Creates a report.
+    #[must_use]
+    pub fn new(part: Part, n_blocks: usize, seconds: f64) -> PartReport {
+        PartReport { part, n_blocks, seconds }
+    }
+}
+
 /// What [`Plan::work`](crate::Plan::work) achieved.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 //! Tuples, vectors and options of divisible reducers.
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartStore, PlanSpec};
+use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec};
 use crate::{Result, SequenceSpec};
 
 /// Returns what was taken, or returns from the function.
@@ -49,11 +49,11 @@ macro_rules! divisible_tuple {
 
             fn keep(
                 &self,
-                part: &Part,
+                report: &PartReport,
                 partial: Self::Partial,
                 record: &mut Option<Vec<u8>>,
             ) -> Result<()> {
-                $(self.$i.keep(part, partial.$i, record)?;)+
+                $(self.$i.keep(report, partial.$i, record)?;)+
                 Ok(())
             }
 
@@ -119,12 +119,12 @@ impl<R: DividedReducer> DividedReducer for Vec<R> {
 
     fn keep(
         &self,
-        part: &Part,
+        report: &PartReport,
         partial: Self::Partial,
         record: &mut Option<Vec<u8>>,
     ) -> Result<()> {
         let each = self.iter().zip(partial);
-        each.into_iter().try_for_each(|(reducer, partial)| reducer.keep(part, partial, record))
+        each.into_iter().try_for_each(|(reducer, partial)| reducer.keep(report, partial, record))
     }
 
     fn join(&self) -> Result<Claimed<Self::Join>> {
@@ -173,12 +173,12 @@ impl<R: DividedReducer> DividedReducer for Option<R> {
 
     fn keep(
         &self,
-        part: &Part,
+        report: &PartReport,
         partial: Self::Partial,
         record: &mut Option<Vec<u8>>,
     ) -> Result<()> {
         match (self, partial) {
-            (Some(reducer), Some(partial)) => reducer.keep(part, partial, record),
+            (Some(reducer), Some(partial)) => reducer.keep(report, partial, record),
             _ => Ok(()),
         }
     }

@@ -133,6 +133,7 @@ fn resumes() -> Vec<ResumeError> {
         mismatch,
         ResumeError::Unfinished { target: target(), directory: path(), key: text() },
         ResumeError::Planned { target: target(), directory: path(), key: text() },
+        ResumeError::NoPlan { target: target() },
         ResumeError::NotPlannable { target: target(), action: REASON },
         ResumeError::InvalidRecord { path: path(), reason: text() },
     ]

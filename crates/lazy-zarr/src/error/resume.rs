@@ -28,6 +28,8 @@ pub(crate) enum ResumeError {
         directory.display()
     )]
     Planned { target: String, directory: PathBuf, key: String },
+    #[error("there is no plan of several workers at {target}")]
+    NoPlan { target: String },
     #[error("a plan of several workers cannot {action}: {target}")]
     NotPlannable { target: String, action: &'static str },
     #[error("the record {} of an unfinished write is invalid: {reason}", path.display())]
@@ -60,7 +62,7 @@ impl ResumeError {
                 resume_key: Some(key),
                 ..Facts::of(ErrorKind::Unfinished)
             },
-            ResumeError::NotPlannable { target, .. } => {
+            ResumeError::NoPlan { target } | ResumeError::NotPlannable { target, .. } => {
                 Facts { target: Some(target), ..Facts::of(ErrorKind::Unsupported) }
             }
             ResumeError::InvalidRecord { path, .. } => {
@@ -85,6 +87,7 @@ impl ResumeError {
                 "finish it with workers of the same plan, or remove it with \
                  `UnfinishedWrite::remove`"
             }
+            ResumeError::NoPlan { .. } => "list unfinished writes with `UnfinishedWrite::list`",
             ResumeError::NotPlannable { .. } => "store it in one process",
             ResumeError::InvalidRecord { .. } => {
                 "start over with `Resume::or_restart`, or remove it with `UnfinishedWrite::remove`"

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use lazy_core::DType;
 use zarrs::array::chunk_grid::{ChunkEdgeLengths, RectilinearChunkGrid, RunLengthElement};
 use zarrs::array::codec::BytesCodec;
-use zarrs::array::{ArrayBuilder, ArrayMetadataV3, ChunkGrid, CodecOptions, DataType, FillValue};
+use zarrs::array::{
+    Array, ArrayBuilder, ArrayMetadata, ArrayMetadataV3, ChunkGrid, CodecOptions, DataType,
+    FillValue,
+};
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::ExtensionName;
 
@@ -56,6 +59,32 @@ impl Format {
             dimension_names: names.or_else(|| settings.target.member_name().map(of_member)),
             attributes: settings.json_attributes().into_iter().collect(),
         }
+    }
+
+    /// Returns the format of an array with this metadata, which a sink has made.
+    pub(crate) fn of_metadata(metadata: &serde_json::Value, layout: Layout) -> Result<Format> {
+        let unknown = || Error::metadata("it was not made by this version of the library");
+        let parsed: ArrayMetadata =
+            serde_json::from_value(metadata.clone()).map_err(Error::metadata)?;
+        let array = Array::new_with_metadata(Arc::new(()), "/", parsed).map_err(Error::metadata)?;
+        let dtype = dtype_of(array.data_type()).map_err(|_| unknown())?;
+        let codecs = metadata["codecs"].as_array().ok_or_else(unknown)?;
+        let (codec, checksum) = Codec::of_metadata(codecs, dtype).ok_or_else(unknown)?;
+        let keys = KeySpace::of_metadata(metadata.to_string().as_bytes()).ok_or_else(unknown)?;
+        let fill = FillElement { dtype, bytes: array.fill_value().as_ne_bytes().to_vec() };
+        let dimension_names = array.dimension_names().clone();
+        let attributes = array.attributes().clone();
+        Ok(Format {
+            dtype,
+            layout,
+            edges: None,
+            keys,
+            codec,
+            checksum,
+            fill,
+            dimension_names,
+            attributes,
+        })
     }
 
     pub(crate) fn builder(&self, shape: &[usize]) -> Result<ArrayBuilder> {

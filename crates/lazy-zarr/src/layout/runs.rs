@@ -19,6 +19,12 @@ impl BlockRuns {
     }
 
     /// Adds a block of this size.
+    /// Returns the sizes of all blocks.
+    pub(crate) fn sizes(&self) -> BlockSizes {
+        let sizes = self.0.iter().flat_map(|&[n, size]| std::iter::repeat_n(size, n));
+        BlockSizes::from(sizes.collect::<Vec<_>>())
+    }
+
     pub(crate) fn push(&mut self, size: usize) {
         self.push_run(1, size);
     }

@@ -21,10 +21,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lazy_core::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::directory::{PLAN, Staging};
+use super::part_record::{Head, LONGEST_HEAD};
 use super::record::{Difference, Record, sealed, whole};
 use super::removal::remove_if_there;
 use super::taking::Taken;
@@ -48,21 +50,29 @@ pub(crate) struct PlanDocument {
     names: Vec<String>,
     /// The index behind the last band of each part.
     part_ends: Vec<usize>,
+    /// The number of groups that hold the array and that the target of the plan names.
+    pub(crate) n_groups: usize,
     pub(crate) record: Record,
 }
 
 const VERSION: u32 = 1;
 
 impl PlanDocument {
-    pub(crate) fn new(record: Record, names: Vec<String>, part_ends: Vec<usize>) -> PlanDocument {
+    pub(crate) fn new(
+        record: Record,
+        names: Vec<String>,
+        part_ends: Vec<usize>,
+        n_groups: usize,
+    ) -> PlanDocument {
         let mut random = RandomState::new().build_hasher();
         random.write_u32(std::process::id());
         let token = format!("{:016x}", random.finish());
-        PlanDocument { version: VERSION, token, names, part_ends, record }
+        PlanDocument { version: VERSION, token, names, part_ends, n_groups, record }
     }
 
-    pub(crate) fn n_parts(&self) -> usize {
-        self.part_ends.len()
+    /// Returns the parts, or `None` if they are not those of the grid.
+    pub(crate) fn parts(&self) -> Option<Vec<Part>> {
+        Part::ending_at(&self.part_ends, self.record.grid().rows())
     }
 
     fn to_text(&self) -> String {
@@ -79,7 +89,7 @@ impl PlanDocument {
             ));
         }
         let plan: PlanDocument = serde_json::from_value(json).map_err(|error| error.to_string())?;
-        if plan.record.is_sound() {
+        if plan.record.is_sound() && plan.parts().is_some() {
             Ok(plan)
         } else {
             Err("its sizes do not form an array".to_owned())
@@ -258,6 +268,23 @@ impl PlanDirectory {
             }
         })?;
         Ok(record.flatten())
+    }
+
+    /// Returns the beginnings of the records of all finished parts. Damaged records are left out.
+    pub(crate) fn heads(&self) -> Result<Vec<Head>> {
+        let heads = self.at(|path| {
+            let mut heads = Vec::new();
+            for name in self.file_system.list(&path.join(DONE))? {
+                let path = path.join(DONE).join(name);
+                match self.file_system.read(&path, 0, Some(LONGEST_HEAD as u64)) {
+                    // It was just removed.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    read => heads.extend(Head::parse(&read?)),
+                }
+            }
+            Ok(heads)
+        })?;
+        Ok(heads.unwrap_or_default())
     }
 
     /// Removes the record of a part.

@@ -108,6 +108,20 @@ impl Record {
         self.cast_from.is_some()
     }
 
+    /// Returns the block grid.
+    pub(crate) fn grid(&self) -> BlockGrid {
+        let rows = self.block_rows.sizes();
+        match &self.block_columns {
+            Some(columns) => BlockGrid::rows_and_columns(rows, columns.sizes()),
+            None => BlockGrid::rows_only(rows),
+        }
+    }
+
+    /// Returns the metadata of the array.
+    pub(crate) fn metadata(&self) -> &Value {
+        &self.array
+    }
+
     /// Returns the key space of the chunks.
     pub(crate) fn keys(&self) -> Option<KeySpace> {
         KeySpace::of_metadata(self.array.to_string().as_bytes())

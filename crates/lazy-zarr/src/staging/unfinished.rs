@@ -3,11 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use lazy_core::Holder;
 
 use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
-use super::plan::{PlanDirectory, open_plan};
+use super::plan::{PlanDirectory, PlanDocument, open_plan};
 use super::record::Record;
 use super::taking::Taken;
 use crate::error::{Error, Result, ResumeError, WriteError};
@@ -116,16 +119,58 @@ pub enum WriteState {
     Shared {
         /// The key of the write.
         key: String,
-        /// The number of parts.
-        parts: usize,
-        /// The number of parts that are finished.
-        finished: usize,
-        /// The workers that compute a part now, or may do so.
-        workers: Vec<String>,
+        /// What the workers have done, and what remains.
+        progress: SharedProgress,
     },
     /// The write ended early and cannot be resumed. The next write of the same target removes its
     /// files.
     Abandoned,
+}
+
+/// The progress of a write that workers share.
+///
+/// [`WriteState::Shared`] has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharedProgress {
+    /// The number of parts.
+    pub parts: usize,
+    /// The number of finished parts.
+    pub finished_parts: usize,
+    /// The number of blocks.
+    pub blocks: usize,
+    /// The number of blocks of finished parts.
+    pub finished_blocks: usize,
+    /// The size in bytes of the chunks of finished parts.
+    pub stored_bytes: u64,
+    /// The time that workers have taken for the finished parts, added up.
+    pub time: Duration,
+    /// The parts that workers compute now, with these workers.
+    pub workers: Vec<(usize, Holder)>,
+}
+
+impl SharedProgress {
+    fn of(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        directory: PathBuf,
+        plan: &PlanDocument,
+    ) -> Result<SharedProgress> {
+        let (n_parts, grid) = (plan.parts().map_or(0, |parts| parts.len()), plan.record.grid());
+        let plan = PlanDirectory::open(file_system, array, directory, plan, Durability::Full);
+        let heads = plan.heads()?;
+        let seconds = heads.iter().map(|head| head.report.seconds).sum();
+        let holder = |(part, name, is_certain)| (part, Holder::new(name, is_certain));
+        Ok(SharedProgress {
+            parts: n_parts,
+            finished_parts: heads.len(),
+            blocks: grid.n_blocks(),
+            finished_blocks: heads.iter().map(|head| head.report.n_blocks).sum(),
+            stored_bytes: heads.iter().fold(0, |sum, head| sum.saturating_add(head.stored_bytes)),
+            time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+            workers: plan.taken()?.into_iter().map(holder).collect(),
+        })
+    }
 }
 
 impl UnfinishedWrite {
@@ -158,6 +203,10 @@ impl UnfinishedWrite {
         })?;
         writes.sort_by(|one, other| one.array.cmp(&other.array));
         Ok(writes)
+    }
+
+    pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.file_system
     }
 
     /// Returns the path of the array.
@@ -269,12 +318,8 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
     }
     match PlanDirectory::find(file_system, array) {
         Ok(Some((directory, plan))) if is_open(file_system, array, &directory)? => {
-            let (key, parts) = (plan.record.key.clone(), plan.n_parts());
-            let durability = Durability::Full;
-            let plan = PlanDirectory::open(file_system, array, directory, &plan, durability);
-            let finished = plan.finished()?.map_or(parts, |finished| finished.len());
-            let workers = plan.taken()?.into_iter().map(|(_, holder, _)| holder).collect();
-            return Ok(WriteState::Shared { key, parts, finished, workers });
+            let progress = SharedProgress::of(file_system, array, directory, &plan)?;
+            return Ok(WriteState::Shared { key: plan.record.key, progress });
         }
         // A write with an invalid plan cannot be resumed.
         Ok(_) => {}

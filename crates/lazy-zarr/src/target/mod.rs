@@ -86,6 +86,11 @@ impl Target {
         Target::at(Root::Store { store: Arc::new(store), path: path.into() })
     }
 
+    /// Returns the target at a path of a shared file system.
+    pub(crate) fn on_shared(file_system: Arc<dyn FileSystem>, path: PathBuf) -> Target {
+        Target::at(Root::Path { file_system, path })
+    }
+
     fn at(place: Root) -> Target {
         Target { place, members: Vec::new() }
     }

@@ -1,5 +1,6 @@
 //! A sink in a plan: the write of one array that several workers share.
 
+mod finish;
 mod join;
 mod part;
 mod shared;
@@ -7,11 +8,12 @@ mod shared;
 use std::sync::Arc;
 
 use lazy_core::{
-    Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartStore, PlanSpec, SequenceSpec,
+    Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartReport, PartStore, PlanSpec,
+    SequenceSpec,
 };
 
 use crate::read::StoredArray;
-use crate::staging::TakenPart;
+use crate::staging::{PartRecord, TakenPart};
 use crate::write::ZarrSink;
 pub use join::StoredParts;
 pub use part::{PartRun, PartSink, StoredPart};
@@ -44,6 +46,7 @@ impl DividedReducer for DividedSink {
     type Output = StoredArray;
 
     fn claim(&self, part: &Part, takes_over: bool) -> lazy_core::Result<Claimed<PartSink>> {
+        let takes_over = takes_over || self.0.settings.takes_over;
         if let Some(complete) = self.0.complete() {
             return Ok(Claimed::Taken(PartSink::of_complete(&self.0, &complete, part)));
         }
@@ -62,13 +65,18 @@ impl DividedReducer for DividedSink {
 
     fn keep(
         &self,
-        part: &Part,
-        partial: StoredPart,
+        report: &PartReport,
+        mut partial: StoredPart,
         record: &mut Option<Vec<u8>>,
     ) -> lazy_core::Result<()> {
-        let Some(staging) = partial.into_staging() else { return Ok(()) };
+        let Some(staging) = partial.take_staging() else { return Ok(()) };
         match record.take() {
-            Some(record) => Ok(self.0.finish_part(part.number(), staging, &record)?),
+            Some(record) => {
+                let number = report.part.number();
+                let (n_bytes, stored) = (partial.n_bytes, partial.to_bytes());
+                let record = PartRecord::bytes(report, n_bytes, &stored, &record);
+                Ok(self.0.finish_part(number, staging, &record)?)
+            }
             None => {
                 self.0.directory().give_back(staging);
                 Ok(())
@@ -105,7 +113,9 @@ impl PartStore for Shared {
     }
 
     fn record(&self, part: usize) -> lazy_core::Result<Option<Vec<u8>>> {
-        Ok(self.directory().record(part)?)
+        // A damaged record has no results.
+        let pass = |bytes: Vec<u8>| PartRecord::parse(&bytes).map_or(Vec::new(), |it| it.pass);
+        Ok(self.directory().record(part)?.map(pass))
     }
 
     fn discard(&self, part: usize) -> lazy_core::Result<()> {

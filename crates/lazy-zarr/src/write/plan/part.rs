@@ -183,8 +183,19 @@ pub struct StoredPart {
 }
 
 impl StoredPart {
-    pub(super) fn into_staging(self) -> Option<Staging> {
-        self.staging
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes).expect("memory can be written to");
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<StoredPart> {
+        ciborium::from_reader(bytes).ok()
+    }
+
+    /// Returns the staging directory of a part that was just stored.
+    pub(super) fn take_staging(&mut self) -> Option<Staging> {
+        self.staging.take()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::fs::{FileSystem, LockScope};
 use crate::layout::Layout;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, fragment};
-use crate::target::{Resolved, StorageRoot};
+use crate::target::{Resolved, StorageRoot, Target};
 use crate::write::destination::Directory;
 use crate::write::resume;
 use crate::write::session::{Complete, planned_layout};
@@ -102,7 +102,7 @@ impl Shared {
         let document = |keys: KeySpace| {
             let record = shared.record(resume, &layout, keys)?;
             let ends = plan.parts().iter().map(|part| part.bands().end).collect();
-            Ok(PlanDocument::new(record, plan.names().to_vec(), ends))
+            Ok(PlanDocument::new(record, plan.names().to_vec(), ends, members.len()))
         };
         let (array, directory, found) =
             Directory::plan(settings, Arc::clone(&file_system), &path, &members, document)?;
@@ -132,6 +132,40 @@ impl Shared {
             format,
         });
         Ok(shared)
+    }
+
+    /// Returns the shared write of a plan in a staging directory, without its sequence.
+    pub(super) fn of_plan(
+        file_system: &Arc<dyn FileSystem>,
+        array: &Path,
+        (directory, plan): (PathBuf, PlanDocument),
+    ) -> Result<Shared> {
+        let mut place = (array.to_owned(), Vec::new());
+        for _ in 0..plan.n_groups {
+            let (path, members) = &mut place;
+            if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
+                members.insert(0, name.to_string_lossy().into_owned());
+                *path = above.to_owned();
+            }
+        }
+        let (path, members) = &place;
+        let root = Target::on_shared(Arc::clone(file_system), path.clone());
+        let target = members.iter().fold(root, |target, name| target.member(name.as_str()));
+        let record = &plan.record;
+        let format = Format::of_metadata(record.metadata(), record.layout.clone())?;
+        let row_type = RowType { dtype: record.dtype, shape: record.row_shape.clone() };
+        let of_blocks = RowType { dtype: record.dtype_of_blocks(), ..row_type.clone() };
+        let mut settings = WriteSettings::new(target);
+        settings.existing = Existing::Replace;
+        settings.resume = Some(Resume::new(record.key.clone()));
+        settings.dtype = record.is_cast().then_some(record.dtype);
+        let durability = settings.durability;
+        let parts = plan.parts().unwrap_or_default();
+        let spec = SequenceSpec::indexed(record.grid()).with_row_type(Some(of_blocks));
+        let directory = PlanDirectory::open(file_system, array, directory, &plan, durability);
+        let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+        let planned = Some(Planned { file_system, place, array, plan, directory, format });
+        Ok(Shared { settings, spec, row_type, parts, planned, complete: OnceLock::new() })
     }
 
     fn record(&self, resume: &Resume, layout: &Layout, keys: KeySpace) -> Result<Record> {
@@ -202,6 +236,10 @@ impl Shared {
 
     pub(super) fn n_parts(&self) -> usize {
         self.parts.len()
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Returns the rows of a part.

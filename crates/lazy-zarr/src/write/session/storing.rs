@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lazy_core::{
     ArrayBlock, BlockCheck, BlockGrid, BlockPosition, BlockSizes, Cut, DType, KeptChunks,
-    MemoryClaim, RowType, SequenceSpec,
+    MemoryClaim, SequenceSpec,
 };
 
 use xxhash_rust::xxh3::xxh3_128;

@@ -1,0 +1,64 @@
+//! Finishing a plan without its sequence.
+
+use std::sync::Arc;
+
+use lazy_core::{BlockIndex, BlockPosition, Claimed, Error as CoreError, Part, Run};
+
+use super::join::StoredParts;
+use super::part::StoredPart;
+use super::shared::Shared;
+use crate::error::{Result, ResumeError, WriteError};
+use crate::read::StoredArray;
+use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite};
+
+impl UnfinishedWrite {
+    /// Publishes the array of a [`Plan`](lazy_core::Plan) whose parts are all finished, without its
+    /// sequence: what the last worker does otherwise.
+    ///
+    /// The results of the statistics of the plan are not returned. A
+    /// [`Plan::finish`](lazy_core::Plan::finish) of the same plan computes them from the array.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if workers do not share the
+    ///   write.
+    /// - [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if parts are not finished.
+    /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if another process is finishing it.
+    /// - Any error of publishing an array.
+    pub fn finish(self) -> Result<StoredArray> {
+        let array = self.target();
+        let target = array.display().to_string();
+        let Some(found) = PlanDirectory::find(self.file_system(), &array)? else {
+            return Err(ResumeError::NoPlan { target }.into());
+        };
+        let shared = Arc::new(Shared::of_plan(self.file_system(), &array, found)?);
+        let finished = shared.directory().finished()?.unwrap_or_default();
+        let parts = shared.parts();
+        let is_missing = |part: &usize| finished.binary_search(part).is_err();
+        let missing: Vec<_> = parts.iter().map(Part::number).filter(is_missing).collect();
+        if !missing.is_empty() {
+            return Err(CoreError::parts_missing(target, parts.len(), missing).into());
+        }
+        let mut run = match StoredParts::begin(&shared)? {
+            Claimed::Taken(run) => run,
+            Claimed::Held(holder) => {
+                return Err(WriteError::Locked { target, holder: holder.name().to_owned() }.into());
+            }
+            _ => return StoredArray::open(array),
+        };
+        for part in parts {
+            let bytes = shared.directory().record(part.number())?.unwrap_or_default();
+            let record = PartRecord::parse(&bytes);
+            let Some(stored) = record.and_then(|record| StoredPart::parse(&record.stored)) else {
+                shared.directory().discard(part.number())?;
+                let missing = vec![part.number()];
+                return Err(CoreError::parts_missing(target, parts.len(), missing).into());
+            };
+            let index = BlockIndex::Band(part.bands().start);
+            let at = BlockPosition { index, row: part.rows().start, column: 0 };
+            run.merge(at, stored)?;
+        }
+        run.prepare()?;
+        Ok(run.commit()?)
+    }
+}
