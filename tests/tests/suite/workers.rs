@@ -390,3 +390,34 @@ fn a_plan_is_listed_finished_and_removed() {
     let (_, sum) = plan().finish().unwrap();
     assert_eq!(sum, sequence.compute(Sum).unwrap());
 }
+
+/// Several workers at the same time: each block is computed once, and all get the results.
+#[test]
+fn workers_share_a_plan_at_the_same_time() {
+    let directory = tempfile::tempdir().unwrap();
+    for (n_workers, n_parts) in [(2, 2), (4, 16), (3, 1), (8, 24)] {
+        let path = directory.path().join(format!("{n_workers} {n_parts}.zarr"));
+        let computed = AtomicUsize::new(0);
+        let results = std::thread::scope(|scope| {
+            let work = |i| {
+                let (path, computed) = (&path, &computed);
+                scope.spawn(move || {
+                    let sequence = counted(24, computed, NEVER);
+                    let reducers = (small(path).with_chunk_shape([3, 2]), MeanVariance);
+                    let plan = Plan::of(&sequence, reducers).with_parts(n_parts).create().unwrap();
+                    let (array, moments) =
+                        plan.compute(&Workers::new(i, n_workers).unwrap()).unwrap();
+                    (array.read().unwrap(), format!("{moments:?}"))
+                })
+            };
+            let workers: Vec<_> = (0..n_workers).map(work).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(computed.load(Ordering::Relaxed), 24);
+        let expected = counted(24, &computed, NEVER).compute(Concatenate).unwrap();
+        for (array, moments) in &results {
+            assert_eq!((array, moments), (&expected, &results[0].1));
+        }
+        assert_eq!(names(&path), ["c", "zarr.json"]);
+    }
+}

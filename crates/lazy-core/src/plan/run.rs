@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::{
     Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, Workers,
 };
 use crate::error::Case;
-use crate::{BlockGrid, BlockIndex, BlockPosition, ErrorKind, Result, Run};
+use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run};
 
 /// A pass that is cut into parts, which several processes compute.
 ///
@@ -150,6 +151,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     pub fn finish(&self) -> Result<R::Output> {
         match self.try_finish()? {
             Finish::Output(output) => Ok(output),
+            Finish::Before => self.compute_again(),
             Finish::Held(holder) => {
                 let target = self.target();
                 Err(Case::BeingFinished { target, holder: holder.to_string() }.into())
@@ -173,7 +175,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         let mut run = match self.divided.join()? {
             Claimed::Taken(run) => run,
             Claimed::Held(holder) => return Ok(Finish::Held(holder)),
-            Claimed::Finished => return self.compute_again().map(Finish::Output),
+            Claimed::Finished => return Ok(Finish::Before),
         };
         for part in self.parts() {
             let partial = self.partial_of(store, part)?;
@@ -210,21 +212,13 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     /// Computes the results of an array that is published, part by part, so that they have the same
     /// bits.
     fn compute_again(&self) -> Result<R::Output> {
-        let mut partials = Vec::with_capacity(self.parts().len());
+        let changed = || Error::from(Case::PlanChanged { target: self.target() });
+        let Claimed::Taken(mut run) = self.divided.join()? else { return Err(changed()) };
         for part in self.parts() {
-            match self.divided.claim(part, false)? {
-                Claimed::Taken(reducer) => {
-                    partials.push((part, self.sequence.compute_bands(part.bands(), reducer)?));
-                }
-                Claimed::Held(_) | Claimed::Finished => {
-                    return Err(Case::PlanChanged { target: self.target() }.into());
-                }
-            }
-        }
-        let Claimed::Taken(mut run) = self.divided.join()? else {
-            return Err(Case::PlanChanged { target: self.target() }.into());
-        };
-        for (part, partial) in partials {
+            let Claimed::Taken(reducer) = self.divided.claim(part, false)? else {
+                return Err(changed());
+            };
+            let partial = self.sequence.compute_bands(part.bands(), reducer)?;
             run.merge(position(part), partial)?;
         }
         run.prepare()?;
@@ -271,6 +265,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
             }
             match self.try_finish() {
                 Ok(Finish::Output(output)) => return Ok(Outcome::Finished { parts, output }),
+                Ok(Finish::Before) => return Ok(Outcome::FinishedBefore),
                 Ok(Finish::Held(holder)) => {
                     return Ok(Outcome::Remaining { parts, status: status.finished_by(holder) });
                 }
@@ -280,6 +275,37 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
             }
         }
         unreachable!("the rounds are limited")
+    }
+
+    /// Works on the plan until the array is published, by this worker or by another one, and
+    /// returns the results: a plan takes the place of a pass in a program with several steps.
+    ///
+    /// While other workers compute what remains, this one waits, and takes over the parts of
+    /// workers that end. The observer of the sequence is called meanwhile, and can cancel it. If
+    /// another worker has published the array, the statistics are computed from it.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`work`](Self::work).
+    pub fn compute(&self, workers: &Workers) -> Result<R::Output> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match self.work(workers)? {
+                Outcome::Finished { output, .. } => return Ok(output),
+                Outcome::FinishedBefore => return self.finish(),
+                Outcome::Remaining { parts, status } => {
+                    if !parts.is_empty() {
+                        pause = SHORTEST_PAUSE;
+                    }
+                    let blocks_per_band = self.grid().blocks_per_band();
+                    let n_blocks =
+                        |part: &usize| self.parts()[*part].bands().len() * blocks_per_band;
+                    self.sequence.observe_waiting(status.finished().iter().map(n_blocks).sum())?;
+                    sleep(pause);
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                }
+            }
+        }
     }
 
     /// Computes all parts that this worker can take.
@@ -316,11 +342,17 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     }
 }
 
+/// The time that a worker waits before it looks again for parts that others have left.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// The least time between two listings of the finished parts.
 const BETWEEN_LISTS: Duration = Duration::from_secs(1);
 
 enum Finish<O> {
     Output(O),
+    /// Another worker has published the array.
+    Before,
     Held(super::Holder),
 }
 

@@ -1,10 +1,11 @@
 //! The sequences that a plan can divide.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
+use crate::error::Case;
 use crate::{
-    ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence, RandomAccess, Reducer, Result,
-    SequenceSpec,
+    ArrayBlock, LazyChunkSequence, NestedLazyChunkSequence, Progress, RandomAccess, Reducer,
+    Result, SequenceSpec, Stage,
 };
 
 /// An indexed sequence of either type, of which a [`Plan`](crate::Plan) computes some bands at a
@@ -12,6 +13,10 @@ use crate::{
 pub trait PlannedSequence: sealed::Sealed {
     #[doc(hidden)]
     fn spec(&self) -> &SequenceSpec;
+
+    /// Tells the observer that other workers compute what remains, when `n_blocks` are done.
+    #[doc(hidden)]
+    fn observe_waiting(&self, n_blocks: usize) -> Result<()>;
 
     #[doc(hidden)]
     fn compute_bands<R: Reducer>(&self, bands: Range<usize>, reducer: R) -> Result<R::Output>;
@@ -30,13 +35,25 @@ macro_rules! planned_sequence {
                 self.spec()
             }
 
+            fn observe_waiting(&self, n_blocks: usize) -> Result<()> {
+                let Some(observer) = self.observer() else { return Ok(()) };
+                let waiting = Progress::new(self.spec());
+                let waiting = Progress { blocks: n_blocks, stage: Stage::Waiting, ..waiting };
+                match observer.observe(&waiting) {
+                    ControlFlow::Continue(()) => Ok(()),
+                    ControlFlow::Break(()) => {
+                        Err(Case::Cancelled { blocks: n_blocks, kept: Vec::new() }.into())
+                    }
+                }
+            }
+
             fn compute_bands<R: Reducer>(
                 &self,
                 bands: Range<usize>,
                 reducer: R,
             ) -> Result<R::Output> {
                 let first = bands.start;
-                let part = self.another().$take(bands)?;
+                let part = self.clone().$take(bands)?;
                 part.compute(reducer).map_err(|error| error.behind(first))
             }
         }

@@ -99,6 +99,9 @@ pub enum Stage {
     Finished,
     /// The evaluation ended early: it failed or was abandoned.
     Aborted,
+    /// This worker of a [`Plan`](crate::Plan) waits for others, which compute what remains. The
+    /// number of blocks is that of all finished parts.
+    Waiting,
 }
 
 impl Progress {

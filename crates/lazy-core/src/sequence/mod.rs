@@ -292,13 +292,8 @@ macro_rules! shared_methods {
                 })
             }
 
-            /// Returns a sequence with the same producer.
-            pub(crate) fn another(&self) -> Self {
-                $Sequence {
-                    producer: self.producer.clone(),
-                    spec: self.spec.clone(),
-                    pass: self.pass.clone(),
-                }
+            pub(crate) fn observer(&self) -> Option<&(dyn Observer + 'a)> {
+                self.pass.observer()
             }
 
             pub(super) fn transformed<'b, U: Send + 'b, F>(

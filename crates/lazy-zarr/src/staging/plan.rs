@@ -313,7 +313,7 @@ impl PlanDirectory {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            let staging = match Staging::take(&self.file_system, &directory, takes_over)? {
+            let staging = match Staging::take_part(&self.file_system, &directory, takes_over)? {
                 Taken::Created(staging) => staging,
                 Taken::Left(staging) => {
                     staging.remove_in_progress()?;

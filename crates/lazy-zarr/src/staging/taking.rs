@@ -39,13 +39,23 @@ enum Try {
     Again(Option<String>),
 }
 
+/// What a staging directory is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The write of an array. The directory of a plan is left alone.
+    Write,
+    /// The end of a plan.
+    Plan,
+    /// A part of a plan.
+    Part,
+}
+
 /// An attempt to take the staging directory of an array.
 struct Attempt<'a> {
     file_system: &'a Arc<dyn FileSystem>,
     array: &'a Path,
     takes_over: bool,
-    /// True to take the directory of a plan, too.
-    takes_plans: bool,
+    kind: Kind,
     n_without_lock: usize,
     /// The number of the directory in which this process created the lock file. The write of that
     /// directory has ended.
@@ -61,7 +71,17 @@ impl Staging {
         array: &Path,
         takes_over: bool,
     ) -> io::Result<Taken> {
-        Staging::take_any(file_system, array, takes_over, false)
+        Staging::take_any(file_system, array, takes_over, Kind::Write)
+    }
+
+    /// Takes the directory of a part of a plan. If another process has locked it, even if only to
+    /// examine it, the part counts as held.
+    pub(crate) fn take_part(
+        file_system: &Arc<dyn FileSystem>,
+        part: &Path,
+        takes_over: bool,
+    ) -> io::Result<Taken> {
+        Staging::take_any(file_system, part, takes_over, Kind::Part)
     }
 
     /// Takes the directory of a plan, to finish or to remove the plan. Its workers must have ended.
@@ -70,23 +90,26 @@ impl Staging {
         array: &Path,
         takes_over: bool,
     ) -> io::Result<Taken> {
-        Staging::take_any(file_system, array, takes_over, true)
+        Staging::take_any(file_system, array, takes_over, Kind::Plan)
     }
 
     fn take_any(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
         takes_over: bool,
-        takes_plans: bool,
+        kind: Kind,
     ) -> io::Result<Taken> {
         let mut attempt =
-            Attempt { file_system, array, takes_over, takes_plans, n_without_lock: 0, ended: None };
+            Attempt { file_system, array, takes_over, kind, n_without_lock: 0, ended: None };
         let mut holder = process::name(b"");
         // A process that lists unfinished writes holds the lock for an instant, and a directory
         // that is being created has no lock yet.
         for _ in 0..MOST_TRIES {
             match attempt.run()? {
                 Try::Taken(taken) => return Ok(taken),
+                Try::Again(Some(holder)) if kind == Kind::Part => {
+                    return Ok(Taken::Held { holder });
+                }
                 Try::Again(name) => holder = name.unwrap_or(holder),
             }
             sleep(BETWEEN_TRIES);
@@ -172,7 +195,7 @@ impl Attempt<'_> {
         let path = directory(self.array, number);
         match state(&**self.file_system, &path) {
             Ok(State::Ended(_) | State::Unknown { .. })
-                if !self.takes_plans
+                if self.kind == Kind::Write
                     && let Some(key) = open_plan(&**self.file_system, self.array, &path)? =>
             {
                 Ok(Try::Taken(Taken::Plan { directory: path, key }))
