@@ -13,7 +13,11 @@
 //!
 //! `cargo run --release --example influence [DIRECTORY] [--in-memory]`
 //!
-//! Ctrl-C stops the program cleanly, and the same command resumes from the stored chunks.
+//! Ctrl-C stops the program cleanly, and the same command resumes from the stored chunks. Several
+//! processes that run the same command share the work, under Slurm, `mpirun` or any other engine
+//! that [`Workers`](lazy_chunks::Workers) knows, or in a shell:
+//!
+//! `for i in 0 1 2 3; do LAZY_WORKER=$i/4 target/release/examples/influence & done; wait`
 //!
 //! With `--in-memory`, the example also aggregates the values in memory and writes them to
 //! `values.f64` uncompressed, so that they can be compared with the stored array.
@@ -50,7 +54,8 @@ fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     let model = LogisticRegression::fit(train, L2)?;
     experiment.report_fit(model.n_parameters(), &model.predictions(test));
 
-    let factors = experiment.store_factors(&influence_factors(&model, test))?;
+    let factors =
+        experiment.store_factors(&influence_factors(&model, test), model.n_parameters())?;
     let values = experiment.store_values(&influence_values(&model, train, &factors)?)?;
     experiment.find_flipped(&self_influence(&model, train), &values)
 }

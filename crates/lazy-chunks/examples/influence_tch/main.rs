@@ -71,7 +71,8 @@ fn find_flipped_labels() -> Result<(), Box<dyn Error>> {
     let factors = LazyChunkSequence::try_from_local_rows(rows.clone(), |rows| {
         factors_of(&network.gradients(test, rows))
     });
-    let stored = experiment.store_factors(&factors.convert(TchConverter::new()))?;
+    let factors = factors.convert(TchConverter::new());
+    let stored = experiment.store_factors(&factors, network.n_parameters())?;
 
     let factors = stored.sequence(rows)?.to_tensors::<Tensor, _>(TchConverter::new());
     let factors = factors.map_local(|factors| factors).shorten();

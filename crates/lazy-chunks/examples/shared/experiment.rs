@@ -4,10 +4,10 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use lazy_chunks::zarr::{Existing, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{Existing, StoredArray, Target, ZarrSink};
 use lazy_chunks::{
-    Access, ArrayBlock, BlockSizes, Concatenate, LazyChunkSequence, MeanVariance,
-    NestedLazyChunkSequence, Summary, TopK,
+    ArrayBlock, BlockSizes, Concatenate, DType, LazyChunkSequence, MeanVariance,
+    NestedLazyChunkSequence, Plan, RandomAccess, Summary, TopK, Workers,
 };
 use ndarray::Array1;
 
@@ -36,6 +36,8 @@ pub(crate) struct Experiment {
     pub(crate) train: Digits,
     /// The digits to predict.
     pub(crate) test: Digits,
+    /// Which of several processes this one is, if they run the experiment together.
+    workers: Workers,
     directory: PathBuf,
     in_memory: bool,
     attributes: Vec<(&'static str, f64)>,
@@ -62,7 +64,10 @@ impl Experiment {
              seed {SEED}",
             env!("CARGO_PKG_VERSION"),
         );
-        Ok(Experiment { train, test, directory, in_memory, attributes: attributes.to_vec(), job })
+        let workers = Workers::from_env()?;
+        println!("this is {workers}");
+        let attributes = attributes.to_vec();
+        Ok(Experiment { train, test, workers, directory, in_memory, attributes, job })
     }
 
     /// Prints the size of the fitted model and the accuracy of its predictions of the test digits.
@@ -75,25 +80,30 @@ impl Experiment {
     }
 
     /// Stores the influence factors of the test digits: test × parameters.
-    pub(crate) fn store_factors<K: Access>(
+    pub(crate) fn store_factors<K: RandomAccess>(
         &self,
         factors: &LazyChunkSequence<'_, ArrayBlock, K>,
+        n_parameters: usize,
     ) -> Result<StoredArray, Box<dyn Error>> {
         let sink = self.sink("factors", &["test", "parameter"]);
-        let stored = factors.clone().with_observer(&CANCEL).to_zarr(sink)?;
+        let factors = factors.clone().with_row_type(DType::Float64, [n_parameters]);
+        let factors = factors.with_observer(&CANCEL);
+        let stored = Plan::of(&factors, sink).create()?.compute(&self.workers)?;
         println!("stored the factors: {:?} {}", stored.shape(), stored.dtype());
         Ok(stored)
     }
 
     /// Stores the influence values, test × train, and summarizes them in the same pass.
-    pub(crate) fn store_values<K: Access>(
+    pub(crate) fn store_values<K: RandomAccess>(
         &self,
         values: &NestedLazyChunkSequence<'_, ArrayBlock, K>,
     ) -> Result<StoredArray, Box<dyn Error>> {
         let sink = self.sink("values", &["test", "train"]);
-        let values = values.clone().with_observer(&CANCEL);
+        let values = values.clone().with_row_type(DType::Float64, [N_TRAIN]);
+        let values = values.with_observer(&CANCEL);
+        let reducers = (MeanVariance, TopK::new(3).per_row(), sink);
         let (moments, most_helpful, stored) =
-            values.compute((MeanVariance, TopK::new(3).per_row(), sink))?;
+            Plan::of(&values, reducers).create()?.compute(&self.workers)?;
         println!(
             "stored the values: {:?} {}, mean {:.3}, standard deviation {:.3}; most helpful to \
              test digit 0: training digits {}",
@@ -113,15 +123,16 @@ impl Experiment {
     /// Stores the training digits' influence on their own loss, ranks the digits by it, and prints
     /// how many of the first have a flipped label. A digit has much self-influence if only its own
     /// label supports it. Draws the picture, and prints where everything is.
-    pub(crate) fn find_flipped<K: Access>(
+    pub(crate) fn find_flipped<K: RandomAccess>(
         &self,
         self_influence: &LazyChunkSequence<'_, ArrayBlock, K>,
         values: &StoredArray,
     ) -> Result<(), Box<dyn Error>> {
         let sink = self.sink("self_influence", &["train"]);
-        let self_influence = self_influence.clone().with_observer(&CANCEL);
-        let (self_influence, _) = self_influence.compute((Concatenate, sink))?;
-        let self_influence: Array1<f64> = self_influence.to_array()?;
+        let self_influence = self_influence.clone().with_row_type(DType::Float64, []);
+        let self_influence = self_influence.with_observer(&CANCEL);
+        let stored = Plan::of(&self_influence, sink).create()?.compute(&self.workers)?;
+        let self_influence: Array1<f64> = stored.read()?.to_array()?;
         let mut suspicious: Vec<usize> = (0..N_TRAIN).collect();
         suspicious.sort_by(|&a, &b| self_influence[b].total_cmp(&self_influence[a]));
         for percent in [5, 10] {

@@ -41,9 +41,12 @@ pub(crate) fn draw(
         draw_heat_map(&right, train, test, values)?;
         root.present()?;
     }
-    let mut encoder = png::Encoder::new(File::create(path)?, SIZE.0, SIZE.1);
+    // Other workers may draw the same picture.
+    let new = path.with_extension(format!("{}.png", std::process::id()));
+    let mut encoder = png::Encoder::new(File::create(&new)?, SIZE.0, SIZE.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.write_header()?.write_image_data(&pixels)?;
+    std::fs::rename(new, path)?;
     Ok(())
 }
 
