@@ -85,16 +85,16 @@ pub use lazy_core::{
     Access, ArgMax, ArgMin, ArrayBlock, Band, Bands, BlockBuffer, BlockCheck, BlockGrid,
     BlockIndex, BlockMap, BlockPool, BlockPosition, BlockSizes, Blocks, BottomK, BoxError,
     BoxedReducer, Casting, Claimed, Concatenate, Contribution, Converter, Count, Covariance,
-    Covariances, Cut, DType, DividedReducer, DividedStatistic, DivisibleReducer, DynArrayView,
-    Element, Error, ErrorKind, Extrema, Extremum, Fold, Histogram, HistogramCounts, Holder,
-    IgnoringNan, Indexed, JoinedStates, KeptChunks, LazyChunkSequence, LocalIndexed, Mapped, Max,
-    MeanVariance, MemoryClaim, MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays,
-    NdarrayConverter, NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm,
-    Number, Observer, OnThreads, Outcome, Part, PartOutcome, PartReport, PartSizes, PartStore,
-    PerColumn, PerRow, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Progress,
-    Quantiles, RandomAccess, Reducer, Reference, Result, RowType, Run, SaveState, SavedState,
-    SequenceAggregator, SequenceSpec, Source, Stage, StateOf, StateSize, Statistic, StatisticMap,
-    StatisticRun, Streamed, Sum, Summary, TopK, Workers, bytes, half, ndarray, num_complex, report,
+    Covariances, Cut, DType, DividedReducer, DivisibleReducer, DynArrayView, Element, Error,
+    ErrorKind, Extrema, Extremum, Fold, Histogram, HistogramCounts, Holder, IgnoringNan, Indexed,
+    KeptChunks, LazyChunkSequence, LocalIndexed, Mapped, Max, MeanVariance, MemoryClaim,
+    MemoryLimit, Min, Moments, MomentsOfMany, NamedArrays, NdarrayConverter,
+    NestedLazyChunkSequence, NestedSequenceAggregator, NestedSource, Norm, Number, Observer,
+    OnThreads, Outcome, Part, PartOutcome, PartReport, PartSizes, PartStore, PerColumn, PerRow,
+    Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Progress, Quantiles, RandomAccess,
+    Reducer, Reference, Result, RowType, Run, SaveState, SavedState, SequenceAggregator,
+    SequenceSpec, Source, Stage, StateOf, StateSize, Statistic, StatisticMap, StatisticRun,
+    Streamed, Sum, Summary, TopK, Workers, bytes, half, ndarray, num_complex, report,
     system_memory,
 };
 
@@ -176,13 +176,12 @@ pub mod conformance {
 #[cfg(feature = "zarr")]
 pub mod zarr {
     pub use lazy_zarr::{
-        BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind,
-        DividedSink, Durability, EntryKind, Error, ErrorKind, Existing, FileLock, FilePin,
-        FileSystem, FileSystemLayer, Group, Listing, LocalFileSystem, LockScope, Member,
-        MemberKind, MemoryFileSystem, MemoryStore, MetadataChecksum, MissingChunks, Object,
-        ObjectInfo, OldChunks, PartRun, PartSink, PutCondition, Removed, Result, Resume,
-        SharedProgress, Shuffle, Storable, Store, StoreError, StoreResult, StoredArray, StoredPart,
-        StoredParts, StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify,
+        BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind, Durability,
+        EntryKind, Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer,
+        Group, Listing, LocalFileSystem, LockScope, Member, MemberKind, MemoryFileSystem,
+        MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, OldChunks, PutCondition,
+        Removed, Result, Resume, SharedProgress, Shuffle, Storable, Store, StoreError, StoreResult,
+        StoredArray, StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify,
         WriteState, ZarrSink, serde_json, store, store_result,
     };
 }

@@ -109,9 +109,8 @@ pub use memory::{StateSize, system_memory};
 pub use number::Number;
 pub use panic::panic_message;
 pub use plan::{
-    Claimed, DividedReducer, DividedStatistic, DivisibleReducer, Holder, JoinedStates, Outcome,
-    Part, PartOutcome, PartReport, PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus,
-    PlannedSequence, Workers,
+    Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part, PartOutcome, PartReport,
+    PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Workers,
 };
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage};

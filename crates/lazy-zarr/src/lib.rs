@@ -93,7 +93,4 @@ pub use staging::{SharedProgress, Superseded, UnfinishedWrite, WriteState};
 pub use target::Target;
 // The signatures contain types of this crate.
 pub use serde_json;
-pub use write::{
-    DividedSink, PartRun, PartSink, Storable, StoreResult, StoredPart, StoredParts, ToZarr,
-    ZarrSink, store, store_result,
-};
+pub use write::{Storable, StoreResult, ToZarr, ZarrSink, store, store_result};

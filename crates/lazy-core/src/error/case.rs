@@ -1,7 +1,8 @@
 //! The precise cases of the error, with their messages and hints.
 
+use std::ops::Range;
+
 use super::{Error, KeptChunks, MemoryShortage, Reference};
-use crate::plan::runs;
 use crate::{BlockIndex, BoxError, Casting, DType};
 
 /// A case of an [`Error`]. Every case that concerns a block names it.
@@ -491,4 +492,28 @@ fn expected_bytes(expected: &Option<usize>) -> String {
         Some(bytes) => format!(", which has {bytes} bytes"),
         None => ", which is larger than the address space".to_owned(),
     }
+}
+
+/// Writes numbers as runs: `0, 3-7, 9`.
+fn runs(numbers: &[usize]) -> String {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some(run) if run.end == number => run.end += 1,
+            _ => runs.push(number..number + 1),
+        }
+    }
+    const MOST: usize = 20;
+    let mut words: Vec<_> = runs
+        .iter()
+        .take(MOST)
+        .map(|run| match run.len() {
+            1 => run.start.to_string(),
+            _ => format!("{}-{}", run.start, run.end - 1),
+        })
+        .collect();
+    if runs.len() > MOST {
+        words.push("…".to_owned());
+    }
+    words.join(", ")
 }

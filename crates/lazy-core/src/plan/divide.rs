@@ -12,7 +12,7 @@ use crate::{Reducer, Result, Run, SequenceSpec};
 ///
 /// Every [statistic whose states can be saved](crate::SaveState) is one, and so are sinks that keep
 /// unfinished writes; tuples, vectors and options of divisible reducers are divisible, too.
-/// [`Plan`](crate::Plan) divides a pass over them.
+/// [`Plan`](crate::Plan) divides a pass over them. [`PartStore`] has an example of a sink.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be divided among workers",
     note = "implement `SaveState` for a statistic of your own"
@@ -46,6 +46,8 @@ pub trait DivisibleReducer: Reducer {
 }
 
 /// What all workers of a plan agree on, besides the settings of each reducer.
+///
+/// [`PartStore`] has an example.
 #[derive(Clone, Debug)]
 pub struct PlanSpec {
     pub(crate) sequence: SequenceSpec,
@@ -73,7 +75,7 @@ impl PlanSpec {
     }
 }
 
-/// A [`DivisibleReducer`] in a plan.
+/// A [`DivisibleReducer`] in a plan. [`PartStore`] has an example.
 pub trait DividedReducer {
     /// The result for one part, which is stored until the plan is finished.
     type Partial: Serialize + DeserializeOwned;
@@ -118,7 +120,7 @@ pub trait DividedReducer {
     }
 }
 
-/// The result of trying to take a part, or the plan.
+/// The result of trying to take a part, or the plan. [`PartStore`] has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Claimed<T> {
@@ -142,6 +144,16 @@ impl<T> Claimed<T> {
 }
 
 /// A process that has taken a part, or the plan.
+///
+/// # Example
+///
+/// ```
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::Holder;
+///
+/// let holder = Holder::new("process 7 on node-3", false);
+/// assert_eq!(holder.to_string(), "process 7 on node-3 (maybe ended)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     name: String,
@@ -176,6 +188,162 @@ impl fmt::Display for Holder {
 }
 
 /// The place where the workers of a plan meet: it keeps a record of each finished part.
+///
+/// # Example
+///
+/// A sink that collects the rows of an array in memory, for workers that are threads:
+///
+/// ```
+/// # extern crate lazy_core as lazy_chunks;
+/// use std::collections::BTreeMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// use lazy_chunks::{
+///     ArrayBlock, BlockMap, BlockPosition, Claimed, DType, DividedReducer, DivisibleReducer, Holder,
+///     LazyChunkSequence, NdarrayConverter, Outcome, Part, PartReport, PartStore, Plan, PlanSpec,
+///     Reducer, Result, Run, SequenceSpec, Sum, Workers,
+/// };
+/// use ndarray::{Array1, Ix1};
+///
+/// /// Collects rows of one element. Workers that share a plan have clones of one sink.
+/// #[derive(Clone, Default)]
+/// struct Rows(Arc<Mutex<Meeting>>);
+///
+/// #[derive(Default)]
+/// struct Meeting {
+///     taken: BTreeMap<usize, u32>,
+///     records: BTreeMap<usize, Vec<u8>>,
+/// }
+///
+/// /// The rows of a part, or of the array.
+/// #[derive(Default)]
+/// struct Collected(Vec<f64>);
+///
+/// impl Run for Collected {
+///     type Partial = Vec<f64>;
+///     type Output = Vec<f64>;
+///
+///     fn merge(&mut self, _: BlockPosition, rows: Vec<f64>) -> Result<()> {
+///         self.0.extend(rows);
+///         Ok(())
+///     }
+///
+///     fn commit(self) -> Result<Vec<f64>> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// impl Reducer for Rows {
+///     type Map = fn(BlockPosition, &ArrayBlock) -> Result<Vec<f64>>;
+///     type Run = Collected;
+///     type Output = Vec<f64>;
+///
+///     fn start(self, _: &SequenceSpec) -> Result<(Self::Map, Collected)> {
+///         let map: Self::Map = |_, block| Ok(block.as_array::<f64, Ix1>()?.to_vec());
+///         Ok((map, Collected::default()))
+///     }
+/// }
+///
+/// impl DivisibleReducer for Rows {
+///     type Divided = Rows;
+///
+///     fn describe(&self, names: &mut Vec<String>) {
+///         names.push("rows".to_owned());
+///     }
+///
+///     fn divide(self, _: &PlanSpec) -> Result<Rows> {
+///         Ok(self)
+///     }
+/// }
+///
+/// impl DividedReducer for Rows {
+///     type Partial = Vec<f64>;
+///     type PartReducer = Rows;
+///     type Join = Collected;
+///     type Output = Vec<f64>;
+///
+///     fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Rows>> {
+///         let mut meeting = self.0.lock().unwrap();
+///         if meeting.records.contains_key(&part.number()) {
+///             return Ok(Claimed::Finished);
+///         }
+///         Ok(match meeting.taken.insert(part.number(), 1) {
+///             Some(_) => Claimed::Held(Holder::new("another thread", true)),
+///             None => Claimed::Taken(self.clone()),
+///         })
+///     }
+///
+///     fn keep(
+///         &self,
+///         report: &PartReport,
+///         _: Vec<f64>,
+///         record: &mut Option<Vec<u8>>,
+///     ) -> Result<()> {
+///         // The record has the rows.
+///         let (number, mut meeting) = (report.part.number(), self.0.lock().unwrap());
+///         meeting.records.extend(record.take().map(|record| (number, record)));
+///         meeting.taken.remove(&number);
+///         Ok(())
+///     }
+///
+///     fn join(&self) -> Result<Claimed<Collected>> {
+///         Ok(Claimed::Taken(Collected::default()))
+///     }
+///
+///     fn store(&self) -> Option<&dyn PartStore> {
+///         Some(self)
+///     }
+/// }
+///
+/// impl PartStore for Rows {
+///     fn target(&self) -> String {
+///         "the rows".to_owned()
+///     }
+///
+///     fn knows_ended(&self) -> Result<bool> {
+///         Ok(true)
+///     }
+///
+///     fn finished(&self) -> Result<Vec<usize>> {
+///         Ok(self.0.lock().unwrap().records.keys().copied().collect())
+///     }
+///
+///     fn record(&self, part: usize) -> Result<Option<Vec<u8>>> {
+///         Ok(self.0.lock().unwrap().records.get(&part).cloned())
+///     }
+///
+///     fn discard(&self, part: usize) -> Result<()> {
+///         self.0.lock().unwrap().records.remove(&part);
+///         Ok(())
+///     }
+///
+///     fn taken(&self) -> Result<Vec<(usize, Holder)>> {
+///         let meeting = self.0.lock().unwrap();
+///         let holder = |part: &usize| (*part, Holder::new("a thread", true));
+///         Ok(meeting.taken.keys().map(holder).collect())
+///     }
+/// }
+///
+/// let values = LazyChunkSequence::from_fn([2; 6], |i| Array1::from_elem(2, i as f64))
+///     .with_row_type(DType::Float64, [])
+///     .convert(NdarrayConverter);
+/// let rows = Rows::default();
+/// let work = |i| {
+///     let plan = Plan::of(&values, (rows.clone(), Sum)).with_parts(3).create()?;
+///     plan.work(&Workers::new(i, 2)?)
+/// };
+/// let outcomes = std::thread::scope(|scope| {
+///     let threads = [0, 1].map(|i| scope.spawn(move || work(i)));
+///     threads.map(|thread| thread.join().unwrap())
+/// });
+/// let mut results = outcomes.into_iter().filter_map(|outcome| match outcome {
+///     Ok(Outcome::Finished { output, .. }) => Some(output),
+///     _ => None,
+/// });
+/// let (all, sum) = results.next().expect("the last thread finishes");
+/// assert_eq!(all, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0]);
+/// assert_eq!(sum, 30.0);
+/// ```
 pub trait PartStore {
     /// Returns the name of the target, for messages.
     fn target(&self) -> String;

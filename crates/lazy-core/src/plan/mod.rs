@@ -13,7 +13,5 @@ pub use divide::{Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, P
 pub use part::{Part, PartSizes};
 pub use run::{Plan, PlanBuilder};
 pub use sequence::PlannedSequence;
-pub use statistic::{DividedStatistic, JoinedStates};
-pub(crate) use status::runs;
 pub use status::{Outcome, PartOutcome, PartReport, PlanStatus};
 pub use workers::Workers;

@@ -26,13 +26,24 @@ use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run}
 /// Each block is computed once, by one of the processes, however often they are stopped and
 /// started again. Statistics are folded for each part and then merged in the order of the parts, so
 /// the bits of all results depend on the plan alone.
+///
+/// The key of the sink names what is computed. If its array is published, the plan is complete,
+/// even if the sink replaces arrays: workers that come late must not start over. So change the key,
+/// or its revision, when the computation changes.
+///
+/// The sequence of a plan declares its row type and is [indexed](crate::RandomAccess). Each part is
+/// a pass of its own: blocks that [`outer`](crate::LazyChunkSequence::outer) keeps are computed
+/// again for each part, so give such a plan few parts. The observer of the sequence sees the
+/// progress of one part at a time.
+///
+/// [`PartStore`] has an example of a sink in memory; the guide has one with `ZarrSink`.
 pub struct Plan<'s, S, R: DivisibleReducer> {
     sequence: &'s S,
     divided: R::Divided,
     spec: PlanSpec,
 }
 
-/// The settings of a [`Plan`] before it is created.
+/// The settings of a [`Plan`] before it is created. [`PartStore`] has an example.
 pub struct PlanBuilder<'s, S, R> {
     sequence: &'s S,
     reducers: R,

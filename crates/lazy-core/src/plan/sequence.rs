@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// An indexed sequence of either type, of which a [`Plan`](crate::Plan) computes some bands at a
-/// time.
+/// time. [`PartStore`](crate::PartStore) has an example.
 pub trait PlannedSequence: sealed::Sealed {
     #[doc(hidden)]
     fn spec(&self) -> &SequenceSpec;

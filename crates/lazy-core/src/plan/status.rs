@@ -1,13 +1,14 @@
 //! The state of a plan.
 
 use std::fmt;
-use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Holder, Part};
 
 /// What [`Plan::run`](crate::Plan::run) did with a part.
+///
+/// [`PartStore`](crate::PartStore) has an example of a plan.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PartOutcome {
@@ -19,7 +20,19 @@ pub enum PartOutcome {
     Held(Holder),
 }
 
-/// A part that a worker has finished.
+/// A part that a worker has finished: a small value to send to the process that deals the parts.
+///
+/// # Example
+///
+/// ```
+/// # extern crate lazy_core as lazy_chunks;
+/// use lazy_chunks::{BlockSizes, PartReport, PartSizes};
+///
+/// let part = PartSizes::Number(2).cut(&BlockSizes::uniform(100, 20), None).remove(0);
+/// let report = PartReport::new(part, 2, 0.5);
+/// let sent = serde_json::to_string(&report).expect("it is small");
+/// assert_eq!(serde_json::from_str::<PartReport>(&sent).expect("it was just written"), report);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PartReport {
@@ -39,7 +52,7 @@ impl PartReport {
     }
 }
 
-/// What [`Plan::work`](crate::Plan::work) achieved.
+/// What [`Plan::work`](crate::Plan::work) achieved. [`PartStore`](crate::PartStore) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome<O> {
@@ -63,6 +76,7 @@ pub enum Outcome<O> {
 }
 
 /// Which parts of a plan are finished, and who computes the others.
+/// [`PartStore`](crate::PartStore) has an example of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanStatus {
     target: String,
@@ -146,28 +160,4 @@ impl fmt::Display for PlanStatus {
         }
         Ok(())
     }
-}
-
-/// Writes numbers as runs: `0, 3-7, 9`.
-pub(crate) fn runs(numbers: &[usize]) -> String {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for &number in numbers {
-        match runs.last_mut() {
-            Some(run) if run.end == number => run.end += 1,
-            _ => runs.push(number..number + 1),
-        }
-    }
-    const MOST: usize = 20;
-    let mut words: Vec<_> = runs
-        .iter()
-        .take(MOST)
-        .map(|run| match run.len() {
-            1 => run.start.to_string(),
-            _ => format!("{}-{}", run.start, run.end - 1),
-        })
-        .collect();
-    if runs.len() > MOST {
-        words.push("…".to_owned());
-    }
-    words.join(", ")
 }

@@ -8,7 +8,6 @@ use xxhash_rust::xxh3::xxh3_64;
 /// byte strings.
 #[derive(Debug)]
 pub(crate) struct PartRecord {
-    pub(crate) head: Head,
     /// The description of the chunks of this sink.
     pub(crate) stored: Vec<u8>,
     /// The record of the pass, with the results of all its reducers.
@@ -17,11 +16,11 @@ pub(crate) struct PartRecord {
 
 /// The first line of a record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(super) struct Head {
     version: u32,
-    pub(crate) report: PartReport,
+    pub(super) report: PartReport,
     /// The size of the chunks in bytes.
-    pub(crate) stored_bytes: u64,
+    pub(super) stored_bytes: u64,
     /// The lengths of what follows.
     lengths: [usize; 2],
     /// The hash of what follows.
@@ -60,7 +59,7 @@ impl PartRecord {
             return None;
         }
         let (stored, pass) = rest.split_at(n_stored);
-        Some(PartRecord { head, stored: stored.to_vec(), pass: pass.to_vec() })
+        Some(PartRecord { stored: stored.to_vec(), pass: pass.to_vec() })
     }
 }
 
@@ -90,7 +89,8 @@ mod tests {
         let report = PartReport::new(part, 3, 0.25);
         let whole = PartRecord::bytes(&report, 7, b"the chunks", b"the results");
         let record = PartRecord::parse(&whole).unwrap();
-        assert_eq!((record.head.report, &*record.pass), (report, &b"the results"[..]));
+        assert_eq!((&*record.stored, &*record.pass), (&b"the chunks"[..], &b"the results"[..]));
+        assert_eq!(Head::parse(&whole).unwrap().report, report);
         for i in 0..whole.len() {
             assert!(PartRecord::parse(&whole[..i]).is_none(), "cut at {i}");
             let mut flipped = whole.clone();

@@ -271,7 +271,7 @@ impl PlanDirectory {
     }
 
     /// Returns the beginnings of the records of all finished parts. Damaged records are left out.
-    pub(crate) fn heads(&self) -> Result<Vec<Head>> {
+    pub(super) fn heads(&self) -> Result<Vec<Head>> {
         let heads = self.at(|path| {
             let mut heads = Vec::new();
             for name in self.file_system.list(&path.join(DONE))? {

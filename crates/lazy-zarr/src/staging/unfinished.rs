@@ -130,6 +130,40 @@ pub enum WriteState {
 /// The progress of a write that workers share.
 ///
 /// [`WriteState::Shared`] has it.
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+/// use std::time::Duration;
+///
+/// use lazy_chunks::{DType, LazyChunkSequence, NdarrayConverter, Plan};
+/// use lazy_chunks::zarr::{SharedProgress, UnfinishedWrite, WriteState, ZarrSink};
+/// use ndarray::Array1;
+///
+/// /// The time until `n_workers` workers have finished, if the other parts take as long.
+/// fn time_left(progress: &SharedProgress, n_workers: u32) -> Option<Duration> {
+///     let left = progress.blocks - progress.finished_blocks;
+///     let per_block = progress.time.checked_div(progress.finished_blocks as u32)?;
+///     (per_block * left as u32).checked_div(n_workers)
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("values.zarr");
+/// let values = LazyChunkSequence::from_fn([100; 8], |i| Array1::from_elem(100, i as f64))
+///     .with_row_type(DType::Float64, [])
+///     .convert(NdarrayConverter);
+/// let sink = ZarrSink::new(&path).with_resume("values of model 17");
+/// let plan = Plan::of(&values, sink).with_parts(4).create()?;
+/// plan.run(&plan.parts()[2])?;
+///
+/// let unfinished = UnfinishedWrite::list(&path)?;
+/// let WriteState::Shared { progress, .. } = unfinished[0].state() else { panic!("it is shared") };
+/// assert_eq!((progress.finished_parts, progress.parts), (1, 4));
+/// assert_eq!((progress.finished_blocks, progress.blocks), (2, 8));
+/// assert!(time_left(progress, 2).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SharedProgress {

@@ -16,7 +16,6 @@ mod store_result;
 mod to_zarr;
 mod trace;
 
-pub use plan::{DividedSink, PartRun, PartSink, StoredPart, StoredParts};
 pub use sink::ZarrSink;
 pub use store_result::StoreResult;
 pub use to_zarr::{Storable, ToZarr, store, store_result};

@@ -521,6 +521,8 @@ impl ZarrSink {
     /// with the default codec, uncompressed chunks took 1.15 times as long, and chunks of 4 KiB
     /// took 1.12 times as long.
     ///
+    /// Several processes can share a resumable write: see [`Plan`](lazy_core::Plan).
+    ///
     /// Only a sequence made from a grid and a function
     /// ([`from_fn`](lazy_core::LazyChunkSequence::from_fn)) can skip blocks. A streamed sequence,
     /// and a target in a store, return [`ErrorKind::Unsupported`]. Without this setting, a write

@@ -137,11 +137,11 @@ impl Joining {
     fn put_together(&self) -> Result<Vec<usize>> {
         let planned = self.shared.planned();
         let (record, format) = (&planned.plan.record, &planned.format);
-        let mut rows: BTreeMap<u64, BTreeMap<usize, Vec<(&[u64], Entry)>>> = BTreeMap::new();
+        // By the row of chunks, and then by the part.
+        let mut fragments: BTreeMap<(u64, usize), Vec<Fragment<'_>>> = BTreeMap::new();
         for (number, part) in self.parts.iter().enumerate() {
             for (index, entry) in &part.fragments {
-                let parts = rows.entry(index[0]).or_default();
-                parts.entry(number).or_default().push((index, *entry));
+                fragments.entry((index[0], number)).or_default().push((index, *entry));
             }
         }
         let row_shape = record.row_shape.iter().copied().map(Some).collect();
@@ -156,21 +156,18 @@ impl Joining {
         let codec = UnitCodec::new(format)?;
         let unit_shape = format.layout.unit_shape();
         let mut lost = Vec::new();
-        for (row, parts) in rows {
-            for (number, mut fragments) in parts {
-                fragments.sort();
-                // A block has all fragments that have the same columns.
-                for of_columns in
-                    fragments.chunk_by(|(one, _), (next, _)| one.get(1) == next.get(1))
-                {
-                    let Some(block) = self.block(&codec, unit_shape, row, number, of_columns)?
-                    else {
+        for ((row, number), mut fragments) in fragments {
+            fragments.sort();
+            // A block has all fragments that have the same columns.
+            for of_columns in fragments.chunk_by(|(one, _), (next, _)| one.get(1) == next.get(1)) {
+                match self.block(&codec, unit_shape, row, number, of_columns)? {
+                    Some((at, block)) if lost.is_empty() => {
+                        assembler.push(at, &block, &mut Units(&mut writer))?;
+                    }
+                    Some(_) => {}
+                    None => {
                         lost.push(number);
                         break;
-                    };
-                    let (at, block) = block;
-                    if lost.is_empty() {
-                        assembler.push(at, &block, &mut Units(&mut writer))?;
                     }
                 }
             }
@@ -191,7 +188,7 @@ impl Joining {
         unit_shape: &[usize],
         row: u64,
         number: usize,
-        fragments: &[(&[u64], Entry)],
+        fragments: &[Fragment<'_>],
     ) -> Result<Option<(BlockPosition, ArrayBlock)>> {
         let record = &self.shared.planned().plan.record;
         let rows = self.shared.rows(number);
@@ -296,6 +293,9 @@ impl Joining {
         Ok(stored)
     }
 }
+
+/// The rows of a part in a shared chunk: the index of the chunk, and the entry of the file.
+type Fragment<'p> = (&'p [u64], Entry);
 
 /// Passes units to the writer.
 struct Units<'w>(&'w mut Writer);

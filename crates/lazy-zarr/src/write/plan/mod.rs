@@ -15,8 +15,8 @@ use lazy_core::{
 use crate::read::StoredArray;
 use crate::staging::{PartRecord, TakenPart};
 use crate::write::ZarrSink;
-pub use join::StoredParts;
-pub use part::{PartRun, PartSink, StoredPart};
+use join::StoredParts;
+use part::{PartSink, StoredPart};
 use shared::Shared;
 
 impl DivisibleReducer for ZarrSink {
