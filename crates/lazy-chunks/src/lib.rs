@@ -94,7 +94,7 @@ pub use lazy_core::{
     Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Progress, Quantiles, RandomAccess,
     Reducer, Reference, Result, RowType, Run, SaveState, SavedState, SequenceAggregator,
     SequenceSpec, Source, Stage, StateOf, StateSize, Statistic, StatisticMap, StatisticRun,
-    Streamed, Sum, Summary, TopK, Workers, bytes, half, ndarray, num_complex, report,
+    Streamed, Sum, Summary, TakeOver, TopK, Workers, bytes, half, ndarray, num_complex, report,
     system_memory,
 };
 

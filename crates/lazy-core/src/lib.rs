@@ -110,7 +110,8 @@ pub use number::Number;
 pub use panic::panic_message;
 pub use plan::{
     Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part, PartOutcome, PartReport,
-    PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, Workers,
+    PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, TakeOver,
+    Workers,
 };
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage};

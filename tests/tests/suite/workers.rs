@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_chunks::zarr::{
-    Codec, Durability, ErrorKind, Existing, MemoryStore, Resume, Target, ToZarr, UnfinishedWrite,
-    WriteState, ZarrSink,
+    Codec, Durability, ErrorKind, Existing, MemoryStore, Resume, StoredArray, Target, ToZarr,
+    UnfinishedWrite, WriteState, ZarrSink, store,
 };
 use lazy_chunks::{
-    ArrayBlock, BlockIndex, Concatenate, Count, DType, Indexed, LazyChunkSequence, MeanVariance,
-    NestedLazyChunkSequence, Outcome, PartOutcome, Plan, Quantiles, Sum, Summary, TopK, Workers,
-    report,
+    ArrayBlock, BlockIndex, Casting, Concatenate, Count, DType, Indexed, LazyChunkSequence,
+    MeanVariance, NestedLazyChunkSequence, Number, Outcome, PartOutcome, Plan, Quantiles, Sum,
+    Summary, TopK, Workers, report,
 };
 use lazy_tests::{Case, case, elements, files, names};
 use proptest::prelude::*;
@@ -229,7 +229,7 @@ fn a_plan_that_differs_is_refused() {
     refused("its codecs changed", of(small(&path).with_codec(Codec::Gzip { level: 1 })));
     refused("its attributes changed", of(small(&path).with_attribute("a", 1)));
     refused(
-        "its revision changed",
+        "its key changed from \"the job\" to \"the job, revision 2\"",
         of(small(&path).with_resume(Resume::new("the job").with_revision("2"))),
     );
     let parts = Plan::of(&sequence, (small(&path), Sum)).with_parts(3).create().unwrap_err();
@@ -240,11 +240,7 @@ fn a_plan_that_differs_is_refused() {
     let other = Plan::of(&other, (small(&path), Sum)).with_parts(4).create().unwrap_err();
     refused("its block sizes along axis 0 changed from 12 × 2 to 11 × 2", other);
     // A write of one process neither resumes nor removes it.
-    for sink in [
-        small(&path),
-        ZarrSink::new(&path),
-        small(&path).with_resume(Resume::new("the job").or_restart()),
-    ] {
+    for sink in [small(&path), ZarrSink::new(&path)] {
         let error = sequence.to_zarr(sink).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unfinished, "{error}");
         assert_eq!(error.resume_key(), Some("the job"));
@@ -270,6 +266,10 @@ fn what_cannot_be_planned_is_refused() {
     let sink = ZarrSink::new(&path).with_resume("the job").with_chunks_of_blocks();
     let of_blocks = refused(sink);
     assert!(of_blocks.starts_with("a plan of several workers cannot store chunks of blocks"));
+    let restarts = refused(small(&path).with_resume(Resume::new("the job").or_restart()));
+    assert!(restarts.starts_with("a plan of several workers cannot start over"), "{restarts}");
+    let error = Plan::of(&sequence, Sum).create().unwrap_err();
+    assert_eq!(error.kind(), lazy_chunks::ErrorKind::InvalidSpec);
     let in_store = refused(small(MemoryStore::new()));
     assert!(in_store.contains("a store instance cannot keep an unfinished write"), "{in_store}");
     let untyped = LazyChunkSequence::from_fn([2], block);
@@ -420,4 +420,101 @@ fn workers_share_a_plan_at_the_same_time() {
         }
         assert_eq!(names(&path), ["c", "zarr.json"]);
     }
+}
+
+/// A plan replaces an array when all parts are finished. Workers that come late do not start over.
+#[test]
+fn a_plan_replaces_an_array_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let old = ArrayBlock::from_vec([2], vec![1.5_f64, 2.5]).unwrap();
+    store(old.clone(), &path).unwrap();
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let sink = |key: &str| small(&path).with_existing(Existing::Replace).with_resume(key);
+    let plan = |key: &str| Plan::of(&sequence, (sink(key), Sum)).with_parts(4).create().unwrap();
+    for part in plan("one").parts() {
+        assert_eq!(StoredArray::open(&path).unwrap().read().unwrap(), old);
+        plan("one").run(part).unwrap();
+    }
+    let (array, _) = plan("one").finish().unwrap();
+    let expected = array.read().unwrap();
+    assert_eq!(computed.swap(0, Ordering::Relaxed), 12);
+    // Late workers.
+    assert!(matches!(plan("one").work(&Workers::alone()).unwrap(), Outcome::FinishedBefore));
+    let late = plan("one");
+    assert!(matches!(late.run(&late.parts()[2]).unwrap(), PartOutcome::FinishedBefore));
+    assert_eq!(late.compute(&Workers::alone()).unwrap().0.read().unwrap(), expected);
+    assert!(late.status().unwrap().is_published());
+    assert_eq!(computed.load(Ordering::Relaxed), 0);
+    // Another key, or another revision of it, is another array.
+    for key in ["two", "one"] {
+        finished(plan(key).work(&Workers::alone()).unwrap());
+        assert_eq!(computed.swap(0, Ordering::Relaxed), 12);
+    }
+    let revised = small(&path).with_existing(Existing::Replace);
+    let revised = revised.with_resume(Resume::new("one").with_revision("2"));
+    let plan = Plan::of(&sequence, revised).with_parts(4).create().unwrap();
+    finished(plan.work(&Workers::alone()).unwrap());
+    assert_eq!(computed.swap(0, Ordering::Relaxed), 12);
+}
+
+/// Two sinks of one pass, of which one casts, and a statistic of the original blocks.
+#[test]
+fn several_sinks_share_a_plan() {
+    let directory = tempfile::tempdir().unwrap();
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let (expected, sum) = sequence.compute((Concatenate, Sum)).unwrap();
+    let plan = |name: &str| {
+        let root = directory.path().join(name);
+        let one = small(root.join("one")).with_chunk_shape([9, 5]);
+        let two = small(root.join("two")).with_chunk_shape([7, 2]).with_dtype(DType::Float64);
+        Plan::of(&sequence, (one, Sum, two)).with_parts(4).create().unwrap()
+    };
+    let check = |(one, found, two): (StoredArray, Number, StoredArray), n_blocks: usize| {
+        assert_eq!(one.read().unwrap(), expected);
+        assert_eq!(two.read().unwrap(), expected.cast(DType::Float64, Casting::Safe).unwrap());
+        assert_eq!((found, computed.swap(0, Ordering::Relaxed)), (sum, n_blocks));
+    };
+    computed.store(0, Ordering::Relaxed);
+    check(finished(plan("a").work(&Workers::alone()).unwrap()), 12);
+    check(plan("a").finish().unwrap(), 0);
+
+    // A chunk or a fragment of either sink is lost: one part is computed again.
+    let run_all = |name: &str| {
+        let plan = plan(name);
+        plan.parts().iter().for_each(|part| drop(plan.run(part).unwrap()));
+        computed.store(0, Ordering::Relaxed);
+    };
+    run_all("example");
+    let all = files(&directory.path().join("example"));
+    let stored: Vec<_> = all
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| {
+            let path = path.to_string_lossy();
+            path.contains("/c/") || path.contains("/fragments/")
+        })
+        .collect();
+    assert!(stored.iter().any(|path| path.starts_with("one")), "{stored:?}");
+    for (i, file) in stored.iter().enumerate() {
+        let name = format!("lost {i}");
+        run_all(&name);
+        std::fs::remove_file(directory.path().join(&name).join(file)).unwrap();
+        check(finished(plan(&name).work(&Workers::alone()).unwrap()), 3);
+    }
+
+    // The worker that finishes ends after it has published the first array.
+    run_all("half");
+    let first = directory.path().join("half/one");
+    let unfinished = UnfinishedWrite::list(&first).unwrap().remove(0);
+    // The records lie at the last sink.
+    assert!(unfinished.finish().is_err());
+    let one = directory.path().join("half/one");
+    let blocked = one.join("zarr.json");
+    std::fs::create_dir(&blocked).unwrap();
+    plan("half").finish().unwrap_err();
+    std::fs::remove_dir(&blocked).unwrap();
+    check(plan("half").finish().unwrap(), 0);
 }

@@ -390,6 +390,15 @@ pub(crate) enum Case {
     /// A plan needs a declared grid and row type.
     #[error("cannot plan the parts of a sequence that declares no row type")]
     PlanWithoutRowType,
+    /// A plan needs a sink that keeps it.
+    #[error("cannot plan a pass without a sink, because a sink keeps the plan")]
+    PlanWithoutSink,
+    /// Another worker has taken over a part.
+    #[error("another worker has taken over a part of {target}")]
+    PartTakenOver {
+        /// The target of a sink.
+        target: String,
+    },
     /// Parts of a plan are not finished.
     #[error(
         "cannot finish {target}: {} of {n_parts} parts {} not finished: {}",
@@ -472,6 +481,7 @@ impl Case {
                 "run the same program again to resume the write"
             }
             Case::PlanWithoutRowType => "declare it with `with_row_type`",
+            Case::PlanWithoutSink => "merge the saved states of parts with `SaveState`",
             Case::PartsMissing { .. } => "start workers again; they compute these parts",
             Case::BeingFinished { .. } => "wait until it has ended",
             _ => return None,

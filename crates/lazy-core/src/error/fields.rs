@@ -43,12 +43,14 @@ impl Error {
                 ErrorKind::DType
             }
             Case::UnsupportedDType { .. } => ErrorKind::UnsupportedDType,
-            Case::RowTypeMismatch { .. } | Case::Structure { .. } | Case::PlanWithoutRowType => {
-                ErrorKind::InvalidSpec
-            }
-            Case::PartsMissing { .. } | Case::BeingFinished { .. } | Case::PlanChanged { .. } => {
-                ErrorKind::Unfinished
-            }
+            Case::RowTypeMismatch { .. }
+            | Case::Structure { .. }
+            | Case::PlanWithoutRowType
+            | Case::PlanWithoutSink => ErrorKind::InvalidSpec,
+            Case::PartsMissing { .. }
+            | Case::PartTakenOver { .. }
+            | Case::BeingFinished { .. }
+            | Case::PlanChanged { .. } => ErrorKind::Unfinished,
             Case::PartRecord { .. } => ErrorKind::SavedState,
             Case::InvalidData { .. } | Case::InvalidBool { .. } => ErrorKind::InvalidData,
             Case::Reduction { source, .. } | Case::Assembly { source, .. } => source.kind(),

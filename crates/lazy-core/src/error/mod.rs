@@ -218,10 +218,27 @@ impl Error {
     }
 
     /// Returns the error of parts that a sink cannot finish, because what it has stored of them is
-    /// damaged. The sink has removed their [records](crate::PartStore::discard), so that workers
-    /// compute them again.
+    /// damaged. The plan discards their records, so that workers compute them again.
     pub fn parts_missing(target: impl Into<String>, n_parts: usize, missing: Vec<usize>) -> Error {
         Case::PartsMissing { target: target.into(), n_parts, missing }.into()
+    }
+
+    /// Returns the error of a worker that stores a part which another worker has taken over. A plan
+    /// goes on with other parts.
+    pub fn part_taken_over(target: impl Into<String>) -> Error {
+        Case::PartTakenOver { target: target.into() }.into()
+    }
+
+    /// Returns the parts that are missing, if that is the error.
+    pub(crate) fn missing_parts(&self) -> Option<&[usize]> {
+        match &*self.0 {
+            Case::PartsMissing { missing, .. } => Some(missing),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_part_taken_over(&self) -> bool {
+        matches!(&*self.0, Case::PartTakenOver { .. })
     }
 
     /// Returns the error of a sequence of which the blocks are those behind the first `n_bands`

@@ -25,6 +25,11 @@ pub trait DivisibleReducer: Reducer {
     /// statistic, or `array` for a sink.
     fn describe(&self, names: &mut Vec<String>);
 
+    /// Returns true if the reducer, or one of several, keeps the plan: if it is a sink.
+    fn keeps_plan(&self) -> bool {
+        false
+    }
+
     /// Returns the number of rows that a part should be a multiple of: the rows of the chunks of a
     /// sink.
     ///
@@ -86,16 +91,15 @@ pub trait DividedReducer {
     /// The type of the result of the whole pass.
     type Output;
 
-    /// Takes a part, so that no other worker computes it. If `takes_over` is true, a worker that
-    /// may be running counts as one that has ended.
+    /// Takes a part, so that no other worker computes it.
     ///
     /// # Errors
     ///
     /// Returns an error if the place where workers meet cannot be used.
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>>;
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>>;
 
-    /// Keeps the result of a part: the first sink stores `record`, which it takes, and the part is
-    /// finished from then on. `report` describes the part.
+    /// Keeps the result of a part: the [store](Self::store) takes `record`, and the part is finished
+    /// from then on. `report` describes the part.
     ///
     /// # Errors
     ///
@@ -112,12 +116,28 @@ pub trait DividedReducer {
     /// # Errors
     ///
     /// Returns an error if the place where workers meet cannot be used.
-    fn join(&self) -> Result<Claimed<Self::Join>>;
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<Self::Join>>;
 
-    /// Returns the place where the workers meet: that of the first sink that is not complete.
+    /// Returns the place where the workers meet: that of the last sink that is not complete. The
+    /// last one publishes last, so the records of the parts are there as long as they are needed.
     fn store(&self) -> Option<&dyn PartStore> {
         None
     }
+}
+
+/// The handling of a worker that may be running, but may also have ended, which the locks of some
+/// file systems cannot tell.
+///
+/// [`PartStore`] has an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TakeOver {
+    /// It counts as running.
+    Never,
+    /// It counts as one that has ended if the sink is set to take over.
+    IfSet,
+    /// It counts as one that has ended.
+    Always,
 }
 
 /// The result of trying to take a part, or the plan. [`PartStore`] has an example.
@@ -201,7 +221,7 @@ impl fmt::Display for Holder {
 /// use lazy_chunks::{
 ///     ArrayBlock, BlockMap, BlockPosition, Claimed, DType, DividedReducer, DivisibleReducer, Holder,
 ///     LazyChunkSequence, NdarrayConverter, Outcome, Part, PartReport, PartStore, Plan, PlanSpec,
-///     Reducer, Result, Run, SequenceSpec, Sum, Workers,
+///     Reducer, Result, Run, SequenceSpec, Sum, TakeOver, Workers,
 /// };
 /// use ndarray::{Array1, Ix1};
 ///
@@ -251,6 +271,10 @@ impl fmt::Display for Holder {
 ///         names.push("rows".to_owned());
 ///     }
 ///
+///     fn keeps_plan(&self) -> bool {
+///         true
+///     }
+///
 ///     fn divide(self, _: &PlanSpec) -> Result<Rows> {
 ///         Ok(self)
 ///     }
@@ -262,7 +286,7 @@ impl fmt::Display for Holder {
 ///     type Join = Collected;
 ///     type Output = Vec<f64>;
 ///
-///     fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Rows>> {
+///     fn claim(&self, part: &Part, _: TakeOver) -> Result<Claimed<Rows>> {
 ///         let mut meeting = self.0.lock().unwrap();
 ///         if meeting.records.contains_key(&part.number()) {
 ///             return Ok(Claimed::Finished);
@@ -286,7 +310,7 @@ impl fmt::Display for Holder {
 ///         Ok(())
 ///     }
 ///
-///     fn join(&self) -> Result<Claimed<Collected>> {
+///     fn join(&self, _: TakeOver) -> Result<Claimed<Collected>> {
 ///         Ok(Claimed::Taken(Collected::default()))
 ///     }
 ///

@@ -9,7 +9,9 @@ mod status;
 mod tuples;
 mod workers;
 
-pub use divide::{Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec};
+pub use divide::{
+    Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec, TakeOver,
+};
 pub use part::{Part, PartSizes};
 pub use run::{Plan, PlanBuilder};
 pub use sequence::PlannedSequence;

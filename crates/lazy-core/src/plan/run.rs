@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::sequence::PlannedSequence;
 use super::status::{Outcome, PartOutcome, PartReport, PlanStatus};
 use super::{
-    Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, Workers,
+    Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, TakeOver,
+    Workers,
 };
 use crate::error::Case;
 use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run};
@@ -41,6 +43,8 @@ pub struct Plan<'s, S, R: DivisibleReducer> {
     sequence: &'s S,
     divided: R::Divided,
     spec: PlanSpec,
+    /// True if the store knows which workers have ended, once it was asked.
+    knows_ended: OnceLock<bool>,
 }
 
 /// The settings of a [`Plan`] before it is created. [`PartStore`] has an example.
@@ -88,13 +92,16 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> PlanBuilder<'s, S, R> {
         let Some(grid) = sequence.grid().filter(|_| sequence.row_type().is_some()) else {
             return Err(Case::PlanWithoutRowType.into());
         };
+        if !self.reducers.keeps_plan() {
+            return Err(Case::PlanWithoutSink.into());
+        }
         let mut names = Vec::new();
         self.reducers.describe(&mut names);
         let chunk_rows = self.reducers.part_rows(&sequence)?;
         let parts = self.sizes.cut(grid.rows(), chunk_rows);
         let spec = PlanSpec { sequence, parts, names };
         let divided = self.reducers.divide(&spec)?;
-        Ok(Plan { sequence: self.sequence, divided, spec })
+        Ok(Plan { sequence: self.sequence, divided, spec, knows_ended: OnceLock::new() })
     }
 }
 
@@ -122,11 +129,14 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     /// Panics if the part is not one of this plan.
     pub fn run(&self, part: &Part) -> Result<PartOutcome> {
         assert_eq!(self.spec.parts.get(part.number()), Some(part), "a part of another plan");
-        self.run_part(part, false)
+        self.run_part(part, TakeOver::IfSet)
     }
 
-    fn run_part(&self, part: &Part, takes_over: bool) -> Result<PartOutcome> {
-        let reducer = match self.divided.claim(part, takes_over)? {
+    fn run_part(&self, part: &Part, take_over: TakeOver) -> Result<PartOutcome> {
+        if self.divided.store().is_none() {
+            return Ok(PartOutcome::FinishedBefore);
+        }
+        let reducer = match self.divided.claim(part, take_over)? {
             Claimed::Taken(reducer) => reducer,
             Claimed::Held(holder) => return Ok(PartOutcome::Held(holder)),
             Claimed::Finished => return Ok(PartOutcome::FinishedBefore),
@@ -160,7 +170,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     /// - [`ErrorKind::Unfinished`] if parts are not finished, or if another process is finishing.
     /// - Any error of the reducers.
     pub fn finish(&self) -> Result<R::Output> {
-        match self.try_finish()? {
+        match self.try_finish(TakeOver::IfSet)? {
             Finish::Output(output) => Ok(output),
             Finish::Before => self.compute_again(),
             Finish::Held(holder) => {
@@ -170,63 +180,78 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         }
     }
 
-    fn try_finish(&self) -> Result<Finish<R::Output>> {
-        let Some(store) = self.divided.store() else {
-            return self.compute_again().map(Finish::Output);
-        };
+    fn try_finish(&self, take_over: TakeOver) -> Result<Finish<R::Output>> {
+        let Some(store) = self.divided.store() else { return Ok(Finish::Before) };
         let missing = missing(&self.spec.parts, &store.finished()?);
         if !missing.is_empty() {
-            return Err(Case::PartsMissing {
-                target: store.target(),
-                n_parts: self.parts().len(),
-                missing,
-            }
-            .into());
+            let n_parts = self.parts().len();
+            return Err(Error::parts_missing(store.target(), n_parts, missing));
         }
-        let mut run = match self.divided.join()? {
+        let mut run = match self.divided.join(take_over)? {
             Claimed::Taken(run) => run,
             Claimed::Held(holder) => return Ok(Finish::Held(holder)),
             Claimed::Finished => return Ok(Finish::Before),
         };
-        for part in self.parts() {
-            let partial = self.partial_of(store, part)?;
-            run.merge(position(part), partial)?;
+        let prepared = self.merge_parts(store, &mut run).and_then(|()| run.prepare());
+        if let Err(error) = prepared {
+            // The sink still holds the plan.
+            for part in error.missing_parts().unwrap_or_default() {
+                store.discard(*part)?;
+            }
+            return Err(error);
         }
-        run.prepare()?;
         run.commit().map(Finish::Output)
     }
 
-    /// Returns the stored result of a part. A damaged record is removed.
+    /// Merges the stored results of all parts.
+    fn merge_parts(
+        &self,
+        store: &dyn PartStore,
+        run: &mut <R::Divided as DividedReducer>::Join,
+    ) -> Result<()> {
+        let mut damaged = Vec::new();
+        for part in self.parts() {
+            let Some(partial) = self.partial_of(store, part)? else {
+                damaged.push(part.number());
+                continue;
+            };
+            if !damaged.is_empty() {
+                continue;
+            }
+            match run.merge(position(part), partial) {
+                // The state of a statistic is damaged, or was saved by another version.
+                Err(error) if error.kind() == ErrorKind::SavedState => damaged.push(part.number()),
+                merged => merged?,
+            }
+        }
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        Err(Error::parts_missing(store.target(), self.parts().len(), damaged))
+    }
+
+    /// Returns the stored result of a part, or `None` if its record is missing or damaged.
     fn partial_of(
         &self,
         store: &dyn PartStore,
         part: &Part,
-    ) -> Result<<R::Divided as DividedReducer>::Partial> {
-        let lost = || Case::PartsMissing {
-            target: store.target(),
-            n_parts: self.parts().len(),
-            missing: vec![part.number()],
-        };
-        let bytes = store.record(part.number())?.ok_or_else(lost)?;
+    ) -> Result<Option<<R::Divided as DividedReducer>::Partial>> {
+        let Some(bytes) = store.record(part.number())? else { return Ok(None) };
         let record: Result<Record<_>, _> = ciborium::from_reader(&*bytes);
-        match record {
-            Ok(record) if record.version == RECORD_VERSION && record.part == *part => {
-                Ok(record.partial)
-            }
-            _ => {
-                store.discard(part.number())?;
-                Err(lost().into())
-            }
-        }
+        let is_of_part =
+            |record: &Record<_>| record.version == RECORD_VERSION && record.part == *part;
+        Ok(record.ok().filter(is_of_part).map(|record| record.partial))
     }
 
     /// Computes the results of an array that is published, part by part, so that they have the same
     /// bits.
     fn compute_again(&self) -> Result<R::Output> {
         let changed = || Error::from(Case::PlanChanged { target: self.target() });
-        let Claimed::Taken(mut run) = self.divided.join()? else { return Err(changed()) };
+        let Claimed::Taken(mut run) = self.divided.join(TakeOver::Never)? else {
+            return Err(changed());
+        };
         for part in self.parts() {
-            let Claimed::Taken(reducer) = self.divided.claim(part, false)? else {
+            let Claimed::Taken(reducer) = self.divided.claim(part, TakeOver::Never)? else {
                 return Err(changed());
             };
             let partial = self.sequence.compute_bands(part.bands(), reducer)?;
@@ -266,15 +291,19 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     ///   unknown.
     /// - Any error of [`run`](Self::run) and [`finish`](Self::finish).
     pub fn work(&self, workers: &Workers) -> Result<Outcome<R::Output>> {
+        self.work_once(workers, TakeOver::IfSet)
+    }
+
+    fn work_once(&self, workers: &Workers, take_over: TakeOver) -> Result<Outcome<R::Output>> {
         let mut parts = Vec::new();
         for round in 0.. {
             let Some(store) = self.divided.store() else { return Ok(Outcome::FinishedBefore) };
-            self.work_on_parts(store, workers, &mut parts)?;
+            self.work_on_parts(store, workers, take_over, &mut parts)?;
             let status = self.status()?;
             if !status.is_complete() {
                 return Ok(Outcome::Remaining { parts, status });
             }
-            match self.try_finish() {
+            match self.try_finish(take_over) {
                 Ok(Finish::Output(output)) => return Ok(Outcome::Finished { parts, output }),
                 Ok(Finish::Before) => return Ok(Outcome::FinishedBefore),
                 Ok(Finish::Held(holder)) => {
@@ -299,9 +328,9 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     ///
     /// The errors of [`work`](Self::work).
     pub fn compute(&self, workers: &Workers) -> Result<R::Output> {
-        let mut pause = SHORTEST_PAUSE;
+        let (mut pause, mut take_over) = (SHORTEST_PAUSE, TakeOver::IfSet);
         loop {
-            match self.work(workers)? {
+            match self.work_once(workers, take_over)? {
                 Outcome::Finished { output, .. } => return Ok(output),
                 Outcome::FinishedBefore => return self.finish(),
                 Outcome::Remaining { parts, status } => {
@@ -312,6 +341,8 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
                     let n_blocks =
                         |part: &usize| self.parts()[*part].bands().len() * blocks_per_band;
                     self.sequence.observe_waiting(status.finished().iter().map(n_blocks).sum())?;
+                    // Those that are running now are no longer those that were there before.
+                    take_over = TakeOver::Never;
                     sleep(pause);
                     pause = (2 * pause).min(LONGEST_PAUSE);
                 }
@@ -324,25 +355,40 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         &self,
         store: &dyn PartStore,
         workers: &Workers,
+        take_over: TakeOver,
         done: &mut Vec<PartReport>,
     ) -> Result<()> {
         let n_parts = self.parts().len();
         let own = workers.share(n_parts);
-        let helps = workers.is_alone() || store.knows_ended()?;
+        let knows_ended = match self.knows_ended.get() {
+            Some(knows_ended) => *knows_ended,
+            None => {
+                let knows_ended = store.knows_ended()?;
+                *self.knows_ended.get_or_init(|| knows_ended)
+            }
+        };
+        let helps = workers.is_alone() || knows_ended;
         if !helps && !workers.is_exact() {
             return Err(Case::NoShare { target: store.target() }.into());
         }
         let others = (own.end..n_parts).chain(0..own.start).filter(|_| helps);
-        let order: Vec<_> = own.clone().chain(others).collect();
+        let mut order: Vec<_> = own.clone().chain(others).collect();
+        if workers.count().is_none() {
+            // All workers would begin at the same part.
+            order.rotate_left(workers.index().wrapping_mul(SPREAD) % n_parts.max(1));
+        }
+        let take_over = if helps { take_over } else { TakeOver::Always };
         let mut finished: BTreeSet<_> = store.finished()?.into_iter().collect();
         let mut listed = Instant::now();
         for number in order {
             if finished.contains(&number) {
                 continue;
             }
-            match self.run_part(&self.spec.parts[number], !helps)? {
-                PartOutcome::Finished(report) => done.push(report),
-                PartOutcome::FinishedBefore | PartOutcome::Held(_) => continue,
+            match self.run_part(&self.spec.parts[number], take_over) {
+                Ok(PartOutcome::Finished(report)) => done.push(report),
+                Ok(PartOutcome::FinishedBefore | PartOutcome::Held(_)) => continue,
+                Err(error) if error.is_part_taken_over() => continue,
+                Err(error) => return Err(error),
             }
             if listed.elapsed() > BETWEEN_LISTS {
                 finished = store.finished()?.into_iter().collect();
@@ -353,9 +399,12 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     }
 }
 
+/// A number that spreads workers of an unknown number over the parts.
+const SPREAD: usize = 0x9e37_79b1;
+
 /// The time that a worker waits before it looks again for parts that others have left.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// The least time between two listings of the finished parts.
 const BETWEEN_LISTS: Duration = Duration::from_secs(1);

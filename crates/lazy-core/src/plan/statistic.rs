@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PlanSpec};
+use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PlanSpec, TakeOver};
 use crate::reduce::{SaveState, SavedState, StateOf};
 use crate::{BlockPosition, Result, Run};
 
@@ -30,7 +30,7 @@ impl<S: SaveState> DividedReducer for DividedStatistic<S> {
     type Join = JoinedStates<S>;
     type Output = S::Output;
 
-    fn claim(&self, part: &Part, _: bool) -> Result<Claimed<StateOf<Arc<S>>>> {
+    fn claim(&self, part: &Part, _: TakeOver) -> Result<Claimed<StateOf<Arc<S>>>> {
         let state = StateOf::new(Arc::clone(&self.0)).from_row(part.rows().start);
         Ok(Claimed::Taken(state))
     }
@@ -39,7 +39,7 @@ impl<S: SaveState> DividedReducer for DividedStatistic<S> {
         Ok(())
     }
 
-    fn join(&self) -> Result<Claimed<JoinedStates<S>>> {
+    fn join(&self, _: TakeOver) -> Result<Claimed<JoinedStates<S>>> {
         let statistic = Arc::clone(&self.0);
         let stage = Stage::Merging(statistic.empty());
         Ok(Claimed::Taken(JoinedStates { statistic, stage }))

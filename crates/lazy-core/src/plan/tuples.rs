@@ -1,6 +1,8 @@
 //! Tuples, vectors and options of divisible reducers.
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec};
+use super::{
+    Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec, TakeOver,
+};
 use crate::{Result, SequenceSpec};
 
 /// Returns what was taken, or returns from the function.
@@ -14,6 +16,16 @@ macro_rules! taken {
     };
 }
 
+/// Keeps the results of all reducers, the last one first.
+macro_rules! reversed {
+    ($self:ident, $partial:ident, $report:ident, $record:ident, [$($i:tt),*], $first:tt $(, $rest:tt)*) => {
+        reversed!($self, $partial, $report, $record, [$first $(, $i)*] $(, $rest)*)
+    };
+    ($self:ident, $partial:ident, $report:ident, $record:ident, [$($i:tt),*]) => {
+        $($self.$i.keep($report, $partial.$i, $record)?;)*
+    };
+}
+
 macro_rules! divisible_tuple {
     ($($R:ident $i:tt),+) => {
         impl<$($R: DivisibleReducer),+> DivisibleReducer for ($($R,)+) {
@@ -21,6 +33,10 @@ macro_rules! divisible_tuple {
 
             fn describe(&self, names: &mut Vec<String>) {
                 $(self.$i.describe(names);)+
+            }
+
+            fn keeps_plan(&self) -> bool {
+                $(self.$i.keeps_plan())||+
             }
 
             fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
@@ -43,8 +59,8 @@ macro_rules! divisible_tuple {
             type Join = ($($R::Join,)+);
             type Output = ($($R::Output,)+);
 
-            fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
-                Ok(Claimed::Taken(($(taken!(self.$i.claim(part, takes_over)?),)+)))
+            fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>> {
+                Ok(Claimed::Taken(($(taken!(self.$i.claim(part, take_over)?),)+)))
             }
 
             fn keep(
@@ -53,21 +69,18 @@ macro_rules! divisible_tuple {
                 partial: Self::Partial,
                 record: &mut Option<Vec<u8>>,
             ) -> Result<()> {
-                $(self.$i.keep(report, partial.$i, record)?;)+
+                // The last sink keeps the plan, so it comes first.
+                reversed!(self, partial, report, record, [], $($i),+);
                 Ok(())
             }
 
-            fn join(&self) -> Result<Claimed<Self::Join>> {
-                Ok(Claimed::Taken(($(taken!(self.$i.join()?),)+)))
+            fn join(&self, take_over: TakeOver) -> Result<Claimed<Self::Join>> {
+                Ok(Claimed::Taken(($(taken!(self.$i.join(take_over)?),)+)))
             }
 
             fn store(&self) -> Option<&dyn PartStore> {
-                $(
-                    if let Some(store) = self.$i.store() {
-                        return Some(store);
-                    }
-                )+
-                None
+                let stores = [$(self.$i.store()),+];
+                stores.into_iter().rev().flatten().next()
             }
         }
     };
@@ -87,6 +100,10 @@ impl<R: DivisibleReducer> DivisibleReducer for Vec<R> {
 
     fn describe(&self, names: &mut Vec<String>) {
         self.iter().for_each(|reducer| reducer.describe(names));
+    }
+
+    fn keeps_plan(&self) -> bool {
+        self.iter().any(DivisibleReducer::keeps_plan)
     }
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
@@ -109,10 +126,10 @@ impl<R: DividedReducer> DividedReducer for Vec<R> {
     type Join = Vec<R::Join>;
     type Output = Vec<R::Output>;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>> {
         let mut all = Vec::with_capacity(self.len());
         for reducer in self {
-            all.push(taken!(reducer.claim(part, takes_over)?));
+            all.push(taken!(reducer.claim(part, take_over)?));
         }
         Ok(Claimed::Taken(all))
     }
@@ -123,20 +140,21 @@ impl<R: DividedReducer> DividedReducer for Vec<R> {
         partial: Self::Partial,
         record: &mut Option<Vec<u8>>,
     ) -> Result<()> {
-        let each = self.iter().zip(partial);
-        each.into_iter().try_for_each(|(reducer, partial)| reducer.keep(report, partial, record))
+        let partials = partial.into_iter().rev();
+        let mut each = self.iter().rev().zip(partials);
+        each.try_for_each(|(reducer, partial)| reducer.keep(report, partial, record))
     }
 
-    fn join(&self) -> Result<Claimed<Self::Join>> {
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<Self::Join>> {
         let mut all = Vec::with_capacity(self.len());
         for reducer in self {
-            all.push(taken!(reducer.join()?));
+            all.push(taken!(reducer.join(take_over)?));
         }
         Ok(Claimed::Taken(all))
     }
 
     fn store(&self) -> Option<&dyn PartStore> {
-        self.iter().find_map(DividedReducer::store)
+        self.iter().rev().find_map(DividedReducer::store)
     }
 }
 
@@ -147,6 +165,10 @@ impl<R: DivisibleReducer> DivisibleReducer for Option<R> {
         if let Some(reducer) = self {
             reducer.describe(names);
         }
+    }
+
+    fn keeps_plan(&self) -> bool {
+        self.as_ref().is_some_and(DivisibleReducer::keeps_plan)
     }
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
@@ -164,9 +186,9 @@ impl<R: DividedReducer> DividedReducer for Option<R> {
     type Join = Option<R::Join>;
     type Output = Option<R::Output>;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>> {
         match self {
-            Some(reducer) => Ok(reducer.claim(part, takes_over)?.map(Some)),
+            Some(reducer) => Ok(reducer.claim(part, take_over)?.map(Some)),
             None => Ok(Claimed::Taken(None)),
         }
     }
@@ -183,9 +205,9 @@ impl<R: DividedReducer> DividedReducer for Option<R> {
         }
     }
 
-    fn join(&self) -> Result<Claimed<Self::Join>> {
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<Self::Join>> {
         match self {
-            Some(reducer) => Ok(reducer.join()?.map(Some)),
+            Some(reducer) => Ok(reducer.join(take_over)?.map(Some)),
             None => Ok(Claimed::Taken(None)),
         }
     }

@@ -134,6 +134,13 @@ fn resumes() -> Vec<ResumeError> {
         ResumeError::Unfinished { target: target(), directory: path(), key: text() },
         ResumeError::Planned { target: target(), directory: path(), key: text() },
         ResumeError::NoPlan { target: target() },
+        ResumeError::PlanMismatch {
+            target: target(),
+            directory: path(),
+            what: "dtype",
+            expected: text(),
+            actual: text(),
+        },
         ResumeError::NotPlannable { target: target(), action: REASON },
         ResumeError::InvalidRecord { path: path(), reason: text() },
     ]

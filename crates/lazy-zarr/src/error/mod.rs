@@ -175,6 +175,11 @@ impl Error {
         matches!(&*self.0, Repr::Resume(ResumeError::InvalidRecord { .. }))
     }
 
+    /// Returns true if another process has taken over the staging directory of the write.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        matches!(&*self.0, Repr::Write(WriteError::TakenOver { .. }))
+    }
+
     /// Returns true if it is not certain that the process that holds a lock is running.
     pub(crate) fn is_of_maybe_locked(&self) -> bool {
         matches!(&*self.0, Repr::Write(WriteError::MaybeLocked { .. }))

@@ -28,6 +28,17 @@ pub(crate) enum ResumeError {
         directory.display()
     )]
     Planned { target: String, directory: PathBuf, key: String },
+    #[error(
+        "cannot join the plan of {target} in {}: its {what} changed from {expected} to {actual}",
+        directory.display()
+    )]
+    PlanMismatch {
+        target: String,
+        directory: PathBuf,
+        what: &'static str,
+        expected: String,
+        actual: String,
+    },
     #[error("there is no plan of several workers at {target}")]
     NoPlan { target: String },
     #[error("a plan of several workers cannot {action}: {target}")]
@@ -44,7 +55,8 @@ impl ResumeError {
                 setting: Some("resume"),
                 ..Facts::of(ErrorKind::Unsupported)
             },
-            ResumeError::Mismatch { target, directory, what, .. } => Facts {
+            ResumeError::Mismatch { target, directory, what, .. }
+            | ResumeError::PlanMismatch { target, directory, what, .. } => Facts {
                 target: Some(target),
                 path: Some(directory),
                 difference: Some(what),
@@ -85,6 +97,10 @@ impl ResumeError {
             }
             ResumeError::Planned { .. } => {
                 "finish it with workers of the same plan, or remove it with \
+                 `UnfinishedWrite::remove`"
+            }
+            ResumeError::PlanMismatch { .. } => {
+                "start all workers with the same key, settings and sequence, or remove the plan with \
                  `UnfinishedWrite::remove`"
             }
             ResumeError::NoPlan { .. } => "list unfinished writes with `UnfinishedWrite::list`",

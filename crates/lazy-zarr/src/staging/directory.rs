@@ -168,6 +168,7 @@ impl Staging {
     /// Removes the files that an earlier write left in the directory, except the mark of a write
     /// that appends, and the chunks of an array whose removal ended early.
     pub(crate) fn reset(&self) -> io::Result<()> {
+        self.unplan()?;
         self.clear_removed()?;
         self.remove_all_but(&[LOCK, HOLDER, CREATED, APPEND])
     }
@@ -192,11 +193,16 @@ impl Staging {
         self.remove_all_but(&[LOCK, HOLDER, JOURNAL])
     }
 
+    /// Removes the plan in the directory, if there is one, so that no worker joins it or takes a
+    /// part of it any more.
+    pub(crate) fn unplan(&self) -> io::Result<()> {
+        remove_if_there(&*self.file_system, &self.directory.join(PLAN))
+    }
+
     /// Removes the staging directory.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
-        // Nobody joins a plan whose records are being removed.
-        remove_if_there(&*file_system, &self.directory.join(PLAN))?;
+        self.unplan()?;
         self.remove_all_but(&[LOCK, HOLDER, CREATED])?;
         // If another file cannot be removed, a later removal needs this one.
         remove_if_there(&*file_system, &self.directory.join(CREATED))?;
@@ -225,6 +231,7 @@ impl Staging {
     /// Removes the chunks of a write, this directory, and the directories that were created for the
     /// array if they are empty.
     pub(crate) fn discard(mut self, chunks: &ChunkFiles) -> io::Result<()> {
+        self.unplan()?;
         self.clear_removed()?;
         if chunks.clear()? {
             chunks.sync_cleared()?;

@@ -1,7 +1,8 @@
 //! Flushing many files and directories to disk.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -41,6 +42,25 @@ pub(crate) fn each(
     })
 }
 
+/// Flushes files below a directory, several at a time, and then all directories that they lie in,
+/// up to that directory.
+pub(crate) fn with_directories<K: AsRef<str>>(
+    file_system: &dyn FileSystem,
+    root: &Path,
+    files: impl Iterator<Item = (K, PathBuf)>,
+) -> io::Result<()> {
+    let mut directories = BTreeSet::from([root.to_owned()]);
+    each(file_system, |visit| {
+        for (key, path) in files {
+            let above = path.ancestors().skip(1).take_while(|above| above.starts_with(root));
+            directories.extend(above.map(Path::to_owned));
+            visit(Found::Chunk { key: key.as_ref(), path: &path })?;
+        }
+        Ok(())
+    })?;
+    directories.iter().rev().try_for_each(|directory| file_system.sync_directory(directory))
+}
+
 /// Flushes the files from a queue. After the first failure, the remaining files are taken from the
 /// queue without flushing them, so that the sender does not block on a full queue.
 fn work_off(file_system: &dyn FileSystem, files: &Mutex<Receiver<PathBuf>>) -> io::Result<()> {
@@ -56,8 +76,6 @@ fn work_off(file_system: &dyn FileSystem, files: &Mutex<Receiver<PathBuf>>) -> i
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::fs::LocalFileSystem;
 

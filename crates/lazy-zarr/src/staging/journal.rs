@@ -195,6 +195,14 @@ impl Journal {
         cleared.map(|_| ()).map_err(|source| Error::examine(self.chunks.array(), source))
     }
 
+    /// Removes the journal, so that no later write relies on the chunks.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        match self.file_system.remove_file(&self.directory.join(JOURNAL)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes in the journal that a chunk is complete. The pieces are the bytes that were stored.
     pub(crate) fn note<'p>(
         &self,

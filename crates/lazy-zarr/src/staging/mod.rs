@@ -26,7 +26,7 @@ pub(crate) use entry::Entry;
 pub(crate) use journal::Journal;
 pub(crate) use part_record::PartRecord;
 pub(crate) use permissions::Permissions;
-pub(crate) use plan::{PlanDirectory, PlanDocument, TakenPart, fragment};
+pub(crate) use plan::{PlanDirectory, PlanDocument, TakenPart, fragment, open_plan, token};
 pub(crate) use record::{Difference, Record, stored_rows};
 pub use superseded::Superseded;
 pub(crate) use taking::Taken;

@@ -53,11 +53,15 @@ impl Permissions {
         array: &Path,
         path: &Path,
     ) -> io::Result<()> {
-        let Some(old) = &self.directory else { return file_system.create_directories(path) };
+        // The directory of the array is there, unless another process has removed the array.
         let new: Vec<_> = path.ancestors().take_while(|above| *above != array).collect();
         for directory in new.into_iter().rev() {
             match file_system.create_directory(directory) {
-                Ok(()) => file_system.copy_permissions(old, directory)?,
+                Ok(()) => {
+                    if let Some(old) = &self.directory {
+                        file_system.copy_permissions(old, directory)?;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }

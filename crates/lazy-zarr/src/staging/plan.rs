@@ -16,16 +16,18 @@
 //! different plans of one array.
 
 use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
 
 use lazy_core::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::directory::{PLAN, Staging};
+use super::directory::{BETWEEN_TRIES, PLAN, Staging};
 use super::part_record::{Head, LONGEST_HEAD};
 use super::record::{Difference, Record, sealed, whole};
 use super::removal::remove_if_there;
@@ -37,6 +39,8 @@ use crate::store::node::present_at_path;
 
 /// The directory with the records of finished parts.
 const DONE: &str = "done";
+/// The start of the name of the directory of the parts.
+const PARTS: &str = "parts.";
 /// The directory with the rows of parts in shared chunks.
 const FRAGMENTS: &str = "fragments";
 
@@ -52,6 +56,8 @@ pub(crate) struct PlanDocument {
     part_ends: Vec<usize>,
     /// The number of groups that hold the array and that the target of the plan names.
     pub(crate) n_groups: usize,
+    /// True if parts are flushed before they count as finished.
+    is_durable: bool,
     pub(crate) record: Record,
 }
 
@@ -63,11 +69,11 @@ impl PlanDocument {
         names: Vec<String>,
         part_ends: Vec<usize>,
         n_groups: usize,
+        durability: Durability,
     ) -> PlanDocument {
-        let mut random = RandomState::new().build_hasher();
-        random.write_u32(std::process::id());
-        let token = format!("{:016x}", random.finish());
-        PlanDocument { version: VERSION, token, names, part_ends, n_groups, record }
+        let token = token();
+        let is_durable = durability == Durability::Full;
+        PlanDocument { version: VERSION, token, names, part_ends, n_groups, is_durable, record }
     }
 
     /// Returns the parts, or `None` if they are not those of the grid.
@@ -103,19 +109,25 @@ impl PlanDocument {
         if let Some(difference) = self.record.difference(&now.record) {
             return Some(difference);
         }
-        if !self.record.is_of_revision_of(&now.record) {
-            let revisions = |record: &Record| format!("{:?}", record.revisions());
-            return differs("revision", revisions(&self.record), revisions(&now.record));
-        }
         if self.names != now.names {
             return differs("reducers", list(&self.names), list(&now.names));
         }
-        if self.part_ends != now.part_ends {
-            let parts =
-                |ends: &[usize]| format!("{} parts, which end at the bands {ends:?}", ends.len());
+        if self.part_ends.len() != now.part_ends.len() {
             let number = |ends: &[usize]| format!("{} parts", ends.len());
-            let show = if self.part_ends.len() == now.part_ends.len() { parts } else { number };
-            return differs("parts", show(&self.part_ends), show(&now.part_ends));
+            return differs("parts", number(&self.part_ends), number(&now.part_ends));
+        }
+        let mut ends = self.part_ends.iter().zip(&now.part_ends).enumerate();
+        if let Some((part, (kept, now))) = ends.find(|(_, (kept, now))| kept != now) {
+            let end = |band: &usize| format!("part {part} up to band {band}");
+            return differs("parts", end(kept), end(now));
+        }
+        if self.n_groups != now.n_groups {
+            let number = |n: usize| format!("{n} groups that the target names");
+            return differs("target", number(self.n_groups), number(now.n_groups));
+        }
+        if self.is_durable != now.is_durable {
+            let name = |is_durable: bool| if is_durable { "full" } else { "none" }.to_owned();
+            return differs("durability", name(self.is_durable), name(now.is_durable));
         }
         None
     }
@@ -128,6 +140,7 @@ pub(crate) struct PlanDirectory {
     /// The directory of the array.
     array: PathBuf,
     token: String,
+    n_parts: usize,
     durability: Durability,
     /// The present path, which changes when a worker begins to finish the plan.
     path: Mutex<PathBuf>,
@@ -157,13 +170,16 @@ impl PlanDirectory {
         let (file_system, directory) = (&*staging.file_system, staging.directory());
         let parts = parts_of(directory, &document.token);
         for directory in [directory.join(DONE), directory.join(FRAGMENTS), parts] {
-            file_system.create_directories(&directory)?;
+            file_system.create_directory(&directory)?;
         }
         let new = directory.join(NEW);
         remove_if_there(file_system, &new)?;
         file_system.write(&new, document.to_text().as_bytes())?;
         if durability == Durability::Full {
             file_system.sync_file(&new)?;
+        }
+        if !staging.is_held()? {
+            return Err(io::ErrorKind::NotFound.into());
         }
         file_system.rename_file(&new, &directory.join(PLAN))?;
         if durability == Durability::Full {
@@ -200,8 +216,22 @@ impl PlanDirectory {
             file_system: Arc::clone(file_system),
             array: array.to_owned(),
             token: plan.token.clone(),
+            n_parts: plan.part_ends.len(),
             durability,
             path: Mutex::new(directory),
+        }
+    }
+
+    /// Returns true if a staging directory holds this plan.
+    pub(crate) fn is_at(
+        file_system: &dyn FileSystem,
+        plan: &PlanDocument,
+        directory: &Path,
+    ) -> io::Result<bool> {
+        match read_plan(file_system, directory) {
+            Ok(found) => Ok(found.is_some_and(|found| found.token == plan.token)),
+            Err(error) if error.is_of_record() => Ok(false),
+            Err(error) => Err(io::Error::other(error)),
         }
     }
 
@@ -213,15 +243,20 @@ impl PlanDirectory {
     /// is called again. Returns `None` if the plan is gone.
     fn at<T>(&self, operation: impl Fn(&Path) -> io::Result<T>) -> Result<Option<T>> {
         // Each worker that begins to finish the plan renames the directory.
-        const MOST_TRIES: usize = 100;
+        const MOST_TRIES: usize = 40;
         let mut path = self.path();
-        for _ in 0..MOST_TRIES {
+        for n_tries in 1..=MOST_TRIES {
             let error = match operation(&path) {
                 Ok(done) => return Ok(Some(done)),
                 Err(error) => error,
             };
             let is_there = self.file_system.entry_kind(&path.join(PLAN));
             if is_there.map_err(|source| Error::examine(&path, source))?.is_some() {
+                // Another worker may just have removed the directory of a part.
+                if error.kind() == io::ErrorKind::NotFound && n_tries < MOST_TRIES {
+                    sleep(BETWEEN_TRIES);
+                    continue;
+                }
                 return Err(Error::examine(path, error));
             }
             match self.find_again()? {
@@ -234,20 +269,26 @@ impl PlanDirectory {
 
     /// Returns the present path of the directory, unless the plan is gone.
     pub(crate) fn find_again(&self) -> Result<Option<PathBuf>> {
-        let found = PlanDirectory::find(&self.file_system, &self.array)?;
-        let Some((now, _)) = found.filter(|(_, plan)| plan.token == self.token) else {
-            return Ok(None);
-        };
-        *self.path.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
-        Ok(Some(now))
+        // While a directory is renamed, it may be listed under neither name.
+        const MOST_TRIES: usize = 3;
+        for _ in 0..MOST_TRIES {
+            match PlanDirectory::find(&self.file_system, &self.array)? {
+                Some((now, plan)) if plan.token == self.token => {
+                    *self.path.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
+                    return Ok(Some(now));
+                }
+                Some(_) => return Ok(None),
+                None => sleep(BETWEEN_TRIES),
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the numbers of the finished parts in ascending order, or `None` if the plan is gone.
     pub(crate) fn finished(&self) -> Result<Option<Vec<usize>>> {
         let names = self.at(|path| self.file_system.list(&path.join(DONE)))?;
         Ok(names.map(|names| {
-            let mut parts: Vec<usize> =
-                names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+            let mut parts: Vec<_> = names.iter().filter_map(|name| self.part_named(name)).collect();
             parts.sort_unstable();
             parts
         }))
@@ -275,6 +316,9 @@ impl PlanDirectory {
         let heads = self.at(|path| {
             let mut heads = Vec::new();
             for name in self.file_system.list(&path.join(DONE))? {
+                if self.part_named(&name).is_none() {
+                    continue;
+                }
                 let path = path.join(DONE).join(name);
                 match self.file_system.read(&path, 0, Some(LONGEST_HEAD as u64)) {
                     // It was just removed.
@@ -325,10 +369,13 @@ impl PlanDirectory {
                 }
                 Taken::Plan { .. } => return Err(io::Error::other("a plan lies in a plan")),
             };
-            // The worker that had it may just have finished it.
+            // The worker that had it may just have finished it, or the whole plan.
             if is_finished()? {
                 remove_part(&*self.file_system, staging, &directory)?;
                 return Ok(TakenPart::Finished);
+            }
+            if self.file_system.entry_kind(&path.join(PLAN))?.is_none() {
+                return Err(io::ErrorKind::NotFound.into());
             }
             Ok(TakenPart::Taken(staging))
         })?;
@@ -338,13 +385,14 @@ impl PlanDirectory {
     /// Stores the record of a part that this worker has taken, and gives the part back. From then
     /// on the part is finished. If it was finished before, that record stays.
     pub(crate) fn finish(&self, part: usize, staging: Staging, record: &[u8]) -> io::Result<()> {
-        const NEW: &str = "record.new";
         let file_system = &*self.file_system;
-        let new = staging.directory().join(NEW);
-        remove_if_there(file_system, &new)?;
+        let new = staging.directory().join(format!("record.{}", token()));
         file_system.write(&new, record)?;
         if self.durability == Durability::Full {
             file_system.sync_file(&new)?;
+        }
+        if !staging.is_held()? {
+            return Err(io::ErrorKind::NotFound.into());
         }
         let plan = plan_of(staging.directory());
         match file_system.rename_new_file(&new, &done(&plan, part)) {
@@ -359,7 +407,9 @@ impl PlanDirectory {
             _ => {}
         }
         if self.durability == Durability::Full {
-            file_system.sync_directory(&plan.join(DONE))?;
+            // Another worker may just have begun to finish the plan.
+            let flushed = self.at(|path| file_system.sync_directory(&path.join(DONE)));
+            flushed.map_err(io::Error::other)?;
         }
         let directory = self.part_at(&plan, part);
         // The part is finished in any case.
@@ -381,7 +431,7 @@ impl PlanDirectory {
         let taken = self.at(|path| {
             let mut taken = Vec::new();
             for name in self.file_system.list(&parts_of(path, &self.token))? {
-                let Some(part) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+                let Some(part) = self.part_named(&name) else { continue };
                 let directory = self.part_at(path, part);
                 let found = match Staging::find(&*self.file_system, &directory) {
                     // The worker has just finished the part.
@@ -400,14 +450,27 @@ impl PlanDirectory {
         Ok(taken.unwrap_or_default())
     }
 
+    /// Returns the number of the part that a file or a directory is named after.
+    fn part_named(&self, name: &OsStr) -> Option<usize> {
+        let part: usize = name.to_str()?.parse().ok()?;
+        (part < self.n_parts && *name == *part.to_string()).then_some(part)
+    }
+
     fn part_at(&self, plan: &Path, part: usize) -> PathBuf {
         parts_of(plan, &self.token).join(part.to_string())
     }
 }
 
+/// Returns a name that no other process uses.
+pub(crate) fn token() -> String {
+    let mut random = RandomState::new().build_hasher();
+    random.write_u32(std::process::id());
+    format!("{:016x}", random.finish())
+}
+
 /// Returns the directory of the parts of a plan.
 fn parts_of(plan: &Path, token: &str) -> PathBuf {
-    plan.join(format!("parts.{token}"))
+    plan.join(format!("{PARTS}{token}"))
 }
 
 /// Returns the directory of the plan that a part belongs to, from the staging directory of the
@@ -448,7 +511,7 @@ fn remove_part(
 
 /// Returns the key of the plan in a staging directory, if there is a plan that is not published. A
 /// damaged plan has an empty key.
-pub(super) fn open_plan(
+pub(crate) fn open_plan(
     file_system: &dyn FileSystem,
     array: &Path,
     directory: &Path,
@@ -463,6 +526,28 @@ pub(super) fn open_plan(
         Err(error) if error.is_of_record() => Ok(Some(String::new())),
         Err(error) => Err(io::Error::other(error)),
     }
+}
+
+/// Returns a worker that is certain to compute a part of the plan in a directory, which may be
+/// damaged.
+pub(super) fn running_worker(
+    file_system: &dyn FileSystem,
+    directory: &Path,
+) -> io::Result<Option<String>> {
+    for name in file_system.list(directory)? {
+        if !name.to_string_lossy().starts_with(PARTS) {
+            continue;
+        }
+        let parts = directory.join(name);
+        for part in file_system.list(&parts)? {
+            if let Some(staging) = Staging::find(file_system, &parts.join(part))?
+                && let Some((holder, true)) = Staging::holder(file_system, &staging)?
+            {
+                return Ok(Some(holder));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the plan in a staging directory, if there is one.

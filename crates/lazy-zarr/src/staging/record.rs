@@ -186,11 +186,6 @@ impl Record {
         sealed(&serde_json::to_string_pretty(self).expect("a record is what JSON can hold"))
     }
 
-    /// Returns the revisions of the key.
-    pub(crate) fn revisions(&self) -> Vec<&str> {
-        self.revisions.iter().flatten().map(String::as_str).collect()
-    }
-
     /// Parses a record. Returns `None` if the text is torn or damaged, and the reason if the text
     /// is intact but cannot be understood.
     pub(crate) fn from_text(text: &[u8]) -> Result<Option<Record>, String> {

@@ -40,12 +40,12 @@ enum Try {
 }
 
 /// What a staging directory is taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy)]
+enum Kind<'a> {
     /// The write of an array. The directory of a plan is left alone.
     Write,
-    /// The end of a plan.
-    Plan,
+    /// The end of a plan, if the one in a directory is meant.
+    Plan(&'a dyn Fn(&Path) -> io::Result<bool>),
     /// A part of a plan.
     Part,
 }
@@ -55,7 +55,7 @@ struct Attempt<'a> {
     file_system: &'a Arc<dyn FileSystem>,
     array: &'a Path,
     takes_over: bool,
-    kind: Kind,
+    kind: Kind<'a>,
     n_without_lock: usize,
     /// The number of the directory in which this process created the lock file. The write of that
     /// directory has ended.
@@ -84,20 +84,23 @@ impl Staging {
         Staging::take_any(file_system, part, takes_over, Kind::Part)
     }
 
-    /// Takes the directory of a plan, to finish or to remove the plan. Its workers must have ended.
+    /// Takes the directory of a plan, to finish or to remove the plan, if the plan in the directory
+    /// is the one that is meant. Otherwise returns [`Taken::Plan`]. If another process has locked
+    /// it, even if only to examine it, the plan counts as held.
     pub(crate) fn take_plan(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
         takes_over: bool,
+        is_meant: &dyn Fn(&Path) -> io::Result<bool>,
     ) -> io::Result<Taken> {
-        Staging::take_any(file_system, array, takes_over, Kind::Plan)
+        Staging::take_any(file_system, array, takes_over, Kind::Plan(is_meant))
     }
 
     fn take_any(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
         takes_over: bool,
-        kind: Kind,
+        kind: Kind<'_>,
     ) -> io::Result<Taken> {
         let mut attempt =
             Attempt { file_system, array, takes_over, kind, n_without_lock: 0, ended: None };
@@ -107,7 +110,7 @@ impl Staging {
         for _ in 0..MOST_TRIES {
             match attempt.run()? {
                 Try::Taken(taken) => return Ok(taken),
-                Try::Again(Some(holder)) if kind == Kind::Part => {
+                Try::Again(Some(holder)) if !matches!(kind, Kind::Write) => {
                     return Ok(Taken::Held { holder });
                 }
                 Try::Again(name) => holder = name.unwrap_or(holder),
@@ -184,6 +187,10 @@ impl Attempt<'_> {
     fn run(&mut self) -> io::Result<Try> {
         let number = match numbers(&**self.file_system, self.array)?.pop() {
             Some(number) => number,
+            None if matches!(self.kind, Kind::Plan(_)) => {
+                let directory = directory(self.array, 1);
+                return Ok(Try::Taken(Taken::Plan { directory, key: String::new() }));
+            }
             None => match Staging::create(self.file_system, self.array)? {
                 Some(staging) => return Ok(Try::Taken(Taken::Created(staging))),
                 // The directory exists although it was not listed: other machines may see it with a
@@ -195,8 +202,7 @@ impl Attempt<'_> {
         let path = directory(self.array, number);
         match state(&**self.file_system, &path) {
             Ok(State::Ended(_) | State::Unknown { .. })
-                if self.kind == Kind::Write
-                    && let Some(key) = open_plan(&**self.file_system, self.array, &path)? =>
+                if let Some(key) = self.other_plan(&path)? =>
             {
                 Ok(Try::Taken(Taken::Plan { directory: path, key }))
             }
@@ -209,6 +215,15 @@ impl Attempt<'_> {
             Ok(State::Running { holder }) => Ok(Try::Again(Some(holder))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.provide_lock(number),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the key of the plan in a directory that must not be taken, if there is one.
+    fn other_plan(&self, directory: &Path) -> io::Result<Option<String>> {
+        match self.kind {
+            Kind::Write => open_plan(&**self.file_system, self.array, directory),
+            Kind::Plan(is_meant) if !is_meant(directory)? => Ok(Some(String::new())),
+            Kind::Plan(_) | Kind::Part => Ok(None),
         }
     }
 

@@ -10,7 +10,7 @@ use lazy_core::Holder;
 use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
 use super::journal::Journal;
-use super::plan::{PlanDirectory, PlanDocument, open_plan};
+use super::plan::{PlanDirectory, PlanDocument, open_plan, running_worker};
 use super::record::Record;
 use super::taking::Taken;
 use crate::error::{Error, Result, ResumeError, WriteError};
@@ -121,6 +121,12 @@ pub enum WriteState {
         key: String,
         /// What the workers have done, and what remains.
         progress: SharedProgress,
+    },
+    /// Workers share the write, but their plan cannot be read: it is damaged, or another version of
+    /// this library made it. Writes of the same target are refused until it is removed.
+    Unreadable {
+        /// The file, and what is wrong with it.
+        reason: String,
     },
     /// The write ended early and cannot be resumed. The next write of the same target removes its
     /// files.
@@ -265,8 +271,9 @@ impl UnfinishedWrite {
     /// Removes the write and the chunks that it has stored.
     ///
     /// The array that exists at the target stays, and so do other files. A write in progress is
-    /// never removed. A write that is [`MaybeRunning`](WriteState::MaybeRunning) is treated as one
-    /// that has ended.
+    /// never removed, nor is a plan that a worker is known to compute a part of. A write that is
+    /// [`MaybeRunning`](WriteState::MaybeRunning) is treated as one that has ended, and so are
+    /// workers that may have ended.
     ///
     /// # Errors
     ///
@@ -300,31 +307,39 @@ impl UnfinishedWrite {
 impl UnfinishedWrite {
     /// Takes the staging directory. The workers of a plan must have ended.
     fn take(&self) -> Result<Staging> {
-        let target = || self.array.display().to_string();
-        let plan = match PlanDirectory::find(&self.file_system, &self.array) {
-            // A damaged plan has no workers.
-            Err(error) if error.is_of_record() => None,
-            found => found?,
+        let (file_system, array) = (&self.file_system, &self.array);
+        let examine = |source| Error::examine(array, source);
+        let directory = Staging::find(&**file_system, array).map_err(examine)?;
+        let key = |directory: &Path| open_plan(&**file_system, array, directory);
+        let found = directory.and_then(|directory| match key(&directory) {
+            Ok(key) => Some(Ok((directory, key?))),
+            Err(error) => Some(Err(error)),
+        });
+        let Some((directory, found)) = found.transpose().map_err(examine)? else {
+            return Staging::take_to_remove(file_system, array, true);
         };
-        if let Some((directory, plan)) = plan {
-            let durability = Durability::Full;
-            let plan =
-                PlanDirectory::open(&self.file_system, &self.array, directory, &plan, durability);
-            if let Some((_, holder, _)) =
-                plan.taken()?.into_iter().find(|(.., is_certain)| *is_certain)
-            {
-                return Err(WriteError::Locked { target: target(), holder }.into());
+        let target = array.display().to_string();
+        let was_listed = match &self.state {
+            WriteState::Shared { key, .. } => *key == found,
+            state => {
+                matches!(state, WriteState::Unreadable { .. } | WriteState::MaybeRunning { .. })
             }
+        };
+        if !was_listed {
+            return Err(ResumeError::Planned { target, directory, key: found }.into());
         }
-        match Staging::take_plan(&self.file_system, &self.array, true) {
-            Ok(Taken::Created(staging) | Taken::Left(staging)) => Ok(staging),
-            Ok(Taken::Held { holder } | Taken::MaybeHeld { holder }) => {
-                Err(WriteError::Locked { target: target(), holder }.into())
+        if let Some(holder) = running_worker(&**file_system, &directory).map_err(examine)? {
+            return Err(WriteError::Locked { target, holder }.into());
+        }
+        let is_meant = |directory: &Path| Ok(key(directory)?.is_some_and(|key| key == found));
+        match Staging::take_plan(file_system, array, true, &is_meant).map_err(examine)? {
+            Taken::Created(staging) | Taken::Left(staging) => Ok(staging),
+            Taken::Held { holder } | Taken::MaybeHeld { holder } => {
+                Err(WriteError::Locked { target, holder }.into())
             }
-            Ok(Taken::Plan { directory, key }) => {
-                Err(ResumeError::Planned { target: target(), directory, key }.into())
+            Taken::Plan { directory, key } => {
+                Err(ResumeError::Planned { target, directory, key }.into())
             }
-            Err(source) => Err(Error::examine(&self.array, source)),
         }
     }
 }
@@ -355,9 +370,11 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
             let progress = SharedProgress::of(file_system, array, directory, &plan)?;
             return Ok(WriteState::Shared { key: plan.record.key, progress });
         }
-        // A write with an invalid plan cannot be resumed.
+        // The plan is published.
         Ok(_) => {}
-        Err(error) if error.is_of_record() => {}
+        Err(error) if error.is_of_record() => {
+            return Ok(WriteState::Unreadable { reason: error.to_string() });
+        }
         Err(error) => return Err(error),
     }
     let journal = journal(file_system, array, directory)?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::fs::{EntryKind, FileSystem};
 use crate::group::place::is_staged;
 use crate::staging::removal::remove_if_there;
-use crate::staging::{ChunkFiles, Journal, Staging, Taken};
+use crate::staging::{ChunkFiles, Journal, Staging, Taken, open_plan};
 use crate::store::node::{Node, present_at_path, zarr_node_at_path};
 use crate::target::Target;
 
@@ -112,7 +112,10 @@ fn check_idle(file_system: &Arc<dyn FileSystem>, path: &Path, target: &Target) -
     match Staging::holder(&**file_system, &directory).map_err(examine)? {
         Some((holder, true)) => Err(WriteError::Locked { target: name, holder }.into()),
         Some((holder, false)) => Err(WriteError::MaybeLocked { target: name, holder }.into()),
-        None => check_not_resumable(file_system, path, &directory, target),
+        None => match open_plan(&**file_system, path, &directory).map_err(examine)? {
+            Some(key) => Err(ResumeError::Planned { target: name, directory, key }.into()),
+            None => check_not_resumable(file_system, path, &directory, target),
+        },
     }
 }
 

@@ -9,8 +9,7 @@ use super::interface::PutChunks;
 use crate::error::{Error, Result, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::Durability;
-use crate::staging::{ChunkFiles, Journal, Permissions, Staging, Tally, flush};
-use crate::store::Found;
+use crate::staging::{ChunkFiles, Journal, Permissions, Staging, Tally, flush, token};
 use crate::store::node::present_at_path;
 use crate::write::encode::Encoded;
 
@@ -27,6 +26,8 @@ pub(crate) struct PartChunks {
     chunks: ChunkFiles,
     permissions: Permissions,
     journal: Arc<Journal>,
+    /// The start of the names of files in progress, which no other worker uses.
+    token: String,
     n_files: AtomicU64,
     /// The chunks that have no rows of other parts.
     tally: Mutex<Tally>,
@@ -51,6 +52,7 @@ impl PartChunks {
             chunks,
             permissions,
             journal: Arc::clone(journal),
+            token: token(),
             n_files: AtomicU64::new(0),
             tally: Mutex::default(),
         })
@@ -64,8 +66,12 @@ impl PartChunks {
         durability: Durability,
     ) -> Result<Tally> {
         if durability == Durability::Full {
-            self.flush(keys())
-                .map_err(|source| WriteError::Flush { target: self.target.clone(), source })?;
+            self.flush(keys()).map_err(|source| {
+                // The content of the device is unknown, even if reads succeed, so the next worker
+                // must not rely on it.
+                let _ = self.journal.forget();
+                WriteError::Flush { target: self.target.clone(), source }
+            })?;
         }
         let expected = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Tally::default();
@@ -100,18 +106,11 @@ impl PartChunks {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
             flushed => return flushed,
         }
-        let mut directories = std::collections::BTreeSet::from([array.to_owned()]);
-        flush::each(file_system, |visit| {
-            for key in keys {
-                let path = self.chunks.path(&key);
-                for above in path.ancestors().skip(1).take_while(|above| above.starts_with(array)) {
-                    directories.insert(above.to_owned());
-                }
-                visit(Found::Chunk { key: &key, path: &path })?;
-            }
-            Ok(())
-        })?;
-        directories.iter().rev().try_for_each(|directory| file_system.sync_directory(directory))
+        let paths = keys.map(|key| {
+            let path = self.chunks.path(&key);
+            (key, path)
+        });
+        flush::with_directories(file_system, array, paths)
     }
 
     fn is_held(&self) -> bool {
@@ -129,7 +128,7 @@ impl PutChunks for PartChunks {
             return Err(self.taken_over());
         }
         let number = self.n_files.fetch_add(1, Ordering::Relaxed);
-        let new = self.staging.directory().join(format!("chunk.{number}"));
+        let new = self.staging.directory().join(format!("chunk.{}.{number}", self.token));
         let path = self.chunks.path(key);
         let (array, paths) = (self.chunks.array(), (&*new, &*path));
         let slices = chunk.slices();
@@ -154,7 +153,10 @@ impl PutChunks for PartChunks {
     }
 }
 
-/// Writes a chunk as `new`, and renames it to `path`, as long as `is_held`.
+/// Writes a chunk as `new`, a name that no other process uses, and renames it to `path`.
+///
+/// A process that was stopped after it has last checked that it holds the directory of `new` can do
+/// one more operation: it creates a file that nobody uses, or renames one that is gone.
 pub(super) fn put_chunk(
     file_system: &dyn FileSystem,
     array: &Path,
@@ -163,21 +165,21 @@ pub(super) fn put_chunk(
     (new, path): (&Path, &Path),
     is_held: impl Fn() -> bool,
 ) -> io::Result<()> {
-    match file_system.write_slices(new, slices) {
-        // A worker that was stopped has left it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            file_system.remove_file(new)?;
-            file_system.write_slices(new, slices)?;
+    let rename = || {
+        if is_held() {
+            file_system.rename_file(new, path)
+        } else {
+            Err(io::Error::other("another process has taken over"))
         }
-        written => written?,
-    }
+    };
+    file_system.write_slices(new, slices)?;
     permissions.give_to_file(file_system, new)?;
-    match file_system.rename_file(new, path) {
+    match rename() {
         // The first chunk in a directory creates it.
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_held() => {
             let directory: PathBuf = path.parent().unwrap_or(array).to_owned();
             permissions.create_directory(file_system, array, &directory)?;
-            file_system.rename_file(new, path)
+            rename()
         }
         renamed => renamed,
     }

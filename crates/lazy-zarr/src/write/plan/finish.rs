@@ -32,6 +32,11 @@ impl UnfinishedWrite {
             return Err(ResumeError::NoPlan { target }.into());
         };
         let shared = Arc::new(Shared::of_plan(self.file_system(), &array, found)?);
+        if shared.is_published()? {
+            // The worker that published it has ended before it removed the plan.
+            shared.take_to_finish(false)?;
+            return StoredArray::open(shared.settings.target.clone());
+        }
         let finished = shared.directory().finished()?.unwrap_or_default();
         let parts = shared.parts();
         let is_missing = |part: &usize| finished.binary_search(part).is_err();
@@ -39,10 +44,15 @@ impl UnfinishedWrite {
         if !missing.is_empty() {
             return Err(CoreError::parts_missing(target, parts.len(), missing).into());
         }
-        let mut run = match StoredParts::begin(&shared)? {
+        let mut run = match StoredParts::begin(&shared, false)? {
             Claimed::Taken(run) => run,
             Claimed::Held(holder) => {
-                return Err(WriteError::Locked { target, holder: holder.name().to_owned() }.into());
+                let (name, is_certain) = (holder.name().to_owned(), holder.is_certain());
+                return Err(if is_certain {
+                    WriteError::Locked { target, holder: name }.into()
+                } else {
+                    WriteError::MaybeLocked { target, holder: name }.into()
+                });
             }
             _ => return StoredArray::open(array),
         };

@@ -9,7 +9,7 @@ use lazy_core::{ArrayBlock, BlockIndex, BlockPosition, Claimed, Error as CoreErr
 
 use super::part::StoredPart;
 use super::shared::Shared;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::provenance::{self, Provenance};
 use crate::layout::index_in_grid;
 use crate::layout::overlap::copy_bytes;
@@ -49,11 +49,11 @@ impl fmt::Debug for StoredParts {
 
 impl StoredParts {
     /// Takes the plan, unless another worker has it or has published the array.
-    pub(super) fn begin(shared: &Arc<Shared>) -> Result<Claimed<StoredParts>> {
+    pub(super) fn begin(shared: &Arc<Shared>, takes_over: bool) -> Result<Claimed<StoredParts>> {
         if let Some(complete) = shared.complete() {
             return Ok(Claimed::Taken(StoredParts(Course::Complete(Box::new(complete)))));
         }
-        let directory = match shared.take_to_finish() {
+        let directory = match shared.take_to_finish(takes_over) {
             Ok(Some(directory)) => directory,
             Err(error) => match error.holder() {
                 Some(holder) => {
@@ -113,23 +113,20 @@ impl Joining {
     fn prepare(&mut self) -> lazy_core::Result<()> {
         let lost = self.put_together()?;
         if !lost.is_empty() {
-            return Err(self.give_back(lost)?);
+            return Err(self.parts_missing(lost));
         }
-        match self.store_metadata() {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let lost = self.damaged_parts()?;
-                Err(if lost.is_empty() { error.into() } else { self.give_back(lost)? })
-            }
-        }
+        let Err(error) = self.store_metadata() else { return Ok(()) };
+        let lost = self.damaged_parts()?;
+        Err(if lost.is_empty() { error.into() } else { self.parts_missing(lost) })
     }
 
-    /// Removes the records of parts, so that workers compute them again, and returns the error.
-    fn give_back(&self, parts: Vec<usize>) -> Result<CoreError> {
-        for &part in &parts {
-            self.shared.directory().discard(part)?;
+    /// Returns the error of damaged parts.
+    fn parts_missing(&self, parts: Vec<usize>) -> CoreError {
+        // In the directory of another worker, they may be whole.
+        if self.directory.is_taken_over() {
+            return Error::taken_over(self.shared.name()).into();
         }
-        Ok(CoreError::parts_missing(self.shared.name(), self.parts.len(), parts))
+        CoreError::parts_missing(self.shared.name(), self.parts.len(), parts)
     }
 
     /// Puts together the chunks that have rows of several parts, and stores them. Returns the
@@ -137,11 +134,13 @@ impl Joining {
     fn put_together(&self) -> Result<Vec<usize>> {
         let planned = self.shared.planned();
         let (record, format) = (&planned.plan.record, &planned.format);
-        // By the row of chunks, and then by the part.
-        let mut fragments: BTreeMap<(u64, usize), Vec<Fragment<'_>>> = BTreeMap::new();
+        // By the row and the column of chunks, and then by the part: so one column is in memory at a
+        // time.
+        let mut fragments: BTreeMap<(u64, u64, usize), Vec<Fragment<'_>>> = BTreeMap::new();
         for (number, part) in self.parts.iter().enumerate() {
             for (index, entry) in &part.fragments {
-                fragments.entry((index[0], number)).or_default().push((index, *entry));
+                let column = index.get(1).copied().unwrap_or(0);
+                fragments.entry((index[0], column, number)).or_default().push((index, *entry));
             }
         }
         let row_shape = record.row_shape.iter().copied().map(Some).collect();
@@ -156,26 +155,20 @@ impl Joining {
         let codec = UnitCodec::new(format)?;
         let unit_shape = format.layout.unit_shape();
         let mut lost = Vec::new();
-        for ((row, number), mut fragments) in fragments {
-            fragments.sort();
-            // A block has all fragments that have the same columns.
-            for of_columns in fragments.chunk_by(|(one, _), (next, _)| one.get(1) == next.get(1)) {
-                match self.block(&codec, unit_shape, row, number, of_columns)? {
-                    Some((at, block)) if lost.is_empty() => {
-                        assembler.push(at, &block, &mut Units(&mut writer))?;
-                    }
-                    Some(_) => {}
-                    None => {
-                        lost.push(number);
-                        break;
-                    }
+        for ((row, _, number), fragments) in fragments {
+            match self.block(&codec, unit_shape, row, number, &fragments)? {
+                Some((at, block)) if lost.is_empty() => {
+                    assembler.push(at, &block, &mut Units(&mut writer))?;
                 }
+                Some(_) => {}
+                None => lost.push(number),
             }
         }
         if lost.is_empty() {
             assembler.finish(self.shared.grid().rows().total(), &mut Units(&mut writer))?;
         }
         writer.finish()?;
+        lost.sort_unstable();
         lost.dedup();
         Ok(lost)
     }
@@ -260,7 +253,7 @@ impl Joining {
         let planned = self.shared.planned();
         let n_units = planned.plan.record.n_chunks();
         let unit_rows = planned.format.layout.unit_shape()[0] as u64;
-        let per_row: u64 = n_units[1..].iter().product();
+        let per_row = n_units[1..].iter().fold(1_u64, |n, along| n.saturating_mul(*along));
         let encoding = planned.format.keys.encoding();
         let mut damaged = Vec::new();
         for (number, part) in self.parts.iter().enumerate() {
@@ -269,6 +262,9 @@ impl Joining {
             let is_end = end == self.shared.grid().rows().total() as u64;
             let first = start.div_ceil(unit_rows);
             let last = if is_end { end.div_ceil(unit_rows) } else { end / unit_rows };
+            if start == end {
+                continue;
+            }
             let mut found = Tally::default();
             for place in first * per_row..last.max(first) * per_row {
                 let key = encoding.encode(&index_in_grid(place, &n_units)).to_string();

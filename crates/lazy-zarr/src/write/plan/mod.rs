@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lazy_core::{
     Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartReport, PartStore, PlanSpec,
-    SequenceSpec,
+    SequenceSpec, TakeOver,
 };
 
 use crate::read::StoredArray;
@@ -23,7 +23,11 @@ impl DivisibleReducer for ZarrSink {
     type Divided = DividedSink;
 
     fn describe(&self, names: &mut Vec<String>) {
-        names.push("array".to_owned());
+        names.push(format!("array {}", self.target().name()));
+    }
+
+    fn keeps_plan(&self) -> bool {
+        true
     }
 
     fn part_rows(&self, spec: &SequenceSpec) -> lazy_core::Result<Option<usize>> {
@@ -45,11 +49,11 @@ impl DividedReducer for DividedSink {
     type Join = StoredParts;
     type Output = StoredArray;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> lazy_core::Result<Claimed<PartSink>> {
-        let takes_over = takes_over || self.0.settings.takes_over;
+    fn claim(&self, part: &Part, take_over: TakeOver) -> lazy_core::Result<Claimed<PartSink>> {
         if let Some(complete) = self.0.complete() {
             return Ok(Claimed::Taken(PartSink::of_complete(&self.0, &complete, part)));
         }
+        let takes_over = self.0.takes_over(take_over);
         Ok(match self.0.directory().take(part.number(), takes_over)? {
             TakenPart::Taken(staging) => Claimed::Taken(PartSink::new(&self.0, part, staging)),
             TakenPart::Held { holder, is_certain } => {
@@ -84,8 +88,8 @@ impl DividedReducer for DividedSink {
         }
     }
 
-    fn join(&self) -> lazy_core::Result<Claimed<StoredParts>> {
-        Ok(StoredParts::begin(&self.0)?)
+    fn join(&self, take_over: TakeOver) -> lazy_core::Result<Claimed<StoredParts>> {
+        Ok(StoredParts::begin(&self.0, self.0.takes_over(take_over))?)
     }
 
     fn store(&self) -> Option<&dyn PartStore> {

@@ -11,7 +11,7 @@ use lazy_core::{
 use serde::{Deserialize, Serialize};
 
 use super::shared::{Planned, Shared};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::index_in_grid;
 use crate::settings::{FillElement, WriteSettings};
 use crate::staging::{ChunkFiles, Entry, Journal, PartChunkRows, Record, Staging, Tally};
@@ -35,7 +35,7 @@ enum Source {
     /// The part is stored.
     Store(Box<Place>),
     /// The array is published already, and its blocks are read from it.
-    Complete { complete: Box<Complete>, first_row: usize },
+    Complete { complete: Box<Complete>, part: Part },
 }
 
 /// Where a part is stored, and how.
@@ -63,8 +63,8 @@ impl PartSink {
     }
 
     pub(super) fn of_complete(shared: &Shared, complete: &Complete, part: &Part) -> PartSink {
-        let (complete, first_row) = (Box::new(complete.clone()), part.rows().start);
-        let source = Source::Complete { complete, first_row };
+        let (complete, part) = (Box::new(complete.clone()), part.clone());
+        let source = Source::Complete { complete, part };
         PartSink { settings: shared.settings.clone(), source }
     }
 }
@@ -85,8 +85,8 @@ impl Reducer for PartSink {
         let check = BlockCheck::owned(spec.clone())?;
         let grid = spec.grid().expect("a sequence in a plan has a grid");
         let course = match self.source {
-            Source::Complete { complete, first_row } => {
-                Course::Complete(Box::new(complete.part(first_row, grid)))
+            Source::Complete { complete, part } => {
+                Course::Complete(Box::new(complete.part(&part, grid)))
             }
             Source::Store(place) => {
                 Course::Storing(Box::new(Storing::start(self.settings, spec, grid, *place)?))
@@ -159,6 +159,9 @@ impl Run for PartRun {
 
     fn abort(self, error: CoreError) -> CoreError {
         let Course::Storing(storing) = self.course else { return error };
+        if Error::find(&error).is_some_and(Error::is_taken_over) {
+            return CoreError::part_taken_over(storing.settings.target.to_string());
+        }
         if !error.is_cancelled() {
             return error;
         }
@@ -248,7 +251,7 @@ impl Storing {
         );
         let journal = Arc::new(Journal::new(files.clone()));
         journal.resume();
-        let codec = || Ok::<_, crate::error::Error>(UnitCodec::new(&format)?.with_first(first));
+        let codec = || Ok::<_, Error>(UnitCodec::new(&format)?.with_first(first));
         let recall = Recall::new(grid, n_head, codec()?, &record, &journal)?;
         let cast = settings.cast_spec(spec)?;
         let mut memory = MemoryClaim::new(spec);
@@ -382,7 +385,7 @@ impl Storing {
     fn units(&self) -> impl Iterator<Item = Vec<u64>> + use<> {
         let (first, last) = (self.rows_of_units.first.0, self.rows_of_units.last.0);
         let n_units = self.n_units.clone();
-        let per_row: u64 = n_units[1..].iter().product();
+        let per_row = n_units[1..].iter().fold(1_u64, |n, along| n.saturating_mul(*along));
         let end = if self.n_rows == 0 { first } else { last + 1 };
         (first * per_row..end * per_row).map(move |place| index_in_grid(place, &n_units))
     }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use lazy_core::{BlockGrid, DType, Part, PlanSpec, RowType, SequenceSpec};
+use lazy_core::{BlockGrid, DType, Part, PlanSpec, RowType, SequenceSpec, TakeOver};
 
 use crate::error::{Error, ErrorKind, Result, ResumeError, SettingError, TargetError, WriteError};
-use crate::format::{Format, KeySpace};
+use crate::format::{Format, KeySpace, provenance};
 use crate::fs::{FileSystem, LockScope};
 use crate::layout::Layout;
+use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, fragment};
 use crate::target::{Resolved, StorageRoot, Target};
@@ -68,6 +69,9 @@ fn check(settings: &WriteSettings) -> Result<()> {
         return Err(SettingError::NoKey { target: target() }.into());
     }
     let not_plannable = |action| Err(ResumeError::NotPlannable { target: target(), action }.into());
+    if settings.resume.as_ref().is_some_and(|resume| resume.restarts) {
+        return not_plannable("start over");
+    }
     match settings.existing {
         Existing::Append => not_plannable("append rows"),
         _ if settings.layout.is_of_blocks() => not_plannable("store chunks of blocks"),
@@ -77,15 +81,21 @@ fn check(settings: &WriteSettings) -> Result<()> {
 
 impl Shared {
     /// Creates the plan at the target, or joins it, unless the array is published already.
-    pub(super) fn join(settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
+    pub(super) fn join(mut settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
         let spec = plan.sequence().clone();
         let layout = layout(&settings, &spec)?;
+        // All workers of a plan compute the same, so the revision is a part of the key.
+        if let Some(resume) = &mut settings.resume
+            && let Some(revision) = resume.revision.take()
+        {
+            resume.key = format!("{}, revision {revision}", resume.key);
+        }
         let cast = settings.cast_spec(&spec)?;
         let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?.clone();
         let parts = plan.parts().to_vec();
         let mut shared =
             Shared { settings, spec, row_type, parts, planned: None, complete: OnceLock::new() };
-        if shared.is_complete()? {
+        if shared.look_for_complete()? {
             return Ok(shared);
         }
         let settings = &shared.settings;
@@ -102,16 +112,19 @@ impl Shared {
         let document = |keys: KeySpace| {
             let record = shared.record(resume, &layout, keys)?;
             let ends = plan.parts().iter().map(|part| part.bands().end).collect();
-            Ok(PlanDocument::new(record, plan.names().to_vec(), ends, members.len()))
+            let (names, durability) = (plan.names().to_vec(), settings.durability);
+            Ok(PlanDocument::new(record, names, ends, members.len(), durability))
         };
-        let (array, directory, found) =
-            Directory::plan(settings, Arc::clone(&file_system), &path, &members, document)?;
+        let is_complete = || shared.look_for_complete();
+        let found =
+            Directory::plan(settings, &file_system, &path, &members, &is_complete, &document)?;
+        let Some((array, directory, found)) = found else { return Ok(shared) };
         let target = || settings.target.to_string();
         let Some(keys) = found.record.keys() else {
             return Err(TargetError::UnknownKeys { target: target() }.into());
         };
         if let Some(difference) = found.difference(&document(keys)?) {
-            return Err(ResumeError::Mismatch {
+            return Err(ResumeError::PlanMismatch {
                 target: target(),
                 directory,
                 what: difference.what,
@@ -179,9 +192,12 @@ impl Shared {
         Ok(record.with_blocks_of(self.dtype_of_blocks()))
     }
 
-    /// Looks for the published array. An array that is to be replaced is not the result of this
-    /// plan.
-    fn is_complete(&self) -> Result<bool> {
+    /// Looks for the published array of this plan. Returns false if there is none, or if the array
+    /// that is there is to be replaced.
+    fn look_for_complete(&self) -> Result<bool> {
+        if self.complete.get().is_some() {
+            return Ok(true);
+        }
         let settings = WriteSettings { existing: Existing::Fail, ..self.settings.clone() };
         let cast = settings.cast_spec(&self.spec)?;
         let dtype_of_blocks = Some(self.dtype_of_blocks());
@@ -205,7 +221,7 @@ impl Shared {
 
     /// Looks for the published array of a plan that is gone.
     pub(super) fn find_complete(&self) -> Result<()> {
-        if self.is_complete()? {
+        if self.look_for_complete()? {
             Ok(())
         } else {
             Err(TargetError::PlanGone { target: self.name() }.into())
@@ -228,6 +244,15 @@ impl Shared {
 
     pub(super) fn directory(&self) -> &PlanDirectory {
         &self.planned().directory
+    }
+
+    /// Returns true if a worker that may be running counts as one that has ended.
+    pub(super) fn takes_over(&self, take_over: TakeOver) -> bool {
+        match take_over {
+            TakeOver::IfSet => self.settings.takes_over,
+            TakeOver::Always => true,
+            _ => false,
+        }
     }
 
     pub(super) fn name(&self) -> String {
@@ -288,15 +313,27 @@ impl Shared {
     pub(super) fn finish_part(&self, part: usize, staging: Staging, record: &[u8]) -> Result<()> {
         let path = staging.directory().to_owned();
         let is_held = |staging: &Path| self.planned().file_system.entry_kind(staging);
-        self.directory().finish(part, staging, record).map_err(|source| match is_held(&path) {
+        let finished = self.directory().finish(part, staging, record);
+        finished.map_err(|source| match is_held(&path) {
             Ok(None) => Error::taken_over(self.name()),
             _ => WriteError::Write { path: path.clone(), source }.into(),
         })
     }
 
     /// Takes the directory of the plan, to publish the array. Returns `None` if the plan is gone.
-    pub(super) fn take_to_finish(&self) -> Result<Option<Directory>> {
+    pub(super) fn take_to_finish(&self, takes_over: bool) -> Result<Option<Directory>> {
         let Planned { file_system, place: (path, members), plan, .. } = self.planned();
-        Directory::finish(&self.settings, Arc::clone(file_system), path, members, plan)
+        let settings = WriteSettings { takes_over, ..self.settings.clone() };
+        Directory::finish(&settings, file_system, path, members, plan)
+    }
+
+    /// Returns true if the array at the target is the one of the plan.
+    pub(super) fn is_published(&self) -> Result<bool> {
+        let array = match StoredArray::open(self.settings.target.clone()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            opened => opened?,
+        };
+        let digest = provenance::digest(array.attributes());
+        Ok(digest == Some(&*self.planned().plan.record.digest()))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use lazy_core::{ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType, RowType, SequenceSpec};
+use lazy_core::{
+    ArrayBlock, BlockGrid, BlockIndex, BlockPosition, DType, Part, RowType, SequenceSpec,
+};
 
 use crate::error::{Result, TargetError};
 use crate::format::provenance::StoredRows;
@@ -21,6 +23,8 @@ pub(crate) struct Complete {
     grid: BlockGrid,
     /// The index in the array of the first row of the write.
     first_row: usize,
+    /// The number of bands of the write that come before the grid.
+    first_band: usize,
     /// True if the rows were appended to the array.
     is_appended: bool,
     /// True if blocks are read from the array instead of the producer. If false, computed blocks
@@ -57,6 +61,7 @@ impl Complete {
                 array,
                 grid: grid.clone(),
                 first_row,
+                first_band: 0,
                 is_appended: true,
                 is_trusted: resume.revision.is_none(),
                 dtype_of_blocks,
@@ -77,16 +82,18 @@ impl Complete {
             array,
             grid: grid.clone(),
             first_row: 0,
+            first_band: 0,
             is_appended: false,
             is_trusted,
             dtype_of_blocks,
         }))
     }
 
-    /// Returns the rows of the array from `first_row` on, with the blocks of this grid.
-    pub(crate) fn part(&self, first_row: usize, grid: &BlockGrid) -> Complete {
-        let first_row = self.first_row + first_row;
-        Complete { first_row, grid: grid.clone(), ..self.clone() }
+    /// Returns a part of the rows, with the blocks of this grid.
+    pub(crate) fn part(&self, part: &Part, grid: &BlockGrid) -> Complete {
+        let first_row = self.first_row + part.rows().start;
+        let first_band = part.bands().start;
+        Complete { first_row, first_band, grid: grid.clone(), ..self.clone() }
     }
 
     pub(crate) fn restore(&self, at: BlockPosition) -> Result<Option<ArrayBlock>> {
@@ -107,12 +114,21 @@ impl Complete {
         if self.array.read_region(&self.region(at))?.data() == block.data() {
             Ok(())
         } else {
-            let (target, at) = (self.target.clone(), at.index);
+            let (target, at) = (self.target.clone(), self.index(at.index));
             Err(if self.is_appended {
                 TargetError::RowsDiffer { target, at }.into()
             } else {
                 TargetError::Differs { target, at }.into()
             })
+        }
+    }
+
+    /// Returns the index of a block in the whole sequence.
+    fn index(&self, index: BlockIndex) -> BlockIndex {
+        match index {
+            BlockIndex::Block(i) => BlockIndex::Block(i + self.first_band),
+            BlockIndex::NestedBlock(i, j) => BlockIndex::NestedBlock(i + self.first_band, j),
+            other => other,
         }
     }
 

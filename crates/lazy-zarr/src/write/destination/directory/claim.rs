@@ -10,7 +10,7 @@ use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::WriteSettings;
 use crate::staging::removal::remove_empty;
-use crate::staging::{Staging, Taken};
+use crate::staging::{PlanDirectory, PlanDocument, Staging, Taken};
 use crate::store::absolute;
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
@@ -31,10 +31,11 @@ impl Place {
     /// Checks a target.
     pub(super) fn check(
         settings: &WriteSettings,
-        file_system: Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
     ) -> Result<Place> {
+        let file_system = Arc::clone(file_system);
         let target = &settings.target;
         let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
         // First the path that the target names, since a link can be broken; then the path that it
@@ -95,14 +96,14 @@ pub(super) fn check_groups(
 }
 
 /// The purpose for which a staging directory is acquired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'p> {
     /// To store an array in one process.
     Write,
     /// To create a plan of several workers, or to join it.
     Plan,
-    /// To finish a plan.
-    Finish,
+    /// To finish this plan.
+    Finish(&'p PlanDocument),
 }
 
 /// An acquired staging directory.
@@ -115,17 +116,17 @@ pub(super) struct Acquired {
 }
 
 /// The time that a worker waits for another one that creates the plan.
-const PLANNING: Duration = Duration::from_secs(10);
+const PLANNING: Duration = Duration::from_secs(60);
 /// The time between two attempts to join a plan that is being created.
 const BETWEEN_JOINS: Duration = Duration::from_millis(20);
 
 /// Creates the array's directory if it is missing, and acquires its staging directory. Returns
-/// `None` if the directory holds a plan to join.
+/// `None` if the directory holds a plan to join, or not the plan to finish.
 pub(super) fn take(
     settings: &WriteSettings,
     file_system: &Arc<dyn FileSystem>,
     array: &Path,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
 ) -> Result<Option<Acquired>> {
     // If another write removes a directory that this one needs, that write has ended.
     const MOST_TRIES: usize = 1000;
@@ -135,7 +136,10 @@ pub(super) fn take(
     loop {
         let made = create(&**file_system, array, &mut created);
         let taken = made.and_then(|()| match purpose {
-            Purpose::Finish => Staging::take_plan(file_system, array, settings.takes_over),
+            Purpose::Finish(plan) => {
+                let is_meant = |path: &Path| PlanDirectory::is_at(&**file_system, plan, path);
+                Staging::take_plan(file_system, array, settings.takes_over, &is_meant)
+            }
             _ => Staging::take(file_system, array, settings.takes_over),
         });
         let error = match taken {
@@ -156,13 +160,18 @@ pub(super) fn take(
                     }
                 }
             }
-            Ok(Taken::Plan { .. }) if purpose == Purpose::Plan => return Ok(None),
+            Ok(Taken::Plan { .. }) if !matches!(purpose, Purpose::Write) => return Ok(None),
             Ok(Taken::Plan { directory, key }) => {
                 ResumeError::Planned { target: target.clone(), directory, key }.into()
             }
             Ok(Taken::Held { .. } | Taken::MaybeHeld { .. })
-                if purpose == Purpose::Plan && started.elapsed() < PLANNING =>
+                if matches!(purpose, Purpose::Plan) && started.elapsed() < PLANNING =>
             {
+                // Another worker finishes the plan.
+                if PlanDirectory::find(file_system, array)?.is_some() {
+                    return Ok(None);
+                }
+                // Or it creates the plan.
                 sleep(BETWEEN_JOINS);
                 continue;
             }

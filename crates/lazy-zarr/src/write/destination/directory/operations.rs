@@ -23,6 +23,7 @@ impl PutChunks for Directory {
         if self.is_plan {
             // A worker that finished the plan before, and was stopped, may have stored it.
             self.replace_chunk(key, &chunk.slices())?;
+            self.put.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_owned());
         } else {
             self.write_chunk(key, &chunk.slices())?;
         }

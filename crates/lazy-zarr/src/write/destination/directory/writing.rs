@@ -2,20 +2,21 @@
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use super::super::part::put_chunk;
 use super::claim::{Acquired, Place, Purpose, check, not_writable, take};
-use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
+use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::fs::FileSystem;
 use crate::settings::{Durability, Existing, OldChunks, WriteSettings};
-use crate::staging::removal::{remove_empty, remove_if_there};
+use crate::staging::removal::remove_if_there;
 use crate::staging::{
     ChunkFiles, Journal, Permissions, PlanDirectory, PlanDocument, Record, Staging, Tally, flush,
+    token,
 };
 use crate::store::node::{Present, document_at_path, rows_at_path};
 use crate::target::Target;
@@ -56,6 +57,8 @@ pub(crate) struct Directory {
     /// The journal and the record of a resumable write.
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) tally: Mutex<Tally>,
+    /// The keys of the chunks that were stored to finish a plan.
+    pub(super) put: Mutex<Vec<String>>,
     /// The new metadata, once it is final.
     pub(super) metadata: OnceLock<Vec<u8>>,
     /// True if an earlier write left files.
@@ -80,7 +83,7 @@ impl Directory {
         path: &Path,
         members: &[String],
     ) -> Result<(Directory, Option<Record>)> {
-        let place = Place::check(settings, file_system, path, members)?;
+        let place = Place::check(settings, &file_system, path, members)?;
         let acquired = take(settings, &place.file_system, &place.array, Purpose::Write)?;
         let acquired = acquired.expect("only a worker joins a plan");
         let mut write = Directory::acquired(settings, place, acquired)?;
@@ -98,64 +101,96 @@ impl Directory {
     }
 
     /// Creates the plan of several workers in the staging directory, or returns the one that is
-    /// there. `document` returns the plan for chunks in a key space.
+    /// there, with the directory of the array and the staging directory. Returns `None` if the
+    /// array is complete. `document` returns the plan for chunks in a key space.
     pub(crate) fn plan(
         settings: &WriteSettings,
-        file_system: Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
-        document: impl FnOnce(KeySpace) -> Result<PlanDocument>,
-    ) -> Result<(PathBuf, PathBuf, PlanDocument)> {
-        let place = Place::check(settings, file_system, path, members)?;
-        let (file_system, array) = (Arc::clone(&place.file_system), place.array.clone());
-        let Some(acquired) = take(settings, &file_system, &array, Purpose::Plan)? else {
-            let found = PlanDirectory::find(&file_system, &array)?;
-            let (directory, plan) = found.ok_or_else(|| {
-                // It was published or removed just now.
-                Error::from(TargetError::Replaced { target: settings.target.to_string() })
-            })?;
-            return Ok((array, directory, plan));
-        };
-        let mut write = Directory::acquired(settings, place, acquired)?;
-        let left = write.left()?;
-        if let Some(record) = write.resumable_record(settings, left.as_ref())? {
-            let directory = write.staging.directory().to_owned();
-            let (target, key) = (write.name(), record.key);
-            return Err(ResumeError::Unfinished { target, directory, key }.into());
+        is_complete: &dyn Fn() -> Result<bool>,
+        document: &dyn Fn(KeySpace) -> Result<PlanDocument>,
+    ) -> Result<Option<(PathBuf, PathBuf, PlanDocument)>> {
+        // The number of plans that other workers publish or remove meanwhile.
+        const MOST_TRIES: usize = 10;
+        for _ in 0..MOST_TRIES {
+            let place = match Place::check(settings, file_system, path, members) {
+                // Another worker may have published the array.
+                Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
+                    return Ok(None);
+                }
+                place => place?,
+            };
+            let array = place.array.clone();
+            let Some(acquired) = take(settings, file_system, &array, Purpose::Plan)? else {
+                match PlanDirectory::find(file_system, &array)? {
+                    Some((directory, plan)) => return Ok(Some((array, directory, plan))),
+                    None if is_complete()? => return Ok(None),
+                    None => continue,
+                }
+            };
+            let mut write = match Directory::acquired(settings, place, acquired) {
+                Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
+                    return Ok(None);
+                }
+                write => write?,
+            };
+            // No other worker can publish it now.
+            if is_complete()? {
+                return Ok(None);
+            }
+            let left = write.left()?;
+            if let Some(record) = write.resumable_record(settings, left.as_ref())? {
+                let directory = write.staging.directory().to_owned();
+                let (target, key) = (write.name(), record.key);
+                return Err(ResumeError::Unfinished { target, directory, key }.into());
+            }
+            let plan = document(write.chunks.keys())?;
+            write.make_room(false, left.as_ref())?;
+            let created = PlanDirectory::create(&write.staging, &plan, write.durability)
+                .and_then(|()| write.flush_created());
+            created.map_err(|source| not_writable(&settings.target, &array, source))?;
+            write.is_plan = true;
+            return Ok(Some((array, write.staging.directory().to_owned(), plan)));
         }
-        let plan = document(write.chunks.keys())?;
-        write.make_room(false, left.as_ref())?;
-        PlanDirectory::create(&write.staging, &plan, write.durability)
-            .map_err(|source| not_writable(&settings.target, &array, source))?;
-        write.is_plan = true;
-        Ok((array, write.staging.directory().to_owned(), plan))
+        Err(TargetError::Replaced { target: settings.target.to_string() }.into())
     }
 
-    /// Takes the staging directory of a plan whose parts are finished, to publish its array.
-    /// Returns `None` if the plan is gone.
+    /// Flushes the entries of the directories that this write has created.
+    fn flush_created(&self) -> io::Result<()> {
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        let mut above = self.created.iter().filter_map(|created| created.parent());
+        above.try_for_each(|directory| self.file_system.sync_directory(directory))
+    }
+
+    /// Takes the staging directory of a plan, to publish its array. Returns `None` if the plan is
+    /// gone, or is published already.
     pub(crate) fn finish(
         settings: &WriteSettings,
-        file_system: Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
         plan: &PlanDocument,
     ) -> Result<Option<Directory>> {
+        // The array may be published, and the rest of the plan remains.
+        let settings = &WriteSettings { existing: Existing::Replace, ..settings.clone() };
         let place = Place::check(settings, file_system, path, members)?;
-        let acquired = take(settings, &place.file_system, &place.array, Purpose::Finish)?;
-        let Some(mut acquired) = acquired else { return Ok(None) };
-        if !acquired.is_left {
-            acquired.staging.remove().map_err(|source| Error::examine(&place.array, source))?;
-            remove_empty(&*place.file_system, acquired.created.iter().map(PathBuf::as_path));
+        let purpose = Purpose::Finish(plan);
+        let Some(acquired) = take(settings, file_system, &place.array, purpose)? else {
             return Ok(None);
-        }
+        };
         let mut write = Directory::acquired(settings, place, acquired)?;
-        write.is_plan = true;
-        let found = PlanDirectory::find(&write.file_system, &write.array)?;
-        if found.is_none_or(|(_, found)| found != *plan)
-            || Some(write.chunks.keys()) != plan.record.keys()
-        {
+        let present = write.present.map(|present| present.keys);
+        if present.is_some() && present == plan.record.keys() {
+            // The worker that published it has ended before it removed the rest. The next write
+            // removes the chunks of old versions.
+            write.is_published.store(true, Ordering::Relaxed);
+            write.is_cleared.store(true, Ordering::Relaxed);
             return Ok(None);
         }
+        write.is_plan = true;
         write.make_room(true, None)?;
         Ok(Some(write))
     }
@@ -183,6 +218,7 @@ impl Directory {
             old_chunks: settings.old_chunks,
             journal: None,
             tally: Mutex::default(),
+            put: Mutex::default(),
             metadata: OnceLock::new(),
             is_left,
             is_plan: false,
@@ -223,6 +259,11 @@ impl Directory {
     /// Counts chunks that the workers of a plan have stored.
     pub(crate) fn add_stored(&self, chunks: Tally) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).extend(chunks);
+    }
+
+    /// Returns true if another process has taken over.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        !self.is_held()
     }
 
     /// Returns the staging directory.
@@ -393,8 +434,8 @@ impl Directory {
 
     /// Writes a chunk in the staging directory, and renames it to its place.
     pub(super) fn replace_chunk(&self, key: &str, slices: &[IoSlice<'_>]) -> Result<()> {
-        let name = format!("chunk.{}", key.replace('/', "."));
-        let (new, path) = (self.staging.directory().join(name), self.chunks.path(key));
+        let new = self.staging.directory().join(format!("chunk.{}", token()));
+        let path = self.chunks.path(key);
         put_chunk(&*self.file_system, &self.array, &self.permissions, slices, (&new, &path), || {
             self.is_held()
         })
@@ -426,11 +467,28 @@ impl Directory {
     /// Flushes all written files, and the entries of their directories.
     pub(super) fn flush(&self, n_chunks: &[u64]) -> io::Result<()> {
         let file_system = &*self.file_system;
+        if self.is_plan {
+            return self.flush_plan();
+        }
         match file_system.sync_file_system(&self.array) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
             flushed => return flushed,
         }
         flush::each(file_system, |visit| self.chunks.walk(n_chunks, visit))?;
+        self.flush_metadata()
+    }
+
+    /// Flushes what this worker has stored to finish a plan. The workers have flushed their parts.
+    fn flush_plan(&self) -> io::Result<()> {
+        let put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = put.iter().map(|key| (key, self.chunks.path(key)));
+        flush::with_directories(&*self.file_system, &self.array, paths)?;
+        self.flush_metadata()
+    }
+
+    /// Flushes the new metadata, and the entries of directories.
+    fn flush_metadata(&self) -> io::Result<()> {
+        let file_system = &*self.file_system;
         file_system.sync_file(&self.staging.metadata())?;
         for level in 0..self.new_groups.len() {
             file_system.sync_file(&self.staging.group(level))?;
