@@ -109,7 +109,7 @@ pub use memory::{StateSize, system_memory};
 pub use number::Number;
 pub use panic::panic_message;
 pub use plan::{
-    Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part, PartOutcome, PartReport,
+    BoxedDivisibleReducer, Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part, PartOutcome, PartReport,
     PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, TakeOver,
     Workers,
 };

@@ -319,6 +319,12 @@ pub(crate) enum Case {
         /// The statistic that saved the state.
         statistic: String,
     },
+    /// The stored bytes of a state cannot be decoded.
+    #[error("the state of `{statistic}` is corrupt: its bytes cannot be decoded")]
+    StateUnreadable {
+        /// The statistic that saved the state.
+        statistic: String,
+    },
     /// A state was saved by a version of this library that has a different format of states.
     #[error(
         "cannot load a state of format version {actual}; this library reads format version {expected}"
@@ -462,7 +468,7 @@ impl Case {
             Case::StateMismatch { .. } => {
                 "load it with the statistic and the settings that saved it"
             }
-            Case::StateDamaged { .. } => "compute the state again",
+            Case::StateDamaged { .. } | Case::StateUnreadable { .. } => "compute the state again",
             Case::StateVersion { .. } => "compute all states with the same version of the library",
             Case::StatisticMemory(MemoryShortage { limit: Some(_), .. }) => {
                 "raise the limit with `with_memory_limit`, or compute fewer statistics"

@@ -56,9 +56,10 @@ impl Error {
             Case::Reduction { source, .. } | Case::Assembly { source, .. } => source.kind(),
             Case::Statistic { .. } => ErrorKind::Statistic,
             Case::StatisticMemory(_) | Case::ArrayMemory { .. } => ErrorKind::Memory,
-            Case::StateMismatch { .. } | Case::StateDamaged { .. } | Case::StateVersion { .. } => {
-                ErrorKind::SavedState
-            }
+            Case::StateMismatch { .. }
+            | Case::StateDamaged { .. }
+            | Case::StateUnreadable { .. }
+            | Case::StateVersion { .. } => ErrorKind::SavedState,
             Case::WorkerIndex { .. }
             | Case::WorkerText { .. }
             | Case::WorkerVariable { .. }

@@ -64,6 +64,7 @@ fn all() -> Vec<Error> {
         Case::IndexOverflow { at: AT, axis: 0 }.into(),
         Case::StateMismatch { expected: statistic(), actual: "the mean".to_owned() }.into(),
         Case::StateDamaged { statistic: statistic() }.into(),
+        Case::StateUnreadable { statistic: statistic() }.into(),
         Case::StateVersion { expected: 2, actual: 1 }.into(),
         Case::WorkerIndex { index: 64, count: 64 }.into(),
         Case::WorkerText { subject: "a worker", words: "`off`", actual: "x".to_owned() }.into(),

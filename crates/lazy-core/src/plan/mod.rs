@@ -1,6 +1,8 @@
 //! Plans: passes that several processes compute together, a part each.
 
+mod boxed;
 mod divide;
+mod limit;
 mod part;
 mod run;
 mod sequence;
@@ -9,9 +11,14 @@ mod status;
 mod tuples;
 mod workers;
 
+<<<<<<< HEAD
 pub use divide::{
     Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec, TakeOver,
 };
+=======
+pub use boxed::BoxedDivisibleReducer;
+pub use divide::{Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec};
+>>>>>>> a3e94e0 (lazy-core: divide boxed reducers and limits of memory)
 pub use part::{Part, PartSizes};
 pub use run::{Plan, PlanBuilder};
 pub use sequence::PlannedSequence;

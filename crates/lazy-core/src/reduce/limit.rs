@@ -33,8 +33,8 @@ use crate::{ArrayBlock, BlockPosition, Result, SequenceSpec};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryLimit<R> {
-    bytes: u64,
-    reducer: R,
+    pub(crate) bytes: u64,
+    pub(crate) reducer: R,
 }
 
 impl<R: Reducer> MemoryLimit<R> {

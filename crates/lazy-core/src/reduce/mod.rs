@@ -17,6 +17,7 @@ mod statistic_run;
 mod tuples;
 
 pub use boxed::BoxedReducer;
+pub(crate) use boxed::{BoxedMap, BoxedRun};
 pub use claim::MemoryClaim;
 pub use concatenate::Concatenate;
 pub use limit::MemoryLimit;

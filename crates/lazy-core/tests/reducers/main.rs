@@ -1,6 +1,7 @@
 //! Reducers, and the order in which a pass calls them.
 
 mod calls;
+mod divided;
 mod functions;
 mod maps;
 mod optional;

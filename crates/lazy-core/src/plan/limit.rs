@@ -1,0 +1,51 @@
+//! Limits of memory in a plan.
+
+use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec};
+use crate::{MemoryLimit, Result, SequenceSpec};
+
+/// The limit holds for the pass of each part. It does not count what a worker needs to merge the
+/// results of all parts.
+impl<R: DivisibleReducer> DivisibleReducer for MemoryLimit<R> {
+    type Divided = MemoryLimit<R::Divided>;
+
+    fn describe(&self, names: &mut Vec<String>) {
+        self.reducer.describe(names);
+    }
+
+    fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
+        self.reducer.part_rows(spec)
+    }
+
+    fn divide(self, plan: &PlanSpec) -> Result<MemoryLimit<R::Divided>> {
+        Ok(MemoryLimit { bytes: self.bytes, reducer: self.reducer.divide(plan)? })
+    }
+}
+
+impl<R: DividedReducer> DividedReducer for MemoryLimit<R> {
+    type Partial = R::Partial;
+    type PartReducer = MemoryLimit<R::PartReducer>;
+    type Join = R::Join;
+    type Output = R::Output;
+
+    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
+        let claimed = self.reducer.claim(part, takes_over)?;
+        Ok(claimed.map(|reducer| MemoryLimit { bytes: self.bytes, reducer }))
+    }
+
+    fn keep(
+        &self,
+        report: &PartReport,
+        partial: R::Partial,
+        record: &mut Option<Vec<u8>>,
+    ) -> Result<()> {
+        self.reducer.keep(report, partial, record)
+    }
+
+    fn join(&self) -> Result<Claimed<R::Join>> {
+        self.reducer.join()
+    }
+
+    fn store(&self) -> Option<&dyn PartStore> {
+        self.reducer.store()
+    }
+}
