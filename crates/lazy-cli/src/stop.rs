@@ -18,13 +18,15 @@ static IS_STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The number of the signal that a user or a program sent, or 0 for a signal of the system.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Installs signal handlers. Other signals end the program as before.
+/// Installs signal handlers, also for one more signal if it is given. Other signals end the program
+/// as before.
 ///
 /// The first signal lets the current block finish. A second one, of any kind, ends the process
 /// immediately.
-pub(crate) fn listen() -> io::Result<()> {
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-        if signal == SIGHUP && !is_hangup_heeded() {
+pub(crate) fn listen(more: Option<i32>) -> io::Result<()> {
+    let all = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+    for signal in all.into_iter().chain(more.filter(|signal| !all.contains(signal))) {
+        if signal == SIGHUP && more != Some(SIGHUP) && !is_hangup_heeded() {
             continue;
         }
         flag::register_conditional_shutdown(signal, STOPPED + signal, Arc::clone(&IS_STOPPED))?;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::zarr::{StoredArray, ZarrSink};
+use lazy_chunks::{ArrayBlock, DType, LazyChunkSequence, Plan};
 use tempfile::TempDir;
 
 /// Returns a `.npy` record of `float32` elements that count from `first` on.
@@ -173,6 +174,7 @@ fn exit_codes_are_those_of_the_help() {
         "2      invalid",
         "3      corrupt data",
         "4      an array was stored",
+        "75     a signal stopped a worker",
         "128+N  stopped",
     ] {
         assert!(help.contains(code), "{help}");
@@ -182,9 +184,18 @@ fn exit_codes_are_those_of_the_help() {
 #[test]
 fn every_command_has_help_with_examples() {
     let directory = TempDir::new().unwrap();
-    for command in
-        ["store", "reduce", "view", "export", "attributes", "remove", "consolidate", "completions"]
-    {
+    for command in [
+        "store",
+        "reduce",
+        "view",
+        "export",
+        "status",
+        "finish",
+        "attributes",
+        "remove",
+        "consolidate",
+        "completions",
+    ] {
         let (help, _) = run(directory.path(), &format!("{command} --help"), b"", 0);
         assert!(help.contains(&format!("Usage: lazy {command}")), "{help}");
         let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
@@ -231,6 +242,76 @@ g.zarr
     fs::write(at.join("g.zarr/b/zarr.json"), "{").unwrap();
     let (printed, _) = run(at, "info g.zarr", b"", 3);
     assert!(printed.contains("  b  broken"), "{printed}");
+}
+
+#[test]
+fn workers_store_one_array() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    for i in 0..4 {
+        fs::write(at.join(format!("{i}.npy")), record([2, 3], 6 * i)).unwrap();
+    }
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let line = "store 0.npy 1.npy 2.npy 3.npy --chunks 3,3 --parts 3 --stats mean,top:2 --json";
+    let (alone, _) = run(at, &format!("{line} -o alone.zarr --workers off"), b"", 0);
+    let (first, notes) = run(at, &format!("{line} -o a.zarr --workers 1/2"), b"", 0);
+    assert!(notes.starts_with("worker 1 of 2\nstored float32 [8, 3] from 4 arrays as"), "{notes}");
+    assert_eq!(json(&first)["statistics"], json(&alone)["statistics"]);
+    assert_eq!(json(&first)["statistics"]["mean"], 11.5);
+    for (field, expected) in
+        [("parts", 3.into()), ("computed_parts", 3.into()), ("outcome", "finished".into())]
+    {
+        let expected: serde_json::Value = expected;
+        assert_eq!(json(&first)[field], expected, "{first}");
+    }
+    let (second, _) = run(at, &format!("{line} -o a.zarr --workers 0/2"), b"", 0);
+    assert_eq!(json(&second)["outcome"], "finished before", "{second}");
+    assert_eq!(json(&second)["statistics"], serde_json::Value::Null);
+    for name in ["zarr.json", "c/0/0", "c/1/0", "c/2/0"] {
+        let read = |array: &str| fs::read(at.join(array).join(name)).unwrap();
+        assert_eq!(read("a.zarr"), read("alone.zarr"), "{name}");
+    }
+    for (line, problem) in [
+        ("store 0.npy -o b.zarr --workers 3/3", "got 3 of 3"),
+        ("store 0.npy -o b.zarr --workers x", "got `x`"),
+        ("store 0.npy -o b.zarr --workers off --parts 0", "from 1 on"),
+        ("store 0.npy -o b.zarr --parts 2", "--workers"),
+        ("store - -o b.zarr --workers off", "cannot share a stream"),
+    ] {
+        let (_, message) = run(at, line, b"", 2);
+        assert!(message.contains(problem), "{message}");
+    }
+}
+
+#[test]
+fn finished_parts_are_published() {
+    let directory = TempDir::new().unwrap();
+    let (at, path) = (directory.path(), directory.path().join("a.zarr"));
+    let block = |i| ArrayBlock::from_vec([2, 3], vec![i as f32; 6]).unwrap();
+    let sequence = LazyChunkSequence::from_fn([2; 4], block).with_row_type(DType::Float32, [3]);
+    let sink = ZarrSink::new(&path).with_chunk_shape([3, 3]).with_resume("the job");
+    let plan = Plan::of(&sequence, sink).with_parts(2).create().unwrap();
+    plan.run(&plan.parts()[1]).unwrap();
+    let status = |command: &str| run(at, &format!("{command} a.zarr"), b"", 0).0;
+    let half = "a.zarr: 1 of 2 parts are finished, 0 running, 1 waiting; 1 of 4 blocks, ";
+    assert!(status("status").contains(half), "{}", status("status"));
+    let (_, message) = run(at, "finish a.zarr", b"", 1);
+    assert!(message.contains("1 of 2 parts is not finished: 0\nhint: start workers"), "{message}");
+    plan.run(&plan.parts()[0]).unwrap();
+    assert!(
+        status("unfinished").contains(": 2 of 2 parts are finished, 0 running, 0 waiting, in ")
+    );
+    let (_, note) = run(at, "finish a.zarr", b"", 0);
+    assert!(note.starts_with("published a.zarr: float32 [8, 3] in 3 chunks, "), "{note}");
+    assert_eq!(status("status"), "a.zarr is complete: float32 [8, 3]\n");
+    let (json, note) = run(at, "finish a.zarr --json --quiet", b"", 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["outcome"], &json["shape"]), (&"finished before".into(), &[8, 3][..].into()));
+    assert_eq!(note, "");
+    run(at, "verify a.zarr", b"", 0);
+    let stored = StoredArray::open(&path).unwrap().read().unwrap();
+    let expected: Vec<_> = (0..24).map(|i| (i / 6) as f32).collect();
+    assert_eq!(stored.as_slice::<f32>().unwrap(), expected);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod read;
 mod reduce;
 mod store;
 mod tips;
+mod workers;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -20,6 +21,7 @@ pub(crate) use read::{Export, Info, Verify, View};
 pub(crate) use reduce::{Axis, Reduce};
 pub(crate) use store::Store;
 pub(crate) use tips::parse;
+pub(crate) use workers::{Finish, Status};
 
 /// Store and summarize large arrays one block at a time, in bounded memory
 #[derive(Debug, Parser)]
@@ -28,7 +30,8 @@ pub(crate) use tips::parse;
     version,
     after_help = "\
 Exit codes: 0 success; 1 failure, existing data is unchanged; 2 invalid command line;
-3 corrupt data; 4 an array was stored, but a later step failed; 128+N stopped by signal N.
+3 corrupt data; 4 an array was stored, but a later step failed; 75 a worker was stopped;
+128+N stopped by signal N.
 
 Results go to standard output, everything else to standard error. RUST_LOG=debug logs details.",
     after_long_help = "\
@@ -45,6 +48,7 @@ Exit codes:
   2      invalid command line
   3      corrupt data
   4      an array was stored, but a later step failed, such as printing its statistics
+  75     a signal stopped a worker of `lazy store --workers`; the same command continues
   128+N  stopped by signal N: 129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM, 152 SIGXCPU
 
 The first signal stops a command after the current block, a second one stops it immediately.
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     View(View),
     Export(Export),
     Unfinished(Unfinished),
+    Status(Status),
+    Finish(Finish),
     Clean(Clean),
     Attributes(Attributes),
     Remove(Remove),

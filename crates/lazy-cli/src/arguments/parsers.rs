@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
+use lazy_chunks::Workers;
 
 use crate::values;
 
@@ -36,4 +37,9 @@ where
     R: RangeBounds<N> + Clone + Send + Sync + 'static,
 {
     StringValueParser::new().try_map(move |text| values::number(&text, &range))
+}
+
+/// Parses the worker that this process is.
+pub(super) fn worker() -> impl TypedValueParser<Value = Workers> {
+    StringValueParser::new().try_map(|text| values::worker(&text))
 }

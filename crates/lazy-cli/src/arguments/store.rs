@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lazy_chunks::Workers;
 
-use super::parsers::array_path;
+use super::parsers::{array_path, number, worker};
 use super::{Input, Report};
 use crate::statistics::StatisticList;
-use crate::values::{Attribute, ChunkSizes, CodecSetting, MemorySize};
+use crate::values::{Attribute, ChunkSizes, CodecSetting, MemorySize, StopSignal};
 
 /// Store blocks as one Zarr array
 ///
@@ -21,6 +22,7 @@ Examples:
   set -o pipefail; python produce.py | lazy store - -o values.zarr --rows 6400
   lazy store part-*.npy --sort -o values.zarr --grid 4 --resume
   lazy store day-2.npy -o all-days.zarr --append --resume
+  srun lazy store parts/ -o values.zarr --workers env --stats mean,std
   lazy store old.zarr -o new.zarr --chunks 512,512 --codec zstd:3
   lazy store layer-*.npy --sort -o layers.zarr --chunks blocks
   lazy store model.safetensors --select 'layer.*.weight' -o weights.zarr --array weights")]
@@ -82,6 +84,35 @@ pub(crate) struct Store {
     /// With --resume, discard it only if its input or its settings were different.
     #[arg(long)]
     pub(crate) restart: bool,
+
+    /// Share the write with other workers, which run the same command on any machine
+    ///
+    /// I/N is worker I of N, counted from 0. `env` asks the environment of Slurm, MPI, Kubernetes
+    /// and other engines, and `off` is a single worker. Workers take parts of the input until none
+    /// is left; the last one publishes the array, and prints its statistics. The array and its
+    /// statistics do not depend on the workers. Whatever stops a worker, the same command continues
+    /// its part.
+    #[arg(long, value_name = "env|I/N|off", value_parser = worker())]
+    pub(crate) workers: Option<Workers>,
+
+    /// With --workers, number of parts that the input is cut into [default: at most 1024]
+    ///
+    /// All workers must give the same number. A part has at least one block.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::<usize, _>(1..),
+        allow_negative_numbers = true,
+        requires = "workers"
+    )]
+    pub(crate) parts: Option<usize>,
+
+    /// With --workers, also stop after the current block when this signal comes, such as USR1
+    ///
+    /// Batch systems announce the end of a job with it: `sbatch --signal=B:USR1@60`. The exit code
+    /// is then 75, as for other signals that stop a worker.
+    #[arg(long, value_name = "SIGNAL", requires = "workers")]
+    pub(crate) stop_signal: Option<StopSignal>,
 
     /// Number of elements of a chunk along each axis, `auto` for chunks of at most 8 MiB, or
     /// `blocks` for one chunk per block

@@ -7,10 +7,13 @@ mod clean;
 mod completions;
 mod consolidate;
 mod export;
+mod finish;
 mod info;
 mod parts;
 mod reduce;
 mod remove;
+mod shared;
+mod status;
 mod store;
 mod unfinished;
 mod verify;
@@ -24,12 +27,15 @@ use lazy_chunks::zarr::{ErrorKind, StoredArray, UnfinishedWrite};
 use crate::failure::{Failure, Result};
 use crate::options::Command;
 use crate::stop;
+use crate::values::StopSignal;
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     let is_long = !matches!(
         command,
         Command::Info(_)
             | Command::Unfinished(_)
+            | Command::Status(_)
+            | Command::Finish(_)
             | Command::Clean(_)
             | Command::Attributes(_)
             | Command::Remove(_)
@@ -37,7 +43,12 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             | Command::Completions(_)
     );
     if is_long {
-        stop::listen().map_err(Failure::Signals)?;
+        let sharing = match command {
+            Command::Store(options) => options.sharing.as_ref(),
+            _ => None,
+        };
+        let more = sharing.and_then(|sharing| sharing.stop_signal).map(StopSignal::number);
+        stop::listen(more).map_err(Failure::Signals)?;
     }
     match command {
         Command::Store(options) => store::run(options),
@@ -47,6 +58,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::View(options) => view::run(options),
         Command::Export(options) => export::run(options),
         Command::Unfinished(options) => unfinished::run(options),
+        Command::Status(options) => status::run(options),
+        Command::Finish(options) => finish::run(options),
         Command::Clean(options) => clean::run(options),
         Command::Attributes(options) => attributes::run(options),
         Command::Remove(options) => remove::run(options),

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
-use super::check_exists;
+use super::{check_exists, shared};
 use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::options::Unfinished;
@@ -42,7 +42,7 @@ fn remove(write: UnfinishedWrite) -> Result<()> {
     Ok(())
 }
 
-fn to_text(write: &UnfinishedWrite) -> String {
+pub(super) fn to_text(write: &UnfinishedWrite) -> String {
     let directory = write.directory();
     let directory = directory.display();
     match write.state() {
@@ -58,6 +58,13 @@ fn to_text(write: &UnfinishedWrite) -> String {
                  continue it with `lazy store --resume`"
             )
         }
+        WriteState::Shared { key, progress } => {
+            let progress = shared::summary(progress);
+            format!(
+                "shared by workers, who store {key}: {progress}, in {directory}; continue it with \
+                 `lazy store --workers`"
+            )
+        }
         _ => format!(
             "interrupted, and cannot be resumed, in {directory}; the next write or `lazy clean` \
              removes it"
@@ -65,7 +72,7 @@ fn to_text(write: &UnfinishedWrite) -> String {
     }
 }
 
-fn to_json(write: &UnfinishedWrite) -> Value {
+pub(super) fn to_json(write: &UnfinishedWrite) -> Value {
     let mut entry = json!({
         "target": write.target().to_string_lossy(),
         "directory": write.directory().to_string_lossy(),
@@ -84,6 +91,13 @@ fn to_json(write: &UnfinishedWrite) -> Value {
             entry["key"] = key.clone().into();
             entry["chunks"] = (*chunks).into();
             entry["stored_bytes"] = (*stored_bytes).into();
+        }
+        WriteState::Shared { key, progress } => {
+            entry["state"] = "shared".into();
+            entry["key"] = key.clone().into();
+            if let Some(entry) = entry.as_object_mut() {
+                shared::add_to(entry, progress);
+            }
         }
         _ => entry["state"] = "abandoned".into(),
     }

@@ -9,6 +9,10 @@ use super::Failure;
 use crate::input::{InputError, is_of_corrupt_array};
 use crate::stop;
 
+/// The exit code of a worker that a signal stopped: `EX_TEMPFAIL` of `sysexits.h`. Batch systems
+/// can be told to start such a job again.
+const STOPPED_WORKER: u8 = 75;
+
 impl Failure {
     /// Returns the exit code of the process.
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -18,7 +22,9 @@ impl Failure {
             Failure::AfterStoring { .. } => 4,
             failure if failure.is_of_published_array() => 4,
             Failure::Stopped(_) => stop::exit_code(),
+            Failure::StoppedWorker(_) => STOPPED_WORKER,
             Failure::Kept { failure, .. }
+            | Failure::KeptParts { failure, .. }
             | Failure::Left { failure, .. }
             | Failure::Unchanged { failure, .. } => return failure.exit_code(),
             failure if failure.is_of_corrupt_data() => 3,
@@ -30,7 +36,7 @@ impl Failure {
         let mut cause: Option<&(dyn StdError + 'static)> = match self {
             Failure::Input(error) => Some(error),
             Failure::Block(block) => Some(&*block.error),
-            Failure::Zarr(error) => Some(error),
+            Failure::Zarr(error) | Failure::OtherPlan(error) => Some(error),
             Failure::Pass(error) => Some(error),
             _ => None,
         };

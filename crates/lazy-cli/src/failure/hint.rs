@@ -30,6 +30,14 @@ impl Failure {
                 let kept = "the stored chunks are kept: continue with --resume";
                 Some(joined(failure.hint(), kept))
             }
+            Failure::KeptParts { failure, .. } => {
+                let kept = "the stored parts are kept: continue with the same command";
+                Some(joined(failure.hint(), kept))
+            }
+            Failure::OtherPlan(error) => Some(hint_of_other_plan(error)),
+            Failure::Shared { target, .. } => Some(continue_or_remove_shared(target)),
+            Failure::NotShared(target) => Some(list_unfinished(target)),
+            Failure::BeingWritten { .. } => Some(WAIT.to_owned()),
             Failure::Left { output, failure } => {
                 let remove = remove_unfinished(output.display());
                 Some(joined(failure.hint(), &format!("an unfinished write is left; {remove}")))
@@ -65,11 +73,48 @@ pub(crate) fn with_hint(error: &zarr::Error) -> String {
 /// Returns the remedy for an error, or for one of its causes.
 fn hint_of_cause(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut causes = iter::successors(Some(error), |error| (*error).source());
-    causes.find_map(|error| match error.downcast_ref() {
-        Some(InputError::Zarr(error)) => hint_of_array(error),
-        Some(error) => error.hint(),
-        None => hint_of_array(error.downcast_ref::<zarr::Error>()?),
+    causes.find_map(|error| {
+        if let Some(error) = error.downcast_ref() {
+            return match error {
+                InputError::Zarr(error) => hint_of_array(error),
+                error => error.hint(),
+            };
+        }
+        match error.downcast_ref() {
+            Some(error) => hint_of_array(error),
+            None => hint_of_pass(error.downcast_ref()?),
+        }
     })
+}
+
+/// Returns the remedy for an error of a pass. The library's own hints about workers name no Rust
+/// items.
+fn hint_of_pass(error: &lazy_chunks::Error) -> Option<String> {
+    match error.kind() {
+        lazy_chunks::ErrorKind::Unfinished | lazy_chunks::ErrorKind::Workers => {
+            error.hint().map(Into::into)
+        }
+        lazy_chunks::ErrorKind::SavedState => Some(
+            "start all workers with the same version of this program; an unfinished write of \
+             another version is removed with `lazy unfinished OUT --remove`"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// Returns the remedy for a worker whose input or settings are not those of the other workers.
+fn hint_of_other_plan(error: &zarr::Error) -> String {
+    let target = error.target().unwrap_or("OUT");
+    let remove = format!(
+        "remove the unfinished write with `lazy unfinished {target} --remove`, and start all \
+         workers anew"
+    );
+    if error.difference().is_some() {
+        format!("start the worker with the input and the options of the others; or {remove}")
+    } else {
+        remove
+    }
 }
 
 /// Returns the remedy for an error of the library.
@@ -102,7 +147,12 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
             "start anew with --restart, or resume with the original input and settings"
         }
         ErrorKind::ResumeMismatch => "start anew with --restart",
-        ErrorKind::Unfinished => RESUME_OR_RESTART,
+        ErrorKind::Unfinished => {
+            let remove = remove_unfinished(error.target()?);
+            return Some(format!(
+                "continue it with --resume, or with --workers if workers share it, or {remove}"
+            ));
+        }
         ErrorKind::Io if error.setting() == Some("writer threads") => {
             "use fewer threads with --threads"
         }
@@ -113,6 +163,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
             "choose smaller chunks with --chunks"
         }
         ErrorKind::InvalidSetting if error.target().is_some() => match error.setting()? {
+            "resume" => "store files or Zarr arrays, or leave out --workers",
             "row type" => "append rows of the same dtype and shape",
             _ => "leave out the option: appended rows are stored like the rows of the array",
         },
@@ -134,6 +185,10 @@ fn hint_of_url(url: &str) -> &'static str {
     } else {
         "use a path or a file URL"
     }
+}
+
+fn continue_or_remove_shared(target: &str) -> String {
+    format!("continue it with --workers, or {}", remove_unfinished(target))
 }
 
 fn remove_unfinished(target: impl Display) -> String {

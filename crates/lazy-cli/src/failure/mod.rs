@@ -44,6 +44,19 @@ pub(crate) enum Failure {
         #[source]
         failure: Box<Failure>,
     },
+    /// A worker failed, and the parts and chunks that workers have stored are kept.
+    #[error("could not store all of {}", output.display())]
+    KeptParts {
+        output: PathBuf,
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// Other workers share the write of another input, or with other settings.
+    #[error(transparent)]
+    OtherPlan(zarr::Error),
+    /// Workers share the write of an array that one process is to store.
+    #[error("workers share an unfinished write of {target}: {progress}")]
+    Shared { target: String, progress: String },
     /// A write failed, and its files could not be removed.
     #[error("could not store {}", output.display())]
     Left {
@@ -95,6 +108,12 @@ pub(crate) enum Failure {
     /// A write that is running was to be removed.
     #[error("the write of {target} was not removed: it is being written by {holder}")]
     Running { target: String, holder: String },
+    /// A write that one process is doing was to be finished.
+    #[error("the write of {target} was not finished: it is being written by {holder}")]
+    BeingWritten { target: String, holder: String },
+    /// A write to finish belongs to one process.
+    #[error("{0} has no write that workers share")]
+    NotShared(String),
     /// A path to remove is not a member of a group.
     #[error("{} is not a member of a Zarr group", .0.display())]
     NoMember(PathBuf),
@@ -125,6 +144,9 @@ pub(crate) enum Failure {
     /// A signal stopped the command.
     #[error("{0}")]
     Stopped(String),
+    /// A signal stopped a worker, and the same command continues.
+    #[error("{0}")]
+    StoppedWorker(String),
 }
 
 /// An error in a block of the input, whose message names the block.

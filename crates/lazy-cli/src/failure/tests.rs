@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use lazy_chunks::conformance::example_errors;
-use lazy_chunks::zarr::{Error as Array, ErrorKind};
-use lazy_chunks::{ArrayBlock, BoxError, Error, LazyChunkSequence, report};
+use lazy_chunks::zarr::{Error as Array, ErrorKind, ZarrSink};
+use lazy_chunks::{ArrayBlock, BoxError, DType, Error, LazyChunkSequence, Plan, Workers, report};
 
 use super::Failure;
 use super::hint::REPLACE;
@@ -27,6 +27,18 @@ fn producer(error: BoxError) -> Error {
     failing.collect().unwrap_err()
 }
 
+/// Returns the error of a plan of which one part is finished.
+fn parts_missing() -> Error {
+    let directory = tempfile::tempdir().unwrap();
+    let sequence =
+        LazyChunkSequence::from_fn([1; 3], |_| ArrayBlock::from_vec([1], vec![0_i8]).unwrap())
+            .with_row_type(DType::Int8, []);
+    let sink = ZarrSink::new(directory.path().join("a.zarr")).with_resume("the job");
+    let plan = Plan::of(&sequence, sink).with_parts(3).create().unwrap();
+    plan.run(&plan.parts()[1]).unwrap();
+    plan.finish().unwrap_err()
+}
+
 /// Returns failures of passes for each of these reasons, for arrays that are stored and arrays that
 /// are read, with errors wrapped in each other.
 fn failures() -> Vec<Failure> {
@@ -43,10 +55,11 @@ fn failures() -> Vec<Failure> {
     }
     for wrap in [
         |output, failure| Failure::Kept { output, failure },
+        |output, failure| Failure::KeptParts { output, failure },
         |output, failure| Failure::Left { output, failure },
         |output, failure| Failure::Unchanged { output, failure },
         |output, failure| Failure::AfterStoring { output, failure },
-    ] as [fn(PathBuf, Box<Failure>) -> Failure; 4]
+    ] as [fn(PathBuf, Box<Failure>) -> Failure; 5]
     {
         let each = example_errors().into_iter().map(|error| wrap(output(), Box::new(error.into())));
         failures.extend(each);
@@ -54,6 +67,9 @@ fn failures() -> Vec<Failure> {
     failures.extend([
         Failure::from(Error::empty_sequence()),
         Failure::from(Error::statistic("the sum", "no")),
+        Failure::from(Workers::new(3, 3).unwrap_err()),
+        Failure::from(Workers::parse("three").unwrap_err()),
+        Failure::from(parts_missing()),
         Failure::Write { path: output(), source: io_error() },
         Failure::MissingDirectory { path: output(), directory: "nowhere".into() },
         Failure::Directory { path: output(), directory: "here".into(), source: io_error() },
@@ -62,6 +78,12 @@ fn failures() -> Vec<Failure> {
         Failure::Running { target: "b.zarr".into(), holder: "process 7".into() },
         Failure::NoMember(output()),
         Failure::HasUnfinished(example("an unfinished write")),
+        Failure::OtherPlan(example("cannot resume the unfinished write")),
+        Failure::OtherPlan(example("the record ")),
+        Failure::Shared { target: "b.zarr".into(), progress: "1 of 2 parts".into() },
+        Failure::BeingWritten { target: "b.zarr".into(), holder: "process 7".into() },
+        Failure::NotShared("b.zarr".into()),
+        Failure::StoppedWorker("stopped".into()),
         Failure::Exists(output()),
         Failure::InTheWay { path: output(), what: "a FIFO" },
         Failure::Output(io_error()),
@@ -113,6 +135,8 @@ fn hints_name_arguments() {
     const OUTSIDE: &str = "choose a path outside of it";
     const URL: &str = "write file:///absolute/path, with three slashes, %3F for ? and %23 for #";
     const RUN_AGAIN: &str = "run the command again";
+    const CONTINUE_OR_REMOVE: &str = "continue it with --resume, or with --workers if workers share \
+                                      it, or remove it with `lazy unfinished a.zarr --remove`";
     for (start, hint) in [
         ("the scheme s3 of s3://a", "use a path or a file URL"),
         ("invalid file URL", URL),
@@ -140,9 +164,12 @@ fn hints_name_arguments() {
             "cannot resume the unfinished write",
             "start anew with --restart, or resume with the original input and settings",
         ),
+        ("an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
+        ("workers share an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
+        ("the plan of a.zarr was removed", RUN_AGAIN),
         (
-            "an unfinished write of a.zarr",
-            "continue it with --resume, or start anew with --restart",
+            "workers that share the write of a.zarr need a key",
+            "store files or Zarr arrays, or leave out --workers",
         ),
         ("the record ", "start anew with --restart"),
         ("could not start a thread", "use fewer threads with --threads"),
@@ -192,6 +219,41 @@ fn hints_name_arguments() {
         left.hint().unwrap(),
         "an unfinished write is left; remove it with `lazy unfinished a.zarr --remove`"
     );
+}
+
+#[test]
+fn hints_for_workers() {
+    let hint = |failure: Failure| failure.hint().unwrap_or_default();
+    let start_all_anew = |target| {
+        format!(
+            "remove the unfinished write with `lazy unfinished {target} --remove`, and start all \
+             workers anew"
+        )
+    };
+    assert_eq!(
+        hint(Failure::OtherPlan(example("cannot resume the unfinished write"))),
+        format!(
+            "start the worker with the input and the options of the others; or {}",
+            start_all_anew("a.zarr")
+        )
+    );
+    assert_eq!(hint(Failure::OtherPlan(example("the record "))), start_all_anew("OUT"));
+    let (target, progress) = ("a.zarr".to_owned(), "1 of 2 parts".to_owned());
+    assert_eq!(
+        hint(Failure::Shared { target, progress }),
+        "continue it with --workers, or remove it with `lazy unfinished a.zarr --remove`"
+    );
+    let missing = Failure::from(parts_missing());
+    assert!(report(&missing).ends_with("2 of 3 parts are not finished: 0, 2"), "{missing}");
+    assert_eq!(hint(missing), "start workers again; they compute these parts");
+    let failure = Box::new(Failure::from(parts_missing()));
+    assert_eq!(
+        hint(Failure::KeptParts { output: "a.zarr".into(), failure }),
+        "start workers again; they compute these parts; the stored parts are kept: continue with \
+         the same command"
+    );
+    let stopped = Failure::StoppedWorker("stopped".into());
+    assert_eq!(stopped.exit_code(), ExitCode::from(75));
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{Resume, StoredArray};
+use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{BlockPool, BlockSizes, Cut, LazyChunkSequence, NestedLazyChunkSequence};
 
 use super::error::Fit;
+use super::identity::{self, Identity};
 use super::piece::{AtOnce, Piece};
 use super::size::Size;
-use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources, identity};
+use super::{Blocks, Input, InputError, ShapeOfBlocks, Sources};
 
 /// The most bytes in blocks that are in flight at once, unless a single block has more.
 const MOST_ALIVE: usize = 512 << 20;
@@ -188,10 +189,17 @@ impl PieceGrid {
         piece.read(rows.range.clone(), place.map(|place| place.range.clone()), &self.pool)
     }
 
-    /// Checks that no file has changed since its header was read.
-    pub(crate) fn check_unchanged(&self) -> Result<(), InputError> {
+    /// Checks that no file has changed since its header was read: none that these blocks along axis
+    /// 0 are cut from.
+    pub(crate) fn check_unchanged(&self, bands: Range<usize>) -> Result<(), InputError> {
         let mut last = None;
-        for source in self.pieces.iter().filter_map(Piece::source) {
+        let pieces = match (self.rows[bands.clone()].first(), self.rows[bands].last()) {
+            (Some(first), Some(last)) => {
+                first.piece * self.n_columns..(last.piece + 1) * self.n_columns
+            }
+            _ => 0..0,
+        };
+        for source in self.pieces[pieces].iter().filter_map(Piece::source) {
             // Arrays of one file are adjacent.
             if last.replace(source).is_none_or(|last| !Arc::ptr_eq(last, source)) {
                 source.check()?;
@@ -200,9 +208,19 @@ impl PieceGrid {
         Ok(())
     }
 
+    /// Returns the number of blocks along axis 0.
+    pub(crate) fn n_bands(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the number of rows.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.rows.iter().map(|rows| rows.range.len()).sum()
+    }
+
     /// Returns the identity of a write of these arrays to `output`.
-    pub(crate) fn resume(&self, output: &Path) -> Result<Resume, InputError> {
-        identity::resume(&self.pieces, self.n_columns, output)
+    pub(crate) fn identify(&self, output: &Path) -> Result<Identity, InputError> {
+        identity::identify(&self.pieces, self.n_columns, output)
     }
 }
 

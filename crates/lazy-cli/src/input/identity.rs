@@ -11,18 +11,38 @@ use super::InputError;
 use super::piece::Piece;
 use super::source::unreadable;
 
-/// Returns the key and the revision of a write of these arrays, in bands of `n_columns`, to
-/// `output`.
+/// The identity of an input.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    key: String,
+    revision: String,
+}
+
+impl Identity {
+    /// Returns the identity of a write that one process resumes. If files have changed, their
+    /// blocks are compared with the stored ones.
+    pub(crate) fn resume(self) -> Resume {
+        Resume::new(self.key).with_revision(self.revision)
+    }
+
+    /// Returns the identity of a write that workers share: of the input with its files as they are.
+    /// So no block needs to be compared, and an array of other files is never taken for the result.
+    pub(crate) fn shared(self) -> Resume {
+        Resume::new(format!("{}; states of the files {}", self.key, self.revision))
+    }
+}
+
+/// Returns the identity of a write of these arrays, in bands of `n_columns`, to `output`.
 ///
 /// The key consists of the names, dtypes and shapes of the arrays. Paths are relative to the
 /// directory of the output, however the user spelled them, so a write can be resumed after a
 /// directory that holds both was moved. The revision consists of the states of the files, which
 /// change with their contents.
-pub(super) fn resume(
+pub(super) fn identify(
     pieces: &[Piece],
     n_columns: usize,
     output: &Path,
-) -> Result<Resume, InputError> {
+) -> Result<Identity, InputError> {
     let directory = canonical_directory(output);
     let mut names = Vec::with_capacity(pieces.len());
     let mut key = format!("{n_columns}\n");
@@ -39,7 +59,7 @@ pub(super) fn resume(
         names => format!("{} arrays, from {} to {}", names.len(), names[0], names[names.len() - 1]),
     };
     let key = format!("{names}; names, dtypes and shapes {}", digest(&key));
-    Ok(Resume::new(key).with_revision(digest(&revision)))
+    Ok(Identity { key, revision: digest(&revision) })
 }
 
 fn digest(text: &str) -> String {

@@ -16,6 +16,7 @@ mod options;
 mod order;
 mod piece;
 mod producer;
+mod shared;
 mod size;
 mod source;
 mod sources;
@@ -27,15 +28,17 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use lazy_chunks::zarr::{Resume, StoredArray};
+use lazy_chunks::zarr::StoredArray;
 use lazy_chunks::{
     ArrayBlock, Cut, DType, Indexed, LazyChunkSequence, NestedLazyChunkSequence, Observer, Reducer,
 };
 
 pub(crate) use error::{InputError, is_of_corrupt_array, list_unfinished};
 pub(crate) use files::safetensors_dtype;
+pub(crate) use identity::Identity;
 pub(crate) use npy::header as npy_header;
 pub(crate) use options::{InputOptions, Origin, Paths, Selection};
+pub(crate) use shared::End;
 pub(crate) use stored::{saturating_product, unit};
 
 use files::Cutting;
@@ -144,7 +147,7 @@ impl Input {
         reducer: R,
         observer: impl Observer + 'static,
     ) -> lazy_chunks::Result<R::Output> {
-        let reducer = (Unchanged(self.grid.clone()), self.size.clone(), reducer);
+        let reducer = (Unchanged::new(self.grid.clone()), self.size.clone(), reducer);
         let ((), (), output) = match &self.blocks {
             Blocks::Flat(sequence) => sequence.clone().with_observer(observer).compute(reducer),
             Blocks::Nested(sequence) => sequence.clone().with_observer(observer).compute(reducer),
@@ -158,8 +161,8 @@ impl Input {
 
     /// Returns the identity of a write to `output`, which examines each file. None for a stream,
     /// which cannot be resumed.
-    pub(crate) fn resume(&self, output: &Path) -> Result<Option<Resume>, InputError> {
-        self.grid.as_ref().map(|grid| grid.resume(output)).transpose()
+    pub(crate) fn identify(&self, output: &Path) -> Result<Option<Identity>, InputError> {
+        self.grid.as_ref().map(|grid| grid.identify(output)).transpose()
     }
 
     /// Returns the number of blocks. None for a stream.

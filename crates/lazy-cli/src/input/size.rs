@@ -33,6 +33,11 @@ impl Size {
         Size { rows, blocks, ..self }
     }
 
+    /// Checks the numbers of all rows and blocks.
+    pub(super) fn check_all(&self, n_rows: u64) -> Result<(), InputError> {
+        self.check(n_rows, true)
+    }
+
     fn check(&self, n_rows: u64, has_ended: bool) -> Result<(), InputError> {
         let n_blocks = self.n_begun.load(Ordering::Relaxed);
         for (unit, declared, actual) in

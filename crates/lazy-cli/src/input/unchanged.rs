@@ -1,17 +1,34 @@
 //! The check that no file of the input changes during a pass.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use lazy_chunks::{ArrayBlock, BlockPosition, Error, Reducer, Result, Run, SequenceSpec};
+use lazy_chunks::{
+    ArrayBlock, BlockPosition, Claimed, DividedReducer, DivisibleReducer, Error, Part, PartReport,
+    PlanSpec, Reducer, Result, Run, SequenceSpec,
+};
 
 use super::grid::PieceGrid;
 
 /// A reducer that fails if a file of the input changes during the pass.
 ///
 /// It checks all files when it prepares, which is before any reducer of the pass commits, so
-/// nothing is published that mixes two versions of a file. A stream cannot be checked.
+/// nothing is published that mixes two versions of a file. A stream cannot be checked. If workers
+/// share the pass, each of them checks the files of its parts, and the last one checks all files
+/// before it publishes.
 #[derive(Debug)]
-pub(super) struct Unchanged(pub(super) Option<Arc<PieceGrid>>);
+pub(super) struct Unchanged {
+    grid: Option<Arc<PieceGrid>>,
+    /// The blocks along axis 0 whose files are checked.
+    bands: Range<usize>,
+}
+
+impl Unchanged {
+    pub(super) fn new(grid: Option<Arc<PieceGrid>>) -> Unchanged {
+        let bands = 0..grid.as_ref().map_or(0, |grid| grid.n_bands());
+        Unchanged { grid, bands }
+    }
+}
 
 impl Reducer for Unchanged {
     type Map = fn(BlockPosition, &ArrayBlock) -> Result<()>;
@@ -32,11 +49,41 @@ impl Run for Unchanged {
     }
 
     fn prepare(&mut self) -> Result<()> {
-        self.0.as_ref().map_or(Ok(()), |grid| grid.check_unchanged()).map_err(Error::other)
+        let check = |grid: &Arc<PieceGrid>| grid.check_unchanged(self.bands.clone());
+        self.grid.as_ref().map_or(Ok(()), check).map_err(Error::other)
     }
 
     fn commit(self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl DivisibleReducer for Unchanged {
+    type Divided = Unchanged;
+
+    fn describe(&self, _: &mut Vec<String>) {}
+
+    fn divide(self, _: &PlanSpec) -> Result<Unchanged> {
+        Ok(self)
+    }
+}
+
+impl DividedReducer for Unchanged {
+    type Partial = ();
+    type PartReducer = Unchanged;
+    type Join = Unchanged;
+    type Output = ();
+
+    fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Unchanged>> {
+        Ok(Claimed::Taken(Unchanged { grid: self.grid.clone(), bands: part.bands() }))
+    }
+
+    fn keep(&self, _: &PartReport, (): (), _: &mut Option<Vec<u8>>) -> Result<()> {
+        Ok(())
+    }
+
+    fn join(&self) -> Result<Claimed<Unchanged>> {
+        Ok(Claimed::Taken(Unchanged { grid: self.grid.clone(), bands: self.bands.clone() }))
     }
 }
 

@@ -9,9 +9,10 @@ mod input;
 mod store;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use export::{Destination, Export, Format};
-pub(crate) use store::{EarlierWrite, Store};
+pub(crate) use store::{EarlierWrite, Sharing, Store};
 
 use crate::arguments;
 use crate::failure::Result;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     View(View),
     Export(Export),
     Unfinished(Unfinished),
+    Status(Status),
+    Finish(Finish),
     Clean(Clean),
     Attributes(Attributes),
     Remove(Remove),
@@ -82,6 +85,22 @@ pub(crate) struct Unfinished {
     pub(crate) path: PathBuf,
     pub(crate) remove: bool,
     pub(crate) json: bool,
+}
+
+/// The options of `lazy status`.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) path: PathBuf,
+    /// The time between two displays. None for a single one.
+    pub(crate) interval: Option<Duration>,
+    pub(crate) json: bool,
+}
+
+/// The options of `lazy finish`.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    pub(crate) path: PathBuf,
+    pub(crate) report: Report,
 }
 
 /// The options of `lazy clean`.
@@ -158,6 +177,16 @@ impl Command {
             }),
             arguments::Command::Unfinished(arguments::Unfinished { path, remove, json }) => {
                 Command::Unfinished(Unfinished { path, remove, json })
+            }
+            arguments::Command::Status(arguments::Status { path, interval, json }) => {
+                Command::Status(Status {
+                    path,
+                    interval: interval.map(Duration::from_secs_f64),
+                    json,
+                })
+            }
+            arguments::Command::Finish(arguments::Finish { path, report }) => {
+                Command::Finish(Finish { path, report: report.into() })
             }
             arguments::Command::Clean(arguments::Clean { path, dry_run, json }) => {
                 Command::Clean(Clean { path, dry_run, json })

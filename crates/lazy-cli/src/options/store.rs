@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lazy_chunks::Workers;
 use lazy_chunks::zarr::{Codec, Durability, Existing, OldChunks};
 
 use super::{Report, input};
@@ -9,7 +10,7 @@ use crate::arguments;
 use crate::failure::{Failure, Result};
 use crate::input::InputOptions;
 use crate::statistics::StatisticList;
-use crate::values::{Attribute, ChunkSizes};
+use crate::values::{Attribute, ChunkSizes, StopSignal};
 
 /// The options of `lazy store`.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Store {
     pub(crate) allow_fewer_rows: bool,
     pub(crate) earlier_write: EarlierWrite,
     pub(crate) take_over: bool,
+    /// None if one process stores the array alone.
+    pub(crate) sharing: Option<Sharing>,
     pub(crate) durability: Durability,
     pub(crate) chunks: ChunkSizes,
     /// None for an array without shards.
@@ -36,6 +39,17 @@ pub(crate) struct Store {
     /// The memory limit for the states of the statistics, in bytes.
     pub(crate) memory_limit: u64,
     pub(crate) report: Report,
+}
+
+/// The options of a write that workers share.
+#[derive(Debug)]
+pub(crate) struct Sharing {
+    /// The worker that this process is.
+    pub(crate) worker: Workers,
+    /// None for the default number.
+    pub(crate) n_parts: Option<usize>,
+    /// A signal that stops the worker, besides those that stop every command.
+    pub(crate) stop_signal: Option<StopSignal>,
 }
 
 /// The treatment of an earlier write of the same array that was interrupted.
@@ -90,6 +104,11 @@ impl Store {
                 return Err(Failure::Usage(format!("--attr sets {name} twice")));
             }
         }
+        let (n_parts, stop_signal) = (arguments.parts, arguments.stop_signal);
+        let sharing = arguments.workers.map(|worker| Sharing { worker, n_parts, stop_signal });
+        if sharing.is_some() {
+            check_shared(&input, arguments.append, arguments.restart)?;
+        }
         let old_chunks = if arguments.remove_old { OldChunks::Remove } else { OldChunks::Keep };
         let earlier_write = match (arguments.resume, arguments.restart) {
             (false, false) => EarlierWrite::Refuse,
@@ -110,6 +129,7 @@ impl Store {
             allow_fewer_rows: arguments.allow_fewer_rows,
             earlier_write,
             take_over: arguments.take_over,
+            sharing,
             durability: if arguments.no_sync { Durability::None } else { Durability::Full },
             chunks: arguments.chunks,
             shards: arguments.shards,
@@ -121,4 +141,23 @@ impl Store {
             report: arguments.report.into(),
         })
     }
+}
+
+/// Checks that workers can share the write.
+fn check_shared(input: &InputOptions, appends: bool, restarts: bool) -> Result<()> {
+    let problem = if input.origin.is_stream() {
+        "workers cannot share a stream, which only one process can read; store files or Zarr \
+         arrays instead, or leave out --workers"
+    } else if appends {
+        "workers cannot append rows to an array; leave out --append or --workers"
+    } else if input.keeps_blocks {
+        "workers cannot store chunks that have the shapes of blocks; leave out --chunks blocks or \
+         --workers"
+    } else if restarts {
+        "--restart would discard what other workers have stored; remove an unfinished write with \
+         `lazy unfinished OUT --remove` before the workers start, and leave out --restart"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(problem.to_owned()))
 }

@@ -7,8 +7,8 @@ mod list;
 mod named;
 
 use lazy_chunks::{
-    ArgMax, ArgMin, ArrayBlock, BottomK, BoxedReducer, Count, Covariance, Covariances, Histogram,
-    Max, MeanVariance, Min, NamedArrays, Quantiles, Statistic, Sum, Summary, TopK,
+    ArgMax, ArgMin, ArrayBlock, BottomK, BoxedDivisibleReducer, Count, Covariance, Covariances,
+    Histogram, Max, MeanVariance, Min, NamedArrays, Quantiles, SaveState, Sum, Summary, TopK,
 };
 use ndarray::{Array2, IxDyn};
 
@@ -59,7 +59,10 @@ pub(crate) struct Plan {
 impl StatisticList {
     /// Returns the reducers that compute the statistics, and the plan that makes answers from their
     /// results. Statistics share a reducer if one can compute both.
-    pub(crate) fn plan(&self, form: Form) -> Result<(Vec<BoxedReducer<'static, Found>>, Plan)> {
+    pub(crate) fn plan(
+        &self,
+        form: Form,
+    ) -> Result<(Vec<BoxedDivisibleReducer<'static, Found>>, Plan)> {
         let mut kinds: Vec<&Kind> = Vec::new();
         let mut reducers = Vec::new();
         let mut of_reducer = Vec::new();
@@ -74,7 +77,11 @@ impl StatisticList {
         Ok((reducers, Plan { wanted: self.0.clone(), of_reducer, axis: form.axis }))
     }
 
-    fn reducer(&self, wanted: &Wanted, form: Form) -> Result<BoxedReducer<'static, Found>> {
+    fn reducer(
+        &self,
+        wanted: &Wanted,
+        form: Form,
+    ) -> Result<BoxedDivisibleReducer<'static, Found>> {
         Ok(match &wanted.kind {
             Kind::Count => in_form(Count, form),
             Kind::Sum => in_form(Sum, form),
@@ -107,7 +114,7 @@ impl StatisticList {
                 // Matrices may be large, so no others are made.
                 let is_wanted = |kind: Kind| self.0.iter().any(|wanted| wanted.kind == kind);
                 let wanted = [Kind::Covariance, Kind::Correlation, Kind::Gram].map(is_wanted);
-                BoxedReducer::new(Covariance, move |found| matrices(found, wanted))
+                BoxedDivisibleReducer::new(Covariance, move |found| matrices(found, wanted))
             }
         })
     }
@@ -144,7 +151,7 @@ fn share_a_reducer(a: &Kind, b: &Kind) -> bool {
 }
 
 /// Returns the reducer of a summary that covers the cells and elements of a form.
-fn in_form<S: Summary>(summary: S, form: Form) -> BoxedReducer<'static, Found> {
+fn in_form<S: Summary>(summary: S, form: Form) -> BoxedDivisibleReducer<'static, Found> {
     match (form.axis, form.ignore_nan) {
         (Axis::All, false) => boxed(summary),
         (Axis::Rows, false) => boxed(summary.per_row()),
@@ -155,11 +162,11 @@ fn in_form<S: Summary>(summary: S, form: Form) -> BoxedReducer<'static, Found> {
     }
 }
 
-fn boxed<S>(statistic: S) -> BoxedReducer<'static, Found>
+fn boxed<S>(statistic: S) -> BoxedDivisibleReducer<'static, Found>
 where
-    S: Statistic<Output: NamedArrays, State: 'static> + 'static,
+    S: SaveState<Output: NamedArrays, State: 'static> + 'static,
 {
-    BoxedReducer::new(Named(statistic), |found| found)
+    BoxedDivisibleReducer::new(Named(statistic), |found| found)
 }
 
 impl Plan {

@@ -1,8 +1,11 @@
 //! Statistics whose results are arrays by name.
 
+use std::sync::Arc;
+
 use lazy_chunks::{
-    BlockPosition, Contribution, NamedArrays, Reducer, Result, Run, SequenceSpec, Statistic,
-    StatisticMap, StatisticRun,
+    BlockPosition, Claimed, Contribution, DType, DividedReducer, DivisibleReducer, NamedArrays,
+    Part, PartReport, PlanSpec, Reducer, Result, Run, SaveState, SavedState, SequenceSpec, StateOf,
+    Statistic, StatisticMap, StatisticRun,
 };
 
 use super::Found;
@@ -42,7 +45,82 @@ impl<S: Statistic<Output: NamedArrays>> Run for NamedRun<S> {
 
     fn commit(self) -> Result<Found> {
         let dtype = self.0.dtype();
-        let arrays = self.0.commit()?.arrays_for(dtype);
-        Ok(S::Output::NAMES.iter().copied().zip(arrays).collect())
+        Ok(found(&self.0.commit()?, dtype))
+    }
+}
+
+fn found<O: NamedArrays>(output: &O, dtype: Option<DType>) -> Found {
+    O::NAMES.iter().copied().zip(output.arrays_for(dtype)).collect()
+}
+
+/// A statistic that workers compute together.
+type DividedOf<S> = <S as DivisibleReducer>::Divided;
+
+/// Merges the states of the parts of a statistic.
+type JoinOf<S> = <DividedOf<S> as DividedReducer>::Join;
+
+/// A [`Named`] statistic that workers compute together.
+pub(super) struct DividedNamed<S: SaveState> {
+    divided: DividedOf<S>,
+    dtype: Option<DType>,
+}
+
+/// Merges the states of the parts of a [`Named`] statistic.
+pub(super) struct JoinedNamed<S: SaveState> {
+    joined: JoinOf<S>,
+    dtype: Option<DType>,
+}
+
+impl<S: SaveState<Output: NamedArrays>> DivisibleReducer for Named<S> {
+    type Divided = DividedNamed<S>;
+
+    fn describe(&self, names: &mut Vec<String>) {
+        self.0.describe(names);
+    }
+
+    fn divide(self, plan: &PlanSpec) -> Result<DividedNamed<S>> {
+        let dtype = plan.sequence().row_type().map(|row_type| row_type.dtype);
+        Ok(DividedNamed { divided: self.0.divide(plan)?, dtype })
+    }
+}
+
+impl<S: SaveState<Output: NamedArrays>> DividedReducer for DividedNamed<S> {
+    type Partial = SavedState<S::State>;
+    type PartReducer = StateOf<Arc<S>>;
+    type Join = JoinedNamed<S>;
+    type Output = Found;
+
+    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<StateOf<Arc<S>>>> {
+        self.divided.claim(part, takes_over)
+    }
+
+    fn keep(
+        &self,
+        report: &PartReport,
+        partial: SavedState<S::State>,
+        record: &mut Option<Vec<u8>>,
+    ) -> Result<()> {
+        self.divided.keep(report, partial, record)
+    }
+
+    fn join(&self) -> Result<Claimed<JoinedNamed<S>>> {
+        Ok(self.divided.join()?.map(|joined| JoinedNamed { joined, dtype: self.dtype }))
+    }
+}
+
+impl<S: SaveState<Output: NamedArrays>> Run for JoinedNamed<S> {
+    type Partial = SavedState<S::State>;
+    type Output = Found;
+
+    fn merge(&mut self, at: BlockPosition, partial: SavedState<S::State>) -> Result<()> {
+        self.joined.merge(at, partial)
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.joined.prepare()
+    }
+
+    fn commit(self) -> Result<Found> {
+        Ok(found(&self.joined.commit()?, self.dtype))
     }
 }

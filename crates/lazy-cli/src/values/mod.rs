@@ -9,6 +9,8 @@ mod memory_size;
 mod number;
 mod path;
 mod span;
+mod stop_signal;
+mod worker;
 
 pub(crate) use attribute::Attribute;
 pub(crate) use chunk_sizes::ChunkSizes;
@@ -17,3 +19,5 @@ pub(crate) use memory_size::MemorySize;
 pub(crate) use number::{fraction, number};
 pub(crate) use path::{array_path, local_path, picture_path};
 pub(crate) use span::Span;
+pub(crate) use stop_signal::StopSignal;
+pub(crate) use worker::worker;

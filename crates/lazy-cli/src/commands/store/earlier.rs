@@ -4,10 +4,28 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Target, UnfinishedWrite, WriteState};
 
 use super::target::target;
+use crate::commands::shared;
 use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::options::{EarlierWrite, Store};
 use crate::stop;
+
+/// Checks that no workers share a write of the same array.
+pub(super) fn check_shared(target: &Target) -> Result<()> {
+    match progress_of_workers(target) {
+        Some(progress) => Err(Failure::Shared { target: target.to_string(), progress }),
+        None => Ok(()),
+    }
+}
+
+/// Returns the progress of the workers that share a write of the array.
+pub(super) fn progress_of_workers(target: &Target) -> Option<String> {
+    let writes = UnfinishedWrite::list(target.clone()).unwrap_or_default();
+    writes.iter().find_map(|write| match write.state() {
+        WriteState::Shared { progress, .. } => Some(shared::summary(progress)),
+        _ => None,
+    })
+}
 
 /// Checks that no earlier write can be resumed, or discards it if the options say so.
 pub(super) fn check(options: &Store, target: &Target) -> Result<()> {

@@ -4,6 +4,7 @@ mod earlier;
 mod report;
 mod sink;
 mod target;
+mod worker;
 
 use std::time::Instant;
 
@@ -20,6 +21,10 @@ use report::Outcome;
 
 pub(crate) fn run(options: &Store) -> Result<()> {
     let target = target::target(options);
+    if let Some(sharing) = &options.sharing {
+        return worker::run(options, sharing, target);
+    }
+    earlier::check_shared(&target)?;
     if !options.earlier_write.is_resumed() {
         earlier::check(options, &target)?;
     }
@@ -77,6 +82,6 @@ pub(crate) fn run(options: &Store) -> Result<()> {
         }
         None => Outcome::Stored { seconds: started.elapsed() },
     };
-    report::print(options, (&input, &stored), &answers, outcome)
+    report::print(options, (&input, &stored), Some(&answers), outcome)
         .map_err(|failure| failure.after_storing(&options.output))
 }

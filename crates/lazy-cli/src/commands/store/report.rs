@@ -7,6 +7,7 @@ use lazy_chunks::zarr::StoredArray;
 use serde::Serialize;
 
 use super::target::target;
+use super::worker::Done;
 use crate::answers;
 use crate::count::count;
 use crate::failure::Result;
@@ -17,9 +18,18 @@ use crate::statistics::Answer;
 
 /// The outcome of the command.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
+pub(super) enum Outcome<'a> {
     /// The array was already complete.
     Found,
+    /// Workers shared the write, and this one has published the array.
+    Published {
+        done: &'a Done,
+        seconds: Duration,
+    },
+    /// Workers shared the write, and the array was published by another one, or earlier.
+    Complete {
+        done: &'a Done,
+    },
     /// The rows had already been appended.
     RowsFound,
     Stored {
@@ -32,12 +42,12 @@ pub(super) enum Outcome {
     },
 }
 
-/// Prints what was stored and its statistics.
+/// Prints what was stored and its statistics, unless another worker has them.
 pub(super) fn print(
     options: &Store,
     (input, stored): (&Input, &StoredArray),
-    answers: &[Answer],
-    outcome: Outcome,
+    answers: Option<&[Answer]>,
+    outcome: Outcome<'_>,
 ) -> Result<()> {
     let size = stored.stored_size()?;
     if !options.report.quiet {
@@ -50,38 +60,57 @@ pub(super) fn print(
         let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
         let chunks = count(size.n_stored, unit);
         let on_disk = HumanBytes(size.bytes);
-        match outcome {
-            Outcome::Found => print::note(format_args!(
+        print::note(match outcome {
+            Outcome::Found => format!(
                 "{target} is already complete and equal to the input: {array}; nothing was stored"
-            )),
-            Outcome::RowsFound => print::note(format_args!(
-                "{target} already has the rows of the input: {array}; nothing was appended"
-            )),
-            Outcome::Stored { seconds } => print::note(format_args!(
-                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk, {seconds:.1?}, {}/s",
+            ),
+            Outcome::RowsFound => {
+                format!("{target} already has the rows of the input: {array}; nothing was appended")
+            }
+            Outcome::Complete { done } if done.is_nothing() => {
+                format!("{target} is already complete: {array}; nothing was stored")
+            }
+            Outcome::Complete { done } => {
+                format!("another worker has published {target}: {array}; {done}")
+            }
+            Outcome::Published { done, seconds } if !done.is_all() => format!(
+                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk; {done} in \
+                 {seconds:.1?}",
+                HumanBytes(raw),
+            ),
+            Outcome::Stored { seconds } | Outcome::Published { seconds, .. } => format!(
+                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk, {seconds:.1?}, \
+                 {}/s",
                 HumanBytes(raw),
                 rate(raw, seconds),
-            )),
+            ),
             Outcome::Appended { n_rows, seconds } => {
                 let n_rows_in_all = stored.shape().first().copied().unwrap_or(0).max(1);
                 let appended = raw / n_rows_in_all as u64 * n_rows as u64;
-                print::note(format_args!(
+                format!(
                     "appended {} to {target}, which is now {array}: {} in {chunks}, {on_disk} on \
                      disk, {seconds:.1?}, {}/s",
                     count(n_rows as u64, "row"),
                     HumanBytes(raw),
                     rate(appended, seconds),
-                ));
+                )
             }
-        }
+        });
     }
     let appended_rows = match outcome {
         Outcome::Appended { n_rows, .. } => Some(n_rows),
         Outcome::RowsFound => Some(0),
-        Outcome::Found | Outcome::Stored { .. } => None,
+        _ => None,
+    };
+    let (of_workers, done) = match outcome {
+        Outcome::Published { done, .. } => (Some("finished"), Some(done)),
+        Outcome::Complete { done } => (Some("finished before"), Some(done)),
+        _ => (None, None),
     };
     if options.report.json {
         return print::json(&Stored {
+            outcome: of_workers,
+            done,
             path: &options.output.to_string_lossy(),
             array: options.array.as_deref(),
             dtype: stored.dtype().name(),
@@ -92,15 +121,20 @@ pub(super) fn print(
             shard_shape: stored.shard_shape(),
             bytes: stored.n_bytes(),
             stored_bytes: size.bytes,
-            statistics: answers::Json(answers),
+            statistics: answers.map(answers::Json),
         });
     }
-    print::result(answers::to_tables(answers))
+    answers.map_or(Ok(()), |answers| print::result(answers::to_tables(answers)))
 }
 
 /// The JSON for programs, with fields in this order.
 #[derive(Serialize)]
 struct Stored<'a> {
+    /// None unless workers share the write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(flatten)]
+    done: Option<&'a Done>,
     path: &'a str,
     array: Option<&'a str>,
     dtype: &'a str,
@@ -112,5 +146,6 @@ struct Stored<'a> {
     shard_shape: Option<&'a [usize]>,
     bytes: u64,
     stored_bytes: u64,
-    statistics: answers::Json<'a>,
+    /// None if another worker has them.
+    statistics: Option<answers::Json<'a>>,
 }

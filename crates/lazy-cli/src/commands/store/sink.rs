@@ -58,17 +58,18 @@ pub(super) fn sink(
     if let Some(n_threads) = options.input.n_threads {
         sink = sink.with_writer_threads(n_threads);
     }
-    if let Some(mut resume) = input.resume(&options.output)? {
-        if !options.earlier_write.is_resumed() {
-            resume = resume.or_append_again();
-        }
-        sink = sink.with_resume(if options.earlier_write.may_be_discarded() {
-            resume.or_restart()
-        } else {
-            resume
-        });
+    let Some(identity) = input.identify(&options.output)? else { return Ok(sink) };
+    if options.sharing.is_some() {
+        return Ok(sink.with_resume(identity.shared()));
     }
-    Ok(sink)
+    let mut resume = identity.resume();
+    if !options.earlier_write.is_resumed() {
+        resume = resume.or_append_again();
+    }
+    if options.earlier_write.may_be_discarded() {
+        resume = resume.or_restart();
+    }
+    Ok(sink.with_resume(resume))
 }
 
 /// Returns true if the metadata give the elements of two arrays the same meaning.

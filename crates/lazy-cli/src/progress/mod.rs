@@ -2,12 +2,16 @@
 //!
 //! Ignorant of what the pass computes.
 
+mod parts;
+
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{HumanBytes, ProgressStyle};
 use lazy_chunks::progress::ProgressBar;
 use lazy_chunks::{Observer, Progress};
+
+pub(crate) use parts::Parts;
 
 use crate::stop;
 
@@ -35,19 +39,28 @@ impl Display {
         n_blocks: Option<usize>,
         memory_bound: impl Fn() -> Option<usize> + Send + Sync + 'static,
     ) -> Watcher {
-        let counts = match n_blocks {
-            Some(_) => "{bar:20} {pos}/{len} blocks",
-            None => "{spinner} {pos} blocks",
-        };
-        let time = if n_blocks.is_some() { "{elapsed}, {eta} left" } else { "{elapsed}" };
-        // A message that is too long is cut off, so that no line wraps.
-        self.bar.set_style(style(&format!("{counts} [{time}]{{prefix}} {{wide_msg}}")));
+        self.bar.set_style(match n_blocks {
+            Some(_) => style(&of_blocks("{bar:20} {pos}/{len}", "{elapsed}, {eta} left")),
+            None => style(&of_blocks("{spinner} {pos}", "{elapsed}")),
+        });
         Watcher {
             progress: ProgressBar::from_bar(self.bar.clone()),
             bar: self.bar.clone(),
             last: Arc::clone(&self.last),
             memory_bound: Box::new(memory_bound),
         }
+    }
+
+    /// Shows which part of how many the next pass computes.
+    fn begin_part(&self, number: usize, n_parts: usize) {
+        let counts = format!("part {number} of {n_parts} {{bar:20}} {{pos}}/{{len}}");
+        self.bar.set_style(style(&of_blocks(&counts, "{elapsed}, {eta} left")));
+    }
+
+    /// Returns a bar that shows a text of any number of lines.
+    pub(crate) fn of_text(&self) -> indicatif::ProgressBar {
+        self.bar.set_style(style("{msg}"));
+        self.bar.clone()
     }
 
     /// Returns a bar that counts steps of another unit.
@@ -68,6 +81,12 @@ impl Display {
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Returns the template of a bar that counts blocks. A message that is too long is cut off, so that
+/// no line wraps.
+fn of_blocks(counts: &str, time: &str) -> String {
+    format!("{counts} blocks [{time}]{{prefix}} {{wide_msg}}")
 }
 
 fn style(template: &str) -> ProgressStyle {

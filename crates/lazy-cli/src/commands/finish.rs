@@ -1,0 +1,63 @@
+//! `lazy finish`.
+
+use indicatif::HumanBytes;
+use lazy_chunks::zarr::{StoredArray, UnfinishedWrite, WriteState};
+use serde_json::json;
+
+use super::check_exists;
+use crate::count::count;
+use crate::failure::{Failure, Result};
+use crate::options::Finish;
+use crate::print;
+
+pub(crate) fn run(options: &Finish) -> Result<()> {
+    let path = &options.path;
+    check_exists(path)?;
+    let writes = UnfinishedWrite::list(&**path)?;
+    let (stored, is_published) = match writes.len() {
+        0 => (super::open(path)?, false),
+        1 => (writes.into_iter().map(finish).collect::<Result<Vec<_>>>()?.remove(0), true),
+        n => {
+            return Err(Failure::Usage(format!(
+                "{} holds {n} unfinished writes; name the array of one of them",
+                path.display()
+            )));
+        }
+    };
+    let size = stored.stored_size().map_err(|error| {
+        let failure = Failure::from(error);
+        if is_published { failure.after_storing(path) } else { failure }
+    })?;
+    if !options.report.quiet {
+        let array = format!("{}: {} {:?}", path.display(), stored.dtype(), stored.shape());
+        let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
+        print::note(if is_published {
+            let chunks = count(size.n_stored, unit);
+            format!("published {array} in {chunks}, {} on disk", HumanBytes(size.bytes))
+        } else {
+            format!("{array} is already complete")
+        });
+    }
+    if options.report.json {
+        return print::json(&json!({
+            "path": path.to_string_lossy(),
+            "outcome": if is_published { "finished" } else { "finished before" },
+            "dtype": stored.dtype().name(),
+            "shape": stored.shape(),
+            "bytes": stored.n_bytes(),
+            "stored_bytes": size.bytes,
+        }));
+    }
+    Ok(())
+}
+
+fn finish(write: UnfinishedWrite) -> Result<StoredArray> {
+    let target = write.target().display().to_string();
+    match write.state() {
+        WriteState::Shared { .. } => Ok(write.finish()?),
+        WriteState::Running { holder } | WriteState::MaybeRunning { holder } => {
+            Err(Failure::BeingWritten { target, holder: holder.clone() })
+        }
+        _ => Err(Failure::NotShared(target)),
+    }
+}
