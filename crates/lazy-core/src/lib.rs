@@ -109,9 +109,9 @@ pub use memory::{StateSize, system_memory};
 pub use number::Number;
 pub use panic::panic_message;
 pub use plan::{
-    BoxedDivisibleReducer, Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part, PartOutcome, PartReport,
-    PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus, PlannedSequence, TakeOver,
-    Workers,
+    BoxedDivisibleReducer, Claimed, DividedReducer, DivisibleReducer, Holder, Outcome, Part,
+    PartOutcome, PartReport, PartSizes, PartStore, Plan, PlanBuilder, PlanSpec, PlanStatus,
+    PlannedSequence, TakeOver, Workers,
 };
 pub use pool::{BlockBuffer, BlockPool};
 pub use progress::{Observer, Progress, Stage};

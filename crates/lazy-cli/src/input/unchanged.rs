@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lazy_chunks::{
     ArrayBlock, BlockPosition, Claimed, DividedReducer, DivisibleReducer, Error, Part, PartReport,
-    PlanSpec, Reducer, Result, Run, SequenceSpec,
+    PlanSpec, Reducer, Result, Run, SequenceSpec, TakeOver,
 };
 
 use super::grid::PieceGrid;
@@ -74,7 +74,7 @@ impl DividedReducer for Unchanged {
     type Join = Unchanged;
     type Output = ();
 
-    fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Unchanged>> {
+    fn claim(&self, part: &Part, _: TakeOver) -> Result<Claimed<Unchanged>> {
         Ok(Claimed::Taken(Unchanged { grid: self.grid.clone(), bands: part.bands() }))
     }
 
@@ -82,7 +82,7 @@ impl DividedReducer for Unchanged {
         Ok(())
     }
 
-    fn join(&self) -> Result<Claimed<Unchanged>> {
+    fn join(&self, _: TakeOver) -> Result<Claimed<Unchanged>> {
         Ok(Claimed::Taken(Unchanged { grid: self.grid.clone(), bands: self.bands.clone() }))
     }
 }

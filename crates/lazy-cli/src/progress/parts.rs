@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lazy_chunks::{
     ArrayBlock, BlockPosition, Claimed, DividedReducer, DivisibleReducer, Part, PartReport,
-    PlanSpec, Reducer, Result, Run, SequenceSpec,
+    PlanSpec, Reducer, Result, Run, SequenceSpec, TakeOver,
 };
 
 use super::Display;
@@ -55,7 +55,7 @@ impl DividedReducer for Parts {
     type Join = Nothing;
     type Output = ();
 
-    fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Begun>> {
+    fn claim(&self, part: &Part, _: TakeOver) -> Result<Claimed<Begun>> {
         Ok(Claimed::Taken(Begun { parts: self.clone(), number: part.number() }))
     }
 
@@ -64,7 +64,7 @@ impl DividedReducer for Parts {
         Ok(())
     }
 
-    fn join(&self) -> Result<Claimed<Nothing>> {
+    fn join(&self, _: TakeOver) -> Result<Claimed<Nothing>> {
         Ok(Claimed::Taken(Nothing))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lazy_chunks::{
     BlockPosition, Claimed, Contribution, DType, DividedReducer, DivisibleReducer, NamedArrays,
     Part, PartReport, PlanSpec, Reducer, Result, Run, SaveState, SavedState, SequenceSpec, StateOf,
-    Statistic, StatisticMap, StatisticRun,
+    Statistic, StatisticMap, StatisticRun, TakeOver,
 };
 
 use super::Found;
@@ -90,8 +90,8 @@ impl<S: SaveState<Output: NamedArrays>> DividedReducer for DividedNamed<S> {
     type Join = JoinedNamed<S>;
     type Output = Found;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<StateOf<Arc<S>>>> {
-        self.divided.claim(part, takes_over)
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<StateOf<Arc<S>>>> {
+        self.divided.claim(part, take_over)
     }
 
     fn keep(
@@ -103,8 +103,8 @@ impl<S: SaveState<Output: NamedArrays>> DividedReducer for DividedNamed<S> {
         self.divided.keep(report, partial, record)
     }
 
-    fn join(&self) -> Result<Claimed<JoinedNamed<S>>> {
-        Ok(self.divided.join()?.map(|joined| JoinedNamed { joined, dtype: self.dtype }))
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<JoinedNamed<S>>> {
+        Ok(self.divided.join(take_over)?.map(|joined| JoinedNamed { joined, dtype: self.dtype }))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Limits of memory in a plan.
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec};
+use super::{
+    Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec, TakeOver,
+};
 use crate::{MemoryLimit, Result, SequenceSpec};
 
 /// The limit holds for the pass of each part. It does not count what a worker needs to merge the
@@ -10,6 +12,10 @@ impl<R: DivisibleReducer> DivisibleReducer for MemoryLimit<R> {
 
     fn describe(&self, names: &mut Vec<String>) {
         self.reducer.describe(names);
+    }
+
+    fn keeps_plan(&self) -> bool {
+        self.reducer.keeps_plan()
     }
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
@@ -27,8 +33,8 @@ impl<R: DividedReducer> DividedReducer for MemoryLimit<R> {
     type Join = R::Join;
     type Output = R::Output;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
-        let claimed = self.reducer.claim(part, takes_over)?;
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>> {
+        let claimed = self.reducer.claim(part, take_over)?;
         Ok(claimed.map(|reducer| MemoryLimit { bytes: self.bytes, reducer }))
     }
 
@@ -41,8 +47,8 @@ impl<R: DividedReducer> DividedReducer for MemoryLimit<R> {
         self.reducer.keep(report, partial, record)
     }
 
-    fn join(&self) -> Result<Claimed<R::Join>> {
-        self.reducer.join()
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<R::Join>> {
+        self.reducer.join(take_over)
     }
 
     fn store(&self) -> Option<&dyn PartStore> {

@@ -11,14 +11,10 @@ mod status;
 mod tuples;
 mod workers;
 
-<<<<<<< HEAD
+pub use boxed::BoxedDivisibleReducer;
 pub use divide::{
     Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec, TakeOver,
 };
-=======
-pub use boxed::BoxedDivisibleReducer;
-pub use divide::{Claimed, DividedReducer, DivisibleReducer, Holder, PartStore, PlanSpec};
->>>>>>> a3e94e0 (lazy-core: divide boxed reducers and limits of memory)
 pub use part::{Part, PartSizes};
 pub use run::{Plan, PlanBuilder};
 pub use sequence::PlannedSequence;

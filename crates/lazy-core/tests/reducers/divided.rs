@@ -9,7 +9,7 @@ use lazy_core::{
     DividedReducer, DivisibleReducer, ErrorKind, Histogram, Holder, LazyChunkSequence,
     MeanVariance, MemoryLimit, NamedArrays, NestedLazyChunkSequence, Part, PartOutcome, PartReport,
     PartStore, Plan, PlanSpec, PlannedSequence, Quantiles, Reducer, Result, Run, SaveState,
-    SequenceSpec, Sum, Summary, TopK,
+    SequenceSpec, Sum, Summary, TakeOver, TopK,
 };
 
 use crate::{COLUMNS, ROWS, nested_block, rows};
@@ -51,6 +51,10 @@ impl DivisibleReducer for Records {
         names.push("records".to_owned());
     }
 
+    fn keeps_plan(&self) -> bool {
+        true
+    }
+
     fn part_rows(&self, _: &SequenceSpec) -> Result<Option<usize>> {
         Ok(Some(2))
     }
@@ -66,7 +70,7 @@ impl DividedReducer for Records {
     type Join = Nothing;
     type Output = ();
 
-    fn claim(&self, part: &Part, _: bool) -> Result<Claimed<Records>> {
+    fn claim(&self, part: &Part, _: TakeOver) -> Result<Claimed<Records>> {
         if self.0.borrow().contains_key(&part.number()) {
             return Ok(Claimed::Finished);
         }
@@ -78,7 +82,7 @@ impl DividedReducer for Records {
         Ok(())
     }
 
-    fn join(&self) -> Result<Claimed<Nothing>> {
+    fn join(&self, _: TakeOver) -> Result<Claimed<Nothing>> {
         Ok(Claimed::Taken(Nothing))
     }
 
@@ -205,13 +209,16 @@ fn a_plan_of_boxes_is_the_plan_of_the_reducers() {
 #[test]
 fn a_boxed_plan_is_finished_again() {
     let sequence = flat();
-    let reducer = BoxedDivisibleReducer::new(MeanVariance, |moments| moments.count);
-    let plan = Plan::of(&sequence, reducer).with_parts(2).create().unwrap();
-    assert_eq!((plan.finish().unwrap(), plan.finish().unwrap()), (48, 48));
+    let counted = BoxedDivisibleReducer::new(MeanVariance, |moments| moments.count);
+    let plan = Plan::of(&sequence, (counted, Records::default())).create().unwrap();
+    for part in plan.parts() {
+        plan.run(part).unwrap();
+    }
+    assert_eq!((plan.finish().unwrap().0, plan.finish().unwrap().0), (48, 48));
 }
 
 #[test]
-fn a_result_of_another_reducer_is_an_error() {
+fn a_result_of_another_reducer_counts_as_damaged() {
     let sequence = flat();
     let records = Records::default();
     let plan = |reducer| Plan::of(&sequence, (reducer, records.clone())).create().unwrap();
@@ -220,9 +227,10 @@ fn a_result_of_another_reducer_is_an_error() {
         sums.run(part).unwrap();
     }
     let error = plan(boxed(TopK::new(3))).finish().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::SavedState);
-    let expected = "the state of `the 3 largest` is corrupt: its bytes cannot be decoded";
-    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.kind(), ErrorKind::Unfinished);
+    assert_eq!(error.to_string(), "cannot finish the records: 1 of 3 parts is not finished: 0");
+    // The part is to be computed again.
+    assert_eq!(records.finished().unwrap(), [1, 2]);
 }
 
 #[test]

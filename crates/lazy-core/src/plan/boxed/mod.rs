@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 
 use partial::BoxedPartial;
 
-use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec};
+use super::{
+    Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec, TakeOver,
+};
 use crate::error::short_name;
 use crate::reduce::{BoxedMap, BoxedRun};
 use crate::{
@@ -29,7 +31,8 @@ use crate::{
 /// ```
 /// # extern crate lazy_core as lazy_chunks;
 /// use lazy_chunks::{
-///     ArgMax, BoxedDivisibleReducer, LazyChunkSequence, MeanVariance, NdarrayConverter, Plan, Sum,
+///     ArgMax, BoxedDivisibleReducer, DivisibleReducer, LazyChunkSequence, MeanVariance,
+///     NdarrayConverter, Sum,
 /// };
 /// use ndarray::array;
 ///
@@ -37,18 +40,20 @@ use crate::{
 ///     Some(match name {
 ///         "sum" => BoxedDivisibleReducer::new(Sum, |sum| sum.to_f64()),
 ///         "mean" => BoxedDivisibleReducer::new(MeanVariance, |moments| moments.mean),
-///         "argmax" => BoxedDivisibleReducer::new(ArgMax, |max| max.row as f64),
+///         "argmax" => BoxedDivisibleReducer::new(ArgMax, |max| max.index as f64),
 ///         _ => return None,
 ///     })
 /// }
-/// let reducers = || -> Vec<_> { "mean argmax sum".split(' ').filter_map(reducer).collect() };
+/// let reducers: Vec<_> = "mean argmax sum".split(' ').filter_map(reducer).collect();
 ///
-/// let sequence = LazyChunkSequence::from_fn([1, 1, 1], |i| array![2.0 * i as f64])
-///     .with_row_type(lazy_chunks::DType::Float64, [])
-///     .convert(NdarrayConverter);
-/// let plan = Plan::of(&sequence, reducers()).with_parts(2).create()?;
-/// assert_eq!(plan.finish()?, [2.0, 2.0, 6.0]);
-/// assert_eq!(sequence.compute(reducers())?, [2.0, 2.0, 6.0]);
+/// // Workers compute them together, beside a sink: `Plan::of(&sequence, (reducers, sink))`.
+/// let mut names = Vec::new();
+/// reducers.describe(&mut names);
+/// assert_eq!(names, ["the mean and variance", "the arg-max", "the sum"]);
+///
+/// // So does one process, without a sink.
+/// let sequence = LazyChunkSequence::new(|| [array![[1, 2, 9]]]).convert(NdarrayConverter);
+/// assert_eq!(sequence.compute(reducers)?, [4.0, 2.0, 12.0]);
 /// # Ok::<(), lazy_chunks::Error>(())
 /// ```
 pub struct BoxedDivisibleReducer<'r, O>(Box<dyn Divide<'r, O> + 'r>);
@@ -98,6 +103,10 @@ impl<'r, O: 'r> DivisibleReducer for BoxedDivisibleReducer<'r, O> {
         self.0.describe(names);
     }
 
+    fn keeps_plan(&self) -> bool {
+        self.0.keeps_plan()
+    }
+
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         self.0.part_rows(spec)
     }
@@ -112,6 +121,7 @@ trait Divide<'r, O> {
     fn memory_bound(&self, spec: &SequenceSpec) -> Option<u64>;
     fn undivided(self: Box<Self>) -> BoxedReducer<'r, O>;
     fn describe(&self, names: &mut Vec<String>);
+    fn keeps_plan(&self) -> bool;
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>>;
     fn divide(self: Box<Self>, plan: &PlanSpec) -> Result<Box<dyn ErasedDivided<'r, O> + 'r>>;
 }
@@ -121,7 +131,7 @@ trait ErasedDivided<'r, O> {
     fn claim(
         &self,
         part: &Part,
-        takes_over: bool,
+        take_over: TakeOver,
     ) -> Result<Claimed<BoxedReducer<'r, BoxedPartial>>>;
     fn keep(
         &self,
@@ -129,7 +139,7 @@ trait ErasedDivided<'r, O> {
         partial: BoxedPartial,
         record: &mut Option<Vec<u8>>,
     ) -> Result<()>;
-    fn join(&self) -> Result<Claimed<BoxedJoin<'r, O>>>;
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<BoxedJoin<'r, O>>>;
     fn store(&self) -> Option<&dyn PartStore>;
 }
 
@@ -168,6 +178,10 @@ where
         self.reducer.describe(names);
     }
 
+    fn keeps_plan(&self) -> bool {
+        self.reducer.keeps_plan()
+    }
+
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         self.reducer.part_rows(spec)
     }
@@ -198,9 +212,9 @@ where
     fn claim(
         &self,
         part: &Part,
-        takes_over: bool,
+        take_over: TakeOver,
     ) -> Result<Claimed<BoxedReducer<'r, BoxedPartial>>> {
-        let claimed = self.divided.claim(part, takes_over)?;
+        let claimed = self.divided.claim(part, take_over)?;
         Ok(claimed.map(|reducer| BoxedReducer::new(reducer, BoxedPartial::new)))
     }
 
@@ -213,13 +227,13 @@ where
         self.divided.keep(report, partial.open(&self.name)?, record)
     }
 
-    fn join(&self) -> Result<Claimed<BoxedJoin<'r, O>>> {
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<BoxedJoin<'r, O>>> {
         let (output, name) = (&self.output, &self.name);
         let boxed = |run| {
             let (output, name) = (Rc::clone(output), Rc::clone(name));
             BoxedJoin(Box::new(Join { run, output, name }))
         };
-        Ok(self.divided.join()?.map(boxed))
+        Ok(self.divided.join(take_over)?.map(boxed))
     }
 
     fn store(&self) -> Option<&dyn PartStore> {
@@ -283,8 +297,8 @@ impl<'r, O> DividedReducer for BoxedDivided<'r, O> {
     type Join = BoxedJoin<'r, O>;
     type Output = O;
 
-    fn claim(&self, part: &Part, takes_over: bool) -> Result<Claimed<Self::PartReducer>> {
-        self.0.claim(part, takes_over)
+    fn claim(&self, part: &Part, take_over: TakeOver) -> Result<Claimed<Self::PartReducer>> {
+        self.0.claim(part, take_over)
     }
 
     fn keep(
@@ -296,8 +310,8 @@ impl<'r, O> DividedReducer for BoxedDivided<'r, O> {
         self.0.keep(report, partial, record)
     }
 
-    fn join(&self) -> Result<Claimed<BoxedJoin<'r, O>>> {
-        self.0.join()
+    fn join(&self, take_over: TakeOver) -> Result<Claimed<BoxedJoin<'r, O>>> {
+        self.0.join(take_over)
     }
 
     fn store(&self) -> Option<&dyn PartStore> {
