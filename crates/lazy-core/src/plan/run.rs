@@ -322,7 +322,8 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     ///
     /// While other workers compute what remains, this one waits, and takes over the parts of
     /// workers that end. The observer of the sequence is called meanwhile, and can cancel it. If
-    /// another worker has published the array, the statistics are computed from it.
+    /// another worker has published the array, the statistics are computed from it, or by the
+    /// sequence again if all sinks cast the blocks; [`work`](Self::work) computes nothing again.
     ///
     /// # Errors
     ///

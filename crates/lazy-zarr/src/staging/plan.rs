@@ -172,6 +172,10 @@ impl PlanDirectory {
         for directory in [directory.join(DONE), directory.join(FRAGMENTS), parts] {
             file_system.create_directory(&directory)?;
         }
+        if durability == Durability::Full {
+            // A plan is never there without these directories.
+            file_system.sync_directory(directory)?;
+        }
         let new = directory.join(NEW);
         remove_if_there(file_system, &new)?;
         file_system.write(&new, document.to_text().as_bytes())?;
