@@ -1,4 +1,5 @@
-//! The examples: zarr-python reads their arrays, NumPy recomputes them, and Ctrl-C stops them.
+//! The examples: zarr-python reads their arrays, NumPy recomputes them, several workers share them,
+//! and Ctrl-C stops them.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +19,11 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     let examples = build::release(shell, &[])?.join("examples");
     let directory = "target/influence";
     let influence = examples.join("influence");
+    // Complete arrays are not computed again.
+    shell.remove_path(directory)?;
     cmd!(shell, "{influence} {directory} --in-memory").run()?;
     check(directory)?;
+    share(shell, directory)?;
     stop_and_resume(shell)?;
     attribute_twice(shell, &examples.join("attribution"))?;
 
@@ -29,6 +33,33 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo run --example influence_tch --features tch -- {directory} --in-memory")
         .run()?;
     Ok(check(directory)?)
+}
+
+/// Runs the first example as four workers at the same time. All files that one worker has stored
+/// must be the same.
+fn share(shell: &Shell, of_one: &str) -> Result<()> {
+    const N_WORKERS: usize = 4;
+    let root = shell.current_dir();
+    let directory = root.join("target/influence_workers");
+    shell.remove_path(&directory)?;
+    let start = |i: usize| {
+        Command::new(root.join("target/release/examples/influence"))
+            .arg(&directory)
+            .env("LAZY_WORKER", format!("{i}/{N_WORKERS}"))
+            .stdout(Stdio::null())
+            .spawn()
+    };
+    let workers = (0..N_WORKERS).map(start).collect::<Result<Vec<_>, _>>()?;
+    for mut worker in workers {
+        let status = worker.wait()?;
+        ensure!(status.success(), "a worker ended with {status}");
+    }
+    for name in ["influence.zarr", "influence.png"] {
+        let (one, shared) = (Path::new(of_one).join(name), directory.join(name));
+        cmd!(shell, "diff --recursive {one} {shared}").run()?;
+    }
+    println!("{N_WORKERS} workers stored the same files");
+    Ok(())
 }
 
 /// Runs the example `attribution`, which computes every gradient, and runs it again, which computes
