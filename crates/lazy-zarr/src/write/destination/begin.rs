@@ -29,7 +29,7 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
     let Resolved { place, members } = target.resolve()?;
     match place {
         StorageRoot::Directory { file_system, path } => {
-            let (write, record) = Directory::begin(settings, file_system, &path, &members)?;
+            let (write, record) = Directory::begin(settings, &file_system, &path, &members)?;
             let journal = write.journal().map(Arc::clone);
             let base = write.base().cloned();
             Ok(Begun { destination: Arc::new(write), journal, record, base })

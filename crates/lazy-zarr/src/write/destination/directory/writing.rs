@@ -79,11 +79,11 @@ impl Directory {
     /// write, if that write is resumed.
     pub(crate) fn begin(
         settings: &WriteSettings,
-        file_system: Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         path: &Path,
         members: &[String],
     ) -> Result<(Directory, Option<Record>)> {
-        let place = Place::check(settings, &file_system, path, members)?;
+        let place = Place::check(settings, file_system, path, members)?;
         let acquired = take(settings, &place.file_system, &place.array, Purpose::Write)?;
         let acquired = acquired.expect("only a worker joins a plan");
         let mut write = Directory::acquired(settings, place, acquired)?;
