@@ -276,7 +276,7 @@ class Refused(WorkersTest):
         ]:
             with self.subTest(what=what):
                 said = self.fails(*changed)
-                self.assertTrue(said.startswith("lazy: cannot resume the unfinished write of a.zarr in "), said)
+                self.assertTrue(said.startswith("lazy: cannot join the plan of a.zarr in "), said)
                 self.assertIn(what, said)
                 self.assertIn("\nhint: start the worker with the input and the options of the others; or remove the "
                               "unfinished write with `lazy unfinished a.zarr --remove`, and start all workers anew\n", said)
