@@ -299,6 +299,26 @@ class Refused(WorkersTest):
         self.lazy("store", "data", "-o", "a.zarr", "--chunks", "10,30", "--resume")
         self.check_stored()
 
+    def test_a_plan_that_is_damaged(self):
+        process = self.caught("0/2")
+        process.kill()
+        process.communicate()
+        (plan,) = self.path("a.zarr").glob(".lazy.*/plan")
+        plan.write_bytes(plan.read_bytes()[:-20])
+        (write,) = self.json("unfinished", "a.zarr")
+        self.assertEqual(write["state"], "unreadable")
+        self.assertIn("its checksum does not match", write["reason"])
+        for command in ("unfinished", "status"):
+            self.assertRegex(self.lazy(command, "a.zarr"), r"a\.zarr: shared by workers, but not readable: .* checksum does not "
+                                                           "match; remove it with `lazy unfinished --remove`\n")
+        self.assertIn("checksum does not match", self.fails("finish", "a.zarr"))
+        said = self.fails(*self.command("0/2"), "--quiet")
+        self.assertIn("checksum does not match", said)
+        self.assertIn("\nhint: remove the unfinished write with `lazy unfinished ", said)
+        self.lazy("unfinished", "a.zarr", "--remove")
+        self.work("0/2")
+        self.check_stored()
+
     def test_bad_values(self):
         for arguments, problem in [
             (["--workers", "3/3"], "must be less than the number of workers, got 3 of 3"),

@@ -58,6 +58,7 @@ fn finish(write: UnfinishedWrite) -> Result<StoredArray> {
         WriteState::Running { holder } | WriteState::MaybeRunning { holder } => {
             Err(Failure::BeingWritten { target, holder: holder.clone() })
         }
+        WriteState::Unreadable { reason } => Err(Failure::Unreadable(reason.clone())),
         _ => Err(Failure::NotShared(target)),
     }
 }

@@ -65,6 +65,10 @@ pub(super) fn to_text(write: &UnfinishedWrite) -> String {
                  `lazy store --workers`"
             )
         }
+        WriteState::Unreadable { reason } => format!(
+            "shared by workers, but not readable: {reason}; remove it with `lazy unfinished \
+             --remove`"
+        ),
         _ => format!(
             "interrupted, and cannot be resumed, in {directory}; the next write or `lazy clean` \
              removes it"
@@ -98,6 +102,10 @@ pub(super) fn to_json(write: &UnfinishedWrite) -> Value {
             if let Some(entry) = entry.as_object_mut() {
                 shared::add_to(entry, progress);
             }
+        }
+        WriteState::Unreadable { reason } => {
+            entry["state"] = "unreadable".into();
+            entry["reason"] = reason.clone().into();
         }
         _ => entry["state"] = "abandoned".into(),
     }

@@ -78,7 +78,7 @@ fn failures() -> Vec<Failure> {
         Failure::Running { target: "b.zarr".into(), holder: "process 7".into() },
         Failure::NoMember(output()),
         Failure::HasUnfinished(example("an unfinished write")),
-        Failure::OtherPlan(example("cannot resume the unfinished write")),
+        Failure::OtherPlan(example("cannot join the plan")),
         Failure::OtherPlan(example("the record ")),
         Failure::Shared { target: "b.zarr".into(), progress: "1 of 2 parts".into() },
         Failure::BeingWritten { target: "b.zarr".into(), holder: "process 7".into() },
@@ -231,7 +231,7 @@ fn hints_for_workers() {
         )
     };
     assert_eq!(
-        hint(Failure::OtherPlan(example("cannot resume the unfinished write"))),
+        hint(Failure::OtherPlan(example("cannot join the plan"))),
         format!(
             "start the worker with the input and the options of the others; or {}",
             start_all_anew("a.zarr")
