@@ -1,13 +1,22 @@
-//! A file system that calls a hook before each change.
+//! A file system that calls a hook before each operation.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use lazy_chunks::zarr::{FileLock, FileSystem, FileSystemLayer, LocalFileSystem};
+use bytes::Bytes;
+use lazy_chunks::zarr::{
+    EntryKind, FileLock, FilePin, FileSystem, FileSystemLayer, LocalFileSystem,
+};
 
-/// The local file system with a hook that runs just before each changing operation.
-pub struct HookedFileSystem(Box<Hook>);
+/// The local file system with a hook that runs just before each operation.
+pub struct HookedFileSystem {
+    hook: Arc<Hook>,
+    /// True if the hook also runs before operations that read or flush.
+    is_before_all: bool,
+}
 
 type Hook = dyn Fn(&str, &Path) + Send + Sync;
 
@@ -15,7 +24,19 @@ impl HookedFileSystem {
     /// Returns a file system that calls `hook` before each operation that changes something or
     /// takes a lock. The hook gets the operation's name and its path, or the first of two paths.
     pub fn new(hook: impl Fn(&str, &Path) + Send + Sync + 'static) -> HookedFileSystem {
-        HookedFileSystem(Box::new(hook))
+        HookedFileSystem { hook: Arc::new(hook), is_before_all: false }
+    }
+
+    /// Calls the hook before operations that read or flush as well.
+    #[must_use]
+    pub fn before_all(self) -> HookedFileSystem {
+        HookedFileSystem { is_before_all: true, ..self }
+    }
+
+    fn before_reading(&self, operation: &str, path: &Path) {
+        if self.is_before_all {
+            (self.hook)(operation, path);
+        }
     }
 }
 
@@ -25,59 +46,65 @@ impl fmt::Debug for HookedFileSystem {
     }
 }
 
-impl FileSystemLayer for HookedFileSystem {
-    type Inner = LocalFileSystem;
+macro_rules! hooked {
+    (
+        reads: $(fn $read:ident($path:ident $(, $with:ident: $with_type:ty)*) -> $read_result:ty;)*
+        changes: $(fn $change:ident($of:ident $(, $more:ident: $more_type:ty)*) -> $result:ty;)*
+    ) => {
+        impl FileSystemLayer for HookedFileSystem {
+            type Inner = LocalFileSystem;
 
-    fn inner(&self) -> &LocalFileSystem {
-        &LocalFileSystem
-    }
+            fn inner(&self) -> &LocalFileSystem {
+                &LocalFileSystem
+            }
 
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        LocalFileSystem.create_directories(path)
-    }
+            fn pin(&self, path: &Path) -> io::Result<FilePin> {
+                self.before_reading("pin", path);
+                let pin = LocalFileSystem.pin(path)?;
+                if !self.is_before_all {
+                    return Ok(pin);
+                }
+                let hook = Arc::clone(&self.hook);
+                Ok(FilePin::new(move |path| {
+                    hook("is_at", path);
+                    pin.is_at(path)
+                }))
+            }
+            $(
+                fn $read(&self, $path: &Path $(, $with: $with_type)*) -> io::Result<$read_result> {
+                    self.before_reading(stringify!($read), $path);
+                    FileSystem::$read(&LocalFileSystem, $path $(, $with)*)
+                }
+            )*
+            $(
+                fn $change(&self, $of: &Path $(, $more: $more_type)*) -> io::Result<$result> {
+                    (self.hook)(stringify!($change), $of);
+                    FileSystem::$change(&LocalFileSystem, $of $(, $more)*)
+                }
+            )*
+        }
+    };
+}
 
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        (self.0)("create_directory", path);
-        LocalFileSystem.create_directory(path)
-    }
-
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        (self.0)("write", path);
-        LocalFileSystem.write(path, bytes)
-    }
-
-    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        (self.0)("append", path);
-        LocalFileSystem.append(path, bytes)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        (self.0)("remove_file", path);
-        LocalFileSystem.remove_file(path)
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        (self.0)("remove_directory", path);
-        LocalFileSystem.remove_directory(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        (self.0)("lock", path);
-        LocalFileSystem.lock(path)
-    }
-
-    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename_directory", from);
-        LocalFileSystem.rename_directory(from, to)
-    }
-
-    fn rename_file(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename_file", from);
-        LocalFileSystem.rename_file(from, to)
-    }
-
-    fn rename_new_file(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename_new_file", from);
-        LocalFileSystem.rename_new_file(from, to)
-    }
+hooked! {
+    reads:
+    fn kind(path) -> Option<EntryKind>;
+    fn entry_kind(path) -> Option<EntryKind>;
+    fn canonicalize(path) -> PathBuf;
+    fn list(path) -> Vec<OsString>;
+    fn read(path, offset: u64, length: Option<u64>) -> Bytes;
+    fn size(path) -> u64;
+    fn sync_file(path) -> ();
+    fn sync_directory(path) -> ();
+    fn sync_file_system(path) -> ();
+    changes:
+    fn create_directory(path) -> ();
+    fn write(path, bytes: &[u8]) -> ();
+    fn append(path, bytes: &[u8]) -> ();
+    fn remove_file(path) -> ();
+    fn remove_directory(path) -> ();
+    fn lock(path) -> FileLock;
+    fn rename_directory(from, to: &Path) -> ();
+    fn rename_file(from, to: &Path) -> ();
+    fn rename_new_file(from, to: &Path) -> ();
 }

@@ -11,6 +11,9 @@ mod hooked;
 pub mod interrupted;
 #[cfg(unix)]
 mod killing;
+#[cfg(unix)]
+mod machine;
+mod shared_write;
 mod simple;
 mod statistics;
 mod volatile;
@@ -24,9 +27,12 @@ pub use faulty::{Fault, FaultyFileSystem};
 pub use hooked::HookedFileSystem;
 #[cfg(unix)]
 pub use killing::{Failpoint, KillingFileSystem, Operation, Progress};
+#[cfg(unix)]
+pub use machine::Machine;
+pub use shared_write::{SharedOutput, SharedPlan, SharedSequence, SharedWrite, finished_parts};
 pub use simple::{
-    assert_not_stored, assert_target_refused, files, flat, names, nested, never_computed, spec,
-    zeros,
+    assert_not_stored, assert_target_refused, directory_in_memory, files, flat, names, nested,
+    never_computed, spec, zeros,
 };
 pub use statistics::{Visitor, every_sketch, every_statistic, every_statistic_of_rows};
 pub use volatile::{VolatileFileSystem, chooser};

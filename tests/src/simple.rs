@@ -10,6 +10,7 @@ use lazy_chunks::{
     ArrayBlock, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence, RowType, SequenceSpec,
     report,
 };
+use tempfile::TempDir;
 
 /// Returns a block of zeros.
 #[must_use]
@@ -44,6 +45,13 @@ pub fn never_computed() -> LazyChunkSequence<'static, ArrayBlock> {
 pub fn assert_target_refused(sink: impl Into<ZarrSink>, message: &str) {
     let error = report(&never_computed().to_zarr(sink).unwrap_err());
     assert!(error.contains(message), "{error}");
+}
+
+/// Creates a temporary directory, in memory if possible, so that no test waits for a device.
+#[must_use]
+pub fn directory_in_memory() -> TempDir {
+    let builder = || tempfile::Builder::new().prefix("lazy-tests-").tempdir_in("/dev/shm");
+    builder().or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Returns the names in a directory, sorted.

@@ -35,3 +35,6 @@ mod unfinished;
 mod verify;
 mod watching;
 mod workers;
+mod workers_faults;
+mod workers_power_loss;
+#[cfg(unix)]

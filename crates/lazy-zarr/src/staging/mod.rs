@@ -31,4 +31,5 @@ pub(crate) use record::{Difference, Record, stored_rows};
 pub use superseded::Superseded;
 pub(crate) use taking::Taken;
 pub(crate) use tally::Tally;
+pub(crate) use unfinished::clean_up;
 pub use unfinished::{SharedProgress, UnfinishedWrite, WriteState};

@@ -401,9 +401,11 @@ impl PlanDirectory {
         let plan = plan_of(staging.directory());
         match file_system.rename_new_file(&new, &done(&plan, part)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            // A server may have renamed the file even though its answer was lost.
+            // A server may have renamed the file even though its answer was lost. Or the record is
+            // the one of another worker, which has taken over.
             Err(error)
-                if file_system.entry_kind(&new)?.is_some()
+                if !staging.is_held()?
+                    || file_system.entry_kind(&new)?.is_some()
                     || file_system.entry_kind(&done(&plan, part))?.is_none() =>
             {
                 return Err(error);
@@ -415,9 +417,10 @@ impl PlanDirectory {
             let flushed = self.at(|path| file_system.sync_directory(&path.join(DONE)));
             flushed.map_err(io::Error::other)?;
         }
-        let directory = self.part_at(&plan, part);
-        // The part is finished in any case.
-        let _ = remove_part(file_system, staging, &directory);
+        // The part is finished in any case. Another worker may have published the array, too.
+        if matches!(staging.is_held(), Ok(true)) {
+            let _ = remove_part(file_system, staging, &self.part_at(&plan, part));
+        }
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! The chunks of arrays that were replaced.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chunk_files::ChunkFiles;
@@ -133,19 +134,32 @@ impl Superseded {
             if left.appended_rows().is_some() && left.clear()? {
                 left.sync_cleared()?;
             }
-            let mut has_removed = false;
-            for keys in present.into_iter().flat_map(old) {
-                has_removed |= keys.clear(&*self.file_system, &self.array)?;
-            }
             // The staging directory is removed last: while it exists, the remaining chunks are
             // known to belong to a write.
-            if has_removed {
-                self.file_system.sync_directory(&self.array)?;
-            }
+            clear_old(&*self.file_system, &self.array, present)?;
             staging.remove()
         };
         remove().map_err(|source| Error::examine(&self.array, source))
     }
+}
+
+/// Removes the chunks of all versions of an array except the present one, whose staging directory
+/// the caller holds.
+pub(super) fn clear_superseded(file_system: &dyn FileSystem, array: &Path) -> Result<()> {
+    let present = present_at_path(file_system, array)?;
+    clear_old(file_system, array, present).map_err(|source| Error::examine(array, source))
+}
+
+fn clear_old(
+    file_system: &dyn FileSystem,
+    array: &Path,
+    present: Option<Present>,
+) -> io::Result<()> {
+    let mut has_removed = false;
+    for keys in present.into_iter().flat_map(old) {
+        has_removed |= keys.clear(file_system, array)?;
+    }
+    if has_removed { file_system.sync_directory(array) } else { Ok(()) }
 }
 
 /// Returns the key spaces that a version does not use for its chunks.

@@ -12,10 +12,11 @@ use super::directory::Staging;
 use super::journal::Journal;
 use super::plan::{PlanDirectory, PlanDocument, open_plan, running_worker};
 use super::record::Record;
+use super::superseded::clear_superseded;
 use super::taking::Taken;
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
-use crate::settings::Durability;
+use crate::settings::{Durability, OldChunks};
 use crate::store::directories_below;
 use crate::target::Target;
 
@@ -341,6 +342,37 @@ impl UnfinishedWrite {
                 Err(ResumeError::Planned { target, directory, key }.into())
             }
         }
+    }
+}
+
+/// Removes what a write has left that ended after it had published the array, unless another
+/// process may be using the staging directory: the directory, and the chunks of old versions.
+pub(crate) fn clean_up(
+    file_system: &Arc<dyn FileSystem>,
+    array: &Path,
+    old_chunks: OldChunks,
+) -> Result<()> {
+    let examine = |source| Error::examine(array, source);
+    let is_resumable = |directory: &Path| -> Result<bool> {
+        Ok(record(&journal(file_system, array, directory)?)?.is_some())
+    };
+    let Some(directory) = Staging::find(&**file_system, array).map_err(examine)? else {
+        return Ok(());
+    };
+    if is_resumable(&directory)? {
+        return Ok(());
+    }
+    match Staging::take(file_system, array, false).map_err(examine)? {
+        // Another process has just removed the directory.
+        Taken::Created(mut staging) => staging.remove().map_err(examine),
+        Taken::Left(staging) if !is_resumable(staging.directory())? => {
+            let left = ChunkFiles::left(file_system, array, staging.directory())?;
+            if old_chunks == OldChunks::Remove {
+                clear_superseded(&**file_system, array)?;
+            }
+            staging.discard(&left).map_err(examine)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -43,8 +43,11 @@ impl PartChunks {
         let file_system = Arc::clone(chunks.file_system());
         let array = chunks.array();
         let present = present_at_path(&*file_system, array)?;
-        let permissions = Permissions::of_present(&*file_system, array, present, &staging)
-            .map_err(|source| Error::examine(array, source))?;
+        let permissions = Permissions::of_present(&*file_system, array, present, &staging);
+        let permissions = permissions.map_err(|source| match staging.is_held() {
+            Ok(false) => Error::taken_over(target.clone()),
+            _ => Error::examine(array, source),
+        })?;
         Ok(PartChunks {
             file_system,
             target,

@@ -16,7 +16,7 @@ use crate::read::StoredArray;
 use crate::staging::{PartRecord, TakenPart};
 use crate::write::ZarrSink;
 use join::StoredParts;
-use part::{PartSink, StoredPart};
+use part::{PartSink, StoredPart, of_part};
 use shared::Shared;
 
 impl DivisibleReducer for ZarrSink {
@@ -79,7 +79,8 @@ impl DividedReducer for DividedSink {
                 let number = report.part.number();
                 let (n_bytes, stored) = (partial.n_bytes, partial.to_bytes());
                 let record = PartRecord::bytes(report, n_bytes, &stored, &record);
-                Ok(self.0.finish_part(number, staging, &record)?)
+                let finished = self.0.finish_part(number, staging, &record);
+                finished.map_err(|error| of_part(error.into(), self.0.name()))
             }
             None => {
                 self.0.directory().give_back(staging);

@@ -89,7 +89,9 @@ impl Reducer for PartSink {
                 Course::Complete(Box::new(complete.part(&part, grid)))
             }
             Source::Store(place) => {
-                Course::Storing(Box::new(Storing::start(self.settings, spec, grid, *place)?))
+                let target = self.settings.target.to_string();
+                let storing = Storing::start(self.settings, spec, grid, *place);
+                Course::Storing(Box::new(storing.map_err(|error| of_part(error.into(), target))?))
             }
         };
         Ok((map, PartRun { check, course }))
@@ -159,9 +161,7 @@ impl Run for PartRun {
 
     fn abort(self, error: CoreError) -> CoreError {
         let Course::Storing(storing) = self.course else { return error };
-        if Error::find(&error).is_some_and(Error::is_taken_over) {
-            return CoreError::part_taken_over(storing.settings.target.to_string());
-        }
+        let error = of_part(error, storing.settings.target.to_string());
         if !error.is_cancelled() {
             return error;
         }
@@ -169,6 +169,16 @@ impl Run for PartRun {
             Some(kept) => error.with_kept(kept),
             None => error,
         }
+    }
+}
+
+/// Returns the error of a worker that stores a part. A part that another worker has taken over does
+/// not end the plan.
+pub(super) fn of_part(error: CoreError, target: String) -> CoreError {
+    if Error::find(&error).is_some_and(Error::is_taken_over) {
+        CoreError::part_taken_over(target)
+    } else {
+        error
     }
 }
 

@@ -15,7 +15,8 @@ use crate::fs::{FileSystem, LockScope};
 use crate::layout::Layout;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
-use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, fragment};
+use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, clean_up, fragment};
+use crate::store::absolute;
 use crate::target::{Resolved, StorageRoot, Target};
 use crate::write::destination::Directory;
 use crate::write::resume;
@@ -95,9 +96,7 @@ impl Shared {
         let parts = plan.parts().to_vec();
         let mut shared =
             Shared { settings, spec, row_type, parts, planned: None, complete: OnceLock::new() };
-        if shared.look_for_complete()? {
-            return Ok(shared);
-        }
+        let is_complete = shared.look_for_complete()?;
         let settings = &shared.settings;
         let resume =
             settings.resume.as_ref().ok_or_else(|| resume::not_resumable(&settings.target))?;
@@ -109,6 +108,10 @@ impl Shared {
             }
             .into());
         };
+        if is_complete {
+            shared.clean_up(&file_system, &path, &members);
+            return Ok(shared);
+        }
         let document = |keys: KeySpace| {
             let record = shared.record(resume, &layout, keys)?;
             let ends = plan.parts().iter().map(|part| part.bands().end).collect();
@@ -179,6 +182,17 @@ impl Shared {
         let (file_system, array) = (Arc::clone(file_system), array.to_owned());
         let planned = Some(Planned { file_system, place, array, plan, directory, format });
         Ok(Shared { settings, spec, row_type, parts, planned, complete: OnceLock::new() })
+    }
+
+    /// Removes what the worker has left that published the array, if it was stopped then.
+    fn clean_up(&self, file_system: &Arc<dyn FileSystem>, path: &Path, members: &[String]) {
+        let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
+        let cleaned = absolute(&**file_system, &named)
+            .and_then(|array| clean_up(file_system, &array, self.settings.old_chunks));
+        if let Err(error) = cleaned {
+            let array = named.display();
+            tracing::warn!(%array, %error, "the remains of a finished plan could not be removed");
+        }
     }
 
     fn record(&self, resume: &Resume, layout: &Layout, keys: KeySpace) -> Result<Record> {

@@ -52,13 +52,17 @@ impl Destination for Directory {
         }
         if self.durability == Durability::Full {
             self.flush(n_chunks).map_err(|source| {
+                if !self.is_held() {
+                    return Error::taken_over(self.name());
+                }
                 // The content of the device is unknown, even if reads succeed.
                 self.is_sound.store(false, Ordering::Relaxed);
-                WriteError::Flush { target: self.name(), source }
+                WriteError::Flush { target: self.name(), source }.into()
             })?;
         }
         let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.check(&self.name(), &self.chunks, n_chunks)
+        let checked = tally.check(&self.name(), &self.chunks, n_chunks);
+        checked.map_err(|error| if self.is_held() { error } else { Error::taken_over(self.name()) })
     }
 
     fn publish(&self) -> Result<()> {

@@ -28,6 +28,8 @@ impl Directory {
         }
         match (self.present, present_at_path(file_system, &self.array)?) {
             (before, now) if before == now && self.is_base_there()? => Ok(()),
+            // The write that has taken over may have published it.
+            _ if !self.is_held() => Err(Error::taken_over(self.name())),
             (None, Some(_)) => Err(TargetError::Exists { target: self.name() }.into()),
             _ => {
                 let change = if self.base.is_some() {

@@ -149,7 +149,7 @@ impl Directory {
             write.make_room(false, left.as_ref())?;
             let created = PlanDirectory::create(&write.staging, &plan, write.durability)
                 .and_then(|()| write.flush_created());
-            created.map_err(|source| not_writable(&settings.target, &array, source))?;
+            created.map_err(|source| write.no_room(source))?;
             write.is_plan = true;
             return Ok(Some((array, write.staging.directory().to_owned(), plan)));
         }
@@ -250,10 +250,17 @@ impl Directory {
 
     /// Makes room for the chunks. From then on this write owns their keys.
     fn make_room(&mut self, resumes: bool, left: Option<&ChunkFiles>) -> Result<()> {
-        self.prepare(resumes, left)
-            .map_err(|source| not_writable(&self.target, &self.array, source))?;
+        self.prepare(resumes, left).map_err(|source| self.no_room(source))?;
         self.has_begun = true;
         Ok(())
+    }
+
+    fn no_room(&self, source: io::Error) -> Error {
+        if self.is_held() {
+            not_writable(&self.target, &self.array, source)
+        } else {
+            Error::taken_over(self.name())
+        }
     }
 
     /// Counts chunks that the workers of a plan have stored.
