@@ -115,6 +115,7 @@ impl SharedWrite {
     /// Asserts that the outcome of a worker is not that parts remain, and that its results are
     /// right. Returns true if this worker has published the array.
     #[track_caller]
+    #[must_use]
     pub fn assert_published(self, outcome: &Outcome<SharedOutput>) -> bool {
         match outcome {
             Outcome::Finished { output, .. } => {

@@ -37,4 +37,3 @@ mod watching;
 mod workers;
 mod workers_faults;
 mod workers_power_loss;
-#[cfg(unix)]

@@ -49,7 +49,7 @@ impl Course {
         SharedWrite { version, shares_chunks, is_flushed: true }
     }
 
-    fn new(self, version: u64) -> SharedWrite {
+    fn of_version(self, version: u64) -> SharedWrite {
         Course::write(version, self.shares_chunks)
     }
 
@@ -88,7 +88,7 @@ impl Course {
         version: u64,
         before: impl Fn(usize) + Send + Sync,
     ) -> Outcomes {
-        let write = self.new(version);
+        let write = self.of_version(version);
         let sequence = write.sequence(before);
         let targets = self.targets(file_system, directory).into_iter();
         let sinks = targets.map(|target| write.sink(target)).collect();
@@ -97,7 +97,7 @@ impl Course {
 
     /// Lets one worker compute the first parts of the new version.
     fn run_parts(self, directory: &Path, n_parts: usize) {
-        let write = self.new(NEW);
+        let write = self.of_version(NEW);
         let sequence = write.sequence(|_| {});
         let targets = self.targets(None, directory).into_iter();
         let plan = write.plan(&sequence, targets.map(|target| write.sink(target)).collect());
@@ -117,7 +117,7 @@ impl Course {
             };
             let read = stored.read().unwrap();
             let mut versions = [NEW].into_iter().chain(self.n_versions.checked_sub(1));
-            let version = versions.find(|version| self.new(*version).array() == read);
+            let version = versions.find(|version| self.of_version(*version).array() == read);
             assert!(version.is_some(), "{self:?}: the array is neither the old nor the new one");
             version
         };
@@ -169,7 +169,7 @@ impl Course {
                 assert!(!is_published, "{context}");
             }
             Some(Ok(outcome)) => {
-                assert!(self.new(NEW).assert_published(&outcome), "{context}");
+                assert!(self.of_version(NEW).assert_published(&outcome), "{context}");
                 assert!(is_published, "{context}");
             }
             Some(Err(error)) => {
@@ -208,10 +208,10 @@ impl Course {
         };
         let outcome = self.work(None, directory, NEW, count);
         let outcome = outcome.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
-        assert_eq!(self.new(NEW).assert_published(&outcome), !is_published, "{context}");
+        assert_eq!(self.of_version(NEW).assert_published(&outcome), !is_published, "{context}");
         let computed = computed.into_inner().unwrap();
         for part in finished {
-            let mut blocks = self.new(NEW).parts()[part].clone();
+            let mut blocks = self.of_version(NEW).parts()[part].clone();
             let is_again = blocks.any(|block| computed.contains(&block));
             assert!(!is_again, "{context}: part {part} is computed again");
         }
@@ -299,7 +299,7 @@ impl Course {
             // Parts whose records remain may have lost their chunks, and are computed again.
             let outcome = self.work(None, directory.path(), NEW, |_| {});
             let outcome = outcome.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
-            assert!(self.new(NEW).assert_published(&outcome), "{context}");
+            assert!(self.of_version(NEW).assert_published(&outcome), "{context}");
             self.check_complete(directory.path(), &expected, &context);
             if file_system.n_changes() <= n {
                 return n;

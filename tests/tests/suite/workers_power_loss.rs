@@ -38,7 +38,7 @@ impl Course {
         })
     }
 
-    fn new(self, version: u64) -> SharedWrite {
+    fn of_version(self, version: u64) -> SharedWrite {
         SharedWrite { version, shares_chunks: self.shares_chunks, is_flushed: true }
     }
 
@@ -72,7 +72,7 @@ impl Course {
         version: u64,
         before: impl Fn(usize) + Send + Sync,
     ) -> lazy_chunks::Result<Outcome<SharedOutput>> {
-        let write = self.new(version);
+        let write = self.of_version(version);
         let sequence = write.sequence(before);
         let sinks = vec![write.sink(self.target(file_system))];
         write.plan(&sequence, sinks)?.work(&Workers::alone())
@@ -95,7 +95,7 @@ impl Course {
         let outcome = self.work(file_system, NEW, count);
         let computed = computed.into_inner().unwrap();
         for part in finished {
-            let mut blocks = self.new(NEW).parts()[part].clone();
+            let mut blocks = self.of_version(NEW).parts()[part].clone();
             let is_again = blocks.any(|block| computed.contains(&block));
             assert!(!is_again, "{context}: the finished part {part} is computed again");
         }
@@ -111,7 +111,7 @@ impl Course {
         };
         let read = stored.read().unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
         let mut versions = [NEW].into_iter().chain(self.n_versions.checked_sub(1));
-        let version = versions.find(|version| self.new(*version).array() == read);
+        let version = versions.find(|version| self.of_version(*version).array() == read);
         assert!(version.is_some(), "{context}: the array is neither the old nor the new one");
         version
     }
@@ -144,9 +144,9 @@ impl Course {
 
             let outcome = self.work_on_the_rest(&after, &context);
             let outcome = outcome.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
-            let is_publisher = self.new(NEW).assert_published(&outcome);
+            let is_publisher = self.of_version(NEW).assert_published(&outcome);
             assert_eq!(is_publisher, again != Some(NEW), "{context}");
-            self.new(NEW).assert_stored(self.target(&after));
+            self.of_version(NEW).assert_stored(self.target(&after));
             let left = UnfinishedWrite::list(self.target(&after)).unwrap();
             assert_eq!(left, [], "{context}");
             assert_eq!(files(&*after, Path::new("/")), expected, "{context}");
