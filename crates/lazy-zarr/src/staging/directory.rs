@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::chunk_files::{APPEND, ChunkFiles};
 use super::journal::JOURNAL;
+use super::plan::is_of_plan;
 use super::process;
 use super::removal::{remove_all, remove_empty, remove_if_there, remove_v2_metadata};
 use crate::fs::{EntryKind, FileLock, FilePin, FileSystem};
@@ -180,8 +181,9 @@ impl Staging {
             }
             let path = self.directory.join(name);
             match self.file_system.entry_kind(&path)? {
-                // A plan has directories.
-                Some(EntryKind::Directory) => remove_all(&*self.file_system, &path)?,
+                Some(EntryKind::Directory) if is_of_plan(&path) => {
+                    remove_all(&*self.file_system, &path)?;
+                }
                 _ => remove_if_there(&*self.file_system, &path)?,
             }
         }

@@ -468,6 +468,12 @@ impl PlanDirectory {
     }
 }
 
+/// Returns true if a directory in a staging directory has the name of one of a plan.
+pub(super) fn is_of_plan(directory: &Path) -> bool {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    name == DONE || name == FRAGMENTS || name.starts_with(PARTS)
+}
+
 /// Returns a name that no other process uses.
 pub(crate) fn token() -> String {
     let mut random = RandomState::new().build_hasher();
