@@ -5,6 +5,28 @@ use std::error::Error as StdError;
 use super::{Case, Error, ErrorKind, KeptChunks, MemoryShortage, Reference};
 use crate::{BlockIndex, DType};
 
+/// Returns the index of the block that a case names, as a reference like the one to the case.
+macro_rules! index_in {
+    ($case:expr) => {
+        match $case {
+            Case::Producer { at, .. }
+            | Case::ProducerPanicked { at, .. }
+            | Case::Conversion { at, .. }
+            | Case::TooFewAxes { at, .. }
+            | Case::TrailingShape { at, .. }
+            | Case::BlockDType { at, .. }
+            | Case::BlockPlace { at, .. }
+            | Case::BandHeight { at, .. }
+            | Case::GridMismatch { at, .. }
+            | Case::MappedShape { at, .. }
+            | Case::Reduction { at, .. }
+            | Case::Assembly { at, .. }
+            | Case::IndexOverflow { at, .. } => Some(at),
+            _ => None,
+        }
+    };
+}
+
 impl Error {
     /// Returns the category of the error.
     ///
@@ -85,23 +107,10 @@ impl Error {
     #[must_use]
     pub fn block(&self) -> Option<BlockIndex> {
         match self.case() {
-            Case::Producer { at, .. }
-            | Case::ProducerPanicked { at, .. }
-            | Case::Conversion { at, .. }
-            | Case::TooFewAxes { at, .. }
-            | Case::TrailingShape { at, .. }
-            | Case::BlockDType { at, .. }
-            | Case::BlockPlace { at, .. }
-            | Case::BandHeight { at, .. }
-            | Case::GridMismatch { at, .. }
-            | Case::MappedShape { at, .. }
-            | Case::Reduction { at, .. }
-            | Case::Assembly { at, .. }
-            | Case::IndexOverflow { at, .. } => Some(*at),
             Case::EmptyBand { band } | Case::BandWidth { band, .. } => {
                 Some(BlockIndex::Band(*band))
             }
-            _ => None,
+            case => index_in!(case).copied(),
         }
     }
 
@@ -302,21 +311,6 @@ impl Error {
 impl Case {
     /// Returns the index of the block concerned, to change it.
     pub(super) fn block_mut(&mut self) -> Option<&mut BlockIndex> {
-        match self {
-            Case::Producer { at, .. }
-            | Case::ProducerPanicked { at, .. }
-            | Case::Conversion { at, .. }
-            | Case::TooFewAxes { at, .. }
-            | Case::TrailingShape { at, .. }
-            | Case::BlockDType { at, .. }
-            | Case::BlockPlace { at, .. }
-            | Case::BandHeight { at, .. }
-            | Case::GridMismatch { at, .. }
-            | Case::MappedShape { at, .. }
-            | Case::Reduction { at, .. }
-            | Case::Assembly { at, .. }
-            | Case::IndexOverflow { at, .. } => Some(at),
-            _ => None,
-        }
+        index_in!(self)
     }
 }
