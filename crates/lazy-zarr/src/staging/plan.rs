@@ -44,7 +44,7 @@ const PARTS: &str = "parts.";
 /// The directory with the rows of parts in shared chunks.
 const FRAGMENTS: &str = "fragments";
 
-/// What all workers of a plan agree on.
+/// The contents of the file `plan`, which are the same for all workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlanDocument {
     version: u32,

@@ -39,7 +39,7 @@ enum Try {
     Again(Option<String>),
 }
 
-/// What a staging directory is taken for.
+/// The purpose of taking a staging directory.
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     /// The write of an array. The directory of a plan is left alone.

@@ -120,15 +120,16 @@ impl PartChunks {
         self.staging.is_held().unwrap_or(true)
     }
 
-    fn taken_over(&self) -> Error {
-        Error::taken_over(self.target.clone())
+    /// Returns an error, or that of another worker that has taken over, which explains it.
+    pub(crate) fn explained(&self, error: Error) -> Error {
+        if self.is_held() { error } else { Error::taken_over(self.target.clone()) }
     }
 }
 
 impl PutChunks for PartChunks {
     fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
         if !self.is_held() {
-            return Err(self.taken_over());
+            return Err(Error::taken_over(self.target.clone()));
         }
         let number = self.n_files.fetch_add(1, Ordering::Relaxed);
         let new = self.staging.directory().join(format!("chunk.{}.{number}", self.token));
@@ -136,15 +137,8 @@ impl PutChunks for PartChunks {
         let (array, paths) = (self.chunks.array(), (&*new, &*path));
         let slices = chunk.slices();
         let is_held = || self.is_held();
-        put_chunk(&*self.file_system, array, &self.permissions, &slices, paths, is_held).map_err(
-            |source| {
-                if self.is_held() {
-                    WriteError::Write { path: path.clone(), source }.into()
-                } else {
-                    self.taken_over()
-                }
-            },
-        )?;
+        put_chunk(&*self.file_system, array, &self.permissions, &slices, paths, is_held)
+            .map_err(|source| WriteError::Write { path: path.clone(), source })?;
         self.count(key, chunk.n_bytes() as u64);
         self.journal.note(key, chunk.pieces())
     }

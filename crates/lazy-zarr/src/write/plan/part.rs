@@ -11,7 +11,7 @@ use lazy_core::{
 use serde::{Deserialize, Serialize};
 
 use super::shared::{Planned, Shared};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, WriteError};
 use crate::layout::index_in_grid;
 use crate::settings::{FillElement, WriteSettings};
 use crate::staging::{ChunkFiles, Entry, Journal, PartChunkRows, Record, Staging, Tally};
@@ -38,7 +38,7 @@ enum Source {
     Complete { complete: Box<Complete>, part: Part },
 }
 
-/// Where a part is stored, and how.
+/// A part of a plan, with the array and the settings of the plan.
 struct Place {
     part: Part,
     staging: Staging,
@@ -130,7 +130,10 @@ impl Run for PartRun {
         let CastBlock { from, block } = partial;
         self.check.block_at(at, from, block.shape())?;
         match &mut self.course {
-            Course::Storing(storing) => storing.add(at, &block)?,
+            Course::Storing(storing) => {
+                let added = storing.add(at, &block);
+                added.map_err(|error| storing.chunks.explained(error))?;
+            }
             Course::Complete(complete) => complete.compare(at, &block, from)?,
         }
         Ok(())
@@ -139,14 +142,15 @@ impl Run for PartRun {
     fn prepare(&mut self) -> lazy_core::Result<()> {
         self.check.end()?;
         if let Course::Storing(storing) = &mut self.course {
-            storing.prepare()?;
+            let prepared = storing.prepare();
+            prepared.map_err(|error| storing.chunks.explained(error))?;
         }
         Ok(())
     }
 
     fn commit(self) -> lazy_core::Result<StoredPart> {
         Ok(match self.course {
-            Course::Storing(storing) => storing.commit()?,
+            Course::Storing(storing) => storing.commit(),
             Course::Complete(_) => StoredPart::default(),
         })
     }
@@ -229,6 +233,7 @@ struct Storing {
     n_head: usize,
     n_rows: usize,
     whole: Tally,
+    fragments: Vec<(Vec<u64>, Entry)>,
     _memory: MemoryClaim,
 }
 
@@ -293,6 +298,7 @@ impl Storing {
             n_head,
             n_rows: rows.len(),
             whole: Tally::default(),
+            fragments: Vec::new(),
             _memory: memory,
             record,
         };
@@ -359,25 +365,40 @@ impl Storing {
         assembler.finish(self.n_head + self.n_rows, &mut Units { writer, recall })?;
         writer.finish()?;
         self.whole = self.chunks.end(|| self.keys(), self.settings.durability)?;
+        self.fragments = self.fragments()?;
         Ok(())
     }
 
-    fn commit(self) -> Result<StoredPart> {
+    /// Returns the pieces of chunks that the part shares with other parts.
+    fn fragments(&self) -> Result<Vec<(Vec<u64>, Entry)>> {
         let entries = self.journal.entries(&self.n_units)?;
         let number = |index: &[u64]| {
             index.iter().zip(&self.n_units).fold(0, |number, (i, n)| number * n + i)
         };
-        let is_fragment = |index: &Vec<u64>| self.files.is_fragment(&self.key(index));
-        let fragments: Vec<_> = self
-            .units()
-            .filter(is_fragment)
-            .filter_map(|index| Some((index.clone(), *entries.get(&number(&index))?)))
-            .collect();
+        let mut fragments = Vec::new();
+        for index in self.units() {
+            let key = self.key(&index);
+            if !self.files.is_fragment(&key) {
+                continue;
+            }
+            // Each was stored, so another program has changed the journal if it is not there.
+            let Some(entry) = entries.get(&number(&index)) else {
+                let (target, missing) = (self.settings.target.to_string(), Some(key));
+                let found = fragments.len() as u64;
+                let expected = found + 1;
+                return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
+            };
+            fragments.push((index, *entry));
+        }
+        Ok(fragments)
+    }
+
+    fn commit(self) -> StoredPart {
         let (_, n_bytes) = self.writer.written();
-        let Storing { writer, chunks, whole, .. } = self;
+        let Storing { writer, chunks, whole, fragments, .. } = self;
         drop(writer);
         let chunks = Arc::into_inner(chunks).expect("the writer has ended");
-        Ok(StoredPart { whole, fragments, n_bytes, staging: Some(chunks.into_staging()) })
+        StoredPart { whole, fragments, n_bytes, staging: Some(chunks.into_staging()) }
     }
 
     /// Ends the part early. Returns the chunks that a later worker resumes from, if there are any.

@@ -154,6 +154,11 @@ pub(super) fn take(
                 }
                 match staging.note_created(created.len()) {
                     Ok(()) => return Ok(Some(Acquired { staging, created, is_left: false })),
+                    // Another write has just taken over the directory.
+                    Err(_) if matches!(staging.is_held(), Ok(false)) && n_tries < MOST_TRIES => {
+                        n_tries += 1;
+                        continue;
+                    }
                     Err(source) => {
                         let _ = staging.remove();
                         not_writable(&settings.target, array, source)

@@ -94,9 +94,7 @@ impl Directory {
             }
             Ok(())
         };
-        publish().map_err(|source| {
-            if self.is_held() { self.unpublished(source) } else { Error::taken_over(self.name()) }
-        })
+        publish().map_err(|source| self.unpublished(source))
     }
 
     /// Publishes the missing groups, and returns their metadata files. Other writes may do the same
@@ -116,7 +114,8 @@ impl Directory {
                 Err(source) => return Err(self.unpublished(source)),
             }
         }
-        Ok(())
+        // The array must not be there without its groups after a power failure.
+        self.flush_directories(&self.new_groups).map_err(|source| self.unpublished(source))
     }
 
     pub(super) fn publish_array(&self) -> Result<()> {
@@ -131,8 +130,9 @@ impl Directory {
             return Ok(());
         }
         Err(match source.kind() {
-            io::ErrorKind::AlreadyExists => TargetError::Exists { target: self.name() }.into(),
-            _ if !self.is_held() => Error::taken_over(self.name()),
+            io::ErrorKind::AlreadyExists if self.is_held() => {
+                TargetError::Exists { target: self.name() }.into()
+            }
             _ => self.unpublished(source),
         })
     }
@@ -145,14 +145,22 @@ impl Directory {
 
     /// Flushes the directory entries that publishing has changed.
     pub(super) fn flush_published(&self) -> Result<()> {
-        if self.durability == Durability::None {
-            return Ok(());
-        }
-        let changed = self.new_groups.iter().chain([&self.array]);
-        let mut flushed = changed.map(|directory| self.file_system.sync_directory(directory));
-        flushed
-            .try_for_each(|flushed| flushed)
+        self.flush_directories([&self.array])
             .map_err(|source| WriteError::Unflushed { target: self.name(), source }.into())
+    }
+
+    /// Flushes the entries of directories, if the array must survive power failures.
+    fn flush_directories<'d>(
+        &self,
+        directories: impl IntoIterator<Item = &'d PathBuf>,
+    ) -> io::Result<()> {
+        match self.durability {
+            Durability::Full => {
+                let mut directories = directories.into_iter();
+                directories.try_for_each(|directory| self.file_system.sync_directory(directory))
+            }
+            Durability::None => Ok(()),
+        }
     }
 
     /// Removes the chunks of all versions that no reader can have opened since the present version
@@ -174,6 +182,10 @@ impl Directory {
     }
 
     fn unpublished(&self, source: io::Error) -> Error {
-        WriteError::Publish { target: self.name(), source }.into()
+        if self.is_held() {
+            WriteError::Publish { target: self.name(), source }.into()
+        } else {
+            Error::taken_over(self.name())
+        }
     }
 }
