@@ -19,6 +19,8 @@ pub struct SharedWrite {
     pub shares_chunks: bool,
     /// True if the array is flushed.
     pub is_flushed: bool,
+    /// True if an older version is replaced. Otherwise, it is an error.
+    pub replaces: bool,
 }
 
 /// The sequence of a [`SharedWrite`].
@@ -73,7 +75,7 @@ impl SharedWrite {
     pub fn sink(self, target: impl Into<Target>) -> ZarrSink {
         ZarrSink::new(target)
             .with_chunk_shape([3, 3])
-            .with_existing(Existing::Replace)
+            .with_existing(if self.replaces { Existing::Replace } else { Existing::Fail })
             .with_writer_threads(1)
             .with_durability(if self.is_flushed { Durability::Full } else { Durability::None })
             .with_resume(format!("version {}", self.version))

@@ -10,7 +10,8 @@ const DEFAULT_CASES: u32 = 128;
 /// The tests of memory and of hostile arrays, and these modules of the suite.
 const PROPERTIES: &str = "not binary(suite) \
     | test(/^(properties|statistics|structure|threads|resume|unfinished|power_loss)::/) \
-    | test(/^(append|rectilinear|removing)::/)";
+    | test(/^(append|rectilinear|removing)::/) \
+    | test(/^workers(_faults|_power_loss|_taken_over)?::/)";
 
 pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
     let cases = cases.unwrap_or(DEFAULT_CASES).to_string();

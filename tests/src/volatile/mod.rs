@@ -64,6 +64,22 @@ impl VolatileFileSystem {
         state.n_changes = 0;
     }
 
+    /// Makes operation number `n` that flushes something fail, counted from 0 from now on. What the
+    /// files contain that it should have flushed is never flushed, although programs still read it:
+    /// a later operation finds nothing to flush, and succeeds.
+    pub fn lose_at(&self, n: usize) {
+        let mut state = self.lock();
+        state.loses_at = Some(n);
+        state.n_flushes = 0;
+    }
+
+    /// Returns the number of operations that flushed something, or tried to, since
+    /// [`lose_at`](Self::lose_at).
+    #[must_use]
+    pub fn n_flushes(&self) -> usize {
+        self.lock().n_flushes
+    }
+
     /// Returns the number of operations that changed or flushed something, or tried to, since
     /// [`fail_at`](Self::fail_at).
     #[must_use]
@@ -243,15 +259,13 @@ impl FileSystem for VolatileFileSystem {
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
         let inode = state.file_number(path)?;
-        state.flush(&BTreeSet::from([inode]));
-        Ok(())
+        state.flush(&BTreeSet::from([inode]))
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         let mut state = self.lock_to_change()?;
         let (inode, _) = state.directory(directory)?;
-        state.flush(&BTreeSet::from([inode]));
-        Ok(())
+        state.flush(&BTreeSet::from([inode]))
     }
 
     fn sync_file_system(&self, directory: &Path) -> io::Result<()> {
@@ -261,8 +275,7 @@ impl FileSystem for VolatileFileSystem {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let all = state.tree(ROOT);
-        state.flush(&all);
-        Ok(())
+        state.flush(&all)
     }
 }
 

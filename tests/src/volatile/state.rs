@@ -36,6 +36,10 @@ pub(super) struct State {
     pub(super) n_changes: usize,
     /// The number of the first operation that fails because the power is off.
     pub(super) fails_at: Option<usize>,
+    /// The number of operations that flushed something, or tried to.
+    pub(super) n_flushes: usize,
+    /// The number of the operation that fails to flush, and loses what files contain.
+    pub(super) loses_at: Option<usize>,
     /// The locked files.
     pub(super) locked: BTreeSet<Inode>,
     /// The number of files that can still be written before the device is full.
@@ -98,6 +102,8 @@ impl State {
             pending: vec![],
             n_changes: 0,
             fails_at: None,
+            n_flushes: 0,
+            loses_at: None,
             locked: BTreeSet::new(),
             n_writes_until_full: None,
         }
@@ -239,7 +245,17 @@ impl State {
     }
 
     /// Applies the pending changes in these directories and files to the contents of the device.
-    pub(super) fn flush(&mut self, inodes: &BTreeSet<Inode>) {
+    /// An operation that fails is the last one that tries to write the contents of the files.
+    pub(super) fn flush(&mut self, inodes: &BTreeSet<Inode>) -> io::Result<()> {
+        let n = self.n_flushes;
+        self.n_flushes += 1;
+        if self.loses_at == Some(n) {
+            let is_lost = |change: &Change| {
+                matches!(change, Change::Contents { .. }) && change.is_within(inodes)
+            };
+            self.pending.retain(|change| !is_lost(change));
+            return Err(io::Error::other("the device has failed"));
+        }
         let mut pending: Vec<Change> = Vec::new();
         for change in std::mem::take(&mut self.pending) {
             if change.is_within(inodes) {
@@ -253,6 +269,7 @@ impl State {
             }
         }
         self.pending = pending;
+        Ok(())
     }
 }
 

@@ -37,3 +37,5 @@ mod watching;
 mod workers;
 mod workers_faults;
 mod workers_power_loss;
+#[cfg(unix)]
+mod workers_taken_over;

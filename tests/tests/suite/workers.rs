@@ -207,7 +207,7 @@ fn errors_of_a_part_name_the_block_of_the_sequence() {
     assert_eq!(error.to_string(), "the producer failed at block 6");
 }
 
-/// What a plan consists of cannot change, and the first difference is named before any block.
+/// A worker with another plan fails before its first block, and its error names the first difference.
 #[test]
 fn a_plan_that_differs_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -249,9 +249,9 @@ fn a_plan_that_differs_is_refused() {
     assert_eq!(names(&path), [".lazy.1"]);
 }
 
-/// What cannot be planned is refused before the first block.
+/// A write that several workers cannot share is refused before the first block.
 #[test]
-fn what_cannot_be_planned_is_refused() {
+fn writes_that_cannot_be_shared_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.zarr");
     let computed = AtomicUsize::new(0);

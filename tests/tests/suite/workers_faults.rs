@@ -30,6 +30,17 @@ const NEW: u64 = 10;
 
 const FAIL: fn(usize) -> Fault = |n| Fault { change: Some(n), ..Fault::default() };
 
+/// The operations that fail, one in each run.
+#[derive(Clone, Copy)]
+struct Points {
+    first: usize,
+    step: usize,
+}
+
+impl Points {
+    const ALL: Points = Points { first: 0, step: 1 };
+}
+
 type Faulty = Arc<FaultyFileSystem>;
 type Files = Vec<(PathBuf, Vec<u8>)>;
 type Outcomes = lazy_chunks::Result<Outcome<SharedOutput>>;
@@ -46,7 +57,7 @@ impl Course {
     }
 
     fn write(version: u64, shares_chunks: bool) -> SharedWrite {
-        SharedWrite { version, shares_chunks, is_flushed: true }
+        SharedWrite { version, shares_chunks, is_flushed: true, replaces: true }
     }
 
     fn of_version(self, version: u64) -> SharedWrite {
@@ -135,9 +146,9 @@ impl Course {
 
     /// Lets a worker run with a fault at each operation in turn, and another one complete the
     /// write. Returns the number of operations.
-    fn with_every_fault(self, fault: fn(usize) -> Fault) -> usize {
+    fn with_every_fault(self, fault: fn(usize) -> Fault, at: Points) -> usize {
         let (start, expected) = self.reference();
-        for n in 0.. {
+        for n in (at.first..).step_by(at.step) {
             let directory = directory_in_memory();
             create(directory.path(), &start);
             let context = format!("{self:?}, {:?}", fault(n));
@@ -176,6 +187,8 @@ impl Course {
                 let text = report(&error);
                 let is_told = if fault.full_from.is_some() {
                     text.contains("no storage space") || text.contains("injected fault")
+                } else if fault.panic.is_some() {
+                    text.contains("injected ") || text.contains("a thread panicked")
                 } else {
                     text.contains("injected ")
                 };
@@ -229,9 +242,9 @@ impl Course {
 
     /// Finishes a plan from its target alone, with a fault at each operation in turn. Returns the
     /// number of operations.
-    fn finish_with_every_fault(self, fault: fn(usize) -> Fault) -> usize {
+    fn finish_with_every_fault(self, fault: fn(usize) -> Fault, at: Points) -> usize {
         let (start, expected) = self.reference();
-        for n in 0.. {
+        for n in (at.first..).step_by(at.step) {
             let directory = directory_in_memory();
             create(directory.path(), &start);
             self.run_parts(directory.path(), 3);
@@ -271,9 +284,9 @@ impl Course {
 
     /// Removes an unfinished plan with a fault at each operation in turn. Returns the number of
     /// operations.
-    fn remove_with_every_fault(self, fault: fn(usize) -> Fault) -> usize {
+    fn remove_with_every_fault(self, fault: fn(usize) -> Fault, at: Points) -> usize {
         let (start, expected) = self.reference();
-        for n in 0.. {
+        for n in (at.first..).step_by(at.step) {
             let directory = directory_in_memory();
             create(directory.path(), &start);
             self.run_parts(directory.path(), 2);
@@ -323,20 +336,20 @@ fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
     for n_versions in [0, 1] {
         let in_group = n_versions == 0;
         let course = Course { n_versions, in_group, shares_chunks: true, has_second: false };
-        let n_operations = course.with_every_fault(FAIL);
+        let n_operations = course.with_every_fault(FAIL, Points::ALL);
         // The plan, three parts with their chunks and records, and publishing.
         assert!(n_operations > 10 + 3 * 12 + 6 + 10, "{n_operations}");
         println!("{n_operations} faults in {course:?}");
-        let n_operations = course.finish_with_every_fault(FAIL);
+        let n_operations = course.finish_with_every_fault(FAIL, Points::ALL);
         assert!(n_operations > 6 + 10, "{n_operations}");
-        let n_operations = course.remove_with_every_fault(FAIL);
+        let n_operations = course.remove_with_every_fault(FAIL, Points::ALL);
         assert!(n_operations > 10, "{n_operations}");
     }
 }
 
 #[test]
 #[ignore = "slow: `cargo xtask properties` runs it"]
-fn every_fault_at_any_operation_leaves_the_old_array_or_the_new() {
+fn any_fault_at_an_operation_of_any_course_leaves_the_old_array_or_the_new() {
     let faults: [fn(usize) -> Fault; 6] = [
         FAIL,
         |n| Fault { change: Some(n), is_done: true, ..Fault::default() },
@@ -345,13 +358,17 @@ fn every_fault_at_any_operation_leaves_the_old_array_or_the_new() {
         |n| Fault { panic: Some(n), ..Fault::default() },
         |n| Fault { change: Some(n), no_locks: true, ..Fault::default() },
     ];
-    let mut n_faults = [0, 0, 0];
-    for (course, fault) in Course::all().flat_map(|course| faults.map(|fault| (course, fault))) {
-        n_faults[0] += course.with_every_fault(fault);
+    // Each course has other points.
+    const STEP: usize = 8;
+    let mut n_operations = [0, 0, 0];
+    let courses = Course::all().flat_map(|course| faults.map(|fault| (course, fault)));
+    for (i, (course, fault)) in courses.enumerate() {
+        let at = Points { first: i % STEP, step: STEP };
+        n_operations[0] += course.with_every_fault(fault, at);
         if !course.has_second {
-            n_faults[1] += course.finish_with_every_fault(fault);
-            n_faults[2] += course.remove_with_every_fault(fault);
+            n_operations[1] += course.finish_with_every_fault(fault, at);
+            n_operations[2] += course.remove_with_every_fault(fault, at);
         }
     }
-    println!("{n_faults:?} faults");
+    println!("every {STEP}th of {n_operations:?} operations");
 }

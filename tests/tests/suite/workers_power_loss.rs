@@ -39,7 +39,7 @@ impl Course {
     }
 
     fn of_version(self, version: u64) -> SharedWrite {
-        SharedWrite { version, shares_chunks: self.shares_chunks, is_flushed: true }
+        SharedWrite { version, shares_chunks: self.shares_chunks, is_flushed: true, replaces: true }
     }
 
     fn array(self) -> &'static Path {
@@ -157,6 +157,38 @@ impl Course {
         }
         unreachable!("the write ends")
     }
+}
+
+/// A device that fails to write keeps what programs read in memory, and reports the failure once. So
+/// whatever a worker could not flush is computed and stored again.
+#[test]
+fn chunks_that_could_not_be_flushed_are_stored_again() {
+    let mut n_losses = 0;
+    for (n_versions, can_sync_all) in [(0, true), (0, false), (1, false)] {
+        let course = Course { n_versions, can_sync_all, in_group: false, shares_chunks: true };
+        let start = course.file_system();
+        for n in 0.. {
+            let context = format!("{course:?}, loss {n}");
+            let file_system = Arc::new(start.after_power_loss(|end| end - 1));
+            file_system.lose_at(n);
+            let worked = course.work(&file_system, NEW, |_| {});
+            if file_system.n_flushes() <= n {
+                assert!(worked.is_ok(), "{context}");
+                break;
+            }
+            let is_published = course.found(&file_system, &context) == Some(NEW);
+            let again = course.work(&file_system, NEW, |_| {});
+            let again = again.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+            assert_eq!(course.of_version(NEW).assert_published(&again), !is_published, "{context}");
+            // A failure after publishing is reported as such.
+            if !is_published {
+                let after = Arc::new(file_system.after_power_loss(|_| 0));
+                assert_eq!(course.found(&after, &context), Some(NEW), "{context}");
+            }
+            n_losses += 1;
+        }
+    }
+    println!("{n_losses} flushes that failed");
 }
 
 /// Returns the files below a directory.
