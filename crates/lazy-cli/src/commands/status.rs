@@ -48,7 +48,8 @@ pub(crate) fn run(options: &Status) -> Result<()> {
 /// The writes and the array at a path.
 enum Found {
     Writes(Vec<UnfinishedWrite>),
-    /// No write is left. The array is given unless the path is that of a group or a folder.
+    /// There is no unfinished write. There is an array, unless the path is that of a group or of a
+    /// folder.
     NoWrites(Option<Box<StoredArray>>),
 }
 

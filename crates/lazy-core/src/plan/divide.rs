@@ -50,7 +50,7 @@ pub trait DivisibleReducer: Reducer {
     fn divide(self, plan: &PlanSpec) -> Result<Self::Divided>;
 }
 
-/// What all workers of a plan agree on, besides the settings of each reducer.
+/// The values that all workers of a plan share, besides the settings of each reducer.
 ///
 /// [`PartStore`] has an example.
 #[derive(Clone, Debug)]
