@@ -36,6 +36,8 @@ mod verify;
 mod watching;
 mod workers;
 mod workers_faults;
+#[cfg(unix)]
+mod workers_locks;
 mod workers_power_loss;
 #[cfg(unix)]
 mod workers_taken_over;
