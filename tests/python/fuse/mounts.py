@@ -23,6 +23,7 @@ PASSTHROUGH = os.environ.get("PASSTHROUGH", "target/fuse/passthrough")
 #: Long enough for any machine. Expected events come within milliseconds.
 PATIENCE = 120
 N_PARTS, N_CHUNKS = 3, 6
+NO_LOCKS = ["flock:1+:ENOSYS", "flock:1+:EOPNOTSUPP", "flock:1+:ENOLCK"]
 
 
 def part(version, i):
@@ -42,6 +43,8 @@ class Write:
     target: str
     replaces: bool = False
     reads_files: bool = False
+    #: The place among the workers of a plan, such as 0/2.
+    worker: str = ""
 
     @property
     def output(self):
@@ -50,8 +53,9 @@ class Write:
 
     def command(self, directory, version):
         group, member = self.output
-        inputs = [directory.parent / f"inputs-{version}", "--resume"] if self.reads_files else ["-"]
-        return [LAZY, "store", *inputs, "-o", directory / group, *member, *(["--replace"] if self.replaces else []),
+        inputs = [directory.parent / f"inputs-{version}"] if self.reads_files else ["-"]
+        resumes = ["--workers", self.worker] if self.worker else ["--resume"] if self.reads_files else []
+        return [LAZY, "store", *inputs, *resumes, "-o", directory / group, *member, *(["--replace"] if self.replaces else []),
                 "--chunks", "2,3", "--codec", "none", "--quiet", "--threads", "1"]
 
 
@@ -340,3 +344,16 @@ class FuseTest(ProgramTest):
                 with self.subTest(write=write.name, faults=faults, n=n, paused=mount.lines()[-1]):
                     check(mount, process)
         self.assertGreater(n, 10, "there were hardly any operations")
+
+    def crashes(self, write, *faults, every):
+        """Kills a write before each operation in turn, and checks that the next ones succeed."""
+
+        def check(mount, process):
+            process.send_signal(signal.SIGKILL)
+            # The kernel has passed the operation on already, so it still takes effect.
+            mount.resume()
+            self.kill(process)
+            self.assertIn(self.found(write, mount.source), [1 if write.replaces else None, 2])
+            self.check_next_writes(write, mount, at=mount.path)
+
+        self.at_each_pause(check, write, *faults, every=every)

@@ -1,10 +1,6 @@
 """File systems without locks or with local locks, and crashed writers."""
 
-import signal
-
-from mounts import FILES, MEMBER, REPLACE, REPLACED_BY_FILES, FuseTest
-
-NO_LOCKS = ["flock:1+:ENOSYS", "flock:1+:EOPNOTSUPP", "flock:1+:ENOLCK"]
+from mounts import FILES, MEMBER, NO_LOCKS, REPLACE, REPLACED_BY_FILES, FuseTest
 
 
 class Locks(FuseTest):
@@ -22,17 +18,6 @@ class Locks(FuseTest):
 
 class Crashes(FuseTest):
     """A writer that was killed does not block the next one on the same machine."""
-
-    def crashes(self, write, *faults, every):
-        def check(mount, process):
-            process.send_signal(signal.SIGKILL)
-            # The kernel has passed the operation on already, so it still takes effect.
-            mount.resume()
-            self.kill(process)
-            self.assertIn(self.found(write, mount.source), [1 if write.replaces else None, 2])
-            self.check_next_writes(write, mount, at=mount.path)
-
-        self.at_each_pause(check, write, *faults, every=every)
 
     def test_crashes_with_locks(self):
         self.crashes(REPLACE, every=2)

@@ -246,7 +246,7 @@ class Stopped(WorkersTest):
             self.save(f"data/{i}.npy", part)
         self.ended(process, code=1)
         self.assertRegex(self.errors, r"lazy: could not store all of a\.zarr: (block \d+: )?data/\d+\.npy changed while it was read")
-        # What is stored is of the old files, so nobody continues it.
+        # The stored chunks are those of the old files, so no worker continues the plan.
         said = self.fails(*self.command("1/2"), "--quiet")
         self.assertIn("its key changed from", said)
         self.lazy("unfinished", "a.zarr", "--remove")
