@@ -306,6 +306,36 @@ fn a_write_resumes_from_flushed_chunks() {
     }
 }
 
+/// A flush that fails loses what the files contain and is reported once. The next write stores that
+/// again, or only flushes an array that was published, so its success means that nothing is lost.
+#[test]
+fn a_write_after_a_failed_flush_makes_the_array_survive() {
+    let courses = Course::all()
+        .filter(|course| course.n_versions == 0 && course.resumes && !course.has_rival);
+    for course in courses {
+        let mut n_published = 0;
+        for n in 0.. {
+            let context = format!("{course:?}, flush {n}");
+            let file_system = course.file_system();
+            file_system.lose_at(n);
+            let write = || {
+                let sink = ZarrSink::new(course.target(&file_system)).with_resume("the value 2");
+                LazyChunkSequence::from_fn(BLOCK_ROWS, |i| array(2, BLOCK_ROWS[i])).to_zarr(sink)
+            };
+            let first = write();
+            if file_system.n_flushes() <= n {
+                assert!(first.is_ok(), "{context}");
+                break;
+            }
+            n_published += usize::from(first.unwrap_err().is_published());
+            write().unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+            let after = Arc::new(file_system.after_power_loss(|_| 0));
+            assert_eq!(course.found(&after).unwrap(), Some(2), "{context}");
+        }
+        assert!(n_published > 0, "{course:?}");
+    }
+}
+
 /// Without flushing, arrays can be lost. This shows that the model does lose unflushed changes.
 #[test]
 fn unflushed_arrays_can_be_lost() {

@@ -81,6 +81,10 @@ impl PlanDocument {
         Part::ending_at(&self.part_ends, self.record.grid().rows())
     }
 
+    pub(crate) fn durability(&self) -> Durability {
+        if self.is_durable { Durability::Full } else { Durability::None }
+    }
+
     fn to_text(&self) -> String {
         sealed(&serde_json::to_string_pretty(self).expect("a plan is what JSON can hold"))
     }

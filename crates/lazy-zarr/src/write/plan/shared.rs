@@ -175,7 +175,8 @@ impl Shared {
         settings.existing = Existing::Replace;
         settings.resume = Some(Resume::new(record.key.clone()));
         settings.dtype = record.is_cast().then_some(record.dtype);
-        let durability = settings.durability;
+        let durability = plan.durability();
+        settings.durability = durability;
         let parts = plan.parts().unwrap_or_default();
         let spec = SequenceSpec::indexed(record.grid()).with_row_type(Some(of_blocks));
         let directory = PlanDirectory::open(file_system, array, directory, &plan, durability);

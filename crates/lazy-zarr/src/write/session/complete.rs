@@ -13,6 +13,7 @@ use crate::layout::Layout;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{Record, stored_rows};
+use crate::write::destination::flush_published;
 
 /// A stored array that is the result of this write already.
 #[derive(Clone)]
@@ -56,7 +57,9 @@ impl Complete {
         let Ok(array) = StoredArray::open(settings.target.clone()) else { return Ok(None) };
         if existing == Existing::Append {
             let found = find_rows(settings, grid, &array, dtype_of_blocks)?;
-            return Ok(found.map(|(first_row, dtype_of_blocks)| Complete {
+            let Some((first_row, dtype_of_blocks)) = found else { return Ok(None) };
+            flush_published(settings)?;
+            return Ok(Some(Complete {
                 target: settings.target.to_string(),
                 array,
                 grid: grid.clone(),
@@ -76,6 +79,7 @@ impl Complete {
             Identity::Other => return Err(TargetError::ExistsOfOther { target }.into()),
             Identity::Unknown => return Err(TargetError::ExistsOfUnknown { target }.into()),
         };
+        flush_published(settings)?;
         let is_trusted = resume.revision.is_none();
         Ok(Some(Complete {
             target,

@@ -8,11 +8,28 @@ use super::claim::check_groups;
 use super::writing::Directory;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
-use crate::settings::{Durability, OldChunks};
+use crate::settings::{Durability, OldChunks, WriteSettings};
 use crate::staging::ChunkFiles;
 use crate::staging::removal::remove_v2_metadata;
 use crate::store::check::is_missing_group;
 use crate::store::node::{document_at_path, group_at_path, present_at_path, rows_at_path};
+use crate::target::{Resolved, StorageRoot};
+
+/// Flushes the directory entries of a published array: the process that published it may have
+/// failed to flush them, or may not have done it yet.
+pub(crate) fn flush_published(settings: &WriteSettings) -> Result<()> {
+    let Resolved { place, members } = settings.target.resolve()?;
+    let StorageRoot::Directory { file_system, path } = place else { return Ok(()) };
+    if settings.durability == Durability::None {
+        return Ok(());
+    }
+    let array = members.iter().fold(path, |path, name| path.join(name));
+    let mut changed = array.ancestors().take(1 + members.len());
+    let flushed = changed.try_for_each(|directory| file_system.sync_directory(directory));
+    flushed.map_err(|source| {
+        WriteError::Unflushed { target: settings.target.to_string(), source }.into()
+    })
+}
 
 impl Directory {
     /// Checks the target again, which may have changed while blocks were computed.
