@@ -308,7 +308,7 @@ impl Turn {
 
 /// Returns a different order of turns in each round, so that the effects of one turn, such as free
 /// memory in large pieces, do not always benefit the same party.
-fn shuffled(n_turns: usize, round: usize) -> Vec<usize> {
+pub(crate) fn shuffled(n_turns: usize, round: usize) -> Vec<usize> {
     let mut order: Vec<_> = (0..n_turns).collect();
     let mut state = round as u32;
     for i in (1..n_turns).rev() {

@@ -24,6 +24,8 @@ xflags::xflags! {
         cmd ours {}
         /// Runs one job as a bare loop.
         cmd limit {}
+        /// Runs one process of a write that several processes share.
+        cmd share {}
         /// Writes records of .npy to standard output, and does nothing else.
         cmd produce {
             /// The number of records.

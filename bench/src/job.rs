@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -105,7 +106,7 @@ impl Job {
 }
 
 /// Runs the job on standard input, and prints its outcome.
-pub(crate) fn answer(run: impl FnOnce(&Job) -> Result<Outcome>) -> Result<()> {
+pub(crate) fn answer<J: DeserializeOwned>(run: impl FnOnce(&J) -> Result<Outcome>) -> Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     let outcome = run(&serde_json::from_str(&line)?)?;

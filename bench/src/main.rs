@@ -22,6 +22,7 @@ mod reductions;
 mod report;
 mod run;
 mod table;
+mod workers;
 mod workload;
 
 use anyhow::Result;
@@ -33,6 +34,7 @@ fn main() -> Result<()> {
         BenchCmd::Run(flags) => run::run(&flags),
         BenchCmd::Ours(_) => job::answer(ours::run),
         BenchCmd::Limit(_) => job::answer(limit::run),
+        BenchCmd::Share(_) => job::answer(workers::run),
         BenchCmd::Produce(flags) => program::produce(flags.n_records),
     }
 }

@@ -16,6 +16,7 @@ use crate::workload::Data;
 
 /// The seconds of each round, for each comparison.
 #[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
 pub(crate) struct Reductions {
     pub(crate) rows: Vec<Reduction>,
 }
@@ -59,18 +60,23 @@ fn seconds(work: impl FnOnce()) -> f64 {
 }
 
 /// Keeps a core busy without using memory.
-fn spin(n_steps: u64, seed: u64) -> u64 {
+pub(crate) fn spin(n_steps: u64, seed: u64) -> u64 {
     (0..n_steps).fold(seed, |x, i| (x ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+}
+
+/// Returns the number of steps that take this number of seconds.
+pub(crate) fn steps_of(duration: f64) -> u64 {
+    const PROBE: u64 = 1 << 24;
+    let probe = seconds(|| {
+        black_box(spin(PROBE, 1));
+    });
+    (PROBE as f64 * duration / probe) as u64
 }
 
 /// Computes blocks of 5 ms each on all cores, compared with threads that have a fixed set of
 /// blocks.
 fn threads(course: &Course, n_blocks: usize) -> Reduction {
-    const PROBE: u64 = 1 << 24;
-    let probe = seconds(|| {
-        black_box(spin(PROBE, 1));
-    });
-    let n_steps = (PROBE as f64 * 0.005 / probe) as u64;
+    let n_steps = steps_of(0.005);
     let block = |i: usize| black_box(spin(n_steps, i as u64));
     let sequence = LazyChunkSequence::from_fn(vec![1; n_blocks], |i| {
         ArrayBlock::from_vec([1], vec![block(i)]).expect("one element")

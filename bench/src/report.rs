@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use anyhow::Result;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::growth::Growth;
 use crate::job::Task;
@@ -13,28 +13,35 @@ use crate::program;
 use crate::record::{Record, median};
 use crate::reductions::Reductions;
 use crate::table::Table;
+use crate::workers::Shared;
 
-pub(crate) fn json(
-    records: &[Record],
-    growth: &Growth,
-    reductions: &Reductions,
-    program: &[program::Task],
-) -> Result<String> {
-    let all = json!({
-        "records": records,
-        "growth": growth,
-        "reductions": reductions.rows,
-        "program": program,
-    });
-    Ok(serde_json::to_string_pretty(&all)?)
+/// All measurements.
+#[derive(Debug, Serialize)]
+pub(crate) struct Results {
+    pub(crate) records: Vec<Record>,
+    pub(crate) growth: Growth,
+    pub(crate) reductions: Reductions,
+    pub(crate) shared: Shared,
+    pub(crate) program: Vec<program::Task>,
 }
 
-pub(crate) fn tables(
-    records: &[Record],
-    growth: &Growth,
-    reductions: &Reductions,
-    program: &[program::Task],
-) -> String {
+impl Results {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Results { records, growth, reductions, shared, program } = self;
+        records.is_empty()
+            && growth.is_empty()
+            && reductions.is_empty()
+            && shared.is_empty()
+            && program.is_empty()
+    }
+}
+
+pub(crate) fn json(results: &Results) -> Result<String> {
+    Ok(serde_json::to_string_pretty(results)?)
+}
+
+pub(crate) fn tables(results: &Results) -> String {
+    let Results { records, growth, reductions, shared, program } = results;
     let mut text = String::new();
     let mut section = |title: &str, table: Option<Table>| {
         if let Some(table) = table {
@@ -62,6 +69,9 @@ pub(crate) fn tables(
     section("**Memory** of a write in MiB, and its bound", memory(growth));
     section("**Blocks** of one element", blocks(growth));
     section("**Reductions** on all cores: limits as multiples of ours", reduced(reductions));
+    section("**Two workers**: the others as multiples of them", pairs(shared));
+    section("**Parts**: the time that one takes besides its blocks", part_costs(shared));
+    section("**Steps of a plan**, each in a process of its own", steps(shared));
     let title = "**The program** `lazy store`: `cat` or `cp` as a multiple of ours";
     section(title, of_program(program));
     let reasons: BTreeSet<_> = records
@@ -167,6 +177,44 @@ fn reduced(reductions: &Reductions) -> Option<Table> {
         ]);
     }
     (!reductions.is_empty()).then_some(table)
+}
+
+fn pairs(shared: &Shared) -> Option<Table> {
+    let mut table = Table::new(["blocks", "two workers", "one worker", "two threads, no plan"]);
+    for pair in &shared.pairs {
+        let [seconds, one, threads] = pair.summary();
+        table.push(vec![
+            pair.name.into(),
+            format!("{seconds:.3} s"),
+            format!("{one:.2}"),
+            format!("{threads:.2}"),
+        ]);
+    }
+    (!shared.pairs.is_empty()).then_some(table)
+}
+
+fn part_costs(shared: &Shared) -> Option<Table> {
+    let mut table = Table::new(["durability", "milliseconds"]);
+    for cost in &shared.part_costs {
+        let milliseconds = 1e3 * median(cost.seconds.clone());
+        let durability = if cost.is_flushed { "full, on a disk" } else { "none, in memory" };
+        table.push(vec![durability.into(), format!("{milliseconds:.2}")]);
+    }
+    (!shared.part_costs.is_empty()).then_some(table)
+}
+
+fn steps(shared: &Shared) -> Option<Table> {
+    let mut table = Table::new(["parts", "chunks", "step", "seconds", "peak memory in MiB"]);
+    for step in &shared.steps {
+        table.push(vec![
+            step.n_parts.to_string(),
+            step.n_chunks.to_string(),
+            step.name.into(),
+            format!("{:.3}", step.seconds),
+            format!("{:.1}", step.peak_bytes as f64 / MEBIBYTE),
+        ]);
+    }
+    (!shared.steps.is_empty()).then_some(table)
 }
 
 fn of_program(tasks: &[program::Task]) -> Option<Table> {

@@ -4,8 +4,9 @@ use anyhow::{Result, ensure};
 
 use crate::course::Course;
 use crate::encoding::Encoding;
+use crate::report::Results;
 use crate::workload::Workload;
-use crate::{flags, growth, program, reductions, report};
+use crate::{flags, growth, program, reductions, report, workers};
 
 pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     let course = Course::new(flags)?;
@@ -19,18 +20,18 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     if course.is_chosen("factors/flushed") {
         records.extend(course.flushed(&workloads[0])?);
     }
-    let growth = growth::measure(&course, &workloads)?;
-    let reductions = reductions::measure(&course, flags.quick)?;
-    let program = program::measure(&course, flags.quick)?;
-    ensure!(
-        !(records.is_empty() && growth.is_empty() && reductions.is_empty() && program.is_empty()),
-        "no workload has one of the words {:?}",
-        course.words
-    );
+    let results = Results {
+        records,
+        growth: growth::measure(&course, &workloads)?,
+        reductions: reductions::measure(&course, flags.quick)?,
+        shared: workers::measure(&course, flags.quick)?,
+        program: program::measure(&course, flags.quick)?,
+    };
+    ensure!(!results.is_empty(), "no workload has one of the words {:?}", course.words);
     if flags.json {
-        println!("{}", report::json(&records, &growth, &reductions, &program)?);
+        println!("{}", report::json(&results)?);
     } else {
-        print!("{}", report::tables(&records, &growth, &reductions, &program));
+        print!("{}", report::tables(&results));
     }
     Ok(())
 }

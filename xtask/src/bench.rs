@@ -27,7 +27,7 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
 
 /// Runs all parties on small workloads, to see that they run.
 pub(crate) fn try_out(shell: &Shell) -> Result<()> {
-    let words = "tiny/none,sharded/default,threads,statistics,pipe,copy";
+    let words = "tiny/none,sharded/default,threads,statistics,workers,part,scale,pipe,copy";
     let flags = Bench {
         only: Some(words.to_owned()),
         parties: None,

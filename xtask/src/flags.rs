@@ -69,7 +69,8 @@ xflags::xflags! {
             /// ragged, values, misaligned, tiny, tinyrows, sharded, smooth), an encoding (none,
             /// zstd, default) and a task (store, read, read-blocks). Other names are
             /// factors/flushed; `memory` and `blocks`, for how both grow; `threads` and
-            /// `statistics`, for reductions; `pipe` and `copy`, for the program `lazy`.
+            /// `statistics`, for reductions; `workers`, `part` and `scale`, for writes that
+            /// several processes share; `pipe` and `copy`, for the program `lazy`.
             optional --only words: String
             /// Only these parties beside this workspace, separated by commas: limit, pydvl, zarr,
             /// zarrs, tensorstore, dask, memmap.
