@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use lazy_chunks::zarr::{
@@ -94,6 +95,7 @@ hooked! {
     fn list(path) -> Vec<OsString>;
     fn read(path, offset: u64, length: Option<u64>) -> Bytes;
     fn size(path) -> u64;
+    fn modified(path) -> Option<SystemTime>;
     fn sync_file(path) -> ();
     fn sync_directory(path) -> ();
     fn sync_file_system(path) -> ();

@@ -31,6 +31,8 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("size::of_nothing_is_not_found", size_of_nothing),
     ("size::below_a_file_is_not_found", size_below_a_file),
     ("size::of_a_directory_fails", size_of_a_directory),
+    ("modified::is_not_earlier_after_a_change", modified_after_a_change),
+    ("modified::of_nothing_is_not_found", modified_of_nothing),
 ];
 
 fn list_names(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
@@ -229,6 +231,32 @@ fn size_below_a_file(file_system: &dyn FileSystem, directory: &Path) -> CaseResu
 
 fn size_of_a_directory(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
     expect_error("a directory", file_system.size(directory))
+}
+
+fn modified_after_a_change(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    let path = ten_digits(file_system, directory)?;
+    let Some(first) = file_system.modified(&path)? else { return Ok(()) };
+    let other = directory.join("other");
+    file_system.write(&other, b"bytes")?;
+    file_system.append(&path, b"more")?;
+    for path in [&path, &other] {
+        let changed = file_system.modified(path)?;
+        if changed.is_none_or(|changed| changed < first) {
+            return Err(format!("a time before that of an earlier change: {changed:?}").into());
+        }
+    }
+    Ok(())
+}
+
+fn modified_of_nothing(file_system: &dyn FileSystem, directory: &Path) -> CaseResult {
+    if file_system.modified(&ten_digits(file_system, directory)?)?.is_none() {
+        return Ok(());
+    }
+    expect_error_kind(
+        "nothing",
+        file_system.modified(&directory.join("nothing")),
+        ErrorKind::NotFound,
+    )
 }
 
 /// Writes a file with the bytes `0123456789`, and returns its path.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -101,6 +102,19 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     ///   a file.
     /// - Any kind if it is not a regular file.
     fn size(&self, path: &Path) -> io::Result<u64>;
+
+    /// Returns the time when the contents of a file were last changed, by the clock that the file
+    /// system uses, or `None` if it keeps no times. Times of files that one process has written
+    /// are compared with each other, and never with a clock of this machine. By default there are
+    /// no times.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`size`](Self::size), if it keeps times.
+    fn modified(&self, path: &Path) -> io::Result<Option<SystemTime>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Pins a file, so that it can be distinguished from any file that replaces it.
     ///

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -122,6 +123,7 @@ layer! {
     fn list(&self, directory: &Path) -> Vec<OsString>;
     fn read(&self, path: &Path, offset: u64, length: Option<u64>) -> Bytes;
     fn size(&self, path: &Path) -> u64;
+    fn modified(&self, path: &Path) -> Option<SystemTime>;
     fn pin(&self, path: &Path) -> FilePin;
     fn create_directory(&self, path: &Path) -> ();
     fn write(&self, path: &Path, bytes: &[u8]) -> ();

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -124,6 +125,12 @@ impl FileSystem for LocalFileSystem {
         let metadata = fs::metadata(path).map_err(absent_below_files)?;
         check_regular(metadata.file_type())?;
         Ok(metadata.len())
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<Option<SystemTime>> {
+        let metadata = fs::metadata(path).map_err(absent_below_files)?;
+        check_regular(metadata.file_type())?;
+        Ok(metadata.modified().ok())
     }
 
     fn pin(&self, path: &Path) -> io::Result<FilePin> {

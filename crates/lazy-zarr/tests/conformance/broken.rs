@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use lazy_zarr::{EntryKind, FileLock, FilePin, FileSystem, LocalFileSystem, LockScope};
@@ -183,6 +183,18 @@ impl FileSystem for Broken {
             SizesWithoutKind => LocalFileSystem.size(path).map_err(io::Error::other),
             SizesDirectories if path.is_dir() => Ok(4096),
             _ => LocalFileSystem.size(path),
+        }
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<Option<SystemTime>> {
+        let modified = LocalFileSystem.modified(path);
+        match self {
+            TurnsTimeBack => {
+                let age = LocalFileSystem.size(path)?;
+                Ok(SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1000 - age)))
+            }
+            TimesNothing => Ok(modified.unwrap_or(Some(SystemTime::UNIX_EPOCH))),
+            _ => modified,
         }
     }
 

@@ -187,6 +187,10 @@ pub(crate) enum Broken {
     LocksDirectories,
     /// `lock_scope` fails.
     ForgetsScopes,
+    /// `modified` goes back with each change.
+    TurnsTimeBack,
+    /// `modified` of nothing is a time.
+    TimesNothing,
 
     /// `rename_directory` leaves the inner directory behind.
     MovesHalf,
@@ -421,6 +425,8 @@ pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
     (LocksCreating, &["lock::of_nothing_is_not_found"]),
     (LocksDirectories, &["lock::of_a_directory_fails"]),
     (ForgetsScopes, &["lock_scope::is_known"]),
+    (TurnsTimeBack, &["modified::is_not_earlier_after_a_change"]),
+    (TimesNothing, &["modified::of_nothing_is_not_found"]),
     (
         MovesHalf,
         &[

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::interface::PutChunks;
 use crate::error::{Error, Result, WriteError};
@@ -96,6 +97,14 @@ impl PartChunks {
         let (expected, found) = (expected.n_chunks(), found.n_chunks());
         Err(WriteError::ChunksLost { target: self.target.clone(), missing: None, expected, found }
             .into())
+    }
+
+    /// Returns the time of the file system after the chunks were stored, if it keeps times.
+    pub(crate) fn time(&self) -> Result<Option<SystemTime>> {
+        let path = self.staging.directory().join(format!("time.{}", self.token));
+        let time =
+            self.file_system.write(&path, b"").and_then(|()| self.file_system.modified(&path));
+        time.map_err(|source| WriteError::Write { path, source }.into())
     }
 
     /// Gives back the staging directory of the part.

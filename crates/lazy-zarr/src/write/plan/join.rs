@@ -37,6 +37,8 @@ struct Joining {
     shared: Arc<Shared>,
     directory: Arc<Directory>,
     parts: Vec<StoredPart>,
+    /// The numbers of the parts of which a chunk was changed after it was stored.
+    changed: Vec<usize>,
     trace: Trace,
     stored: Option<(StoredArray, String)>,
 }
@@ -76,6 +78,7 @@ impl StoredParts {
             shared: Arc::clone(shared),
             directory: Arc::new(directory),
             parts: Vec::new(),
+            changed: Vec::new(),
             trace: Trace::new(&shared.settings.target),
             stored: None,
         };
@@ -88,10 +91,10 @@ impl Run for StoredParts {
     type Output = StoredArray;
 
     fn merge(&mut self, _: BlockPosition, part: StoredPart) -> lazy_core::Result<()> {
-        if let Course::Joining(joining) = &mut self.0 {
-            joining.parts.push(part);
+        match &mut self.0 {
+            Course::Joining(joining) => Ok(joining.add(part)?),
+            Course::Complete(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn prepare(&mut self) -> lazy_core::Result<()> {
@@ -110,8 +113,26 @@ impl Run for StoredParts {
 }
 
 impl Joining {
+    fn add(&mut self, mut part: StoredPart) -> Result<()> {
+        let number = self.parts.len();
+        let planned = self.shared.planned();
+        let contents = std::mem::take(&mut part.contents);
+        if contents.have_changed(
+            &*planned.file_system,
+            &planned.array,
+            self.whole_chunks(number),
+        )? {
+            self.changed.push(number);
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+
     fn prepare(&mut self) -> lazy_core::Result<()> {
-        let lost = self.put_together()?;
+        let mut lost = self.put_together()?;
+        lost.append(&mut self.changed);
+        lost.sort_unstable();
+        lost.dedup();
         if !lost.is_empty() {
             return Err(self.parts_missing(lost));
         }
@@ -168,8 +189,6 @@ impl Joining {
             assembler.finish(self.shared.grid().rows().total(), &mut Units(&mut writer))?;
         }
         writer.finish()?;
-        lost.sort_unstable();
-        lost.dedup();
         Ok(lost)
     }
 
@@ -248,26 +267,30 @@ impl Joining {
         Ok(())
     }
 
-    /// Returns the numbers of the parts whose chunks are not those that their records describe.
-    fn damaged_parts(&self) -> Result<Vec<usize>> {
+    /// Returns the keys of the chunks of a part that have no rows of other parts, in C order.
+    fn whole_chunks(&self, part: usize) -> impl Iterator<Item = String> + use<> {
         let planned = self.shared.planned();
         let n_units = planned.plan.record.n_chunks();
         let unit_rows = planned.format.layout.unit_shape()[0] as u64;
         let per_row = n_units[1..].iter().fold(1_u64, |n, along| n.saturating_mul(*along));
-        let encoding = planned.format.keys.encoding();
+        let keys = planned.format.keys;
+        let rows = self.shared.rows(part);
+        let (start, end) = (rows.start as u64, rows.end as u64);
+        let is_end = end == self.shared.grid().rows().total() as u64;
+        let first = start.div_ceil(unit_rows);
+        let last = if is_end { end.div_ceil(unit_rows) } else { end / unit_rows };
+        let last = if start == end { first } else { last.max(first) };
+        (first * per_row..last * per_row)
+            .map(move |place| keys.encoding().encode(&index_in_grid(place, &n_units)).to_string())
+    }
+
+    /// Returns the numbers of the parts whose chunks are not those that their records describe.
+    fn damaged_parts(&self) -> Result<Vec<usize>> {
+        let planned = self.shared.planned();
         let mut damaged = Vec::new();
         for (number, part) in self.parts.iter().enumerate() {
-            let rows = self.shared.rows(number);
-            let (start, end) = (rows.start as u64, rows.end as u64);
-            let is_end = end == self.shared.grid().rows().total() as u64;
-            let first = start.div_ceil(unit_rows);
-            let last = if is_end { end.div_ceil(unit_rows) } else { end / unit_rows };
-            if start == end {
-                continue;
-            }
             let mut found = Tally::default();
-            for place in first * per_row..last.max(first) * per_row {
-                let key = encoding.encode(&index_in_grid(place, &n_units)).to_string();
+            for key in self.whole_chunks(number) {
                 if let Ok(n_bytes) = planned.file_system.size(&planned.array.join(&key)) {
                     found.add(&key, n_bytes);
                 }

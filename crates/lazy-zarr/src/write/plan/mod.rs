@@ -1,5 +1,6 @@
 //! A sink in a plan: the write of one array that several workers share.
 
+mod contents;
 mod finish;
 mod join;
 mod part;

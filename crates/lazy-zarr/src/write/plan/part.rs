@@ -10,6 +10,7 @@ use lazy_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::contents::Contents;
 use super::shared::{Planned, Shared};
 use crate::error::{Error, Result, WriteError};
 use crate::layout::index_in_grid;
@@ -193,6 +194,7 @@ pub struct StoredPart {
     pub(super) whole: Tally,
     /// The rows in chunks that the part shares with other parts.
     pub(super) fragments: Vec<(Vec<u64>, Entry)>,
+    pub(super) contents: Contents,
     pub(super) n_bytes: u64,
     /// The staging directory of the part, until its record is stored.
     #[serde(skip)]
@@ -234,6 +236,7 @@ struct Storing {
     n_rows: usize,
     whole: Tally,
     fragments: Vec<(Vec<u64>, Entry)>,
+    contents: Contents,
     _memory: MemoryClaim,
 }
 
@@ -299,6 +302,7 @@ impl Storing {
             n_rows: rows.len(),
             whole: Tally::default(),
             fragments: Vec::new(),
+            contents: Contents::default(),
             _memory: memory,
             record,
         };
@@ -365,40 +369,42 @@ impl Storing {
         assembler.finish(self.n_head + self.n_rows, &mut Units { writer, recall })?;
         writer.finish()?;
         self.whole = self.chunks.end(|| self.keys(), self.settings.durability)?;
-        self.fragments = self.fragments()?;
-        Ok(())
+        self.describe()
     }
 
-    /// Returns the pieces of chunks that the part shares with other parts.
-    fn fragments(&self) -> Result<Vec<(Vec<u64>, Entry)>> {
+    /// Describes the contents of the chunks, and the pieces of those that the part shares with
+    /// other parts.
+    fn describe(&mut self) -> Result<()> {
         let entries = self.journal.entries(&self.n_units)?;
         let number = |index: &[u64]| {
             index.iter().zip(&self.n_units).fold(0, |number, (i, n)| number * n + i)
         };
-        let mut fragments = Vec::new();
-        for index in self.units() {
+        let mut hashes = Vec::new();
+        for (n_found, index) in self.units().enumerate() {
             let key = self.key(&index);
-            if !self.files.is_fragment(&key) {
-                continue;
-            }
             // Each was stored, so another program has changed the journal if it is not there.
             let Some(entry) = entries.get(&number(&index)) else {
-                let (target, missing) = (self.settings.target.to_string(), Some(key));
-                let found = fragments.len() as u64;
-                let expected = found + 1;
+                let (target, found) = (self.settings.target.to_string(), n_found as u64);
+                let (missing, expected) = (Some(key), found + 1);
                 return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
             };
-            fragments.push((index, *entry));
+            if self.files.is_fragment(&key) {
+                self.fragments.push((index, *entry));
+            } else {
+                hashes.push(entry.hash);
+            }
         }
-        Ok(fragments)
+        self.contents = Contents::new(self.chunks.time()?, hashes);
+        Ok(())
     }
 
     fn commit(self) -> StoredPart {
         let (_, n_bytes) = self.writer.written();
-        let Storing { writer, chunks, whole, fragments, .. } = self;
+        let Storing { writer, chunks, whole, fragments, contents, .. } = self;
         drop(writer);
         let chunks = Arc::into_inner(chunks).expect("the writer has ended");
-        StoredPart { whole, fragments, n_bytes, staging: Some(chunks.into_staging()) }
+        let staging = Some(chunks.into_staging());
+        StoredPart { whole, fragments, contents, n_bytes, staging }
     }
 
     /// Ends the part early. Returns the chunks that a later worker resumes from, if there are any.
