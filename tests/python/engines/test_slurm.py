@@ -1,0 +1,64 @@
+"""Workers that Slurm starts: tasks of arrays and of steps."""
+
+import json
+
+from engines import JOBS
+from slurm import SlurmTest, start_cluster as setUpModule
+
+
+class Arrays(SlurmTest):
+    def test_an_array_of_tasks(self):
+        job = self.run_job("--array=0-3", JOBS / "slurm-array.sh", ids=range(4))
+        name = "worker {0} of 4 (SLURM_ARRAY_TASK_ID={0}, SLURM_ARRAY_TASK_MIN=0, SLURM_ARRAY_TASK_COUNT=4, SLURM_PROCID=0, SLURM_STEP_NUM_TASKS=1)"
+        self.assertEqual(self.names(), [name.format(i) for i in range(4)], self.said(job))
+        self.check_together()
+
+    def test_arrays_with_gaps(self):
+        self.run_job("--array=3,7", JOBS / "slurm-array.sh", ids=(3, 7))
+        self.assertEqual([name.split(" (")[0] for name in self.names()], ["worker 0 of 2", "worker 1 of 2"])
+        self.check_together()
+        # When all is done, a task says so.
+        self.run_job("--array=1,5,6,9", JOBS / "slurm-array.sh", ids=(1, 5, 6, 9))
+        late = self.workers()[2:]
+        self.assertEqual(sorted(worker.name.split(" (")[0] for worker in late), ["about worker 0 of 4", "about worker 1 of 4", "about worker 2 of 4", "about worker 3 of 4"])
+        for worker in late:
+            result = json.loads(worker.output)
+            self.assertEqual((result["outcome"], result["computed_parts"]), ("finished before", 0))
+            self.assertIn("values.zarr is already complete: ", worker.log)
+
+    def test_a_task_without_srun(self):
+        self.run_job("--array=5-6", "--wrap", "lazy store parts/ -o values.zarr --workers env", ids=(5, 6))
+        name = "worker {} of 2 (SLURM_ARRAY_TASK_ID={}, SLURM_ARRAY_TASK_MIN=5, SLURM_ARRAY_TASK_COUNT=2)"
+        self.assertEqual(self.names(), [name.format(0, 5), name.format(1, 6)])
+        self.check_together()
+
+    def test_influence(self):
+        for n in (1, 4):
+            job = self.run_job(f"--array=0-{n - 1}", "--wrap", f"srun influence of-{n}", ids=range(n))
+            self.assertEqual(self.check_influence(self.said(job), f"of-{n}"), n)
+
+
+class Steps(SlurmTest):
+    def test_the_tasks_of_a_step(self):
+        job = self.run_job("--ntasks=4", JOBS / "slurm-step.sh")
+        name = "worker {} of 4 (SLURM_PROCID={}, SLURM_STEP_NUM_TASKS=4)"
+        self.assertEqual(self.names(), [name.format(i, i) for i in range(4)], self.said(job))
+        self.check_together()
+
+    def test_steps_in_the_tasks_of_an_array(self):
+        self.run_job("--array=0-1", "--ntasks=2", JOBS / "slurm-step.sh", ids=(0, 1))
+        self.assertEqual([name.split(" (")[0] for name in self.names()], [f"worker {i} of 4" for i in range(4)])
+        self.check_together()
+
+    def test_a_batch_script_is_the_only_worker(self):
+        job = self.run_job("--ntasks=3", "--wrap", "env > variables; lazy store parts/ -o values.zarr --workers env")
+        variables = self.path("variables").read_text().splitlines()
+        self.assertIn("SLURM_PROCID=0", variables)
+        self.assertIn("SLURM_NTASKS=3", variables)
+        self.assertEqual(self.names(), [f"the only worker (SLURM_JOB_ID={job}, but no SLURM_STEP_ID)"])
+        self.check_together()
+
+    def test_influence(self):
+        for n in (1, 4):
+            job = self.run_job(f"--ntasks={n}", "--wrap", f"srun --wait=0 influence of-{n}")
+            self.assertEqual(self.check_influence(self.said(job), f"of-{n}"), n)
