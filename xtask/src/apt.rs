@@ -11,5 +11,5 @@ pub(crate) fn install(shell: &Shell, packages: &[&str], missing: &str) -> Result
         bail!("{missing}; on Debian: apt-get install {}", packages.join(" "));
     }
     cmd!(shell, "apt-get update --quiet").run()?;
-    Ok(cmd!(shell, "apt-get install --quiet --yes {packages...}").run()?)
+    Ok(cmd!(shell, "apt-get install --quiet --yes --no-install-recommends {packages...}").run()?)
 }

@@ -50,6 +50,10 @@ xflags::xflags! {
         /// close and fsync, locks, renames, inode numbers, power. It needs FUSE, and is left out
         /// where there is none.
         cmd fuse {}
+        /// Runs the job scripts of the guide with the program `lazy`, and the example `influence`,
+        /// under Slurm, mpirun, GNU parallel and shells. Engines that cannot be installed are left
+        /// out.
+        cmd engines {}
         /// Kills writes at every operation and at random moments, and makes them fail and race.
         /// Afterwards the target is the old array or the new one, for this library and for
         /// zarr-python, and a resumed run computes what is missing and nothing else.

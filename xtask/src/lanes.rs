@@ -12,7 +12,8 @@ use xshell::{Shell, cmd};
 use crate::{build, python};
 
 /// Tasks of `cargo xtask`. Those of a lane run one after the other, and the lanes at the same time.
-const LANES: [&[&str]; 2] = [&["program", "crash"], &["example", "interop", "fuse", "outside"]];
+const LANES: [&[&str]; 2] =
+    [&["program", "crash"], &["example", "interop", "fuse", "engines", "outside"]];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     // Nothing is left to set up and to build when the tasks run.

@@ -8,6 +8,7 @@ mod build;
 mod ci;
 mod crash;
 mod dependencies;
+mod engines;
 mod example;
 mod features;
 mod flags;
@@ -50,6 +51,7 @@ fn main() -> Result<()> {
         XtaskCmd::Interop(_) => interop::run(&shell),
         XtaskCmd::Program(_) => program::run(&shell),
         XtaskCmd::Fuse(_) => fuse::run(&shell),
+        XtaskCmd::Engines(_) => engines::run(&shell),
         XtaskCmd::Bench(flags) => bench::run(&shell, &flags),
         XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }

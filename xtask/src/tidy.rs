@@ -21,8 +21,11 @@ const HISTORY: &str = "CHANGELOG.md";
 const EXEMPLARY: [&str; 4] =
     ["crates/lazy-core", "crates/lazy-zarr", "crates/lazy-tch", "crates/lazy-chunks"];
 
-/// Programs, and the document that shows each of them whole.
-const SHOWN: [(&str, &str); 1] = [("tests/outside/tch/src/main.rs", "docs/src/tensors.md")];
+/// A program, and the document that shows it whole.
+const PROGRAM: (&str, &str) = ("tests/outside/tch/src/main.rs", "docs/src/tensors.md");
+
+/// A directory of scripts, and the document that shows each of them whole.
+const JOBS: (&str, &str) = ("docs/src/jobs/", "docs/src/workers.md");
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let files = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
@@ -38,10 +41,11 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         let missing = paths.into_iter().filter(|(_, resolved)| !shell.path_exists(resolved));
         problems.extend(missing.map(|(path, _)| format!("{name}: there is no {path}")));
     }
-    for (program, name) in SHOWN {
+    let jobs = files.iter().filter(|file| file.starts_with(JOBS.0)).map(|job| (*job, JOBS.1));
+    for (program, name) in jobs.chain([PROGRAM]) {
         let text = shell.read_file(name)?;
-        if !Document::parse(&text).rust_blocks.contains(&shell.read_file(program)?) {
-            problems.push(format!("{name}: no block of Rust is {program}"));
+        if !Document::parse(&text).code_blocks.contains(&shell.read_file(program)?) {
+            problems.push(format!("{name}: no code block is {program}"));
         }
     }
     for directory in EXEMPLARY {

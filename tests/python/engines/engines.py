@@ -108,11 +108,15 @@ class EngineTest(ProgramTest):
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR", "USER") if name in os.environ}
         self.environment = {**kept, "PATH": f"{programs}:{kept['PATH']}"}
 
+    #: Called in each process before its program.
+    before_start = None
+
     def start(self, *command, **variables):
         """Starts a command as a user does."""
         process = subprocess.Popen(
             list(map(str, command)), cwd=self.directory, env={**self.environment, **variables}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=self.before_start,
         )
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)

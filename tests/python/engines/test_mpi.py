@@ -1,6 +1,10 @@
 """Workers that mpirun starts."""
 
+import ctypes
+import fcntl
 import shutil
+import socket
+import struct
 import unittest
 
 from engines import JOBS, EngineTest
@@ -12,8 +16,19 @@ VARIABLES = {
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "OMPI_MCA_oob_tcp_if_include": "lo",
-    "HYDRA_IFACE": "lo",
 }
+#: From <linux/sched.h>, <linux/sockios.h> and <linux/if.h>.
+CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
+
+
+def isolate():
+    """Gives this process a network of its own, which has loopback only, since mpirun listens on all interfaces.
+
+    Without the permission, it stays in the network of the machine.
+    """
+    if ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 class Mpi:
@@ -21,6 +36,7 @@ class Mpi:
 
     #: The program, its variables, and its exit code when a rank was killed.
     mpirun, rank, size, killed = None, None, None, None
+    before_start = staticmethod(isolate)
 
     def setUp(self):
         super().setUp()

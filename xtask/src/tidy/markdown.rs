@@ -7,7 +7,8 @@ pub(super) struct Document {
     /// The targets of links and images that are paths, without fragments.
     pub(super) links: Vec<String>,
     pub(super) code_spans: Vec<CodeSpan>,
-    pub(super) rust_blocks: Vec<String>,
+    /// The texts of fenced blocks, in any language.
+    pub(super) code_blocks: Vec<String>,
 }
 
 /// A code span outside of headings.
@@ -28,7 +29,7 @@ impl Document {
         }
         let mut section = String::new();
         let mut is_heading = false;
-        // The text of the block of Rust that is open.
+        // The text of the block that is open.
         let mut block = None::<String>;
         for event in parser {
             match event {
@@ -37,12 +38,10 @@ impl Document {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     document.links.extend(path_of(&dest_url));
                 }
-                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language)))
-                    if language.split(',').next() == Some("rust") =>
-                {
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => {
                     block = Some(String::new());
                 }
-                Event::End(TagEnd::CodeBlock) => document.rust_blocks.extend(block.take()),
+                Event::End(TagEnd::CodeBlock) => document.code_blocks.extend(block.take()),
                 Event::Text(text) => {
                     if let Some(block) = &mut block {
                         block.push_str(&text);
@@ -103,10 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_rust_are_read_as_they_are() {
+    fn code_blocks_are_read_as_they_are() {
         let text =
             "```rust\nfn main() {}\n\n// `x`\n```\n\n```sh\nls\n```\n\n```rust,no_run\na\n```\n";
-        let blocks = Document::parse(text).rust_blocks;
-        assert_eq!(blocks, ["fn main() {}\n\n// `x`\n", "a\n"]);
+        let blocks = Document::parse(text).code_blocks;
+        assert_eq!(blocks, ["fn main() {}\n\n// `x`\n", "ls\n", "a\n"]);
     }
 }
