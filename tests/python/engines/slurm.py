@@ -2,16 +2,16 @@
 
 import contextlib
 import ctypes
-import getpass
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import time
 import unittest
 from pathlib import Path
+
+import psutil
 
 from engines import PATIENCE, EngineTest, wait_until
 
@@ -30,8 +30,8 @@ SlurmdPort={node_port}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={slots} State=UNKNOWN
 PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SlurmUser={user}
-SlurmdUser={user}
+SlurmUser=root
+SlurmdUser=root
 AuthType=auth/munge
 # A requeued job waits as long as a credential is valid: 5 seconds at least.
 AuthInfo=socket={directory}/munge.socket,cred_expire=5
@@ -96,7 +96,7 @@ class Cluster:
         file = self.directory / "slurm.conf"
         file.write_text(CONFIGURATION.format(
             host=host, controller_port=controller_port, node_port=node_port, slots=N_SLOTS,
-            user=getpass.getuser(), directory=self.directory,
+            directory=self.directory,
         ))
         daemons = [self.daemon(name, "-D", "-f", file) for name in ("slurmctld", "slurmd")]
 
@@ -144,13 +144,14 @@ class Cluster:
 
     def stop(self):
         """Cancels all jobs and ends all daemons. Afterwards, no process of the cluster is left."""
-        if self.processes:
-            self.run("scancel", "--user", getpass.getuser(), check=False)
-            self.run("scancel", "--signal=KILL", "--user", getpass.getuser(), check=False)
-        for process in self.processes[::-1]:
-            self.end(process)
-        end_children()
-        shutil.rmtree(self.directory)
+        try:
+            if self.processes:
+                self.run("scancel", "--user=root", check=False)
+        finally:
+            for process in self.processes[::-1]:
+                self.end(process)
+            end_children()
+            shutil.rmtree(self.directory)
 
     def end(self, process):
         process.terminate()
@@ -163,16 +164,11 @@ class Cluster:
 
 
 def end_children():
-    """Kills the processes that have this process as their parent, and then those that get it."""
-    end = time.monotonic() + PATIENCE
-    while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        for child in map(int, children):
-            # It may have ended, and waits to be asked for its exit code.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(child, 0)
-        assert time.monotonic() < end, f"the processes {children} have not ended"
+    """Kills the children of this process, and then those that become its children."""
+    while children := psutil.Process().children():
+        for child in children:
+            child.kill()
+            child.wait(PATIENCE)
 
 
 def program(name):
@@ -180,7 +176,15 @@ def program(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
-MISSING = [name for name in ("munged", "slurmctld", "slurmd", "sbatch", "srun") if program(name) is None]
+def why_not():
+    """Returns the reason why Slurm cannot run here, or an empty string."""
+    missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch", "srun") if program(name) is None]
+    if missing:
+        return f"there is no {missing[0]}"
+    return "" if os.getuid() == 0 else "only root can run the daemons of Slurm"
+
+
+WHY_NOT = why_not()
 
 #: The states of a job that has ended.
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
@@ -192,12 +196,12 @@ cluster = None
 def start_cluster():
     """Starts the cluster for the tests of a module, which stops when they have ended."""
     global cluster
-    if not MISSING:
+    if not WHY_NOT:
         cluster = Cluster()
         unittest.addModuleCleanup(cluster.stop)
 
 
-@unittest.skipIf(MISSING, f"there is no {', '.join(MISSING)}")
+@unittest.skipIf(WHY_NOT, WHY_NOT)
 class SlurmTest(EngineTest):
     def setUp(self):
         super().setUp()

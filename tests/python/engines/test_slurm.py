@@ -45,6 +45,12 @@ class Steps(SlurmTest):
         self.assertEqual(self.names(), [name.format(i, i) for i in range(4)], self.said(job))
         self.check_together()
 
+    def test_the_tasks_of_a_step_with_pmi(self):
+        self.run_job("--ntasks=2", "--wrap", "srun --mpi=pmi2 --wait=0 lazy store parts/ -o values.zarr --workers env")
+        name = "worker {0} of 2 (SLURM_PROCID={0}, SLURM_STEP_NUM_TASKS=2, PMI_RANK={0}, PMI_SIZE=2)"
+        self.assertEqual(self.names(), [name.format(i) for i in range(2)])
+        self.check_together()
+
     def test_steps_in_the_tasks_of_an_array(self):
         self.run_job("--array=0-1", "--ntasks=2", JOBS / "slurm-step.sh", ids=(0, 1))
         self.assertEqual([name.split(" (")[0] for name in self.names()], [f"worker {i} of 4" for i in range(4)])
