@@ -1,5 +1,7 @@
 """Workers that Slurm stops and starts again."""
 
+import time
+
 from engines import JOBS, N_PARTS, wait_until
 from slurm import SlurmTest, start_cluster as setUpModule
 
@@ -32,15 +34,10 @@ class Stopped(SlurmTest):
         self.assertEqual(last.n_restored, n_kept)
         self.check_complete(n_restored=n_kept)
 
-    def hold_step(self):
-        """Submits the step script for three tasks, of which one is held, and waits for the others."""
+    def test_a_signal_requeues_a_step(self):
         (held,) = self.hold()
         job = self.submit("--ntasks=3", JOBS / "slurm-step.sh")
         self.wait_for_others(2, [held])
-        return job, held
-
-    def test_a_signal_requeues_a_step(self):
-        job, held = self.hold_step()
         self.slurm("scancel", "--signal=USR1", job)
         held.wait_for_signal()
         self.assertIn("lazy: stopped; ", held.let_go().log)
@@ -71,11 +68,22 @@ class Stopped(SlurmTest):
         self.check_complete(n_restored=n_kept, n_unlogged=n_kept)
 
     def test_a_killed_task_of_a_step(self):
-        job, held = self.hold_step()
-        n_kept = self.n_kept()
-        held.kill()
-        held.let_go()
+        killed, other = self.hold(2)
+        job = self.submit("--ntasks=3", JOBS / "slurm-step.sh")
+        self.wait_for_others(1, [killed, other])
+        killed.kill()
+        n_stored = killed.let_go().log.count("chunk stored")
+        # Enough time for the cluster to end the step, if the script let it.
+        time.sleep(3)
+        self.assertFalse(other.has_ended(), self.said(job))
+        # The other worker takes over.
+        other.let_go()
         self.assertEqual(self.wait_for(job), [("FAILED", "137:0")], self.said(job))
         self.assertEqual(self.restarts(job), 0)
+        n_restored = sum(worker.n_restored for worker in self.workers())
+        # The worker could not log its last chunk.
+        self.assertIn(n_restored, (n_stored, n_stored + 1))
+        self.check_complete(n_restored, n_unlogged=n_restored)
         self.run_job("--ntasks=2", JOBS / "slurm-step.sh")
-        self.check_complete(n_restored=n_kept, n_unlogged=n_kept)
+        for worker in self.workers()[-2:]:
+            self.assertIn("values.zarr is already complete: ", worker.log)
