@@ -40,4 +40,6 @@ mod workers_faults;
 mod workers_locks;
 mod workers_power_loss;
 #[cfg(unix)]
+mod workers_renamed;
+#[cfg(unix)]
 mod workers_taken_over;

@@ -270,14 +270,28 @@ impl Drop for Staging {
 /// Returns the numbers of the staging directories of an array, in ascending order. There is at most
 /// one, except for the instant in which one is created beside one that was taken over.
 pub(crate) fn numbers(file_system: &dyn FileSystem, array: &Path) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
+    // Some file systems list removed directories for a while.
+    const MOST_TRIES: usize = 10;
+    let mut n_tries = 1;
+    loop {
+        let (numbers, has_changed) = numbers_listed(file_system, array)?;
+        if !has_changed || n_tries == MOST_TRIES {
+            return Ok(numbers);
+        }
+        n_tries += 1;
+    }
+}
+
+/// Returns the numbers of the staging directories in one listing, and true if one of them has been
+/// renamed or removed since.
+fn numbers_listed(file_system: &dyn FileSystem, array: &Path) -> io::Result<(Vec<u64>, bool)> {
+    let (mut numbers, mut has_changed) = (Vec::new(), false);
     for name in file_system.list(array)? {
         let Some(number) = name.to_str().and_then(number_of) else { continue };
         let path = array.join(&name);
         match file_system.entry_kind(&path)? {
             Some(EntryKind::Directory) => numbers.push(number),
-            // Another process has just renamed or removed it.
-            None => {}
+            None => has_changed = true,
             // A link could lead anywhere.
             Some(_) => {
                 let place = path.display();
@@ -287,7 +301,7 @@ pub(crate) fn numbers(file_system: &dyn FileSystem, array: &Path) -> io::Result<
         }
     }
     numbers.sort_unstable();
-    Ok(numbers)
+    Ok((numbers, has_changed))
 }
 
 /// Returns true if an error says that another write was faster.

@@ -17,6 +17,10 @@ use crate::store::staging_name::directory;
 /// The number of times that a directory is found without a lock before it counts as abandoned.
 const MOST_TRIES_WITHOUT_LOCK: usize = 3;
 
+/// The number of times that no directory is listed before a plan counts as gone. While a directory
+/// is renamed, it may be listed under neither name.
+const MOST_TRIES_UNLISTED: usize = 3;
+
 /// The result of [`Staging::take`].
 pub(crate) enum Taken {
     /// The staging directory was just created.
@@ -57,6 +61,7 @@ struct Attempt<'a> {
     takes_over: bool,
     kind: Kind<'a>,
     n_without_lock: usize,
+    n_unlisted: usize,
     /// The number of the directory in which this process created the lock file. The write of that
     /// directory has ended.
     ended: Option<u64>,
@@ -102,8 +107,16 @@ impl Staging {
         takes_over: bool,
         kind: Kind<'_>,
     ) -> io::Result<Taken> {
-        let mut attempt =
-            Attempt { file_system, array, takes_over, kind, n_without_lock: 0, ended: None };
+        let (n_without_lock, n_unlisted) = (0, 0);
+        let mut attempt = Attempt {
+            file_system,
+            array,
+            takes_over,
+            kind,
+            n_without_lock,
+            n_unlisted,
+            ended: None,
+        };
         let mut holder = process::name(b"");
         // A process that lists unfinished writes holds the lock for an instant, and a directory
         // that is being created has no lock yet.
@@ -188,6 +201,10 @@ impl Attempt<'_> {
         let number = match numbers(&**self.file_system, self.array)?.pop() {
             Some(number) => number,
             None if matches!(self.kind, Kind::Plan(_)) => {
+                self.n_unlisted += 1;
+                if self.n_unlisted < MOST_TRIES_UNLISTED {
+                    return Ok(Try::Again(None));
+                }
                 let directory = directory(self.array, 1);
                 return Ok(Try::Taken(Taken::Plan { directory, key: String::new() }));
             }

@@ -320,7 +320,8 @@ impl Shared {
         let examine = |source| Error::examine(array, source);
         let Some(directory) = self.directory().find_again()? else { return Ok(true) };
         let has_locks = Staging::has_locks(&**file_system, &directory).map_err(examine)?;
-        let scope = file_system.lock_scope(&directory).map_err(examine)?;
+        // Another worker may rename the directory of the plan at any time.
+        let scope = file_system.lock_scope(array).map_err(examine)?;
         Ok(has_locks && scope == LockScope::Everywhere)
     }
 
