@@ -17,8 +17,8 @@ const ENGINES: [(&str, &[&str], &str); 4] = [
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let missing: Vec<_> = ENGINES.iter().filter(|(program, ..)| !exists(shell, program)).collect();
     if !missing.is_empty() {
-        let packages: Vec<_> = missing.iter().flat_map(|(_, packages, _)| *packages).collect();
-        let packages: Vec<_> = packages.into_iter().copied().collect();
+        let packages: Vec<_> =
+            missing.iter().flat_map(|(_, packages, _)| packages.iter().copied()).collect();
         let names: Vec<_> = missing.iter().map(|(.., engine)| *engine).collect();
         let names = names.join(", ");
         if let Err(reason) = apt::install(shell, &packages, &format!("there is no {names}")) {

@@ -9,7 +9,8 @@ from slurm import SlurmTest, start_cluster as setUpModule
 class Arrays(SlurmTest):
     def test_an_array_of_tasks(self):
         job = self.run_job("--array=0-3", JOBS / "slurm-array.sh", ids=range(4))
-        name = "worker {0} of 4 (SLURM_ARRAY_TASK_ID={0}, SLURM_ARRAY_TASK_MIN=0, SLURM_ARRAY_TASK_COUNT=4, SLURM_PROCID=0, SLURM_STEP_NUM_TASKS=1)"
+        name = "worker {0} of 4 (SLURM_ARRAY_TASK_ID={0}, SLURM_ARRAY_TASK_MIN=0, SLURM_ARRAY_TASK_COUNT=4, "
+        name += "SLURM_PROCID=0, SLURM_STEP_NUM_TASKS=1)"
         self.assertEqual(self.names(), [name.format(i) for i in range(4)], self.said(job))
         self.check_together()
 
@@ -20,7 +21,8 @@ class Arrays(SlurmTest):
         # When all is done, a task says so.
         self.run_job("--array=1,5,6,9", JOBS / "slurm-array.sh", ids=(1, 5, 6, 9))
         late = self.workers()[2:]
-        self.assertEqual(sorted(worker.name.split(" (")[0] for worker in late), ["about worker 0 of 4", "about worker 1 of 4", "about worker 2 of 4", "about worker 3 of 4"])
+        names = sorted(worker.name.split(" (")[0] for worker in late)
+        self.assertEqual(names, [f"about worker {i} of 4" for i in range(4)])
         for worker in late:
             result = json.loads(worker.output)
             self.assertEqual((result["outcome"], result["computed_parts"]), ("finished before", 0))
