@@ -1,4 +1,4 @@
-//! A file system that kills its own process.
+//! A file system that kills or stops its own process.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,12 +31,14 @@ pub enum Progress {
     Done,
 }
 
-/// The local file system, but it kills its own process with SIGKILL at a [`Failpoint`].
+/// The local file system, but it kills its own process with SIGKILL at a [`Failpoint`], or stops it.
 #[derive(Debug)]
 pub struct KillingFileSystem {
     failpoint: Option<Failpoint>,
     /// An operation, and the length of the pause before it.
     pause: Option<(usize, Duration)>,
+    /// The operation before which the process stops.
+    stop: Option<usize>,
     can_sync_all: bool,
     operations: Mutex<Vec<Operation>>,
 }
@@ -59,6 +61,7 @@ impl KillingFileSystem {
         KillingFileSystem {
             failpoint,
             pause: None,
+            stop: None,
             can_sync_all: true,
             operations: Mutex::new(Vec::new()),
         }
@@ -68,6 +71,12 @@ impl KillingFileSystem {
     #[must_use]
     pub fn with_pause(self, operation: usize, time: Duration) -> KillingFileSystem {
         KillingFileSystem { pause: Some((operation, time)), ..self }
+    }
+
+    /// Makes the process stop before an operation, counted from 0, until it receives SIGCONT.
+    #[must_use]
+    pub fn with_stop(self, operation: usize) -> KillingFileSystem {
+        KillingFileSystem { stop: Some(operation), ..self }
     }
 
     /// Makes the operation that flushes all files unsupported, so that each file is flushed on its
@@ -127,6 +136,9 @@ impl KillingFileSystem {
         match self.pause {
             Some((at, time)) if at == operation => thread::sleep(time),
             _ => {}
+        }
+        if self.stop == Some(operation) {
+            kill_process(getpid(), Signal::STOP).expect("a process can stop itself");
         }
         let progress = match self.failpoint {
             Some(failpoint) if failpoint.operation == operation => failpoint.progress,

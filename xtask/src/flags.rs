@@ -54,7 +54,8 @@ xflags::xflags! {
         /// under Slurm, mpirun, GNU parallel and shells. Engines that cannot be installed are left
         /// out.
         cmd engines {}
-        /// Kills writes at every operation and at random moments, and makes them fail and race.
+        /// Kills writes, and workers that share one, at every operation and at random moments, and
+        /// makes them fail, stop and race.
         /// Afterwards the target is the old array or the new one, for this library and for
         /// zarr-python, and a resumed run computes what is missing and nothing else.
         cmd crash {

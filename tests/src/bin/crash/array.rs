@@ -11,7 +11,7 @@ pub(crate) const NEW: u64 = 2;
 /// The versions that the old array replaced, the latest first.
 pub(crate) const OLDER: [u64; 2] = [101, 102];
 
-/// The cut of an array into blocks. Neither chunks nor shards align with the blocks.
+/// The cut of an array into blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct Grid {
     pub(crate) rows: Vec<usize>,
@@ -26,12 +26,22 @@ pub(crate) const INNER_SHAPE: [usize; 2] = [2, 4];
 pub(crate) const OLD_SHAPE: [usize; 2] = [5, 5];
 
 impl Grid {
+    /// Returns the blocks of a small array. Neither chunks nor shards align with them.
     pub(crate) fn small() -> Grid {
         Grid { rows: vec![3, 4, 3], columns: vec![4, 3] }
     }
 
+    /// Returns the blocks of an array with many blocks and chunks, which do not align either.
     pub(crate) fn large() -> Grid {
         Grid { rows: vec![3; 15], columns: vec![4, 3, 5] }
+    }
+
+    /// Returns the cut of the same array into blocks whose last rows are those of files.
+    pub(crate) fn aligned(self) -> Grid {
+        let n_rows: usize = self.rows.iter().sum();
+        let starts = (0..n_rows).step_by(FILE_SHAPE[0]);
+        let rows = starts.map(|start| FILE_SHAPE[0].min(n_rows - start)).collect();
+        Grid { rows, ..self }
     }
 
     pub(crate) fn shape(&self) -> [usize; 2] {

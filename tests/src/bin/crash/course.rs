@@ -29,6 +29,8 @@ pub(crate) struct Course {
     pub(crate) flush: Flush,
     /// True if the array has many blocks and chunks.
     pub(crate) is_large: bool,
+    /// True if blocks end where rows of chunks end.
+    pub(crate) is_aligned: bool,
 }
 
 /// The array at the target before the write.
@@ -112,6 +114,7 @@ impl Course {
                         is_sharded: bits & 2 > 0,
                         flush,
                         is_large: false,
+                        is_aligned: false,
                     });
                 }
             }
@@ -120,7 +123,8 @@ impl Course {
     }
 
     pub(crate) fn grid(&self) -> Grid {
-        if self.is_large { Grid::large() } else { Grid::small() }
+        let grid = if self.is_large { Grid::large() } else { Grid::small() };
+        if self.is_aligned { grid.aligned() } else { grid }
     }
 
     /// Returns the array's path, relative to the directory of the trial.
@@ -247,6 +251,7 @@ impl fmt::Display for Course {
             (self.has_foreign_files, " foreign-files"),
             (self.removes_old, " old-removed"),
             (self.is_large, " large"),
+            (self.is_aligned, " aligned"),
         ] {
             formatter.write_str(if is_so { word } else { "" })?;
         }

@@ -65,7 +65,7 @@ impl Left {
                     "{chunks} chunks of {stored_bytes} bytes are listed, but the journal has \
                      {journal:?}"
                 );
-                Some(complete(&array, &journal))
+                Some(complete(&journal, |key| array.join(key)))
             }
             WriteState::Abandoned => {
                 ensure!(!is_resumable, "the chunks {journal:?} are listed as not resumable");
@@ -138,7 +138,7 @@ fn recorded(staging: &Path) -> Result<Option<Keys>> {
 }
 
 /// Returns the recorded lengths and hashes by the keys of their chunks.
-fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
+pub(crate) fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
     let path = staging.join("journal");
     if !path.exists() {
         return Ok(BTreeMap::new());
@@ -162,9 +162,12 @@ fn journal(staging: &Path) -> Result<BTreeMap<String, (u64, u64)>> {
 
 /// Returns the keys of the chunks that match the journal. A resumed write stores a chunk again if
 /// it computes it again, and may be killed meanwhile.
-fn complete(array: &Path, journal: &BTreeMap<String, (u64, u64)>) -> BTreeSet<String> {
+pub(crate) fn complete(
+    journal: &BTreeMap<String, (u64, u64)>,
+    path: impl Fn(&str) -> PathBuf,
+) -> BTreeSet<String> {
     let is_complete = |(key, (length, hash)): &(&String, &(u64, u64))| {
-        fs::read(array.join(key))
+        fs::read(path(key))
             .is_ok_and(|bytes| bytes.len() as u64 == *length && xxh3_64(&bytes) == *hash)
     };
     journal.iter().filter(is_complete).map(|(key, _)| key.clone()).collect()

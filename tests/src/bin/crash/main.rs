@@ -2,8 +2,8 @@
 //!
 //! `crash check PYTHON ROUNDS SEED` runs all trials. PYTHON is an interpreter with zarr-python,
 //! which reads the targets with `tests/python/crash.py`. Further arguments select the courses whose
-//! names contain all of these words. `crash program TASK` and `crash append TASK` are the programs
-//! that are killed.
+//! names contain all of these words; those of appends contain `append`, and those of several workers
+//! `workers`. `crash program TASK` and `crash append TASK` are the programs that are killed.
 
 mod append;
 mod array;
@@ -23,6 +23,7 @@ mod rivals;
 mod space;
 mod state;
 mod trial;
+mod workers;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -87,6 +88,8 @@ fn check(python: &Path, n_rounds: usize, seed: u64, words: &[String]) -> Result<
     let killed = on_all_cores(&appends, |course| append::run(&bench, course))?;
     let n_killed: usize = killed.iter().sum();
     println!("{n_killed} crash points in {} courses of an append", appends.len());
+
+    workers::check(&bench, n_rounds, words)?;
 
     let large = on_all_cores(&random::courses(n_rounds, seed), |course| bench.reference(*course))?;
     let rounds: Vec<_> = (0..n_rounds).map(|round| (round, &large[round % large.len()])).collect();

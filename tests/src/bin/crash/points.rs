@@ -46,7 +46,7 @@ enum Then {
 pub(crate) fn run(bench: &Bench, reference: &Reference) -> Result<Count> {
     let mut random = SmallRng::seed_from_u64(bench.seed ^ crc(&reference.course.to_string()));
     let mut count = Count::default();
-    for failpoint in failpoints(reference) {
+    for failpoint in failpoints(&reference.operations) {
         let then = match random.random_range(0..6) {
             0 => Then::KillAgain,
             1 | 2 => Then::Remove,
@@ -81,15 +81,15 @@ fn in_order(operations: &[Operation]) -> Vec<&Operation> {
 
 /// Returns the points before each operation, in the middle of each divisible one, and after the
 /// last.
-fn failpoints(reference: &Reference) -> Vec<Failpoint> {
+pub(crate) fn failpoints(operations: &[Operation]) -> Vec<Failpoint> {
     let mut failpoints = Vec::new();
-    for (operation, what) in reference.operations.iter().enumerate() {
+    for (operation, what) in operations.iter().enumerate() {
         failpoints.push(Failpoint { operation, progress: Progress::NotBegun });
         if what.is_divisible {
             failpoints.push(Failpoint { operation, progress: Progress::Half });
         }
     }
-    let operation = reference.operations.len() - 1;
+    let operation = operations.len() - 1;
     failpoints.push(Failpoint { operation, progress: Progress::Done });
     failpoints
 }
@@ -103,7 +103,8 @@ fn check(
     random: &mut SmallRng,
     count: &mut Count,
 ) -> Result<()> {
-    let name = format!("killed at {}, then {then:?}", described(reference, failpoint));
+    let at = described(&reference.operations, failpoint);
+    let name = format!("killed at {at}, then {then:?}");
     Trial::run(bench, reference, &name, |trial| {
         trial.kill(failpoint)?;
         count.points += 1;
@@ -169,15 +170,15 @@ fn sweep(
         // Without a middle, `Half` is the end of the operation.
         for progress in [Progress::NotBegun, Progress::Half] {
             let failpoint = Failpoint { operation, progress };
-            let first_point =
-                first.map_or("nothing".to_owned(), |first| described(reference, first));
+            let at = |first| described(&reference.operations, first);
+            let first_point = first.map_or("nothing".to_owned(), at);
             let name = format!("killed at {first_point}, then {action:?} with {failpoint:?}");
             has_ended = Trial::run(bench, reference, &name, |trial| {
                 if let Some(first) = first {
                     trial.kill(first)?;
                 }
                 match action {
-                    Action::Write => {}
+                    Action::Write | Action::Work(_) => {}
                     Action::RemoveUnfinished => trial.allow_older(),
                     Action::RemoveSuperseded => trial.allow_removal_of_old(),
                 }
@@ -216,11 +217,11 @@ impl Trial<'_> {
 }
 
 /// Describes a point of an uninterrupted write.
-fn described(reference: &Reference, failpoint: Failpoint) -> String {
-    let operation = &reference.operations[failpoint.operation];
+pub(crate) fn described(operations: &[Operation], failpoint: Failpoint) -> String {
+    let operation = &operations[failpoint.operation];
     format!("{failpoint:?}, {} {}", operation.name, operation.path.display())
 }
 
-fn crc(text: &str) -> u64 {
+pub(crate) fn crc(text: &str) -> u64 {
     crc32c::crc32c(text.as_bytes()).into()
 }

@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::program::{Report, Task};
 
@@ -103,6 +104,14 @@ fn command(program: &str, task: &str) -> Result<Command> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Ok(command)
+}
+
+/// Waits until a process has stopped or ended. Returns true if it has stopped.
+pub(crate) fn stops(child: &Child) -> Result<bool> {
+    // The status stays, for `ending`.
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(Pid::from_child(child)), options)?;
+    Ok(status.context("the process has no status")?.stopped())
 }
 
 /// Closes a process's input, and waits for its end.

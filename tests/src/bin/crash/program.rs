@@ -1,4 +1,4 @@
-//! The program that is killed: a write, with statistics in the same pass.
+//! The program that is killed: a write, with statistics in the same pass, or a worker of a plan.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lazy_chunks::zarr::{
-    Durability, Error, Existing, OldChunks, Superseded, Target, UnfinishedWrite, ZarrSink,
+    Durability, Error, Existing, FileSystem, OldChunks, Superseded, Target, UnfinishedWrite,
+    ZarrSink,
 };
 use lazy_chunks::{
     ArgMax, ArrayBlock, MeanVariance, NestedLazyChunkSequence, Summary, TopK, report,
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{FILE_SHAPE, INNER_SHAPE, NEW};
 use crate::course::{Course, Flush};
+use crate::workers::Worker;
 
 /// The task of a process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub(crate) struct Task {
     pub(crate) failpoint: Option<Failpoint>,
     /// An operation, and the length of the pause before it.
     pub(crate) pause: Option<(usize, Duration)>,
+    /// The operation before which the process stops until it receives SIGCONT.
+    pub(crate) stop: Option<usize>,
     /// The time that each block takes.
     pub(crate) block_time: Duration,
     /// A failure of the producer, and the number of the computed block at which it occurs.
@@ -47,6 +51,8 @@ pub(crate) struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Action {
     Write,
+    /// Works on the plan of the array.
+    Work(Worker),
     /// Removes the remains of interrupted writes.
     RemoveUnfinished,
     /// Removes the chunks of replaced versions.
@@ -93,15 +99,24 @@ pub(crate) fn run(task: &str) -> Result<()> {
         Some((operation, time)) => file_system.with_pause(operation, time),
         None => file_system,
     };
+    let file_system = match task.stop {
+        Some(operation) => file_system.with_stop(operation),
+        None => file_system,
+    };
     let file_system = Arc::new(match task.course.flush {
         Flush::Each => file_system.without_sync_of_all(),
         Flush::AtOnce | Flush::Never => file_system,
     });
+    let seen: Arc<dyn FileSystem> = match task.action {
+        Action::Work(worker) => worker.file_system(Arc::clone(&file_system)),
+        _ => Arc::clone(&file_system) as Arc<_>,
+    };
     let target = task
         .course
-        .target(|outermost| Target::on(Arc::clone(&file_system), task.directory.join(outermost)));
+        .target(|outermost| Target::on(Arc::clone(&seen), task.directory.join(outermost)));
     let outcome = match task.action {
         Action::Write => task.write(target),
+        Action::Work(worker) => worker.work(&task, target),
         Action::RemoveUnfinished => remove_unfinished(target).map_err(|error| Failure::of(&error)),
         Action::RemoveSuperseded => remove_superseded(target).map_err(|error| Failure::of(&error)),
     };
@@ -133,7 +148,7 @@ fn remove_superseded(target: Target) -> Result<String, Error> {
 }
 
 impl Failure {
-    fn of(error: &Error) -> Failure {
+    pub(crate) fn of(error: &Error) -> Failure {
         Failure { kind: format!("{:?}", error.kind()), message: report(error) }
     }
 }
@@ -150,6 +165,7 @@ impl Task {
             n_threads: 1,
             failpoint: None,
             pause: None,
+            stop: None,
             block_time: Duration::ZERO,
             trouble: None,
         }
@@ -176,7 +192,7 @@ impl Task {
         }
     }
 
-    fn sink(&self, target: Target) -> ZarrSink {
+    pub(crate) fn sink(&self, target: Target) -> ZarrSink {
         let sink = ZarrSink::new(target)
             .with_existing(Existing::Replace)
             .with_writer_threads(self.n_threads)
@@ -199,7 +215,7 @@ impl Task {
         if self.course.is_resumable { sink.with_resume(job(self.version)) } else { sink }
     }
 
-    fn block(&self, i: usize, j: usize) -> Result<ArrayBlock, String> {
+    pub(crate) fn block(&self, i: usize, j: usize) -> Result<ArrayBlock, String> {
         let mut log = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
         let n_computed = log.metadata().unwrap().len() / LINE;
         // One call writes the line, so that a kill does not tear it.
