@@ -31,7 +31,8 @@ pub enum Progress {
     Done,
 }
 
-/// The local file system, but it kills its own process with SIGKILL at a [`Failpoint`], or stops it.
+/// The local file system, but it kills its own process with SIGKILL at a [`Failpoint`], or stops it
+/// with SIGSTOP.
 #[derive(Debug)]
 pub struct KillingFileSystem {
     failpoint: Option<Failpoint>,

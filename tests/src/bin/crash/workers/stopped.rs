@@ -16,8 +16,8 @@ use crate::process::{Ending, ending, stops};
 use crate::program::Report;
 use crate::state::Files;
 
-/// Stops a worker before every `step`th operation in turn, from the first one on. Returns the number
-/// of stops.
+/// Stops a worker before every `step`th operation in turn, from the first one on. Returns the
+/// number of stops.
 pub(super) fn run(
     bench: &Bench,
     reference: &Reference,
