@@ -99,6 +99,18 @@ class Together(WorkersTest):
         self.assertEqual(chunks, {key: data for key, data in self.files("alone.zarr").items() if key != "zarr.json"})
         self.assertEqual(len(chunks), 72)
 
+    def test_the_rows_are_known_to_later_commands(self):
+        self.work("0/2")
+        # They are compared, and not appended again.
+        for more in (["--resume"], ["--append", "--resume"]):
+            self.lazy("store", "data", "-o", "a.zarr", "--chunks", "10,30", *more)
+            self.assertIn("a.zarr already has the rows" if "--append" in more else "a.zarr is already complete",
+                          self.errors)
+            self.check_stored()
+        self.lazy("store", "data", "-o", "b.zarr", "--chunks", "10,30")
+        said = self.fails(*self.command("0/2", "b.zarr"), "--quiet")
+        self.assertIn("b.zarr already exists, and has no valid record of the input that it was stored from", said)
+
     def test_other_inputs(self):
         array = np.random.default_rng(0).normal(size=(60, 40)).astype("f4")
         for i in range(4):
@@ -248,7 +260,7 @@ class Stopped(WorkersTest):
         self.assertRegex(self.errors, r"lazy: could not store all of a\.zarr: (block \d+: )?data/\d+\.npy changed while it was read")
         # The stored chunks are those of the old files, so no worker continues the plan.
         said = self.fails(*self.command("1/2"), "--quiet")
-        self.assertIn("its key changed from", said)
+        self.assertIn('its revision changed from "states of the files ', said)
         self.lazy("unfinished", "a.zarr", "--remove")
         self.work("1/2")
         self.check_stored()

@@ -229,7 +229,7 @@ fn a_plan_that_differs_is_refused() {
     refused("its codecs changed", of(small(&path).with_codec(Codec::Gzip { level: 1 })));
     refused("its attributes changed", of(small(&path).with_attribute("a", 1)));
     refused(
-        "its key changed from \"the job\" to \"the job, revision 2\"",
+        "its revision changed from none to \"2\"",
         of(small(&path).with_resume(Resume::new("the job").with_revision("2"))),
     );
     let parts = Plan::of(&sequence, (small(&path), Sum)).with_parts(3).create().unwrap_err();
@@ -335,6 +335,81 @@ fn damaged_parts_are_computed_again() {
             assert_eq!(names(&path), ["c", "zarr.json"]);
         }
     }
+}
+
+/// Directories of a plan that another program has removed are created again, and what was in them
+/// is computed again.
+#[test]
+fn directories_that_were_removed_are_created_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, n_computed) in [("done", 6), ("fragments", 6), ("parts", 0), ("all", 6)] {
+        let path = directory.path().join(name);
+        let computed = AtomicUsize::new(0);
+        let sequence = counted(12, &computed, NEVER);
+        let plan = || {
+            let sink = small(&path).with_chunk_shape([9, 5]);
+            Plan::of(&sequence, (sink, Sum)).with_parts(4).create().unwrap()
+        };
+        let first = plan();
+        for part in &first.parts()[..2] {
+            first.run(part).unwrap();
+        }
+        assert_eq!(computed.swap(0, Ordering::Relaxed), 6);
+        for entry in std::fs::read_dir(path.join(".lazy.1")).unwrap() {
+            let entry = entry.unwrap();
+            let is_named = entry.file_name().to_str().unwrap().starts_with(name);
+            if entry.file_type().unwrap().is_dir() && (is_named || name == "all") {
+                std::fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+        assert_eq!(UnfinishedWrite::list(&path).unwrap().len(), 1);
+        assert!(!first.status().unwrap().is_complete());
+        let (array, _) = finished(plan().work(&Workers::alone()).unwrap());
+        assert_eq!(array.read().unwrap(), sequence.compute(Concatenate).unwrap());
+        // Two parts were missing, and the comparison computes all blocks.
+        assert_eq!(computed.load(Ordering::Relaxed), 6 + n_computed + 12, "{name}");
+        assert_eq!(names(&path), ["c", "zarr.json"]);
+    }
+}
+
+/// The array of a plan whose key has a revision is known to later writes with that key.
+#[test]
+fn revisions_of_a_plan_are_known_to_one_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let computed = AtomicUsize::new(0);
+    let sequence = counted(12, &computed, NEVER);
+    let sink = |revision: &str| {
+        let resume = Resume::new("the job").with_revision(revision);
+        small(&path).with_resume(resume)
+    };
+    let work = |revision: &str| {
+        let plan = Plan::of(&sequence, sink(revision)).with_parts(4).create()?;
+        plan.work(&Workers::alone())
+    };
+    let stored = finished(work("one").unwrap()).read().unwrap();
+    computed.store(0, Ordering::Relaxed);
+    assert!(matches!(work("one").unwrap(), Outcome::FinishedBefore));
+    assert_eq!(computed.load(Ordering::Relaxed), 0);
+    // One process compares the blocks, and appends none.
+    for existing in [Existing::Fail, Existing::Append] {
+        for revision in ["one", "two"] {
+            let again = sequence.clone().to_zarr(sink(revision).with_existing(existing)).unwrap();
+            assert_eq!(again.read().unwrap(), stored);
+            assert_eq!(computed.swap(0, Ordering::Relaxed), 12);
+        }
+    }
+    // Workers compare none.
+    let error = lazy_chunks::zarr::Error::from(work("two").unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    // A part of the plan of another revision is refused, too.
+    std::fs::remove_dir_all(&path).unwrap();
+    let plan = Plan::of(&sequence, sink("one")).with_parts(4).create().unwrap();
+    plan.run(&plan.parts()[0]).unwrap();
+    let error = work("two").unwrap_err();
+    let text = report(&error);
+    assert!(text.contains("its revision changed from \"one\" to \"two\""), "{text}");
+    finished(work("one").unwrap());
 }
 
 /// A plan can be finished from its target alone, and removed.

@@ -109,7 +109,7 @@ pub(crate) struct Store {
 
     /// With --workers, also stop after the current block when this signal comes, such as USR1
     ///
-    /// Batch systems announce the end of a job with it: `sbatch --signal=B:USR1@60`. The exit code
+    /// Batch systems announce the end of a job with it: `sbatch --signal=USR1@60`. The exit code
     /// is then 75, as for other signals that stop a worker.
     #[arg(long, value_name = "SIGNAL", requires = "workers")]
     pub(crate) stop_signal: Option<StopSignal>,

@@ -19,16 +19,10 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Returns the identity of a write that one process resumes. If files have changed, their
-    /// blocks are compared with the stored ones.
+    /// Returns the identity of a write. If files have changed, one process compares their blocks with
+    /// the stored ones, and workers do not continue.
     pub(crate) fn resume(self) -> Resume {
         Resume::new(self.key).with_revision(self.revision)
-    }
-
-    /// Returns the identity of a write that workers share: of the input with its files as they are.
-    /// So no block needs to be compared, and an array of other files is never taken for the result.
-    pub(crate) fn shared(self) -> Resume {
-        Resume::new(format!("{}; states of the files {}", self.key, self.revision))
     }
 }
 
@@ -59,7 +53,8 @@ pub(super) fn identify(
         names => format!("{} arrays, from {} to {}", names.len(), names[0], names[names.len() - 1]),
     };
     let key = format!("{names}; names, dtypes and shapes {}", digest(&key));
-    Ok(Identity { key, revision: digest(&revision) })
+    let revision = format!("states of the files {}", digest(&revision));
+    Ok(Identity { key, revision })
 }
 
 fn digest(text: &str) -> String {

@@ -93,8 +93,10 @@ impl PlanStatus {
         target: String,
         n_parts: usize,
         finished: Vec<usize>,
-        taken: Vec<(usize, Holder)>,
+        mut taken: Vec<(usize, Holder)>,
     ) -> PlanStatus {
+        // A worker that has just finished a part still holds it.
+        taken.retain(|(part, _)| !finished.contains(part));
         PlanStatus { target, n_parts, finished, taken, finisher: None, is_published: false }
     }
 

@@ -12,6 +12,8 @@ pub(crate) const ATTRIBUTE: &str = "provenance";
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The member of the attribute by which a resumable write recognizes the array that it would store.
 const DIGEST: &str = "job_xxh3";
+/// The member by which workers recognize the array of their plan, if its key has a revision.
+const REVISION: &str = "revision_xxh3";
 /// The members with the sizes of the blocks along axis 0 and axis 1.
 const ROWS: &str = "block_rows";
 const COLUMNS: &str = "block_columns";
@@ -94,6 +96,7 @@ impl Provenance {
         members.insert(CHECKSUM.to_owned(), NO_CHECKSUM.into());
         // It describes the write of an array that had fewer rows.
         members.remove(DIGEST);
+        members.remove(REVISION);
         let runs = |value: &Value| serde_json::from_value::<BlockRuns>(value.clone()).ok();
         let mut rows = members.remove(ROWS).as_ref().and_then(runs);
         let has_blocks = rows.as_ref().is_none_or(|rows| rows.n_runs() > 0);
@@ -153,6 +156,17 @@ pub(crate) struct StoredRows(
     /// The digest of the key, and of the number and the type of the rows.
     pub(crate) String,
 );
+
+/// Adds the digest of a revision to the attribute of an array.
+pub(crate) fn record_revision(attribute: &mut Value, digest: String) {
+    attribute[REVISION] = digest.into();
+}
+
+/// Returns the digest of the revision of the plan that stored an array, from the attributes of the
+/// array.
+pub(crate) fn revision(attributes: &Map<String, Value>) -> Option<&str> {
+    attributes.get(ATTRIBUTE)?.get(REVISION)?.as_str()
+}
 
 /// Adds the rows of a resumable write to the attribute of an array.
 pub(crate) fn record_rows(attribute: &mut Value, rows: &StoredRows) {

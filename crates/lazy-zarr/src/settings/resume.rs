@@ -1,5 +1,8 @@
 //! The settings of a resumable write.
 
+use serde_json::json;
+use xxhash_rust::xxh3::xxh3_128;
+
 /// Settings of a resumable write, for [`ZarrSink::with_resume`](crate::ZarrSink::with_resume). A
 /// string converts to settings with the string as the key.
 ///
@@ -57,13 +60,23 @@ impl Resume {
     /// trusted. All blocks are computed and compared with the chunks. Equal chunks stay, and the
     /// others are stored again. So the array always contains the current blocks.
     ///
-    /// The revision is not stored with a complete array, so a write with a revision computes all
-    /// blocks of a complete array and compares them. If a block differs from the
-    /// stored one, the write fails with [`ErrorKind::Exists`](crate::ErrorKind::Exists), and
+    /// A complete array does not tell its revision, so a write with a revision computes all blocks
+    /// of a complete array and compares them. If a block differs from the stored one, the write
+    /// fails with [`ErrorKind::Exists`](crate::ErrorKind::Exists), and
     /// [`Error::block`](crate::Error::block) names the block.
+    ///
+    /// The workers of a [`Plan`](lazy_core::Plan) compare no blocks, so all of them must have the
+    /// same revision, and the array of a plan tells it.
     #[must_use]
     pub fn with_revision(self, revision: impl Into<String>) -> Resume {
         Resume { revision: Some(revision.into()), ..self }
+    }
+
+    /// Returns a digest of the key and the revision, if there is a revision.
+    pub(crate) fn revision_digest(&self) -> Option<String> {
+        let revision = self.revision.as_ref()?;
+        let identity = json!([self.key, revision]);
+        Some(format!("{:032x}", xxh3_128(identity.to_string().as_bytes())))
     }
 }
 

@@ -201,6 +201,21 @@ impl Staging {
         remove_if_there(&*self.file_system, &self.directory.join(PLAN))
     }
 
+    /// Removes the plan in the directory, and the directories of its parts, so that no worker stores
+    /// a chunk any more.
+    fn remove_plan(&self) -> io::Result<()> {
+        self.unplan()?;
+        for name in self.file_system.list(&self.directory)? {
+            let path = self.directory.join(name);
+            if is_of_plan(&path)
+                && self.file_system.entry_kind(&path)? == Some(EntryKind::Directory)
+            {
+                remove_all(&*self.file_system, &path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the staging directory.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
@@ -233,7 +248,7 @@ impl Staging {
     /// Removes the chunks of a write, this directory, and the directories that were created for the
     /// array if they are empty.
     pub(crate) fn discard(mut self, chunks: &ChunkFiles) -> io::Result<()> {
-        self.unplan()?;
+        self.remove_plan()?;
         self.clear_removed()?;
         if chunks.clear()? {
             chunks.sync_cleared()?;

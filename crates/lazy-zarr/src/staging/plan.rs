@@ -16,7 +16,7 @@
 //! different plans of one array.
 
 use std::collections::hash_map::RandomState;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,12 @@ impl PlanDocument {
         let differs = |what, kept: String, now: String| Some(Difference { what, kept, now });
         if let Some(difference) = self.record.difference(&now.record) {
             return Some(difference);
+        }
+        if !self.record.is_of_revision_of(&now.record) {
+            let revision = |record: &Record| {
+                record.resume().revision.map_or("none".to_owned(), |text| format!("{text:?}"))
+            };
+            return differs("revision", revision(&self.record), revision(&now.record));
         }
         if self.names != now.names {
             return differs("reducers", list(&self.names), list(&now.names));
@@ -294,12 +300,44 @@ impl PlanDirectory {
 
     /// Returns the numbers of the finished parts in ascending order, or `None` if the plan is gone.
     pub(crate) fn finished(&self) -> Result<Option<Vec<usize>>> {
-        let names = self.at(|path| self.file_system.list(&path.join(DONE)))?;
+        let names = self.at(|path| self.listed(path, &path.join(DONE)))?;
         Ok(names.map(|names| {
             let mut parts: Vec<_> = names.iter().filter_map(|name| self.part_named(name)).collect();
             parts.sort_unstable();
             parts
         }))
+    }
+
+    /// Lists a directory of the plan at `path`. If another program has removed it, there is nothing
+    /// in it.
+    fn listed(&self, path: &Path, directory: &Path) -> io::Result<Vec<OsString>> {
+        match self.file_system.list(directory) {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && self.file_system.entry_kind(&path.join(PLAN))?.is_some() =>
+            {
+                Ok(Vec::new())
+            }
+            listed => listed,
+        }
+    }
+
+    /// Creates the directories of the plan that another program has removed.
+    pub(crate) fn restore_directories(&self) -> Result<()> {
+        self.at(|path| {
+            for directory in [path.join(DONE), path.join(FRAGMENTS), parts_of(path, &self.token)] {
+                if self.file_system.entry_kind(&directory)?.is_none()
+                    && self.file_system.entry_kind(&path.join(PLAN))?.is_some()
+                {
+                    match self.file_system.create_directory(&directory) {
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                        created => created?,
+                    }
+                }
+            }
+            Ok(())
+        })
+        .map(|_| ())
     }
 
     /// Returns the record of a part if it is finished.
@@ -309,7 +347,7 @@ impl PlanDirectory {
                 // The directory may have been renamed.
                 Err(error)
                     if error.kind() == io::ErrorKind::NotFound
-                        && self.file_system.entry_kind(&path.join(DONE))?.is_some() =>
+                        && self.file_system.entry_kind(&path.join(PLAN))?.is_some() =>
                 {
                     Ok(None)
                 }
@@ -323,7 +361,7 @@ impl PlanDirectory {
     pub(super) fn heads(&self) -> Result<Vec<Head>> {
         let heads = self.at(|path| {
             let mut heads = Vec::new();
-            for name in self.file_system.list(&path.join(DONE))? {
+            for name in self.listed(path, &path.join(DONE))? {
                 if self.part_named(&name).is_none() {
                     continue;
                 }
@@ -441,7 +479,7 @@ impl PlanDirectory {
     pub(crate) fn taken(&self) -> Result<Vec<(usize, String, bool)>> {
         let taken = self.at(|path| {
             let mut taken = Vec::new();
-            for name in self.file_system.list(&parts_of(path, &self.token))? {
+            for name in self.listed(path, &parts_of(path, &self.token))? {
                 let Some(part) = self.part_named(&name) else { continue };
                 let directory = self.part_at(path, part);
                 let found = match Staging::find(&*self.file_system, &directory) {

@@ -127,6 +127,12 @@ impl Record {
         KeySpace::of_metadata(self.array.to_string().as_bytes())
     }
 
+    /// Returns the key and the revision of a write whose chunks have one revision.
+    pub(crate) fn resume(&self) -> Resume {
+        let revision = self.revisions.iter().flatten().next().cloned();
+        Resume { revision, ..Resume::new(self.key.clone()) }
+    }
+
     /// Returns true if all chunks have the revision of the write `now`.
     pub(crate) fn is_of_revision_of(&self, now: &Record) -> bool {
         self.revisions == now.revisions

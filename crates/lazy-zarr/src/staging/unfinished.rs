@@ -201,6 +201,9 @@ impl SharedProgress {
         let plan = PlanDirectory::open(file_system, array, directory, plan, Durability::Full);
         let heads = plan.heads()?;
         let seconds = heads.iter().map(|head| head.report.seconds).sum();
+        let mut workers = plan.taken()?;
+        // A worker that has just finished a part still holds it.
+        workers.retain(|(part, ..)| heads.iter().all(|head| head.report.part.number() != *part));
         let holder = |(part, name, is_certain)| (part, Holder::new(name, is_certain));
         Ok(SharedProgress {
             parts: n_parts,
@@ -209,7 +212,7 @@ impl SharedProgress {
             finished_blocks: heads.iter().map(|head| head.report.n_blocks).sum(),
             stored_bytes: heads.iter().fold(0, |sum, head| sum.saturating_add(head.stored_bytes)),
             time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
-            workers: plan.taken()?.into_iter().map(holder).collect(),
+            workers: workers.into_iter().map(holder).collect(),
         })
     }
 }

@@ -59,10 +59,10 @@ pub(super) fn sink(
         sink = sink.with_writer_threads(n_threads);
     }
     let Some(identity) = input.identify(&options.output)? else { return Ok(sink) };
-    if options.sharing.is_some() {
-        return Ok(sink.with_resume(identity.shared()));
-    }
     let mut resume = identity.resume();
+    if options.sharing.is_some() {
+        return Ok(sink.with_resume(resume));
+    }
     if !options.earlier_write.is_resumed() {
         resume = resume.or_append_again();
     }

@@ -248,6 +248,9 @@ impl Joining {
         let n_rows = grid.rows().total();
         let shape = [&[n_rows], &record.row_shape[..]].concat();
         let mut attribute = Provenance::of_grid(grid).attribute(Some(record.digest()));
+        if let Some(digest) = shared.revision() {
+            provenance::record_revision(&mut attribute, digest);
+        }
         if let Some(resume) = &settings.resume {
             let (row_type, dtype) = (&shared.row_type, shared.dtype_of_blocks());
             let rows = stored_rows(resume, (0, n_rows), row_type, dtype);

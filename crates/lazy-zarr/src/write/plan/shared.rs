@@ -82,15 +82,9 @@ fn check(settings: &WriteSettings) -> Result<()> {
 
 impl Shared {
     /// Creates the plan at the target, or joins it, unless the array is published already.
-    pub(super) fn join(mut settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
+    pub(super) fn join(settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
         let spec = plan.sequence().clone();
         let layout = layout(&settings, &spec)?;
-        // All workers of a plan compute the same, so the revision is a part of the key.
-        if let Some(resume) = &mut settings.resume
-            && let Some(revision) = resume.revision.take()
-        {
-            resume.key = format!("{}, revision {revision}", resume.key);
-        }
         let cast = settings.cast_spec(&spec)?;
         let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?.clone();
         let parts = plan.parts().to_vec();
@@ -138,6 +132,7 @@ impl Shared {
         }
         let durability = settings.durability;
         let directory = PlanDirectory::open(&file_system, &array, directory, &found, durability);
+        directory.restore_directories()?;
         let format = Format::new(settings, shared.row_type.dtype, layout, keys);
         shared.planned = Some(Planned {
             file_system,
@@ -173,7 +168,7 @@ impl Shared {
         let of_blocks = RowType { dtype: record.dtype_of_blocks(), ..row_type.clone() };
         let mut settings = WriteSettings::new(target);
         settings.existing = Existing::Replace;
-        settings.resume = Some(Resume::new(record.key.clone()));
+        settings.resume = Some(record.resume());
         settings.dtype = record.is_cast().then_some(record.dtype);
         let durability = plan.durability();
         settings.durability = durability;
@@ -226,12 +221,25 @@ impl Shared {
             found => found?,
         };
         match complete {
-            Some(complete) => {
-                let _ = self.complete.set(complete);
+            Some(complete) if complete.revision() == self.revision().as_deref() => {
+                let _ = self.complete.set(complete.with_trust());
                 Ok(true)
             }
-            None => Ok(false),
+            Some(complete) if self.settings.existing == Existing::Fail => {
+                let target = self.name();
+                Err(match complete.revision() {
+                    Some(_) => TargetError::ExistsOfOther { target },
+                    None => TargetError::ExistsOfUnknown { target },
+                }
+                .into())
+            }
+            _ => Ok(false),
         }
+    }
+
+    /// Returns the digest of the revision, if there is one.
+    pub(super) fn revision(&self) -> Option<String> {
+        self.settings.resume.as_ref().and_then(Resume::revision_digest)
     }
 
     /// Looks for the published array of a plan that is gone.
@@ -349,7 +357,9 @@ impl Shared {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             opened => opened?,
         };
-        let digest = provenance::digest(array.attributes());
-        Ok(digest == Some(&*self.planned().plan.record.digest()))
+        let attributes = array.attributes();
+        let is_of_revision = provenance::revision(attributes) == self.revision().as_deref();
+        let digest = self.planned().plan.record.digest();
+        Ok(is_of_revision && provenance::digest(attributes) == Some(&*digest))
     }
 }
