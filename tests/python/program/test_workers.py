@@ -258,6 +258,8 @@ class Stopped(WorkersTest):
             self.save(f"data/{i}.npy", part)
         self.ended(process, code=1)
         self.assertRegex(self.errors, r"lazy: could not store all of a\.zarr: (block \d+: )?data/\d+\.npy changed while it was read")
+        self.assertIn("\nhint: remove the unfinished write with `lazy unfinished a.zarr --remove`, and start all workers anew\n",
+                      self.errors)
         # The stored chunks are those of the old files, so no worker continues the plan.
         said = self.fails(*self.command("1/2"), "--quiet")
         self.assertIn('its revision changed from "states of the files ', said)

@@ -30,6 +30,9 @@ impl Failure {
                 let kept = "the stored chunks are kept: continue with --resume";
                 Some(joined(failure.hint(), kept))
             }
+            Failure::KeptParts { output, failure } if failure.is_of_changed_input() => {
+                Some(start_anew(output.display()))
+            }
             Failure::KeptParts { failure, .. } => {
                 let kept = "the stored parts are kept: continue with the same command";
                 Some(joined(failure.hint(), kept))
@@ -105,16 +108,19 @@ fn hint_of_pass(error: &lazy_chunks::Error) -> Option<String> {
 
 /// Returns the remedy for a worker whose input or settings are not those of the other workers.
 fn hint_of_other_plan(error: &zarr::Error) -> String {
-    let target = error.target().unwrap_or("OUT");
-    let remove = format!(
-        "remove the unfinished write with `lazy unfinished {target} --remove`, and start all \
-         workers anew"
-    );
+    let remove = start_anew(error.target().unwrap_or("OUT"));
     if error.difference().is_some() {
         format!("start the worker with the input and the options of the others; or {remove}")
     } else {
         remove
     }
+}
+
+fn start_anew(target: impl Display) -> String {
+    format!(
+        "remove the unfinished write with `lazy unfinished {target} --remove`, and start all \
+         workers anew"
+    )
 }
 
 /// Returns the remedy for an error of the library.

@@ -201,7 +201,7 @@ fn ended_early(failure: Failure, options: &Store, n_finished: usize) -> Failure 
             Failure::OtherPlan(error)
         }
         Failure::Usage(_) | Failure::Output(_) => failure,
-        failure if n_finished > 0 || (shared.is_some() && !failure.is_of_target()) => {
+        failure if shared.is_some() && !failure.is_of_target() => {
             Failure::KeptParts { output, failure: Box::new(failure) }
         }
         failure => failure,
