@@ -277,7 +277,8 @@ impl UnfinishedWrite {
     /// The array that exists at the target stays, and so do other files. A write in progress is
     /// never removed, nor is a plan that a worker is known to compute a part of. A write that is
     /// [`MaybeRunning`](WriteState::MaybeRunning) is treated as one that has ended, and so are
-    /// workers that may have ended.
+    /// workers that may have ended. A worker that is between two parts fails when it finds that the
+    /// plan is gone.
     ///
     /// # Errors
     ///
