@@ -1,8 +1,9 @@
 //! The examples: zarr-python reads their arrays, NumPy recomputes them, several workers share them,
 //! and Ctrl-C stops them.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -114,22 +115,14 @@ fn stop_and_resume(shell: &Shell) -> Result<()> {
 /// Runs the example and interrupts it, a little later each time. Returns true if it was stopped.
 fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> Result<bool> {
     const STOPPED: i32 = 130;
+    let before = entries(directory);
     let mut example = Command::new(root.join("target/release/examples/influence"))
         .arg(directory)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    // A write has a staging directory in the directory of its array.
-    let is_storing = || {
-        let members =
-            fs::read_dir(directory.join("influence.zarr")).into_iter().flatten().flatten();
-        let mut entries =
-            members.flat_map(|member| fs::read_dir(member.path()).into_iter().flatten());
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".lazy."))
-        })
-    };
-    while example.try_wait()?.is_none() && !is_storing() {
+    // It handles signals before it stores anything.
+    while example.try_wait()?.is_none() && entries(directory) == before {
         sleep(Duration::from_millis(1));
     }
     sleep(Duration::from_millis(2 * n_stops as u64));
@@ -140,4 +133,20 @@ fn is_stopped(shell: &Shell, root: &Path, directory: &Path, n_stops: usize) -> R
     let code = status.code().context("a signal ended the example, instead of its handler")?;
     ensure!(code == 0 || code == STOPPED, "the example ended with code {code}");
     Ok(code == STOPPED)
+}
+
+/// Returns the paths of everything below a directory, which may change meanwhile.
+fn entries(directory: &Path) -> BTreeSet<PathBuf> {
+    let mut paths = BTreeSet::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path.clone());
+            }
+            paths.insert(path);
+        }
+    }
+    paths
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -41,6 +41,8 @@ enum Ended {
     Done(BTreeSet<usize>),
     /// The part, or the array, was finished before.
     Before,
+    /// Another process has the plan.
+    Remaining,
     Failed(Error),
 }
 
@@ -82,7 +84,7 @@ impl Course {
                     Ended::Done(parts.iter().map(|report| report.part.number()).collect())
                 }
                 Outcome::FinishedBefore => Ended::Before,
-                outcome => panic!("parts remain: {outcome:?}"),
+                _ => Ended::Remaining,
             });
         }
         let mut done = BTreeSet::new();
@@ -109,18 +111,8 @@ impl Course {
             let plan = write.plan(&sequence, vec![write.sink(self.target(local(), directory))]);
             plan.unwrap().work(&Workers::alone()).unwrap();
         }
-        let (pause, has_paused) = channel();
-        let (go_on, may_go_on) = channel();
-        let state = Mutex::new((0, may_go_on));
-        let hooked = HookedFileSystem::new(move |operation, path| {
-            let mut state = state.lock().unwrap();
-            if state.0 == at {
-                pause.send(format!("{operation} {}", path.display())).unwrap();
-                state.1.recv().unwrap();
-            }
-            state.0 += 1;
-        });
-        let first = self.machine("one", hooked.before_all());
+        let (hooked, has_paused, go_on) = pausing(&[at]);
+        let first = self.machine("one", hooked);
         thread::scope(move |scope| {
             let first = scope.spawn(move || self.work(Arc::new(first), directory, false));
             let Ok(paused) = has_paused.recv() else {
@@ -159,6 +151,48 @@ impl Course {
         })
     }
 
+    /// A worker and a process that removes its plan take turns: the worker goes on at operation
+    /// number `at` when the other one has begun, for some operations, and then until it ends.
+    /// Returns true if both have so many operations.
+    fn with_removal_at(self, at: usize, removal_at: [usize; 2]) -> bool {
+        const LATER: usize = 25;
+        let directory = directory_in_memory();
+        let directory = directory.path();
+        let (hooked, has_paused, go_on) = pausing(&[at, at + LATER]);
+        let (removing, removal_has_paused, removal_goes_on) = pausing(&removal_at);
+        let first = self.machine("one", hooked);
+        let removing = self.target(Arc::new(self.machine("two", removing)), directory);
+        let array = removing.to_string();
+        thread::scope(|scope| {
+            let first = scope.spawn(move || self.work(Arc::new(first), directory, false));
+            let mut is_between = has_paused.recv().is_ok();
+            let context = format!("{self:?}, pauses {at}, {removal_at:?}");
+            let removal = (is_between && Path::new(&array).exists()).then(|| {
+                scope.spawn(|| {
+                    let writes = UnfinishedWrite::list(removing)?;
+                    writes.into_iter().try_for_each(UnfinishedWrite::remove)
+                })
+            });
+            is_between &= removal.is_some() && removal_has_paused.recv().is_ok();
+            let _ = go_on.send(());
+            is_between &= has_paused.recv().is_ok();
+            let _ = removal_goes_on.send(());
+            is_between &= removal_has_paused.recv().is_ok();
+            // The worker fails, or starts anew, or had finished.
+            let _ = go_on.send(());
+            let first = first.join();
+            let _ = removal_goes_on.send(());
+            let removed = removal.map(|removal| removal.join());
+            assert!(first.is_ok() && !matches!(removed, Some(Err(_))), "{context}");
+            let next = Course { extent: Extent::All, ..self };
+            let next = next.work(Arc::new(LocalFileSystem), directory, true);
+            next.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+            self.of_version(NEW).assert_stored(&*array);
+            assert_eq!(UnfinishedWrite::list(&*array).unwrap(), [], "{context}");
+            is_between
+        })
+    }
+
     /// Checks what became of the first worker. Returns true if it had finished before it paused.
     fn check(self, first: lazy_chunks::Result<Ended>, second: &Ended, context: &str) -> bool {
         let text = first.as_ref().err().map_or_else(String::new, |error| report(error));
@@ -168,8 +202,10 @@ impl Course {
                 assert!(is_of_part || is_taken_over(&error), "{context}: {text}");
             }
             Ended::Before => {}
+            Ended::Remaining => panic!("{context}: parts remain"),
             Ended::Done(of_first) => {
                 match second {
+                    Ended::Remaining => panic!("{context}: parts remain"),
                     Ended::Before => {}
                     Ended::Done(of_second) => {
                         let is_apart = of_first.is_disjoint(of_second);
@@ -185,6 +221,23 @@ impl Course {
         }
         false
     }
+}
+
+/// Returns a file system that pauses before operations with these numbers, a receiver of their
+/// names, and a sender to go on.
+fn pausing(at: &[usize]) -> (HookedFileSystem, Receiver<String>, Sender<()>) {
+    let (pause, has_paused) = channel();
+    let (go_on, may_go_on) = channel();
+    let (at, state) = (at.to_vec(), Mutex::new((0, may_go_on)));
+    let hooked = HookedFileSystem::new(move |operation, path| {
+        let mut state = state.lock().unwrap();
+        if at.contains(&state.0) {
+            pause.send(format!("{operation} {}", path.display())).unwrap();
+            state.1.recv().unwrap();
+        }
+        state.0 += 1;
+    });
+    (hooked.before_all(), has_paused, go_on)
 }
 
 /// Returns everything below a directory, by path. A directory has no bytes.
@@ -245,6 +298,33 @@ fn a_worker_that_was_taken_over_changes_nothing() {
         };
         println!("{} operations in {course:?}", pause_everywhere(course, 0, 3));
     }
+}
+
+/// A plan is removed while a worker stores its parts: the next write succeeds, whatever the two have
+/// left.
+#[test]
+fn a_plan_that_is_removed_during_a_write_is_in_the_way_of_nothing() {
+    let course = Course {
+        has_locks: false,
+        replaces: false,
+        in_group: false,
+        shares_chunks: true,
+        is_flushed: false,
+        extent: Extent::All,
+    };
+    let mut n_turns = 0;
+    for at in (40..300).step_by(10) {
+        // Most of the time is spent waiting.
+        n_turns += thread::scope(|scope| {
+            let trial = |i: usize| {
+                let removal_at = [i, i + 4 + at / 10 % 4 * 4];
+                scope.spawn(move || usize::from(course.with_removal_at(at, removal_at)))
+            };
+            let trials: Vec<_> = (at / 10 % 3..60).step_by(3).map(trial).collect();
+            trials.into_iter().map(|trial| trial.join().unwrap()).sum::<usize>()
+        });
+    }
+    assert!(n_turns > 40, "{n_turns}");
 }
 
 #[test]
