@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use lazy_chunks::zarr::{Error, FileSystem, LocalFileSystem, StoredArray, Target, UnfinishedWrite};
 use lazy_chunks::{Outcome, PartOutcome, Workers, report};
@@ -182,7 +182,7 @@ impl Course {
             let _ = go_on.send(());
             let first = first.join();
             let _ = removal_goes_on.send(());
-            let removed = removal.map(|removal| removal.join());
+            let removed = removal.map(ScopedJoinHandle::join);
             assert!(first.is_ok() && !matches!(removed, Some(Err(_))), "{context}");
             let next = Course { extent: Extent::All, ..self };
             let next = next.work(Arc::new(LocalFileSystem), directory, true);
