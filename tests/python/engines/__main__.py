@@ -15,7 +15,7 @@ sys.path.append(str(DIRECTORY.parent))
 from at_once import run_at_once
 
 with tempfile.TemporaryDirectory() as of_one:
-    # What all tests compare with.
+    # The results that all tests compare with.
     command = [os.environ["INFLUENCE"], Path(of_one, "files")]
     alone = {**os.environ, "LAZY_WORKER": "off"}
     with open(Path(of_one, "output"), "w") as output:

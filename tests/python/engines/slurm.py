@@ -227,7 +227,7 @@ class SlurmTest(EngineTest):
         return wait_until(ended, lambda: f"{cluster.jobs(job)}\n{self.said(job)}\n{self.described()}")
 
     def said(self, job):
-        """What the tasks of a job have printed."""
+        """Returns the output of the tasks of a job."""
         return "".join(path.read_text() for path in sorted(self.directory.glob(f"slurm-{job}*.out")))
 
     def run_job(self, *arguments, ids=("",)):
@@ -237,5 +237,5 @@ class SlurmTest(EngineTest):
         return job
 
     def restarts(self, job, i=""):
-        """How often a job was requeued, or a task of an array."""
+        """Returns how often a job, or a task of an array, was requeued."""
         return int(cluster.jobs(job)[str(i)]["Restarts"])

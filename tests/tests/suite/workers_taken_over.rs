@@ -11,7 +11,7 @@ use lazy_chunks::zarr::{Error, FileSystem, LocalFileSystem, StoredArray, Target,
 use lazy_chunks::{Outcome, PartOutcome, Workers, report};
 use lazy_tests::{HookedFileSystem, Machine, SharedWrite, directory_in_memory, is_taken_over};
 
-/// What the workers do.
+/// The settings of two workers.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     /// True if locks reach all processes of a machine. Otherwise, there are none.
@@ -34,7 +34,7 @@ enum Extent {
     All,
 }
 
-/// What became of a worker.
+/// The end of a worker.
 #[derive(Debug)]
 enum Ended {
     /// It has computed these parts, and published the array if its course includes that.

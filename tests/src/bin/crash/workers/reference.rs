@@ -1,4 +1,4 @@
-//! What one worker does that is not disturbed.
+//! The results of one worker that runs undisturbed, for comparison.
 
 use std::fs;
 use std::path::{Path, PathBuf};
