@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parents[1] / "program"))
 from support import LAZY, PATIENCE, ProgramTest, n_waiting
 
 INFLUENCE = os.environ["INFLUENCE"]
-#: What one worker has stored, and printed.
+#: The files and the output of one worker.
 INFLUENCE_OF_ONE = Path(os.environ["INFLUENCE_OF_ONE"])
 JOBS = Path(__file__).parents[3] / "docs/src/jobs"
 
@@ -65,7 +65,7 @@ def is_running(process):
 
 @dataclass
 class Worker:
-    """What a worker has said."""
+    """The output of a worker."""
 
     log: str
     output: str
@@ -188,7 +188,7 @@ class EngineTest(ProgramTest):
         self.lazy("verify", "values.zarr")
 
     def results(self):
-        """What the workers have printed, without those that were stopped."""
+        """Returns the output of the workers that were not stopped."""
         return [json.loads(worker.output) for worker in self.workers() if worker.output]
 
     def check_together(self):

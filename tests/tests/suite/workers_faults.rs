@@ -187,8 +187,6 @@ impl Course {
                 let text = report(&error);
                 let is_told = if fault.full_from.is_some() {
                     text.contains("no storage space") || text.contains("injected fault")
-                } else if fault.panic.is_some() {
-                    text.contains("injected ") || text.contains("a thread panicked")
                 } else {
                     text.contains("injected ")
                 };

@@ -11,7 +11,7 @@ use lazy_chunks::zarr::{FileSystem, LocalFileSystem, Target, UnfinishedWrite};
 use lazy_chunks::{ErrorKind, Outcome, PartOutcome, Workers, report};
 use lazy_tests::{Machine, SharedWrite, directory_in_memory};
 
-/// How far the locks reach.
+/// The processes that the locks of a file system exclude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Locks {
     All,
@@ -116,7 +116,7 @@ fn two_workers_at_one_part_do_no_harm() {
     }
 }
 
-/// Where locks do not tell which workers have ended, each worker computes its own share alone, and
+/// If locks do not tell which workers have ended, each worker computes its own share alone, and
 /// continues it after a restart.
 #[test]
 fn workers_without_locks_compute_their_own_shares() {
@@ -170,6 +170,7 @@ fn a_worker_without_a_share_needs_locks() {
         let output = Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact"])
             .env(VARIABLE, "1")
+            .env_remove("LAZY_WORKER")
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

@@ -25,7 +25,7 @@ struct Course {
     extent: Extent,
 }
 
-/// How far the workers go.
+/// The part of the plan that the workers compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
     /// The first worker computes a part, and the second one all parts.

@@ -1,6 +1,7 @@
 //! The staging directory of a write in the directory of its array, and the lock that keeps other
 //! writes out.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -175,13 +176,18 @@ impl Staging {
     }
 
     fn remove_all_but(&self, kept: &[&str]) -> io::Result<()> {
+        self.remove_each(|name| !kept.iter().any(|kept| name == *kept))
+    }
+
+    /// Removes the files and the directories of a plan whose names a function chooses.
+    fn remove_each(&self, is_chosen: impl Fn(&OsStr) -> bool) -> io::Result<()> {
         for name in self.file_system.list(&self.directory)? {
-            if kept.iter().any(|kept| name == *kept) {
+            if !is_chosen(&name) {
                 continue;
             }
-            let path = self.directory.join(name);
+            let path = self.directory.join(&name);
             match self.file_system.entry_kind(&path)? {
-                Some(EntryKind::Directory) if is_of_plan(&path) => {
+                Some(EntryKind::Directory) if is_of_plan(&name) => {
                     remove_all(&*self.file_system, &path)?;
                 }
                 _ => remove_if_there(&*self.file_system, &path)?,
@@ -205,15 +211,7 @@ impl Staging {
     /// a chunk any more.
     fn remove_plan(&self) -> io::Result<()> {
         self.unplan()?;
-        for name in self.file_system.list(&self.directory)? {
-            let path = self.directory.join(name);
-            if is_of_plan(&path)
-                && self.file_system.entry_kind(&path)? == Some(EntryKind::Directory)
-            {
-                remove_all(&*self.file_system, &path)?;
-            }
-        }
-        Ok(())
+        self.remove_each(is_of_plan)
     }
 
     /// Removes the staging directory.

@@ -1,11 +1,14 @@
 //! Flushing many files and directories to disk.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use lazy_core::panic_message;
 
 use crate::fs::FileSystem;
 use crate::store::Found;
@@ -35,7 +38,10 @@ pub(crate) fn each(
         });
         drop(queue);
         let flushed = threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+            let panicked = |payload: Box<dyn Any + Send>| {
+                Err(io::Error::other(format!("panicked: {}", panic_message(&*payload))))
+            };
+            thread.join().unwrap_or_else(panicked)
         });
         flushed.and(walked)?;
         directories.iter().try_for_each(|directory| file_system.sync_directory(directory))

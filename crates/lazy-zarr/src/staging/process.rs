@@ -1,7 +1,8 @@
-//! The description of the process that holds a lock.
+//! The description of the process that holds a lock, and names that no other process uses.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::error::THIS_PROCESS;
 
@@ -176,4 +177,11 @@ mod tests {
         assert_eq!(name(b"\0\0"), "another process");
         assert_eq!(name(b"process 7 on \x1b[31mhost\n"), "process 7 on [31mhost");
     }
+}
+
+/// Returns a name that no other process uses.
+pub(crate) fn token() -> String {
+    let mut random = RandomState::new().build_hasher();
+    random.write_u32(std::process::id());
+    format!("{:016x}", random.finish())
 }

@@ -107,14 +107,13 @@ impl Staging {
         takes_over: bool,
         kind: Kind<'_>,
     ) -> io::Result<Taken> {
-        let (n_without_lock, n_unlisted) = (0, 0);
         let mut attempt = Attempt {
             file_system,
             array,
             takes_over,
             kind,
-            n_without_lock,
-            n_unlisted,
+            n_without_lock: 0,
+            n_unlisted: 0,
             ended: None,
         };
         let mut holder = process::name(b"");

@@ -7,6 +7,6 @@ mod interface;
 mod part;
 
 pub(crate) use begin::{Begun, begin};
-pub(crate) use directory::{Directory, flush_published};
+pub(crate) use directory::{Directory, flush_again};
 pub(crate) use interface::{Destination, PutChunks};
 pub(crate) use part::PartChunks;

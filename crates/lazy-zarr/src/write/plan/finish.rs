@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::error::{Result, ResumeError, WriteError};
 use crate::read::StoredArray;
 use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite};
-use crate::write::destination::flush_published;
+use crate::write::destination::flush_again;
 
 impl UnfinishedWrite {
     /// Publishes the array of a [`Plan`](lazy_core::Plan) whose parts are all finished, without its
@@ -35,7 +35,7 @@ impl UnfinishedWrite {
         let shared = Arc::new(Shared::of_plan(self.file_system(), &array, found)?);
         if shared.is_published()? {
             // The worker that published it has ended before it removed the plan.
-            flush_published(&shared.settings)?;
+            flush_again(&shared.settings)?;
             shared.take_to_finish(false)?;
             return StoredArray::open(shared.settings.target.clone());
         }

@@ -194,6 +194,7 @@ pub struct StoredPart {
     pub(super) whole: Tally,
     /// The rows in chunks that the part shares with other parts.
     pub(super) fragments: Vec<(Vec<u64>, Entry)>,
+    /// The hashes of the chunks that have no rows of other parts.
     pub(super) contents: Contents,
     pub(super) n_bytes: u64,
     /// The staging directory of the part, until its record is stored.
@@ -380,12 +381,12 @@ impl Storing {
             index.iter().zip(&self.n_units).fold(0, |number, (i, n)| number * n + i)
         };
         let mut hashes = Vec::new();
-        for (n_found, index) in self.units().enumerate() {
+        for index in self.units() {
             let key = self.key(&index);
             // Each was stored, so another program has changed the journal if it is not there.
             let Some(entry) = entries.get(&number(&index)) else {
-                let (target, found) = (self.settings.target.to_string(), n_found as u64);
-                let (missing, expected) = (Some(key), found + 1);
+                let (target, missing) = (self.settings.target.to_string(), Some(key));
+                let (expected, found) = (self.units().count() as u64, entries.len() as u64);
                 return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
             };
             if self.files.is_fragment(&key) {

@@ -17,7 +17,7 @@ use crate::points::crc;
 use crate::program::{Action, Task, computed};
 use crate::state::{Files, copy, files};
 
-/// What one worker does that is not disturbed.
+/// The results of one worker that runs undisturbed.
 pub(super) struct Reference {
     pub(super) course: Course,
     /// The directory before.

@@ -8,6 +8,7 @@ use super::claim::check_groups;
 use super::writing::Directory;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
+use crate::fs::FileSystem;
 use crate::settings::{Durability, OldChunks, WriteSettings};
 use crate::staging::ChunkFiles;
 use crate::staging::removal::remove_v2_metadata;
@@ -15,20 +16,31 @@ use crate::store::check::is_missing_group;
 use crate::store::node::{document_at_path, group_at_path, present_at_path, rows_at_path};
 use crate::target::{Resolved, StorageRoot};
 
-/// Flushes the directory entries of a published array: the process that published it may have
-/// failed to flush them, or may not have done it yet.
-pub(crate) fn flush_published(settings: &WriteSettings) -> Result<()> {
+/// Flushes the directory entries of an array that another process has published: it may have failed
+/// to flush them, or may not have done it yet.
+pub(crate) fn flush_again(settings: &WriteSettings) -> Result<()> {
     let Resolved { place, members } = settings.target.resolve()?;
     let StorageRoot::Directory { file_system, path } = place else { return Ok(()) };
-    if settings.durability == Durability::None {
-        return Ok(());
-    }
     let array = members.iter().fold(path, |path, name| path.join(name));
-    let mut changed = array.ancestors().take(1 + members.len());
-    let flushed = changed.try_for_each(|directory| file_system.sync_directory(directory));
-    flushed.map_err(|source| {
+    let changed = array.ancestors().take(1 + members.len());
+    flush_directories(&*file_system, settings.durability, changed).map_err(|source| {
         WriteError::Unflushed { target: settings.target.to_string(), source }.into()
     })
+}
+
+/// Flushes the entries of directories, if the array must survive power failures.
+fn flush_directories<P: AsRef<Path>>(
+    file_system: &dyn FileSystem,
+    durability: Durability,
+    directories: impl IntoIterator<Item = P>,
+) -> io::Result<()> {
+    match durability {
+        Durability::Full => {
+            let mut directories = directories.into_iter();
+            directories.try_for_each(|directory| file_system.sync_directory(directory.as_ref()))
+        }
+        Durability::None => Ok(()),
+    }
 }
 
 impl Directory {
@@ -166,18 +178,11 @@ impl Directory {
             .map_err(|source| WriteError::Unflushed { target: self.name(), source }.into())
     }
 
-    /// Flushes the entries of directories, if the array must survive power failures.
     fn flush_directories<'d>(
         &self,
         directories: impl IntoIterator<Item = &'d PathBuf>,
     ) -> io::Result<()> {
-        match self.durability {
-            Durability::Full => {
-                let mut directories = directories.into_iter();
-                directories.try_for_each(|directory| self.file_system.sync_directory(directory))
-            }
-            Durability::None => Ok(()),
-        }
+        flush_directories(&*self.file_system, self.durability, directories)
     }
 
     /// Removes the chunks of all versions that no reader can have opened since the present version
