@@ -333,6 +333,15 @@ class Refused(WorkersTest):
         self.work("0/2")
         self.check_stored()
 
+    def test_a_pass_that_cannot_start_leaves_no_plan(self):
+        self.work("0/2", "a.zarr", "--stats", "cov", "--memory", "1K", code=1)
+        self.assertIn("states of the covariance take", self.errors)
+        self.assertNotIn("are kept", self.errors)
+        self.assertFalse(self.path("a.zarr").exists())
+        # Another command is not compared with it.
+        self.work("0/1", "a.zarr", "--stats", "mean")
+        self.check_stored()
+
     def test_bad_values(self):
         for arguments, problem in [
             (["--workers", "3/3"], "must be less than the number of workers, got 3 of 3"),
@@ -406,6 +415,18 @@ class Status(WorkersTest):
         self.lazy("finish", "a.zarr")
         self.assertEqual(self.errors, "a.zarr: float64 [720, 30] is already complete\n")
         self.check_stored()
+
+    def test_what_a_publisher_leaves(self):
+        self.work("0/1")
+        left = self.path("a.zarr/.lazy.3")
+        for names in ((), ("lock",), ("lock", "created")):
+            left.mkdir()
+            for name in names:
+                (left / name).touch()
+            self.assertIn("a.zarr is complete: float64 [720, 30]\n", self.lazy("status", "a.zarr"))
+            self.lazy("finish", "a.zarr")
+            self.assertIn("is already complete", self.errors)
+            self.check_stored()
 
     def test_what_one_process_writes(self):
         process = self.caught_in_the_middle("store", "data", "-o", "a.zarr", "--chunks", "10,30")

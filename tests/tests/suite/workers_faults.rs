@@ -271,7 +271,12 @@ impl Course {
                 }
                 Err(_) => {}
             }
-            finish(None).unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+            for target in self.targets(None, directory.path()) {
+                // A worker that ended after it had published its array may have left files.
+                for write in UnfinishedWrite::list(target).unwrap() {
+                    write.finish().unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+                }
+            }
             self.check_complete(directory.path(), &expected, &context);
             if file_system.n_changes() <= n {
                 return n;

@@ -13,10 +13,14 @@ use crate::print;
 pub(crate) fn run(options: &Finish) -> Result<()> {
     let path = &options.path;
     check_exists(path)?;
-    let writes = UnfinishedWrite::list(&**path)?;
+    let mut writes = UnfinishedWrite::list(&**path)?;
     let (stored, is_published) = match writes.len() {
         0 => (super::open(path)?, false),
-        1 => (writes.into_iter().map(finish).collect::<Result<Vec<_>>>()?.remove(0), true),
+        1 => {
+            let write = writes.remove(0);
+            let was_published = matches!(write.state(), WriteState::Abandoned);
+            (finish(write)?, !was_published)
+        }
         n => {
             return Err(Failure::Usage(format!(
                 "{} holds {n} unfinished writes; name the array of one of them",
@@ -54,7 +58,15 @@ pub(crate) fn run(options: &Finish) -> Result<()> {
 fn finish(write: UnfinishedWrite) -> Result<StoredArray> {
     let target = write.target().display().to_string();
     match write.state() {
+        WriteState::Shared { progress, .. }
+            if progress.finished_parts < progress.parts
+                && progress.finished_parts + progress.workers.len() >= progress.parts =>
+        {
+            Err(Failure::InProgress { target, parts: count(progress.workers.len(), "part") })
+        }
         WriteState::Shared { .. } => Ok(write.finish()?),
+        // A worker may have ended just after it had published the array.
+        WriteState::Abandoned if StoredArray::open(write.target()).is_ok() => Ok(write.finish()?),
         WriteState::Running { holder } | WriteState::MaybeRunning { holder } => {
             Err(Failure::BeingWritten { target, holder: holder.clone() })
         }

@@ -95,6 +95,11 @@ impl Found {
                     let target = write.target();
                     let WriteState::Shared { progress, .. } = write.state() else {
                         let text = unfinished::to_text(write);
+                        if let WriteState::Abandoned = write.state()
+                            && let Ok(array) = StoredArray::open(&target)
+                        {
+                            lines.push(complete(&target, &array));
+                        }
                         lines.push(format!("{}: {text}", target.display()));
                         continue;
                     };
@@ -105,12 +110,7 @@ impl Found {
                     }
                 }
             }
-            Found::NoWrites(Some(array)) => lines.push(format!(
-                "{} is complete: {} {:?}",
-                path.display(),
-                array.dtype(),
-                array.shape()
-            )),
+            Found::NoWrites(Some(array)) => lines.push(complete(path, array)),
             Found::NoWrites(None) => {
                 lines.push(format!("{} has no unfinished writes", path.display()));
             }
@@ -130,4 +130,8 @@ impl Found {
             Found::NoWrites(None) => json!([]),
         }
     }
+}
+
+fn complete(path: &Path, array: &StoredArray) -> String {
+    format!("{} is complete: {} {:?}", path.display(), array.dtype(), array.shape())
 }

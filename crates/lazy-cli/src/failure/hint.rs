@@ -40,7 +40,7 @@ impl Failure {
             Failure::OtherPlan(error) => Some(hint_of_other_plan(error)),
             Failure::Shared { target, .. } => Some(continue_or_remove_shared(target)),
             Failure::NotShared(target) => Some(list_unfinished(target)),
-            Failure::BeingWritten { .. } => Some(WAIT.to_owned()),
+            Failure::BeingWritten { .. } | Failure::InProgress { .. } => Some(WAIT.to_owned()),
             Failure::Left { output, failure } => {
                 let remove = remove_unfinished(output.display());
                 Some(joined(failure.hint(), &format!("an unfinished write is left; {remove}")))

@@ -111,6 +111,9 @@ pub(crate) enum Failure {
     /// A write that one process is doing was to be finished.
     #[error("the write of {target} was not finished: it is being written by {holder}")]
     BeingWritten { target: String, holder: String },
+    /// The last parts of a plan to finish are in progress.
+    #[error("{target} cannot be finished yet: workers still compute {parts}")]
+    InProgress { target: String, parts: String },
     /// A write to finish belongs to one process.
     #[error("{0} has no write that workers share")]
     NotShared(String),

@@ -82,6 +82,7 @@ fn failures() -> Vec<Failure> {
         Failure::OtherPlan(example("the record ")),
         Failure::Shared { target: "b.zarr".into(), progress: "1 of 2 parts".into() },
         Failure::BeingWritten { target: "b.zarr".into(), holder: "process 7".into() },
+        Failure::InProgress { target: "b.zarr".into(), parts: "2 parts".into() },
         Failure::NotShared("b.zarr".into()),
         Failure::StoppedWorker("stopped".into()),
         Failure::Exists(output()),

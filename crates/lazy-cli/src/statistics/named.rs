@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lazy_chunks::{
-    BlockPosition, Claimed, Contribution, DType, DividedReducer, DivisibleReducer, NamedArrays,
-    Part, PartReport, PlanSpec, Reducer, Result, Run, SaveState, SavedState, SequenceSpec, StateOf,
-    Statistic, StatisticMap, StatisticRun, TakeOver,
+    BlockPosition, Claimed, Contribution, DType, DividedReducer, DivisibleReducer, MemoryClaim,
+    NamedArrays, Part, PartReport, PlanSpec, Reducer, Result, Run, SaveState, SavedState,
+    SequenceSpec, StateOf, Statistic, StatisticMap, StatisticRun, TakeOver,
 };
 
 use super::Found;
@@ -76,6 +76,10 @@ impl<S: SaveState<Output: NamedArrays>> DivisibleReducer for Named<S> {
 
     fn describe(&self, names: &mut Vec<String>) {
         self.0.describe(names);
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        self.0.claim_memory(spec)
     }
 
     fn divide(self, plan: &PlanSpec) -> Result<DividedNamed<S>> {

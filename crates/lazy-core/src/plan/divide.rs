@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Part, PartReport};
-use crate::{Reducer, Result, Run, SequenceSpec};
+use crate::{MemoryClaim, Reducer, Result, Run, SequenceSpec};
 
 /// A reducer that several processes can compute together, a part each.
 ///
@@ -39,6 +39,17 @@ pub trait DivisibleReducer: Reducer {
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         let _ = spec;
         Ok(None)
+    }
+
+    /// Checks that a part can start under the memory limit of its pass, before a plan is created:
+    /// makes the claims that the reducer of a part makes when it starts. The default makes none.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the reducer cannot take these blocks, or if the limit is too low.
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        let _ = spec;
+        Ok(Vec::new())
     }
 
     /// Creates the plan, or joins the one that another worker has created. A sink checks its target

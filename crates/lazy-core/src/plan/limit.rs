@@ -3,7 +3,7 @@
 use super::{
     Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec, TakeOver,
 };
-use crate::{MemoryLimit, Result, SequenceSpec};
+use crate::{MemoryClaim, MemoryLimit, Result, SequenceSpec};
 
 /// The limit holds for the pass of each part. It does not count what a worker needs to merge the
 /// results of all parts.
@@ -20,6 +20,10 @@ impl<R: DivisibleReducer> DivisibleReducer for MemoryLimit<R> {
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         self.reducer.part_rows(spec)
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        self.reducer.claim_memory(&spec.clone().with_memory_limit(self.bytes))
     }
 
     fn divide(self, plan: &PlanSpec) -> Result<MemoryLimit<R::Divided>> {

@@ -99,6 +99,9 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> PlanBuilder<'s, S, R> {
         self.reducers.describe(&mut names);
         let chunk_rows = self.reducers.part_rows(&sequence)?;
         let parts = self.sizes.cut(grid.rows(), chunk_rows);
+        if let Some(part) = parts.iter().max_by_key(|part| part.rows().len()) {
+            self.reducers.claim_memory(&self.sequence.spec_of_bands(part.bands())?)?;
+        }
         let spec = PlanSpec { sequence, parts, names };
         let divided = self.reducers.divide(&spec)?;
         Ok(Plan { sequence: self.sequence, divided, spec, knows_ended: OnceLock::new() })

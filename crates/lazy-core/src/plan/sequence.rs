@@ -18,6 +18,10 @@ pub trait PlannedSequence: sealed::Sealed {
     #[doc(hidden)]
     fn observe_waiting(&self, n_blocks: usize) -> Result<()>;
 
+    /// Returns the declaration of the pass that computes some bands.
+    #[doc(hidden)]
+    fn spec_of_bands(&self, bands: Range<usize>) -> Result<SequenceSpec>;
+
     #[doc(hidden)]
     fn compute_bands<R: Reducer>(&self, bands: Range<usize>, reducer: R) -> Result<R::Output>;
 }
@@ -45,6 +49,10 @@ macro_rules! planned_sequence {
                         Err(Case::Cancelled { blocks: n_blocks, kept: Vec::new() }.into())
                     }
                 }
+            }
+
+            fn spec_of_bands(&self, bands: Range<usize>) -> Result<SequenceSpec> {
+                Ok(self.clone().$take(bands)?.spec_of_pass())
             }
 
             fn compute_bands<R: Reducer>(

@@ -4,14 +4,18 @@ use std::mem;
 use std::sync::Arc;
 
 use super::{Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PlanSpec, TakeOver};
-use crate::reduce::{SaveState, SavedState, StateOf};
-use crate::{BlockPosition, Result, Run};
+use crate::reduce::{SaveState, SavedState, StateOf, claim_memory};
+use crate::{BlockPosition, MemoryClaim, Result, Run, SequenceSpec};
 
 impl<S: SaveState> DivisibleReducer for S {
     type Divided = DividedStatistic<S>;
 
     fn describe(&self, names: &mut Vec<String>) {
         names.push(self.name());
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        Ok(vec![MemoryClaim(claim_memory(self, spec)?)])
     }
 
     fn divide(self, _: &PlanSpec) -> Result<DividedStatistic<S>> {

@@ -3,7 +3,7 @@
 use super::{
     Claimed, DividedReducer, DivisibleReducer, Part, PartReport, PartStore, PlanSpec, TakeOver,
 };
-use crate::{Result, SequenceSpec};
+use crate::{MemoryClaim, Result, SequenceSpec};
 
 /// Returns what was taken, or returns from the function.
 macro_rules! taken {
@@ -46,6 +46,12 @@ macro_rules! divisible_tuple {
                     }
                 )+
                 Ok(None)
+            }
+
+            fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+                let mut claims = Vec::new();
+                $(claims.append(&mut self.$i.claim_memory(spec)?);)+
+                Ok(claims)
             }
 
             fn divide(self, plan: &PlanSpec) -> Result<Self::Divided> {
@@ -115,6 +121,14 @@ impl<R: DivisibleReducer> DivisibleReducer for Vec<R> {
         Ok(None)
     }
 
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        let mut claims = Vec::new();
+        for reducer in self {
+            claims.append(&mut reducer.claim_memory(spec)?);
+        }
+        Ok(claims)
+    }
+
     fn divide(self, plan: &PlanSpec) -> Result<Self::Divided> {
         self.into_iter().map(|reducer| reducer.divide(plan)).collect()
     }
@@ -173,6 +187,10 @@ impl<R: DivisibleReducer> DivisibleReducer for Option<R> {
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         self.as_ref().map_or(Ok(None), |reducer| reducer.part_rows(spec))
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        self.as_ref().map_or(Ok(Vec::new()), |reducer| reducer.claim_memory(spec))
     }
 
     fn divide(self, plan: &PlanSpec) -> Result<Self::Divided> {

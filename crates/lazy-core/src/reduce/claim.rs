@@ -29,7 +29,7 @@ use crate::memory::Claim;
 /// assert_eq!(of_other.most(), Some(1000));
 /// ```
 #[derive(Debug)]
-pub struct MemoryClaim(Claim);
+pub struct MemoryClaim(pub(crate) Claim);
 
 impl MemoryClaim {
     /// Creates a claim of 0 bytes under the limit of the pass with this declaration.

@@ -24,6 +24,7 @@ pub use limit::MemoryLimit;
 pub use mapped::Mapped;
 pub use saved::{SaveState, SavedState, StateOf};
 pub use statistic::Statistic;
+pub(crate) use statistic_run::claim_memory;
 pub use statistic_run::{Contribution, StatisticMap, StatisticRun};
 
 use crate::aggregate::{Bands, Blocks, NestedSequenceAggregator, SequenceAggregator};

@@ -191,6 +191,31 @@ impl<S: Statistic> Run for StatisticRun<S> {
     }
 }
 
+/// Checks that a statistic can take the blocks of a pass, and claims the memory for them.
+pub(crate) fn claim_memory<S: Statistic>(statistic: &S, spec: &SequenceSpec) -> Result<Claim> {
+    claim(statistic, spec, &InFlight::new(spec))
+}
+
+fn claim<S: Statistic>(statistic: &S, spec: &SequenceSpec, in_flight: &InFlight) -> Result<Claim> {
+    if statistic.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
+        let problem = "needs whole rows, but the blocks are cut along axis 1, too";
+        return Err(Error::statistic(statistic.name(), problem));
+    }
+    let row_type = spec.row_type();
+    let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
+    statistic.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
+    let foreseen = in_flight.foreseen(statistic, spec);
+    let mut claim = Claim::new(spec.memory());
+    // A declared limit is kept, so what the states may take counts, if it is known. The memory of
+    // the system only refuses what it cannot hold.
+    let bound = spec.memory_limit().and_then(|_| statistic.state_bound(spec));
+    claim.raise(bound.map_or(foreseen, |bound| bound.max(foreseen)), || statistic.name())?;
+    if !fits(foreseen.bytes) {
+        return Err(memory::refused(foreseen, 0, None, statistic.name()));
+    }
+    Ok(claim)
+}
+
 impl<S: Statistic> Reducer for S {
     type Map = StatisticMap<S>;
     type Run = StatisticRun<S>;
@@ -201,24 +226,9 @@ impl<S: Statistic> Reducer for S {
     }
 
     fn start(self, spec: &SequenceSpec) -> Result<(StatisticMap<S>, StatisticRun<S>)> {
-        if self.needs_whole_rows() && spec.cut() == Cut::RowsAndColumns {
-            let problem = "needs whole rows, but the blocks are cut along axis 1, too";
-            return Err(Error::statistic(self.name(), problem));
-        }
-        let row_type = spec.row_type();
-        let row_shape = row_type.map(|row_type| row_type.shape.as_slice());
-        self.check(row_type.map(|row_type| row_type.dtype), row_shape)?;
-        let check = BlockCheck::owned(spec.clone())?;
         let in_flight = InFlight::new(spec);
-        let foreseen = in_flight.foreseen(&self, spec);
-        let mut claim = Claim::new(spec.memory());
-        // A declared limit is kept, so what the states may take counts, if it is known. The memory
-        // of the system only refuses what it cannot hold.
-        let bound = spec.memory_limit().and_then(|_| self.state_bound(spec));
-        claim.raise(bound.map_or(foreseen, |bound| bound.max(foreseen)), || self.name())?;
-        if !fits(foreseen.bytes) {
-            return Err(memory::refused(foreseen, 0, None, self.name()));
-        }
+        let claim = claim(&self, spec, &in_flight)?;
+        let check = BlockCheck::owned(spec.clone())?;
         let (state, size) = claim.grow(StateSize::default(), || self.init(spec));
         let stage = Stage::Accumulating(state?);
         let statistic = Arc::new(self);

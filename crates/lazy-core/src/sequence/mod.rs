@@ -436,10 +436,14 @@ macro_rules! shared_methods {
             /// ```
             #[must_use]
             pub fn memory_bound<R: Reducer>(&self, reducer: &R) -> Option<u64> {
+                reducer.memory_bound(&self.spec_of_pass())
+            }
+
+            pub(crate) fn spec_of_pass(&self) -> SequenceSpec {
                 let shared = K::shared(&self.producer);
                 let parallel = shared.map(|shared| shared.parallel(self.pass.threads()));
                 let parallel = parallel.filter(|parallel| parallel.n_threads() > 1);
-                reducer.memory_bound(&drive::spec_of_pass(&self.spec, parallel))
+                drive::spec_of_pass(&self.spec, parallel)
             }
 
             /// Converts every array block into a tensor as it is computed. A block that the

@@ -16,7 +16,8 @@ use super::{
 use crate::error::short_name;
 use crate::reduce::{BoxedMap, BoxedRun};
 use crate::{
-    BlockMap, BlockPosition, BoxedReducer, Error, Progress, Reducer, Result, Run, SequenceSpec,
+    BlockMap, BlockPosition, BoxedReducer, Error, MemoryClaim, Progress, Reducer, Result, Run,
+    SequenceSpec,
 };
 
 /// A [`DivisibleReducer`] of any type, with a function that converts its result. Reducers of
@@ -111,6 +112,10 @@ impl<'r, O: 'r> DivisibleReducer for BoxedDivisibleReducer<'r, O> {
         self.0.part_rows(spec)
     }
 
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        self.0.claim_memory(spec)
+    }
+
     fn divide(self, plan: &PlanSpec) -> Result<BoxedDivided<'r, O>> {
         self.0.divide(plan).map(BoxedDivided)
     }
@@ -123,6 +128,7 @@ trait Divide<'r, O> {
     fn describe(&self, names: &mut Vec<String>);
     fn keeps_plan(&self) -> bool;
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>>;
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>>;
     fn divide(self: Box<Self>, plan: &PlanSpec) -> Result<Box<dyn ErasedDivided<'r, O> + 'r>>;
 }
 
@@ -184,6 +190,10 @@ where
 
     fn part_rows(&self, spec: &SequenceSpec) -> Result<Option<usize>> {
         self.reducer.part_rows(spec)
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> Result<Vec<MemoryClaim>> {
+        self.reducer.claim_memory(spec)
     }
 
     fn divide(self: Box<Self>, plan: &PlanSpec) -> Result<Box<dyn ErasedDivided<'r, O> + 'r>> {

@@ -9,12 +9,17 @@ use super::part::StoredPart;
 use super::shared::Shared;
 use crate::error::{Result, ResumeError, WriteError};
 use crate::read::StoredArray;
-use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite};
+use crate::settings::OldChunks;
+use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite, WriteState, clean_up};
+use crate::store::node::present_at_path;
 use crate::write::destination::flush_again;
 
 impl UnfinishedWrite {
     /// Publishes the array of a [`Plan`](lazy_core::Plan) whose parts are all finished, without its
     /// sequence: what the last worker does otherwise.
+    ///
+    /// If the array is published already, this returns it, and removes what the worker has left that
+    /// published it.
     ///
     /// The results of the statistics of the plan are not returned. A
     /// [`Plan::finish`](lazy_core::Plan::finish) of the same plan computes them from the array.
@@ -30,7 +35,15 @@ impl UnfinishedWrite {
         let array = self.target();
         let target = array.display().to_string();
         let Some(found) = PlanDirectory::find(self.file_system(), &array)? else {
-            return Err(ResumeError::NoPlan { target }.into());
+            let is_array = || present_at_path(&**self.file_system(), &array);
+            return match self.state() {
+                // The worker that published it has ended before it removed the rest.
+                WriteState::Shared { .. } | WriteState::Abandoned if is_array()?.is_some() => {
+                    clean_up(self.file_system(), &array, OldChunks::Keep)?;
+                    StoredArray::open(array)
+                }
+                _ => Err(ResumeError::NoPlan { target }.into()),
+            };
         };
         let shared = Arc::new(Shared::of_plan(self.file_system(), &array, found)?);
         if shared.is_published()? {

@@ -9,8 +9,8 @@ mod shared;
 use std::sync::Arc;
 
 use lazy_core::{
-    Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartReport, PartStore, PlanSpec,
-    SequenceSpec, TakeOver,
+    Claimed, DividedReducer, DivisibleReducer, Holder, MemoryClaim, Part, PartReport, PartStore,
+    PlanSpec, SequenceSpec, TakeOver,
 };
 
 use crate::read::StoredArray;
@@ -33,6 +33,12 @@ impl DivisibleReducer for ZarrSink {
 
     fn part_rows(&self, spec: &SequenceSpec) -> lazy_core::Result<Option<usize>> {
         Ok(Some(shared::layout(self.settings(), spec)?.unit_shape()[0]))
+    }
+
+    fn claim_memory(&self, spec: &SequenceSpec) -> lazy_core::Result<Vec<MemoryClaim>> {
+        let mut claim = MemoryClaim::new(spec);
+        part::claim_memory(self.settings(), spec, &mut claim)?;
+        Ok(vec![claim])
     }
 
     fn divide(self, plan: &PlanSpec) -> lazy_core::Result<DividedSink> {

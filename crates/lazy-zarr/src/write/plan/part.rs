@@ -241,6 +241,21 @@ struct Storing {
     _memory: MemoryClaim,
 }
 
+/// Claims memory for the write of a part, and returns the number of its writer threads.
+pub(super) fn claim_memory(
+    settings: &WriteSettings,
+    spec: &SequenceSpec,
+    claim: &mut MemoryClaim,
+) -> Result<usize> {
+    let cast = settings.cast_spec(spec)?;
+    match cast.row_type().zip(cast.largest_block()) {
+        Some((row_type, block_shape)) => {
+            MemoryBound::of(settings, cast.cut(), row_type, &block_shape).claim(settings, claim)
+        }
+        None => Ok(settings.n_threads()),
+    }
+}
+
 impl Storing {
     fn start(
         settings: WriteSettings,
@@ -272,15 +287,8 @@ impl Storing {
         journal.resume();
         let codec = || Ok::<_, Error>(UnitCodec::new(&format)?.with_first(first));
         let recall = Recall::new(grid, n_head, codec()?, &record, &journal)?;
-        let cast = settings.cast_spec(spec)?;
         let mut memory = MemoryClaim::new(spec);
-        let n_threads = match cast.row_type().zip(cast.largest_block()) {
-            Some((row_type, block_shape)) => {
-                MemoryBound::of(&settings, cast.cut(), row_type, &block_shape)
-                    .claim(&settings, &mut memory)?
-            }
-            None => settings.n_threads(),
-        };
+        let n_threads = claim_memory(&settings, spec, &mut memory)?;
         let target = settings.target.to_string();
         let chunks = Arc::new(PartChunks::new(target, staging, files.clone(), &journal)?);
         let trace = Trace::new(&settings.target);
