@@ -45,7 +45,7 @@ fn existing_data_that_is_not_an_array_is_never_changed() {
     std::fs::create_dir(path("broken")).unwrap();
     std::fs::write(path("broken/zarr.json"), "{").unwrap();
 
-    for existing in [Existing::Fail, Existing::Replace, Existing::ReplaceInPlace] {
+    for existing in [Existing::Fail, Existing::Replace] {
         let sink = |name| ZarrSink::new(path(name)).with_existing(existing);
         assert_target_refused(sink("file"), "it is a file");
         assert_target_refused(sink("directory"), "it holds data other than a Zarr array");

@@ -223,8 +223,7 @@ fn errors_of_targets_and_settings_have_hints() {
 
     let said = check_hint(refused(&one, path("a.zarr")), "`Existing::Replace`");
     assert_eq!(said, format!("{} already exists", path("a.zarr").display()));
-    let replace = |target: Target| ZarrSink::new(target).with_existing(Existing::Replace);
-    check_hint(refused(&one, replace(store.into())), "`Existing::ReplaceInPlace`");
+    check_hint(refused(&one, store), "`Existing::Replace`");
     check_hint(refused(&one, path("group")), "another target");
     check_hint(refused(&one, path("file")), "another target");
     check_hint(refused(&one, path("directory")), "another target");

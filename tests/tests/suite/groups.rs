@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lazy_chunks::zarr::{Error, Existing, MemoryStore, StoredArray, Target, ToZarr, ZarrSink};
-use lazy_chunks::{LazyChunkSequence, report};
+use lazy_chunks::zarr::{
+    Error, Existing, MemoryStore, PutCondition, Store, StoredArray, Target, ToZarr, ZarrSink,
+};
+use lazy_chunks::{ArrayBlock, LazyChunkSequence, report};
 use lazy_tests::{Fault, FaultyFileSystem, assert_target_refused, flat, names, zeros};
 
 const GROUP: &str = r#"{"zarr_format":3,"node_type":"group"}"#;
@@ -29,7 +31,7 @@ fn a_group_holds_several_arrays() {
 
         let error = report(&StoredArray::open(group.clone()).unwrap_err());
         assert!(error.ends_with("it is a Zarr group with the members a, b, inner"), "{error}");
-        let replace = ZarrSink::new(group.member("a")).with_existing(Existing::ReplaceInPlace);
+        let replace = ZarrSink::new(group.member("a")).with_existing(Existing::Replace);
         assert_eq!(flat(&[&[1, 1]]).to_zarr(replace).unwrap().shape(), [1, 1]);
         assert_target_refused(group.member("b"), "already exists");
         assert_target_refused(group.member("inner"), "is a Zarr group");
@@ -182,34 +184,52 @@ fn a_group_that_changes_during_the_write_is_an_error() {
     }
 }
 
+/// Puts an array below a prefix of a store, as a program does that knows no claims.
+fn put_by_another_program(store: &MemoryStore, prefix: &str) {
+    let other = MemoryStore::new();
+    flat(&[&[4, 2]]).to_zarr(&other).unwrap();
+    for object in other.list("").unwrap() {
+        let bytes = other.get(&object.key).unwrap().bytes;
+        store.put(&format!("{prefix}{}", object.key), bytes, PutCondition::Always).unwrap();
+    }
+}
+
 #[test]
-fn a_store_keeps_an_array_that_another_write_published() {
-    let store = Arc::new(MemoryStore::new());
-    let target = || Target::in_store(Arc::clone(&store), "/g/a");
-    let published = || flat(&[&[4, 2]]).to_zarr(ZarrSink::new(target())).unwrap();
+fn a_store_keeps_an_array_that_another_program_published() {
+    let store = MemoryStore::new();
+    let target = || Target::in_store(store.clone(), "/g/a");
     let failing = LazyChunkSequence::try_new(|| {
-        published();
+        put_by_another_program(&store, "g/a/");
         [Ok(zeros(&[1, 2])), Err("out of memory")]
     });
     let small = |target| ZarrSink::new(target).with_chunk_shape([1, 1]);
     failing.to_zarr(small(target())).unwrap_err();
     assert_eq!(StoredArray::open(target()).unwrap().shape(), [4, 2]);
 
-    let store = Arc::new(MemoryStore::new());
+    let store = MemoryStore::new();
     let outer = LazyChunkSequence::new(|| {
-        flat(&[&[4, 2]]).to_zarr(Arc::clone(&store)).unwrap();
+        put_by_another_program(&store, "");
         [zeros(&[1, 3])]
     });
-    let error = report(&outer.to_zarr(Arc::clone(&store)).unwrap_err());
+    // The chunks of both have the same keys.
+    let error = report(&outer.to_zarr(&store).unwrap_err());
+    assert!(error.contains("another process has changed c/0/0"), "{error}");
+    assert_eq!(StoredArray::open(&store).unwrap().shape(), [4, 2]);
+    let store = MemoryStore::new();
+    let outer = LazyChunkSequence::new(|| {
+        put_by_another_program(&store, "i/");
+        [ArrayBlock::from_vec([0, 3], vec![0; 0]).unwrap()]
+    });
+    let error = report(&outer.to_zarr(Target::in_store(store.clone(), "/i")).unwrap_err());
     assert!(error.contains("already exists"), "{error}");
     let member = LazyChunkSequence::new(|| {
-        flat(&[&[4, 2]]).to_zarr(Target::in_store(Arc::clone(&store), "/h")).unwrap();
+        put_by_another_program(&store, "h/");
         [zeros(&[1, 3])]
     });
-    let target = Target::in_store(Arc::clone(&store), "/h").member("a");
+    let target = Target::in_store(store.clone(), "/h").member("a");
     let error = report(&member.to_zarr(target).unwrap_err());
     assert!(error.contains("lies inside the Zarr array"), "{error}");
-    let both = (ZarrSink::new(Arc::clone(&store)), ZarrSink::new(Arc::clone(&store)));
+    let both = (ZarrSink::new(&store), ZarrSink::new(&store));
     assert!(flat(&[&[1]]).compute(both).is_err());
 }
 
@@ -301,7 +321,7 @@ fn a_member_of_something_else_than_a_group_is_an_error() {
     assert_target_refused(path("v2/a"), "is a Zarr v2 group, which cannot hold a Zarr v3 array");
 
     let store = Arc::new(MemoryStore::new());
-    flat(&[&[1]]).to_zarr(Target::in_store(Arc::clone(&store), "/a/b")).unwrap();
+    store.put("a/notes.txt", "precious".into(), PutCondition::Always).unwrap();
     assert_target_refused(
         Target::in_store(store, "/a").member("c"),
         "store:/a/ is a directory without Zarr metadata",

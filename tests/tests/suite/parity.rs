@@ -224,8 +224,8 @@ fn to_zarr_stores_at_paths_urls_and_stores() {
 
     let store = Arc::new(MemoryStore::new());
     assert_eq!(blocks.to_zarr(Arc::clone(&store)).unwrap().read().unwrap(), expected);
-    let in_place = ZarrSink::new(Arc::clone(&store)).with_existing(Existing::ReplaceInPlace);
-    replaced.to_zarr(in_place).unwrap();
+    let replacing = ZarrSink::new(Arc::clone(&store)).with_existing(Existing::Replace);
+    replaced.to_zarr(replacing).unwrap();
     assert_eq!(StoredArray::open(store).unwrap().shape(), [4, 6]);
 }
 

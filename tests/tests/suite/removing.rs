@@ -346,7 +346,7 @@ fn a_removed_member_leaves_nothing() {
         fill(&target);
         // Three versions, whose chunks have different keys.
         for value in [10, 11, 12] {
-            let sink = ZarrSink::new(target.member("a")).with_existing(Existing::ReplaceInPlace);
+            let sink = ZarrSink::new(target.member("a")).with_existing(Existing::Replace);
             LazyChunkSequence::new(|| [array(value)]).to_zarr(sink).unwrap();
         }
         let handle = StoredArray::open(target.member("a")).unwrap();
@@ -775,7 +775,7 @@ fn a_fault_of_a_store_leaves_no_array_in_part() {
             let inner = MemoryStore::new();
             let target = Target::from(&inner);
             fill(&target);
-            let sink = ZarrSink::new(target.member("a")).with_existing(Existing::ReplaceInPlace);
+            let sink = ZarrSink::new(target.member("a")).with_existing(Existing::Replace);
             LazyChunkSequence::new(|| [array(12)]).to_zarr(sink.with_chunk_shape([3, 2])).unwrap();
             let failing = FailingStore {
                 inner: inner.clone(),

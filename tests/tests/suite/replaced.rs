@@ -260,14 +260,8 @@ fn other_metadata_in_a_store_invalidates_handles() {
     for handle in &handles {
         assert_eq!(elements(handle), [1; 12]);
     }
-    // As documented, an array with equal metadata cannot be told from the old one.
-    store(Arc::clone(&store_instance), 2, Existing::ReplaceInPlace);
-    for handle in &handles {
-        assert_eq!(elements(handle), [2; 12]);
-    }
-    let block = ArrayBlock::from_vec([4, 3], vec![3_i32; 12]).unwrap();
-    let sink = ZarrSink::new(Arc::clone(&store_instance)).with_existing(Existing::ReplaceInPlace);
-    LazyChunkSequence::new(|| [block.clone()]).to_zarr(sink).unwrap();
+    // The metadata of each version name other keys.
+    store(Arc::clone(&store_instance), 2, Existing::Replace);
     for handle in &handles {
         assert_replaced(handle);
     }

@@ -69,10 +69,10 @@ pub(crate) enum TargetError {
     #[error("cannot write {target}: {place} is {actual}, not a Zarr group")]
     NotAGroup { target: String, place: String, actual: &'static str },
     #[error(
-        "cannot replace {target}: its store cannot rename, so the old array would be lost before \
-         the new one is complete"
+        "cannot write {target}: its store cannot put an object on a condition, so two writes at \
+         once could damage each other's arrays"
     )]
-    ReplaceUnsupported { target: String },
+    NoConditions { target: String },
     #[error("cannot append to {target}: {reason}")]
     NotAppendable { target: String, reason: &'static str },
     #[error(
@@ -129,7 +129,7 @@ impl TargetError {
             E::NoGroup { target, .. } => (ErrorKind::NotAGroup, Some(target)),
             E::ReadOnlyGroup { target }
             | E::NotRemovable { target, .. }
-            | E::ReplaceUnsupported { target }
+            | E::NoConditions { target }
             | E::NotAppendable { target, .. }
             | E::UnknownKeys { target } => (ErrorKind::Unsupported, Some(target)),
             E::NotFound { target } | E::Removed { target } => (ErrorKind::NotFound, Some(target)),
@@ -154,9 +154,10 @@ impl TargetError {
             E::RowsOfOther { .. } => Facts { difference: Some("appended rows"), ..facts },
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
             E::NotAnArray { members, .. } => Facts { members, ..facts },
-            E::ReplaceUnsupported { .. } | E::NotAppendable { .. } | E::UnknownKeys { .. } => {
+            E::NotAppendable { .. } | E::UnknownKeys { .. } => {
                 Facts { setting: Some("existing"), ..facts }
             }
+            E::NoConditions { .. } => Facts { setting: Some("unconditional puts"), ..facts },
             _ => facts,
         }
     }
@@ -195,7 +196,10 @@ impl TargetError {
             E::NotAppendable { .. } => {
                 "store both parts as a new array, with `chain` of `StoredArray::sequence`"
             }
-            E::ReplaceUnsupported { .. } => "overwrite it anyway with `Existing::ReplaceInPlace`",
+            E::NoConditions { .. } => {
+                "if no other process writes there, allow it with \
+                 `ZarrSink::with_unconditional_puts`"
+            }
             E::NotAnArray { members, .. } if !members.is_empty() => {
                 "open one of its members with `Target::member`"
             }

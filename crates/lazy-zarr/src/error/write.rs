@@ -21,6 +21,16 @@ pub(crate) enum WriteError {
          machines"
     )]
     MaybeLocked { target: String, holder: String },
+    /// A store has no locks.
+    #[error(
+        "{target} may still be written by {holder}: a store does not tell if that process runs"
+    )]
+    MaybeClaimed { target: String, holder: String },
+    /// Another process has put or deleted an object of a write to a store.
+    #[error(
+        "another process has changed {key} of {target} meanwhile; this write published nothing"
+    )]
+    Conflict { target: String, key: String },
     /// The staging directory of the write no longer exists.
     #[error(
         "another write of {target} took over from this one, or its directory was removed; this \
@@ -76,7 +86,10 @@ impl WriteError {
             E::Locked { target, holder } => {
                 Facts { holder: Some(holder), ..of(ErrorKind::InUse, target) }
             }
-            E::MaybeLocked { target, holder } => {
+            E::Conflict { target, key } => {
+                Facts { key: Some(key), ..of(ErrorKind::Changed, target) }
+            }
+            E::MaybeLocked { target, holder } | E::MaybeClaimed { target, holder } => {
                 Facts { holder: Some(holder), may_be_stale: true, ..of(ErrorKind::InUse, target) }
             }
             E::TakenOver { target } => of(ErrorKind::InUse, target),
@@ -116,7 +129,8 @@ impl WriteError {
                  ends"
             }
             E::Locked { .. } => "wait until that process ends, or stop it",
-            E::MaybeLocked { .. } => {
+            E::Conflict { .. } => "write again when no other process writes there",
+            E::MaybeLocked { .. } | E::MaybeClaimed { .. } => {
                 "if that process has ended, take over with `ZarrSink::with_take_over`, or remove \
                  its write with `UnfinishedWrite::remove`"
             }

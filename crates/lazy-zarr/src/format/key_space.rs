@@ -26,6 +26,21 @@ impl KeySpace {
     pub(crate) const ALL: [KeySpace; 4] =
         [KeySpace::Nested, KeySpace::Bare, KeySpace::Dotted, KeySpace::BareDotted];
 
+    /// Returns the name of the key space in the names of objects.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            KeySpace::Nested => "nested",
+            KeySpace::Bare => "bare",
+            KeySpace::Dotted => "dotted",
+            KeySpace::BareDotted => "bare-dotted",
+        }
+    }
+
+    /// Returns the key space with a name.
+    pub(crate) fn named(name: &str) -> Option<KeySpace> {
+        KeySpace::ALL.into_iter().find(|keys| keys.name() == name)
+    }
+
     /// Returns the key space that the metadata of an array names. The metadata is a `zarr.json`, or
     /// a `.zarray` of Zarr v2. Returns `None` if the encoding of keys is unknown to this crate.
     pub(crate) fn of_metadata(metadata: &[u8]) -> Option<KeySpace> {

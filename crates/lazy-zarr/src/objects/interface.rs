@@ -44,6 +44,7 @@ use super::object::{Listing, Object, ObjectInfo, Tag};
 /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
 /// use lazy_chunks::zarr::{
 ///     Object, ObjectInfo, PutCondition, Store, StoreError, StoredArray, Tag, Target, ToZarr,
+///     ZarrSink,
 /// };
 /// use ndarray::array;
 ///
@@ -89,7 +90,8 @@ use super::object::{Listing, Object, ObjectInfo, Tag};
 ///
 /// let store = Arc::new(MapStore::default());
 /// let values = LazyChunkSequence::new(|| [array![1.0, 2.0], array![3.0, 4.0]]);
-/// values.convert(NdarrayConverter).to_zarr(Target::in_store(Arc::clone(&store), "/run/values"))?;
+/// let sink = ZarrSink::new(Target::in_store(Arc::clone(&store), "/run/values"));
+/// values.convert(NdarrayConverter).to_zarr(sink.with_unconditional_puts())?;
 ///
 /// assert!(store.get("run/values/zarr.json").is_ok());
 /// let stored = StoredArray::open(Target::in_store(store, "/run/values"))?;

@@ -3,6 +3,7 @@
 //! Knows keys and bytes. Ignorant of Zarr, and of everything else in this crate.
 
 mod byte_range;
+mod conditional;
 mod error;
 mod interface;
 mod memory;
@@ -10,6 +11,7 @@ mod object;
 mod shared;
 
 pub use byte_range::ByteRange;
+pub(crate) use conditional::put_or_find;
 pub use error::StoreError;
 pub use interface::{PutCondition, Store};
 pub use memory::MemoryStore;

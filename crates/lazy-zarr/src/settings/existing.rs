@@ -38,10 +38,7 @@ pub enum Existing {
     /// the old array still find its chunks ([`OldChunks`]). Other files in the directory stay, and
     /// the directory keeps its permissions. Names that are keys of chunks belong to the array,
     /// however: `c`, whole numbers, and whole numbers joined by dots. If a file has the name of a
-    /// chunk of the new version but does not come from an earlier write, the write fails. In a
-    /// [`Store`](crate::Store), objects cannot be renamed, so an existing array cannot be replaced
-    /// atomically: the write fails before it computes the first block
-    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)).
+    /// chunk of the new version but does not come from an earlier write, the write fails.
     Replace,
     /// The rows of the blocks are added behind the rows of the array, atomically: readers find the
     /// old length or the new one. If there is no array, the write creates it.
@@ -104,10 +101,6 @@ pub enum Existing {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Append,
-    /// Does the same as `Replace`, except on a store instance. There, the old array is removed when
-    /// the first chunk is written. If the write fails, the old array is lost, so the new array must
-    /// not be computed from it.
-    ReplaceInPlace,
 }
 
 /// The handling of the chunks of an array that is [replaced](Existing::Replace).

@@ -24,6 +24,8 @@ pub(crate) struct WriteSettings {
     pub(crate) old_chunks: OldChunks,
     /// True to take over from a write if the file system cannot determine whether it has ended.
     pub(crate) takes_over: bool,
+    /// True if the store need not check conditions.
+    pub(crate) is_unconditional: bool,
     pub(crate) layout: LayoutSettings,
     /// The dtype that blocks are cast to before they are stored.
     pub(crate) dtype: Option<DType>,
@@ -52,6 +54,7 @@ impl WriteSettings {
             durability: Durability::default(),
             old_chunks: OldChunks::default(),
             takes_over: false,
+            is_unconditional: false,
             layout: LayoutSettings::default(),
             dtype: None,
             casting: Casting::SameKind,

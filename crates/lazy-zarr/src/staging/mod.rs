@@ -3,6 +3,7 @@
 //! Handles files, keys and checksums, and does not depend on blocks, codecs or reading.
 
 mod chunk_files;
+mod claim;
 pub(crate) mod directory;
 mod entry;
 pub(crate) mod flush;
@@ -22,6 +23,7 @@ mod tally;
 mod unfinished;
 
 pub(crate) use chunk_files::{ChunkFiles, PartChunkRows};
+pub(crate) use claim::{Claim, Claimed};
 pub(crate) use directory::Staging;
 pub(crate) use entry::Entry;
 pub(crate) use journal::Journal;
@@ -29,7 +31,7 @@ pub(crate) use part_record::PartRecord;
 pub(crate) use permissions::Permissions;
 pub(crate) use plan::{PlanDirectory, TakenPart, fragment, open_plan};
 pub(crate) use plan_document::PlanDocument;
-pub(crate) use process::token;
+pub(crate) use process::{Liveness, token};
 pub(crate) use record::{Difference, Record, stored_rows};
 pub use superseded::Superseded;
 pub(crate) use taking::Taken;

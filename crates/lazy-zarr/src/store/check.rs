@@ -44,7 +44,7 @@ pub(crate) fn check_existing(target: &Target, node: Node, existing: Existing) ->
         (Node::NotZarr, _) => Err(TargetError::NotZarr { target }.into()),
         (Node::Group { .. }, _) => Err(TargetError::IsGroup { target }.into()),
         (Node::Array, Existing::Fail) => Err(TargetError::Exists { target }.into()),
-        (Node::Array, Existing::Append | Existing::Replace | Existing::ReplaceInPlace) => Ok(()),
+        (Node::Array, Existing::Append | Existing::Replace) => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 mod adapters;
 pub(crate) mod check;
 mod chunk_files;
+mod chunk_objects;
 pub(crate) mod node;
 mod origin;
 mod place;
@@ -13,6 +14,7 @@ pub(crate) mod staging_name;
 
 pub(crate) use adapters::{CompleteStore, DirectoryStore, ObjectReader, WithDocument};
 pub(crate) use chunk_files::Found;
+pub(crate) use chunk_objects::{chunk_objects, delete_chunks};
 pub(crate) use origin::{Origin, Source};
 pub(crate) use place::absolute;
 pub(crate) use search::directories_below;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::staging_name::is_staging;
+use super::staging_name::{STAGING_PREFIX, is_staging};
 use crate::error::{AccessError, Error, Result, foreign};
 use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileSystem};
-use crate::objects::{Store, StoreError};
+use crate::objects::{Listing, Object, Store, StoreError};
 
 /// The maximum size in bytes of a metadata document. Longer documents are not read. The document of
 /// a group may hold copies of the metadata of many arrays.
@@ -313,14 +313,86 @@ pub(crate) fn members_in_store(store: &dyn Store, prefix: &str) -> Result<Vec<St
     Ok(names)
 }
 
-/// Returns the node at a prefix of a store.
+/// Returns the node at a prefix of a store where an array exists or is to be written.
 pub(crate) fn node_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
     if let Some(node) = zarr_node_in_store(store, prefix)? {
         return Ok(node);
     }
-    let below = store.list_directory(prefix).map_err(|error| Error::store(prefix, error))?;
-    let is_empty = below.objects.is_empty() && below.prefixes.is_empty();
-    Ok(if is_empty { Node::Vacant } else { Node::NotZarr })
+    let below = list_directory(store, prefix)?;
+    let is_vacant = is_empty(&below) || is_unpublished(prefix, &below);
+    Ok(if is_vacant { Node::Vacant } else { Node::NotZarr })
+}
+
+/// Returns the node at a prefix of a store where a group exists or is to be created.
+pub(crate) fn group_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
+    if let Some(node) = zarr_node_in_store(store, prefix)? {
+        return Ok(node);
+    }
+    let below = list_directory(store, prefix)?;
+    let is_vacant = all_below_are_unpublished(store, &below)?;
+    Ok(if is_vacant { Node::Vacant } else { Node::NotZarr })
+}
+
+fn list_directory(store: &dyn Store, prefix: &str) -> Result<Listing> {
+    store.list_directory(prefix).map_err(|error| Error::store(prefix, error))
+}
+
+fn is_empty(below: &Listing) -> bool {
+    below.objects.is_empty() && below.prefixes.is_empty()
+}
+
+/// Returns true if a write has yet to publish an array at a prefix.
+fn is_unpublished(prefix: &str, below: &Listing) -> bool {
+    below.prefixes.iter().any(|name| name.strip_prefix(prefix) == Some(STAGING_PREFIX))
+}
+
+/// Returns true if everything below a prefix is an array that has yet to be published, a Zarr node,
+/// or a prefix of these. A group that several writes are about to create looks like this.
+fn all_below_are_unpublished(store: &dyn Store, below: &Listing) -> Result<bool> {
+    if !below.objects.is_empty() {
+        return Ok(false);
+    }
+    for prefix in &below.prefixes {
+        let below = list_directory(store, prefix)?;
+        if !(is_unpublished(prefix, &below)
+            || zarr_node_in_store(store, prefix)?.is_some()
+            || all_below_are_unpublished(store, &below)?)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The present version of an array in a store.
+#[derive(Clone, Debug)]
+pub(crate) struct PresentObject {
+    /// `None` if the encoding of keys is unknown to this crate.
+    pub(crate) keys: Option<KeySpace>,
+    /// True for Zarr v2.
+    pub(crate) is_v2: bool,
+    pub(crate) document: Object,
+}
+
+/// Returns the version of the array at a prefix of a store, if there is one.
+pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option<PresentObject>> {
+    for (name, is_v2) in [("zarr.json", false), (".zarray", true)] {
+        let key = format!("{prefix}{name}");
+        let document = match store.get(&key) {
+            Ok(document) => document,
+            Err(StoreError::NotFound) => continue,
+            Err(error) => return Err(Error::store(&key, error)),
+        };
+        let place = || format!("store:/{key}");
+        let head: Head<'_> =
+            serde_json::from_slice(&document.bytes).map_err(|error| broken(error, place))?;
+        if !is_v2 && head.node_type.map(RawValue::get) != Some("\"array\"") {
+            return Ok(None);
+        }
+        let keys = KeySpace::of_metadata(&document.bytes);
+        return Ok(Some(PresentObject { keys, is_v2, document }));
+    }
+    Ok(None)
 }
 
 /// Returns the Zarr node at a prefix of a store, if there is one.

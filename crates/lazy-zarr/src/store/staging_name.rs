@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// time a write takes over from another.
 const PREFIX: &str = ".lazy.";
 
+/// The prefix, below that of an array in a store, of the objects that writes keep beside the array.
+pub(crate) const STAGING_PREFIX: &str = ".lazy/";
+
 /// Returns true if a name is the name of a staging directory.
 pub(crate) fn is_staging(name: &str) -> bool {
     number_of(name).is_some()

@@ -159,9 +159,36 @@ impl ZarrSink {
     /// Lustre and NFS), if the other write was started on another machine. If that write is still
     /// running, it fails with [`ErrorKind::InUse`] before it publishes anything. A lock that does
     /// show that the other write is running is respected even with this setting.
+    ///
+    /// It also concerns stores, which have no locks: a write of a process that this machine cannot
+    /// see counts as one that has ended.
     #[must_use]
     pub fn with_take_over(mut self) -> ZarrSink {
         self.settings.takes_over = true;
+        self
+    }
+
+    /// Stores in a store that cannot put objects on a condition
+    /// ([`PutCondition`](crate::PutCondition)), instead of failing with [`ErrorKind::Unsupported`].
+    ///
+    /// Two writes of the same target at once can then damage each other's arrays. With one write at
+    /// a time, the promise holds: readers find the old array or the new one, whole.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{MemoryStore, ToZarr, ZarrSink};
+    /// use ndarray::array;
+    ///
+    /// let sink = ZarrSink::new(MemoryStore::new()).with_unconditional_puts();
+    /// LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter).to_zarr(sink)?;
+    /// # Ok::<(), lazy_chunks::zarr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_unconditional_puts(mut self) -> ZarrSink {
+        self.settings.is_unconditional = true;
         self
     }
 

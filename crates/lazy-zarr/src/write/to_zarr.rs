@@ -50,7 +50,6 @@ pub trait ToZarr {
     /// - An error in writing.
     ///
     /// After any error the target is unchanged, except as documented at
-    /// [`Existing::ReplaceInPlace`](crate::Existing::ReplaceInPlace) and
     /// [`Error::is_published`](crate::Error::is_published).
     fn to_zarr(&self, sink: impl Into<ZarrSink>) -> Result<StoredArray>
     where

@@ -1,13 +1,13 @@
 //! The removal of members from a store.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 
 use super::{Removed, UNKNOWN_KEYS, UNKNOWN_NODE, V2_GROUP, V2_GROUP_DOCUMENTS};
 use crate::error::{Error, Result, TargetError};
 use crate::format::KeySpace;
 use crate::objects::{PutCondition, Store, StoreError};
+use crate::staging::Claim;
+use crate::store::delete_chunks;
 use crate::store::node::{Node, zarr_node_in_store};
 use crate::target::Target;
 
@@ -30,7 +30,7 @@ pub(super) fn remove(
         Some(Node::Group { is_v2: true, .. }) => not_removable(V2_GROUP),
         Some(_) => not_removable(UNKNOWN_NODE),
         None => match get(store, &format!("{prefix}{REMOVED}"))? {
-            Some(document) => clear(store, prefix, &document, removed),
+            Some(_) => clear(store, prefix, removed),
             None => return Err(TargetError::NotFound { target: target.to_string() }.into()),
         },
     }?;
@@ -58,6 +58,9 @@ fn remove_array(
         return Err(TargetError::NotRemovable { target, reason }.into());
     }
     let marker = key(REMOVED);
+    for claim in Claim::list(store, prefix)? {
+        claim.check_has_ended(&target.to_string(), false)?;
+    }
     let put = store.put(&marker, document.clone(), PutCondition::Always);
     put.map_err(|error| Error::store(&marker, error))?;
     if name == "zarr.json" {
@@ -65,31 +68,17 @@ fn remove_array(
         delete(store, &key(".zarray"))?;
     }
     delete(store, &key(name))?;
-    clear(store, prefix, &document, removed)
+    clear(store, prefix, removed)
 }
 
-/// Deletes the chunks of an array whose metadata were deleted, and then the marker.
-fn clear(store: &dyn Store, prefix: &str, document: &Bytes, removed: &mut Removed) -> Result<()> {
-    let keys = KeySpace::of_metadata(document);
-    let objects = store.list(prefix).map_err(|error| Error::store(prefix, error))?;
-    let below = |key: &str| key.strip_prefix(prefix).map(str::to_owned);
-    let names: Vec<_> = objects.iter().filter_map(|object| below(&object.key)).collect();
-    // Another node may lie at the place of chunks.
-    let is_document = |name: &str| matches!(name, "zarr.json" | ".zarray" | ".zgroup");
-    let nodes: BTreeSet<_> = names
-        .iter()
-        .filter_map(|name| name.rsplit_once('/'))
-        .filter(|(_, name)| is_document(name))
-        .map(|(directory, _)| format!("{directory}/"))
-        .collect();
-    for name in names {
-        let is_of_array = name == ".zattrs"
-            || (keys.is_some_and(|keys| keys.has_key(&name))
-                && !nodes.iter().any(|node| name.starts_with(&**node)));
-        if is_of_array {
-            delete(store, &format!("{prefix}{name}"))?;
-        }
+/// Deletes the chunks of an array whose metadata were deleted, what writes have left, and then the
+/// marker.
+fn clear(store: &dyn Store, prefix: &str, removed: &mut Removed) -> Result<()> {
+    delete_chunks(store, prefix, &KeySpace::ALL)?;
+    for claim in Claim::list(store, prefix)? {
+        claim.delete(store, prefix)?;
     }
+    delete(store, &format!("{prefix}.zattrs"))?;
     delete(store, &format!("{prefix}{REMOVED}"))?;
     removed.n_arrays += 1;
     Ok(())

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::directory::Directory;
-use super::in_place::InPlace;
 use super::interface::Destination;
+use super::objects::StoreWrite;
 use crate::error::{Result, ResumeError};
 use crate::settings::WriteSettings;
 use crate::staging::{Journal, Record};
@@ -40,7 +40,7 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
         }
         .into()),
         StorageRoot::Store { store, path } => {
-            let write = InPlace::begin(target, store, &path, &members, settings.existing)?;
+            let write = StoreWrite::begin(settings, store, &path, &members)?;
             Ok(Begun { destination: Arc::new(write), journal: None, record: None, base: None })
         }
     }

@@ -2,8 +2,8 @@
 
 mod begin;
 mod directory;
-mod in_place;
 mod interface;
+mod objects;
 mod part;
 
 pub(crate) use begin::{Begun, begin};

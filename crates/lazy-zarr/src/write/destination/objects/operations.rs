@@ -1,0 +1,158 @@
+//! The destination in a store, its publication, and its cleanup when a write ends early.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use zarrs::storage::{ReadableStorage, StoreKey};
+
+use super::super::interface::{Destination, PutChunks};
+use super::writing::{StoreWrite, check_ancestors};
+use crate::error::{Error, Result, TargetError, WriteError};
+use crate::format::KeySpace;
+use crate::objects::{PutCondition, StoreError, put_or_find};
+use crate::settings::OldChunks;
+use crate::store::check::{group_metadata, is_missing_group};
+use crate::store::node::group_in_store;
+use crate::store::{ObjectReader, Origin, Source, delete_chunks};
+use crate::write::encode::Encoded;
+
+impl PutChunks for StoreWrite {
+    fn put(&self, key: &str, chunk: Encoded<'_>) -> Result<()> {
+        self.put_chunk(key, &chunk.into_bytes())
+    }
+
+    fn count(&self, _: &str, _: u64) {
+        unreachable!("no write of a store is resumed");
+    }
+}
+
+impl Destination for StoreWrite {
+    fn keys(&self) -> KeySpace {
+        self.keys
+    }
+
+    fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
+        let _ = self.metadata.set(Bytes::copy_from_slice(metadata));
+        self.check_chunks(n_chunks)
+    }
+
+    fn publish(&self) -> Result<()> {
+        check_ancestors(&self.target, &*self.store, &self.prefix)?;
+        let mut made_groups = Vec::new();
+        let published = self.publish_groups(&mut made_groups).and_then(|()| self.publish_array());
+        if let Err(error) = published {
+            self.remove_groups(&made_groups);
+            return Err(error);
+        }
+        self.is_published.store(true, Ordering::Relaxed);
+        if let Err(error) = self.clear_old() {
+            let array = self.name();
+            tracing::warn!(%array, %error, "chunks of an old version could not be removed");
+        }
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Source> {
+        let store: ReadableStorage = Arc::new(ObjectReader::new(Arc::clone(&self.store)));
+        let key = format!("{}zarr.json", self.prefix);
+        let document = StoreKey::new(key.as_str()).map_err(|error| Error::store(&key, error))?;
+        let bytes = self.metadata.get().expect("an array is prepared before it is read").clone();
+        let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
+        Ok(Source { store, path: self.path.clone(), origin })
+    }
+}
+
+impl StoreWrite {
+    /// Publishes the groups that are missing. Other writes may do the same at the same time.
+    fn publish_groups(&self, made: &mut Vec<String>) -> Result<()> {
+        for group in &self.groups {
+            let node = group_in_store(&*self.store, group)?;
+            if !is_missing_group(&self.target, node, &format_args!("store:/{group}"))? {
+                continue;
+            }
+            let key = format!("{group}zarr.json");
+            match self.store.put(&key, group_metadata().into(), self.if_absent()) {
+                Ok(_) => made.push(group.clone()),
+                // Another write has published it, or this one has, and the response was lost.
+                Err(StoreError::Exists | StoreError::Other(_))
+                    if !is_missing_group(
+                        &self.target,
+                        group_in_store(&*self.store, group)?,
+                        &format_args!("store:/{group}"),
+                    )? => {}
+                Err(error) => return Err(Error::store(&key, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes groups that this write has published, unless other programs have stored something
+    /// there.
+    fn remove_groups(&self, made: &[String]) {
+        for group in made.iter().rev() {
+            let key = format!("{group}zarr.json");
+            let is_own = |key: &str| key.starts_with(&*self.prefix);
+            let objects = self.store.list(group);
+            let is_empty = objects.is_ok_and(|objects| {
+                objects.iter().all(|object| object.key == key || is_own(&object.key))
+            });
+            if is_empty {
+                let _ = self.store.delete(&key);
+            }
+        }
+    }
+
+    fn publish_array(&self) -> Result<()> {
+        let metadata = self.metadata.get().expect("an array is prepared before it is published");
+        if !self.claim.is_held(&*self.store)? {
+            return Err(Error::taken_over(self.name()));
+        }
+        let key = format!("{}zarr.json", self.prefix);
+        let condition = match &self.present {
+            _ if !self.is_conditional => PutCondition::Always,
+            Some(present) if !present.is_v2 => match &present.document.tag {
+                Some(tag) => PutCondition::IfUnchanged(tag.clone()),
+                None => return Err(TargetError::NoConditions { target: self.name() }.into()),
+            },
+            _ => PutCondition::IfAbsent,
+        };
+        match put_or_find(&*self.store, &key, metadata, condition) {
+            Ok(_) => Ok(()),
+            Err(StoreError::Exists) => Err(TargetError::Exists { target: self.name() }.into()),
+            Err(StoreError::Changed) => {
+                Err(WriteError::Conflict { target: self.name(), key }.into())
+            }
+            Err(error) => Err(Error::store(&key, error)),
+        }
+    }
+
+    /// Removes what is left of older versions that no reader needs, and the claim.
+    fn clear_old(&self) -> Result<()> {
+        if self.present.as_ref().is_some_and(|present| present.is_v2) {
+            for name in [".zarray", ".zattrs"] {
+                let key = format!("{}{name}", self.prefix);
+                self.store.delete(&key).map_err(|error| Error::store(&key, error))?;
+            }
+        }
+        if self.old_chunks == OldChunks::Remove && self.present.is_some() {
+            let old: Vec<_> = KeySpace::ALL.into_iter().filter(|keys| *keys != self.keys).collect();
+            delete_chunks(&*self.store, &self.prefix, &old)?;
+        }
+        self.release()
+    }
+}
+
+impl Drop for StoreWrite {
+    fn drop(&mut self) {
+        if self.is_published() {
+            return;
+        }
+        // An error returned here would hide the error that ended the write.
+        if let Err(error) = self.discard() {
+            let array = self.name();
+            tracing::warn!(%array, %error, "the chunks of a failed write could not be removed");
+            let _ = self.claim.end(&*self.store);
+        }
+    }
+}
