@@ -101,6 +101,7 @@ fn writes() -> Vec<WriteError> {
         E::Locked { target: target(), holder: super::THIS_PROCESS.into() },
         E::MaybeLocked { target: target(), holder: "process 7".into() },
         E::MaybeClaimed { target: target(), holder: "process 7".into() },
+        E::MaybePublished { target: target(), source: "no answer".into() },
         E::Conflict { target: target(), key: "a/zarr.json".into() },
         E::TakenOver { target: target() },
         E::ChunksLost { target: target(), missing: None, expected: 2, found: 1 },

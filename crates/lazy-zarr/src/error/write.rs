@@ -53,6 +53,9 @@ pub(crate) enum WriteError {
          previous state"
     )]
     Unflushed { target: String, source: io::Error },
+    /// A store did not answer, neither to the put of the metadata nor to reading it back.
+    #[error("it is not known if {target} was published: its store did not answer")]
+    MaybePublished { target: String, source: BoxError },
     #[error("{target} was published, but another write has replaced it since")]
     ReplacedAtOnce { target: String },
     /// Another program has changed rows that this write stores again with its own.
@@ -100,7 +103,9 @@ impl WriteError {
                 Facts { path: Some(directory), ..of(ErrorKind::Io, target) }
             }
             E::Write { path, .. } => Facts { path: Some(path), ..Facts::of(ErrorKind::Io) },
-            E::Publish { target, .. } | E::Flush { target, .. } => of(ErrorKind::Io, target),
+            E::Publish { target, .. }
+            | E::Flush { target, .. }
+            | E::MaybePublished { target, .. } => of(ErrorKind::Io, target),
             E::Unflushed { target, .. } => {
                 Facts { is_published: true, ..of(ErrorKind::Io, target) }
             }
@@ -129,6 +134,9 @@ impl WriteError {
                  ends"
             }
             E::Locked { .. } => "wait until that process ends, or stop it",
+            E::MaybePublished { .. } => {
+                "open the array to see; if it is the old one, or missing, store it again"
+            }
             E::Conflict { .. } => "write again when no other process writes there",
             E::MaybeLocked { .. } | E::MaybeClaimed { .. } => {
                 "if that process has ended, take over with `ZarrSink::with_take_over`, or remove \

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::chunk_files::{APPEND, ChunkFiles};
-use super::journal::JOURNAL;
+use super::file_journal::JOURNAL;
 use super::plan::is_of_plan;
 use super::process;
 use super::removal::{remove_all, remove_empty, remove_if_there, remove_v2_metadata};

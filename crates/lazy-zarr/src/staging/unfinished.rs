@@ -9,17 +9,19 @@ use lazy_core::Holder;
 
 use super::chunk_files::ChunkFiles;
 use super::directory::Staging;
+use super::file_journal::FileJournal;
 use super::journal::Journal;
 use super::plan::{PlanDirectory, open_plan, running_worker};
 use super::plan_document::PlanDocument;
 use super::record::Record;
 use super::superseded::clear_superseded;
 use super::taking::Taken;
+use super::unfinished_in_store::InStore;
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::{Durability, OldChunks};
 use crate::store::directories_below;
-use crate::target::Target;
+use crate::target::{Resolved, StorageRoot, Target, store_prefix};
 
 /// A write that is in progress, or that ended before it published its array.
 ///
@@ -58,12 +60,26 @@ use crate::target::Target;
 /// ```
 #[derive(Clone)]
 pub struct UnfinishedWrite {
+    /// The array.
+    target: Target,
+    place: Place,
+    state: WriteState,
+}
+
+#[derive(Clone)]
+enum Place {
+    Directory(InDirectory),
+    Store(InStore),
+}
+
+/// The staging directory of an unfinished write.
+#[derive(Clone)]
+struct InDirectory {
     file_system: Arc<dyn FileSystem>,
     /// The directory of the array.
     array: PathBuf,
     /// The staging directory.
     directory: PathBuf,
-    state: WriteState,
 }
 
 /// The state of an [`UnfinishedWrite`].
@@ -82,7 +98,7 @@ pub struct UnfinishedWrite {
 ///         WriteState::Abandoned => "to be cleaned up".to_owned(),
 ///         _ => "?".to_owned(),
 ///     };
-///     format!("{}: {state}", write.target().display())
+///     format!("{}: {state}", write.target())
 /// }
 ///
 /// # let directory = tempfile::tempdir()?;
@@ -101,7 +117,8 @@ pub enum WriteState {
         holder: String,
     },
     /// A process on another machine may be writing the array. The locks of this file system do not
-    /// reach other machines, so it is not known whether the process is still running.
+    /// reach other machines, or it is a store, so it is not known whether the process is still
+    /// running.
     MaybeRunning {
         /// The process and its machine.
         holder: String,
@@ -219,52 +236,73 @@ impl SharedProgress {
 }
 
 impl UnfinishedWrite {
-    /// Lists the unfinished writes of a target and of all arrays below it, ordered by path.
+    /// Lists the unfinished writes of a target and of all arrays below it, ordered by path or key.
     ///
-    /// The target may be an array, a group, or a directory that holds arrays. Symbolic links are
-    /// not followed. The list is empty for a target in a store instance.
+    /// The target may be an array, a group, or a directory or a prefix with arrays below. Symbolic
+    /// links are not followed.
     ///
-    /// To examine a write, this takes its lock for an instant.
+    /// To examine a write in a directory, this takes its lock for an instant.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidTarget`](crate::ErrorKind::InvalidTarget) if the target is invalid, as
     ///   for [`StoredArray::open`](crate::StoredArray::open).
-    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory cannot be accessed.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if a directory or a store cannot be accessed.
     pub fn list(target: impl Into<Target>) -> Result<Vec<UnfinishedWrite>> {
+        let target = target.into();
+        let Resolved { place, members } = target.resolve()?;
         let mut writes = Vec::new();
-        directories_below(&target.into(), |file_system, array| {
-            let examine = |source| Error::examine(array, source);
-            let found = match Staging::find(&**file_system, array) {
-                // A file with the name of a staging directory blocks writes, but it is not a write.
-                Err(error) if error.kind() == std::io::ErrorKind::Other => None,
-                found => found.map_err(examine)?,
-            };
-            let Some(directory) = found else { return Ok(()) };
-            let state = state(file_system, array, &directory)?;
-            let (file_system, array) = (Arc::clone(file_system), array.to_owned());
-            writes.push(UnfinishedWrite { file_system, array, directory, state });
-            Ok(())
-        })?;
-        writes.sort_by(|one, other| one.array.cmp(&other.array));
+        if let StorageRoot::Store { store, path } = place {
+            let prefix = store_prefix(&path, &members);
+            for (place, state) in InStore::list(&store, &prefix)? {
+                let target = target.below(&place.prefix[prefix.len()..]);
+                writes.push(UnfinishedWrite { target, place: Place::Store(place), state });
+            }
+        } else {
+            directories_below(&target, |file_system, array| {
+                let examine = |source| Error::examine(array, source);
+                let found = match Staging::find(&**file_system, array) {
+                    // A file with the name of a staging directory blocks writes, but it is not a
+                    // write.
+                    Err(error) if error.kind() == std::io::ErrorKind::Other => None,
+                    found => found.map_err(examine)?,
+                };
+                let Some(directory) = found else { return Ok(()) };
+                let state = state(file_system, array, &directory)?;
+                let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+                let target = Target::on_shared(Arc::clone(&file_system), array.clone());
+                let place = Place::Directory(InDirectory { file_system, array, directory });
+                writes.push(UnfinishedWrite { target, place, state });
+                Ok(())
+            })?;
+        }
+        writes.sort_by_cached_key(UnfinishedWrite::location);
         Ok(writes)
     }
 
-    pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
-        &self.file_system
+    /// Returns the file system and the directory of the array, unless it is in a store.
+    pub(crate) fn directory(&self) -> Option<(&Arc<dyn FileSystem>, &Path)> {
+        match &self.place {
+            Place::Directory(InDirectory { file_system, array, .. }) => Some((file_system, array)),
+            Place::Store(_) => None,
+        }
     }
 
-    /// Returns the path of the array.
+    /// Returns the array of the write.
     #[must_use]
-    pub fn target(&self) -> PathBuf {
-        self.array.clone()
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
-    /// Returns the staging directory, which lies in the directory of the array. It holds the record
-    /// of the write. The chunks lie in the directory of the array itself.
+    /// Returns the place of the record of the write: the staging directory, which lies in the
+    /// directory of the array; or in a store, `store:/` and the beginning of the keys. The chunks
+    /// lie at the array itself.
     #[must_use]
-    pub fn directory(&self) -> PathBuf {
-        self.directory.clone()
+    pub fn location(&self) -> String {
+        match &self.place {
+            Place::Directory(place) => place.directory.display().to_string(),
+            Place::Store(place) => place.location(),
+        }
     }
 
     /// Returns the state of the write.
@@ -288,15 +326,24 @@ impl UnfinishedWrite {
     ///   was not resumable or was another write when it was listed. List the writes again.
     /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the write cannot be removed.
     pub fn remove(self) -> Result<()> {
+        match &self.place {
+            Place::Directory(place) => place.remove(&self.state),
+            Place::Store(place) => place.remove(&self.target.to_string(), &self.state),
+        }
+    }
+}
+
+impl InDirectory {
+    fn remove(&self, listed: &WriteState) -> Result<()> {
         let examine = |source| Error::examine(&self.directory, source);
         if Staging::find(&*self.file_system, &self.array).map_err(examine)?.is_none() {
             return Ok(());
         }
-        let staging = self.take()?;
+        let staging = self.take(listed)?;
         let journal = journal(&self.file_system, &self.array, staging.directory())?;
         let found = record(&journal)?;
         if let Some(Record { key, .. }) = found {
-            let was_listed = match &self.state {
+            let was_listed = match listed {
                 WriteState::Resumable { key: listed, .. } => *listed == key,
                 state => matches!(state, WriteState::MaybeRunning { .. }),
             };
@@ -308,11 +355,9 @@ impl UnfinishedWrite {
         }
         staging.discard(journal.chunks()).map_err(examine)
     }
-}
 
-impl UnfinishedWrite {
     /// Takes the staging directory. The workers of a plan must have ended.
-    fn take(&self) -> Result<Staging> {
+    fn take(&self, listed: &WriteState) -> Result<Staging> {
         let (file_system, array) = (&self.file_system, &self.array);
         let examine = |source| Error::examine(array, source);
         let directory = Staging::find(&**file_system, array).map_err(examine)?;
@@ -325,7 +370,7 @@ impl UnfinishedWrite {
             return Staging::take_to_remove(file_system, array, true);
         };
         let target = array.display().to_string();
-        let was_listed = match &self.state {
+        let was_listed = match listed {
             WriteState::Shared { key, .. } => *key == found,
             state => {
                 matches!(state, WriteState::Unreadable { .. } | WriteState::MaybeRunning { .. })
@@ -382,12 +427,16 @@ pub(crate) fn clean_up(
 }
 
 /// Returns the journal of the write that left a staging directory.
-fn journal(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> Result<Journal> {
-    Ok(Journal::new(ChunkFiles::left(file_system, array, directory)?))
+fn journal(
+    file_system: &Arc<dyn FileSystem>,
+    array: &Path,
+    directory: &Path,
+) -> Result<FileJournal> {
+    Ok(FileJournal::new(ChunkFiles::left(file_system, array, directory)?))
 }
 
 /// Returns the record of a write if the write can be resumed.
-fn record(journal: &Journal) -> Result<Option<Record>> {
+fn record(journal: &FileJournal) -> Result<Option<Record>> {
     match journal.record() {
         Err(error) if error.is_of_record() => Ok(None),
         record => record,
@@ -426,10 +475,10 @@ fn is_open(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) ->
     plan.map(|key| key.is_some()).map_err(|source| Error::examine(directory, source))
 }
 
-/// Two unfinished writes are equal if they have the same directory and the same state.
+/// Two unfinished writes are equal if they have the same location and the same state.
 impl PartialEq for UnfinishedWrite {
     fn eq(&self, other: &UnfinishedWrite) -> bool {
-        (&self.directory, &self.state) == (&other.directory, &other.state)
+        (self.location(), &self.state) == (other.location(), &other.state)
     }
 }
 
@@ -437,8 +486,8 @@ impl fmt::Debug for UnfinishedWrite {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("UnfinishedWrite")
-            .field("target", &self.array)
-            .field("directory", &self.directory)
+            .field("target", &self.target)
+            .field("location", &self.location())
             .field("state", &self.state)
             .finish()
     }

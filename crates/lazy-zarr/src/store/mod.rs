@@ -17,4 +17,4 @@ pub(crate) use chunk_files::Found;
 pub(crate) use chunk_objects::{chunk_objects, delete_chunks};
 pub(crate) use origin::{Origin, Source};
 pub(crate) use place::absolute;
-pub(crate) use search::directories_below;
+pub(crate) use search::{directories_below, prefixes_below};

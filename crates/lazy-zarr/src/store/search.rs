@@ -1,14 +1,15 @@
-//! A search for the directories below a target in which arrays can lie.
+//! A search for the directories or the prefixes below a target at which arrays can lie.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::node::{Node, zarr_node_at_path};
+use super::node::{Node, zarr_node_at_path, zarr_node_in_store};
 use super::place::absolute;
-use super::staging_name::is_staging;
+use super::staging_name::{STAGING_PREFIX, is_staging};
 use crate::error::{Error, Result};
 use crate::fs::{EntryKind, FileSystem};
+use crate::objects::{Listing, Store};
 use crate::target::{Resolved, StorageRoot, Target};
 
 /// Visits the directory of a target, and the directories below it that hold an array or can hold
@@ -52,6 +53,31 @@ pub(crate) fn directories_below(
             if kind == Some(EntryKind::Directory) {
                 open.push(below);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Visits a prefix of a store, and the prefixes below it at which an array lies or can lie later,
+/// with what lies directly below them. Prefixes inside arrays are skipped.
+pub(crate) fn prefixes_below(
+    store: &dyn Store,
+    prefix: &str,
+    mut visit: impl FnMut(&str, &Listing) -> Result<()>,
+) -> Result<()> {
+    let mut open = vec![prefix.to_owned()];
+    while let Some(prefix) = open.pop() {
+        let below = store.list_directory(&prefix).map_err(|error| Error::store(&prefix, error))?;
+        visit(&prefix, &below)?;
+        let has =
+            |name: &str| below.objects.iter().any(|object| object.key[prefix.len()..] == *name);
+        let is_staging = |name: &String| name[prefix.len()..] == *STAGING_PREFIX;
+        let is_array = has(".zarray")
+            || below.prefixes.iter().any(is_staging)
+            || (has("zarr.json")
+                && zarr_node_in_store(store, &prefix).ok().flatten() == Some(Node::Array));
+        if !is_array {
+            open.extend(below.prefixes);
         }
     }
     Ok(())

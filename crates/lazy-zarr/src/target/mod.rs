@@ -130,6 +130,12 @@ impl Target {
         member
     }
 
+    /// Returns the target at a prefix below this one in a store.
+    pub(crate) fn below(&self, prefix: &str) -> Target {
+        let names = prefix.split('/').filter(|name| !name.is_empty());
+        names.fold(self.clone(), |target, name| target.member(name))
+    }
+
     /// Returns the path of this target, or `None` if it is in a store.
     ///
     /// # Errors

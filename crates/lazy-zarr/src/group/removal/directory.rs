@@ -10,7 +10,7 @@ use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::fs::{EntryKind, FileSystem};
 use crate::group::place::is_staged;
 use crate::staging::removal::remove_if_there;
-use crate::staging::{ChunkFiles, Journal, Staging, Taken, open_plan};
+use crate::staging::{ChunkFiles, FileJournal, Journal, Staging, Taken, open_plan};
 use crate::store::node::{Node, present_at_path, zarr_node_at_path};
 use crate::target::Target;
 
@@ -126,7 +126,7 @@ fn check_not_resumable(
     target: &Target,
 ) -> Result<()> {
     let chunks = ChunkFiles::left(file_system, path, directory)?;
-    match Journal::new(chunks).record() {
+    match FileJournal::new(chunks).record() {
         Ok(Some(record)) => {
             let (target, directory) = (target.to_string(), directory.to_owned());
             Err(ResumeError::Unfinished { target, directory, key: record.key }.into())

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::directory::Directory;
 use super::interface::Destination;
 use super::objects::StoreWrite;
-use crate::error::{Result, ResumeError};
+use crate::error::Result;
 use crate::settings::WriteSettings;
 use crate::staging::{Journal, Record};
 use crate::target::{Resolved, StorageRoot};
@@ -16,7 +16,7 @@ use crate::target::{Resolved, StorageRoot};
 pub(crate) struct Begun {
     pub(crate) destination: Arc<dyn Destination>,
     /// The journal of a resumable write.
-    pub(crate) journal: Option<Arc<Journal>>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
     /// The record of an earlier write, if that write is resumed.
     pub(crate) record: Option<Record>,
     /// The metadata document of the array to append to, if the write appends.
@@ -30,18 +30,14 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
     match place {
         StorageRoot::Directory { file_system, path } => {
             let (write, record) = Directory::begin(settings, &file_system, &path, &members)?;
-            let journal = write.journal().map(Arc::clone);
+            let journal = write.journal().map(|journal| Arc::clone(journal) as Arc<_>);
             let base = write.base().cloned();
             Ok(Begun { destination: Arc::new(write), journal, record, base })
         }
-        StorageRoot::Store { .. } if settings.resume.is_some() => Err(ResumeError::NotResumable {
-            target: target.to_string(),
-            reason: "a store instance cannot keep an unfinished write",
-        }
-        .into()),
         StorageRoot::Store { store, path } => {
-            let write = StoreWrite::begin(settings, store, &path, &members)?;
-            Ok(Begun { destination: Arc::new(write), journal: None, record: None, base: None })
+            let (write, record) = StoreWrite::begin(settings, store, &path, &members)?;
+            let journal = write.journal().map(|journal| Arc::clone(journal) as Arc<_>);
+            Ok(Begun { destination: Arc::new(write), journal, record, base: None })
         }
     }
 }

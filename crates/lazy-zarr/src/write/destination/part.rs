@@ -10,7 +10,7 @@ use super::interface::PutChunks;
 use crate::error::{Error, Result, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::Durability;
-use crate::staging::{ChunkFiles, Journal, Permissions, Staging, Tally, flush, token};
+use crate::staging::{ChunkFiles, FileJournal, Permissions, Staging, Tally, flush, token};
 use crate::store::node::present_at_path;
 use crate::write::encode::Encoded;
 
@@ -26,7 +26,7 @@ pub(crate) struct PartChunks {
     staging: Staging,
     chunks: ChunkFiles,
     permissions: Permissions,
-    journal: Arc<Journal>,
+    journal: Arc<FileJournal>,
     /// The start of the names of files in progress, which no other worker uses.
     token: String,
     n_files: AtomicU64,
@@ -39,7 +39,7 @@ impl PartChunks {
         target: String,
         staging: Staging,
         chunks: ChunkFiles,
-        journal: &Arc<Journal>,
+        journal: &Arc<FileJournal>,
     ) -> Result<PartChunks> {
         let file_system = Arc::clone(chunks.file_system());
         let array = chunks.array();

@@ -32,20 +32,22 @@ impl UnfinishedWrite {
     /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if another process is finishing it.
     /// - Any error of publishing an array.
     pub fn finish(self) -> Result<StoredArray> {
-        let array = self.target();
-        let target = array.display().to_string();
-        let Some(found) = PlanDirectory::find(self.file_system(), &array)? else {
-            let is_array = || present_at_path(&**self.file_system(), &array);
+        let target = self.target().to_string();
+        let Some((file_system, array)) = self.directory() else {
+            return Err(ResumeError::NoPlan { target }.into());
+        };
+        let Some(found) = PlanDirectory::find(file_system, array)? else {
+            let is_array = || present_at_path(&**file_system, array);
             return match self.state() {
                 // The worker that published it has ended before it removed the rest.
                 WriteState::Shared { .. } | WriteState::Abandoned if is_array()?.is_some() => {
-                    clean_up(self.file_system(), &array, OldChunks::Keep)?;
-                    StoredArray::open(array)
+                    clean_up(file_system, array, OldChunks::Keep)?;
+                    StoredArray::open(self.target())
                 }
                 _ => Err(ResumeError::NoPlan { target }.into()),
             };
         };
-        let shared = Arc::new(Shared::of_plan(self.file_system(), &array, found)?);
+        let shared = Arc::new(Shared::of_plan(file_system, array, found)?);
         if shared.is_published()? {
             // The worker that published it has ended before it removed the plan.
             flush_again(&shared.settings)?;
@@ -69,7 +71,7 @@ impl UnfinishedWrite {
                     WriteError::MaybeLocked { target, holder: name }.into()
                 });
             }
-            _ => return StoredArray::open(array),
+            _ => return StoredArray::open(self.target()),
         };
         for part in parts {
             let bytes = shared.directory().record(part.number())?.unwrap_or_default();

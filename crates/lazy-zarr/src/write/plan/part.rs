@@ -15,7 +15,9 @@ use super::shared::{Planned, Shared};
 use crate::error::{Error, Result, WriteError};
 use crate::layout::index_in_grid;
 use crate::settings::{FillElement, WriteSettings};
-use crate::staging::{ChunkFiles, Entry, Journal, PartChunkRows, Record, Staging, Tally};
+use crate::staging::{
+    ChunkFiles, Entry, FileJournal, Journal, PartChunkRows, Record, Staging, Tally,
+};
 use crate::write::assembler::{Assembler, Output, Unit};
 use crate::write::budget::MemoryBound;
 use crate::write::destination::PartChunks;
@@ -226,7 +228,7 @@ struct Storing {
     assembler: Assembler,
     writer: Writer,
     recall: Recall,
-    journal: Arc<Journal>,
+    journal: Arc<FileJournal>,
     chunks: Arc<PartChunks>,
     files: ChunkFiles,
     /// The number of units along each axis of the array.
@@ -283,10 +285,10 @@ impl Storing {
             format.keys,
             rows_of_units.clone(),
         );
-        let journal = Arc::new(Journal::new(files.clone()));
+        let journal = Arc::new(FileJournal::new(files.clone()));
         journal.resume();
         let codec = || Ok::<_, Error>(UnitCodec::new(&format)?.with_first(first));
-        let recall = Recall::new(grid, n_head, codec()?, &record, &journal)?;
+        let recall = Recall::new(grid, n_head, codec()?, &record, Arc::clone(&journal) as Arc<_>)?;
         let mut memory = MemoryClaim::new(spec);
         let n_threads = claim_memory(&settings, spec, &mut memory)?;
         let target = settings.target.to_string();

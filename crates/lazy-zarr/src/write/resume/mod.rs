@@ -7,7 +7,7 @@
 
 mod recall;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lazy_core::{ArrayBlock, BlockGrid, BlockPosition, DType, RowType, SequenceSpec};
@@ -27,7 +27,7 @@ pub(crate) struct Resumption {
     settings: WriteSettings,
     resume: Resume,
     grid: BlockGrid,
-    journal: Arc<Journal>,
+    journal: Arc<dyn Journal>,
     /// The array that the write appends to, if it appends.
     base: Option<Arc<Base>>,
     kept: Option<Kept>,
@@ -50,14 +50,14 @@ impl Resumption {
         resume: &Resume,
         spec: &SequenceSpec,
         dtype_of_blocks: Option<DType>,
-        (journal, record): (Arc<Journal>, Option<Record>),
+        (journal, record): (Arc<dyn Journal>, Option<Record>),
         base: Option<Arc<Base>>,
     ) -> Result<Resumption> {
         let grid = spec.grid().ok_or_else(|| not_resumable(&settings.target))?.clone();
         let (settings, resume) = (settings.clone(), resume.clone());
         let mut resumption = Resumption { settings, resume, grid, journal, base, kept: None };
         let Some(record) = record else { return Ok(resumption) };
-        let keys = resumption.journal.chunks().keys();
+        let keys = resumption.journal.keys();
         let format = Format::new(&resumption.settings, record.dtype, record.layout.clone(), keys);
         let dtype = match resumption.settings.dtype {
             None if record.is_cast() => dtype_of_blocks,
@@ -96,7 +96,7 @@ impl Resumption {
             None => UnitCodec::new(&format)?,
         };
         let n_last_rows = base.map_or(0, Base::n_last_rows);
-        let journal = &resumption.journal;
+        let journal = Arc::clone(&resumption.journal);
         let recall = Recall::new(&resumption.grid, n_last_rows, codec, &record, journal)?;
         resumption.kept = Some(Kept { recall, record, is_trusted });
         Ok(resumption)
@@ -132,7 +132,7 @@ impl Resumption {
         }
         Err(ResumeError::Mismatch {
             target: self.settings.target.to_string(),
-            directory: self.journal.directory().to_owned(),
+            directory: self.journal.directory(),
             what: difference.what,
             expected: difference.kept,
             actual: difference.now,
@@ -158,7 +158,7 @@ impl Resumption {
     }
 
     /// Returns the directory that records the unfinished write.
-    pub(crate) fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.journal.directory()
     }
 

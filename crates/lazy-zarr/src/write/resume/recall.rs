@@ -28,7 +28,7 @@ pub(crate) struct Recall {
     /// The number of chunks of the array along each axis.
     n_chunks: Vec<u64>,
     codec: UnitCodec,
-    journal: Arc<Journal>,
+    journal: Arc<dyn Journal>,
     /// The journal entries of completed chunks, by their number in C order, until they are read.
     entries: BTreeMap<u64, Entry>,
     /// The elements of chunks that later blocks overlap.
@@ -43,7 +43,7 @@ impl Recall {
         n_last_rows: usize,
         codec: UnitCodec,
         record: &Record,
-        journal: &Arc<Journal>,
+        journal: Arc<dyn Journal>,
     ) -> Result<Recall> {
         let chunks = if record.is_of_blocks() {
             Chunks::Blocks(ChunksOfGrid::new(grid))
@@ -61,7 +61,7 @@ impl Recall {
             chunks,
             n_chunks,
             codec,
-            journal: Arc::clone(journal),
+            journal,
             entries,
             loaded: BTreeMap::new(),
             verified: BTreeMap::new(),

@@ -15,8 +15,8 @@ use crate::fs::FileSystem;
 use crate::settings::{Durability, Existing, OldChunks, WriteSettings};
 use crate::staging::removal::remove_if_there;
 use crate::staging::{
-    ChunkFiles, Journal, Permissions, PlanDirectory, PlanDocument, Record, Staging, Tally, flush,
-    token,
+    ChunkFiles, FileJournal, Journal, Permissions, PlanDirectory, PlanDocument, Record, Staging,
+    Tally, flush, token,
 };
 use crate::store::node::{Present, document_at_path, rows_at_path};
 use crate::target::Target;
@@ -55,7 +55,7 @@ pub(crate) struct Directory {
     pub(super) durability: Durability,
     pub(super) old_chunks: OldChunks,
     /// The journal and the record of a resumable write.
-    pub(super) journal: Option<Arc<Journal>>,
+    pub(super) journal: Option<Arc<FileJournal>>,
     pub(super) tally: Mutex<Tally>,
     /// The keys of the chunks that were stored to finish a plan.
     pub(super) put: Mutex<Vec<String>>,
@@ -91,7 +91,7 @@ impl Directory {
         let record = write.resumable_record(settings, left.as_ref())?;
         write.make_room(record.is_some(), left.as_ref())?;
         write.journal = settings.resume.as_ref().map(|_| {
-            let journal = Journal::new(write.chunks.clone());
+            let journal = FileJournal::new(write.chunks.clone());
             if record.is_some() {
                 journal.resume();
             }
@@ -279,7 +279,7 @@ impl Directory {
     }
 
     /// Returns the journal of a resumable write.
-    pub(in crate::write::destination) fn journal(&self) -> Option<&Arc<Journal>> {
+    pub(in crate::write::destination) fn journal(&self) -> Option<&Arc<FileJournal>> {
         self.journal.as_ref()
     }
 
@@ -321,7 +321,7 @@ impl Directory {
     ) -> Result<Option<Record>> {
         let Some(left) = left else { return Ok(None) };
         let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
-        let record = match Journal::new(left.clone()).record() {
+        let record = match FileJournal::new(left.clone()).record() {
             Err(error) if restarts && error.is_of_record() => None,
             record => record?,
         };

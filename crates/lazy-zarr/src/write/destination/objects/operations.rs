@@ -22,8 +22,8 @@ impl PutChunks for StoreWrite {
         self.put_chunk(key, &chunk.into_bytes())
     }
 
-    fn count(&self, _: &str, _: u64) {
-        unreachable!("no write of a store is resumed");
+    fn count(&self, key: &str, n_bytes: u64) {
+        self.add(key, n_bytes, None);
     }
 }
 
@@ -123,6 +123,15 @@ impl StoreWrite {
             Err(StoreError::Changed) => {
                 Err(WriteError::Conflict { target: self.name(), key }.into())
             }
+            Err(StoreError::Other(source)) => {
+                self.is_uncertain.store(true, Ordering::Relaxed);
+                match self.store.get(&key) {
+                    Ok(_) | Err(StoreError::NotFound) => Err(Error::store(&key, source)),
+                    Err(_) => {
+                        Err(WriteError::MaybePublished { target: self.name(), source }.into())
+                    }
+                }
+            }
             Err(error) => Err(Error::store(&key, error)),
         }
     }
@@ -139,7 +148,7 @@ impl StoreWrite {
             let old: Vec<_> = KeySpace::ALL.into_iter().filter(|keys| *keys != self.keys).collect();
             delete_chunks(&*self.store, &self.prefix, &old)?;
         }
-        self.release()
+        self.claim.release(&*self.store)
     }
 }
 
@@ -149,10 +158,21 @@ impl Drop for StoreWrite {
             return;
         }
         // An error returned here would hide the error that ended the write.
-        if let Err(error) = self.discard() {
-            let array = self.name();
-            tracing::warn!(%array, %error, "the chunks of a failed write could not be removed");
-            let _ = self.claim.end(&*self.store);
+        let array = self.name();
+        if self.is_uncertain.load(Ordering::Relaxed) {
+            // A later write deletes the chunks, if they are not those of the array by then.
+        } else if let Some(journal) = self.journal.as_ref().filter(|journal| journal.has_chunks()) {
+            if let Err(error) = journal.flush() {
+                tracing::warn!(%array, %error, "the last chunks of a write could not be noted");
+            }
+        } else {
+            match self.discard() {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%array, %error, "the chunks of a write could not be removed");
+                }
+            }
         }
+        let _ = self.claim.end(&*self.store);
     }
 }

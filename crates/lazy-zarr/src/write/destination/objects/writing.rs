@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result, TargetError, WriteError};
+use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
 use crate::objects::{PutCondition, Store, StoreError, Tag, put_or_find};
 use crate::settings::{Existing, OldChunks, WriteSettings};
-use crate::staging::{Claim, Claimed, Liveness, Tally};
+use crate::staging::{Claim, Claimed, Entry, Liveness, Record, StoreJournal, Tally};
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
     Node, PresentObject, group_in_store, node_in_store, present_in_store, zarr_node_in_store,
@@ -37,7 +37,9 @@ pub(crate) struct StoreWrite {
     pub(super) present: Option<PresentObject>,
     /// The key space of the new chunks.
     pub(super) keys: KeySpace,
-    pub(super) claim: Claimed,
+    pub(super) claim: Arc<Claimed>,
+    /// The journal of a resumable write.
+    pub(super) journal: Option<Arc<StoreJournal>>,
     /// True if the store checks conditions.
     pub(super) is_conditional: bool,
     pub(super) old_chunks: OldChunks,
@@ -45,6 +47,8 @@ pub(crate) struct StoreWrite {
     /// The new metadata, once it is final.
     pub(super) metadata: OnceLock<Bytes>,
     pub(super) is_published: AtomicBool,
+    /// True if the store may still publish the metadata, because it has not answered.
+    pub(super) is_uncertain: AtomicBool,
 }
 
 /// The chunks that were stored.
@@ -69,13 +73,14 @@ impl Stored {
 }
 
 impl StoreWrite {
-    /// Checks the target, and claims a key space.
+    /// Checks the target, and claims a key space. Returns the record of an earlier write, if that
+    /// write is resumed.
     pub(crate) fn begin(
         settings: &WriteSettings,
         store: Arc<dyn Store>,
         path: &str,
         members: &[String],
-    ) -> Result<StoreWrite> {
+    ) -> Result<(StoreWrite, Option<Record>)> {
         let target = &settings.target;
         let mut groups = Vec::new();
         for n_members in 0..members.len() {
@@ -99,8 +104,13 @@ impl StoreWrite {
             return Err(TargetError::UnknownKeys { target: target.to_string() }.into());
         }
         let is_conditional = !settings.is_unconditional;
-        let (keys, claim) = claim(settings, &*store, &prefix, present.as_ref())?;
-        Ok(StoreWrite {
+        let (claim, record) = claim(settings, &*store, &prefix, present.as_ref())?;
+        let (keys, claim) = (claim.keys(), Arc::new(claim));
+        let journal = settings.resume.as_ref().map(|_| {
+            let journal = StoreJournal::new(&store, &prefix, &claim);
+            Arc::new(journal)
+        });
+        let write = StoreWrite {
             target: target.clone(),
             store,
             path: format!("/{}", prefix.trim_end_matches('/')),
@@ -109,12 +119,20 @@ impl StoreWrite {
             present,
             keys,
             claim,
+            journal,
             is_conditional,
             old_chunks: settings.old_chunks,
             stored: Mutex::default(),
             metadata: OnceLock::new(),
             is_published: AtomicBool::new(false),
-        })
+            is_uncertain: AtomicBool::new(false),
+        };
+        Ok((write, record))
+    }
+
+    /// Returns the journal of a resumable write.
+    pub(in crate::write::destination) fn journal(&self) -> Option<&Arc<StoreJournal>> {
+        self.journal.as_ref()
     }
 
     pub(super) fn name(&self) -> String {
@@ -129,16 +147,38 @@ impl StoreWrite {
     /// Stores a chunk under its key below the prefix.
     pub(super) fn put_chunk(&self, name: &str, bytes: &Bytes) -> Result<()> {
         let key = format!("{}{name}", self.prefix);
-        let tag = match put_or_find(&*self.store, &key, bytes, self.if_absent()) {
+        let put = match put_or_find(&*self.store, &key, bytes, self.if_absent()) {
+            // An earlier write of this array has put it, in another form.
+            Err(StoreError::Exists) if self.journal.is_some() => self.replace_chunk(&key, bytes),
+            put => put,
+        };
+        let tag = match put {
             Ok(tag) => tag,
-            Err(StoreError::Exists) => {
+            Err(StoreError::Exists | StoreError::Changed) => {
                 return Err(WriteError::Conflict { target: self.name(), key }.into());
             }
             Err(error) => return Err(Error::store(&key, error)),
         };
+        self.add(name, bytes.len() as u64, tag.as_ref());
+        match &self.journal {
+            Some(journal) => journal.note(name, Entry::of([&**bytes])),
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces a chunk that an earlier write has put. It is never missing meanwhile.
+    fn replace_chunk(&self, key: &str, bytes: &Bytes) -> Result<Option<Tag>, StoreError> {
+        let condition = match self.store.head(key)?.tag {
+            Some(tag) => PutCondition::IfUnchanged(tag),
+            None => PutCondition::Always,
+        };
+        put_or_find(&*self.store, key, bytes, condition)
+    }
+
+    /// Counts a stored chunk.
+    pub(super) fn add(&self, name: &str, n_bytes: u64, tag: Option<&Tag>) {
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        stored.add(name, bytes.len() as u64, tag.as_ref());
-        Ok(())
+        stored.add(name, n_bytes, tag);
     }
 
     /// Checks that the stored chunks are the ones that this write has put.
@@ -185,11 +225,7 @@ impl StoreWrite {
         if present.and_then(|present| present.keys) != Some(self.keys) {
             delete_chunks(&*self.store, &self.prefix, &[self.keys])?;
         }
-        self.release()
-    }
-
-    pub(super) fn release(&self) -> Result<()> {
-        self.claim.release(&*self.store).map_err(|error| Error::store(&self.prefix, error))
+        self.claim.release(&*self.store)
     }
 
     pub(super) fn is_published(&self) -> bool {
@@ -197,29 +233,43 @@ impl StoreWrite {
     }
 }
 
-/// Claims a key space for the chunks of a new version, and deletes the chunks of earlier writes and
-/// of old versions there.
+/// Claims a key space for the chunks of a new version: that of the write which this one resumes,
+/// or another one, without the chunks of earlier writes and of old versions. Returns the record of
+/// the write that is resumed.
 fn claim(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
     present: Option<&PresentObject>,
-) -> Result<(KeySpace, Claimed)> {
+) -> Result<(Claimed, Option<Record>)> {
     let target = settings.target.to_string();
-    let claims = Claim::list(store, prefix)?;
-    for claim in &claims {
-        claim.check_has_ended(&target, settings.takes_over)?;
-    }
     let present = present.and_then(|present| present.keys);
+    let mut claims = Vec::new();
+    for claim in Claim::list(store, prefix)? {
+        claim.check_has_ended(&target, settings.takes_over)?;
+        if Some(claim.keys) == present {
+            // The write has published the array, and ended before it gave the key space back.
+            claim.delete(store, prefix)?;
+        } else {
+            claims.push(claim);
+        }
+    }
+    let earlier = resumable(settings, prefix, &claims)?;
     let left_in = |keys: KeySpace| claims.iter().find(|claim| claim.keys == keys);
-    // A write that counts as ended may still be running, and would miss its chunks. So its key
-    // space is used only if there is no other.
-    let first = KeySpace::after(present);
-    let second = KeySpace::after(Some(first));
-    let second = if Some(second) == present { KeySpace::after(Some(second)) } else { second };
-    let may_run = left_in(first).is_some_and(|left| left.liveness() != Liveness::Ended);
-    let keys = if may_run && left_in(second).is_none() { second } else { first };
-    let left = left_in(keys);
+    let keys = match &earlier {
+        Some((claim, _)) => claim.keys,
+        None => {
+            // A write that counts as ended may still be running, and would miss its chunks. So its
+            // key space is used only if there is no other.
+            let first = KeySpace::after(present);
+            let second = KeySpace::after(Some(first));
+            let second =
+                if Some(second) == present { KeySpace::after(Some(second)) } else { second };
+            let may_run = left_in(first).is_some_and(|left| left.liveness() != Liveness::Ended);
+            if may_run && left_in(second).is_none() { second } else { first }
+        }
+    };
+    let left = left_in(keys).map(|left| (left, earlier.is_some()));
     let claimed = match Claimed::take(store, prefix, keys, left, !settings.is_unconditional) {
         Ok(Some(claimed)) => claimed,
         Ok(None) => {
@@ -231,10 +281,36 @@ fn claim(
         Err(StoreError::Unsupported) => return Err(TargetError::NoConditions { target }.into()),
         Err(error) => return Err(Error::store(prefix, error)),
     };
-    if present.is_some() || left.is_some() {
+    if earlier.is_none() && (present.is_some() || left.is_some()) {
+        claimed.delete_journal(store)?;
         delete_chunks(store, prefix, &[keys])?;
     }
-    Ok((keys, claimed))
+    Ok((claimed, earlier.map(|(_, record)| record)))
+}
+
+/// Returns the claim of an earlier write that this one resumes, with its record.
+fn resumable<'c>(
+    settings: &WriteSettings,
+    prefix: &str,
+    claims: &'c [Claim],
+) -> Result<Option<(&'c Claim, Record)>> {
+    let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
+    for claim in claims {
+        let record = match claim.record(prefix) {
+            Err(error) if restarts && error.is_of_record() => None,
+            record => record?,
+        };
+        let Some(record) = record.filter(|record| record.keys() == Some(claim.keys)) else {
+            continue;
+        };
+        if settings.resume.is_some() {
+            return Ok(Some((claim, record)));
+        }
+        let directory = format!("store:/{}", claim.prefix(prefix)).into();
+        let (target, key) = (settings.target.to_string(), record.key);
+        return Err(ResumeError::Unfinished { target, directory, key }.into());
+    }
+    Ok(None)
 }
 
 /// Checks the nodes above the target.

@@ -1,0 +1,121 @@
+//! Unfinished writes in stores.
+
+use std::sync::Arc;
+
+use super::claim::{Claim, Claimed};
+use super::process::Liveness;
+use super::record::Record;
+use super::store_journal;
+use super::unfinished::WriteState;
+use crate::error::{Error, Result, ResumeError, WriteError};
+use crate::format::KeySpace;
+use crate::objects::{Store, StoreError};
+use crate::store::node::present_in_store;
+use crate::store::staging_name::STAGING_PREFIX;
+use crate::store::{delete_chunks, prefixes_below};
+
+/// The claim of an unfinished write.
+#[derive(Clone)]
+pub(super) struct InStore {
+    pub(super) store: Arc<dyn Store>,
+    /// The prefix of the array.
+    pub(super) prefix: String,
+    pub(super) keys: KeySpace,
+}
+
+impl InStore {
+    /// Lists the unfinished writes below a prefix, with their states.
+    pub(super) fn list(store: &Arc<dyn Store>, prefix: &str) -> Result<Vec<(InStore, WriteState)>> {
+        let mut writes = Vec::new();
+        prefixes_below(&**store, prefix, |prefix, below| {
+            let staging = format!("{prefix}{STAGING_PREFIX}");
+            if !below.prefixes.contains(&staging) {
+                return Ok(());
+            }
+            for claim in Claim::list(&**store, prefix)? {
+                let state = state(&**store, prefix, &claim)?;
+                let (store, prefix) = (Arc::clone(store), prefix.to_owned());
+                writes.push((InStore { store, prefix, keys: claim.keys }, state));
+            }
+            Ok(())
+        })?;
+        Ok(writes)
+    }
+
+    /// Returns the place of the record.
+    pub(super) fn location(&self) -> String {
+        format!("store:/{}{STAGING_PREFIX}{}", self.prefix, self.keys.name())
+    }
+
+    /// Removes the write, if it has ended, and the chunks that it has stored.
+    pub(super) fn remove(&self, target: &str, listed: &WriteState) -> Result<()> {
+        let (store, prefix) = (&*self.store, &*self.prefix);
+        let claims = Claim::list(store, prefix)?;
+        let Some(claim) = claims.iter().find(|claim| claim.keys == self.keys) else {
+            return Ok(());
+        };
+        claim.check_has_ended(target, true)?;
+        if let Some(Record { key, .. }) = record(prefix, claim)? {
+            let was_listed = match listed {
+                WriteState::Resumable { key: listed, .. } => *listed == key,
+                state => matches!(state, WriteState::MaybeRunning { .. }),
+            };
+            if !was_listed {
+                let (target, directory) = (target.to_owned(), self.location().into());
+                return Err(ResumeError::Unfinished { target, directory, key }.into());
+            }
+        }
+        let claimed = match Claimed::take(store, prefix, self.keys, Some((claim, false)), true) {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => {
+                let (target, holder) = (target.to_owned(), claim.holder());
+                return Err(WriteError::Locked { target, holder }.into());
+            }
+            // No other process writes to a store without conditions.
+            Err(StoreError::Unsupported) => {
+                return self.discard().and_then(|()| claim.delete(store, prefix));
+            }
+            Err(error) => return Err(Error::store(prefix, error)),
+        };
+        self.discard()?;
+        claimed.delete_journal(store)?;
+        claimed.release(store)
+    }
+
+    /// Deletes the chunks of the write, unless it has published them.
+    fn discard(&self) -> Result<()> {
+        let (store, prefix) = (&*self.store, &*self.prefix);
+        let present = present_in_store(store, prefix)?;
+        if present.and_then(|present| present.keys) != Some(self.keys) {
+            delete_chunks(store, prefix, &[self.keys])?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the record of a write if the write can be resumed.
+fn record(prefix: &str, claim: &Claim) -> Result<Option<Record>> {
+    let record = match claim.record(prefix) {
+        Err(error) if error.is_of_record() => None,
+        record => record?,
+    };
+    Ok(record.filter(|record| record.keys() == Some(claim.keys)))
+}
+
+fn state(store: &dyn Store, prefix: &str, claim: &Claim) -> Result<WriteState> {
+    let holder = claim.holder();
+    match claim.liveness() {
+        Liveness::Running => return Ok(WriteState::Running { holder }),
+        Liveness::Unknown => return Ok(WriteState::MaybeRunning { holder }),
+        Liveness::Ended => {}
+    }
+    let present = present_in_store(store, prefix)?;
+    let is_published = present.and_then(|present| present.keys) == Some(claim.keys);
+    let Some(record) = record(prefix, claim)?.filter(|_| !is_published) else {
+        return Ok(WriteState::Abandoned);
+    };
+    let journal = claim.journal(prefix);
+    let entries = store_journal::entries(store, &journal, claim.keys, &record.n_chunks())?;
+    let stored_bytes = entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.length));
+    Ok(WriteState::Resumable { key: record.key, chunks: entries.len() as u64, stored_bytes })
+}

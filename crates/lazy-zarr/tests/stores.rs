@@ -1,0 +1,360 @@
+//! Arrays in stores: replacing, resuming, cleaning up, and the requests that these take.
+
+mod stores {
+    pub(crate) mod faulty;
+}
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lazy_core::{ArrayBlock, Indexed, LazyChunkSequence, report};
+use lazy_zarr::{
+    ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Store, StoredArray,
+    Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+};
+
+use stores::faulty::{Fault, FaultyStore};
+
+const N_BLOCKS: usize = 4;
+const KEY: &str = "the values";
+
+/// Blocks of 10 rows of the same value, and a count of those that were computed.
+fn counted(
+    value: i32,
+    n_computed: &Arc<AtomicUsize>,
+) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
+    let n_computed = Arc::clone(n_computed);
+    LazyChunkSequence::try_from_fn([10; N_BLOCKS], move |_| {
+        n_computed.fetch_add(1, Ordering::Relaxed);
+        ArrayBlock::from_vec([10], vec![value; 10])
+    })
+}
+
+fn blocks(value: i32) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
+    counted(value, &Arc::default())
+}
+
+/// The same blocks, one of which fails.
+fn failing(value: i32, fails_at: usize) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
+    LazyChunkSequence::try_from_fn([10; N_BLOCKS], move |i| {
+        if i == fails_at {
+            return Err(lazy_core::Error::other("the producer failed"));
+        }
+        ArrayBlock::from_vec([10], vec![value; 10])
+    })
+}
+
+fn sink(target: impl Into<Target>) -> ZarrSink {
+    ZarrSink::new(target.into()).with_chunk_shape([10]).with_writer_threads(1)
+}
+
+fn replacing(target: impl Into<Target>) -> ZarrSink {
+    sink(target).with_existing(Existing::Replace)
+}
+
+/// The value of all elements of the array, if there is one.
+fn value(target: impl Into<Target>) -> Option<i32> {
+    let array = match StoredArray::open(target.into()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        array => array.unwrap_or_else(|error| panic!("{}", report(&error))),
+    };
+    let elements = array.read().unwrap_or_else(|error| panic!("{}", report(&error)));
+    let elements = elements.as_slice::<i32>().unwrap().to_vec();
+    assert_eq!(elements, [elements[0]; 10 * N_BLOCKS]);
+    Some(elements[0])
+}
+
+/// The keys of all objects.
+fn keys(store: &MemoryStore) -> Vec<String> {
+    objects(store).into_keys().collect()
+}
+
+fn objects(store: &MemoryStore) -> BTreeMap<String, Vec<u8>> {
+    let listed = store.list("").unwrap();
+    let get = |key: &str| store.get(key).unwrap().bytes.to_vec();
+    listed.into_iter().map(|object| (object.key.clone(), get(&object.key))).collect()
+}
+
+/// The chunk keys of each version in turn.
+fn chunk_keys(version: usize) -> Vec<String> {
+    let prefix = ["c/", "", "c."][version % 3];
+    (0..N_BLOCKS).map(|i| format!("a/{prefix}{i}")).collect()
+}
+
+fn at(store: &MemoryStore) -> Target {
+    Target::in_store(store.clone(), "/a")
+}
+
+#[test]
+fn each_version_leaves_the_one_before_whole() {
+    let store = MemoryStore::new();
+    blocks(0).to_zarr(sink(at(&store))).unwrap();
+    let error = blocks(1).to_zarr(sink(at(&store))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    for version in 1..8 {
+        let before = objects(&store);
+        let old = StoredArray::open(at(&store)).unwrap();
+        failing(version as i32, 2).to_zarr(replacing(at(&store))).unwrap_err();
+        let after_failure: Vec<_> = keys(&store);
+        assert!(after_failure.iter().all(|key| before.contains_key(key)), "{after_failure:?}");
+        assert_eq!(value(at(&store)), Some(version as i32 - 1));
+        blocks(version as i32).to_zarr(replacing(at(&store))).unwrap();
+        assert_eq!(value(at(&store)), Some(version as i32));
+        assert_eq!(old.read().unwrap_err().kind(), ErrorKind::Changed);
+        let now = objects(&store);
+        for key in chunk_keys(version - 1) {
+            assert_eq!(now.get(&key), before.get(&key), "{key}");
+        }
+        assert!(chunk_keys(version).iter().all(|key| now.contains_key(key)));
+    }
+    let old = Superseded::list(&store).unwrap();
+    assert_eq!((old.len(), old[0].n_files()), (1, 2 * N_BLOCKS as u64));
+    assert_eq!(old[0].target().to_string(), "store:/a");
+    old[0].clone().remove().unwrap();
+    let expected: Vec<_> = chunk_keys(7).into_iter().chain(["a/zarr.json".to_owned()]).collect();
+    assert_eq!(keys(&store).len(), expected.len());
+    assert!(expected.iter().all(|key| store.get(key).is_ok()));
+    assert!(Superseded::list(&store).unwrap().is_empty());
+
+    let sink = replacing(at(&store)).with_old_chunks(OldChunks::Remove);
+    blocks(9).to_zarr(sink).unwrap();
+    assert_eq!((value(at(&store)), keys(&store).len()), (Some(9), N_BLOCKS + 1));
+}
+
+#[test]
+fn of_two_writes_at_once_the_second_is_refused() {
+    let store = MemoryStore::new();
+    for existing in [Existing::Fail, Existing::Replace] {
+        let other = store.clone();
+        let outer = LazyChunkSequence::try_from_fn([10; N_BLOCKS], move |_| {
+            let error = blocks(7).to_zarr(replacing(at(&other))).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+            let unfinished = UnfinishedWrite::list(&other).unwrap();
+            assert_eq!(unfinished.len(), 1);
+            assert!(matches!(unfinished[0].state(), WriteState::Running { .. }));
+            let error = unfinished[0].clone().remove().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+            ArrayBlock::from_vec([10], vec![1; 10])
+        });
+        outer.to_zarr(sink(at(&store)).with_existing(existing)).unwrap();
+        assert_eq!(value(at(&store)), Some(1));
+    }
+}
+
+/// A claim of a process that this machine cannot see.
+fn claim_elsewhere(store: &MemoryStore) {
+    let key = keys(store).into_iter().find(|key| key.ends_with("/claim")).unwrap();
+    let text = String::from_utf8(store.get(&key).unwrap().bytes.to_vec()).unwrap();
+    let mut claim: serde_json::Value = serde_json::from_str(&text).unwrap();
+    claim["holder"] = "process 1 on there\n1 2 another boot\n".into();
+    store.put(&key, claim.to_string().into(), PutCondition::Always).unwrap();
+}
+
+#[test]
+fn a_write_that_is_taken_over_from_publishes_whole_or_not_at_all() {
+    let store = MemoryStore::new();
+    blocks(0).to_zarr(sink(at(&store))).unwrap();
+    for takes_over_at in 0..N_BLOCKS {
+        let before = value(at(&store)).unwrap();
+        let other = store.clone();
+        let slow = LazyChunkSequence::try_from_fn([10; N_BLOCKS], move |i| {
+            if i == takes_over_at {
+                claim_elsewhere(&other);
+                let error = blocks(8).to_zarr(replacing(at(&other))).unwrap_err();
+                assert!(error.may_be_stale(), "{error}");
+                let unfinished = UnfinishedWrite::list(&other).unwrap();
+                assert!(matches!(unfinished[0].state(), WriteState::MaybeRunning { .. }));
+                blocks(before + 20).to_zarr(replacing(at(&other)).with_take_over()).unwrap();
+            }
+            ArrayBlock::from_vec([10], vec![before + 10; 10])
+        });
+        let error = slow.to_zarr(replacing(at(&store))).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InUse | ErrorKind::Changed), "{error}");
+        assert_eq!(value(at(&store)), Some(before + 20));
+        // What is left does not disturb the next write.
+        blocks(before + 30).to_zarr(replacing(at(&store)).with_take_over()).unwrap();
+        assert_eq!(value(at(&store)), Some(before + 30));
+        for unfinished in UnfinishedWrite::list(&store).unwrap() {
+            unfinished.remove().unwrap();
+        }
+        assert_eq!(value(at(&store)), Some(before + 30));
+    }
+}
+
+#[test]
+fn a_write_resumes() {
+    for fails_at in 0..N_BLOCKS {
+        let store = MemoryStore::new();
+        blocks(0).to_zarr(sink(at(&store))).unwrap();
+        failing(1, fails_at).to_zarr(replacing(at(&store)).with_resume(KEY)).unwrap_err();
+        assert_eq!(value(at(&store)), Some(0));
+        if fails_at > 0 {
+            let unfinished = UnfinishedWrite::list(&store).unwrap();
+            let chunks = fails_at as u64;
+            let expected = WriteState::Resumable {
+                key: KEY.to_owned(),
+                chunks,
+                stored_bytes: match unfinished[0].state() {
+                    WriteState::Resumable { stored_bytes, .. } => *stored_bytes,
+                    state => panic!("{state:?}"),
+                },
+            };
+            assert_eq!(*unfinished[0].state(), expected);
+            let error = blocks(1).to_zarr(replacing(at(&store))).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unfinished, "{error}");
+            let other = replacing(at(&store)).with_resume("other values");
+            let error = blocks(1).to_zarr(other).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResumeMismatch, "{error}");
+        }
+        let n_computed = Arc::default();
+        let resumed = counted(1, &n_computed);
+        resumed.to_zarr(replacing(at(&store)).with_resume(KEY)).unwrap();
+        assert_eq!(n_computed.load(Ordering::Relaxed), N_BLOCKS - fails_at);
+        assert_eq!(value(at(&store)), Some(1));
+        assert!(UnfinishedWrite::list(&store).unwrap().is_empty());
+        assert!(keys(&store).iter().all(|key| !key.contains(".lazy")), "{:?}", keys(&store));
+        // The same array, in a store of its own.
+        let again = MemoryStore::new();
+        blocks(0).to_zarr(sink(at(&again))).unwrap();
+        blocks(1).to_zarr(replacing(at(&again)).with_resume(KEY)).unwrap();
+        assert_eq!(objects(&again), objects(&store));
+    }
+}
+
+#[test]
+fn an_unfinished_write_can_be_removed() {
+    let store = MemoryStore::new();
+    let group = Target::in_store(store.clone(), "/g");
+    failing(1, 2).to_zarr(sink(group.member("a")).with_resume(KEY)).unwrap_err();
+    let unfinished = UnfinishedWrite::list(&store).unwrap();
+    assert_eq!(unfinished[0].target().to_string(), "store:/g/a");
+    assert_eq!(unfinished[0].location(), "store:/g/a/.lazy/nested");
+    assert!(Group::open(Target::in_store(store.clone(), "/g")).is_err());
+    unfinished[0].clone().remove().unwrap();
+    assert_eq!(keys(&store), [""; 0]);
+}
+
+/// What a write does.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    n_versions: i32,
+    in_group: bool,
+    is_resumable: bool,
+}
+
+impl Course {
+    fn all() -> impl Iterator<Item = Course> {
+        (0..4).flat_map(|n_versions| {
+            [(false, false), (true, false), (false, true), (true, true)]
+                .map(|(in_group, is_resumable)| Course { n_versions, in_group, is_resumable })
+        })
+    }
+
+    fn target(self, store: impl Store + 'static) -> Target {
+        let root = Target::in_store(store, "/above");
+        if self.in_group { root.member("a") } else { root }
+    }
+
+    fn sink(self, store: impl Store + 'static) -> ZarrSink {
+        let sink = replacing(self.target(store));
+        if self.is_resumable { sink.with_resume(KEY) } else { sink }
+    }
+
+    fn start(self) -> MemoryStore {
+        let store = MemoryStore::new();
+        for version in 0..self.n_versions {
+            blocks(version).to_zarr(replacing(self.target(store.clone()))).unwrap();
+        }
+        store
+    }
+}
+
+/// Stores the next version with a fault at each operation in turn.
+fn every_fault(course: Course, fault: fn(usize) -> Fault) {
+    let expected = course.start();
+    blocks(100).to_zarr(course.sink(expected.clone())).unwrap();
+    for n in 0.. {
+        let context = format!("{course:?}, {:?}", fault(n));
+        let store = course.start();
+        let before = value_or_none(course, &store);
+        let faulty = FaultyStore::new(store.clone(), fault(n));
+        let result = blocks(100).to_zarr(course.sink(faulty.clone()));
+        let now = value_or_none(course, &store);
+        assert!(now == before || now == Some(100), "{context}: {now:?}");
+        match &result {
+            Ok(_) => assert_eq!(now, Some(100), "{context}"),
+            Err(error) if error.to_string().starts_with("it is not known if ") => {}
+            Err(error) => assert_eq!(
+                now,
+                if error.is_published() { Some(100) } else { before },
+                "{context}: {}",
+                report(error)
+            ),
+        }
+        // The claim names this process, which has ended the write.
+        release_claims(&store);
+        let next = blocks(100).to_zarr(course.sink(store.clone()));
+        next.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+        assert_eq!(value_or_none(course, &store), Some(100), "{context}");
+        let left: Vec<_> = keys(&store).into_iter().filter(|key| key.contains(".lazy")).collect();
+        assert_eq!(left, [""; 0], "{context}");
+        if faulty.n_operations() <= n {
+            assert!(n > 8, "{n}");
+            return;
+        }
+    }
+}
+
+fn value_or_none(course: Course, store: &MemoryStore) -> Option<i32> {
+    value(course.target(store.clone()))
+}
+
+/// Replaces the process of each claim by one that has ended.
+fn release_claims(store: &MemoryStore) {
+    for key in keys(store).into_iter().filter(|key| key.ends_with("/claim")) {
+        let bytes = store.get(&key).unwrap().bytes;
+        let mut claim: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        claim["holder"] = "process 1 on here\nended\n".into();
+        store.put(&key, claim.to_string().into(), PutCondition::Always).unwrap();
+    }
+}
+
+#[test]
+fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
+    for course in Course::all() {
+        every_fault(course, Fault::fails_at);
+        every_fault(course, Fault::lost_response_at);
+        every_fault(course, Fault::killed_at);
+        every_fault(course, Fault::killed_after);
+    }
+}
+
+#[test]
+fn the_numbers_of_requests_are_documented() {
+    let store = MemoryStore::new();
+    let counting = FaultyStore::new(store.clone(), Fault::none());
+    let n_requests = |of: &dyn Fn(FaultyStore)| {
+        let before = counting.n_operations();
+        of(counting.clone());
+        counting.n_operations() - before
+    };
+    let write = |n_chunks: usize| {
+        let sink = replacing(Target::in_store(counting.clone(), "/a"));
+        LazyChunkSequence::try_from_fn(vec![10; n_chunks], |i| {
+            ArrayBlock::from_vec([10], vec![i as i32; 10])
+        })
+        .to_zarr(sink)
+        .map(drop)
+        .unwrap();
+    };
+    let new = n_requests(&|_| write(4));
+    store.list("").unwrap().iter().for_each(|object| store.delete(&object.key).unwrap());
+    let larger = n_requests(&|_| write(104));
+    assert_eq!(larger - new, 100, "one request for each chunk");
+    assert!(new - 4 <= 20, "{new}");
+    let opened = n_requests(&|store| {
+        StoredArray::open(Target::in_store(store, "/a")).map(drop).unwrap();
+    });
+    assert!(opened <= 2, "{opened}");
+}
