@@ -48,8 +48,12 @@ impl Left {
             return Ok(Left { keys, complete: None });
         };
         let [unfinished] = &unfinished[..] else { bail!("{} is not listed", staging.display()) };
-        ensure!(unfinished.target() == array, "the target of {unfinished:?} is wrong");
-        ensure!(unfinished.directory() == staging, "the directory of {unfinished:?} is wrong");
+        ensure!(
+            unfinished.target().path()? == Some(array.clone()),
+            "the target of {unfinished:?} is wrong"
+        );
+        let location = staging.display().to_string();
+        ensure!(unfinished.location() == location, "the location of {unfinished:?} is wrong");
         let superseded = Superseded::list(directory)?;
         ensure!(superseded.is_empty(), "{superseded:?} is listed beside an interrupted write");
         let is_resumable = recorded(&staging)? == Some(keys);

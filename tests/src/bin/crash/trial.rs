@@ -335,7 +335,7 @@ impl<'b> Trial<'b> {
             [] => sizes.is_empty() || self.keys.is_none(),
             [one] => {
                 let n_bytes = sizes.iter().sum::<usize>() as u64;
-                one.target() == self.array()
+                one.target().path()? == Some(self.array())
                     && (one.n_files(), one.bytes()) == (sizes.len() as u64, n_bytes)
             }
             _ => false,

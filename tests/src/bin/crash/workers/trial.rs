@@ -162,7 +162,10 @@ impl<'b> Trial<'b> {
             return Ok(());
         };
         let [unfinished] = &listed[..] else { bail!("{} is not listed", staging.display()) };
-        ensure!(unfinished.target() == array, "the target of {unfinished:?} is wrong");
+        ensure!(
+            unfinished.target().path()? == Some(array.clone()),
+            "the target of {unfinished:?} is wrong"
+        );
         let has_plan = staging.join("plan").exists() && !self.is_published;
         match unfinished.state() {
             WriteState::Shared { key, progress } if has_plan => {
