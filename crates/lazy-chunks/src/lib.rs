@@ -148,6 +148,7 @@ pub mod conformance {
 /// [`UnfinishedWrite`](zarr::UnfinishedWrite) describes the remains of an interrupted write.
 /// [`StoredArray`](zarr::StoredArray) reads a stored array. [`FileSystem`](zarr::FileSystem) is the
 /// layer below all of them, and [`Store`](zarr::Store) is its counterpart for object stores.
+/// `RemoteStore` is a store of the crate `object_store`.
 ///
 /// # Example
 ///
@@ -180,10 +181,12 @@ pub mod zarr {
         EntryKind, Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer,
         Group, Listing, LocalFileSystem, LockScope, Member, MemberKind, MemoryFileSystem,
         MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, OldChunks, PutCondition,
-        Removed, Result, Resume, SharedProgress, Shuffle, Storable, Store, StoreError, StoreResult,
-        StoredArray, StoredSize, Superseded, Tag, Target, ToZarr, UnfinishedWrite, Verify,
-        WriteState, ZarrSink, serde_json, store, store_result,
+        Removed, Result, Resume, SharedProgress, Shuffle, Storable, Store, StoreError,
+        StoreOptions, StoreResult, StoredArray, StoredSize, Superseded, Tag, Target, ToZarr,
+        UnfinishedWrite, Verify, WriteState, ZarrSink, serde_json, store, store_result,
     };
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+    pub use lazy_zarr::{RemoteStore, object_store};
 }
 
 /// libtorch tensors.

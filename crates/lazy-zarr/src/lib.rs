@@ -26,15 +26,17 @@
 //!
 //! The main items, in the order in which a block passes them:
 //!
-//! - [`Target`] is the location of an array: a path, a `file://` URL, a store instance, or a
-//!   [member](Target::member) of a group there.
+//! - [`Target`] is the location of an array: a path, a URL, a store instance, or a
+//!   [member](Target::member) of a group there. [`StoreOptions`] are the settings of the client for
+//!   a URL.
 //! - [`ZarrSink`] contains the settings of a write. Blocks and chunks are independent: the sink
 //!   joins and cuts blocks of any sizes into whole chunks, and if requested, it joins chunks into
 //!   whole shards. [`Existing`] determines the handling of an array that already exists.
 //! - [`StoreResult`] is a statistic whose result is stored beside the blocks.
 //! - [`Codec`] and [`Checksum`] determine the encoding of chunks.
 //! - [`Store`] is a trait for stores of objects, such as a bucket of an object store.
-//!   [`MemoryStore`] is a store in memory.
+//!   [`MemoryStore`] is a store in memory. `RemoteStore`, behind the features `s3`, `gcs`, `azure`
+//!   and `http`, is a store of the crate `object_store`.
 //! - [`FileSystem`] is a trait for file systems. New chunks are stored beside the chunks of the
 //!   present version, under keys that its metadata does not reference. The new metadata then
 //!   replaces the old metadata atomically.
@@ -82,6 +84,8 @@ pub use fs::{
     MemoryFileSystem,
 };
 pub use group::{Consolidation, Group, Member, MemberKind, Removed};
+#[cfg(feature = "object-store")]
+pub use objects::RemoteStore;
 pub use objects::{
     ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
 };
@@ -90,7 +94,9 @@ pub use settings::{
     BloscCompressor, Checksum, Codec, Durability, Existing, OldChunks, Resume, Shuffle,
 };
 pub use staging::{SharedProgress, Superseded, UnfinishedWrite, WriteState};
-pub use target::Target;
-// The signatures contain types of this crate.
+pub use target::{StoreOptions, Target};
+// The signatures contain types of these crates.
+#[cfg(feature = "object-store")]
+pub use object_store;
 pub use serde_json;
 pub use write::{Storable, StoreResult, ToZarr, ZarrSink, store, store_result};

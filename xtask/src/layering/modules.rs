@@ -32,12 +32,12 @@ const RULES: [(&str, Rules); 1] = [(
     &[
         ("defect", &[]),
         ("memory", &[]),
-        ("error", &["defect"]),
+        // Objects by key, without Zarr.
+        ("objects", &[]),
+        ("error", &["defect", "objects"]),
         ("threads", &["error"]),
         // Bytes, without elements and codecs.
         ("fs", &["error"]),
-        // Objects by key, without Zarr.
-        ("objects", &[]),
         ("target", &["error", "fs", "objects"]),
         // Plain data, without input and output. A write has a target.
         ("settings", &["error", "threads", "target"]),

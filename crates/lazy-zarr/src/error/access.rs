@@ -1,11 +1,14 @@
 //! Errors of file systems and stores, and of the metadata that they hold.
 
+use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use lazy_core::BoxError;
 
+use super::convert::chain;
 use super::{Error, ErrorKind, Facts, foreign};
+use crate::objects::StoreError;
 
 /// Files or keys cannot be read, listed or removed.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,11 @@ impl AccessError {
             AccessError::Examine { path, .. } => {
                 Facts { path: Some(path), ..Facts::of(ErrorKind::Io) }
             }
-            AccessError::Store { key, .. } => Facts { key: Some(key), ..Facts::of(ErrorKind::Io) },
+            AccessError::Store { key, source } => {
+                let kind =
+                    if is_denied(&**source) { ErrorKind::AccessDenied } else { ErrorKind::Io };
+                Facts { key: Some(key), ..Facts::of(kind) }
+            }
             AccessError::InvalidMetadata { path, .. }
             | AccessError::UnknownNode { path }
             | AccessError::LongMetadata { path, .. } => {
@@ -41,6 +48,11 @@ impl AccessError {
             }
         }
     }
+}
+
+/// Returns true if an error or one of its causes is the refusal of a store.
+pub(super) fn is_denied(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Denied(_))))
 }
 
 impl Error {

@@ -7,6 +7,7 @@ use lazy_core::{BlockIndex, BoxError, DType};
 
 use super::{AccessError, Error, ReadError, ResumeError, SettingError, TargetError, WriteError};
 use crate::defect::DefectKind;
+use crate::objects::StoreError;
 
 /// Returns an error of each case, and several for some kinds.
 pub(crate) fn all() -> Vec<Error> {
@@ -30,6 +31,10 @@ fn target() -> String {
     "a.zarr".to_owned()
 }
 
+fn url() -> String {
+    "s3://bucket/a".to_owned()
+}
+
 fn path() -> PathBuf {
     "a.zarr/.lazy.1/record".into()
 }
@@ -46,6 +51,7 @@ fn access() -> Vec<AccessError> {
     vec![
         AccessError::Examine { path: path(), source: io_error() },
         AccessError::Store { key: text(), source: cause() },
+        AccessError::Store { key: text(), source: StoreError::Denied("no entry".into()).into() },
         AccessError::InvalidMetadata { path: text(), source: cause() },
         AccessError::UnknownNode { path: text() },
         AccessError::LongMetadata { path: text(), n_bytes: 2, limit: 1 },
@@ -55,8 +61,16 @@ fn access() -> Vec<AccessError> {
 fn targets() -> Vec<TargetError> {
     use TargetError as E;
     vec![
-        E::UnknownScheme { url: "s3://a".into(), scheme: "s3".into() },
+        E::UnknownScheme { url: "ftp://a".into(), scheme: "ftp".into() },
         E::InvalidUrl { url: "file:/a".into(), reason: REASON },
+        E::InvalidUrl { url: "s3:///a".into(), reason: REASON },
+        E::FeatureOff { url: url(), scheme: "s3".into(), feature: "s3" },
+        #[cfg(feature = "object-store")]
+        E::StoreOption { url: url(), key: "regoin".into(), reason: REASON },
+        #[cfg(feature = "object-store")]
+        E::OpenStore { url: url(), source: cause() },
+        #[cfg(feature = "object-store")]
+        E::NoCredentials { url: url() },
         E::InvalidStorePath { path: text(), reason: text() },
         E::InvalidName { name: "a/b".into(), reason: REASON },
         E::InvalidName { name: text(), reason: REASON },

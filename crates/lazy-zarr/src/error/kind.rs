@@ -12,6 +12,7 @@
 /// fn status(error: &Error) -> u16 {
 ///     match error.kind() {
 ///         ErrorKind::InvalidTarget | ErrorKind::InvalidSetting | ErrorKind::InvalidRegion => 400,
+///         ErrorKind::AccessDenied => 403,
 ///         ErrorKind::NotFound => 404,
 ///         ErrorKind::Exists | ErrorKind::Occupied | ErrorKind::InUse => 409,
 ///         _ => 500,
@@ -31,7 +32,7 @@ pub enum ErrorKind {
     /// of its URL is not supported.
     InvalidTarget,
     /// A setting is invalid, or does not fit the array: a codec level, a chunk or shard shape, a
-    /// fill value, an attribute, dimension names, or a number of threads.
+    /// fill value, an attribute, dimension names, a number of threads, or an option of a store.
     /// [`setting`](crate::Error::setting) names it.
     InvalidSetting,
     /// A region, block sizes or an axis do not fit the shape of the stored array.
@@ -79,6 +80,9 @@ pub enum ErrorKind {
     Memory,
     /// A chunk could not be encoded, or the thread that encodes and writes chunks panicked.
     Encode,
+    /// A store refused access: there are no credentials, they have expired, or they do not permit
+    /// the operation.
+    AccessDenied,
     /// A file system, a store or the operating system failed. [`io_kind`](crate::Error::io_kind)
     /// returns the kind of the I/O error.
     Io,

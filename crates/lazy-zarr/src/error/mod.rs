@@ -26,6 +26,7 @@ use lazy_core::{BoxError, report};
 use zarrs::array::CodecError;
 
 pub(crate) use access::AccessError;
+use access::is_denied;
 use fields::Facts;
 pub use kind::ErrorKind;
 pub(crate) use read::ReadError;
@@ -94,6 +95,11 @@ enum Repr {
     Read(ReadError),
 }
 
+/// The remedy if a store refuses access.
+const CREDENTIALS: &str = "set credentials in the environment, such as AWS_ACCESS_KEY_ID and \
+                           AWS_SECRET_ACCESS_KEY, or with `Target::with_store_options`; for a \
+                           public bucket, set the option `skip_signature` to true";
+
 impl Error {
     /// Returns the category of the error.
     ///
@@ -146,12 +152,12 @@ impl Error {
                     None => error.hint(),
                 };
             }
-            Repr::Access(_) => None,
+            Repr::Access(_) => is_denied(self).then_some(CREDENTIALS),
             Repr::Target(error) => error.hint(),
             Repr::Write(error) => error.hint(),
             Repr::Resume(error) => Some(error.hint()),
             Repr::Setting(error) => error.hint(),
-            Repr::Read(error) => error.hint(),
+            Repr::Read(error) => error.hint().or_else(|| is_denied(self).then_some(CREDENTIALS)),
         };
         hint.map(Cow::Borrowed)
     }

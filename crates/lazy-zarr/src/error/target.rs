@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use lazy_core::BlockIndex;
+#[cfg(feature = "object-store")]
+use lazy_core::BoxError;
 
 use super::{ErrorKind, Facts};
 
@@ -11,8 +13,22 @@ use super::{ErrorKind, Facts};
 pub(crate) enum TargetError {
     #[error("the scheme {scheme} of {url} is not supported")]
     UnknownScheme { url: String, scheme: String },
-    #[error("invalid file URL {url}: {reason}")]
+    #[error("invalid URL {url}: {reason}")]
     InvalidUrl { url: String, reason: &'static str },
+    #[error(
+        "cannot open {url}: the scheme {scheme} needs the feature `{feature}`, which is not enabled"
+    )]
+    FeatureOff { url: String, scheme: String, feature: &'static str },
+    #[cfg(feature = "object-store")]
+    #[error("invalid store option {key} for {url}: {reason}")]
+    StoreOption { url: String, key: String, reason: &'static str },
+    /// The settings of the client are incomplete, or contradict each other.
+    #[cfg(feature = "object-store")]
+    #[error("cannot open the store at {url}")]
+    OpenStore { url: String, source: BoxError },
+    #[cfg(feature = "object-store")]
+    #[error("there are no credentials for {url}")]
+    NoCredentials { url: String },
     #[error("invalid path {path:?} in a store: {reason}")]
     InvalidStorePath { path: String, reason: String },
     #[error("invalid name {name:?} of a group member: {reason}")]
@@ -106,9 +122,15 @@ impl TargetError {
     pub(super) fn facts(&self) -> Facts<'_> {
         use TargetError as E;
         let (kind, target) = match self {
-            E::UnknownScheme { url, .. } | E::InvalidUrl { url, .. } => {
-                (ErrorKind::InvalidTarget, Some(url))
+            E::UnknownScheme { url, .. }
+            | E::InvalidUrl { url, .. }
+            | E::FeatureOff { url, .. } => (ErrorKind::InvalidTarget, Some(url)),
+            #[cfg(feature = "object-store")]
+            E::StoreOption { url, .. } | E::OpenStore { url, .. } => {
+                (ErrorKind::InvalidSetting, Some(url))
             }
+            #[cfg(feature = "object-store")]
+            E::NoCredentials { url } => (ErrorKind::AccessDenied, Some(url)),
             E::InvalidStorePath { .. } | E::InvalidName { .. } | E::InvalidPath { .. } => {
                 (ErrorKind::InvalidTarget, None)
             }
@@ -153,6 +175,10 @@ impl TargetError {
             }
             E::RowsOfOther { .. } => Facts { difference: Some("appended rows"), ..facts },
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
+            #[cfg(feature = "object-store")]
+            E::StoreOption { .. } | E::OpenStore { .. } => {
+                Facts { setting: Some("store option"), ..facts }
+            }
             E::NotAnArray { members, .. } => Facts { members, ..facts },
             E::NotAppendable { .. } | E::UnknownKeys { .. } => {
                 Facts { setting: Some("existing"), ..facts }
@@ -166,11 +192,17 @@ impl TargetError {
         use TargetError as E;
         Some(match self {
             E::UnknownScheme { .. } => {
-                "use a path, a file URL, or a store instance with `Target::in_store`"
+                "use a path, a URL that begins with file, s3, gs, az, abfs, https or memory, or a \
+                 store instance with `Target::in_store`"
             }
-            E::InvalidUrl { .. } => {
+            E::InvalidUrl { url, .. } if is_of_file(url) => {
                 "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
             }
+            E::FeatureOff { .. } => "enable the feature in Cargo.toml",
+            #[cfg(feature = "object-store")]
+            E::StoreOption { .. } | E::OpenStore { .. } => "`StoreOptions` lists the options",
+            #[cfg(feature = "object-store")]
+            E::NoCredentials { .. } => super::CREDENTIALS,
             E::InvalidName { name, .. } if name.contains('/') => {
                 "name the groups one by one with `Target::member`"
             }
@@ -211,6 +243,10 @@ impl TargetError {
             _ => return None,
         })
     }
+}
+
+fn is_of_file(url: &str) -> bool {
+    url.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("file:"))
 }
 
 /// Returns the names of members as a suffix of the message.

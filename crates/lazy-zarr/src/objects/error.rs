@@ -22,6 +22,10 @@ pub enum StoreError {
     /// The store does not support the operation. It has changed nothing.
     #[error("the store does not support the operation")]
     Unsupported,
+    /// The store refused access: credentials are missing, have expired, or do not permit the
+    /// operation. It has changed nothing.
+    #[error(transparent)]
+    Denied(BoxError),
     /// Any other failure.
     #[error(transparent)]
     Other(BoxError),

@@ -29,7 +29,8 @@ use super::object::{Listing, Object, ObjectInfo, Tag};
 /// - Of several operations with a [condition](PutCondition) that exclude each other, one succeeds.
 ///
 /// An operation that fails with [`StoreError::Other`] may have taken effect nevertheless, as when
-/// the response of a server is lost. With any other error, it has changed nothing.
+/// the response of a server is lost. With any other error, it has changed nothing. Every operation
+/// may fail with [`StoreError::Denied`].
 ///
 /// # Example
 ///
@@ -193,6 +194,18 @@ pub trait Store: Send + Sync {
     ///
     /// [`StoreError::Other`] if it cannot be deleted. A missing object is not an error.
     fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Deletes the objects under keys, as far as they exist, in any order.
+    ///
+    /// By default it calls [`delete`](Self::delete) for each key. A store that can delete several
+    /// objects with one request should override it.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`delete`](Self::delete). Any of the objects may be deleted nevertheless.
+    fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        keys.iter().try_for_each(|key| self.delete(key))
+    }
 }
 
 /// The condition on which [`Store::put`] puts an object. The check and the put are one atomic step.

@@ -49,6 +49,31 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
+    /// Returns the store with this name. All parts of this process share it, for as long as the
+    /// process runs.
+    ///
+    /// The URL `memory://NAME/PATH` leads to it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_core::*; pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::{LazyChunkSequence, NdarrayConverter};
+    /// use lazy_chunks::zarr::{MemoryStore, Store, ToZarr};
+    /// use ndarray::array;
+    ///
+    /// let values = LazyChunkSequence::new(|| [array![1, 2]]).convert(NdarrayConverter);
+    /// values.to_zarr("memory://example/values.zarr")?;
+    /// assert!(MemoryStore::named("example").get("values.zarr/zarr.json").is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> MemoryStore {
+        static STORES: Mutex<BTreeMap<String, MemoryStore>> = Mutex::new(BTreeMap::new());
+        let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.entry(name.to_owned()).or_default().clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Stores of objects: the trait that a backend implements, and a store in memory.
+//! Stores of objects: the trait that a backend implements, a store in memory, and the stores of the
+//! crate `object_store`.
 //!
 //! Knows keys and bytes. Ignorant of Zarr, and of everything else in this crate.
 
@@ -8,6 +9,8 @@ mod error;
 mod interface;
 mod memory;
 mod object;
+#[cfg(feature = "object-store")]
+mod remote;
 mod shared;
 
 pub use byte_range::ByteRange;
@@ -16,3 +19,7 @@ pub use error::StoreError;
 pub use interface::{PutCondition, Store};
 pub use memory::MemoryStore;
 pub use object::{Listing, Object, ObjectInfo, Tag};
+#[cfg(feature = "object-store")]
+pub use remote::RemoteStore;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+pub(crate) use remote::{Retries, innermost};

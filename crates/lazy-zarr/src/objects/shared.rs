@@ -48,6 +48,10 @@ macro_rules! impl_store_for_pointer {
             fn delete(&self, key: &str) -> Result<(), StoreError> {
                 (**self).delete(key)
             }
+
+            fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+                (**self).delete_all(keys)
+            }
         }
     };
 }

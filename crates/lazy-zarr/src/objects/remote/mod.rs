@@ -1,0 +1,15 @@
+//! Stores of the crate `object_store` behind the synchronous interface.
+
+mod failure;
+mod plain;
+mod read;
+mod retry;
+mod runtime;
+mod store;
+mod tag;
+mod write;
+
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+pub(crate) use plain::innermost;
+pub(crate) use retry::Retries;
+pub use store::RemoteStore;
