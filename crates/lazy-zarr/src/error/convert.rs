@@ -3,10 +3,13 @@
 use std::error::Error as StdError;
 use std::{io, iter};
 
+use zarrs::storage::StorageError;
+
 use super::{
     AccessError, Error, ErrorKind, ReadError, Repr, ResumeError, SettingError, TargetError,
     WriteError,
 };
+use crate::defect::DefectKind;
 
 impl From<Repr> for Error {
     fn from(repr: Repr) -> Error {
@@ -122,6 +125,12 @@ pub(super) fn chain<'e>(
             && let Some(cause) = error.get_ref()
         {
             return Some(cause);
+        }
+        if let Some(DefectKind::Unreadable { source }) = error.downcast_ref() {
+            return Some(&**source);
+        }
+        if let Some(StorageError::IOError(cause)) = error.downcast_ref() {
+            return Some(&**cause);
         }
         if let Some(cause) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             return Some(cause);

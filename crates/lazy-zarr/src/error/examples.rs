@@ -51,7 +51,10 @@ fn access() -> Vec<AccessError> {
     vec![
         AccessError::Examine { path: path(), source: io_error() },
         AccessError::Store { key: text(), source: cause() },
-        AccessError::Store { key: text(), source: StoreError::Denied("no entry".into()).into() },
+        AccessError::Store {
+            key: "y".into(),
+            source: StoreError::Denied("no entry".into()).into(),
+        },
         AccessError::InvalidMetadata { path: text(), source: cause() },
         AccessError::UnknownNode { path: text() },
         AccessError::LongMetadata { path: text(), n_bytes: 2, limit: 1 },

@@ -13,7 +13,7 @@ use lazy_core::{
 use super::examples::all as example_errors;
 use super::{Error, ErrorKind};
 
-const ALL_KINDS: [ErrorKind; 19] = [
+const ALL_KINDS: [ErrorKind; 20] = [
     ErrorKind::InvalidTarget,
     ErrorKind::InvalidSetting,
     ErrorKind::InvalidRegion,
@@ -31,6 +31,7 @@ const ALL_KINDS: [ErrorKind; 19] = [
     ErrorKind::Unsupported,
     ErrorKind::Memory,
     ErrorKind::Encode,
+    ErrorKind::AccessDenied,
     ErrorKind::Io,
     ErrorKind::Sequence,
 ];

@@ -126,10 +126,10 @@ pub(super) fn locate(url: &str) -> Result<Location> {
         _ => path.to_owned(),
     };
     let path = if path.is_empty() { "/".to_owned() } else { path };
-    check_store_path(&path)?;
     if path.split('/').any(|part| matches!(part, "." | "..")) {
         return Err(invalid("its path has a part . or ..").into());
     }
+    check_store_path(&path)?;
     Ok(match service {
         None => Location::Memory { name: authority.to_owned(), path },
         Some(service) => {

@@ -1,10 +1,11 @@
 //! Reading objects and ranges of them.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
-use tokio::time::sleep;
 
 use super::super::byte_range::ByteRange;
 use super::retry::Retries;
@@ -37,7 +38,13 @@ pub(super) async fn fetch(
     let mut pauses = retries.pauses();
     loop {
         let options = GetOptions { range: range.clone(), ..GetOptions::default() };
-        let result = store.get_opts(path, options).await?;
+        let result = match store.get_opts(path, options).await {
+            Ok(result) => result,
+            Err(error) => {
+                pauses.wait_after_passing(error).await?;
+                continue;
+            }
+        };
         let (meta, expected) = (result.meta.clone(), result.range.end - result.range.start);
         let problem = match result.bytes().await {
             Ok(bytes) if bytes.len() as u64 == expected => return Ok(Fetched { bytes, meta }),
@@ -47,9 +54,21 @@ pub(super) async fn fetch(
             }
             Err(error) => error,
         };
-        match pauses.next() {
-            Some(pause) => sleep(pause).await,
-            None => return Err(problem),
+        pauses.wait_after(problem).await?;
+    }
+}
+
+/// Reads the properties of an object.
+pub(super) async fn head(
+    store: &dyn ObjectStore,
+    retries: &Retries,
+    path: &Path,
+) -> Result<ObjectMeta> {
+    let mut pauses = retries.pauses();
+    loop {
+        match store.head(path).await {
+            Ok(meta) => return Ok(meta),
+            Err(error) => pauses.wait_after_passing(error).await?,
         }
     }
 }
@@ -64,7 +83,7 @@ pub(super) async fn fetch_ranges(
     let requests = merged(ranges);
     if requests.is_empty() {
         // An object that does not exist is an error even if no byte is needed.
-        store.head(path).await?;
+        head(store, retries, path).await?;
     }
     let fetches = requests.iter().map(|range| fetch_range(store, retries, path, range));
     // As a `Vec`, since the compiler cannot prove that the lazy iterator is `Send`.
@@ -109,7 +128,7 @@ fn merged(ranges: &[ByteRange]) -> Vec<ByteRange> {
         }
     }
     bounded.sort_unstable_by_key(|range| range.start);
-    let mut last: Option<std::ops::Range<u64>> = None;
+    let mut last: Option<Range<u64>> = None;
     for range in bounded {
         match &mut last {
             Some(last) if range.start <= last.end.saturating_add(MAX_GAP) => {
@@ -129,48 +148,55 @@ async fn fetch_range(
     path: &Path,
     range: &ByteRange,
 ) -> Result<Bytes> {
-    let asked = match *range {
-        ByteRange::Bounded(ref range) if range.start <= MAX_OFFSET => {
-            Some(if range.end <= MAX_OFFSET {
-                GetRange::Bounded(range.clone())
-            } else {
-                GetRange::Offset(range.start)
-            })
-        }
-        ByteRange::From(offset) if offset <= MAX_OFFSET => Some(GetRange::Offset(offset)),
-        ByteRange::Last(length) if length <= MAX_OFFSET => Some(GetRange::Suffix(length)),
-        _ => None,
-    };
-    let error = match asked {
-        None => None,
-        Some(asked) => match fetch(store, retries, path, Some(asked)).await {
+    let asked = request(range);
+    let mut error = None;
+    if let Some(asked) = &asked {
+        match fetch(store, retries, path, Some(asked.clone())).await {
             Ok(fetched) => return Ok(fetched.bytes),
-            Err(error @ object_store::Error::NotFound { .. }) => return Err(error),
-            Err(error) => Some(error),
-        },
-    };
-    // The range does not lie within the object, or the server does not know such ranges.
-    let within = range.within(store.head(path).await?.size);
+            Err(missing @ object_store::Error::NotFound { .. }) => return Err(missing),
+            Err(other) => error = Some(other),
+        }
+    }
+    // The range does not lie within the object, or the server does not support it.
+    let within = range.within(head(store, retries, path).await?.size);
     if within.is_empty() {
         return Ok(Bytes::new());
     }
+    let bounded = GetRange::Bounded(within);
+    if asked.as_ref() != Some(&bounded) && error.as_ref().is_none_or(is_unsupported) {
+        match fetch(store, retries, path, Some(bounded)).await {
+            Ok(fetched) => return Ok(fetched.bytes),
+            Err(other) => error = Some(other),
+        }
+    }
     match error {
-        Some(error) if ignores_ranges(&error) => {
+        Some(error) if !is_unsupported(&error) => Err(error),
+        _ => {
             let Fetched { bytes, meta } = fetch(store, retries, path, None).await?;
             let within = range.within(meta.size);
             Ok(bytes.slice(within.start as usize..within.end as usize))
         }
-        Some(error) if !matches!(error, object_store::Error::NotSupported { .. }) => Err(error),
-        _ => {
-            let range = Some(GetRange::Bounded(within));
-            Ok(fetch(store, retries, path, range).await?.bytes)
-        }
     }
 }
 
-/// Returns true if the server returned a whole object instead of a range.
-fn ignores_ranges(error: &object_store::Error) -> bool {
-    error.to_string().contains("non-partial response")
+/// Returns the range to ask for. Returns `None` if servers would not understand it.
+fn request(range: &ByteRange) -> Option<GetRange> {
+    match *range {
+        ByteRange::Bounded(ref range) if range.end <= MAX_OFFSET => {
+            Some(GetRange::Bounded(range.clone()))
+        }
+        ByteRange::Bounded(Range { start, .. }) | ByteRange::From(start) if start <= MAX_OFFSET => {
+            Some(GetRange::Offset(start))
+        }
+        ByteRange::Last(length) if length <= MAX_OFFSET => Some(GetRange::Suffix(length)),
+        _ => None,
+    }
+}
+
+/// Returns true if the server does not support the range, or returned the whole object instead.
+fn is_unsupported(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotSupported { .. })
+        || error.to_string().contains("non-partial response")
 }
 
 #[cfg(test)]

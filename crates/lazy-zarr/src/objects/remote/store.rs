@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutResult};
-use tokio::time::sleep;
+use object_store::{ObjectMeta, ObjectStore, PutMode, PutResult};
 
 use super::super::byte_range::ByteRange;
 use super::super::error::StoreError;
@@ -17,7 +16,7 @@ use super::super::interface::{PutCondition, Store};
 use super::super::object::{Listing, Object, ObjectInfo, Tag};
 use super::failure::{Action, Request};
 use super::plain::{refusal, was_retried};
-use super::read::{Fetched, fetch, fetch_ranges};
+use super::read::{Fetched, fetch, fetch_ranges, head};
 use super::retry::Retries;
 use super::tag::{identifiers, tag};
 use super::{runtime, write};
@@ -142,6 +141,34 @@ impl Client {
         ObjectInfo { key: meta.location.into(), size: meta.size, tag }
     }
 
+    /// Deletes objects, some of which may not exist.
+    async fn delete(&self, paths: Vec<Path>) -> Result<(), StoreError> {
+        let mut pauses = self.retries.pauses();
+        'attempts: loop {
+            let all = stream::iter(paths.clone()).map(Ok).boxed();
+            let mut results = self.store.delete_stream(all);
+            while let Some(result) = results.next().await {
+                let Err(error) = result else { continue };
+                let key = paths.first().map_or("", |path| path.as_ref());
+                let request = self.request(Action::Delete, key);
+                let error = match error {
+                    error @ object_store::Error::NotFound { .. } => {
+                        match request.not_found(error) {
+                            StoreError::NotFound => continue,
+                            error => return Err(error),
+                        }
+                    }
+                    error => error,
+                };
+                match pauses.wait_after_passing(error).await {
+                    Ok(()) => continue 'attempts,
+                    Err(error) => return Err(request.error(error)),
+                }
+            }
+            return Ok(());
+        }
+    }
+
     /// Puts an object on a condition, and finds out what a refusal means.
     async fn put(
         &self,
@@ -160,10 +187,16 @@ impl Client {
         let mut is_retry = false;
         loop {
             let put = write::put(&*self.store, path, bytes.clone(), mode.clone()).await;
-            let error = match put {
+            let mut error = match put {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
+            if condition == PutCondition::Always {
+                match pauses.wait_after_passing(error).await {
+                    Ok(()) => continue,
+                    Err(spent) => error = spent,
+                }
+            }
             // A server that retried, or that failed after it had put the object.
             is_retry |= was_retried(&error);
             let refusal = refusal(&error);
@@ -189,15 +222,12 @@ impl Client {
             if !is_conflict || !matches!(kind, StoreError::Exists) {
                 return Err(kind);
             }
-            match self.store.head(path).await {
+            match head(&*self.store, &self.retries, path).await {
                 Ok(_) => return Err(kind),
                 Err(E::NotFound { .. }) => {}
                 Err(error) => return Err(request.error(error)),
             }
-            match pauses.next() {
-                Some(pause) => sleep(pause).await,
-                None => return Err(request.error(error)),
-            }
+            pauses.wait_after(error).await.map_err(|error| request.error(error))?;
         }
     }
 }
@@ -225,7 +255,7 @@ impl Store for RemoteStore {
 
     fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
         self.request(Action::Read, key, |client, path| async move {
-            match client.store.head(&path).await {
+            match head(&*client.store, &client.retries, &path).await {
                 Ok(meta) => {
                     let tag = client.tag(meta.e_tag.as_deref(), meta.version.as_deref());
                     Ok(ObjectInfo { key: path.into(), size: meta.size, tag })
@@ -251,7 +281,16 @@ impl Store for RemoteStore {
         let below = prefix.to_owned();
         self.request(Action::List, prefix, |client, path| async move {
             let path = (!path.is_root()).then_some(path);
-            let listed: Result<Vec<_>, _> = client.store.list(path.as_ref()).try_collect().await;
+            let mut pauses = client.retries.pauses();
+            let listed = loop {
+                match client.store.list(path.as_ref()).try_collect::<Vec<_>>().await {
+                    Err(error) => match pauses.wait_after_passing(error).await {
+                        Ok(()) => {}
+                        Err(error) => break Err(error),
+                    },
+                    listed => break listed,
+                }
+            };
             match listed {
                 Ok(objects) => {
                     let objects = objects.into_iter().map(|meta| client.listed(meta));
@@ -267,7 +306,17 @@ impl Store for RemoteStore {
         let below = prefix.to_owned();
         self.request(Action::List, prefix, |client, path| async move {
             let path = (!path.is_root()).then_some(path);
-            match client.store.list_with_delimiter(path.as_ref()).await {
+            let mut pauses = client.retries.pauses();
+            let listed = loop {
+                match client.store.list_with_delimiter(path.as_ref()).await {
+                    Err(error) => match pauses.wait_after_passing(error).await {
+                        Ok(()) => {}
+                        Err(error) => break Err(error),
+                    },
+                    listed => break listed,
+                }
+            };
+            match listed {
                 Ok(listed) => {
                     let objects = listed.objects.into_iter().map(|meta| client.listed(meta));
                     let prefixes = listed.common_prefixes.into_iter();
@@ -282,45 +331,21 @@ impl Store for RemoteStore {
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.request(Action::Delete, key, |client, path| async move {
-            match client.store.delete(&path).await {
-                Ok(()) => Ok(()),
-                Err(error @ object_store::Error::NotFound { .. }) => {
-                    deleted(client.request(Action::Delete, path.as_ref()), error)
-                }
-                Err(error) => Err(client.request(Action::Delete, path.as_ref()).error(error)),
-            }
-        })
+        self.request(
+            Action::Delete,
+            key,
+            |client, path| async move { client.delete(vec![path]).await },
+        )
     }
 
     fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
         let Some(first) = keys.first() else { return Ok(()) };
-        let mut paths = Vec::with_capacity(keys.len());
-        for key in keys {
+        let path = |key: &String| {
             let request = self.client.request(Action::Delete, key);
-            let path = Path::parse(key).map_err(|error| request.failed(&error.to_string()))?;
-            paths.push(Ok(path));
-        }
-        self.request(Action::Delete, first, |client, path| async move {
-            let mut results = client.store.delete_stream(stream::iter(paths).boxed());
-            while let Some(result) = results.next().await {
-                let request = client.request(Action::Delete, path.as_ref());
-                match result {
-                    Ok(_) => {}
-                    Err(error @ object_store::Error::NotFound { .. }) => deleted(request, error)?,
-                    Err(error) => return Err(request.error(error)),
-                }
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Returns the result of deleting an object that was not found, or whose bucket was not.
-fn deleted(request: Request<'_>, error: object_store::Error) -> Result<(), StoreError> {
-    match request.not_found(error) {
-        StoreError::NotFound => Ok(()),
-        error => Err(error),
+            Path::parse(key).map_err(|error| request.failed(&error.to_string()))
+        };
+        let paths = keys.iter().map(path).collect::<Result<Vec<_>, _>>()?;
+        self.request(Action::Delete, first, |client, _| async move { client.delete(paths).await })
     }
 }
 

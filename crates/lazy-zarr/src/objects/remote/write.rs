@@ -1,9 +1,11 @@
 //! Putting objects.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult, UploadPart};
 
 type Result<T> = std::result::Result<T, object_store::Error>;
 
@@ -38,8 +40,24 @@ async fn put_parts(store: &dyn ObjectStore, path: &Path, bytes: &Bytes) -> Resul
     let size = PART_SIZE.max(bytes.len().div_ceil(MAX_PARTS));
     let starts = (0..bytes.len()).step_by(size);
     let parts = starts.map(|start| bytes.slice(start..(start + size).min(bytes.len())));
-    let sent: Vec<_> = parts.map(|part| upload.put_part(PutPayload::from(part))).collect();
-    let sent = stream::iter(sent).buffer_unordered(MAX_REQUESTS).try_collect::<()>().await;
+    let parts = parts.map(|part| upload.put_part(PutPayload::from(part)));
+    // Once a part has failed, the others are awaited, since one that arrives after the deletion
+    // would stay, and no more are sent.
+    let has_failed = AtomicBool::new(false);
+    let send = |part: UploadPart| {
+        let has_failed = &has_failed;
+        async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let sent = part.await;
+            has_failed.fetch_or(sent.is_err(), Ordering::Relaxed);
+            sent
+        }
+    };
+    let parts: Vec<_> = parts.map(send).collect();
+    let sent = stream::iter(parts).buffer_unordered(MAX_REQUESTS).collect::<Vec<_>>();
+    let sent: Result<()> = sent.await.into_iter().collect();
     let put = match sent {
         Ok(()) => upload.complete().await,
         Err(error) => Err(error),

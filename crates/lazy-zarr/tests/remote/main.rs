@@ -1,0 +1,101 @@
+//! `RemoteStore` and URLs, on the stores that come with `object_store` and on a server that fails.
+
+mod faults;
+mod permanent;
+mod server;
+mod urls;
+
+use std::sync::Arc;
+
+use lazy_core::conformance::run_cases;
+use lazy_zarr::conformance::StoreSuite;
+use lazy_zarr::{PutCondition, RemoteStore, Store, StoreError};
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::prefix::PrefixStore;
+use tempfile::tempdir;
+
+use server::Server;
+
+#[test]
+fn a_store_in_memory_conforms() {
+    StoreSuite::new(|| RemoteStore::new(Arc::new(InMemory::new()))).run();
+}
+
+#[test]
+fn a_store_below_a_prefix_conforms() {
+    let store = || RemoteStore::new(Arc::new(PrefixStore::new(InMemory::new(), "some/where")));
+    StoreSuite::new(store).run();
+}
+
+#[test]
+fn a_local_file_system_conforms() {
+    let store = || {
+        let directory = tempdir().unwrap().keep();
+        RemoteStore::new(Arc::new(LocalFileSystem::new_with_prefix(directory).unwrap()))
+    };
+    // A directory cannot be deleted like a key that does not exist.
+    let cases = StoreSuite::new(store).cases().into_iter();
+    run_cases(cases.filter(|case| case.name() != "delete::of_nothing_succeeds"));
+}
+
+/// Runs the suite in a bucket whose environment variables are set: `LAZY_STORE_URL`, such as
+/// `s3://bucket`, and those that the client needs.
+#[test]
+#[ignore = "needs a server, and an empty bucket"]
+fn a_bucket_conforms() {
+    use lazy_zarr::{StoredArray, Target, ToZarr};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let url = std::env::var("LAZY_STORE_URL").expect("LAZY_STORE_URL is not set");
+    let bucket = url.strip_prefix("s3://").expect("LAZY_STORE_URL is no s3:// URL").to_owned();
+    let store = AmazonS3Builder::from_env().with_bucket_name(&bucket).build().unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    // Each case has a prefix of its own.
+    let n_cases = AtomicUsize::new(0);
+    let below = move || {
+        let prefix = format!("case {}", n_cases.fetch_add(1, Ordering::Relaxed));
+        RemoteStore::new(Arc::new(PrefixStore::new(Arc::clone(&store), prefix)))
+    };
+    StoreSuite::new(below).run();
+
+    let values = lazy_core::LazyChunkSequence::new(|| [ndarray::array![1.0, 2.0]]);
+    let values = values.convert(lazy_core::NdarrayConverter);
+    let target = Target::from(format!("{url}/arrays/{}", std::process::id()));
+    values.to_zarr(target.member("values")).unwrap();
+    let stored = StoredArray::open(target.member("values")).unwrap();
+    assert_eq!(stored.read().unwrap().as_slice::<f64>().unwrap(), [1.0, 2.0]);
+}
+
+/// Returns the store of a server with the interface of S3.
+fn bucket(server: &Server) -> RemoteStore {
+    let retry = object_store::RetryConfig {
+        backoff: object_store::BackoffConfig {
+            init_backoff: std::time::Duration::from_millis(1),
+            max_backoff: std::time::Duration::from_millis(4),
+            base: 2.0,
+        },
+        max_retries: 20,
+        ..Default::default()
+    };
+    let store = AmazonS3Builder::new()
+        .with_endpoint(server.url())
+        .with_allow_http(true)
+        .with_bucket_name("bucket")
+        .with_access_key_id("id")
+        .with_secret_access_key("hunter2")
+        .with_retry(retry)
+        .build();
+    RemoteStore::new(Arc::new(store.unwrap()))
+}
+
+fn put(store: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    store.put(key, bytes.to_vec().into(), PutCondition::Always).map(drop)
+}
+
+/// Returns an error and its causes.
+fn said(error: &dyn std::error::Error) -> String {
+    lazy_core::report(error).to_string()
+}
