@@ -63,10 +63,49 @@ fn a_bucket_conforms() {
 
     let values = lazy_core::LazyChunkSequence::new(|| [ndarray::array![1.0, 2.0]]);
     let values = values.convert(lazy_core::NdarrayConverter);
-    let target = Target::from(format!("{url}/arrays/{}", std::process::id()));
+    let target = Target::from(format!("{url}/arrays/a b%20c"));
     values.to_zarr(target.member("values")).unwrap();
     let stored = StoredArray::open(target.member("values")).unwrap();
     assert_eq!(stored.read().unwrap().as_slice::<f64>().unwrap(), [1.0, 2.0]);
+}
+
+/// The client would ask a server of the cloud for credentials, for minutes.
+#[test]
+fn missing_credentials_are_an_error_at_once() {
+    let test = "opens_without_credentials";
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+}
+
+#[test]
+#[ignore = "is run in a process without environment variables"]
+fn opens_without_credentials() {
+    use lazy_zarr::{ErrorKind, StoreOptions, StoredArray, Target};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    let server = ([169, 254, 169, 254], 80).into();
+    if TcpStream::connect_timeout(&server, Duration::from_secs(2)).is_ok() {
+        // On a virtual machine of a cloud, the client may ask for credentials.
+        return;
+    }
+    let target = Target::from("s3://bucket/a.zarr");
+    let error = StoredArray::open(&target).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AccessDenied);
+    assert_eq!(said(&error), "there are no credentials for s3://bucket");
+    assert!(error.hint().unwrap().contains("skip_signature"));
+    // A request without a signature needs none.
+    let nowhere = StoreOptions::new()
+        .with("skip_signature", "true")
+        .with("endpoint", "http://127.0.0.1:1")
+        .with("allow_http", "true")
+        .with("max_retries", "0");
+    let error = StoredArray::open(target.with_store_options(nowhere)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
 }
 
 /// Returns the store of a server with the interface of S3.
