@@ -12,6 +12,12 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     HACK.command(shell)?
         .args(["clippy", "--workspace", "--ignore-private", "--all-targets"])
         .args(["--feature-powerset", "--exclude-features", "default"])
+        // All or none of them: the next run has each alone.
+        .args(["--group-features", "s3,gcs,azure,http"])
+        .args(["--", "-D", "warnings"])
+        .run()?;
+    HACK.command(shell)?
+        .args(["clippy", "--package", "lazy-zarr", "--all-targets", "--each-feature"])
         .args(["--", "-D", "warnings"])
         .run()?;
     // The examples of the facade without a backend, and the tests that need `indicatif`.

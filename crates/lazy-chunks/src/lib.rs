@@ -56,6 +56,7 @@
 //! |---|---|---|
 //! | | the root | sequences, aggregators, reducers and statistics, converters: `lazy-core` |
 //! | `zarr` (default) | `zarr` | storing as Zarr v3 and reading back: `lazy-zarr` |
+//! | `s3`, `gcs`, `azure`, `http` | `zarr` | arrays in object stores and on web servers, by URL |
 //! | `tch` | `tch` | converting and concatenating libtorch tensors; needs libtorch: `lazy-tch` |
 //! | `indicatif` | `progress` | an [`Observer`] that draws progress bars in the terminal |
 //! | `conformance` | `conformance` | test suites for your own converters, file systems and stores |
@@ -71,6 +72,7 @@
 //! | [`bytes`] | 1 | the memory of blocks and files: [`ArrayBlock::new`] |
 //! | `serde` | 1 | saved states of statistics ([`SaveState`]), attributes |
 //! | `serde_json` | 1 | attributes of stored arrays: `zarr::serde_json` |
+//! | `object_store` | 0.14 | stores of your own, with the features `s3`, `gcs`, `azure` and `http`: `zarr::object_store` |
 //! | `tch` | 0.26 | tensors, with the feature `tch`; needs libtorch 2.13.0 |
 //!
 //! The library prints nothing except progress bars. Passes and writes are `tracing` spans at level

@@ -171,8 +171,16 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::InvalidSetting if error.target().is_some() => match error.setting()? {
             "resume" => "store files or Zarr arrays, or leave out --workers",
             "row type" => "append rows of the same dtype and shape",
+            "store option" => {
+                "check the options that were given with --store-option, and the environment \
+                 variables of the store"
+            }
             _ => "leave out the option: appended rows are stored like the rows of the array",
         },
+        ErrorKind::AccessDenied => {
+            "set credentials in the environment, such as AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY; read a public bucket with --store-option skip_signature=true"
+        }
         ErrorKind::NotAnArray => {
             let (target, member) = (error.target()?, error.members().first()?);
             return Some(format!("name one of its members, such as {target}/{member}"));
@@ -189,7 +197,8 @@ fn hint_of_url(url: &str) -> &'static str {
     if is_of_file {
         "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
     } else {
-        "use a path or a file URL"
+        "use a path, or a URL such as s3://bucket/path, gs://bucket/path, az://container/path or \
+         https://host/path"
     }
 }
 

@@ -135,12 +135,15 @@ fn hints_name_arguments() {
                              with `lazy unfinished a.zarr --remove`";
     const OUTSIDE: &str = "choose a path outside of it";
     const URL: &str = "write file:///absolute/path, with three slashes, %3F for ? and %23 for #";
+    const A_URL: &str = "use a path, or a URL such as s3://bucket/path, gs://bucket/path, \
+                         az://container/path or https://host/path";
     const RUN_AGAIN: &str = "run the command again";
     const CONTINUE_OR_REMOVE: &str = "continue it with --resume, or with --workers if workers share \
                                       it, or remove it with `lazy unfinished a.zarr --remove`";
     for (start, hint) in [
-        ("the scheme s3 of s3://a", "use a path or a file URL"),
-        ("invalid file URL", URL),
+        ("the scheme ftp of ftp://a", A_URL),
+        ("invalid URL s3:///a", A_URL),
+        ("invalid URL file:/a", URL),
         ("invalid path \"x\" in a store", ""),
         ("invalid name", ""),
         ("the Zarr metadata x is not valid JSON", ""),
@@ -175,6 +178,11 @@ fn hints_name_arguments() {
         ("the record ", "start anew with --restart"),
         ("could not start a thread", "use fewer threads with --threads"),
         ("could not access", ""),
+        (
+            "the store failed at key y",
+            "set credentials in the environment, such as AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY; read a public bucket with --store-option skip_signature=true",
+        ),
         ("could not write", ""),
         ("could not publish", ""),
         ("a chunk has 2 bytes", "choose smaller chunks with --chunks"),

@@ -13,11 +13,14 @@ pub(crate) fn local_path(text: OsString) -> Result<PathBuf, String> {
         return Err("a path cannot be empty".to_owned());
     }
     // A URL is valid Unicode.
-    let of_url = match text.to_str() {
-        Some(text) => Target::from(text).path().map_err(|error| with_hint(&error))?,
-        None => None,
-    };
-    Ok(of_url.unwrap_or_else(|| PathBuf::from(text)))
+    let Some(text) = text.to_str() else { return Ok(PathBuf::from(text)) };
+    match Target::from(text).path().map_err(|error| with_hint(&error))? {
+        Some(path) => Ok(path),
+        None => {
+            let scheme = text.split("://").next().unwrap_or_default();
+            Err(format!("the scheme {scheme} of {} is not supported here", Target::from(text)))
+        }
+    }
 }
 
 /// Returns the path of a Zarr array or group to create, which is a directory.
@@ -65,5 +68,11 @@ mod tests {
             assert_eq!(parse(OsString::new()).unwrap_err(), "a path cannot be empty");
         }
         assert_eq!(local_path("file:///a%20b".into()), Ok(PathBuf::from("/a b")));
+    }
+
+    #[test]
+    fn an_object_store_is_no_path() {
+        let problem = "the scheme s3 of s3://bucket/a is not supported here";
+        assert_eq!(local_path("s3://bucket/a".into()).unwrap_err(), problem);
     }
 }

@@ -68,11 +68,11 @@ fn targets() -> Vec<TargetError> {
         E::InvalidUrl { url: "file:/a".into(), reason: REASON },
         E::InvalidUrl { url: "s3:///a".into(), reason: REASON },
         E::FeatureOff { url: url(), scheme: "s3".into(), feature: "s3" },
-        #[cfg(feature = "object-store")]
+        #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
         E::StoreOption { url: url(), key: "regoin".into(), reason: REASON },
-        #[cfg(feature = "object-store")]
+        #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
         E::OpenStore { url: url(), source: cause() },
-        #[cfg(feature = "object-store")]
+        #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
         E::NoCredentials { url: url() },
         E::InvalidStorePath { path: text(), reason: text() },
         E::InvalidName { name: "a/b".into(), reason: REASON },

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lazy_core::BlockIndex;
-#[cfg(feature = "object-store")]
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 use lazy_core::BoxError;
 
 use super::{ErrorKind, Facts};
@@ -19,14 +19,14 @@ pub(crate) enum TargetError {
         "cannot open {url}: the scheme {scheme} needs the feature `{feature}`, which is not enabled"
     )]
     FeatureOff { url: String, scheme: String, feature: &'static str },
-    #[cfg(feature = "object-store")]
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
     #[error("invalid store option {key} for {url}: {reason}")]
     StoreOption { url: String, key: String, reason: &'static str },
     /// The settings of the client are incomplete, or contradict each other.
-    #[cfg(feature = "object-store")]
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
     #[error("cannot open the store at {url}")]
     OpenStore { url: String, source: BoxError },
-    #[cfg(feature = "object-store")]
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
     #[error("there are no credentials for {url}")]
     NoCredentials { url: String },
     #[error("invalid path {path:?} in a store: {reason}")]
@@ -125,11 +125,11 @@ impl TargetError {
             E::UnknownScheme { url, .. }
             | E::InvalidUrl { url, .. }
             | E::FeatureOff { url, .. } => (ErrorKind::InvalidTarget, Some(url)),
-            #[cfg(feature = "object-store")]
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
             E::StoreOption { url, .. } | E::OpenStore { url, .. } => {
                 (ErrorKind::InvalidSetting, Some(url))
             }
-            #[cfg(feature = "object-store")]
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
             E::NoCredentials { url } => (ErrorKind::AccessDenied, Some(url)),
             E::InvalidStorePath { .. } | E::InvalidName { .. } | E::InvalidPath { .. } => {
                 (ErrorKind::InvalidTarget, None)
@@ -175,7 +175,7 @@ impl TargetError {
             }
             E::RowsOfOther { .. } => Facts { difference: Some("appended rows"), ..facts },
             E::Differs { at, .. } => Facts { block: Some(*at), ..facts },
-            #[cfg(feature = "object-store")]
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
             E::StoreOption { .. } | E::OpenStore { .. } => {
                 Facts { setting: Some("store option"), ..facts }
             }
@@ -199,9 +199,9 @@ impl TargetError {
                 "write file:///absolute/path, with three slashes, %3F for ? and %23 for #"
             }
             E::FeatureOff { .. } => "enable the feature in Cargo.toml",
-            #[cfg(feature = "object-store")]
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
             E::StoreOption { .. } | E::OpenStore { .. } => "`StoreOptions` lists the options",
-            #[cfg(feature = "object-store")]
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
             E::NoCredentials { .. } => super::CREDENTIALS,
             E::InvalidName { name, .. } if name.contains('/') => {
                 "name the groups one by one with `Target::member`"

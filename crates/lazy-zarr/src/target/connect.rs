@@ -7,20 +7,21 @@ use super::url::Service;
 use crate::error::{Result, TargetError};
 use crate::objects::Store;
 
-/// Returns the store for a URL such as `s3://bucket`.
+/// Returns the store for the root of a URL, such as `s3://bucket`.
 pub(super) fn connect(
     service: Service,
     root: &str,
+    url: &str,
     options: &StoreOptions,
 ) -> Result<Arc<dyn Store>> {
     let (feature, is_enabled) = service.feature();
     if !is_enabled {
         let scheme = root.split("://").next().unwrap_or_default().to_owned();
-        return Err(TargetError::FeatureOff { url: root.to_owned(), scheme, feature }.into());
+        return Err(TargetError::FeatureOff { url: url.to_owned(), scheme, feature }.into());
     }
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
     {
-        clients::connect(service, root, options)
+        clients::connect(service, root, url, options)
     }
     #[cfg(not(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http")))]
     {
@@ -31,7 +32,6 @@ pub(super) fn connect(
 
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 mod clients {
-    use std::net::{SocketAddr, TcpStream};
     use std::str::FromStr;
     use std::sync::Arc;
     use std::time::Duration;
@@ -50,6 +50,8 @@ mod clients {
     /// A client to be built.
     struct Request<'r> {
         root: &'r str,
+        /// The whole URL, for errors.
+        url: &'r str,
         options: Vec<(&'r str, &'r str)>,
         retries: Retries,
     }
@@ -57,17 +59,18 @@ mod clients {
     pub(super) fn connect(
         service: Service,
         root: &str,
+        url: &str,
         options: &StoreOptions,
     ) -> Result<Arc<dyn Store>> {
-        let mut request = Request { root, options: Vec::new(), retries: Retries::default() };
-        for (key, value) in options.iter() {
-            match key {
+        let mut request = Request { root, url, options: Vec::new(), retries: Retries::default() };
+        for (key, value) in &options.by_key {
+            match key.as_str() {
                 "max_retries" => request.retries.max = request.number(key, value)?,
                 "retry_timeout" => {
                     let seconds = request.number(key, value.strip_suffix('s').unwrap_or(value))?;
                     request.retries.timeout = Duration::from_secs(seconds);
                 }
-                _ => request.options.push((key, value)),
+                key => request.options.push((key, value)),
             }
         }
         let store: Arc<dyn ObjectStore> = match service {
@@ -94,7 +97,7 @@ mod clients {
         }
 
         fn invalid(&self, key: &str, reason: &'static str) -> crate::Error {
-            let url = self.root.to_owned();
+            let url = self.url.to_owned();
             TargetError::StoreOption { url, key: key.to_owned(), reason }.into()
         }
 
@@ -126,7 +129,7 @@ mod clients {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => {
                     let source = innermost(&error).to_string().into();
-                    Err(TargetError::OpenStore { url: self.root.to_owned(), source }.into())
+                    Err(TargetError::OpenStore { url: self.url.to_owned(), source }.into())
                 }
             }
         }
@@ -139,7 +142,7 @@ mod clients {
             if has_any || is_on_instance() {
                 return Ok(());
             }
-            Err(TargetError::NoCredentials { url: self.root.to_owned() }.into())
+            Err(TargetError::NoCredentials { url: self.url.to_owned() }.into())
         }
 
         #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
@@ -251,8 +254,8 @@ mod clients {
     /// all three clouds.
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
     fn is_on_instance() -> bool {
-        let server = SocketAddr::from(([169, 254, 169, 254], 80));
-        TcpStream::connect_timeout(&server, Duration::from_secs(1)).is_ok()
+        let server = std::net::SocketAddr::from(([169, 254, 169, 254], 80));
+        std::net::TcpStream::connect_timeout(&server, Duration::from_secs(1)).is_ok()
     }
 
     /// Returns true if the file exists in which `gcloud` leaves credentials.
@@ -270,7 +273,7 @@ mod tests {
     /// Checks the stores whose features are enabled, and the errors of those whose features are not.
     fn check(service: Service, root: &str, options: &StoreOptions, expected: &str) {
         let (feature, is_enabled) = service.feature();
-        let error = connect(service, root, options).err().map(|error| error.to_string());
+        let error = connect(service, root, root, options).err().map(|error| error.to_string());
         if is_enabled {
             assert_eq!(error.unwrap_or_default(), expected, "{root}");
         } else {

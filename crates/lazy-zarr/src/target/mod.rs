@@ -104,7 +104,10 @@ impl Url {
                 let mut cached = self.store.lock().unwrap_or_else(PoisonError::into_inner);
                 let store = match &*cached {
                     Some(store) => Arc::clone(store),
-                    None => Arc::clone(cached.insert(connect(service, &root, &self.options)?)),
+                    None => {
+                        let url = without_secrets(&self.text);
+                        Arc::clone(cached.insert(connect(service, &root, &url, &self.options)?))
+                    }
                 };
                 StorageRoot::Store { store, path }
             }

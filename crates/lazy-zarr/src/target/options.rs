@@ -39,7 +39,7 @@ use std::fmt;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
-    by_key: BTreeMap<String, String>,
+    pub(super) by_key: BTreeMap<String, String>,
 }
 
 impl StoreOptions {
@@ -57,10 +57,6 @@ impl StoreOptions {
     pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> StoreOptions {
         self.by_key.insert(key.into().to_ascii_lowercase(), value.into());
         self
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.by_key.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 

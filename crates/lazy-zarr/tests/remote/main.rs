@@ -96,7 +96,7 @@ fn opens_without_credentials() {
     let target = Target::from("s3://bucket/a.zarr");
     let error = StoredArray::open(&target).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
-    assert_eq!(said(&error), "there are no credentials for s3://bucket");
+    assert_eq!(said(&error), "there are no credentials for s3://bucket/a.zarr");
     assert!(error.hint().unwrap().contains("skip_signature"));
     // A request without a signature needs none.
     let nowhere = StoreOptions::new()

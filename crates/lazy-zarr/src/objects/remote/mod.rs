@@ -11,5 +11,6 @@ mod write;
 
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use plain::innermost;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use retry::Retries;
 pub use store::RemoteStore;
