@@ -206,6 +206,15 @@ pub trait Store: Send + Sync {
     fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
         keys.iter().try_for_each(|key| self.delete(key))
     }
+
+    /// Returns the number of requests that a read or a write should have in flight at a time, unless
+    /// the user sets a number of threads. A thread waits for each.
+    ///
+    /// By default it is `None`, for a store that does not wait, such as one in memory: as many as
+    /// there are cores.
+    fn concurrency(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// The condition on which [`Store::put`] puts an object. The check and the put are one atomic step.

@@ -52,6 +52,10 @@ macro_rules! impl_store_for_pointer {
             fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
                 (**self).delete_all(keys)
             }
+
+            fn concurrency(&self) -> Option<usize> {
+                (**self).concurrency()
+            }
         }
     };
 }

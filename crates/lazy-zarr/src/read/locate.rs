@@ -14,6 +14,7 @@ use super::grid::{AxisSizes, listed_sizes};
 use crate::error::{Error, Result, TargetError};
 use crate::store::node::{
     Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
+    node_of_document,
 };
 use crate::store::{DirectoryStore, ObjectReader, Origin, Source, WithDocument};
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
@@ -57,12 +58,18 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
         }
         StorageRoot::Store { store, path } => {
             let prefix = store_prefix(&path, &members);
-            let node = node_in_store(&*store, &prefix)?;
+            let reader: ReadableStorage = Arc::new(ObjectReader::new(Arc::clone(&store)));
+            let found = document(target, &*reader, &prefix);
+            // One request is enough for an array.
+            let node = match &found {
+                Ok((key, bytes)) => node_of_document(key.as_str(), bytes)?,
+                Err(_) => node_in_store(&*store, &prefix)?,
+            };
             check_array(target, node, || members_in_store(&*store, &prefix))?;
-            let store: ReadableStorage = Arc::new(ObjectReader::new(store));
-            let (document, bytes) = document(target, &*store, &prefix)?;
-            let metadata = bytes.clone();
-            let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
+            let (document, bytes) = found?;
+            let (metadata, concurrency) = (bytes.clone(), store.concurrency());
+            let store = reader;
+            let origin = Origin::Keys { store: Arc::clone(&store), document, bytes, concurrency };
             let path = format!("/{}", prefix.trim_end_matches('/'));
             Ok((Source { store, path, origin }, metadata))
         }

@@ -23,6 +23,7 @@ use crate::error::{Error, ReadError, Result, WriteError};
 use crate::format::{MetadataChecksum, dtype_of, guarded};
 use crate::store::{Origin, Source};
 use crate::target::Target;
+use crate::threads;
 
 impl StoredArray {
     /// Opens the array at a target.
@@ -133,6 +134,7 @@ impl StoredArray {
         let direct = Direct::of(chunk_codecs, dtype, &origin);
         let decoded_shape = largest_shard.filter(|_| in_shards.is_none());
         let decoded_shape = decoded_shape.unwrap_or(largest_chunk);
+        let unit_bytes = n_bytes(dtype, decoded_shape.iter().copied());
         let reads_chunks_whole = match shard_shape {
             _ if direct.is_some() => false,
             Some(_) => in_shards.is_some(),
@@ -151,7 +153,8 @@ impl StoredArray {
             missing,
             dtype,
             is_sharded: shard_shape.is_some(),
-            unit_bytes: n_bytes(dtype, decoded_shape.iter().copied()),
+            concurrency: concurrency_within_memory(&origin, unit_bytes),
+            unit_bytes,
         };
         Ok(StoredArray {
             chunks: chunks.with_missing(missing),
@@ -167,6 +170,16 @@ impl StoredArray {
             shard_shape,
         })
     }
+}
+
+/// The bytes of decoded chunks that the threads of one read hold at a time, as far as their number is
+/// not set. A thread for each core is always used.
+const MAX_BYTES_IN_FLIGHT: u128 = 256 << 20;
+
+/// Returns the number of chunks that a read requests at a time from a store that waits.
+fn concurrency_within_memory(origin: &Origin, unit_bytes: u128) -> Option<usize> {
+    let most = usize::try_from(MAX_BYTES_IN_FLIGHT / unit_bytes.max(1)).unwrap_or(usize::MAX);
+    origin.concurrency().map(|concurrency| concurrency.min(most.max(threads::cores())))
 }
 
 /// Returns the same array with guarded codecs, for reading only. `unit_shape` is the shape of the

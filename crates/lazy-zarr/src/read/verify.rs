@@ -108,7 +108,7 @@ impl StoredArray {
     /// ```
     #[must_use]
     pub fn verify(&self) -> Verify<'_> {
-        let n_threads = threads::cores() as u64;
+        let n_threads = self.chunks.concurrency.unwrap_or_else(threads::cores) as u64;
         let unit_bytes = n_bytes(self.chunks.dtype, self.grid.largest()).max(1);
         let window = u64::try_from(WINDOW_BYTES / unit_bytes).unwrap_or(u64::MAX);
         let there = self.units_there();

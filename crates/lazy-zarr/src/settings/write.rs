@@ -79,7 +79,8 @@ impl WriteSettings {
     }
 
     pub(crate) fn n_threads(&self) -> usize {
-        self.n_threads.unwrap_or_else(|| threads::cores().max(2))
+        let default = || self.target.concurrency().unwrap_or_else(|| threads::cores().max(2));
+        self.n_threads.unwrap_or_else(default)
     }
 
     /// Returns the attributes that JSON can hold, which are all attributes of checked settings.

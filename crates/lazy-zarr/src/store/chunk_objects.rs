@@ -42,8 +42,7 @@ pub(crate) fn chunk_objects(
 /// Deletes the chunks of some key spaces. Returns their number.
 pub(crate) fn delete_chunks(store: &dyn Store, prefix: &str, spaces: &[KeySpace]) -> Result<usize> {
     let chunks = chunk_objects(store, prefix, spaces)?;
-    for (_, object) in &chunks {
-        store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
-    }
-    Ok(chunks.len())
+    let keys: Vec<_> = chunks.into_iter().map(|(_, object)| object.key).collect();
+    store.delete_all(&keys).map_err(|error| Error::store(prefix, error))?;
+    Ok(keys.len())
 }

@@ -395,6 +395,12 @@ pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option
     Ok(None)
 }
 
+/// Returns the node that a metadata document under a key of a store describes.
+pub(crate) fn node_of_document(key: &str, document: &Bytes) -> Result<Node> {
+    let get = |name: &str| Ok(key.ends_with(name).then(|| document.clone()));
+    Ok(zarr_node(get, |_| format!("store:/{key}"))?.unwrap_or(Node::NotZarr))
+}
+
 /// Returns the Zarr node at a prefix of a store, if there is one.
 pub(crate) fn zarr_node_in_store(store: &dyn Store, prefix: &str) -> Result<Option<Node>> {
     let get = |name: &str| {

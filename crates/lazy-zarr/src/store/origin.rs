@@ -25,7 +25,13 @@ pub(crate) enum Origin {
     /// it is published.
     Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, pinned: Option<Pinned> },
     /// Keys of a store. Keys have no identity, so the bytes of the metadata identify the version.
-    Keys { store: ReadableStorage, document: StoreKey, bytes: Bytes },
+    Keys {
+        store: ReadableStorage,
+        document: StoreKey,
+        bytes: Bytes,
+        /// The number of requests that the store should have in flight, if it waits.
+        concurrency: Option<usize>,
+    },
 }
 
 /// The pinned metadata file of a version of an array.
@@ -50,6 +56,14 @@ impl Origin {
         Ok(())
     }
 
+    /// Returns the number of requests that the store should have in flight, if it waits.
+    pub(crate) fn concurrency(&self) -> Option<usize> {
+        match self {
+            Origin::Directory { .. } => None,
+            Origin::Keys { concurrency, .. } => *concurrency,
+        }
+    }
+
     /// Checks that the array is still the version that the handle was created for.
     pub(crate) fn check(&self, target: &str) -> Result<()> {
         let target = || target.to_owned();
@@ -62,7 +76,7 @@ impl Origin {
                 }
                 Err(source) => return Err(Error::examine(path, source)),
             },
-            Origin::Keys { store, document, bytes } => match store.get(document) {
+            Origin::Keys { store, document, bytes, .. } => match store.get(document) {
                 Ok(Some(now)) => now == *bytes,
                 Ok(None) => return Err(TargetError::Removed { target: target() }.into()),
                 Err(error) => {

@@ -263,6 +263,15 @@ impl Target {
         Ok(Some(self.members.iter().fold(path, |path, name| path.join(name))))
     }
 
+    /// Returns the number of requests that the store of the target should have in flight at a time,
+    /// if it is a store that waits.
+    pub(crate) fn concurrency(&self) -> Option<usize> {
+        match self.resolve().ok()?.place {
+            StorageRoot::Store { store, .. } => store.concurrency(),
+            StorageRoot::Directory { .. } => None,
+        }
+    }
+
     /// Returns the name of the array in its group, if the target is a member.
     pub(crate) fn member_name(&self) -> Option<&str> {
         self.members.last().map(String::as_str)

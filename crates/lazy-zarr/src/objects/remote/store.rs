@@ -347,7 +347,14 @@ impl Store for RemoteStore {
         let paths = keys.iter().map(path).collect::<Result<Vec<_>, _>>()?;
         self.request(Action::Delete, first, |client, _| async move { client.delete(paths).await })
     }
+
+    fn concurrency(&self) -> Option<usize> {
+        Some(CONCURRENCY)
+    }
 }
+
+/// The number of requests in flight that hide the latency of a server.
+const CONCURRENCY: usize = 16;
 
 impl fmt::Debug for RemoteStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,6 +41,8 @@ pub(in crate::read) struct ChunkReader {
     pub(in crate::read) missing: MissingChunks,
     pub(in crate::read) dtype: DType,
     pub(in crate::read) is_sharded: bool,
+    /// The number of chunks that are requested at a time from a store that waits.
+    pub(in crate::read) concurrency: Option<usize>,
     /// The size of the unit that is decoded at once, in bytes: a chunk or a shard.
     pub(in crate::read) unit_bytes: u128,
 }

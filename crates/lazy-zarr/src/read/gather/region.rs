@@ -46,7 +46,12 @@ impl ChunkReader {
         }
         let gathering = Gathering { reader: self, region, chunks: &chunks, shape: &shape, shards };
         let mut output = Output::new(n_bytes, pool)?;
-        gathering.fill(&mut output, threads_for(n_units, n_bytes, n_threads))?;
+        let n_threads = match self.concurrency {
+            // Threads that wait for a store take no core from each other.
+            Some(concurrency) => n_threads.unwrap_or(concurrency).min(n_units),
+            None => threads_for(n_units, n_bytes, n_threads),
+        };
+        gathering.fill(&mut output, n_threads)?;
         Ok(output.into_bytes())
     }
 

@@ -58,7 +58,8 @@ impl Destination for StoreWrite {
         let key = format!("{}zarr.json", self.prefix);
         let document = StoreKey::new(key.as_str()).map_err(|error| Error::store(&key, error))?;
         let bytes = self.metadata.get().expect("an array is prepared before it is read").clone();
-        let origin = Origin::Keys { store: Arc::clone(&store), document, bytes };
+        let concurrency = self.store.concurrency();
+        let origin = Origin::Keys { store: Arc::clone(&store), document, bytes, concurrency };
         Ok(Source { store, path: self.path.clone(), origin })
     }
 }
