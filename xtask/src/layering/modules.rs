@@ -54,7 +54,10 @@ const RULES: [(&str, Rules); 1] = [(
         // Stored arrays, without staging and writing.
         (
             "read",
-            &["defect", "memory", "error", "threads", "fs", "target", "layout", "format", "store"],
+            &[
+                "defect", "memory", "error", "threads", "fs", "objects", "target", "layout",
+                "format", "store",
+            ],
         ),
         (
             "write",

@@ -168,9 +168,11 @@ impl Place {
     /// are a part.
     pub(super) fn check_not_copied(&self, action: &'static str, target: &Target) -> Result<()> {
         let mut place = self.clone();
-        while let Some(above) = place.parent() {
+        for n_levels in 1.. {
+            let Some(above) = place.parent() else { break };
             if let Some(Node::Group { is_consolidated: true, .. }) = above.node()? {
-                let (target, group) = (target.to_string(), above.to_text());
+                let target = target.to_string();
+                let group = above.to_text(&target, n_levels);
                 return Err(TargetError::InConsolidatedGroup { action, target, group }.into());
             }
             place = above;
@@ -192,11 +194,21 @@ impl Place {
         })
     }
 
-    /// Returns the location of the place for messages.
-    fn to_text(&self) -> String {
+    /// Returns the location of the place for messages, which lies this number of groups above a
+    /// target.
+    fn to_text(&self, target: &str, n_levels: usize) -> String {
         match self {
             Place::Directory { path, .. } => path.display().to_string(),
-            Place::Keys { prefix, .. } => format!("store:/{prefix}"),
+            Place::Keys { prefix, .. } if prefix.is_empty() && !target.contains("://") => {
+                "store:/".to_owned()
+            }
+            Place::Keys { .. } => {
+                let mut text = target.trim_end_matches('/');
+                for _ in 0..n_levels {
+                    text = text.rsplit_once('/').map_or(text, |(above, _)| above);
+                }
+                text.to_owned()
+            }
         }
     }
 

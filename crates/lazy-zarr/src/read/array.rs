@@ -12,6 +12,7 @@ use super::missing::MissingChunks;
 use crate::error::Result;
 use crate::format::MetadataChecksum;
 use crate::store::Origin;
+use crate::target::Target;
 
 /// A handle of a stored Zarr array: its metadata, and access to its elements.
 ///
@@ -61,6 +62,8 @@ pub struct StoredArray {
     /// The codecs that the metadata names, unlike the guarded codecs of `chunks`.
     pub(super) codecs: Arc<[Value]>,
     pub(super) attributes: Arc<Map<String, Value>>,
+    pub(super) place: Target,
+    /// The text of the target, for messages.
     pub(super) target: String,
     pub(super) shape: Vec<usize>,
     pub(super) grid: Arc<Grid>,

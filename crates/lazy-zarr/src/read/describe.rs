@@ -1,7 +1,6 @@
 //! Descriptions of how an array is stored: its codecs, its chunks and its size.
 
 use std::io;
-use std::path::Path;
 
 use lazy_core::BlockSizes;
 use serde_json::Value;
@@ -10,7 +9,7 @@ use super::array::StoredArray;
 use super::grid::AxisSizes;
 use super::untrusted::caught;
 use crate::error::{Error, ReadError, Result};
-use crate::fs::FileSystem;
+use crate::format::KeySpace;
 use crate::layout::index_in_grid;
 use crate::memory::fits_memory;
 use crate::store::node::present_at_path;
@@ -146,8 +145,8 @@ impl StoredArray {
     }
 
     /// Returns the number of stored chunks, or shards, and their bytes, without reading any chunk.
-    /// In a directory, the existing chunks are listed, however many the array declares. In a store
-    /// instance, and for an unknown chunk key encoding, each chunk is looked up.
+    /// The existing chunks are listed, however many the array declares. In a store that cannot list
+    /// objects, and for an unknown chunk key encoding, each chunk is looked up.
     ///
     /// # Errors
     ///
@@ -167,9 +166,9 @@ impl StoredArray {
     /// names.
     fn listed_size(&self) -> Result<Option<StoredSize>> {
         let mut size = StoredSize { n_chunks: self.n_units(), n_stored: 0, bytes: 0 };
-        let is_listed = self.list_units(|file_system, _, path| {
+        let is_listed = self.list_units(|_, n_bytes| {
             // A chunk that was just removed is not counted.
-            match file_system.size(path) {
+            match n_bytes() {
                 Ok(bytes) => {
                     size.n_stored += 1;
                     size.bytes += bytes;
@@ -182,21 +181,33 @@ impl StoredArray {
         Ok(is_listed.then_some(size))
     }
 
-    /// Visits the keys and files of all stored chunks, or shards. Returns false if they cannot be
-    /// listed.
+    /// Visits the keys of all stored chunks, or shards, each with a function that returns its size
+    /// in bytes. Returns false if they cannot be listed.
     pub(super) fn list_units(
         &self,
-        mut visit: impl FnMut(&dyn FileSystem, &str, &Path) -> io::Result<()>,
+        mut visit: impl FnMut(&str, &dyn Fn() -> io::Result<u64>) -> io::Result<()>,
     ) -> Result<bool> {
-        let Origin::Directory { file_system, path, .. } = &self.origin else { return Ok(false) };
         let n_chunks = &self.grid.n_units[..];
         // The only chunk of an array without axes has a key that does not reveal the encoding.
         if n_chunks.is_empty() {
             return Ok(false);
         }
+        let (file_system, path) = match &self.origin {
+            Origin::Directory { file_system, path, .. } => (file_system, path),
+            Origin::Keys { bytes, .. } => {
+                let Some(keys) = KeySpace::of_metadata(bytes) else { return Ok(false) };
+                let Some((prefix, objects)) = self.objects()? else { return Ok(false) };
+                let chunks =
+                    objects.iter().map(|object| (&object.key[prefix.len()..], object.size));
+                for (key, size) in chunks.filter(|(key, _)| keys.number(key, n_chunks).is_some()) {
+                    visit(key, &|| Ok(size)).map_err(|error| Error::store(&prefix, error))?;
+                }
+                return Ok(true);
+            }
+        };
         let Some(present) = present_at_path(&**file_system, path)? else { return Ok(false) };
         let walked = present.keys.walk(&**file_system, path, n_chunks, |found| match found {
-            Found::Chunk { key, path } => visit(&**file_system, key, path),
+            Found::Chunk { key, path } => visit(key, &|| file_system.size(path)),
             Found::Directory(_) => Ok(()),
         });
         walked.map_err(|source| Error::examine(path, source))?;

@@ -7,6 +7,7 @@ mod array;
 mod chunk;
 mod describe;
 mod elements;
+mod fingerprint;
 mod gather;
 mod grid;
 mod locate;

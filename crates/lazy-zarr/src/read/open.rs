@@ -65,12 +65,12 @@ impl StoredArray {
         source: Source,
         document: &[u8],
     ) -> Result<StoredArray> {
-        let target = target.to_string();
+        let (place, target) = (target.clone(), target.to_string());
         let opened = caught(|| Ok::<_, BoxError>(open_array(&target, &source, document)))
             .map_err(|source| ReadError::Open { target: target.clone(), source })?;
         let opened = opened.map_err(|error| refused(&target, document, error))?;
         let checksum = MetadataChecksum::of(document);
-        StoredArray::from_array(target, source, opened, checksum)
+        StoredArray::from_array((place, target), source, opened, checksum)
     }
 
     /// Pins the handle to the version with this metadata, which was just published.
@@ -89,7 +89,7 @@ impl StoredArray {
     }
 
     fn from_array(
-        target: String,
+        (place, target): (Target, String),
         source: Source,
         opened: Opened,
         checksum: MetadataChecksum,
@@ -163,6 +163,7 @@ impl StoredArray {
             checksum,
             codecs: named_codecs,
             attributes: attributes.into(),
+            place,
             target,
             shape,
             grid: Arc::new(grid),

@@ -131,7 +131,7 @@ impl StoredArray {
             return None;
         }
         let mut there: Vec<Box<[u64]>> = Vec::new();
-        let is_listed = self.list_units(|_, key, _| {
+        let is_listed = self.list_units(|key, _| {
             let words =
                 key.trim_start_matches('c').split(['/', '.']).filter(|word| !word.is_empty());
             let index =
