@@ -11,6 +11,7 @@ mod count;
 mod failure;
 mod file_kind;
 mod input;
+mod location;
 mod options;
 mod output_file;
 mod picture;
@@ -64,5 +65,5 @@ fn run(arguments: Arguments) -> Result<()> {
             .log_internal_errors(false)
             .init();
     }
-    commands::run(&options::Command::new(arguments.command)?)
+    commands::run(&options::Command::new(arguments)?)
 }

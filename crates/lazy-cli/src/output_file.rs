@@ -99,7 +99,7 @@ pub(crate) fn check_place(path: &Path, replace: bool) -> Result<()> {
             path: path.to_owned(),
             what: file_kind::name(there.file_type()),
         }),
-        Ok(_) if !replace => Err(Failure::Exists(path.to_owned())),
+        Ok(_) if !replace => Err(Failure::Exists(path.into())),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_directory(path).map(|_| ()),
         Err(source) => Err(Failure::Write { path: path.to_owned(), source }),

@@ -4,29 +4,32 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::iter;
-use std::path::{self, Path, PathBuf};
+use std::path;
 
 use lazy_chunks::LazyChunkSequence;
-use lazy_chunks::zarr::{self, Existing, MemberKind, StoredArray, Target, ToZarr, ZarrSink};
+use lazy_chunks::zarr::{
+    self, ErrorKind, Existing, MemberKind, StoredArray, Target, ToZarr, ZarrSink,
+};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::file_kind;
+use crate::location::Location;
 use crate::statistics::{Answer, Axis, Part};
 
 /// A Zarr group that stores answers as arrays.
 #[derive(Debug)]
 pub(crate) struct Group {
-    path: PathBuf,
+    location: Location,
     existing: Existing,
     /// The names of the axes of the summarized array. Empty if it has none.
     dims: Vec<String>,
 }
 
 impl Group {
-    pub(crate) fn new(path: &Path, replace: bool) -> Group {
+    pub(crate) fn new(location: &Location, replace: bool) -> Group {
         let existing = if replace { Existing::Replace } else { Existing::Fail };
-        Group { path: path.to_owned(), existing, dims: Vec::new() }
+        Group { location: location.clone(), existing, dims: Vec::new() }
     }
 
     /// Sets the names of the axes of the summarized array.
@@ -70,12 +73,11 @@ impl Group {
             replaced.iter().all(|replaced| replaced != first)
         };
         let mut members = Vec::new();
-        if let Ok(group) = zarr::Group::open(&*self.path) {
+        if let Ok(group) = zarr::Group::open(&self.location) {
             let all = group.all_members().unwrap_or_default().into_iter();
             members.extend(all.filter(|member| is_kept(member.name())));
         }
-        let absolute = path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-        for above in absolute.ancestors().skip(1) {
+        for above in self.groups_above() {
             let Ok(group) = zarr::Group::open(above) else { break };
             members.extend(group.members().unwrap_or_default());
         }
@@ -89,23 +91,39 @@ impl Group {
         sizes
     }
 
+    /// Returns the places of the groups that may hold the group, from the inside out.
+    fn groups_above(&self) -> Vec<Target> {
+        if let Some(path) = self.location.path() {
+            let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            return absolute.ancestors().skip(1).map(Target::from).collect();
+        }
+        let parent = |location: &Location| location.parent().map(|(parent, _)| parent);
+        let above = iter::successors(parent(&self.location), parent);
+        above.map(|location| location.target()).collect()
+    }
+
     /// Checks, before anything is computed, that the results of these statistics can be stored.
     pub(crate) fn check(&self, texts: &[&str]) -> Result<()> {
         let no_group = |what: &str| {
-            let path = self.path.display();
-            Err(Failure::Usage(format!("{path} is {what}, not a group; choose another path")))
+            let location = &self.location;
+            Err(Failure::Usage(format!("{location} is {what}, not a group; choose another path")))
         };
-        match fs::metadata(&self.path) {
-            Ok(there) if !there.is_dir() => return no_group(file_kind::name(there.file_type())),
-            Ok(_) if StoredArray::open(&*self.path).is_ok() => return no_group("an array"),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Failure::Write { path: self.path.clone(), source }),
+        if let Some(path) = self.location.path() {
+            match fs::metadata(path) {
+                Ok(there) if !there.is_dir() => {
+                    return no_group(file_kind::name(there.file_type()));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Failure::Write { path: path.to_owned(), source }),
+            }
         }
-        let paths = names(texts).into_iter().map(|name| self.path.join(name));
-        let is_there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
-        match paths.into_iter().find(|path| self.existing == Existing::Fail && is_there(path)) {
-            Some(path) => Err(Failure::Exists(path)),
+        if StoredArray::open(&self.location).is_ok() {
+            return no_group("an array");
+        }
+        let mut members = names(texts).into_iter().map(|name| self.location.member(&name));
+        match members.find(|member| self.existing == Existing::Fail && is_there(member)) {
+            Some(member) => Err(Failure::Exists(member)),
             None => Ok(()),
         }
     }
@@ -118,14 +136,11 @@ impl Group {
         let mut sizes = self.sizes(&names);
         for (answer, name) in answers.iter().zip(names) {
             for part in &answer.parts {
-                let member = Target::from(&*self.path).member(&*name);
-                let mut path = self.path.join(&name);
-                let member = if part.name.is_empty() {
-                    member
-                } else {
-                    path.push(part.name);
-                    member.member(part.name)
-                };
+                let (mut member, mut location) =
+                    (self.location.target().member(&*name), self.location.member(&name));
+                if !part.name.is_empty() {
+                    (member, location) = (member.member(part.name), location.member(part.name));
+                }
                 let dims = self.dims_of(answer, &name, part).into_iter().zip(part.array.shape());
                 let dims = dims.map(|(dim, size)| unique(&dim, *size, &mut sizes));
                 let mut sink = ZarrSink::new(member)
@@ -137,7 +152,7 @@ impl Group {
                 }
                 let stored = LazyChunkSequence::new(|| [part.array.clone()]).to_zarr(sink);
                 match (stored, &last) {
-                    (Ok(_), _) => last = Some(path),
+                    (Ok(_), _) => last = Some(location),
                     (Err(error), None) => return Err(error.into()),
                     (Err(error), Some(last)) => {
                         return Err(Failure::from(error).after_storing(last));
@@ -146,6 +161,17 @@ impl Group {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns true if anything lies at a place.
+fn is_there(location: &Location) -> bool {
+    match location.path() {
+        Some(path) => fs::symlink_metadata(path).is_ok(),
+        // Errors other than a missing array are found again when the results are stored.
+        None => StoredArray::open(location)
+            .err()
+            .is_none_or(|error| matches!(error.kind(), ErrorKind::NotAnArray)),
     }
 }
 

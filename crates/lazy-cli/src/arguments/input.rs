@@ -1,20 +1,25 @@
 //! The arguments that choose the input.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
-use super::parsers::{number, path};
+use super::parsers::{location, number};
 
 /// The input of `lazy store` and `lazy reduce`.
 #[derive(Args, Debug)]
 pub(crate) struct Input {
-    /// Blocks in order: files, folders, Zarr arrays, or `-` for standard input
+    /// Blocks in order: files, folders, Zarr arrays (paths or URLs), or `-` for standard input
     ///
     /// `-` reads a stream of .npy records. Files are .npy, .npz or .safetensors. A folder stands
     /// for the files and Zarr arrays in it, in natural order: part-10 after part-9.
-    #[arg(required_unless_present = "from_command", value_name = "INPUT", value_parser = path())]
-    pub(crate) inputs: Vec<PathBuf>,
+    #[arg(
+        required_unless_present = "from_command",
+        value_name = "INPUT",
+        value_parser = location(),
+        value_hint = ValueHint::AnyPath
+    )]
+    pub(crate) inputs: Vec<OsString>,
 
     /// Run a shell command, and read the .npy records that it writes to standard output
     ///

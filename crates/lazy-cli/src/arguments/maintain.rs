@@ -1,20 +1,20 @@
 //! The arguments of the commands that look after stored arrays, and of `completions`.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, CommandFactory, ValueHint};
 use clap_complete::{Shell, generate};
 
 use super::Arguments;
-use super::parsers::path;
+use super::parsers::location;
 use crate::values::Attribute;
 
 /// List unfinished writes, or remove them
 #[derive(Args, Debug)]
 pub(crate) struct Unfinished {
-    /// Zarr array or group that was being written, or a folder of them
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array or group that was being written, or a folder of them
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Remove unfinished writes and the chunks that they have stored
     ///
@@ -38,9 +38,9 @@ Examples:
   lazy clean run.zarr --dry-run
   lazy clean results/")]
 pub(crate) struct Clean {
-    /// Zarr array or group, or a folder of them
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array or group, or a folder of them
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Print what would be removed, and remove nothing
     #[arg(long)]
@@ -63,9 +63,9 @@ Examples:
   lazy store today.npy -o run.zarr --array today
   lazy consolidate run.zarr")]
 pub(crate) struct Consolidate {
-    /// Zarr group
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr group
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Remove the copy
     #[arg(long)]
@@ -82,9 +82,9 @@ Examples:
   lazy attributes run.zarr
   lazy attributes run.zarr --set model=digits --set l2=0.001 --unset draft")]
 pub(crate) struct Attributes {
-    /// Zarr array or group
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array or group
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Set an attribute, such as l2=0.001; a value that is not JSON is stored as text
     #[arg(long, value_name = "K=V")]
@@ -111,9 +111,9 @@ Examples:
   lazy remove run.zarr/monday
   lazy remove run.zarr/moments --recursive")]
 pub(crate) struct Remove {
-    /// Member of a Zarr group, such as run.zarr/monday
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a member of a Zarr group, such as run.zarr/monday
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Remove a group with all its members
     #[arg(short, long)]

@@ -23,6 +23,8 @@ pub(crate) use store::Store;
 pub(crate) use tips::parse;
 pub(crate) use workers::{Finish, Status};
 
+use crate::location::StoreOption;
+
 /// Store and summarize large arrays one block at a time, in bounded memory
 #[derive(Debug, Parser)]
 #[command(
@@ -58,6 +60,15 @@ Results go to standard output, everything else to standard error. RUST_LOG=debug
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// Option of the object stores that URLs lead to, such as aws_region=eu-west-1 (repeatable)
+    ///
+    /// The keys are those of the crate `object_store`, such as `endpoint`, `allow_http`,
+    /// `skip_signature` and `aws_region`. What no option sets comes from the environment:
+    /// `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT` and so on. Other
+    /// users can see the arguments of a process, so leave passwords to the environment.
+    #[arg(long = "store-option", value_name = "K=V", global = true)]
+    pub(crate) store_options: Vec<StoreOption>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! Adapters that let clap parse paths and numbers, so that its errors name the argument.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::ops::{RangeBounds, RangeInclusive};
 use std::path::PathBuf;
@@ -10,14 +11,19 @@ use lazy_chunks::Workers;
 
 use crate::values;
 
-/// Parses a path, or a `file://` URL that names one.
-pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(values::local_path)
+/// Parses a path or a URL.
+pub(super) fn location() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(values::location)
 }
 
-/// Parses the path of a Zarr array or group to create.
-pub(super) fn array_path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(values::array_path)
+/// Parses the path or the URL of a Zarr array or group to create.
+pub(super) fn new_array() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(values::new_array)
+}
+
+/// Parses the path of a file to create, or a `file://` URL that names one.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(values::local_path)
 }
 
 /// Parses the path of a picture to create.

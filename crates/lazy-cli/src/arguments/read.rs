@@ -1,19 +1,20 @@
 //! The arguments of the commands that read one array: `info`, `verify`, `view` and `export`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::Report;
-use super::parsers::{path, picture_path};
+use super::parsers::{location, path, picture_path};
 use crate::values::Span;
 
 /// Describe a stored array, or a group and its members
 #[derive(Args, Debug)]
 pub(crate) struct Info {
-    /// Zarr array or group
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array or group
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Print the description as JSON
     #[arg(long)]
@@ -26,9 +27,9 @@ pub(crate) struct Info {
 /// 1 if the only defects are chunks that could not be read.
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
-    /// Zarr array
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     #[command(flatten)]
     pub(crate) report: Report,
@@ -46,9 +47,9 @@ Examples:
   lazy view values.zarr -o values.png
   lazy view values.zarr -o corner.png --rows :1000 --cols 500:1500")]
 pub(crate) struct View {
-    /// Zarr array
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// PNG file to create
     #[arg(short, long, value_name = "PNG", value_parser = picture_path())]
@@ -82,9 +83,9 @@ Examples:
   lazy export values.zarr -o corner.safetensors --rows :100 --cols :100 --name corner
   lazy export values.zarr -o - | python consume.py")]
 pub(crate) struct Export {
-    /// Zarr array
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// File to create, .npy or .safetensors; or `-` for a .npy record on standard output
     #[arg(short, long, value_name = "FILE", value_parser = path())]

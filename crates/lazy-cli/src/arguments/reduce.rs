@@ -1,10 +1,10 @@
 //! The arguments of `lazy reduce`.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
-use super::parsers::{array_path, fraction};
+use super::parsers::{fraction, new_array};
 use super::{Input, Report};
 use crate::statistics::StatisticList;
 use crate::values::MemorySize;
@@ -60,11 +60,13 @@ pub(crate) struct Reduce {
     #[arg(long)]
     pub(crate) ignore_nan: bool,
 
-    /// Store the results as arrays of the Zarr group OUT
+    /// Store the results as arrays of the Zarr group OUT, a path or a URL
     ///
     /// Then matrices and the results of rows or columns are stored, but not printed.
-    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
-    pub(crate) output: Option<PathBuf>,
+    #[arg(
+        short, long, value_name = "OUT", value_parser = new_array(), value_hint = ValueHint::AnyPath
+    )]
+    pub(crate) output: Option<OsString>,
 
     /// Replace existing arrays in the group OUT
     #[arg(long, requires = "output")]

@@ -1,11 +1,11 @@
 //! The arguments of `lazy store`.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use lazy_chunks::Workers;
 
-use super::parsers::{array_path, number, worker};
+use super::parsers::{new_array, number, worker};
 use super::{Input, Report};
 use crate::statistics::StatisticList;
 use crate::values::{Attribute, ChunkSizes, CodecSetting, MemorySize, StopSignal};
@@ -30,9 +30,11 @@ pub(crate) struct Store {
     #[command(flatten)]
     pub(crate) input: Input,
 
-    /// Zarr array to create; with --array, the group that holds it
-    #[arg(short, long, value_name = "OUT", value_parser = array_path())]
-    pub(crate) output: PathBuf,
+    /// Path or URL of the Zarr array to create; with --array, of the group that holds it
+    #[arg(
+        short, long, value_name = "OUT", value_parser = new_array(), value_hint = ValueHint::AnyPath
+    )]
+    pub(crate) output: OsString,
 
     /// Store the array under this name in the group OUT
     #[arg(long, value_name = "NAME")]

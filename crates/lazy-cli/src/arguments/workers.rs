@@ -1,11 +1,11 @@
 //! The arguments of the commands about writes that workers share.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::Report;
-use super::parsers::{fraction, path};
+use super::parsers::{fraction, location};
 
 /// Show the progress of writes that workers share
 #[derive(Args, Debug)]
@@ -14,9 +14,9 @@ Examples:
   lazy status values.zarr
   lazy status values.zarr --interval 10")]
 pub(crate) struct Status {
-    /// Zarr array that is being stored, or a group or folder of them
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array that is being stored, or a group or folder of them
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     /// Repeat every SECONDS until no write is left
     ///
@@ -44,9 +44,9 @@ pub(crate) struct Status {
 Examples:
   lazy finish values.zarr")]
 pub(crate) struct Finish {
-    /// Zarr array that workers have stored
-    #[arg(value_parser = path())]
-    pub(crate) path: PathBuf,
+    /// Path or URL of a Zarr array that workers have stored
+    #[arg(value_parser = location(), value_hint = ValueHint::AnyPath)]
+    pub(crate) path: OsString,
 
     #[command(flatten)]
     pub(crate) report: Report,

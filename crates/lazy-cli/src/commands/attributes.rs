@@ -12,7 +12,7 @@ pub(crate) fn run(options: &Attributes) -> Result<()> {
     if !options.set.is_empty() || !options.unset.is_empty() {
         let set = options.set.iter().map(|one| (one.name.clone(), Some(one.value.clone())));
         let unset = options.unset.iter().map(|name| (name.clone(), None));
-        Group::open(&*options.path)?.set_attributes(set.chain(unset))?;
+        Group::open(&options.path)?.set_attributes(set.chain(unset))?;
     }
     let attributes = attributes(options)?;
     if options.json {
@@ -25,7 +25,7 @@ fn attributes(options: &Attributes) -> Result<Map<String, Value>> {
     match open(&options.path) {
         Ok(array) => Ok(array.attributes().clone()),
         Err(Failure::Zarr(error)) if error.kind() == ErrorKind::NotAnArray => {
-            Ok(Group::open(&*options.path)?.attributes()?)
+            Ok(Group::open(&options.path)?.attributes()?)
         }
         Err(failure) => Err(failure),
     }

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Superseded, UnfinishedWrite, WriteState};
 use serde_json::{Value, json};
 
-use super::check_exists;
+use super::{check_exists, unfinished};
 use crate::count::count;
 use crate::failure::Result;
 use crate::options::Clean;
@@ -12,8 +12,8 @@ use crate::print;
 
 pub(crate) fn run(options: &Clean) -> Result<()> {
     check_exists(&options.path)?;
-    let old = Superseded::list(&*options.path)?;
-    let mut abandoned = UnfinishedWrite::list(&*options.path)?;
+    let old = Superseded::list(&options.path)?;
+    let mut abandoned = UnfinishedWrite::list(&options.path)?;
     abandoned.retain(|write| matches!(write.state(), WriteState::Abandoned));
     // Everything is removed even if the list cannot be printed.
     let mut printed = Ok(());
@@ -21,14 +21,13 @@ pub(crate) fn run(options: &Clean) -> Result<()> {
         let entries = old.iter().map(to_json).chain(abandoned.iter().map(abandoned_to_json));
         printed = print::json(&Value::Array(entries.collect()));
     } else if old.is_empty() && abandoned.is_empty() {
-        print::note(format_args!("nothing to remove in {}", options.path.display()));
+        print::note(format_args!("nothing to remove in {}", options.path));
     }
     let verb = if options.dry_run { "would remove" } else { "removed" };
     for old in old {
         let target = old.target();
         let line = format!(
-            "{}: {verb} {}, {}",
-            target.display(),
+            "{target}: {verb} {}, {}",
             count(old.n_files(), "old chunk"),
             HumanBytes(old.bytes())
         );
@@ -40,10 +39,7 @@ pub(crate) fn run(options: &Clean) -> Result<()> {
         }
     }
     for write in abandoned {
-        let line = format!(
-            "{}: {verb} an unfinished write that cannot be resumed",
-            write.target().display()
-        );
+        let line = format!("{}: {verb} an unfinished write that cannot be resumed", write.target());
         if !options.dry_run {
             write.remove()?;
         }
@@ -56,7 +52,7 @@ pub(crate) fn run(options: &Clean) -> Result<()> {
 
 fn to_json(old: &Superseded) -> Value {
     json!({
-        "target": old.target().to_string_lossy(),
+        "target": old.target().to_string(),
         "kind": "old chunks",
         "files": old.n_files(),
         "bytes": old.bytes(),
@@ -65,8 +61,8 @@ fn to_json(old: &Superseded) -> Value {
 
 fn abandoned_to_json(write: &UnfinishedWrite) -> Value {
     json!({
-        "target": write.target().to_string_lossy(),
+        "target": write.target().to_string(),
         "kind": "abandoned write",
-        "directory": write.directory().to_string_lossy(),
+        "directory": unfinished::place(write),
     })
 }

@@ -8,7 +8,7 @@ use crate::options::Consolidate;
 use crate::print;
 
 pub(crate) fn run(options: &Consolidate) -> Result<()> {
-    let (group, path) = (Group::open(&*options.path)?, options.path.display());
+    let (group, path) = (Group::open(&options.path)?, &options.path);
     if !options.remove {
         let n_members = group.consolidate()?;
         print::note(format_args!(

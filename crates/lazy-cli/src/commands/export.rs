@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Export) -> Result<()> {
         .try_fold(stored.dtype().size(), |n, size| n.checked_mul(*size.max(&1)))
         .filter(|n_bytes| *n_bytes <= isize::MAX as usize);
     if n_bytes.is_none() {
-        let array = options.path.display();
+        let array = &options.path;
         return Err(Failure::Usage(format!("{array} has more bytes than a file can hold")));
     }
     let header = header(&options.format, stored.dtype(), &shape)?;

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use lazy_chunks::zarr::{StoredArray, UnfinishedWrite, WriteState};
 use serde_json::json;
 
-use super::check_exists;
+use super::{check_exists, on_medium};
 use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::options::Finish;
@@ -13,7 +13,7 @@ use crate::print;
 pub(crate) fn run(options: &Finish) -> Result<()> {
     let path = &options.path;
     check_exists(path)?;
-    let mut writes = UnfinishedWrite::list(&**path)?;
+    let mut writes = UnfinishedWrite::list(path)?;
     let (stored, is_published) = match writes.len() {
         0 => (super::open(path)?, false),
         1 => {
@@ -23,8 +23,7 @@ pub(crate) fn run(options: &Finish) -> Result<()> {
         }
         n => {
             return Err(Failure::Usage(format!(
-                "{} holds {n} unfinished writes; name the array of one of them",
-                path.display()
+                "{path} holds {n} unfinished writes; name the array of one of them"
             )));
         }
     };
@@ -33,18 +32,18 @@ pub(crate) fn run(options: &Finish) -> Result<()> {
         if is_published { failure.after_storing(path) } else { failure }
     })?;
     if !options.report.quiet {
-        let array = format!("{}: {} {:?}", path.display(), stored.dtype(), stored.shape());
+        let array = format!("{path}: {} {:?}", stored.dtype(), stored.shape());
         let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
         print::note(if is_published {
             let chunks = count(size.n_stored, unit);
-            format!("published {array} in {chunks}, {} on disk", HumanBytes(size.bytes))
+            format!("published {array} in {chunks}, {} {}", HumanBytes(size.bytes), on_medium(path))
         } else {
             format!("{array} is already complete")
         });
     }
     if options.report.json {
         return print::json(&json!({
-            "path": path.to_string_lossy(),
+            "path": path.to_string(),
             "outcome": if is_published { "finished" } else { "finished before" },
             "dtype": stored.dtype().name(),
             "shape": stored.shape(),
@@ -56,7 +55,7 @@ pub(crate) fn run(options: &Finish) -> Result<()> {
 }
 
 fn finish(write: UnfinishedWrite) -> Result<StoredArray> {
-    let target = write.target().display().to_string();
+    let target = write.target().to_string();
     match write.state() {
         WriteState::Shared { progress, .. }
             if progress.finished_parts < progress.parts

@@ -20,11 +20,11 @@ mod verify;
 mod view;
 
 use std::io;
-use std::path::Path;
 
 use lazy_chunks::zarr::{ErrorKind, StoredArray, UnfinishedWrite};
 
 use crate::failure::{Failure, Result};
+use crate::location::Location;
 use crate::options::Command;
 use crate::stop;
 use crate::values::StopSignal;
@@ -68,25 +68,35 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     }
 }
 
-/// Checks that something exists at a path, which may be below a file.
-fn check_exists(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            Err(Failure::Missing(path.to_owned()))
-        }
-        _ => Ok(()),
-    }
+/// Checks that something exists at a path, which may be below a file, or at a URL.
+fn check_exists(location: &Location) -> Result<()> {
+    let is_missing = match location.path() {
+        Some(path) => path.metadata().is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }),
+        None => is_vacant(location),
+    };
+    if is_missing { Err(Failure::Missing(location.clone())) } else { Ok(()) }
+}
+
+/// Returns true if no object lies at a URL or below it. If a store cannot tell, the command that
+/// asks for more reports it.
+fn is_vacant(location: &Location) -> bool {
+    StoredArray::open(location).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Returns words for the place of stored bytes.
+fn on_medium(location: &Location) -> &'static str {
+    if location.path().is_some() { "on disk" } else { "in the store" }
 }
 
 /// Opens the array that a command reads.
-fn open(path: &Path) -> Result<StoredArray> {
-    StoredArray::open(path).map_err(|error| {
+fn open(location: &Location) -> Result<StoredArray> {
+    StoredArray::open(location).map_err(|error| {
         let is_missing = error.kind() == ErrorKind::NotFound;
         // A write that has ended since is not reported.
-        if is_missing && UnfinishedWrite::list(path).is_ok_and(|writes| !writes.is_empty()) {
-            Failure::Incomplete(path.to_owned())
+        if is_missing && UnfinishedWrite::list(location).is_ok_and(|writes| !writes.is_empty()) {
+            Failure::Incomplete(location.clone())
         } else {
             error.into()
         }

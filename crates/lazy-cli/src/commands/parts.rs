@@ -1,9 +1,9 @@
 //! The part of an array that a command reads, and the parts of it that are read at a time.
 
 use std::ops::Range;
-use std::path::Path;
 
 use crate::failure::{Failure, Result};
+use crate::location::Location;
 use crate::values::Span;
 
 /// The number of bytes to read at a time, if chunks are not larger.
@@ -17,12 +17,11 @@ const MOST_BYTES: u64 = 4 << 30;
 
 /// Returns the chosen rows and columns of an array. An array of one axis has no columns.
 pub(super) fn chosen(
-    path: &Path,
+    path: &Location,
     shape: &[usize],
     rows: &Span,
     columns: &Span,
 ) -> Result<(Range<usize>, Option<Range<usize>>)> {
-    let path = path.display();
     match *shape {
         [] => Err(Failure::Usage(format!("{path} has no axes"))),
         [n_rows] if columns.is_all() => {

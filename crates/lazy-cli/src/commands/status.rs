@@ -1,7 +1,7 @@
 //! `lazy status`.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use std::thread::sleep;
 
 use lazy_chunks::zarr::{StoredArray, UnfinishedWrite, WriteState};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{check_exists, open, shared, unfinished};
 use crate::failure::Result;
+use crate::location::Location;
 use crate::options::Status;
 use crate::print;
 use crate::progress::Display;
@@ -55,7 +56,7 @@ enum Found {
 
 impl Found {
     /// Examines a path, at which there must be an array or a write.
-    fn at(path: &Path) -> Result<Found> {
+    fn at(path: &Location) -> Result<Found> {
         check_exists(path)?;
         match Found::again(path)? {
             Found::NoWrites(None) => Ok(Found::NoWrites(Some(Box::new(open(path)?)))),
@@ -64,7 +65,7 @@ impl Found {
     }
 
     /// Examines a path at which there was a write.
-    fn again(path: &Path) -> Result<Found> {
+    fn again(path: &Location) -> Result<Found> {
         let writes = UnfinishedWrite::list(path)?;
         if writes.is_empty() {
             Ok(Found::NoWrites(StoredArray::open(path).ok().map(Box::new)))
@@ -87,7 +88,7 @@ impl Found {
     }
 
     /// Returns the state as lines: one for each write, and one for each of its workers.
-    fn lines(&self, path: &Path, with_workers: bool) -> Vec<String> {
+    fn lines(&self, path: &Location, with_workers: bool) -> Vec<String> {
         let mut lines = Vec::new();
         match self {
             Found::Writes(writes) => {
@@ -96,14 +97,14 @@ impl Found {
                     let WriteState::Shared { progress, .. } = write.state() else {
                         let text = unfinished::to_text(write);
                         if let WriteState::Abandoned = write.state()
-                            && let Ok(array) = StoredArray::open(&target)
+                            && let Ok(array) = StoredArray::open(target)
                         {
-                            lines.push(complete(&target, &array));
+                            lines.push(complete(target, &array));
                         }
-                        lines.push(format!("{}: {text}", target.display()));
+                        lines.push(format!("{target}: {text}"));
                         continue;
                     };
-                    lines.push(format!("{}: {}", target.display(), shared::line(progress)));
+                    lines.push(format!("{target}: {}", shared::line(progress)));
                     if with_workers {
                         let workers = shared::workers(&progress.workers);
                         lines.extend(workers.map(|worker| format!("  {worker}")));
@@ -112,17 +113,17 @@ impl Found {
             }
             Found::NoWrites(Some(array)) => lines.push(complete(path, array)),
             Found::NoWrites(None) => {
-                lines.push(format!("{} has no unfinished writes", path.display()));
+                lines.push(format!("{path} has no unfinished writes"));
             }
         }
         lines
     }
 
-    fn json(&self, path: &Path) -> Value {
+    fn json(&self, path: &Location) -> Value {
         match self {
             Found::Writes(writes) => writes.iter().map(unfinished::to_json).collect(),
             Found::NoWrites(Some(array)) => json!([{
-                "target": path.to_string_lossy(),
+                "target": path.to_string(),
                 "state": "complete",
                 "dtype": array.dtype().name(),
                 "shape": array.shape(),
@@ -132,6 +133,6 @@ impl Found {
     }
 }
 
-fn complete(path: &Path, array: &StoredArray) -> String {
-    format!("{} is complete: {} {:?}", path.display(), array.dtype(), array.shape())
+fn complete(target: &impl fmt::Display, array: &StoredArray) -> String {
+    format!("{target} is complete: {} {:?}", array.dtype(), array.shape())
 }

@@ -7,23 +7,24 @@ use serde_json::{Value, json};
 use super::{check_exists, shared};
 use crate::count::count;
 use crate::failure::{Failure, Result};
+use crate::location::in_store_of;
 use crate::options::Unfinished;
 use crate::print;
 
 pub(crate) fn run(options: &Unfinished) -> Result<()> {
     check_exists(&options.path)?;
-    let writes = UnfinishedWrite::list(&*options.path)?;
+    let writes = UnfinishedWrite::list(&options.path)?;
     // Writes are removed even if the list cannot be printed, or if another one cannot be removed.
     let mut ended = Ok(());
     if options.json {
         ended = print::json(&Value::Array(writes.iter().map(to_json).collect()));
     } else if writes.is_empty() {
-        print::note(format_args!("{} has no unfinished writes", options.path.display()));
+        print::note(format_args!("{} has no unfinished writes", options.path));
     }
     for write in writes {
         if !options.json && ended.is_ok() {
             let target = write.target();
-            ended = print::line(format_args!("{}: {}", target.display(), to_text(&write)));
+            ended = print::line(format_args!("{target}: {}", to_text(&write)));
         }
         if options.remove {
             ended = ended.and(remove(write));
@@ -33,7 +34,7 @@ pub(crate) fn run(options: &Unfinished) -> Result<()> {
 }
 
 fn remove(write: UnfinishedWrite) -> Result<()> {
-    let target = write.target().display().to_string();
+    let target = write.target().to_string();
     if let WriteState::Running { holder } = write.state() {
         return Err(Failure::Running { target, holder: holder.clone() });
     }
@@ -43,8 +44,7 @@ fn remove(write: UnfinishedWrite) -> Result<()> {
 }
 
 pub(super) fn to_text(write: &UnfinishedWrite) -> String {
-    let directory = write.directory();
-    let directory = directory.display();
+    let directory = place(write);
     match write.state() {
         WriteState::Running { holder } => format!("being written by {holder}, in {directory}"),
         WriteState::MaybeRunning { holder } => format!(
@@ -76,10 +76,15 @@ pub(super) fn to_text(write: &UnfinishedWrite) -> String {
     }
 }
 
+/// Returns the place of the record of a write: a directory, or a URL.
+pub(super) fn place(write: &UnfinishedWrite) -> String {
+    in_store_of(&write.target().to_string(), &write.location())
+}
+
 pub(super) fn to_json(write: &UnfinishedWrite) -> Value {
     let mut entry = json!({
-        "target": write.target().to_string_lossy(),
-        "directory": write.directory().to_string_lossy(),
+        "target": write.target().to_string(),
+        "directory": place(write),
     });
     match write.state() {
         WriteState::Running { holder } => {

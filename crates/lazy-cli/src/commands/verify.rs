@@ -13,7 +13,7 @@ use crate::stop;
 
 pub(crate) fn run(options: &Verify) -> Result<()> {
     let stored = open(&options.path)?;
-    let path = options.path.display();
+    let path = &options.path;
     let unit = if stored.shard_shape().is_some() { "shards" } else { "chunks" };
     let display = Display::new(options.report.quiet);
     let mut verify = stored.verify();
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Verify) -> Result<()> {
     };
     if options.report.json {
         printed = print::json(&json!({
-            "path": options.path.to_string_lossy(),
+            "path": options.path.to_string(),
             "n_checked": n_checked,
             "metadata_checksum": checksum,
             "defects": listed,

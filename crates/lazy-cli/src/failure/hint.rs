@@ -10,6 +10,7 @@ use lazy_chunks::zarr::{self, ErrorKind};
 
 use super::Failure;
 use crate::input::{InputError, list_unfinished};
+use crate::location::in_store_of;
 
 pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
 const REPLACE_OR_APPEND: &str =
@@ -31,7 +32,7 @@ impl Failure {
                 Some(joined(failure.hint(), kept))
             }
             Failure::KeptParts { output, failure } if failure.is_of_changed_input() => {
-                Some(start_anew(output.display()))
+                Some(start_anew(output))
             }
             Failure::KeptParts { failure, .. } => {
                 let kept = "the stored parts are kept: continue with the same command";
@@ -42,7 +43,7 @@ impl Failure {
             Failure::NotShared(target) => Some(list_unfinished(target)),
             Failure::BeingWritten { .. } | Failure::InProgress { .. } => Some(WAIT.to_owned()),
             Failure::Left { output, failure } => {
-                let remove = remove_unfinished(output.display());
+                let remove = remove_unfinished(output);
                 Some(joined(failure.hint(), &format!("an unfinished write is left; {remove}")))
             }
             Failure::Unchanged { failure, .. } | Failure::AfterStoring { failure, .. } => {
@@ -51,9 +52,11 @@ impl Failure {
             Failure::StatisticMemory(_) => {
                 Some("ask for fewer statistics, or allow more memory with --memory".to_owned())
             }
-            Failure::Incomplete(path) => Some(list_unfinished(path.display())),
+            Failure::Incomplete(path) => Some(list_unfinished(path)),
             Failure::Running { .. } => Some(WAIT.to_owned()),
             Failure::HasUnfinished(error) => error.target().map(remove_unfinished),
+            // Rows cannot be appended in a store.
+            Failure::Exists(location) if location.path().is_none() => Some(REPLACE.to_owned()),
             Failure::Exists(_) => Some(REPLACE_OR_APPEND.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
             Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),
@@ -135,8 +138,11 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::Occupied if error.parent().is_some() => "choose a path outside of it",
         ErrorKind::Occupied => ANOTHER_PATH,
         ErrorKind::Unsupported if error.setting() == Some("existing") => ANOTHER_PATH,
+        ErrorKind::Unsupported if error.setting() == Some("resume") => {
+            "leave out --workers, or store the array at a path"
+        }
         ErrorKind::Consolidated => {
-            let group = error.parent()?;
+            let group = in_store_of(error.target().unwrap_or_default(), error.parent()?);
             return Some(format!(
                 "remove the consolidated metadata with `lazy consolidate {group} --remove`, and \
                  consolidate again afterwards"

@@ -11,7 +11,7 @@ mod tests;
 use std::error::Error as StdError;
 use std::fmt::{self, Display};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lazy_chunks::BlockIndex;
 use lazy_chunks::zarr::{self, ErrorKind};
@@ -19,6 +19,7 @@ use lazy_chunks::zarr::{self, ErrorKind};
 pub(crate) use hint::with_hint;
 
 use crate::input::InputError;
+use crate::location::Location;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -38,16 +39,16 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Zarr(zarr::Error),
     /// A write failed, and the chunks that it has stored are kept.
-    #[error("could not store all of {}", output.display())]
+    #[error("could not store all of {output}")]
     Kept {
-        output: PathBuf,
+        output: Location,
         #[source]
         failure: Box<Failure>,
     },
     /// A worker failed, and the parts and chunks that workers have stored are kept.
-    #[error("could not store all of {}", output.display())]
+    #[error("could not store all of {output}")]
     KeptParts {
-        output: PathBuf,
+        output: Location,
         #[source]
         failure: Box<Failure>,
     },
@@ -58,23 +59,23 @@ pub(crate) enum Failure {
     #[error("workers share an unfinished write of {target}: {progress}")]
     Shared { target: String, progress: String },
     /// A write failed, and its files could not be removed.
-    #[error("could not store {}", output.display())]
+    #[error("could not store {output}")]
     Left {
-        output: PathBuf,
+        output: Location,
         #[source]
         failure: Box<Failure>,
     },
     /// A write failed, and neither published nor kept anything.
-    #[error("could not store {}, which is unchanged", output.display())]
+    #[error("could not store {output}, which is unchanged")]
     Unchanged {
-        output: PathBuf,
+        output: Location,
         #[source]
         failure: Box<Failure>,
     },
     /// An array was stored, and a later step failed.
-    #[error("{} was stored, but a later step failed", output.display())]
+    #[error("{output} was stored, but a later step failed")]
     AfterStoring {
-        output: PathBuf,
+        output: Location,
         #[source]
         failure: Box<Failure>,
     },
@@ -99,12 +100,12 @@ pub(crate) enum Failure {
         directory.display()
     )]
     Directory { path: PathBuf, directory: PathBuf, source: io::Error },
-    /// Nothing exists at a path.
-    #[error("{} does not exist", .0.display())]
-    Missing(PathBuf),
-    /// No array exists at a path, but an unfinished write of it does.
-    #[error("{} does not exist: a write of it is unfinished", .0.display())]
-    Incomplete(PathBuf),
+    /// Nothing exists at a path or URL.
+    #[error("{0} does not exist")]
+    Missing(Location),
+    /// No array exists at a path or URL, but an unfinished write of it does.
+    #[error("{0} does not exist: a write of it is unfinished")]
+    Incomplete(Location),
     /// A write that is running was to be removed.
     #[error("the write of {target} was not removed: it is being written by {holder}")]
     Running { target: String, holder: String },
@@ -117,15 +118,15 @@ pub(crate) enum Failure {
     /// A write to finish belongs to one process.
     #[error("{0} has no write that workers share")]
     NotShared(String),
-    /// A path to remove is not a member of a group.
-    #[error("{} is not a member of a Zarr group", .0.display())]
-    NoMember(PathBuf),
+    /// An array or a group to remove is not a member of a group.
+    #[error("{0} is not a member of a Zarr group")]
+    NoMember(Location),
     /// An array to remove has an unfinished write that can be resumed.
     #[error(transparent)]
     HasUnfinished(zarr::Error),
-    /// A file to create already exists.
-    #[error("{} already exists", .0.display())]
-    Exists(PathBuf),
+    /// A file or an array to create already exists.
+    #[error("{0} already exists")]
+    Exists(Location),
     /// Something other than a file is at the path of a file to create.
     #[error("{} is {what}, which is never replaced", path.display())]
     InTheWay { path: PathBuf, what: &'static str },
@@ -217,11 +218,11 @@ impl Failure {
     /// Returns the failure of a command that has stored an array before.
     ///
     /// A closed pipe stays as it is: the reader has read enough, and the command has succeeded.
-    pub(crate) fn after_storing(self, output: &Path) -> Failure {
+    pub(crate) fn after_storing(self, output: &Location) -> Failure {
         if self.is_closed_pipe() {
             return self;
         }
-        Failure::AfterStoring { output: output.to_owned(), failure: Box::new(self) }
+        Failure::AfterStoring { output: output.clone(), failure: Box::new(self) }
     }
 
     /// Returns true if the array is published in spite of the failure.

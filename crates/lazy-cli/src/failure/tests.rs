@@ -7,12 +7,17 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use lazy_chunks::conformance::example_errors;
-use lazy_chunks::zarr::{Error as Array, ErrorKind, ZarrSink};
+use lazy_chunks::zarr::{Error as Array, ErrorKind, StoreOptions, ZarrSink};
 use lazy_chunks::{ArrayBlock, BoxError, DType, Error, LazyChunkSequence, Plan, Workers, report};
 
 use super::Failure;
 use super::hint::REPLACE;
 use crate::input::InputError;
+use crate::location::Location;
+
+fn location(path: &str) -> Location {
+    PathBuf::from(path).into()
+}
 
 fn io_error() -> io::Error {
     io::Error::other("the disk is on fire")
@@ -42,7 +47,7 @@ fn parts_missing() -> Error {
 /// Returns failures of passes for each of these reasons, for arrays that are stored and arrays that
 /// are read, with errors wrapped in each other.
 fn failures() -> Vec<Failure> {
-    let output = || PathBuf::from("b.zarr");
+    let (output, file) = (|| location("b.zarr"), || PathBuf::from("b.npy"));
     let mut failures: Vec<Failure> = Vec::new();
     failures.extend(example_errors().into_iter().map(Failure::from));
     for wrap in [
@@ -59,7 +64,7 @@ fn failures() -> Vec<Failure> {
         |output, failure| Failure::Left { output, failure },
         |output, failure| Failure::Unchanged { output, failure },
         |output, failure| Failure::AfterStoring { output, failure },
-    ] as [fn(PathBuf, Box<Failure>) -> Failure; 5]
+    ] as [fn(Location, Box<Failure>) -> Failure; 5]
     {
         let each = example_errors().into_iter().map(|error| wrap(output(), Box::new(error.into())));
         failures.extend(each);
@@ -70,9 +75,9 @@ fn failures() -> Vec<Failure> {
         Failure::from(Workers::new(3, 3).unwrap_err()),
         Failure::from(Workers::parse("three").unwrap_err()),
         Failure::from(parts_missing()),
-        Failure::Write { path: output(), source: io_error() },
-        Failure::MissingDirectory { path: output(), directory: "nowhere".into() },
-        Failure::Directory { path: output(), directory: "here".into(), source: io_error() },
+        Failure::Write { path: file(), source: io_error() },
+        Failure::MissingDirectory { path: file(), directory: "nowhere".into() },
+        Failure::Directory { path: file(), directory: "here".into(), source: io_error() },
         Failure::Missing(output()),
         Failure::Incomplete(output()),
         Failure::Running { target: "b.zarr".into(), holder: "process 7".into() },
@@ -86,7 +91,7 @@ fn failures() -> Vec<Failure> {
         Failure::NotShared("b.zarr".into()),
         Failure::StoppedWorker("stopped".into()),
         Failure::Exists(output()),
-        Failure::InTheWay { path: output(), what: "a FIFO" },
+        Failure::InTheWay { path: file(), what: "a FIFO" },
         Failure::Output(io_error()),
         Failure::Signals(io_error()),
         Failure::Unfinished("a write has ended early".into()),
@@ -137,6 +142,11 @@ fn hints_name_arguments() {
     const URL: &str = "write file:///absolute/path, with three slashes, %3F for ? and %23 for #";
     const A_URL: &str = "use a path, or a URL such as s3://bucket/path, gs://bucket/path, \
                          az://container/path or https://host/path";
+    const STORE_OPTION: &str = "check the options that were given with --store-option, and the \
+                                environment variables of the store";
+    const CREDENTIALS: &str = "set credentials in the environment, such as AWS_ACCESS_KEY_ID and \
+                               AWS_SECRET_ACCESS_KEY; read a public bucket with --store-option \
+                               skip_signature=true";
     const RUN_AGAIN: &str = "run the command again";
     const CONTINUE_OR_REMOVE: &str = "continue it with --resume, or with --workers if workers share \
                                       it, or remove it with `lazy unfinished a.zarr --remove`";
@@ -144,6 +154,9 @@ fn hints_name_arguments() {
         ("the scheme ftp of ftp://a", A_URL),
         ("invalid URL s3:///a", A_URL),
         ("invalid URL file:/a", URL),
+        ("invalid store option", STORE_OPTION),
+        ("cannot open the store", STORE_OPTION),
+        ("there are no credentials", CREDENTIALS),
         ("invalid path \"x\" in a store", ""),
         ("invalid name", ""),
         ("the Zarr metadata x is not valid JSON", ""),
@@ -167,6 +180,10 @@ fn hints_name_arguments() {
         (
             "cannot resume the unfinished write",
             "start anew with --restart, or resume with the original input and settings",
+        ),
+        (
+            "a write of a.zarr cannot be resumed",
+            "leave out --workers, or store the array at a path",
         ),
         ("an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
         ("workers share an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
@@ -216,14 +233,16 @@ fn hints_name_arguments() {
     let replaced = InputError::from(replaced());
     assert_eq!(Failure::from(replaced).hint().as_deref(), Some(RUN_AGAIN));
     let exists = Failure::from(example("a.zarr already exists"));
-    let kept = Failure::Kept { output: "a.zarr".into(), failure: Box::new(exists) };
+    let kept = Failure::Kept { output: location("a.zarr"), failure: Box::new(exists) };
     assert_eq!(
         kept.hint().unwrap(),
         "choose another path, or replace it with --replace; the stored chunks are kept: continue with \
          --resume"
     );
+    let in_store = Location::new("s3://bucket/a".into(), &StoreOptions::new()).unwrap();
+    assert_eq!(Failure::Exists(in_store).hint().as_deref(), Some(REPLACE));
     let failure = Box::new(Failure::Output(io_error()));
-    let left = Failure::Left { output: "a.zarr".into(), failure };
+    let left = Failure::Left { output: location("a.zarr"), failure };
     assert_eq!(
         left.hint().unwrap(),
         "an unfinished write is left; remove it with `lazy unfinished a.zarr --remove`"
@@ -257,7 +276,7 @@ fn hints_for_workers() {
     assert_eq!(hint(missing), "start workers again; they compute these parts");
     let failure = Box::new(Failure::from(parts_missing()));
     assert_eq!(
-        hint(Failure::KeptParts { output: "a.zarr".into(), failure }),
+        hint(Failure::KeptParts { output: location("a.zarr"), failure }),
         "start workers again; they compute these parts; the stored parts are kept: continue with \
          the same command"
     );

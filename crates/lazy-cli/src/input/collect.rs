@@ -1,15 +1,16 @@
-//! All arrays of all paths of an input.
+//! All arrays of all paths and URLs of an input.
 
-use std::path::{Path, PathBuf};
+use lazy_chunks::zarr::ErrorKind;
 
-use super::expand::{Expanded, FileFormat, expand};
+use super::expand::{Expanded, FileFormat, expand, is_file_in_store};
 use super::files::{self, Cutting};
 use super::npz;
-use super::order::path_order;
+use super::order::location_order;
 use super::piece::Piece;
 use super::sources::{Sources, of_alphabetical_order, of_left_out, of_vectors};
 use super::stored::Stored;
 use super::{InputError, Paths, Selection};
+use crate::location::Location;
 use crate::stop;
 
 /// Opens all arrays of all paths, in order.
@@ -19,10 +20,12 @@ pub(super) fn collect(
 ) -> Result<(Vec<Piece>, Sources), InputError> {
     let mut notes = Vec::new();
     let mut inputs: Vec<_> = options.paths.iter().collect();
-    let natural = |a: &&PathBuf, b: &&PathBuf| path_order(a, b);
+    let natural = |a: &&Location, b: &&Location| location_order(a, b);
     if options.sort {
         inputs.sort_by(natural);
-    } else if inputs.is_sorted() && !inputs.is_sorted_by(|a, b| natural(a, b).is_le()) {
+    } else if inputs.is_sorted_by_key(|input| input.to_string())
+        && !inputs.is_sorted_by(|a, b| natural(a, b).is_le())
+    {
         notes.push(of_alphabetical_order());
     }
     let mut paths = Vec::new();
@@ -33,7 +36,7 @@ pub(super) fn collect(
         }
         paths.extend(found);
     }
-    let has_names = |path: &PathBuf| {
+    let has_names = |path: &Location| {
         matches!(FileFormat::of(path), Some(FileFormat::Npz | FileFormat::Safetensors))
     };
     if !options.selection.is_all() && !paths.iter().any(has_names) {
@@ -59,31 +62,40 @@ pub(super) fn collect(
 
 /// Opens the arrays of a file, or a Zarr array.
 fn open(
-    path: &Path,
+    location: &Location,
     selection: &Selection,
     cutting: Cutting,
     pieces: &mut Vec<Piece>,
     notes: &mut Vec<String>,
 ) -> Result<(), InputError> {
-    match FileFormat::of(path) {
-        Some(FileFormat::Npy) => {
+    match (FileFormat::of(location), location.path()) {
+        (Some(FileFormat::Npy), Some(path)) => {
             pieces.extend(files::open_npy(path, cutting)?.into_iter().map(Piece::InFile));
         }
-        Some(FileFormat::Npz) => {
+        (Some(FileFormat::Npz), Some(path)) => {
             let npz::Members { found, left_out } = npz::open(path, selection, cutting.stack)?;
             if !left_out.is_empty() {
-                notes.push(of_left_out(path, &left_out, found.len()));
+                notes.push(of_left_out(path.display(), &left_out, found.len()));
             }
             pieces.extend(found.into_iter().map(Piece::Member));
         }
-        Some(FileFormat::Safetensors) => {
+        (Some(FileFormat::Safetensors), Some(path)) => {
             let arrays = files::open_safetensors(path, selection, cutting)?;
             pieces.extend(arrays.into_iter().map(Piece::InFile));
         }
-        Some(FileFormat::Zarr) => {
-            pieces.push(Piece::Stored(Box::new(Stored::open(path, cutting)?)));
+        (Some(FileFormat::Zarr), _) => {
+            let opened = Stored::open(location, cutting).map_err(|error| match error {
+                InputError::Zarr(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotAnArray)
+                        && is_file_in_store(location) =>
+                {
+                    InputError::FileInStore { name: location.to_string() }
+                }
+                error => error,
+            });
+            pieces.push(Piece::Stored(Box::new(opened?)));
         }
-        None => return Err(InputError::UnknownKind { name: path.display().to_string() }),
+        _ => return Err(InputError::UnknownKind { name: location.to_string() }),
     }
     Ok(())
 }

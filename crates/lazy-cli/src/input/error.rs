@@ -25,6 +25,8 @@ pub(crate) enum InputError {
     NoFiles { name: String, left_out: Vec<String> },
     #[error("{name} is not a Zarr array: a write of it is unfinished")]
     Incomplete { name: String },
+    #[error("{name} is not a Zarr array, and files are not read from object stores")]
+    FileInStore { name: String },
     #[error("{name} has no arrays{}", of_pattern(.pattern.as_deref()))]
     NoArrays { name: String, pattern: Option<String> },
     #[error("--select chooses arrays of .npz and .safetensors files, and the input has none")]
@@ -163,6 +165,7 @@ impl InputError {
                 error.hint().map_or(choose.to_owned(), |hint| format!("{hint}, or {choose}"))
             }
             InputError::Incomplete { name } => list_unfinished(name),
+            InputError::FileInStore { .. } => "copy the file to a disk first".to_owned(),
             InputError::Ended { .. } => "check whether the program that wrote it failed".to_owned(),
             InputError::TooFew { .. } => {
                 format!("{OF_PRODUCER}, or whether inputs are missing")

@@ -218,8 +218,8 @@ impl PieceGrid {
         self.rows.iter().map(|rows| rows.range.len()).sum()
     }
 
-    /// Returns the identity of a write of these arrays to `output`.
-    pub(crate) fn identify(&self, output: &Path) -> Result<Identity, InputError> {
+    /// Returns the identity of a write of these arrays to the path `output`, or to a store.
+    pub(crate) fn identify(&self, output: Option<&Path>) -> Result<Identity, InputError> {
         identity::identify(&self.pieces, self.n_columns, output)
     }
 }

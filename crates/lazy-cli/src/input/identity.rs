@@ -26,23 +26,25 @@ impl Identity {
     }
 }
 
-/// Returns the identity of a write of these arrays, in bands of `n_columns`, to `output`.
+/// Returns the identity of a write of these arrays, in bands of `n_columns`, to the path `output`,
+/// or to a store.
 ///
 /// The key consists of the names, dtypes and shapes of the arrays. Paths are relative to the
 /// directory of the output, however the user spelled them, so a write can be resumed after a
-/// directory that holds both was moved. The revision consists of the states of the files, which
-/// change with their contents.
+/// directory that holds both was moved. If the output is in a store, paths are absolute. The name of
+/// an array in a store is its URL. The revision consists of the states of the files and objects,
+/// which change with their contents.
 pub(super) fn identify(
     pieces: &[Piece],
     n_columns: usize,
-    output: &Path,
+    output: Option<&Path>,
 ) -> Result<Identity, InputError> {
-    let directory = canonical_directory(output);
+    let directory = output.map(canonical_directory);
     let mut names = Vec::with_capacity(pieces.len());
     let mut key = format!("{n_columns}\n");
     let mut revision = String::new();
     for piece in pieces {
-        let name = name(piece, &directory)?;
+        let name = name(piece, directory.as_deref())?;
         key.push_str(&format!("{name} {} {:?}\n", piece.dtype(), piece.shape()));
         names.push(name);
         revision.push_str(&piece.fingerprint()?);
@@ -61,13 +63,14 @@ fn digest(text: &str) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
-/// Returns the name of an array, with its path relative to a directory.
-fn name(piece: &Piece, directory: &Path) -> Result<String, InputError> {
-    let path = piece.path();
+/// Returns the name of an array, with its path relative to a directory if there is one.
+fn name(piece: &Piece, directory: Option<&Path>) -> Result<String, InputError> {
+    let Some(path) = piece.path() else { return Ok(piece.name().to_owned()) };
     let canonical = fs::canonicalize(path).map_err(|source| unreadable(path, source))?;
-    let from_directory = diff_paths(&canonical, directory).unwrap_or(canonical);
-    let in_file = piece.name().strip_prefix(&*path.to_string_lossy()).unwrap_or(piece.name());
-    Ok(format!("{}{in_file}", from_directory.display()))
+    let relative = directory.and_then(|directory| diff_paths(&canonical, directory));
+    // The name of a Zarr array is its path or its URL, and nothing more.
+    let in_file = piece.name().strip_prefix(&*path.to_string_lossy()).unwrap_or_default();
+    Ok(format!("{}{in_file}", relative.unwrap_or(canonical).display()))
 }
 
 /// Returns the directory of an output, without links as far as it exists.

@@ -159,9 +159,9 @@ impl Input {
         Ok(output)
     }
 
-    /// Returns the identity of a write to `output`, which examines each file. None for a stream,
-    /// which cannot be resumed.
-    pub(crate) fn identify(&self, output: &Path) -> Result<Option<Identity>, InputError> {
+    /// Returns the identity of a write to the path `output`, or to a store. This examines each file.
+    /// None for a stream, which cannot be resumed.
+    pub(crate) fn identify(&self, output: Option<&Path>) -> Result<Option<Identity>, InputError> {
         self.grid.as_ref().map(|grid| grid.identify(output)).transpose()
     }
 

@@ -1,8 +1,8 @@
 //! The options of an input.
 
-use std::path::PathBuf;
-
 use globset::{Error, Glob, GlobMatcher};
+
+use crate::location::Location;
 
 /// The options of an input, as plain data.
 #[derive(Debug)]
@@ -38,10 +38,10 @@ impl Origin {
     }
 }
 
-/// Files, folders and Zarr arrays.
+/// Files, folders and Zarr arrays, at paths and URLs.
 #[derive(Debug)]
 pub(crate) struct Paths {
-    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<Location>,
     /// True to sort the paths in natural order, false to keep them in the given order.
     pub(crate) sort: bool,
     /// The arrays to read of a file that holds several.

@@ -1,7 +1,8 @@
 //! The natural order of names: `part-10` after `part-9`.
 
 use std::cmp::Ordering;
-use std::path::Path;
+
+use crate::location::Location;
 
 /// Compares names in natural order.
 pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
@@ -9,9 +10,9 @@ pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
     natord::compare(a, b).then_with(|| a.cmp(b))
 }
 
-/// Compares paths in natural order.
-pub(super) fn path_order(a: &Path, b: &Path) -> Ordering {
-    natural_order(&a.to_string_lossy(), &b.to_string_lossy())
+/// Compares paths and URLs in natural order.
+pub(super) fn location_order(a: &Location, b: &Location) -> Ordering {
+    natural_order(&a.to_string(), &b.to_string())
 }
 
 #[cfg(test)]

@@ -116,11 +116,11 @@ impl Piece {
         }
     }
 
-    /// Returns the path of the file, or of the Zarr array.
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the path of the file, or of the Zarr array. None for an array in a store.
+    pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Piece::InFile(array) => array.file.path(),
-            Piece::Member(member) => member.file().path(),
+            Piece::InFile(array) => Some(array.file.path()),
+            Piece::Member(member) => Some(member.file().path()),
             Piece::Stored(stored) => stored.path(),
         }
     }

@@ -1,6 +1,6 @@
 //! Notes for the user on how the input was understood.
 
-use std::path::Path;
+use std::fmt::Display;
 
 use crate::count::count;
 
@@ -31,12 +31,11 @@ impl Sources {
 }
 
 /// Returns the note on entries of a folder or an archive that are not read.
-pub(super) fn of_left_out(path: &Path, left_out: &[String], n_found: usize) -> String {
+pub(super) fn of_left_out(path: impl Display, left_out: &[String], n_found: usize) -> String {
     format!(
-        "ignored {} of {} entries of {}: {}",
+        "ignored {} of {} entries of {path}: {}",
         left_out.len(),
         left_out.len() + n_found,
-        path.display(),
         few(left_out),
     )
 }

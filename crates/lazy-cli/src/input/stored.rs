@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lazy_chunks::ArrayBlock;
 use lazy_chunks::zarr::StoredArray;
@@ -12,6 +12,7 @@ use super::InputError;
 use super::files::Cutting;
 use super::piece::AtOnce;
 use super::source::{fingerprint, unreadable};
+use crate::location::Location;
 
 /// The most bytes in a block of whole rows, unless a single row has more. If a band of chunks has
 /// more, each of its chunks is read several times.
@@ -85,7 +86,7 @@ fn chunks_at_once(
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) name: String,
-    path: PathBuf,
+    location: Location,
     pub(crate) array: StoredArray,
     /// The shape of the array that blocks are cut from.
     pub(crate) shape: Vec<usize>,
@@ -96,9 +97,9 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Opens an array. Each block is read by one thread, since several blocks are read at a time.
-    pub(crate) fn open(path: &Path, cutting: Cutting) -> Result<Stored, InputError> {
-        let name = path.display().to_string();
-        let array = StoredArray::open(path)?.with_reader_threads(1);
+    pub(crate) fn open(location: &Location, cutting: Cutting) -> Result<Stored, InputError> {
+        let name = location.to_string();
+        let array = StoredArray::open(location)?.with_reader_threads(1);
         let mut shape = array.shape().to_vec();
         if cutting.stack {
             shape.insert(0, 1);
@@ -111,7 +112,7 @@ impl Stored {
             at_once(&array, &shape, cutting).into_iter().map(AtOnce::Uniform).collect()
         };
         let is_stacked = cutting.stack;
-        Ok(Stored { name, path: path.to_owned(), array, shape, at_once, is_stacked })
+        Ok(Stored { name, location: location.clone(), array, shape, at_once, is_stacked })
     }
 
     /// Returns the sizes of the blocks along axis 0 or 1.
@@ -135,25 +136,29 @@ impl Stored {
         Ok(self.array.read_region(&region[1..])?.into_row())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Returns the path of the array. None for an array in a store.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.location.path()
     }
 
-    /// Returns a digest of the names, sizes and times of all files of the array. A program that
-    /// writes to a chunk changes the digest.
+    /// Returns a digest of the names, sizes and times of all files of the array, or of the keys,
+    /// sizes and tags of all its objects in a store. A program that writes to a chunk changes it.
     pub(crate) fn fingerprint(&self) -> Result<String, InputError> {
-        let mut directories = vec![self.path.clone()];
+        let Some(path) = self.path() else {
+            return Ok(self.array.object_fingerprint()?.unwrap_or_default());
+        };
+        let mut directories = vec![path.to_owned()];
         let mut files = Vec::new();
         while let Some(directory) = directories.pop() {
             let unreadable = |source| unreadable(&directory, source);
             for entry in fs::read_dir(&directory).map_err(unreadable)? {
                 let entry = entry.map_err(unreadable)?;
-                let path = entry.path();
+                let file = entry.path();
                 if entry.file_type().map_err(unreadable)?.is_dir() {
-                    directories.push(path);
+                    directories.push(file);
                 } else {
-                    let name = path.strip_prefix(&self.path).unwrap_or(&path);
-                    files.push(format!("{} {}", name.display(), fingerprint(&path)?));
+                    let name = file.strip_prefix(path).unwrap_or(&file);
+                    files.push(format!("{} {}", name.display(), fingerprint(&file)?));
                 }
             }
         }

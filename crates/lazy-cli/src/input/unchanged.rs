@@ -165,7 +165,7 @@ mod tests {
         after: usize,
         act: &(dyn Fn() + Sync),
     ) -> Result<usize, (String, Box<InputError>)> {
-        let paths = vec![directory.to_owned()];
+        let paths = vec![directory.into()];
         let options = InputOptions {
             origin: Origin::Paths(Paths { paths, sort: false, selection: Selection::default() }),
             rows: None,

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use lazy_chunks::zarr::StoreOptions;
+
+use super::location;
 use crate::arguments;
 use crate::failure::{Failure, Result};
+use crate::location::Location;
 use crate::values::Span;
 
 /// The options of `lazy export`.
 #[derive(Debug)]
 pub(crate) struct Export {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) destination: Destination,
     pub(crate) format: Format,
     pub(crate) rows: Span,
@@ -36,7 +40,7 @@ pub(crate) enum Format {
 
 impl Export {
     /// Makes the options from the command line, and checks them.
-    pub(super) fn new(arguments: arguments::Export) -> Result<Export> {
+    pub(super) fn new(arguments: arguments::Export, stores: &StoreOptions) -> Result<Export> {
         let format = format(&arguments.output, arguments.name)?;
         let destination = if arguments.output.as_os_str() == "-" {
             if arguments.replace {
@@ -48,7 +52,7 @@ impl Export {
             Destination::File { path: arguments.output, replace: arguments.replace }
         };
         Ok(Export {
-            path: arguments.path,
+            path: location(arguments.path, stores)?,
             destination,
             format,
             rows: arguments.rows,

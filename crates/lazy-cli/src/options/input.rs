@@ -1,20 +1,25 @@
 //! The options of the input.
 
-use std::path::Path;
+use std::ffi::OsString;
 
+use lazy_chunks::zarr::StoreOptions;
+
+use super::location;
 use crate::arguments;
 use crate::failure::{Failure, Result};
 use crate::input::{InputOptions, Origin, Paths, Selection};
 
 /// Makes the options from the command line, and checks them.
-pub(super) fn options(arguments: arguments::Input) -> Result<InputOptions> {
+pub(super) fn options(arguments: arguments::Input, stores: &StoreOptions) -> Result<InputOptions> {
     let selection = Selection::new(arguments.select.as_deref())
         .map_err(|error| Failure::Usage(format!("the pattern of --select is invalid: {error}")))?;
-    let is_standard_input = |path: &Path| path.as_os_str() == "-";
+    let is_standard_input = |input: &OsString| input == "-";
     let origin = if let Some(command) = arguments.from_command {
         Origin::Command(command)
-    } else if !arguments.inputs.iter().any(|path| is_standard_input(path)) {
-        Origin::Paths(Paths { paths: arguments.inputs, sort: arguments.sort, selection })
+    } else if !arguments.inputs.iter().any(is_standard_input) {
+        let inputs = arguments.inputs.into_iter().map(|input| location(input, stores));
+        let paths = inputs.collect::<Result<_>>()?;
+        Origin::Paths(Paths { paths, sort: arguments.sort, selection })
     } else if arguments.inputs.len() == 1 {
         Origin::StandardInput
     } else {

@@ -8,15 +8,19 @@ mod export;
 mod input;
 mod store;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use lazy_chunks::zarr::StoreOptions;
 
 pub(crate) use export::{Destination, Export, Format};
 pub(crate) use store::{EarlierWrite, Sharing, Store};
 
 use crate::arguments;
-use crate::failure::Result;
+use crate::failure::{Failure, Result, with_hint};
 use crate::input::InputOptions;
+use crate::location::{Location, store_options};
 use crate::statistics::{Axis, Form, StatisticList};
 use crate::values::{Attribute, Span};
 
@@ -48,7 +52,7 @@ pub(crate) struct Reduce {
     /// The memory limit for the states of the statistics, in bytes.
     pub(crate) memory_limit: u64,
     /// The Zarr group that stores the results.
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Location>,
     pub(crate) replace: bool,
     pub(crate) report: Report,
 }
@@ -56,21 +60,21 @@ pub(crate) struct Reduce {
 /// The options of `lazy info`.
 #[derive(Debug)]
 pub(crate) struct Info {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) json: bool,
 }
 
 /// The options of `lazy verify`.
 #[derive(Debug)]
 pub(crate) struct Verify {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) report: Report,
 }
 
 /// The options of `lazy view`.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     /// The PNG file to create.
     pub(crate) output: PathBuf,
     pub(crate) replace: bool,
@@ -82,7 +86,7 @@ pub(crate) struct View {
 /// The options of `lazy unfinished`.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) remove: bool,
     pub(crate) json: bool,
 }
@@ -90,7 +94,7 @@ pub(crate) struct Unfinished {
 /// The options of `lazy status`.
 #[derive(Debug)]
 pub(crate) struct Status {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     /// The time between two displays. None for a single one.
     pub(crate) interval: Option<Duration>,
     pub(crate) json: bool,
@@ -99,14 +103,14 @@ pub(crate) struct Status {
 /// The options of `lazy finish`.
 #[derive(Debug)]
 pub(crate) struct Finish {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) report: Report,
 }
 
 /// The options of `lazy clean`.
 #[derive(Debug)]
 pub(crate) struct Clean {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) dry_run: bool,
     pub(crate) json: bool,
 }
@@ -114,7 +118,7 @@ pub(crate) struct Clean {
 /// The options of `lazy attributes`.
 #[derive(Debug)]
 pub(crate) struct Attributes {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     pub(crate) set: Vec<Attribute>,
     /// The names of the attributes to remove.
     pub(crate) unset: Vec<String>,
@@ -124,7 +128,7 @@ pub(crate) struct Attributes {
 /// The options of `lazy remove`.
 #[derive(Debug)]
 pub(crate) struct Remove {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     /// True to remove a group that has members.
     pub(crate) recursive: bool,
     pub(crate) json: bool,
@@ -133,7 +137,7 @@ pub(crate) struct Remove {
 /// The options of `lazy consolidate`.
 #[derive(Debug)]
 pub(crate) struct Consolidate {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Location,
     /// True to remove consolidated metadata, false to write it.
     pub(crate) remove: bool,
 }
@@ -156,19 +160,26 @@ pub(crate) struct Report {
 
 impl Command {
     /// Makes the options from the command line, and checks them.
-    pub(crate) fn new(arguments: arguments::Command) -> Result<Command> {
-        Ok(match arguments {
-            arguments::Command::Store(arguments) => Command::Store(Store::new(arguments)?),
-            arguments::Command::Reduce(arguments) => Command::Reduce(Reduce::new(arguments)?),
-            arguments::Command::Export(arguments) => Command::Export(Export::new(arguments)?),
+    pub(crate) fn new(arguments: arguments::Arguments) -> Result<Command> {
+        let stores = store_options(arguments.store_options)
+            .map_err(|key| Failure::Usage(format!("--store-option sets {key} twice")))?;
+        let at = |path| location(path, &stores);
+        Ok(match arguments.command {
+            arguments::Command::Store(arguments) => Command::Store(Store::new(arguments, &stores)?),
+            arguments::Command::Reduce(arguments) => {
+                Command::Reduce(Reduce::new(arguments, &stores)?)
+            }
+            arguments::Command::Export(arguments) => {
+                Command::Export(Export::new(arguments, &stores)?)
+            }
             arguments::Command::Info(arguments::Info { path, json }) => {
-                Command::Info(Info { path, json })
+                Command::Info(Info { path: at(path)?, json })
             }
             arguments::Command::Verify(arguments::Verify { path, report }) => {
-                Command::Verify(Verify { path, report: report.into() })
+                Command::Verify(Verify { path: at(path)?, report: report.into() })
             }
             arguments::Command::View(arguments) => Command::View(View {
-                path: arguments.path,
+                path: at(arguments.path)?,
                 output: arguments.output,
                 replace: arguments.replace,
                 rows: arguments.rows,
@@ -176,29 +187,26 @@ impl Command {
                 quiet: arguments.quiet,
             }),
             arguments::Command::Unfinished(arguments::Unfinished { path, remove, json }) => {
-                Command::Unfinished(Unfinished { path, remove, json })
+                Command::Unfinished(Unfinished { path: at(path)?, remove, json })
             }
             arguments::Command::Status(arguments::Status { path, interval, json }) => {
-                Command::Status(Status {
-                    path,
-                    interval: interval.map(Duration::from_secs_f64),
-                    json,
-                })
+                let interval = interval.map(Duration::from_secs_f64);
+                Command::Status(Status { path: at(path)?, interval, json })
             }
             arguments::Command::Finish(arguments::Finish { path, report }) => {
-                Command::Finish(Finish { path, report: report.into() })
+                Command::Finish(Finish { path: at(path)?, report: report.into() })
             }
             arguments::Command::Clean(arguments::Clean { path, dry_run, json }) => {
-                Command::Clean(Clean { path, dry_run, json })
+                Command::Clean(Clean { path: at(path)?, dry_run, json })
             }
             arguments::Command::Attributes(arguments::Attributes { path, set, unset, json }) => {
-                Command::Attributes(Attributes { path, set, unset, json })
+                Command::Attributes(Attributes { path: at(path)?, set, unset, json })
             }
             arguments::Command::Remove(arguments::Remove { path, recursive, json }) => {
-                Command::Remove(Remove { path, recursive, json })
+                Command::Remove(Remove { path: at(path)?, recursive, json })
             }
             arguments::Command::Consolidate(arguments::Consolidate { path, remove }) => {
-                Command::Consolidate(Consolidate { path, remove })
+                Command::Consolidate(Consolidate { path: at(path)?, remove })
             }
             arguments::Command::Completions(arguments) => {
                 Command::Completions(Completions { script: arguments.script() })
@@ -207,19 +215,24 @@ impl Command {
     }
 }
 
+/// Returns the place that an argument names. An invalid URL makes the command line invalid.
+fn location(text: OsString, stores: &StoreOptions) -> Result<Location> {
+    Location::new(text, stores).map_err(|error| Failure::Usage(with_hint(&error)))
+}
+
 impl Reduce {
-    fn new(arguments: arguments::Reduce) -> Result<Reduce> {
+    fn new(arguments: arguments::Reduce, stores: &StoreOptions) -> Result<Reduce> {
         let axis = match arguments.axis {
             arguments::Axis::All => Axis::All,
             arguments::Axis::Rows => Axis::Rows,
             arguments::Axis::Columns => Axis::Columns,
         };
         Ok(Reduce {
-            input: input::options(arguments.input)?,
+            input: input::options(arguments.input, stores)?,
             stats: arguments.stats,
             form: Form { axis, ignore_nan: arguments.ignore_nan, rank_error: arguments.rank_error },
             memory_limit: arguments.memory.unwrap_or_default().bytes(),
-            output: arguments.output,
+            output: arguments.output.map(|output| location(output, stores)).transpose()?,
             replace: arguments.replace,
             report: arguments.report.into(),
         })

@@ -1,14 +1,13 @@
 //! The options of `lazy store`.
 
-use std::path::PathBuf;
-
 use lazy_chunks::Workers;
-use lazy_chunks::zarr::{Codec, Durability, Existing, OldChunks};
+use lazy_chunks::zarr::{Codec, Durability, Existing, OldChunks, StoreOptions};
 
-use super::{Report, input};
+use super::{Report, input, location};
 use crate::arguments;
 use crate::failure::{Failure, Result};
 use crate::input::InputOptions;
+use crate::location::Location;
 use crate::statistics::StatisticList;
 use crate::values::{Attribute, ChunkSizes, StopSignal};
 
@@ -17,7 +16,7 @@ use crate::values::{Attribute, ChunkSizes, StopSignal};
 pub(crate) struct Store {
     pub(crate) input: InputOptions,
     /// The array, or the group that holds it.
-    pub(crate) output: PathBuf,
+    pub(crate) output: Location,
     /// The name of the array in the group.
     pub(crate) array: Option<String>,
     pub(crate) existing: Existing,
@@ -77,9 +76,9 @@ impl EarlierWrite {
 
 impl Store {
     /// Makes the options from the command line, and checks them.
-    pub(super) fn new(arguments: arguments::Store) -> Result<Store> {
+    pub(super) fn new(arguments: arguments::Store, stores: &StoreOptions) -> Result<Store> {
         let keeps_blocks = arguments.chunks == ChunkSizes::Blocks;
-        let input = InputOptions { keeps_blocks, ..input::options(arguments.input)? };
+        let input = InputOptions { keeps_blocks, ..input::options(arguments.input, stores)? };
         if arguments.resume && input.origin.is_stream() {
             let problem = "a stream cannot be read again, so --resume cannot continue one; store \
                            files instead, or leave out --resume";
@@ -118,7 +117,7 @@ impl Store {
         };
         Ok(Store {
             input,
-            output: arguments.output,
+            output: location(arguments.output, stores)?,
             array: arguments.array,
             existing: match (arguments.replace, arguments.append) {
                 (true, _) => Existing::Replace,

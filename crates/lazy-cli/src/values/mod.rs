@@ -17,7 +17,7 @@ pub(crate) use chunk_sizes::ChunkSizes;
 pub(crate) use codec::CodecSetting;
 pub(crate) use memory_size::MemorySize;
 pub(crate) use number::{fraction, number};
-pub(crate) use path::{array_path, local_path, picture_path};
+pub(crate) use path::{local_path, location, new_array, picture_path};
 pub(crate) use span::Span;
 pub(crate) use stop_signal::StopSignal;
 pub(crate) use worker::worker;

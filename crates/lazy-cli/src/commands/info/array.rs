@@ -1,22 +1,21 @@
 //! The description of an array.
 
-use std::path::Path;
-
 use indicatif::HumanBytes;
 use lazy_chunks::BlockSizes;
 use lazy_chunks::zarr::{MetadataChecksum, StoredArray};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
+use crate::location::Location;
 use crate::print;
 
-pub(super) fn describe(path: &Path, stored: &StoredArray) -> Result<Value> {
+pub(super) fn describe(location: &Location, stored: &StoredArray) -> Result<Value> {
     let size = stored.stored_size()?;
     let mut attributes = stored.attributes().clone();
     let provenance = attributes.remove("provenance");
     Ok(json!({
         "kind": "array",
-        "path": path.to_string_lossy(),
+        "path": location.to_string(),
         "dtype": stored.dtype().name(),
         "shape": stored.shape(),
         "dimension_names": stored.dimension_names(),

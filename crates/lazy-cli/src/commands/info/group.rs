@@ -1,24 +1,27 @@
 //! The description of a group and its members.
 
-use std::path::Path;
-
 use lazy_chunks::report;
 use lazy_chunks::zarr::{Consolidation, ErrorKind, Group, Member, MemberKind, StoredArray};
 use serde_json::{Value, json};
 
 use super::array;
 use crate::failure::{Failure, Result};
+use crate::location::Location;
 use crate::print;
 
 /// Describes a group. Adds a failure for each member that cannot be described.
-pub(super) fn describe(path: &Path, group: &Group, failures: &mut Vec<Failure>) -> Result<Value> {
+pub(super) fn describe(
+    location: &Location,
+    group: &Group,
+    failures: &mut Vec<Failure>,
+) -> Result<Value> {
     let mut members = Vec::new();
     for member in group.all_members()? {
-        members.extend(describe_member(path, member, failures));
+        members.extend(describe_member(location, member, failures));
     }
     Ok(json!({
         "kind": "group",
-        "path": path.to_string_lossy(),
+        "path": location.to_string(),
         "zarr_format": group.zarr_format(),
         "consolidated": consolidated(group),
         "attributes": group.attributes()?,
@@ -38,13 +41,13 @@ fn consolidated(group: &Group) -> Option<&'static str> {
 }
 
 /// Describes a member, or returns `None` if it was removed meanwhile.
-fn describe_member(path: &Path, member: Member, failures: &mut Vec<Failure>) -> Option<Value> {
+fn describe_member(group: &Location, member: Member, failures: &mut Vec<Failure>) -> Option<Value> {
     let (name, target) = (member.name().to_owned(), member.target().clone());
-    let path = path.join(&name);
+    let location = group.member(&name);
     let described = match member.into_kind() {
         MemberKind::Array => StoredArray::open(target)
             .map_err(Failure::from)
-            .and_then(|stored| array::describe(&path, &stored)),
+            .and_then(|stored| array::describe(&location, &stored)),
         MemberKind::Group => Group::open(target)
             .and_then(|group| group.attributes())
             .map(|attributes| json!({"kind": "group", "attributes": attributes}))
@@ -62,7 +65,7 @@ fn describe_member(path: &Path, member: Member, failures: &mut Vec<Failure>) -> 
         }
     };
     described["name"] = name.into();
-    described["path"] = path.to_string_lossy().into();
+    described["path"] = location.to_string().into();
     Some(described)
 }
 

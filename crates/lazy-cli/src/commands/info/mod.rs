@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Info) -> Result<()> {
         Err(Failure::Zarr(error)) if error.kind() == ErrorKind::NotAnArray => error,
         Err(failure) => return Err(failure),
     };
-    let group = match Group::open(&*options.path) {
+    let group = match Group::open(&options.path) {
         Err(error) if error.kind() == ErrorKind::NotAGroup => return Err(not_an_array.into()),
         opened => opened?,
     };

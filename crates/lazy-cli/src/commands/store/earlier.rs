@@ -76,7 +76,7 @@ pub(super) fn ended_early(failure: Failure, options: &Store, is_complete: bool) 
             failure
         };
     }
-    let output = options.output.display();
+    let output = &options.output;
     Failure::Stopped(if is_complete {
         format!("stopped; {output} is unchanged")
     } else if from_stream {

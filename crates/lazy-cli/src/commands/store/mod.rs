@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Store) -> Result<()> {
         print::note(format_args!(
             "the file system of {} does not share locks with other machines: do not write this \
              array from another machine at the same time",
-            options.output.display()
+            options.output
         ));
     }
     let (reducers, plan) = options.stats.plan(Form::WHOLE)?;

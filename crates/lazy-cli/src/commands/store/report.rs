@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::target::target;
 use super::worker::Done;
 use crate::answers;
+use crate::commands::on_medium;
 use crate::count::count;
 use crate::failure::Result;
 use crate::input::Input;
@@ -59,7 +60,8 @@ pub(super) fn print(
         };
         let unit = if stored.shard_shape().is_some() { "shard" } else { "chunk" };
         let chunks = count(size.n_stored, unit);
-        let on_disk = HumanBytes(size.bytes);
+        let bytes = HumanBytes(size.bytes);
+        let medium = on_medium(&options.output);
         print::note(match outcome {
             Outcome::Found => format!(
                 "{target} is already complete and equal to the input: {array}; nothing was stored"
@@ -74,12 +76,12 @@ pub(super) fn print(
                 format!("another worker has published {target}: {array}; {done}")
             }
             Outcome::Published { done, seconds } if !done.is_all() => format!(
-                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk; {done} in \
+                "stored {array} as {target}: {} in {chunks}, {bytes} {medium}; {done} in \
                  {seconds:.1?}",
                 HumanBytes(raw),
             ),
             Outcome::Stored { seconds } | Outcome::Published { seconds, .. } => format!(
-                "stored {array} as {target}: {} in {chunks}, {on_disk} on disk, {seconds:.1?}, \
+                "stored {array} as {target}: {} in {chunks}, {bytes} {medium}, {seconds:.1?}, \
                  {}/s",
                 HumanBytes(raw),
                 rate(raw, seconds),
@@ -88,8 +90,8 @@ pub(super) fn print(
                 let n_rows_in_all = stored.shape().first().copied().unwrap_or(0).max(1);
                 let appended = raw / n_rows_in_all as u64 * n_rows as u64;
                 format!(
-                    "appended {} to {target}, which is now {array}: {} in {chunks}, {on_disk} on \
-                     disk, {seconds:.1?}, {}/s",
+                    "appended {} to {target}, which is now {array}: {} in {chunks}, {bytes} \
+                     {medium}, {seconds:.1?}, {}/s",
                     count(n_rows as u64, "row"),
                     HumanBytes(raw),
                     rate(appended, seconds),
@@ -111,7 +113,7 @@ pub(super) fn print(
         return print::json(&Stored {
             outcome: of_workers,
             done,
-            path: &options.output.to_string_lossy(),
+            path: &options.output.to_string(),
             array: options.array.as_deref(),
             dtype: stored.dtype().name(),
             shape: stored.shape(),

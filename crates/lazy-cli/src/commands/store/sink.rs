@@ -58,7 +58,7 @@ pub(super) fn sink(
     if let Some(n_threads) = options.input.n_threads {
         sink = sink.with_writer_threads(n_threads);
     }
-    let Some(identity) = input.identify(&options.output)? else { return Ok(sink) };
+    let Some(identity) = input.identify(options.output.path())? else { return Ok(sink) };
     let mut resume = identity.resume();
     if options.sharing.is_some() {
         return Ok(sink.with_resume(resume));

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use lazy_chunks::zarr::{FileSystem, LocalFileSystem, LockScope, Target};
+use lazy_chunks::zarr::{FileSystem, Group, LocalFileSystem, LockScope, Target};
 use serde::Deserialize;
 
+use crate::location::Location;
 use crate::options::Store;
 
-/// Returns true if the locks of the file system do not reach other machines.
-pub(super) fn locks_end_here(output: &Path) -> bool {
+/// Returns true if the array lies on a file system whose locks do not reach other machines.
+pub(super) fn locks_end_here(output: &Location) -> bool {
+    let Some(output) = output.path() else { return false };
     let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     let mut above = output.ancestors();
     above.find(|path| path.is_dir()).is_some_and(|directory| {
@@ -22,18 +24,25 @@ pub(super) fn locks_end_here(output: &Path) -> bool {
 pub(super) fn target(options: &Store) -> Target {
     let output = &options.output;
     if options.array.is_none()
-        && let (Some(group), Some(name)) = (output.parent(), output.file_name())
-        && let Some(name) = name.to_str().filter(|_| is_group(group))
+        && let Some((group, name)) = output.parent()
+        && is_group(&group)
     {
-        return Target::from(group).member(name);
+        return group.target().member(name);
     }
-    let group = Target::from(&**output);
     let members = options.array.iter().flat_map(|name| name.split('/'));
-    members.fold(group, |group, name| group.member(name))
+    members.fold(output.target(), |group, name| group.member(name))
+}
+
+/// Returns true if a Zarr group lies at a place.
+fn is_group(location: &Location) -> bool {
+    match location.path() {
+        Some(path) => is_group_at_path(path),
+        None => Group::open(location).is_ok(),
+    }
 }
 
 /// Returns true if a directory holds a Zarr group.
-fn is_group(directory: &Path) -> bool {
+fn is_group_at_path(directory: &Path) -> bool {
     #[derive(Deserialize)]
     struct Node {
         node_type: String,

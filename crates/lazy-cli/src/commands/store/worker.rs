@@ -83,7 +83,7 @@ fn work(
             print::note(format_args!(
                 "the file system of {} does not share locks with other machines, so each worker \
                  computes its own parts only",
-                options.output.display()
+                options.output
             ));
         }
     }
@@ -152,7 +152,7 @@ fn print_remaining(
     print::json(&Remaining {
         outcome: "remaining",
         done,
-        path: &options.output.to_string_lossy(),
+        path: &options.output.to_string(),
         array: options.array.as_deref(),
         finished_parts: status.finished().len(),
         workers: shared::workers_json(status.taken()),
@@ -191,10 +191,7 @@ fn ended_early(failure: Failure, options: &Store, n_finished: usize) -> Failure 
             ),
             None => "nothing was stored".to_owned(),
         };
-        return Failure::StoppedWorker(format!(
-            "stopped; {} is unchanged; {kept}",
-            output.display()
-        ));
+        return Failure::StoppedWorker(format!("stopped; {} is unchanged; {kept}", output));
     }
     match failure {
         Failure::Zarr(error) if error.kind() == zarr::ErrorKind::ResumeMismatch => {

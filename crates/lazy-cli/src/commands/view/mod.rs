@@ -55,7 +55,7 @@ pub(crate) fn run(options: &View) -> Result<()> {
     if fraction < 1.0 {
         subtitle.push_str(&format!("; {:.1} % of the elements were read", 100.0 * fraction));
     }
-    let title = options.path.display().to_string();
+    let title = options.path.to_string();
     let names = stored.dimension_names().unwrap_or_default();
     let name = |axis: usize, default: &str| {
         names.get(axis).cloned().flatten().unwrap_or_else(|| default.to_owned())
