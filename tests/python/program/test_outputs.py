@@ -204,11 +204,13 @@ class Urls(ProgramTest):
         yield "clean", place("a.zarr")
 
     def test_other_schemes_are_refused(self):
-        for scheme in ("s3", "gs", "https", "S3", "simplecache::s3"):
+        for scheme in ("gopher", "simplecache::s3"):
             for command in self.commands(lambda name: f"{scheme}://bucket/{name}"):
                 before = self.tree()
                 self.lazy(*command, code=2)
-                self.assertIn(f"the scheme {scheme} of {scheme}://bucket/", self.errors)
+                of_scheme = f"the scheme {scheme} of {scheme}://bucket/"
+                expected = "the output is a file" if command[0] in ("view", "export") else of_scheme
+                self.assertIn(expected, self.errors)
                 self.assertEqual(self.tree(), before)
         self.assertEqual(list(self.tree()), ["x.npy"])
 
