@@ -327,6 +327,36 @@ class S3(ProgramTest):
         described = self.json("info", self.url("g"), *self.options)
         self.assertEqual([member["name"] for member in described["members"]], ["b", "c"])
 
+    def test_replacing_and_cleaning(self):
+        store = ["store", "parts", "-o", self.url("a.zarr"), "--chunks", "50,40"]
+        self.at(*store)
+        self.at(*store, "--replace")
+        of_old = self.at("clean", self.url("a.zarr"), "--dry-run")
+        self.assertIn(f"{self.url('a.zarr')}: would remove 12 old chunks", of_old)
+        self.at("clean", self.url("a.zarr"))
+        self.at("clean", self.url("a.zarr"))
+        self.assertIn(f"nothing to remove in {self.url('a.zarr')}", self.errors)
+        self.at("verify", self.url("a.zarr"))
+        self.at(*store, "--resume")
+        self.assertIn(f"{self.url('a.zarr')} is already complete and equal to the input", self.errors)
+        self.at(*store, "--append", code=1)
+        self.at(*store, "--workers", "0/1", "--replace", code=1)
+        self.assertIn("hint: leave out --workers, or store the array at a path", self.errors)
+
+    def test_a_write_that_is_interrupted(self):
+        store = ["store", "parts", "-o", self.url("a.zarr"), "--chunks", "1,10", "--codec", "none"]
+        process = self.caught_in_the_middle(*store, *self.options)
+        process.kill()
+        process.wait()
+        [write] = self.json("unfinished", self.url("a.zarr"), *self.options)
+        self.assertEqual(write["target"], self.url("a.zarr"))
+        self.assertTrue(write["directory"].startswith(self.url("a.zarr")), write)
+        self.at("info", self.url("a.zarr"), code=1)
+        self.at(*store, "--resume", "--take-over")
+        self.assertEqual(self.json("unfinished", self.url("a.zarr"), *self.options), [])
+        self.at("export", self.url("a.zarr"), "-o", "a.npy")
+        np.testing.assert_array_equal(np.load(self.path("a.npy")), np.concatenate(BLOCKS))
+
     def test_missing(self):
         for command in ("info", "verify", "unfinished", "status", "finish", "clean"):
             self.at(command, self.url("missing"), code=1)
@@ -338,4 +368,4 @@ class S3(ProgramTest):
     def test_an_unknown_option_is_named(self):
         self.at("info", self.url("a.zarr"), "--store-option", "colour=red", code=1)
         self.assertIn("invalid store option colour", self.errors)
-        self.assertIn("hint: set options with --store-option", self.errors)
+        self.assertIn("hint: check the options that were given with --store-option", self.errors)

@@ -79,10 +79,11 @@ fn check_exists(location: &Location) -> Result<()> {
     if is_missing { Err(Failure::Missing(location.clone())) } else { Ok(()) }
 }
 
-/// Returns true if no object lies at a URL or below it. If a store cannot tell, the command that
-/// asks for more reports it.
+/// Returns true if nothing lies at a URL or below it, not even an unfinished write. If a store
+/// cannot tell, the command that asks for more reports it.
 fn is_vacant(location: &Location) -> bool {
     StoredArray::open(location).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        && UnfinishedWrite::list(location).is_ok_and(|writes| writes.is_empty())
 }
 
 /// Returns words for the place of stored bytes.
