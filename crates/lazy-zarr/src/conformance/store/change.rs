@@ -22,6 +22,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("delete::removes_the_object_alone", delete_alone),
     ("delete::of_nothing_succeeds", delete_nothing),
     ("delete::makes_room_for_another_object", delete_and_put),
+    ("delete_all::removes_these_objects_alone", delete_several),
 ];
 
 fn put_replaces(store: &dyn Store) -> CaseResult {
@@ -126,4 +127,16 @@ fn delete_and_put(store: &dyn Store) -> CaseResult {
         expect_contents(store, &BTreeMap::new())?;
     }
     Ok(())
+}
+
+fn delete_several(store: &dyn Store) -> CaseResult {
+    let mut expected = fill(store)?;
+    store.delete_all(&[])?;
+    expect_contents(store, &expected)?;
+    // More keys than a server deletes at once, most of them without an object.
+    let mut keys: Vec<_> = (0..1100).map(|i| format!("a/nothing {i}")).collect();
+    keys.extend(["key", "a/ke"].map(str::to_owned));
+    store.delete_all(&keys)?;
+    keys.iter().for_each(|key| drop(expected.remove(key)));
+    expect_contents(store, &expected)
 }

@@ -74,6 +74,8 @@ pub(crate) enum Broken {
     DeletesPrefixes,
     /// `delete` of nothing is an error.
     DeletesExisting,
+    /// `delete_all` leaves the last object.
+    DeletesAllButLast,
     /// `delete` leaves an empty object.
     LeavesMarkers,
 
@@ -172,17 +174,27 @@ pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
         &[
             "delete::removes_the_object_alone",
             "delete::makes_room_for_another_object",
+            "delete_all::removes_these_objects_alone",
             "put_if_absent::succeeds_after_deletion",
             "put_if_unchanged::of_nothing_has_changed",
         ],
     ),
-    (DeletesPrefixes, &["delete::removes_the_object_alone", "delete::of_nothing_succeeds"]),
-    (DeletesExisting, &["delete::of_nothing_succeeds"]),
+    (
+        DeletesPrefixes,
+        &[
+            "delete::removes_the_object_alone",
+            "delete::of_nothing_succeeds",
+            "delete_all::removes_these_objects_alone",
+        ],
+    ),
+    (DeletesExisting, &["delete::of_nothing_succeeds", "delete_all::removes_these_objects_alone"]),
+    (DeletesAllButLast, &["delete_all::removes_these_objects_alone"]),
     (
         LeavesMarkers,
         &[
             "delete::removes_the_object_alone",
             "delete::makes_room_for_another_object",
+            "delete_all::removes_these_objects_alone",
             "put_if_absent::succeeds_after_deletion",
         ],
     ),
@@ -532,5 +544,10 @@ impl Store for BrokenStore {
             _ => {}
         }
         self.store.delete(key)
+    }
+
+    fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        let n_left = usize::from(self.broken == DeletesAllButLast && !keys.is_empty());
+        keys[..keys.len() - n_left].iter().try_for_each(|key| self.delete(key))
     }
 }
