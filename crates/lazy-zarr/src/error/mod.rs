@@ -70,8 +70,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///     _ => println!("the array could not be stored: {}", report(&error)),
 /// }
 ///
-/// let error = sequence.to_zarr("s3://bucket/values.zarr").unwrap_err();
-/// assert_eq!(error.to_string(), "the scheme s3 of s3://bucket/values.zarr is not supported");
+/// let error = sequence.to_zarr("ftp://host/values.zarr").unwrap_err();
+/// assert_eq!(error.to_string(), "the scheme ftp of ftp://host/values.zarr is not supported");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Error(Box<Repr>);
