@@ -73,12 +73,12 @@ class ProgramTest(unittest.TestCase):
         """Of a failure there is one line, and if there is something to do about it, one more."""
         self.assertRegex(errors, r"\Alazy: [^\n]+\n(hint: [^\n]+\n)?\Z")
 
-    def caught_in_the_middle(self, *arguments, **options):
+    def caught_in_the_middle(self, *arguments, log="trace", **options):
         """A process that stores chunks, and waits: it logs each of them into a pipe that is soon full.
 
         There must be so many chunks that the pipe cannot hold what is logged of them all: 100 are enough.
         """
-        environment = {**os.environ, "RUST_LOG": "trace"}
+        environment = {**os.environ, "RUST_LOG": log}
         process = subprocess.Popen(
             [LAZY, *arguments], cwd=self.directory, env=environment, stderr=-1, stdout=-1, **options
         )

@@ -344,8 +344,9 @@ class S3(ProgramTest):
         self.assertIn("hint: leave out --workers, or store the array at a path", self.errors)
 
     def test_a_write_that_is_interrupted(self):
-        store = ["store", "parts", "-o", self.url("a.zarr"), "--chunks", "1,10", "--codec", "none"]
-        process = self.caught_in_the_middle(*store, *self.options)
+        store = ["store", "parts", "-o", self.url("a.zarr"), "--chunks", "1,100", "--codec", "none"]
+        # The client of the store logs as well.
+        process = self.caught_in_the_middle(*store, *self.options, log="lazy_zarr=trace")
         process.kill()
         process.wait()
         [write] = self.json("unfinished", self.url("a.zarr"), *self.options)
