@@ -23,7 +23,7 @@ pub(super) fn collect(
     let natural = |a: &&Location, b: &&Location| location_order(a, b);
     if options.sort {
         inputs.sort_by(natural);
-    } else if inputs.is_sorted_by_key(|input| input.to_string())
+    } else if inputs.is_sorted_by_key(ToString::to_string)
         && !inputs.is_sorted_by(|a, b| natural(a, b).is_le())
     {
         notes.push(of_alphabetical_order());

@@ -84,7 +84,7 @@ pub(super) fn expand(location: &Location) -> Result<Expanded, InputError> {
     if found.is_empty() {
         return Err(InputError::NoFiles { name: location.to_string(), left_out });
     }
-    found.sort_by(|a, b| location_order(a, b));
+    found.sort_by(location_order);
     Ok(Expanded { found, left_out })
 }
 

@@ -191,7 +191,7 @@ fn ended_early(failure: Failure, options: &Store, n_finished: usize) -> Failure 
             ),
             None => "nothing was stored".to_owned(),
         };
-        return Failure::StoppedWorker(format!("stopped; {} is unchanged; {kept}", output));
+        return Failure::StoppedWorker(format!("stopped; {output} is unchanged; {kept}"));
     }
     match failure {
         Failure::Zarr(error) if error.kind() == zarr::ErrorKind::ResumeMismatch => {
