@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_core::{ArrayBlock, Indexed, LazyChunkSequence, report};
 use lazy_zarr::{
-    ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Store, StoredArray,
+    Codec, ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Store, StoredArray,
     Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 
@@ -270,11 +270,12 @@ impl Course {
     }
 }
 
-/// Stores the next version with a fault at each operation in turn.
-fn every_fault(course: Course, fault: fn(usize) -> Fault) {
+/// Stores the next version with a fault at each operation in turn, or at every `step`th from the
+/// `first` one on.
+fn every_fault(course: Course, fault: fn(usize) -> Fault, (first, step): (usize, usize)) {
     let expected = course.start();
     blocks(100).to_zarr(course.sink(expected.clone())).unwrap();
-    for n in 0.. {
+    for n in (first..).step_by(step) {
         let context = format!("{course:?}, {:?}", fault(n));
         let store = course.start();
         let before = value_or_none(course, &store);
@@ -320,13 +321,23 @@ fn release_claims(store: &MemoryStore) {
     }
 }
 
+const FAULTS: [fn(usize) -> Fault; 4] =
+    [Fault::fails_at, Fault::lost_response_at, Fault::killed_at, Fault::killed_after];
+
 #[test]
+fn a_fault_leaves_the_old_array_or_the_new() {
+    for (i, course) in Course::all().enumerate() {
+        for (j, fault) in FAULTS.into_iter().enumerate() {
+            every_fault(course, fault, ((i + j) % 6, 6));
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes a minute"]
 fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
     for course in Course::all() {
-        every_fault(course, Fault::fails_at);
-        every_fault(course, Fault::lost_response_at);
-        every_fault(course, Fault::killed_at);
-        every_fault(course, Fault::killed_after);
+        FAULTS.into_iter().for_each(|fault| every_fault(course, fault, (0, 1)));
     }
 }
 
@@ -334,27 +345,70 @@ fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
 fn the_numbers_of_requests_are_documented() {
     let store = MemoryStore::new();
     let counting = FaultyStore::new(store.clone(), Fault::none());
-    let n_requests = |of: &dyn Fn(FaultyStore)| {
+    let target = || Target::in_store(counting.clone(), "/a");
+    let n_requests = |of: &dyn Fn()| {
         let before = counting.n_operations();
-        of(counting.clone());
+        of();
         counting.n_operations() - before
     };
-    let write = |n_chunks: usize| {
-        let sink = replacing(Target::in_store(counting.clone(), "/a"));
-        LazyChunkSequence::try_from_fn(vec![10; n_chunks], |i| {
+    let write = |n_chunks: usize, sink: ZarrSink| {
+        let blocks = LazyChunkSequence::try_from_fn(vec![10; n_chunks], |i| {
             ArrayBlock::from_vec([10], vec![i as i32; 10])
-        })
-        .to_zarr(sink)
-        .map(drop)
-        .unwrap();
+        });
+        n_requests(&|| blocks.clone().to_zarr(sink.clone()).map(drop).unwrap())
     };
-    let new = n_requests(&|_| write(4));
-    store.list("").unwrap().iter().for_each(|object| store.delete(&object.key).unwrap());
-    let larger = n_requests(&|_| write(104));
-    assert_eq!(larger - new, 100, "one request for each chunk");
+    let delete_all =
+        || store.list("").unwrap().iter().for_each(|object| store.delete(&object.key).unwrap());
+    // Storing takes a request for each chunk, and a constant number.
+    let new = write(4, replacing(target()));
+    delete_all();
+    assert_eq!(write(104, replacing(target())) - new, 100);
     assert!(new - 4 <= 20, "{new}");
-    let opened = n_requests(&|store| {
-        StoredArray::open(Target::in_store(store, "/a")).map(drop).unwrap();
-    });
-    assert!(opened <= 2, "{opened}");
+    for n_versions in 2..6 {
+        let replaced = write(104, replacing(target()));
+        assert!(replaced <= 104 + 30, "version {n_versions}: {replaced}");
+    }
+    // A quick write that resumes puts no line of its journal.
+    let resumable = write(104, replacing(target()).with_resume(KEY));
+    assert!(resumable <= 104 + 40, "{resumable}");
+
+    let open = || StoredArray::open(target()).unwrap();
+    assert_eq!(n_requests(&|| drop(open())), 1);
+    let array = open();
+    // After each read, the metadata tells if the array was replaced meanwhile.
+    assert_eq!(n_requests(&|| drop(array.read_region(&[15..17]).unwrap())), 2);
+    assert_eq!(n_requests(&|| drop(open().read().unwrap())), 106);
+    let size = || array.stored_size().map(|_| ()).unwrap();
+    assert_eq!(n_requests(&size), 2);
+}
+
+#[test]
+fn chunks_of_a_shard_are_read_together() {
+    for codec in [Codec::None, Codec::Zstd { level: 1 }, Codec::default()] {
+        let store = MemoryStore::new();
+        let counting = FaultyStore::new(store.clone(), Fault::none());
+        let elements: Vec<i32> = (0..20_000).collect();
+        let block = ArrayBlock::from_vec([200, 100], elements.clone()).unwrap();
+        let sink = replacing(at(&store)).with_chunk_shape([10, 10]).with_shard_shape([100, 100]);
+        LazyChunkSequence::new(|| [block.clone()]).to_zarr(sink.with_codec(codec)).unwrap();
+        // The index, the chunks, and the metadata.
+        for (region, n_shards) in [
+            ([5..6, 5..6], 1),
+            ([0..20, 0..20], 1),
+            ([33..77, 0..100], 1),
+            ([60..140, 45..95], 2),
+            ([0..200, 0..100], 2),
+        ] {
+            let array = StoredArray::open(Target::in_store(counting.clone(), "/a")).unwrap();
+            let before = counting.n_operations();
+            let read = array.read_region(&region).unwrap();
+            let n_requests = counting.n_operations() - before;
+            assert!(n_requests <= 2 * n_shards + 1, "{codec:?}, {region:?}: {n_requests}");
+            let [rows, columns] = region;
+            let expected: Vec<i32> = rows
+                .flat_map(|row| columns.clone().map(move |column| (100 * row + column) as i32))
+                .collect();
+            assert_eq!(read.as_slice::<i32>().unwrap(), expected);
+        }
+    }
 }

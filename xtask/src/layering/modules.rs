@@ -48,7 +48,7 @@ const RULES: [(&str, Rules); 1] = [(
         // Nodes and keys of chunks, without elements.
         ("store", &["defect", "error", "fs", "objects", "target", "settings", "format"]),
         // Staging directories, locks, journals and records, without blocks and reading.
-        ("staging", &["error", "fs", "target", "settings", "layout", "format", "store"]),
+        ("staging", &["error", "fs", "objects", "target", "settings", "layout", "format", "store"]),
         // Members, attributes and removal, without elements, codecs and writing.
         ("group", &["error", "fs", "objects", "target", "format", "store", "staging"]),
         // Stored arrays, without staging and writing.

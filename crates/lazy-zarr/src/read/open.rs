@@ -140,8 +140,11 @@ impl StoredArray {
             Some(_) => in_shards.is_some(),
             None => reads_whole(chunk_codecs),
         };
-        let small_chunks =
-            small_chunks.filter(|small_chunks| reads_whole(small_chunks.chunk_codecs()));
+        // A store that waits is asked for whole chunks, several at a time.
+        let is_read_whole = |small_chunks: &InShards| {
+            origin.concurrency().is_some() || reads_whole(small_chunks.chunk_codecs())
+        };
+        let small_chunks = small_chunks.filter(is_read_whole);
         let chunks = ChunkReader {
             array: Arc::new(array),
             store,

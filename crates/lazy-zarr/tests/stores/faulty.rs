@@ -103,4 +103,12 @@ impl Store for FaultyStore {
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.run(|| self.inner.delete(key))
     }
+
+    fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.run(|| self.inner.delete_all(keys))
+    }
+
+    fn concurrency(&self) -> Option<usize> {
+        Some(4)
+    }
 }

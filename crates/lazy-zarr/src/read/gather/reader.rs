@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lazy_core::{BoxError, DType};
 use zarrs::array::{Array, ArrayBytes, ArraySubset, ChunkGrid};
-use zarrs::storage::byte_range::ByteRange;
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
 
 use super::cache::ChunkCache;
@@ -197,9 +196,7 @@ impl ChunkReader {
         shards: &Shards,
     ) -> Result<Option<Bytes>, BoxError> {
         caught(|| -> Result<_, BoxError> {
-            let Some(span) = shards.span(&self.array, in_shards, part)? else { return Ok(None) };
-            let range = ByteRange::FromStart(span.offset, span.length);
-            let encoded = self.array.storage().get_partial(&span.key, range)?;
+            let encoded = shards.encoded(&self.array, in_shards, part)?;
             encoded.map(|encoded| in_shards.decode(&self.array, &encoded)).transpose()
         })
     }

@@ -38,7 +38,10 @@ impl ChunkReader {
         if n_bytes >= BYTES_PER_THREAD {
             announce(self.unit_bytes.saturating_mul(4));
         }
-        let shards = Shards::default();
+        let shards = match self.concurrency {
+            Some(_) => Shards::joined(region),
+            None => Shards::default(),
+        };
         if n_units == 1
             && let Some(bytes) = self.one_part(&self.part(region, chunks.start())?, &shards)?
         {
