@@ -1,6 +1,7 @@
 //! Reducers whose pass several processes divide among them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -390,6 +391,13 @@ pub trait PartStore {
     ///
     /// Returns an error if the place cannot be examined.
     fn knows_ended(&self) -> Result<bool>;
+
+    /// Returns the time after which a worker that is not certain to be running is known to run or
+    /// to have ended, if others find that out by looking at it again and again. The default is
+    /// `None`.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// Returns the numbers of the finished parts, in ascending order.
     ///

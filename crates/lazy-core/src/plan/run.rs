@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::sequence::PlannedSequence;
 use super::status::{Outcome, PartOutcome, PartReport, PlanStatus};
 use super::{
-    Claimed, DividedReducer, DivisibleReducer, Part, PartSizes, PartStore, PlanSpec, TakeOver,
-    Workers,
+    Claimed, DividedReducer, DivisibleReducer, Holder, Part, PartSizes, PartStore, PlanSpec,
+    TakeOver, Workers,
 };
 use crate::error::Case;
 use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run};
@@ -186,6 +186,10 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     fn try_finish(&self, take_over: TakeOver) -> Result<Finish<R::Output>> {
         let Some(store) = self.divided.store() else { return Ok(Finish::Before) };
         let missing = missing(&self.spec.parts, &store.finished()?);
+        // The array may turn out to be published, and the records to be gone.
+        if self.divided.store().is_none() {
+            return Ok(Finish::Before);
+        }
         if !missing.is_empty() {
             let n_parts = self.parts().len();
             return Err(Error::parts_missing(store.target(), n_parts, missing));
@@ -286,7 +290,7 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     /// parts that no other worker has, and publishes the array if no part is left.
     ///
     /// If the place where the workers meet cannot tell which workers have ended, each worker
-    /// computes its own share alone.
+    /// computes its own share alone. If it tells after a while, this worker waits for as long.
     ///
     /// # Errors
     ///
@@ -299,25 +303,48 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
 
     fn work_once(&self, workers: &Workers, take_over: TakeOver) -> Result<Outcome<R::Output>> {
         let mut parts = Vec::new();
-        for round in 0.. {
+        let (mut n_rounds, mut waiting) = (0, Waiting::new());
+        loop {
             let Some(store) = self.divided.store() else { return Ok(Outcome::FinishedBefore) };
+            let n_before = parts.len();
             self.work_on_parts(store, workers, take_over, &mut parts)?;
+            if parts.len() > n_before {
+                waiting = Waiting::new();
+            }
             let status = self.status()?;
             if !status.is_complete() {
+                if waiting.is_useful(store, status.taken().iter().map(|(_, holder)| holder)) {
+                    self.wait(&mut waiting, &status)?;
+                    continue;
+                }
                 return Ok(Outcome::Remaining { parts, status });
             }
             match self.try_finish(take_over) {
                 Ok(Finish::Output(output)) => return Ok(Outcome::Finished { parts, output }),
                 Ok(Finish::Before) => return Ok(Outcome::FinishedBefore),
+                Ok(Finish::Held(holder)) if waiting.is_useful(store, [&holder]) => {
+                    self.wait(&mut waiting, &status)?;
+                }
                 Ok(Finish::Held(holder)) => {
                     return Ok(Outcome::Remaining { parts, status: status.finished_by(holder) });
                 }
                 // Records turned out to be damaged, and were removed.
-                Err(error) if error.kind() == ErrorKind::Unfinished && round < MOST_ROUNDS => {}
+                Err(error) if error.kind() == ErrorKind::Unfinished && n_rounds < MOST_ROUNDS => {
+                    n_rounds += 1;
+                }
                 Err(error) => return Err(error),
             }
         }
-        unreachable!("the rounds are limited")
+    }
+
+    /// Waits until others may have finished parts, or ended.
+    fn wait(&self, waiting: &mut Waiting, status: &PlanStatus) -> Result<()> {
+        let blocks_per_band = self.grid().blocks_per_band();
+        let n_blocks = |part: &usize| self.parts()[*part].bands().len() * blocks_per_band;
+        self.sequence.observe_waiting(status.finished().iter().map(n_blocks).sum())?;
+        sleep(waiting.pause);
+        waiting.pause = (2 * waiting.pause).min(LONGEST_PAUSE);
+        Ok(())
     }
 
     /// Works on the plan until the array is published, by this worker or by another one, and
@@ -332,23 +359,18 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
     ///
     /// The errors of [`work`](Self::work).
     pub fn compute(&self, workers: &Workers) -> Result<R::Output> {
-        let (mut pause, mut take_over) = (SHORTEST_PAUSE, TakeOver::IfSet);
+        let (mut waiting, mut take_over) = (Waiting::new(), TakeOver::IfSet);
         loop {
             match self.work_once(workers, take_over)? {
                 Outcome::Finished { output, .. } => return Ok(output),
                 Outcome::FinishedBefore => return self.finish(),
                 Outcome::Remaining { parts, status } => {
                     if !parts.is_empty() {
-                        pause = SHORTEST_PAUSE;
+                        waiting = Waiting::new();
                     }
-                    let blocks_per_band = self.grid().blocks_per_band();
-                    let n_blocks =
-                        |part: &usize| self.parts()[*part].bands().len() * blocks_per_band;
-                    self.sequence.observe_waiting(status.finished().iter().map(n_blocks).sum())?;
                     // Those that are running now are no longer those that were there before.
                     take_over = TakeOver::Never;
-                    sleep(pause);
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    self.wait(&mut waiting, &status)?;
                 }
             }
         }
@@ -413,11 +435,35 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// The least time between two listings of the finished parts.
 const BETWEEN_LISTS: Duration = Duration::from_secs(1);
 
+/// The waiting of a worker for others.
+struct Waiting {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Waiting {
+    fn new() -> Waiting {
+        Waiting { since: Instant::now(), pause: SHORTEST_PAUSE }
+    }
+
+    /// Returns true if this worker will know which of these workers have ended.
+    fn is_useful<'h>(
+        &self,
+        store: &dyn PartStore,
+        holders: impl IntoIterator<Item = &'h Holder>,
+    ) -> bool {
+        // A worker that is seen late is known late.
+        let is_short = |patience: Duration| self.since.elapsed() < 2 * patience;
+        store.patience().is_some_and(is_short)
+            && holders.into_iter().any(|holder| !holder.is_certain())
+    }
+}
+
 enum Finish<O> {
     Output(O),
     /// Another worker has published the array.
     Before,
-    Held(super::Holder),
+    Held(Holder),
 }
 
 /// Returns the position of the first row of a part.
