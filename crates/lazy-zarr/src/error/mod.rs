@@ -188,7 +188,8 @@ impl Error {
 
     /// Returns true if it is not certain that the process that holds a lock is running.
     pub(crate) fn is_of_maybe_locked(&self) -> bool {
-        matches!(&*self.0, Repr::Write(WriteError::MaybeLocked { .. }))
+        let write = matches!(&*self.0, Repr::Write(WriteError::MaybeLocked { .. }));
+        write || matches!(&*self.0, Repr::Write(WriteError::MaybeClaimed { .. }))
     }
 
     /// Returns true if the array was replaced or removed after it was opened.

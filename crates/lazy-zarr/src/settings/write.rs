@@ -1,6 +1,7 @@
 //! All settings of a write, which keeps them while it runs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lazy_core::{Casting, DType, RowType, SequenceSpec};
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub(crate) struct WriteSettings {
     pub(crate) memory_limit: Option<u64>,
     /// The bytes that a thread allocates to extend a present shard.
     pub(crate) extending_bytes: usize,
+    /// The time between two renewals of a lease, if it is not the usual one.
+    pub(crate) renewal: Option<Duration>,
     /// Set when an unfinished write is to be resumed.
     pub(crate) resume: Option<Resume>,
 }
@@ -66,6 +69,7 @@ impl WriteSettings {
             n_threads: None,
             memory_limit: None,
             extending_bytes: 0,
+            renewal: None,
             resume: None,
         }
     }

@@ -43,6 +43,16 @@ pub(crate) struct PartChunkRows {
     pub(crate) last: (u64, bool),
 }
 
+impl PartChunkRows {
+    /// Returns true if a chunk has rows of other parts, too.
+    pub(crate) fn is_shared(&self, keys: KeySpace, key: &str) -> bool {
+        let row = keys.first_index(key);
+        [self.first, self.last]
+            .into_iter()
+            .any(|(index, is_shared)| is_shared && row == Some(index))
+    }
+}
+
 /// The rows of the version that a write appends to.
 #[derive(Clone, Copy, Debug)]
 struct Appended {
@@ -108,9 +118,7 @@ impl ChunkFiles {
 
     /// Returns true if a chunk has rows of other parts, too.
     pub(crate) fn is_fragment(&self, key: &str) -> bool {
-        let Some(PartChunkRows { first, last, .. }) = &self.part else { return false };
-        let row = self.keys.first_index(key);
-        [first, last].into_iter().any(|(index, is_shared)| *is_shared && row == Some(*index))
+        self.part.as_ref().is_some_and(|part| part.is_shared(self.keys, key))
     }
 
     /// Returns true if a chunk is replaced when it is stored again, and is never removed.

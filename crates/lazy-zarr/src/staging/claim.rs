@@ -4,19 +4,22 @@
 //! with an object below the prefix of the array:
 //!
 //! ```text
-//! .lazy/nested/claim       the write that stores chunks under `c/0/0`, and its record
+//! .lazy/nested/claim       the write that stores chunks under `c/0/0`, and its record or its plan
 //! .lazy/bare/claim         the write that stores chunks under `0/0`
 //! .lazy/dotted/claim       the write that stores chunks under `c.0.0`
 //! ```
 //!
 //! A claim only saves work: a second write sees it and does not begin. What is published is decided
 //! by the conditional put of the metadata.
+//!
+//! If the claim has a plan, several workers share the write, and no process holds the key space.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::plan_document::PlanDocument;
 use super::process::{self, Liveness, token};
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError, WriteError};
@@ -37,6 +40,9 @@ struct Document {
     /// The record of a resumable write, once its layout is chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<String>,
+    /// The plan of several workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
 }
 
 const VERSION: u32 = 1;
@@ -54,31 +60,47 @@ impl Claim {
     /// Lists the claims of the array below a prefix.
     pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Claim>> {
         let staging = format!("{prefix}{STAGING}");
-        let objects = store.list(&staging).map_err(|error| Error::store(&staging, error))?;
+        let below = store.list_directory(&staging);
+        let below = below.map_err(|error| Error::store(&staging, error))?;
         let mut claims = Vec::new();
-        for object in objects {
-            let name = object.key.strip_prefix(&*staging);
-            let name = name.and_then(|name| name.strip_suffix(CLAIM)?.strip_suffix('/'));
-            let Some(keys) = name.and_then(KeySpace::named) else { continue };
-            match store.get(&object.key) {
-                Ok(found) => {
-                    let document = serde_json::from_slice(&found.bytes).ok();
-                    let document =
-                        document.filter(|document: &Document| document.version == VERSION);
-                    claims.push(Claim { keys, tag: found.tag, document });
-                }
-                // The write has just ended.
-                Err(StoreError::NotFound) => {}
-                Err(error) => return Err(Error::store(&object.key, error)),
+        for space in below.prefixes {
+            let name = space.strip_prefix(&*staging).and_then(|name| name.strip_suffix('/'));
+            if let Some(keys) = name.and_then(KeySpace::named) {
+                claims.extend(Claim::find(store, prefix, keys)?);
             }
         }
         Ok(claims)
     }
 
+    /// Returns the claim of a key space, if there is one.
+    pub(crate) fn find(store: &dyn Store, prefix: &str, keys: KeySpace) -> Result<Option<Claim>> {
+        let key = key_of(prefix, keys);
+        match store.get(&key) {
+            Ok(found) => {
+                let document = serde_json::from_slice(&found.bytes).ok();
+                let document = document.filter(|document: &Document| document.version == VERSION);
+                Ok(Some(Claim { keys, tag: found.tag, document }))
+            }
+            Err(StoreError::NotFound) => Ok(None),
+            Err(error) => Err(Error::store(&key, error)),
+        }
+    }
+
     /// Returns an error if the write that made the claim is running, or may be running and is not
-    /// to be taken over.
-    pub(crate) fn check_has_ended(&self, target: &str, takes_over: bool) -> Result<()> {
+    /// to be taken over, or if workers share it.
+    pub(crate) fn check_has_ended(
+        &self,
+        target: &str,
+        prefix: &str,
+        takes_over: bool,
+    ) -> Result<()> {
         let (target, holder) = (target.to_owned(), self.holder());
+        if self.is_plan() {
+            let key =
+                self.plan(prefix).ok().flatten().map_or(String::new(), |plan| plan.record.key);
+            let directory = format!("store:/{}", prefix_of(prefix, self.keys)).into();
+            return Err(ResumeError::Planned { target, directory, key }.into());
+        }
         match self.liveness() {
             Liveness::Running => Err(WriteError::Locked { target, holder }.into()),
             Liveness::Unknown if !takes_over => {
@@ -102,6 +124,31 @@ impl Claim {
         })
     }
 
+    /// Returns true if workers share the write.
+    pub(crate) fn is_plan(&self) -> bool {
+        self.document.as_ref().is_some_and(|document| document.plan.is_some())
+    }
+
+    /// Returns the plan, if workers share the write.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the plan is damaged, or if another version of this crate has made it.
+    pub(crate) fn plan(&self, prefix: &str) -> Result<Option<PlanDocument>> {
+        let plan = self.document.as_ref().and_then(|document| document.plan.as_ref());
+        let Some(text) = plan else { return Ok(None) };
+        PlanDocument::from_text(text.as_bytes()).map(Some).map_err(|reason| {
+            let path = format!("store:/{}", key_of(prefix, self.keys)).into();
+            ResumeError::InvalidRecord { path, reason }.into()
+        })
+    }
+
+    /// Returns true if this is the claim with a plan of this token.
+    pub(super) fn is_of_plan(&self, token: &str) -> bool {
+        let document = self.document.as_ref();
+        document.is_some_and(|document| document.plan.is_some() && document.token == token)
+    }
+
     /// Returns the prefix of the journal.
     pub(crate) fn journal(&self, prefix: &str) -> String {
         journal_of(prefix, self.keys)
@@ -114,7 +161,7 @@ impl Claim {
 
     /// Deletes the claim, when nothing in its key space is left.
     pub(crate) fn delete(&self, store: &dyn Store, prefix: &str) -> Result<()> {
-        delete_journal(store, prefix, self.keys)?;
+        delete_rest(store, prefix, self.keys, |_| true)?;
         let key = key_of(prefix, self.keys);
         store.delete(&key).map_err(|error| Error::store(&key, error))
     }
@@ -159,18 +206,44 @@ impl Claimed {
         left: Option<(&Claim, bool)>,
         is_conditional: bool,
     ) -> Result<Option<Claimed>, StoreError> {
-        let key = key_of(prefix, keys);
         let kept = left.and_then(|(left, resumes)| left.document.as_ref().filter(|_| resumes));
         let record = kept.and_then(|document| document.record.clone());
         let holder = process::description();
-        let document = Document { version: VERSION, token: token(), holder, record };
+        let document = Document { version: VERSION, token: token(), holder, record, plan: None };
+        let left = left.map(|(left, _)| left);
+        Claimed::put(store, prefix, keys, left, is_conditional, document)
+    }
+
+    /// Claims a key space for the workers of a plan, in place of the claim that an earlier write
+    /// has left. Returns `None` if another write has just claimed it.
+    pub(crate) fn share(
+        store: &dyn Store,
+        prefix: &str,
+        keys: KeySpace,
+        left: Option<&Claim>,
+        plan: &PlanDocument,
+    ) -> Result<Option<Claimed>, StoreError> {
+        let (token, holder) = (plan.token.clone(), process::description());
+        let plan = Some(plan.to_text());
+        let document = Document { version: VERSION, token, holder, record: None, plan };
+        Claimed::put(store, prefix, keys, left, true, document)
+    }
+
+    fn put(
+        store: &dyn Store,
+        prefix: &str,
+        keys: KeySpace,
+        left: Option<&Claim>,
+        is_conditional: bool,
+        document: Document,
+    ) -> Result<Option<Claimed>, StoreError> {
         let condition = match left {
             _ if !is_conditional => PutCondition::Always,
             None => PutCondition::IfAbsent,
-            Some((Claim { tag: Some(tag), .. }, _)) => PutCondition::IfUnchanged(tag.clone()),
+            Some(Claim { tag: Some(tag), .. }) => PutCondition::IfUnchanged(tag.clone()),
             Some(_) => return Err(StoreError::Unsupported),
         };
-        match put_or_find(store, &key, &document.to_bytes(), condition) {
+        match put_or_find(store, &key_of(prefix, keys), &document.to_bytes(), condition) {
             Ok(tag) => {
                 let state = Mutex::new(State { document, tag });
                 Ok(Some(Claimed { array: prefix.to_owned(), keys, state }))
@@ -178,6 +251,14 @@ impl Claimed {
             Err(StoreError::Exists | StoreError::Changed) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the claim of the workers of a plan. Returns `None` if the claim has no plan.
+    pub(crate) fn of_plan(prefix: &str, claim: Claim) -> Option<Claimed> {
+        let Claim { keys, tag, document } = claim;
+        let document = document.filter(|document| document.plan.is_some())?;
+        let state = Mutex::new(State { document, tag });
+        Some(Claimed { array: prefix.to_owned(), keys, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -229,23 +310,58 @@ impl Claimed {
     pub(crate) fn is_held(&self, store: &dyn Store) -> Result<bool> {
         let key = self.key();
         match store.get(&key) {
-            Ok(found) => Ok(found.bytes == self.state().document.to_bytes()),
+            Ok(found) => {
+                let document: Option<Document> = serde_json::from_slice(&found.bytes).ok();
+                Ok(document.as_ref() == Some(&self.state().document))
+            }
             Err(StoreError::NotFound) => Ok(false),
             Err(error) => Err(Error::store(&key, error)),
         }
     }
 
-    /// Deletes the journal.
-    pub(crate) fn delete_journal(&self, store: &dyn Store) -> Result<()> {
-        delete_journal(store, &self.array, self.keys)
+    /// Deletes what earlier writes and this one keep beside the claim.
+    pub(crate) fn delete_rest(&self, store: &dyn Store) -> Result<()> {
+        delete_rest(store, &self.array, self.keys, |_| true)
+    }
+
+    /// Deletes what earlier writes keep beside the claim, for the workers of a plan, which may have
+    /// begun.
+    pub(crate) fn delete_before_plan(&self, store: &dyn Store) -> Result<()> {
+        let token = self.token();
+        let is_of_plan = |name: &str| name.split('/').next() == Some(&token);
+        delete_rest(store, &self.array, self.keys, |name| !is_of_plan(name))
     }
 
     /// Gives the key space back, when nothing in it belongs to this write any more.
     pub(crate) fn release(&self, store: &dyn Store) -> Result<()> {
         if self.record().is_some() {
-            self.delete_journal(store)?;
+            self.delete_rest(store)?;
         }
         store.delete(&self.key()).map_err(|error| Error::store(&self.key(), error))
+    }
+
+    /// Ends a plan that is published, and deletes what its workers keep. Others may do so at the
+    /// same time.
+    pub(crate) fn end_plan(&self, store: &dyn Store) -> Result<()> {
+        // First, so that no worker takes a part whose record is deleted.
+        let document = {
+            let mut state = self.state();
+            let document =
+                Document { holder: process::ended(), plan: None, ..state.document.clone() };
+            match put_or_find(store, &self.key(), &document.to_bytes(), state.condition()) {
+                Ok(tag) => *state = State { document: document.clone(), tag },
+                // Another worker has ended it.
+                Err(StoreError::Changed | StoreError::NotFound) => return Ok(()),
+                Err(error) => return Err(Error::store(&self.key(), error)),
+            }
+            document
+        };
+        let is_of_plan = |name: &str| name.split('/').next() == Some(&document.token);
+        delete_rest(store, &self.array, self.keys, is_of_plan)?;
+        if self.is_held(store)? {
+            store.delete(&self.key()).map_err(|error| Error::store(&self.key(), error))?;
+        }
+        Ok(())
     }
 
     /// Says that this write has ended, and leaves the claim: the chunks in the key space belong to
@@ -266,13 +382,27 @@ impl State {
     }
 }
 
-fn delete_journal(store: &dyn Store, array: &str, keys: KeySpace) -> Result<()> {
-    let journal = journal_of(array, keys);
-    let objects = store.list(&journal).map_err(|error| Error::store(&journal, error))?;
+/// Deletes the objects beside the claim of a key space whose names are meant.
+fn delete_rest(
+    store: &dyn Store,
+    array: &str,
+    keys: KeySpace,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let prefix = prefix_of(array, keys);
+    let objects = store.list(&prefix).map_err(|error| Error::store(&prefix, error))?;
     for object in objects {
-        store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
+        let name = &object.key[prefix.len()..];
+        if name != CLAIM && is_meant(name) {
+            store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
+        }
     }
     Ok(())
+}
+
+/// Returns the prefix of what the workers of a plan keep.
+pub(super) fn prefix_of_plan(array: &str, keys: KeySpace, token: &str) -> String {
+    format!("{}{token}/", prefix_of(array, keys))
 }
 
 fn prefix_of(array: &str, keys: KeySpace) -> String {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::chunk_files::ChunkFiles;
 use super::entry::{Entry, line, parse};
-use super::journal::Journal;
+use super::journal::{ChunkJournal, Journal};
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::format::KeySpace;
@@ -111,38 +111,13 @@ impl FileJournal {
     }
 }
 
-impl Journal for FileJournal {
+impl ChunkJournal for FileJournal {
     fn keys(&self) -> KeySpace {
         self.chunks.keys()
     }
 
     fn directory(&self) -> PathBuf {
         self.directory.clone()
-    }
-
-    fn record(&self) -> Result<Option<Record>> {
-        let path = self.directory.join(RECORD);
-        let examine = |source| Error::examine(&path, source);
-        // The record is flushed before any chunk is stored. A missing or torn record means that it
-        // was being written or removed, or that flushing was disabled. In all these cases, no write
-        // owns the remaining files.
-        if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
-            return Ok(None);
-        }
-        let text = match self.file_system.read(&path, 0, None) {
-            // Another process has just removed it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(examine)?,
-        };
-        let record = Record::from_text(&text)
-            .map_err(|reason| ResumeError::InvalidRecord { path: path.clone(), reason })?;
-        let is_of_present = |record: &Record| {
-            record.keys() == Some(self.chunks.keys())
-                && record.appended_rows() == self.chunks.appended_rows()
-                // Publishing an append of no rows does not change the number of rows.
-                && !(record.appended_rows().is_some() && record.has_no_rows())
-        };
-        Ok(record.filter(is_of_present))
     }
 
     fn remove_strays(&self, entries: &BTreeMap<u64, Entry>, n_chunks: &[u64]) -> Result<()> {
@@ -176,6 +151,75 @@ impl Journal for FileJournal {
             }
             _ => Ok(()),
         }
+    }
+
+    fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
+        let path = self.directory.join(JOURNAL);
+        let mut entries = BTreeMap::new();
+        let mut rest = Vec::new();
+        let mut offset = 0;
+        loop {
+            let part = match self.file_system.read(&path, offset, Some(PART)) {
+                Ok(part) => part,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Bytes::new(),
+                Err(source) => return Err(Error::examine(path, source)),
+            };
+            offset += part.len() as u64;
+            let is_over = part.is_empty();
+            rest.extend_from_slice(&part);
+            let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for line in rest[..end].split(|byte| *byte == b'\n') {
+                if let Some((key, entry)) = parse(line)
+                    && let Some(number) = self.chunks.keys().number(key, n_chunks)
+                {
+                    entries.insert(number, entry);
+                }
+            }
+            rest.drain(..end);
+            if rest.len() > LONGEST_LINE {
+                rest.drain(..rest.len() - LONGEST_LINE);
+            }
+            if is_over {
+                return Ok(entries);
+            }
+        }
+    }
+
+    fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
+        let path = self.chunks.path(key);
+        let is_whole =
+            |bytes: &Bytes| bytes.len() as u64 == entry.length && Entry::of([&**bytes]) == entry;
+        match self.file_system.read(&path, 0, None) {
+            Ok(bytes) if is_whole(&bytes) => Ok(Some(bytes)),
+            _ => self.remove(key).map(|()| None),
+        }
+    }
+}
+
+impl Journal for FileJournal {
+    fn record(&self) -> Result<Option<Record>> {
+        let path = self.directory.join(RECORD);
+        let examine = |source| Error::examine(&path, source);
+        // The record is flushed before any chunk is stored. A missing or torn record means that it
+        // was being written or removed, or that flushing was disabled. In all these cases, no write
+        // owns the remaining files.
+        if self.file_system.kind(&path).map_err(examine)? != Some(EntryKind::File) {
+            return Ok(None);
+        }
+        let text = match self.file_system.read(&path, 0, None) {
+            // Another process has just removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(examine)?,
+        };
+        let record = Record::from_text(&text)
+            .map_err(|reason| ResumeError::InvalidRecord { path: path.clone(), reason })?;
+        let is_of_present = |record: &Record| {
+            record.keys() == Some(self.chunks.keys())
+                && record.appended_rows() == self.chunks.appended_rows()
+                // Publishing an append of no rows does not change the number of rows.
+                && !(record.appended_rows().is_some() && record.has_no_rows())
+        };
+        Ok(record.filter(is_of_present))
     }
 
     fn begin(&self, record: &Record, durability: Durability) -> Result<()> {
@@ -220,48 +264,6 @@ impl Journal for FileJournal {
         self.may_be_torn.store(false, Ordering::Relaxed);
         let cleared = self.chunks.clear();
         cleared.map(|_| ()).map_err(|source| Error::examine(self.chunks.array(), source))
-    }
-
-    fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
-        let path = self.directory.join(JOURNAL);
-        let mut entries = BTreeMap::new();
-        let mut rest = Vec::new();
-        let mut offset = 0;
-        loop {
-            let part = match self.file_system.read(&path, offset, Some(PART)) {
-                Ok(part) => part,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Bytes::new(),
-                Err(source) => return Err(Error::examine(path, source)),
-            };
-            offset += part.len() as u64;
-            let is_over = part.is_empty();
-            rest.extend_from_slice(&part);
-            let end = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            for line in rest[..end].split(|byte| *byte == b'\n') {
-                if let Some((key, entry)) = parse(line)
-                    && let Some(number) = self.chunks.keys().number(key, n_chunks)
-                {
-                    entries.insert(number, entry);
-                }
-            }
-            rest.drain(..end);
-            if rest.len() > LONGEST_LINE {
-                rest.drain(..rest.len() - LONGEST_LINE);
-            }
-            if is_over {
-                return Ok(entries);
-            }
-        }
-    }
-
-    fn read(&self, key: &str, entry: Entry) -> Result<Option<Bytes>> {
-        let path = self.chunks.path(key);
-        let is_whole =
-            |bytes: &Bytes| bytes.len() as u64 == entry.length && Entry::of([&**bytes]) == entry;
-        match self.file_system.read(&path, 0, None) {
-            Ok(bytes) if is_whole(&bytes) => Ok(Some(bytes)),
-            _ => self.remove(key).map(|()| None),
-        }
     }
 }
 

@@ -25,6 +25,7 @@ use std::thread::sleep;
 use super::directory::{BETWEEN_TRIES, PLAN, Staging};
 use super::part_record::{Head, LONGEST_HEAD};
 use super::plan_document::{PlanDocument, read_plan};
+use super::plan_place::{HeldPart, TakenPart};
 use super::process::token;
 use super::removal::remove_if_there;
 use super::taking::Taken;
@@ -51,19 +52,6 @@ pub(crate) struct PlanDirectory {
     durability: Durability,
     /// The present path, which changes when a worker begins to finish the plan.
     path: Mutex<PathBuf>,
-}
-
-/// A part that a worker has taken.
-pub(crate) enum TakenPart {
-    Taken(Staging),
-    Held {
-        holder: String,
-        is_certain: bool,
-    },
-    /// The part is finished.
-    Finished,
-    /// The plan is gone: it was published or removed.
-    Gone,
 }
 
 impl PlanDirectory {
@@ -320,7 +308,8 @@ impl PlanDirectory {
             if self.file_system.entry_kind(&path.join(PLAN))?.is_none() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            Ok(TakenPart::Taken(staging))
+            let array = self.array.clone();
+            Ok(TakenPart::Taken(HeldPart::Directory { staging, array }))
         })?;
         Ok(taken.unwrap_or(TakenPart::Gone))
     }

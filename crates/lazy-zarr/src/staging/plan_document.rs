@@ -59,7 +59,7 @@ impl PlanDocument {
         sealed(&serde_json::to_string_pretty(self).expect("a plan is what JSON can hold"))
     }
 
-    fn from_text(text: &[u8]) -> Result<PlanDocument, String> {
+    pub(super) fn from_text(text: &[u8]) -> Result<PlanDocument, String> {
         let json = whole(text).ok_or("its checksum does not match")?;
         let json: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
         if json["version"] != VERSION {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::claim::Claimed;
 use super::entry::{Entry, line, parse};
-use super::journal::Journal;
+use super::journal::{ChunkJournal, Journal};
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError};
 use crate::format::KeySpace;
@@ -36,10 +36,18 @@ pub(crate) struct StoreJournal {
     /// The prefix of the array.
     prefix: String,
     claim: Arc<Claimed>,
-    lines: Mutex<Lines>,
+    lines: Lines,
 }
 
-struct Lines {
+/// The lines of a journal, as one write puts them.
+pub(super) struct Lines {
+    store: Arc<dyn Store>,
+    /// The beginning of the keys of the objects that this write puts.
+    start: String,
+    state: Mutex<State>,
+}
+
+struct State {
     /// The lines that were not put yet.
     text: String,
     /// The number of objects that this write has put.
@@ -47,27 +55,67 @@ struct Lines {
     put: Instant,
 }
 
+impl Lines {
+    /// Returns the lines of a write with this random name, below the prefix of a journal.
+    pub(super) fn new(store: &Arc<dyn Store>, journal: &str, token: &str) -> Lines {
+        let state = State { text: String::new(), n_put: 0, put: Instant::now() };
+        let start = format!("{journal}{token}.");
+        Lines { store: Arc::clone(store), start, state: Mutex::new(state) }
+    }
+
+    /// Adds the line of a complete chunk.
+    pub(super) fn note(&self, key: &str, entry: Entry) -> Result<()> {
+        let mut state = self.state();
+        state.text.push_str(&line(key, entry));
+        if state.put.elapsed() < BETWEEN_PUTS { Ok(()) } else { self.put(&mut state) }
+    }
+
+    /// Puts the lines that were not put yet.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.put(&mut self.state())
+    }
+
+    fn are_put(&self) -> bool {
+        self.state().text.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, state: &mut State) -> Result<()> {
+        if state.text.is_empty() {
+            return Ok(());
+        }
+        let key = format!("{}{}", self.start, state.n_put);
+        let text = Bytes::copy_from_slice(state.text.as_bytes());
+        let put = self.store.put(&key, text, PutCondition::Always);
+        put.map_err(|error| Error::store(&key, error))?;
+        state.text.clear();
+        state.n_put += 1;
+        state.put = Instant::now();
+        Ok(())
+    }
+}
+
 impl StoreJournal {
     pub(crate) fn new(store: &Arc<dyn Store>, prefix: &str, claim: &Arc<Claimed>) -> StoreJournal {
-        let lines = Lines { text: String::new(), n_put: 0, put: Instant::now() };
         StoreJournal {
             store: Arc::clone(store),
             prefix: prefix.to_owned(),
             claim: Arc::clone(claim),
-            lines: Mutex::new(lines),
+            lines: Lines::new(store, &claim.journal(), &claim.token()),
         }
     }
 
     /// Notes that a chunk is complete.
     pub(crate) fn note(&self, key: &str, entry: Entry) -> Result<()> {
-        let mut lines = self.lines();
-        lines.text.push_str(&line(key, entry));
-        if lines.put.elapsed() < BETWEEN_PUTS { Ok(()) } else { self.put(&mut lines) }
+        self.lines.note(key, entry)
     }
 
     /// Puts the lines that were not put yet.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.put(&mut self.lines())
+        self.lines.flush()
     }
 
     /// Returns true if a later write can resume this one, and there are complete chunks to resume
@@ -75,28 +123,32 @@ impl StoreJournal {
     pub(crate) fn has_chunks(&self) -> bool {
         let has_chunks = || -> Result<bool> {
             let Some(record) = self.record()? else { return Ok(false) };
-            Ok(!self.lines().text.is_empty() || self.completed(&record)?.0 > 0)
+            Ok(!self.lines.are_put() || self.completed(&record)?.0 > 0)
         };
         has_chunks().unwrap_or(true)
     }
+}
 
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, lines: &mut Lines) -> Result<()> {
-        if lines.text.is_empty() {
-            return Ok(());
+/// Calls a function with the key and the entry of each complete chunk in a journal.
+pub(super) fn each_entry(
+    store: &dyn Store,
+    journal: &str,
+    mut visit: impl FnMut(&str, Entry),
+) -> Result<()> {
+    let objects = store.list(journal).map_err(|error| Error::store(journal, error))?;
+    for object in objects {
+        let text = match store.get(&object.key) {
+            Ok(object) => object.bytes,
+            Err(StoreError::NotFound) => continue,
+            Err(error) => return Err(Error::store(&object.key, error)),
+        };
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Some((key, entry)) = parse(line) {
+                visit(key, entry);
+            }
         }
-        let key = format!("{}{}.{}", self.claim.journal(), self.claim.token(), lines.n_put);
-        let text = Bytes::copy_from_slice(lines.text.as_bytes());
-        let put = self.store.put(&key, text, PutCondition::Always);
-        put.map_err(|error| Error::store(&key, error))?;
-        lines.text.clear();
-        lines.n_put += 1;
-        lines.put = Instant::now();
-        Ok(())
     }
+    Ok(())
 }
 
 /// Returns the entries of the journal below a prefix of a store.
@@ -107,50 +159,21 @@ pub(super) fn entries(
     n_chunks: &[u64],
 ) -> Result<BTreeMap<u64, Entry>> {
     let mut entries = BTreeMap::new();
-    let objects = store.list(journal).map_err(|error| Error::store(journal, error))?;
-    for object in objects {
-        let text = match store.get(&object.key) {
-            Ok(object) => object.bytes,
-            Err(StoreError::NotFound) => continue,
-            Err(error) => return Err(Error::store(&object.key, error)),
-        };
-        for line in text.split(|byte| *byte == b'\n') {
-            if let Some((key, entry)) = parse(line)
-                && let Some(number) = keys.number(key, n_chunks)
-            {
-                entries.insert(number, entry);
-            }
+    each_entry(store, journal, |key, entry| {
+        if let Some(number) = keys.number(key, n_chunks) {
+            entries.insert(number, entry);
         }
-    }
+    })?;
     Ok(entries)
 }
 
-impl Journal for StoreJournal {
+impl ChunkJournal for StoreJournal {
     fn keys(&self) -> KeySpace {
         self.claim.keys()
     }
 
     fn directory(&self) -> PathBuf {
         PathBuf::from(format!("store:/{}", self.claim.prefix()))
-    }
-
-    fn record(&self) -> Result<Option<Record>> {
-        let Some(text) = self.claim.record() else { return Ok(None) };
-        let record = Record::from_text(text.as_bytes()).map_err(|reason| {
-            let path = self.directory();
-            ResumeError::InvalidRecord { path, reason }
-        })?;
-        Ok(record.filter(|record| record.keys() == Some(self.keys())))
-    }
-
-    fn begin(&self, record: &Record, _: Durability) -> Result<()> {
-        self.claim.set_record(&*self.store, Some(record.to_text()))
-    }
-
-    fn restart(&self, _: Durability) -> Result<()> {
-        self.claim.set_record(&*self.store, None)?;
-        self.claim.delete_journal(&*self.store)?;
-        delete_chunks(&*self.store, &self.prefix, &[self.keys()]).map(drop)
     }
 
     fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {
@@ -174,5 +197,26 @@ impl Journal for StoreJournal {
             Err(StoreError::NotFound) => Ok(None),
             Err(error) => Err(Error::store(&key, error)),
         }
+    }
+}
+
+impl Journal for StoreJournal {
+    fn record(&self) -> Result<Option<Record>> {
+        let Some(text) = self.claim.record() else { return Ok(None) };
+        let record = Record::from_text(text.as_bytes()).map_err(|reason| {
+            let path = self.directory();
+            ResumeError::InvalidRecord { path, reason }
+        })?;
+        Ok(record.filter(|record| record.keys() == Some(self.keys())))
+    }
+
+    fn begin(&self, record: &Record, _: Durability) -> Result<()> {
+        self.claim.set_record(&*self.store, Some(record.to_text()))
+    }
+
+    fn restart(&self, _: Durability) -> Result<()> {
+        self.claim.set_record(&*self.store, None)?;
+        self.claim.delete_rest(&*self.store)?;
+        delete_chunks(&*self.store, &self.prefix, &[self.keys()]).map(drop)
     }
 }

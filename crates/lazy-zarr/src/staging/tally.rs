@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::chunk_files::ChunkFiles;
 use crate::error::{Error, Result, WriteError};
 use crate::layout::index_in_grid;
+use crate::objects::Tag;
 use crate::store::Found;
 
 /// The number of chunks, and a digest of their keys and sizes. The digest does not depend on the
@@ -58,6 +59,36 @@ impl Tally {
             found: found.n_chunks,
         }
         .into())
+    }
+}
+
+/// The tallies of chunks in a store: their keys and sizes, and the same with their tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TaggedTally {
+    pub(crate) chunks: Tally,
+    /// The chunks that have tags.
+    tagged: Tally,
+}
+
+impl TaggedTally {
+    pub(crate) fn add(&mut self, key: &str, n_bytes: u64, tag: Option<&Tag>) {
+        self.chunks.add(key, n_bytes);
+        if let Some(tag) = tag {
+            self.tagged.add(&format!("{key} {}", tag.as_str()), n_bytes);
+        }
+    }
+
+    /// Adds the chunks of another tally.
+    pub(crate) fn extend(&mut self, other: TaggedTally) {
+        self.chunks.extend(other.chunks);
+        self.tagged.extend(other.tagged);
+    }
+
+    /// Returns true if these can be the same chunks. Tags are compared if all chunks have tags.
+    pub(crate) fn matches(&self, other: &TaggedTally) -> bool {
+        let are_all_tagged = |tally: &TaggedTally| tally.tagged.n_chunks == tally.chunks.n_chunks;
+        let has_tags = are_all_tagged(self) && are_all_tagged(other);
+        self.chunks == other.chunks && (!has_tags || self.tagged == other.tagged)
     }
 }
 

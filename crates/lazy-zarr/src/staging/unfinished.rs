@@ -13,12 +13,15 @@ use super::file_journal::FileJournal;
 use super::journal::Journal;
 use super::plan::{PlanDirectory, open_plan, running_worker};
 use super::plan_document::PlanDocument;
+use super::plan_objects::PlanObjects;
+use super::plan_place::PlanPlace;
 use super::record::Record;
 use super::superseded::clear_superseded;
 use super::taking::Taken;
-use super::unfinished_in_store::InStore;
+use super::unfinished_in_store::{InStore, clean_up_plan};
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
+use crate::objects::Store;
 use crate::settings::{Durability, OldChunks};
 use crate::store::directories_below;
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
@@ -209,17 +212,11 @@ pub struct SharedProgress {
 }
 
 impl SharedProgress {
-    fn of(
-        file_system: &Arc<dyn FileSystem>,
-        array: &Path,
-        directory: PathBuf,
-        plan: &PlanDocument,
-    ) -> Result<SharedProgress> {
+    pub(super) fn of(place: &PlanPlace, plan: &PlanDocument) -> Result<SharedProgress> {
         let (n_parts, grid) = (plan.parts().map_or(0, |parts| parts.len()), plan.record.grid());
-        let plan = PlanDirectory::open(file_system, array, directory, plan, Durability::Full);
-        let heads = plan.heads()?;
+        let heads = place.heads()?;
         let seconds = heads.iter().map(|head| head.report.seconds).sum();
-        let mut workers = plan.taken()?;
+        let mut workers = place.taken()?;
         // A worker that has just finished a part still holds it.
         workers.retain(|(part, ..)| heads.iter().all(|head| head.report.part.number() != *part));
         let holder = |(part, name, is_certain)| (part, Holder::new(name, is_certain));
@@ -285,6 +282,24 @@ impl UnfinishedWrite {
         match &self.place {
             Place::Directory(InDirectory { file_system, array, .. }) => Some((file_system, array)),
             Place::Store(_) => None,
+        }
+    }
+
+    /// Returns the store, the prefix of the array, and the plan, if workers share a write in a
+    /// store.
+    pub(crate) fn plan_in_store(
+        &self,
+    ) -> Result<Option<(&Arc<dyn Store>, &str, PlanDocument, PlanObjects)>> {
+        let Place::Store(place) = &self.place else { return Ok(None) };
+        let plan = place.plan()?;
+        Ok(plan.map(|(plan, objects)| (&place.store, &*place.prefix, plan, objects)))
+    }
+
+    /// Removes what the worker has left that published the array in a store.
+    pub(crate) fn clean_up_in_store(&self) -> Result<()> {
+        match &self.place {
+            Place::Store(place) => clean_up_plan(&*place.store, &place.prefix),
+            Place::Directory(_) => Ok(()),
         }
     }
 
@@ -453,7 +468,11 @@ fn state(file_system: &Arc<dyn FileSystem>, array: &Path, directory: &Path) -> R
     }
     match PlanDirectory::find(file_system, array) {
         Ok(Some((directory, plan))) if is_open(file_system, array, &directory)? => {
-            let progress = SharedProgress::of(file_system, array, directory, &plan)?;
+            let open = PlanDirectory::open;
+            let directory = open(file_system, array, directory, &plan, Durability::Full);
+            let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+            let place = PlanPlace::Directory { file_system, array, directory };
+            let progress = SharedProgress::of(&place, &plan)?;
             return Ok(WriteState::Shared { key: plan.record.key, progress });
         }
         // The plan is published.

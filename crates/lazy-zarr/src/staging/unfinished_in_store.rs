@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::claim::{Claim, Claimed};
+use super::plan_document::PlanDocument;
+use super::plan_objects::PlanObjects;
+use super::plan_place::PlanPlace;
 use super::process::Liveness;
 use super::record::Record;
 use super::store_journal;
-use super::unfinished::WriteState;
+use super::unfinished::{SharedProgress, WriteState};
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::format::KeySpace;
 use crate::objects::{Store, StoreError};
@@ -33,7 +36,7 @@ impl InStore {
                 return Ok(());
             }
             for claim in Claim::list(&**store, prefix)? {
-                let state = state(&**store, prefix, &claim)?;
+                let state = state(store, prefix, &claim)?;
                 let (store, prefix) = (Arc::clone(store), prefix.to_owned());
                 writes.push((InStore { store, prefix, keys: claim.keys }, state));
             }
@@ -54,7 +57,10 @@ impl InStore {
         let Some(claim) = claims.iter().find(|claim| claim.keys == self.keys) else {
             return Ok(());
         };
-        claim.check_has_ended(target, true)?;
+        if claim.is_plan() {
+            return self.remove_plan(target, listed, claim);
+        }
+        claim.check_has_ended(target, prefix, true)?;
         if let Some(Record { key, .. }) = record(prefix, claim)? {
             let was_listed = match listed {
                 WriteState::Resumable { key: listed, .. } => *listed == key,
@@ -78,8 +84,52 @@ impl InStore {
             Err(error) => return Err(Error::store(prefix, error)),
         };
         self.discard()?;
-        claimed.delete_journal(store)?;
+        claimed.delete_rest(store)?;
         claimed.release(store)
+    }
+
+    /// Removes the plan of several workers, unless one of them is certain to be running.
+    fn remove_plan(&self, target: &str, listed: &WriteState, claim: &Claim) -> Result<()> {
+        let (store, prefix) = (&*self.store, &*self.prefix);
+        let present = present_in_store(store, prefix)?.and_then(|present| present.keys);
+        let plan = claim.plan(prefix);
+        if let Ok(Some(plan)) = &plan
+            && present != Some(self.keys)
+        {
+            let objects = PlanObjects::new(&self.store, prefix, self.keys, plan, None);
+            let running = objects.taken()?.into_iter().find(|(_, _, is_certain)| *is_certain);
+            if let Some((_, holder, _)) = running {
+                return Err(WriteError::Locked { target: target.to_owned(), holder }.into());
+            }
+        }
+        let key = plan.ok().flatten().map_or(String::new(), |plan| plan.record.key);
+        let was_listed = match listed {
+            WriteState::Shared { key: listed, .. } => *listed == key,
+            state => matches!(state, WriteState::Unreadable { .. } | WriteState::Abandoned),
+        };
+        if !was_listed {
+            let (target, directory) = (target.to_owned(), self.location().into());
+            return Err(ResumeError::Planned { target, directory, key }.into());
+        }
+        match Claimed::take(store, prefix, self.keys, Some((claim, false)), true) {
+            Ok(Some(claimed)) => {
+                self.discard()?;
+                claimed.delete_rest(store)?;
+                claimed.release(store)
+            }
+            // Another process has removed or published it.
+            Ok(None) => Ok(()),
+            Err(error) => Err(Error::store(prefix, error)),
+        }
+    }
+
+    /// Returns the plan of several workers, if they share the write and have not published it.
+    pub(super) fn plan(&self) -> Result<Option<(PlanDocument, PlanObjects)>> {
+        let (store, prefix) = (&*self.store, &*self.prefix);
+        let Some(claim) = Claim::find(store, prefix, self.keys)? else { return Ok(None) };
+        let Some(plan) = claim.plan(prefix)? else { return Ok(None) };
+        let objects = PlanObjects::new(&self.store, prefix, self.keys, &plan, None);
+        Ok(Some((plan, objects)))
     }
 
     /// Deletes the chunks of the write, unless it has published them.
@@ -102,7 +152,27 @@ fn record(prefix: &str, claim: &Claim) -> Result<Option<Record>> {
     Ok(record.filter(|record| record.keys() == Some(claim.keys)))
 }
 
-fn state(store: &dyn Store, prefix: &str, claim: &Claim) -> Result<WriteState> {
+/// Removes what the worker of a plan has left that published the array, if it has ended before it
+/// removed the rest.
+pub(crate) fn clean_up_plan(store: &dyn Store, prefix: &str) -> Result<()> {
+    let present = present_in_store(store, prefix)?.and_then(|present| present.keys);
+    let Some(claim) = present.map(|keys| Claim::find(store, prefix, keys)).transpose()? else {
+        return Ok(());
+    };
+    match claim {
+        Some(claim) if claim.is_plan() => {
+            Claimed::of_plan(prefix, claim).map_or(Ok(()), |claimed| claimed.end_plan(store))
+        }
+        Some(claim) if claim.liveness() == Liveness::Ended => claim.delete(store, prefix),
+        _ => Ok(()),
+    }
+}
+
+fn state(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteState> {
+    if claim.is_plan() {
+        return state_of_plan(store, prefix, claim);
+    }
+    let store = &**store;
     let holder = claim.holder();
     match claim.liveness() {
         Liveness::Running => return Ok(WriteState::Running { holder }),
@@ -118,4 +188,20 @@ fn state(store: &dyn Store, prefix: &str, claim: &Claim) -> Result<WriteState> {
     let entries = store_journal::entries(store, &journal, claim.keys, &record.n_chunks())?;
     let stored_bytes = entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.length));
     Ok(WriteState::Resumable { key: record.key, chunks: entries.len() as u64, stored_bytes })
+}
+
+fn state_of_plan(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteState> {
+    let plan = match claim.plan(prefix) {
+        Err(error) if error.is_of_record() => {
+            return Ok(WriteState::Unreadable { reason: error.to_string() });
+        }
+        plan => plan?,
+    };
+    let present = present_in_store(&**store, prefix)?.and_then(|present| present.keys);
+    let Some(plan) = plan.filter(|_| present != Some(claim.keys)) else {
+        return Ok(WriteState::Abandoned);
+    };
+    let objects = PlanObjects::new(store, prefix, claim.keys, &plan, None);
+    let progress = SharedProgress::of(&PlanPlace::Store(objects), &plan)?;
+    Ok(WriteState::Shared { key: plan.record.key, progress })
 }

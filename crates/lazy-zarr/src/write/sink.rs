@@ -1,5 +1,7 @@
 //! The Zarr sink: a reducer that stores the blocks of a sequence.
 
+use std::time::Duration;
+
 use lazy_core::{
     ArrayBlock, BlockMap, BlockPosition, Casting, DType, Element, Reducer, SequenceSpec,
 };
@@ -189,6 +191,14 @@ impl ZarrSink {
     #[must_use]
     pub fn with_unconditional_puts(mut self) -> ZarrSink {
         self.settings.is_unconditional = true;
+        self
+    }
+
+    /// Sets the time between two renewals of a lease, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_lease_renewal(mut self, renewal: Duration) -> ZarrSink {
+        self.settings.renewal = Some(renewal);
         self
     }
 

@@ -53,13 +53,16 @@ fn remove_array(
     let Some(document) = document else {
         return Err(TargetError::Removed { target: target.to_string() }.into());
     };
-    if KeySpace::of_metadata(&document).is_none() {
+    let Some(keys) = KeySpace::of_metadata(&document) else {
         let (target, reason) = (target.to_string(), UNKNOWN_KEYS);
         return Err(TargetError::NotRemovable { target, reason }.into());
-    }
+    };
     let marker = key(REMOVED);
     for claim in Claim::list(store, prefix)? {
-        claim.check_has_ended(&target.to_string(), false)?;
+        // The workers of a published plan have ended.
+        if claim.keys != keys || !claim.is_plan() {
+            claim.check_has_ended(&target.to_string(), prefix, false)?;
+        }
     }
     let put = store.put(&marker, document.clone(), PutCondition::Always);
     put.map_err(|error| Error::store(&marker, error))?;

@@ -8,5 +8,6 @@ mod part;
 
 pub(crate) use begin::{Begun, begin};
 pub(crate) use directory::{Directory, flush_again};
-pub(crate) use interface::{Destination, PutChunks};
-pub(crate) use part::PartChunks;
+pub(crate) use interface::{Destination, PartDestination, PlanDestination, PutChunks};
+pub(crate) use objects::StoreWrite;
+pub(crate) use part::begin_part;

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::interface::PutChunks;
+use super::interface::{PartDestination, PutChunks};
+use super::objects::PartObjects;
 use crate::error::{Error, Result, WriteError};
+use crate::format::KeySpace;
 use crate::fs::FileSystem;
 use crate::settings::Durability;
-use crate::staging::{ChunkFiles, FileJournal, Permissions, Staging, Tally, flush, token};
+use crate::staging::{
+    ChunkFiles, ChunkJournal, FileJournal, HeldPart, PartChunkRows, Permissions, Staging,
+    TaggedTally, Tally, flush, token,
+};
 use crate::store::node::present_at_path;
 use crate::write::encode::Encoded;
 
@@ -31,18 +36,37 @@ pub(crate) struct PartChunks {
     token: String,
     n_files: AtomicU64,
     /// The chunks that have no rows of other parts.
-    tally: Mutex<Tally>,
+    tally: Mutex<TaggedTally>,
+}
+
+/// Returns the destination of the chunks of a part that this worker has taken, which lie in these
+/// rows of chunks.
+pub(crate) fn begin_part(
+    target: String,
+    held: HeldPart,
+    keys: KeySpace,
+    rows: PartChunkRows,
+) -> Result<Arc<dyn PartDestination>> {
+    Ok(match held {
+        HeldPart::Directory { staging, array } => {
+            Arc::new(PartChunks::new(target, staging, &array, keys, rows)?)
+        }
+        HeldPart::Store(lease) => Arc::new(PartObjects::new(target, lease, rows)),
+    })
 }
 
 impl PartChunks {
-    pub(crate) fn new(
+    fn new(
         target: String,
         staging: Staging,
-        chunks: ChunkFiles,
-        journal: &Arc<FileJournal>,
+        array: &Path,
+        keys: KeySpace,
+        rows: PartChunkRows,
     ) -> Result<PartChunks> {
-        let file_system = Arc::clone(chunks.file_system());
-        let array = chunks.array();
+        let file_system = Arc::clone(&staging.file_system);
+        let chunks = ChunkFiles::of_part(&file_system, array, staging.directory(), keys, rows);
+        let journal = Arc::new(FileJournal::new(chunks.clone()));
+        journal.resume();
         let present = present_at_path(&*file_system, array)?;
         let permissions = Permissions::of_present(&*file_system, array, present, &staging);
         let permissions = permissions.map_err(|source| match staging.is_held() {
@@ -55,61 +79,11 @@ impl PartChunks {
             staging,
             chunks,
             permissions,
-            journal: Arc::clone(journal),
+            journal,
             token: token(),
             n_files: AtomicU64::new(0),
             tally: Mutex::default(),
         })
-    }
-
-    /// Flushes the chunks with these keys, if the durability requires it, and checks that they are
-    /// stored. Returns the tally of those that have no rows of other parts.
-    pub(crate) fn end(
-        &self,
-        keys: impl Fn() -> Box<dyn Iterator<Item = String>>,
-        durability: Durability,
-    ) -> Result<Tally> {
-        if durability == Durability::Full {
-            self.flush(keys()).map_err(|source| {
-                // The content of the device is unknown, even if reads succeed, so the next worker
-                // must not rely on it.
-                let _ = self.journal.forget();
-                WriteError::Flush { target: self.target.clone(), source }
-            })?;
-        }
-        let expected = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Tally::default();
-        for key in keys().filter(|key| !self.chunks.is_fragment(key)) {
-            let path = self.chunks.path(&key);
-            match self.file_system.size(&path) {
-                Ok(n_bytes) => found.add(&key, n_bytes),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let (target, missing) = (self.target.clone(), Some(key));
-                    let (expected, found) = (expected.n_chunks(), found.n_chunks());
-                    return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
-                }
-                Err(source) => return Err(Error::examine(path, source)),
-            }
-        }
-        if found == expected {
-            return Ok(found);
-        }
-        let (expected, found) = (expected.n_chunks(), found.n_chunks());
-        Err(WriteError::ChunksLost { target: self.target.clone(), missing: None, expected, found }
-            .into())
-    }
-
-    /// Returns the time of the file system after the chunks were stored, if it keeps times.
-    pub(crate) fn time(&self) -> Result<Option<SystemTime>> {
-        let path = self.staging.directory().join(format!("time.{}", self.token));
-        let time =
-            self.file_system.write(&path, b"").and_then(|()| self.file_system.modified(&path));
-        time.map_err(|source| WriteError::Write { path, source }.into())
-    }
-
-    /// Gives back the staging directory of the part.
-    pub(crate) fn into_staging(self) -> Staging {
-        self.staging
     }
 
     fn flush(&self, keys: impl Iterator<Item = String>) -> io::Result<()> {
@@ -127,11 +101,6 @@ impl PartChunks {
 
     fn is_held(&self) -> bool {
         self.staging.is_held().unwrap_or(true)
-    }
-
-    /// Returns an error, or that of another worker that has taken over, which explains it.
-    pub(crate) fn explained(&self, error: Error) -> Error {
-        if self.is_held() { error } else { Error::taken_over(self.target.clone()) }
     }
 }
 
@@ -154,8 +123,71 @@ impl PutChunks for PartChunks {
 
     fn count(&self, key: &str, n_bytes: u64) {
         if !self.chunks.is_fragment(key) {
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(key, n_bytes);
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(key, n_bytes, None);
         }
+    }
+}
+
+impl PartDestination for PartChunks {
+    fn journal(&self) -> Arc<dyn ChunkJournal> {
+        Arc::clone(&self.journal) as Arc<_>
+    }
+
+    fn is_shared(&self, key: &str) -> bool {
+        self.chunks.is_fragment(key)
+    }
+
+    fn end(
+        &self,
+        keys: &dyn Fn() -> Box<dyn Iterator<Item = String>>,
+        durability: Durability,
+    ) -> Result<TaggedTally> {
+        if durability == Durability::Full {
+            self.flush(keys()).map_err(|source| {
+                // The content of the device is unknown, even if reads succeed, so the next worker
+                // must not rely on it.
+                let _ = self.journal.forget();
+                WriteError::Flush { target: self.target.clone(), source }
+            })?;
+        }
+        let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = tally.chunks;
+        let mut found = Tally::default();
+        for key in keys().filter(|key| !self.chunks.is_fragment(key)) {
+            let path = self.chunks.path(&key);
+            match self.file_system.size(&path) {
+                Ok(n_bytes) => found.add(&key, n_bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let (target, missing) = (self.target.clone(), Some(key));
+                    let (expected, found) = (expected.n_chunks(), found.n_chunks());
+                    return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
+                }
+                Err(source) => return Err(Error::examine(path, source)),
+            }
+        }
+        if found == expected {
+            return Ok(tally);
+        }
+        let (expected, found) = (expected.n_chunks(), found.n_chunks());
+        Err(WriteError::ChunksLost { target: self.target.clone(), missing: None, expected, found }
+            .into())
+    }
+
+    fn time(&self) -> Result<Option<SystemTime>> {
+        let path = self.staging.directory().join(format!("time.{}", self.token));
+        let time =
+            self.file_system.write(&path, b"").and_then(|()| self.file_system.modified(&path));
+        time.map_err(|source| WriteError::Write { path, source }.into())
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        if self.is_held() { error } else { Error::taken_over(self.target.clone()) }
+    }
+
+    fn into_held(self: Arc<Self>) -> HeldPart {
+        let part = Arc::into_inner(self).expect("the writer has ended");
+        let array = part.chunks.array().to_owned();
+        HeldPart::Directory { staging: part.staging, array }
     }
 }
 

@@ -7,7 +7,7 @@ use lazy_core::{BlockIndex, BlockPosition, Claimed, Error as CoreError, Part, Ru
 use super::join::StoredParts;
 use super::part::StoredPart;
 use super::shared::Shared;
-use crate::error::{Result, ResumeError, WriteError};
+use crate::error::{ErrorKind, Result, ResumeError, WriteError};
 use crate::read::StoredArray;
 use crate::settings::OldChunks;
 use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite, WriteState, clean_up};
@@ -33,28 +33,24 @@ impl UnfinishedWrite {
     /// - Any error of publishing an array.
     pub fn finish(self) -> Result<StoredArray> {
         let target = self.target().to_string();
-        let Some((file_system, array)) = self.directory() else {
-            return Err(ResumeError::NoPlan { target }.into());
-        };
-        let Some(found) = PlanDirectory::find(file_system, array)? else {
-            let is_array = || present_at_path(&**file_system, array);
+        let Some(shared) = self.shared()? else {
             return match self.state() {
                 // The worker that published it has ended before it removed the rest.
-                WriteState::Shared { .. } | WriteState::Abandoned if is_array()?.is_some() => {
-                    clean_up(file_system, array, OldChunks::Keep)?;
+                WriteState::Shared { .. } | WriteState::Abandoned if self.is_array()? => {
+                    self.clean_up()?;
                     StoredArray::open(self.target())
                 }
                 _ => Err(ResumeError::NoPlan { target }.into()),
             };
         };
-        let shared = Arc::new(Shared::of_plan(file_system, array, found)?);
+        let shared = Arc::new(shared);
         if shared.is_published()? {
             // The worker that published it has ended before it removed the plan.
             flush_again(&shared.settings)?;
             shared.take_to_finish(false)?;
             return StoredArray::open(shared.settings.target.clone());
         }
-        let finished = shared.directory().finished()?.unwrap_or_default();
+        let finished = shared.place().finished()?.unwrap_or_default();
         let parts = shared.parts();
         let is_missing = |part: &usize| finished.binary_search(part).is_err();
         let missing: Vec<_> = parts.iter().map(Part::number).filter(is_missing).collect();
@@ -74,10 +70,10 @@ impl UnfinishedWrite {
             _ => return StoredArray::open(self.target()),
         };
         for part in parts {
-            let bytes = shared.directory().record(part.number())?.unwrap_or_default();
+            let bytes = shared.place().record(part.number())?.unwrap_or_default();
             let record = PartRecord::parse(&bytes);
             let Some(stored) = record.and_then(|record| StoredPart::parse(&record.stored)) else {
-                shared.directory().discard(part.number())?;
+                shared.place().discard(part.number())?;
                 let missing = vec![part.number()];
                 return Err(CoreError::parts_missing(target, parts.len(), missing).into());
             };
@@ -87,5 +83,34 @@ impl UnfinishedWrite {
         }
         run.prepare()?;
         Ok(run.commit()?)
+    }
+
+    /// Returns the write that workers share, if there is a plan.
+    fn shared(&self) -> Result<Option<Shared>> {
+        if let Some((store, prefix, plan, objects)) = self.plan_in_store()? {
+            return Shared::of_plan_in_store(store, prefix, plan, objects).map(Some);
+        }
+        let Some((file_system, array)) = self.directory() else { return Ok(None) };
+        let found = PlanDirectory::find(file_system, array)?;
+        found.map(|found| Shared::of_plan(file_system, array, found)).transpose()
+    }
+
+    /// Returns true if there is an array at the target.
+    fn is_array(&self) -> Result<bool> {
+        match self.directory() {
+            Some((file_system, array)) => Ok(present_at_path(&**file_system, array)?.is_some()),
+            None => match StoredArray::open(self.target()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                opened => opened.map(|_| true),
+            },
+        }
+    }
+
+    /// Removes what the worker has left that published the array.
+    fn clean_up(&self) -> Result<()> {
+        match self.directory() {
+            Some((file_system, array)) => clean_up(file_system, array, OldChunks::Keep),
+            None => self.clean_up_in_store(),
+        }
     }
 }

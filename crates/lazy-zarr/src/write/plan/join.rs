@@ -14,10 +14,11 @@ use crate::format::provenance::{self, Provenance};
 use crate::layout::index_in_grid;
 use crate::layout::overlap::copy_bytes;
 use crate::read::StoredArray;
-use crate::staging::{Entry, Tally, stored_rows};
+use crate::staging::{Entry, PlanPlace, TaggedTally, stored_rows};
+use crate::store::chunk_objects;
 use crate::store::node::check_array_size;
 use crate::write::assembler::{Assembler, Output, Unit};
-use crate::write::destination::{Destination, Directory};
+use crate::write::destination::PlanDestination;
 use crate::write::encode::UnitCodec;
 use crate::write::pool::Writer;
 use crate::write::session::Complete;
@@ -35,7 +36,7 @@ enum Course {
 
 struct Joining {
     shared: Arc<Shared>,
-    directory: Arc<Directory>,
+    destination: Arc<dyn PlanDestination>,
     parts: Vec<StoredPart>,
     /// The numbers of the parts of which a chunk was changed after it was stored.
     changed: Vec<usize>,
@@ -55,8 +56,8 @@ impl StoredParts {
         if let Some(complete) = shared.complete() {
             return Ok(Claimed::Taken(StoredParts(Course::Complete(Box::new(complete)))));
         }
-        let directory = match shared.take_to_finish(takes_over) {
-            Ok(Some(directory)) => directory,
+        let destination = match shared.take_to_finish(takes_over) {
+            Ok(Some(destination)) => destination,
             Err(error) => match error.holder() {
                 Some(holder) => {
                     let is_certain = !error.is_of_maybe_locked();
@@ -76,7 +77,7 @@ impl StoredParts {
         };
         let joining = Joining {
             shared: Arc::clone(shared),
-            directory: Arc::new(directory),
+            destination,
             parts: Vec::new(),
             changed: Vec::new(),
             trace: Trace::new(&shared.settings.target),
@@ -115,13 +116,11 @@ impl Run for StoredParts {
 impl Joining {
     fn add(&mut self, mut part: StoredPart) -> Result<()> {
         let number = self.parts.len();
-        let planned = self.shared.planned();
         let contents = std::mem::take(&mut part.contents);
-        if contents.have_changed(
-            &*planned.file_system,
-            &planned.array,
-            self.whole_chunks(number),
-        )? {
+        // In a store, tags tell it.
+        if let PlanPlace::Directory { file_system, array, .. } = self.shared.place()
+            && contents.have_changed(&**file_system, array, self.whole_chunks(number))?
+        {
             self.changed.push(number);
         }
         self.parts.push(part);
@@ -144,7 +143,7 @@ impl Joining {
     /// Returns the error of damaged parts.
     fn parts_missing(&self, parts: Vec<usize>) -> CoreError {
         // In the directory of another worker, they may be whole.
-        if self.directory.is_taken_over() {
+        if self.destination.is_taken_over() {
             return Error::taken_over(self.shared.name()).into();
         }
         CoreError::parts_missing(self.shared.name(), self.parts.len(), parts)
@@ -169,7 +168,7 @@ impl Joining {
         let mut writer = Writer::start(
             self.shared.settings.n_threads(),
             UnitCodec::new(format)?,
-            Arc::clone(&self.directory) as Arc<_>,
+            Arc::clone(&self.destination) as Arc<_>,
             &self.trace,
             false,
         )?;
@@ -215,7 +214,7 @@ impl Joining {
         let item_size = record.dtype.size();
         let mut data = vec![0; shape.iter().product::<usize>() * item_size];
         for (index, entry) in fragments {
-            let Some(stored) = self.shared.fragment(&self.directory, number, index, *entry)? else {
+            let Some(stored) = self.fragment(number, index, *entry)? else {
                 return Ok(None);
             };
             let Ok(elements) = codec.decode(&stored, unit_shape) else { return Ok(None) };
@@ -237,6 +236,12 @@ impl Joining {
         }
         let at = BlockPosition { index: BlockIndex::Band(row as usize), row: start, column };
         Ok(Some((at, ArrayBlock::new(record.dtype, shape, Bytes::from(data))?)))
+    }
+
+    /// Returns the stored rows of a part in a shared chunk, unless they are missing or damaged.
+    fn fragment(&self, part: usize, index: &[u64], entry: Entry) -> Result<Option<Bytes>> {
+        let key = self.shared.planned().format.keys.encoding().encode(index).to_string();
+        self.destination.fragment(part, &key, entry)
     }
 
     /// Stores the metadata, and checks that all chunks are there.
@@ -261,10 +266,10 @@ impl Joining {
         let text = provenance::with_checksum(&format.metadata(&shape)?.to_string_pretty());
         check_array_size(text.len() as u64, || shared.name())?;
         for part in &self.parts {
-            self.directory.add_stored(part.whole);
+            self.destination.add_stored(part.whole);
         }
-        self.directory.prepare(text.as_bytes(), &record.n_chunks())?;
-        let source = self.directory.reader()?;
+        self.destination.prepare(text.as_bytes(), &record.n_chunks())?;
+        let source = self.destination.reader()?;
         let stored = StoredArray::of_document(&settings.target, source, text.as_bytes())?;
         self.stored = Some((stored, text));
         Ok(())
@@ -289,16 +294,31 @@ impl Joining {
 
     /// Returns the numbers of the parts whose chunks are not those that their records describe.
     fn damaged_parts(&self) -> Result<Vec<usize>> {
-        let planned = self.shared.planned();
         let mut damaged = Vec::new();
+        let objects = match self.shared.place() {
+            PlanPlace::Directory { .. } => BTreeMap::new(),
+            PlanPlace::Store(plan) => {
+                let keys = self.shared.planned().format.keys;
+                chunk_objects(&**plan.store(), plan.array(), &[keys])?.into_iter().collect()
+            }
+        };
         for (number, part) in self.parts.iter().enumerate() {
-            let mut found = Tally::default();
+            let mut found = TaggedTally::default();
             for key in self.whole_chunks(number) {
-                if let Ok(n_bytes) = planned.file_system.size(&planned.array.join(&key)) {
-                    found.add(&key, n_bytes);
+                match self.shared.place() {
+                    PlanPlace::Directory { file_system, array, .. } => {
+                        if let Ok(n_bytes) = file_system.size(&array.join(&key)) {
+                            found.add(&key, n_bytes, None);
+                        }
+                    }
+                    PlanPlace::Store(_) => {
+                        if let Some(object) = objects.get(&key) {
+                            found.add(&key, object.size, object.tag.as_ref());
+                        }
+                    }
                 }
             }
-            if found != part.whole {
+            if !found.matches(&part.whole) {
                 damaged.push(number);
             }
         }
@@ -306,7 +326,7 @@ impl Joining {
     }
 
     fn publish(self) -> Result<StoredArray> {
-        self.directory.publish()?;
+        self.destination.publish()?;
         let (stored, metadata) = self.stored.expect("a plan is prepared before it is published");
         let stored = stored.pin_published(metadata.as_bytes())?;
         let n_bytes = self.parts.iter().map(|part| part.n_bytes).sum();

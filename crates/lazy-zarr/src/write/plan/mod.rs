@@ -7,6 +7,7 @@ mod part;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lazy_core::{
     Claimed, DividedReducer, DivisibleReducer, Holder, MemoryClaim, Part, PartReport, PartStore,
@@ -61,8 +62,8 @@ impl DividedReducer for DividedSink {
             return Ok(Claimed::Taken(PartSink::of_complete(&self.0, &complete, part)));
         }
         let takes_over = self.0.takes_over(take_over);
-        Ok(match self.0.directory().take(part.number(), takes_over)? {
-            TakenPart::Taken(staging) => Claimed::Taken(PartSink::new(&self.0, part, staging)),
+        Ok(match self.0.place().take(part.number(), takes_over)? {
+            TakenPart::Taken(held) => Claimed::Taken(PartSink::new(&self.0, part, held)),
             TakenPart::Held { holder, is_certain } => {
                 Claimed::Held(Holder::new(holder, is_certain))
             }
@@ -80,17 +81,18 @@ impl DividedReducer for DividedSink {
         mut partial: StoredPart,
         record: &mut Option<Vec<u8>>,
     ) -> lazy_core::Result<()> {
-        let Some(staging) = partial.take_staging() else { return Ok(()) };
+        let Some(held) = partial.take_held() else { return Ok(()) };
         match record.take() {
             Some(record) => {
                 let number = report.part.number();
                 let (n_bytes, stored) = (partial.n_bytes, partial.to_bytes());
                 let record = PartRecord::bytes(report, n_bytes, &stored, &record);
-                let finished = self.0.finish_part(number, staging, &record);
-                finished.map_err(|error| of_part(error.into(), self.0.name()))
+                let target = self.0.name();
+                let finished = self.0.place().finish(&target, number, held, &record);
+                finished.map_err(|error| of_part(error.into(), target))
             }
             None => {
-                self.0.directory().give_back(staging);
+                self.0.place().give_back(held);
                 Ok(())
             }
         }
@@ -111,11 +113,15 @@ impl PartStore for Shared {
     }
 
     fn knows_ended(&self) -> lazy_core::Result<bool> {
-        Ok(self.has_locks()?)
+        Ok(self.place().knows_ended()?)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.place().patience()
     }
 
     fn finished(&self) -> lazy_core::Result<Vec<usize>> {
-        Ok(match self.directory().finished()? {
+        Ok(match self.place().finished()? {
             Some(finished) => finished,
             None => {
                 self.find_complete()?;
@@ -127,15 +133,15 @@ impl PartStore for Shared {
     fn record(&self, part: usize) -> lazy_core::Result<Option<Vec<u8>>> {
         // A damaged record has no results.
         let pass = |bytes: Vec<u8>| PartRecord::parse(&bytes).map_or(Vec::new(), |it| it.pass);
-        Ok(self.directory().record(part)?.map(pass))
+        Ok(self.place().record(part)?.map(pass))
     }
 
     fn discard(&self, part: usize) -> lazy_core::Result<()> {
-        Ok(self.directory().discard(part)?)
+        Ok(self.place().discard(part)?)
     }
 
     fn taken(&self) -> lazy_core::Result<Vec<(usize, Holder)>> {
-        let taken = self.directory().taken()?.into_iter();
+        let taken = self.place().taken()?.into_iter();
         Ok(taken.map(|(part, name, is_certain)| (part, Holder::new(name, is_certain))).collect())
     }
 }

@@ -13,14 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::contents::Contents;
 use super::shared::{Planned, Shared};
 use crate::error::{Error, Result, WriteError};
+use crate::format::Format;
 use crate::layout::index_in_grid;
 use crate::settings::{FillElement, WriteSettings};
-use crate::staging::{
-    ChunkFiles, Entry, FileJournal, Journal, PartChunkRows, Record, Staging, Tally,
-};
+use crate::staging::{ChunkJournal, Entry, HeldPart, PartChunkRows, Record, TaggedTally};
 use crate::write::assembler::{Assembler, Output, Unit};
 use crate::write::budget::MemoryBound;
-use crate::write::destination::PartChunks;
+use crate::write::destination::{PartDestination, begin_part};
 use crate::write::encode::UnitCodec;
 use crate::write::pool::Writer;
 use crate::write::resume::Recall;
@@ -41,27 +40,19 @@ enum Source {
     Complete { complete: Box<Complete>, part: Part },
 }
 
-/// A part of a plan, with the array and the settings of the plan.
+/// A part of a plan that this worker has taken, with the record of the plan.
 struct Place {
     part: Part,
-    staging: Staging,
+    held: HeldPart,
     record: Record,
-    format: crate::format::Format,
-    file_system: Arc<dyn crate::fs::FileSystem>,
-    array: std::path::PathBuf,
+    format: Format,
 }
 
 impl PartSink {
-    pub(super) fn new(shared: &Shared, part: &Part, staging: Staging) -> PartSink {
-        let Planned { file_system, array, plan, format, .. } = shared.planned();
-        let place = Place {
-            part: part.clone(),
-            staging,
-            record: plan.record.clone(),
-            format: format.clone(),
-            file_system: Arc::clone(file_system),
-            array: array.clone(),
-        };
+    pub(super) fn new(shared: &Shared, part: &Part, held: HeldPart) -> PartSink {
+        let Planned { plan, format, .. } = shared.planned();
+        let (record, format) = (plan.record.clone(), format.clone());
+        let place = Place { part: part.clone(), held, record, format };
         PartSink { settings: shared.settings.clone(), source: Source::Store(Box::new(place)) }
     }
 
@@ -190,18 +181,24 @@ pub(super) fn of_part(error: CoreError, target: String) -> CoreError {
 }
 
 /// The chunks of a part, as its record describes them.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct StoredPart {
     /// The chunks that have no rows of other parts.
-    pub(super) whole: Tally,
+    pub(super) whole: TaggedTally,
     /// The rows in chunks that the part shares with other parts.
     pub(super) fragments: Vec<(Vec<u64>, Entry)>,
     /// The hashes of the chunks that have no rows of other parts.
     pub(super) contents: Contents,
     pub(super) n_bytes: u64,
-    /// The staging directory of the part, until its record is stored.
+    /// The part that this worker holds, until its record is stored.
     #[serde(skip)]
-    staging: Option<Staging>,
+    held: Option<HeldPart>,
+}
+
+impl fmt::Debug for StoredPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StoredPart").field("n_bytes", &self.n_bytes).finish_non_exhaustive()
+    }
 }
 
 impl StoredPart {
@@ -215,9 +212,9 @@ impl StoredPart {
         ciborium::from_reader(bytes).ok()
     }
 
-    /// Returns the staging directory of a part that was just stored.
-    pub(super) fn take_staging(&mut self) -> Option<Staging> {
-        self.staging.take()
+    /// Returns a part that was just stored.
+    pub(super) fn take_held(&mut self) -> Option<HeldPart> {
+        self.held.take()
     }
 }
 
@@ -228,16 +225,15 @@ struct Storing {
     assembler: Assembler,
     writer: Writer,
     recall: Recall,
-    journal: Arc<FileJournal>,
-    chunks: Arc<PartChunks>,
-    files: ChunkFiles,
+    journal: Arc<dyn ChunkJournal>,
+    chunks: Arc<dyn PartDestination>,
     /// The number of units along each axis of the array.
     n_units: Vec<u64>,
     rows_of_units: PartChunkRows,
     /// The number of rows of the first row of units that belong to other parts.
     n_head: usize,
     n_rows: usize,
-    whole: Tally,
+    whole: TaggedTally,
     fragments: Vec<(Vec<u64>, Entry)>,
     contents: Contents,
     _memory: MemoryClaim,
@@ -265,7 +261,7 @@ impl Storing {
         grid: &BlockGrid,
         place: Place,
     ) -> Result<Storing> {
-        let Place { part, staging, record, format, file_system, array } = place;
+        let Place { part, held, record, format } = place;
         let unit_rows = format.layout.unit_shape()[0];
         let rows = part.rows();
         let (first, n_head) = (rows.start / unit_rows, rows.start % unit_rows);
@@ -278,24 +274,16 @@ impl Storing {
             first: (first as u64, n_head > 0),
             last: (last as u64, is_tail_shared),
         };
-        let files = ChunkFiles::of_part(
-            &file_system,
-            &array,
-            staging.directory(),
-            format.keys,
-            rows_of_units.clone(),
-        );
-        let journal = Arc::new(FileJournal::new(files.clone()));
-        journal.resume();
+        let target = settings.target.to_string();
+        let chunks = begin_part(target, held, format.keys, rows_of_units.clone())?;
+        let journal = chunks.journal();
         let codec = || Ok::<_, Error>(UnitCodec::new(&format)?.with_first(first));
-        let recall = Recall::new(grid, n_head, codec()?, &record, Arc::clone(&journal) as Arc<_>)?;
+        let recall = Recall::new(grid, n_head, codec()?, &record, Arc::clone(&journal))?;
         let mut memory = MemoryClaim::new(spec);
         let n_threads = claim_memory(&settings, spec, &mut memory)?;
-        let target = settings.target.to_string();
-        let chunks = Arc::new(PartChunks::new(target, staging, files.clone(), &journal)?);
         let trace = Trace::new(&settings.target);
         trace.layout(&format.layout);
-        let destination: Arc<PartChunks> = Arc::clone(&chunks);
+        let destination = Arc::clone(&chunks) as Arc<_>;
         let writer = Writer::start(n_threads, codec()?, destination, &trace, true)?;
         let row_shape = record.row_shape.iter().copied().map(Some).collect();
         let assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
@@ -306,12 +294,11 @@ impl Storing {
             recall,
             journal,
             chunks,
-            files,
             n_units,
             rows_of_units,
             n_head,
             n_rows: rows.len(),
-            whole: Tally::default(),
+            whole: TaggedTally::default(),
             fragments: Vec::new(),
             contents: Contents::default(),
             _memory: memory,
@@ -379,7 +366,7 @@ impl Storing {
         let Storing { assembler, writer, recall, .. } = self;
         assembler.finish(self.n_head + self.n_rows, &mut Units { writer, recall })?;
         writer.finish()?;
-        self.whole = self.chunks.end(|| self.keys(), self.settings.durability)?;
+        self.whole = self.chunks.end(&|| self.keys(), self.settings.durability)?;
         self.describe()
     }
 
@@ -399,7 +386,7 @@ impl Storing {
                 let (expected, found) = (self.units().count() as u64, entries.len() as u64);
                 return Err(WriteError::ChunksLost { target, missing, expected, found }.into());
             };
-            if self.files.is_fragment(&key) {
+            if self.chunks.is_shared(&key) {
                 self.fragments.push((index, *entry));
             } else {
                 hashes.push(entry.hash);
@@ -413,9 +400,7 @@ impl Storing {
         let (_, n_bytes) = self.writer.written();
         let Storing { writer, chunks, whole, fragments, contents, .. } = self;
         drop(writer);
-        let chunks = Arc::into_inner(chunks).expect("the writer has ended");
-        let staging = Some(chunks.into_staging());
-        StoredPart { whole, fragments, contents, n_bytes, staging }
+        StoredPart { whole, fragments, contents, n_bytes, held: Some(chunks.into_held()) }
     }
 
     /// Ends the part early. Returns the chunks that a later worker resumes from, if there are any.
@@ -439,12 +424,12 @@ impl Storing {
     }
 
     fn keys(&self) -> Box<dyn Iterator<Item = String>> {
-        let keys = self.files.keys();
+        let keys = self.journal.keys();
         Box::new(self.units().map(move |index| keys.encoding().encode(&index).to_string()))
     }
 
     fn key(&self, index: &[u64]) -> String {
-        self.files.keys().encoding().encode(index).to_string()
+        self.journal.keys().encoding().encode(index).to_string()
     }
 }
 

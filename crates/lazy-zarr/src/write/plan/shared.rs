@@ -1,24 +1,25 @@
 //! What all workers of a plan know about the write that they share.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use lazy_core::{BlockGrid, DType, Part, PlanSpec, RowType, SequenceSpec, TakeOver};
 
-use crate::error::{Error, ErrorKind, Result, ResumeError, SettingError, TargetError, WriteError};
+use crate::error::{ErrorKind, Result, ResumeError, SettingError, TargetError};
 use crate::format::{Format, KeySpace, provenance};
-use crate::fs::{FileSystem, LockScope};
+use crate::fs::FileSystem;
 use crate::layout::Layout;
+use crate::objects::Store;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
-use crate::staging::{Entry, PlanDirectory, PlanDocument, Record, Staging, clean_up, fragment};
+use crate::staging::{
+    PlanDirectory, PlanDocument, PlanObjects, PlanPlace, Record, clean_up, clean_up_plan,
+};
 use crate::store::absolute;
-use crate::target::{Resolved, StorageRoot, Target};
-use crate::write::destination::Directory;
+use crate::target::{Resolved, StorageRoot, Target, store_prefix};
+use crate::write::destination::{Directory, PlanDestination, StoreWrite};
 use crate::write::resume;
 use crate::write::session::{Complete, planned_layout};
 
@@ -37,13 +38,10 @@ pub(super) struct Shared {
 
 /// A plan that this worker has created or joined.
 pub(super) struct Planned {
-    pub(super) file_system: Arc<dyn FileSystem>,
-    /// The path and the groups that the target names.
-    place: (PathBuf, Vec<String>),
-    /// The directory of the array.
-    pub(super) array: PathBuf,
+    /// The place that the target names.
+    target: Resolved,
+    place: PlanPlace,
     pub(super) plan: PlanDocument,
-    directory: PlanDirectory,
     pub(super) format: Format,
 }
 
@@ -94,28 +92,23 @@ impl Shared {
         let settings = &shared.settings;
         let resume =
             settings.resume.as_ref().ok_or_else(|| resume::not_resumable(&settings.target))?;
-        let Resolved { place, members } = settings.target.resolve()?;
-        let StorageRoot::Directory { file_system, path } = place else {
-            return Err(ResumeError::NotResumable {
-                target: settings.target.to_string(),
-                reason: "a store instance cannot keep an unfinished write",
-            }
-            .into());
-        };
+        let resolved = settings.target.resolve()?;
         if is_complete {
-            shared.clean_up(&file_system, &path, &members);
+            shared.clean_up(&resolved);
             return Ok(shared);
         }
         let document = |keys: KeySpace| {
             let record = shared.record(resume, &layout, keys)?;
             let ends = plan.parts().iter().map(|part| part.bands().end).collect();
             let (names, durability) = (plan.names().to_vec(), settings.durability);
-            Ok(PlanDocument::new(record, names, ends, members.len(), durability))
+            let n_groups = resolved.members.len();
+            Ok(PlanDocument::new(record, names, ends, n_groups, durability))
         };
         let is_complete = || shared.look_for_complete();
-        let found =
-            Directory::plan(settings, &file_system, &path, &members, &is_complete, &document)?;
-        let Some((array, directory, found)) = found else { return Ok(shared) };
+        let Some((found, path, place)) = begin(settings, &resolved, &is_complete, &document)?
+        else {
+            return Ok(shared);
+        };
         let target = || settings.target.to_string();
         let Some(keys) = found.record.keys() else {
             return Err(TargetError::UnknownKeys { target: target() }.into());
@@ -123,25 +116,18 @@ impl Shared {
         if let Some(difference) = found.difference(&document(keys)?) {
             return Err(ResumeError::PlanMismatch {
                 target: target(),
-                directory,
+                directory: path,
                 what: difference.what,
                 expected: difference.kept,
                 actual: difference.now,
             }
             .into());
         }
-        let durability = settings.durability;
-        let directory = PlanDirectory::open(&file_system, &array, directory, &found, durability);
-        directory.restore_directories()?;
+        if let PlanPlace::Directory { directory, .. } = &place {
+            directory.restore_directories()?;
+        }
         let format = Format::new(settings, shared.row_type.dtype, layout, keys);
-        shared.planned = Some(Planned {
-            file_system,
-            place: (path, members),
-            array,
-            plan: found,
-            directory,
-            format,
-        });
+        shared.planned = Some(Planned { target: resolved, place, plan: found, format });
         Ok(shared)
     }
 
@@ -151,17 +137,45 @@ impl Shared {
         array: &Path,
         (directory, plan): (PathBuf, PlanDocument),
     ) -> Result<Shared> {
-        let mut place = (array.to_owned(), Vec::new());
+        let (mut path, mut members) = (array.to_owned(), Vec::new());
         for _ in 0..plan.n_groups {
-            let (path, members) = &mut place;
             if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
                 members.insert(0, name.to_string_lossy().into_owned());
-                *path = above.to_owned();
+                path = above.to_owned();
             }
         }
-        let (path, members) = &place;
-        let root = Target::on_shared(Arc::clone(file_system), path.clone());
+        let target = Target::on_shared(Arc::clone(file_system), path);
+        let durability = plan.durability();
+        let directory = PlanDirectory::open(file_system, array, directory, &plan, durability);
+        let (file_system, array) = (Arc::clone(file_system), array.to_owned());
+        let place = PlanPlace::Directory { file_system, array, directory };
+        Shared::of_document(target, &members, plan, place)
+    }
+
+    /// Returns the shared write of a plan in a store, without its sequence.
+    pub(super) fn of_plan_in_store(
+        store: &Arc<dyn Store>,
+        array: &str,
+        plan: PlanDocument,
+        objects: PlanObjects,
+    ) -> Result<Shared> {
+        let names: Vec<_> = array.split('/').filter(|name| !name.is_empty()).collect();
+        let n_above = names.len().saturating_sub(plan.n_groups);
+        let (above, members) = names.split_at(n_above);
+        let target = Target::in_store(Arc::clone(store), format!("/{}", above.join("/")));
+        let members: Vec<_> = members.iter().map(|name| (*name).to_owned()).collect();
+        Shared::of_document(target, &members, plan, PlanPlace::Store(objects))
+    }
+
+    /// Returns the shared write of a plan, whose target is a member of groups below `root`.
+    fn of_document(
+        root: Target,
+        members: &[String],
+        plan: PlanDocument,
+        place: PlanPlace,
+    ) -> Result<Shared> {
         let target = members.iter().fold(root, |target, name| target.member(name.as_str()));
+        let resolved = target.resolve()?;
         let record = &plan.record;
         let format = Format::of_metadata(record.metadata(), record.layout.clone())?;
         let row_type = RowType { dtype: record.dtype, shape: record.row_shape.clone() };
@@ -170,23 +184,28 @@ impl Shared {
         settings.existing = Existing::Replace;
         settings.resume = Some(record.resume());
         settings.dtype = record.is_cast().then_some(record.dtype);
-        let durability = plan.durability();
-        settings.durability = durability;
+        settings.durability = plan.durability();
         let parts = plan.parts().unwrap_or_default();
         let spec = SequenceSpec::indexed(record.grid()).with_row_type(Some(of_blocks));
-        let directory = PlanDirectory::open(file_system, array, directory, &plan, durability);
-        let (file_system, array) = (Arc::clone(file_system), array.to_owned());
-        let planned = Some(Planned { file_system, place, array, plan, directory, format });
+        let planned = Some(Planned { target: resolved, place, plan, format });
         Ok(Shared { settings, spec, row_type, parts, planned, complete: OnceLock::new() })
     }
 
     /// Removes what the worker has left that published the array, if it was stopped then.
-    fn clean_up(&self, file_system: &Arc<dyn FileSystem>, path: &Path, members: &[String]) {
-        let named = members.iter().fold(path.to_owned(), |path, name| path.join(name));
-        let cleaned = absolute(&**file_system, &named)
-            .and_then(|array| clean_up(file_system, &array, self.settings.old_chunks));
+    fn clean_up(&self, target: &Resolved) {
+        let members = &target.members;
+        let cleaned = match &target.place {
+            StorageRoot::Directory { file_system, path } => {
+                let named = members.iter().fold(path.clone(), |path, name| path.join(name));
+                absolute(&**file_system, &named)
+                    .and_then(|array| clean_up(file_system, &array, self.settings.old_chunks))
+            }
+            StorageRoot::Store { store, path } => {
+                clean_up_plan(&**store, &store_prefix(path, members))
+            }
+        };
         if let Err(error) = cleaned {
-            let array = named.display();
+            let array = self.name();
             tracing::warn!(%array, %error, "the remains of a finished plan could not be removed");
         }
     }
@@ -265,8 +284,9 @@ impl Shared {
         self.planned.as_ref().expect("the array is not published")
     }
 
-    pub(super) fn directory(&self) -> &PlanDirectory {
-        &self.planned().directory
+    /// Returns the place where the workers meet.
+    pub(super) fn place(&self) -> &PlanPlace {
+        &self.planned().place
     }
 
     /// Returns true if a worker that may be running counts as one that has ended.
@@ -295,24 +315,6 @@ impl Shared {
         self.parts[part].rows()
     }
 
-    /// Returns the stored rows of a part in a shared chunk, unless the file is missing or damaged.
-    pub(super) fn fragment(
-        &self,
-        directory: &Directory,
-        part: usize,
-        index: &[u64],
-        entry: Entry,
-    ) -> Result<Option<Bytes>> {
-        let Planned { file_system, format, .. } = self.planned();
-        let key = format.keys.encoding().encode(index).to_string();
-        let path = fragment(directory.staging(), part, &key);
-        match file_system.read(&path, 0, None) {
-            Ok(stored) => Ok(Some(stored).filter(|stored| Entry::of([&**stored]) == entry)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::examine(path, source)),
-        }
-    }
-
     pub(super) fn grid(&self) -> &BlockGrid {
         self.spec.grid().expect("a sequence in a plan has a grid")
     }
@@ -322,33 +324,27 @@ impl Shared {
         self.spec.row_type().map_or(self.row_type.dtype, |row_type| row_type.dtype)
     }
 
-    /// Returns true if the locks of the file system tell which workers have ended.
-    pub(super) fn has_locks(&self) -> Result<bool> {
-        let Planned { file_system, array, .. } = self.planned();
-        let examine = |source| Error::examine(array, source);
-        let Some(directory) = self.directory().find_again()? else { return Ok(true) };
-        let has_locks = Staging::has_locks(&**file_system, &directory).map_err(examine)?;
-        // Another worker may rename the directory of the plan at any time.
-        let scope = file_system.lock_scope(array).map_err(examine)?;
-        Ok(has_locks && scope == LockScope::Everywhere)
-    }
-
-    /// Stores the record of a part.
-    pub(super) fn finish_part(&self, part: usize, staging: Staging, record: &[u8]) -> Result<()> {
-        let path = staging.directory().to_owned();
-        let is_held = |staging: &Path| self.planned().file_system.entry_kind(staging);
-        let finished = self.directory().finish(part, staging, record);
-        finished.map_err(|source| match is_held(&path) {
-            Ok(None) => Error::taken_over(self.name()),
-            _ => WriteError::Write { path: path.clone(), source }.into(),
-        })
-    }
-
-    /// Takes the directory of the plan, to publish the array. Returns `None` if the plan is gone.
-    pub(super) fn take_to_finish(&self, takes_over: bool) -> Result<Option<Directory>> {
-        let Planned { file_system, place: (path, members), plan, .. } = self.planned();
+    /// Takes the plan, to publish the array. Returns `None` if the plan is gone.
+    pub(super) fn take_to_finish(
+        &self,
+        takes_over: bool,
+    ) -> Result<Option<Arc<dyn PlanDestination>>> {
+        let Planned { target, place, plan, .. } = self.planned();
         let settings = WriteSettings { takes_over, ..self.settings.clone() };
-        Directory::finish(&settings, file_system, path, members, plan)
+        let members = &target.members;
+        Ok(match (&target.place, place) {
+            (StorageRoot::Directory { file_system, path }, _) => {
+                let directory = Directory::finish(&settings, file_system, path, members, plan)?;
+                directory.map(|directory| Arc::new(directory) as Arc<_>)
+            }
+            (StorageRoot::Store { path, .. }, PlanPlace::Store(objects)) => {
+                let write = StoreWrite::finish(&settings, path, members, objects)?;
+                write.map(|write| Arc::new(write) as Arc<_>)
+            }
+            (StorageRoot::Store { .. }, PlanPlace::Directory { .. }) => {
+                unreachable!("a plan lies where its target does")
+            }
+        })
     }
 
     /// Returns true if the array at the target is the one of the plan.
@@ -362,4 +358,35 @@ impl Shared {
         let digest = self.planned().plan.record.digest();
         Ok(is_of_revision && provenance::digest(attributes) == Some(&*digest))
     }
+}
+
+/// Creates the plan at a target, or joins it. Returns its document, the place of the document for
+/// messages, and the place where its workers meet. Returns `None` if the array is complete.
+fn begin(
+    settings: &WriteSettings,
+    Resolved { place, members }: &Resolved,
+    is_complete: &dyn Fn() -> Result<bool>,
+    document: &dyn Fn(KeySpace) -> Result<PlanDocument>,
+) -> Result<Option<(PlanDocument, PathBuf, PlanPlace)>> {
+    Ok(match place {
+        StorageRoot::Directory { file_system, path } => {
+            let found =
+                Directory::plan(settings, file_system, path, members, is_complete, document)?;
+            found.map(|(array, path, plan)| {
+                let durability = settings.durability;
+                let directory =
+                    PlanDirectory::open(file_system, &array, path.clone(), &plan, durability);
+                let file_system = Arc::clone(file_system);
+                (plan, path, PlanPlace::Directory { file_system, array, directory })
+            })
+        }
+        StorageRoot::Store { store, path } => {
+            let found = StoreWrite::plan(settings, store, path, members, is_complete, document)?;
+            found.map(|(keys, array, plan)| {
+                let path = PathBuf::from(format!("store:/{array}"));
+                let objects = PlanObjects::new(store, &array, keys, &plan, settings.renewal);
+                (plan, path, PlanPlace::Store(objects))
+            })
+        }
+    })
 }

@@ -11,7 +11,7 @@ use crate::layout::ChunksOfGrid;
 use crate::layout::overlap::{
     Overlap, chunk_after, copy_bytes, first_chunk, n_elements, origin, runs_of_bytes,
 };
-use crate::staging::{Entry, Journal, Record};
+use crate::staging::{ChunkJournal, Entry, Record};
 use crate::write::encode::UnitCodec;
 
 /// Cuts blocks, in order, out of verified chunks.
@@ -28,7 +28,7 @@ pub(crate) struct Recall {
     /// The number of chunks of the array along each axis.
     n_chunks: Vec<u64>,
     codec: UnitCodec,
-    journal: Arc<dyn Journal>,
+    journal: Arc<dyn ChunkJournal>,
     /// The journal entries of completed chunks, by their number in C order, until they are read.
     entries: BTreeMap<u64, Entry>,
     /// The elements of chunks that later blocks overlap.
@@ -43,7 +43,7 @@ impl Recall {
         n_last_rows: usize,
         codec: UnitCodec,
         record: &Record,
-        journal: Arc<dyn Journal>,
+        journal: Arc<dyn ChunkJournal>,
     ) -> Result<Recall> {
         let chunks = if record.is_of_blocks() {
             Chunks::Blocks(ChunksOfGrid::new(grid))

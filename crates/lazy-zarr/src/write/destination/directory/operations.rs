@@ -1,18 +1,22 @@
 //! The destination in a directory, and its cleanup when a write ends early.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
 
 use super::writing::Directory;
 use crate::error::{Error, Result, WriteError};
 use crate::format::KeySpace;
 use crate::settings::Durability;
 use crate::staging::removal::remove_empty;
+use crate::staging::{Entry, TaggedTally, fragment};
 use crate::store::check::group_metadata;
 use crate::store::node::holds_nodes;
 use crate::store::{DirectoryStore, Origin, Source};
-use crate::write::destination::interface::{Destination, PutChunks};
+use crate::write::destination::interface::{Destination, PlanDestination, PutChunks};
 use crate::write::encode::Encoded;
 
 impl PutChunks for Directory {
@@ -36,6 +40,25 @@ impl PutChunks for Directory {
 
     fn count(&self, key: &str, n_bytes: u64) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(key, n_bytes);
+    }
+}
+
+impl PlanDestination for Directory {
+    fn add_stored(&self, chunks: TaggedTally) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).extend(chunks.chunks);
+    }
+
+    fn is_taken_over(&self) -> bool {
+        !self.is_held()
+    }
+
+    fn fragment(&self, part: usize, key: &str, entry: Entry) -> Result<Option<Bytes>> {
+        let path = fragment(self.staging.directory(), part, key);
+        match self.file_system.read(&path, 0, None) {
+            Ok(stored) => Ok(Some(stored).filter(|stored| Entry::of([&**stored]) == entry)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::examine(path, source)),
+        }
     }
 }
 

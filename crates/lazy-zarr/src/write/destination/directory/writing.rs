@@ -263,21 +263,6 @@ impl Directory {
         }
     }
 
-    /// Counts chunks that the workers of a plan have stored.
-    pub(crate) fn add_stored(&self, chunks: Tally) {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).extend(chunks);
-    }
-
-    /// Returns true if another process has taken over.
-    pub(crate) fn is_taken_over(&self) -> bool {
-        !self.is_held()
-    }
-
-    /// Returns the staging directory.
-    pub(crate) fn staging(&self) -> &Path {
-        self.staging.directory()
-    }
-
     /// Returns the journal of a resumable write.
     pub(in crate::write::destination) fn journal(&self) -> Option<&Arc<FileJournal>> {
         self.journal.as_ref()

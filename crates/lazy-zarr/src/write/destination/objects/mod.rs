@@ -1,6 +1,8 @@
 //! A new version of an array in a store.
 
 mod operations;
+mod part;
 mod writing;
 
+pub(super) use part::PartObjects;
 pub(crate) use writing::StoreWrite;

@@ -1,17 +1,18 @@
 //! The destination in a store, its publication, and its cleanup when a write ends early.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use zarrs::storage::{ReadableStorage, StoreKey};
 
-use super::super::interface::{Destination, PutChunks};
+use super::super::interface::{Destination, PlanDestination, PutChunks};
 use super::writing::{StoreWrite, check_ancestors};
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::objects::{PutCondition, StoreError, put_or_find};
 use crate::settings::OldChunks;
+use crate::staging::{Entry, TaggedTally};
 use crate::store::check::{group_metadata, is_missing_group};
 use crate::store::node::group_in_store;
 use crate::store::{ObjectReader, Origin, Source, delete_chunks};
@@ -24,6 +25,21 @@ impl PutChunks for StoreWrite {
 
     fn count(&self, key: &str, n_bytes: u64) {
         self.add(key, n_bytes, None);
+    }
+}
+
+impl PlanDestination for StoreWrite {
+    fn add_stored(&self, chunks: TaggedTally) {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).extend(chunks);
+    }
+
+    fn is_taken_over(&self) -> bool {
+        !self.is_held().unwrap_or(true)
+    }
+
+    fn fragment(&self, part: usize, key: &str, entry: Entry) -> Result<Option<Bytes>> {
+        let lease = self.lease.as_ref().expect("only workers have fragments");
+        lease.plan().fragment(part, key, entry)
     }
 }
 
@@ -106,7 +122,7 @@ impl StoreWrite {
 
     fn publish_array(&self) -> Result<()> {
         let metadata = self.metadata.get().expect("an array is prepared before it is published");
-        if !self.claim.is_held(&*self.store)? {
+        if !self.is_held()? {
             return Err(Error::taken_over(self.name()));
         }
         let key = format!("{}zarr.json", self.prefix);
@@ -147,15 +163,22 @@ impl StoreWrite {
         }
         if self.old_chunks == OldChunks::Remove && self.present.is_some() {
             let old: Vec<_> = KeySpace::ALL.into_iter().filter(|keys| *keys != self.keys).collect();
-            delete_chunks(&*self.store, &self.prefix, &old)?;
+            // Workers that have taken over may have ended the plan, so that a write has begun.
+            if self.lease.is_none() || self.is_held()? {
+                delete_chunks(&*self.store, &self.prefix, &old)?;
+            }
         }
-        self.claim.release(&*self.store)
+        match &self.lease {
+            Some(_) => self.claim.end_plan(&*self.store),
+            None => self.claim.release(&*self.store),
+        }
     }
 }
 
 impl Drop for StoreWrite {
     fn drop(&mut self) {
-        if self.is_published() {
+        // The workers of a plan keep what they have stored.
+        if self.is_published() || self.lease.is_some() {
             return;
         }
         // An error returned here would hide the error that ended the write.

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
+use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
-use crate::objects::{PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
 use crate::settings::{Existing, OldChunks, WriteSettings};
-use crate::staging::{Claim, Claimed, Entry, Liveness, Record, StoreJournal, Tally};
+use crate::staging::{
+    Claim, Claimed, Entry, FinishLease, Liveness, PlanDocument, PlanObjects, Record, StoreJournal,
+    TaggedTally,
+};
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
     Node, PresentObject, group_in_store, node_in_store, present_in_store, zarr_node_in_store,
@@ -43,33 +46,14 @@ pub(crate) struct StoreWrite {
     /// True if the store checks conditions.
     pub(super) is_conditional: bool,
     pub(super) old_chunks: OldChunks,
-    pub(super) stored: Mutex<Stored>,
+    pub(super) stored: Mutex<TaggedTally>,
+    /// The lease of the worker that finishes a plan, if workers share the write.
+    pub(super) lease: Option<FinishLease>,
     /// The new metadata, once it is final.
     pub(super) metadata: OnceLock<Bytes>,
     pub(super) is_published: AtomicBool,
     /// True if the store may still publish the metadata, because it has not answered.
     pub(super) is_uncertain: AtomicBool,
-}
-
-/// The chunks that were stored.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stored {
-    chunks: Tally,
-    /// The chunks with their tags.
-    tagged: Tally,
-}
-
-impl Stored {
-    fn add(&mut self, key: &str, n_bytes: u64, tag: Option<&Tag>) {
-        self.chunks.add(key, n_bytes);
-        if let Some(tag) = tag {
-            self.tagged.add(&format!("{key} {}", tag.as_str()), n_bytes);
-        }
-    }
-
-    fn are_all_tagged(&self) -> bool {
-        self.tagged.n_chunks() == self.chunks.n_chunks()
-    }
 }
 
 impl StoreWrite {
@@ -81,53 +65,148 @@ impl StoreWrite {
         path: &str,
         members: &[String],
     ) -> Result<(StoreWrite, Option<Record>)> {
-        let target = &settings.target;
-        let mut groups = Vec::new();
-        for n_members in 0..members.len() {
-            let group = store_prefix(path, &members[..n_members]);
-            let node = group_in_store(&*store, &group)?;
-            is_missing_group(target, node, &format_args!("store:/{group}"))?;
-            groups.push(group);
+        let place = Place::check(settings, &*store, path, members)?;
+        if place.is_array && settings.existing == Existing::Append {
+            let (target, reason) =
+                (settings.target.to_string(), "it lies in a store, which is not supported");
+            return Err(TargetError::NotAppendable { target, reason }.into());
         }
-        let prefix = store_prefix(path, members);
-        check_ancestors(target, &*store, &prefix)?;
-        let node = node_in_store(&*store, &prefix)?;
-        check_existing(target, node, settings.existing)?;
-        if node == Node::Array && settings.existing == Existing::Append {
-            let reason = "it lies in a store, which is not supported";
-            return Err(TargetError::NotAppendable { target: target.to_string(), reason }.into());
+        for _ in 0..MOST_TRIES {
+            let present = present(settings, &*store, &place.prefix)?;
+            let found = claim(settings, &*store, &place.prefix, present.as_ref())?;
+            let Some((claim, record)) = found else { continue };
+            let write = StoreWrite::claimed(settings, store, place, present, Arc::new(claim));
+            return Ok((write, record));
         }
-        let present = present_in_store(&*store, &prefix)?;
-        if let Some(present) = &present
-            && present.keys.is_none()
-        {
-            return Err(TargetError::UnknownKeys { target: target.to_string() }.into());
-        }
-        let is_conditional = !settings.is_unconditional;
-        let (claim, record) = claim(settings, &*store, &prefix, present.as_ref())?;
-        let (keys, claim) = (claim.keys(), Arc::new(claim));
+        Err(TargetError::Replaced { target: settings.target.to_string() }.into())
+    }
+
+    /// Creates the write of a claimed key space.
+    fn claimed(
+        settings: &WriteSettings,
+        store: Arc<dyn Store>,
+        place: Place,
+        present: Option<PresentObject>,
+        claim: Arc<Claimed>,
+    ) -> StoreWrite {
+        let Place { prefix, groups, .. } = place;
         let journal = settings.resume.as_ref().map(|_| {
             let journal = StoreJournal::new(&store, &prefix, &claim);
             Arc::new(journal)
         });
-        let write = StoreWrite {
-            target: target.clone(),
+        StoreWrite {
+            target: settings.target.clone(),
             store,
             path: format!("/{}", prefix.trim_end_matches('/')),
             prefix,
             groups,
             present,
-            keys,
+            keys: claim.keys(),
             claim,
             journal,
-            is_conditional,
+            is_conditional: !settings.is_unconditional,
             old_chunks: settings.old_chunks,
             stored: Mutex::default(),
+            lease: None,
             metadata: OnceLock::new(),
             is_published: AtomicBool::new(false),
             is_uncertain: AtomicBool::new(false),
+        }
+    }
+
+    /// Creates the plan of several workers, or returns the one that is there, with its key space and
+    /// the prefix of the array. Returns `None` if the array is complete. `document` returns the plan for chunks in
+    /// a key space.
+    pub(crate) fn plan(
+        settings: &WriteSettings,
+        store: &Arc<dyn Store>,
+        path: &str,
+        members: &[String],
+        is_complete: &dyn Fn() -> Result<bool>,
+        document: &dyn Fn(KeySpace) -> Result<PlanDocument>,
+    ) -> Result<Option<(KeySpace, String, PlanDocument)>> {
+        let store = &**store;
+        for _ in 0..MOST_TRIES {
+            let place = match Place::check(settings, store, path, members) {
+                // Another worker may have published the array.
+                Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
+                    return Ok(None);
+                }
+                place => place?,
+            };
+            let prefix = place.prefix;
+            let present = present(settings, store, &prefix)?;
+            let present_keys = present.as_ref().and_then(|present| present.keys);
+            let claims = ended(settings, store, &prefix, present_keys, true)?;
+            for claim in &claims {
+                if let Some(plan) = claim.plan(&prefix)? {
+                    return Ok(Some((claim.keys, prefix, plan)));
+                }
+            }
+            resumable(settings, &prefix, &claims, false)?;
+            let keys = free_keys(&claims, present_keys);
+            let left = claims.iter().find(|claim| claim.keys == keys);
+            let plan = document(keys)?;
+            let claimed = match Claimed::share(store, &prefix, keys, left, &plan) {
+                Ok(Some(claimed)) => claimed,
+                // Another write has just begun.
+                Ok(None) => continue,
+                Err(StoreError::Unsupported) => return Err(not_plannable(settings)),
+                Err(error) => return Err(Error::store(&prefix, error)),
+            };
+            // Another worker may have published the array before, or another write its version.
+            let is_complete = is_complete()?;
+            if is_complete || !is_unchanged(store, &prefix, present.as_ref())? {
+                claimed.end_plan(store)?;
+                if is_complete { return Ok(None) } else { continue }
+            }
+            if left.is_some() || present.is_some() {
+                claimed.delete_before_plan(store)?;
+            }
+            return Ok(Some((keys, prefix, plan)));
+        }
+        Err(TargetError::Replaced { target: settings.target.to_string() }.into())
+    }
+
+    /// Takes a plan, to publish its array. Returns `None` if the plan is gone, or is published
+    /// already.
+    pub(crate) fn finish(
+        settings: &WriteSettings,
+        path: &str,
+        members: &[String],
+        plan: &PlanObjects,
+    ) -> Result<Option<StoreWrite>> {
+        let store = plan.store();
+        // The array may be published, and the rest of the plan remains.
+        let existing = Existing::Replace;
+        let settings = &WriteSettings { existing, resume: None, ..settings.clone() };
+        let lease = match plan.take_to_finish(settings.takes_over)? {
+            Ok(lease) => lease,
+            Err((holder, is_certain)) => {
+                let target = settings.target.to_string();
+                return Err(if is_certain {
+                    WriteError::Locked { target, holder }.into()
+                } else {
+                    WriteError::MaybeClaimed { target, holder }.into()
+                });
+            }
         };
-        Ok((write, record))
+        let place = Place::check(settings, &**store, path, members)?;
+        let claim = plan.claim()?.and_then(|claim| Claimed::of_plan(&place.prefix, claim));
+        let Some(claim) = claim else {
+            lease.release()?;
+            return Ok(None);
+        };
+        let present = present(settings, &**store, &place.prefix)?;
+        if present.as_ref().and_then(|present| present.keys) == Some(claim.keys()) {
+            // The worker that published it has ended before it removed the rest.
+            claim.end_plan(&**store)?;
+            return Ok(None);
+        }
+        let store = Arc::clone(store);
+        let mut write = StoreWrite::claimed(settings, store, place, present, Arc::new(claim));
+        write.lease = Some(lease);
+        Ok(Some(write))
     }
 
     /// Returns the journal of a resumable write.
@@ -147,6 +226,15 @@ impl StoreWrite {
     /// Stores a chunk under its key below the prefix.
     pub(super) fn put_chunk(&self, name: &str, bytes: &Bytes) -> Result<()> {
         let key = format!("{}{name}", self.prefix);
+        if let Some(lease) = &self.lease {
+            if lease.is_lost() {
+                return Err(Error::taken_over(self.name()));
+            }
+            let is_held = || lease.confirm();
+            let tag = put_shared(&*self.store, &self.name(), &key, bytes, &is_held)?;
+            self.add(name, bytes.len() as u64, tag.as_ref());
+            return Ok(());
+        }
         let put = match put_or_find(&*self.store, &key, bytes, self.if_absent()) {
             // An earlier write of this array has put it, in another form.
             Err(StoreError::Exists) if self.journal.is_some() => self.replace_chunk(&key, bytes),
@@ -187,18 +275,16 @@ impl StoreWrite {
         if expected.chunks.n_chunks() == 0 {
             return Ok(());
         }
-        let mut found = Stored::default();
-        let objects = chunk_objects(&*self.store, &self.prefix, &[self.keys])?;
-        let objects: Vec<_> = objects
-            .into_iter()
-            .filter(|(name, _)| self.keys.number(name, n_chunks).is_some())
-            .collect();
+        let mut found = TaggedTally::default();
+        let (objects, strays): (Vec<_>, Vec<_>) =
+            chunk_objects(&*self.store, &self.prefix, &[self.keys])?
+                .into_iter()
+                .partition(|(name, _)| self.keys.number(name, n_chunks).is_some());
         for (name, object) in &objects {
             found.add(name, object.size, object.tag.as_ref());
         }
-        let has_tags = expected.are_all_tagged() && found.are_all_tagged();
-        if found.chunks == expected.chunks && (!has_tags || found.tagged == expected.tagged) {
-            return Ok(());
+        if found.matches(&expected) {
+            return self.delete_strays(&strays);
         }
         let names: std::collections::BTreeSet<_> =
             objects.iter().map(|(name, _)| &**name).collect();
@@ -214,10 +300,30 @@ impl StoreWrite {
         .into())
     }
 
+    /// Deletes chunks of earlier versions that lie outside of this array, which workers leave when
+    /// they begin a plan.
+    fn delete_strays(&self, strays: &[(String, ObjectInfo)]) -> Result<()> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        for (_, object) in strays {
+            self.store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns true if no other process has taken over.
+    pub(super) fn is_held(&self) -> Result<bool> {
+        match &self.lease {
+            Some(lease) => lease.confirm(),
+            None => self.claim.is_held(&*self.store),
+        }
+    }
+
     /// Deletes the chunks of a write that ended early, and then its claim.
     pub(super) fn discard(&self) -> Result<()> {
         // Another write that has taken over may use these keys.
-        if !self.claim.is_held(&*self.store)? {
+        if !self.is_held()? {
             return Ok(());
         }
         // Another program may have published an array there, without regard to the claim.
@@ -233,66 +339,166 @@ impl StoreWrite {
     }
 }
 
-/// Claims a key space for the chunks of a new version: that of the write which this one resumes,
-/// or another one, without the chunks of earlier writes and of old versions. Returns the record of
-/// the write that is resumed.
-fn claim(
+/// The place of an array in a store, whose target was checked.
+struct Place {
+    /// The prefix of the keys of the array.
+    prefix: String,
+    /// The prefixes of the groups that hold the array and that the target names, outermost first.
+    groups: Vec<String>,
+    is_array: bool,
+}
+
+impl Place {
+    /// Checks a target.
+    fn check(
+        settings: &WriteSettings,
+        store: &dyn Store,
+        path: &str,
+        members: &[String],
+    ) -> Result<Place> {
+        let target = &settings.target;
+        let mut groups = Vec::new();
+        for n_members in 0..members.len() {
+            let group = store_prefix(path, &members[..n_members]);
+            let node = group_in_store(store, &group)?;
+            is_missing_group(target, node, &format_args!("store:/{group}"))?;
+            groups.push(group);
+        }
+        let prefix = store_prefix(path, members);
+        check_ancestors(target, store, &prefix)?;
+        let node = node_in_store(store, &prefix)?;
+        check_existing(target, node, settings.existing)?;
+        Ok(Place { prefix, groups, is_array: node == Node::Array })
+    }
+}
+
+/// Returns the present version of an array, if there is one.
+fn present(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
-    present: Option<&PresentObject>,
-) -> Result<(Claimed, Option<Record>)> {
+) -> Result<Option<PresentObject>> {
+    match present_in_store(store, prefix)? {
+        Some(present) if present.keys.is_none() => {
+            Err(TargetError::UnknownKeys { target: settings.target.to_string() }.into())
+        }
+        present => Ok(present),
+    }
+}
+
+/// Returns true if no version of an array was published since `present` was found. Only this crate
+/// publishes versions that matter here, so no Zarr v2 metadata are looked for.
+fn is_unchanged(store: &dyn Store, prefix: &str, present: Option<&PresentObject>) -> Result<bool> {
+    let key = format!("{prefix}zarr.json");
+    let present = present.filter(|present| !present.is_v2);
+    match store.get(&key) {
+        Ok(found) => Ok(present.is_some_and(|present| present.document.bytes == found.bytes)),
+        Err(StoreError::NotFound) => Ok(present.is_none()),
+        Err(error) => Err(Error::store(&key, error)),
+    }
+}
+
+/// The number of other writes that begin or publish while this one begins.
+const MOST_TRIES: usize = 10;
+
+/// Returns the claims of writes that have ended, and with `joins` those of plans. A write in
+/// progress is an error. Removes what a write has left that published the present version.
+fn ended(
+    settings: &WriteSettings,
+    store: &dyn Store,
+    prefix: &str,
+    present: Option<KeySpace>,
+    joins: bool,
+) -> Result<Vec<Claim>> {
     let target = settings.target.to_string();
-    let present = present.and_then(|present| present.keys);
     let mut claims = Vec::new();
     for claim in Claim::list(store, prefix)? {
-        claim.check_has_ended(&target, settings.takes_over)?;
-        if Some(claim.keys) == present {
+        let is_present = Some(claim.keys) == present;
+        if claim.is_plan() && is_present {
+            if let Some(claimed) = Claimed::of_plan(prefix, claim) {
+                claimed.end_plan(store)?;
+            }
+            continue;
+        }
+        if !claim.is_plan() || !joins {
+            claim.check_has_ended(&target, prefix, settings.takes_over)?;
+        }
+        if is_present {
             // The write has published the array, and ended before it gave the key space back.
             claim.delete(store, prefix)?;
         } else {
             claims.push(claim);
         }
     }
-    let earlier = resumable(settings, prefix, &claims)?;
+    Ok(claims)
+}
+
+/// Returns the key space for the chunks of a new version beside the present one.
+fn free_keys(claims: &[Claim], present: Option<KeySpace>) -> KeySpace {
+    // A write that counts as ended may still be running, and would miss its chunks. So its key
+    // space is used only if there is no other.
     let left_in = |keys: KeySpace| claims.iter().find(|claim| claim.keys == keys);
+    let first = KeySpace::after(present);
+    let second = KeySpace::after(Some(first));
+    let second = if Some(second) == present { KeySpace::after(Some(second)) } else { second };
+    let may_run = left_in(first).is_some_and(|left| left.liveness() != Liveness::Ended);
+    if may_run && left_in(second).is_none() { second } else { first }
+}
+
+/// Claims a key space for the chunks of a new version: that of the write which this one resumes,
+/// or another one, without the chunks of earlier writes and of old versions. Returns the record of
+/// the write that is resumed. Returns `None` if another write has published meanwhile.
+fn claim(
+    settings: &WriteSettings,
+    store: &dyn Store,
+    prefix: &str,
+    present: Option<&PresentObject>,
+) -> Result<Option<(Claimed, Option<Record>)>> {
+    let target = settings.target.to_string();
+    let present_keys = present.and_then(|present| present.keys);
+    let claims = ended(settings, store, prefix, present_keys, false)?;
+    let earlier = resumable(settings, prefix, &claims, true)?;
     let keys = match &earlier {
         Some((claim, _)) => claim.keys,
-        None => {
-            // A write that counts as ended may still be running, and would miss its chunks. So its
-            // key space is used only if there is no other.
-            let first = KeySpace::after(present);
-            let second = KeySpace::after(Some(first));
-            let second =
-                if Some(second) == present { KeySpace::after(Some(second)) } else { second };
-            let may_run = left_in(first).is_some_and(|left| left.liveness() != Liveness::Ended);
-            if may_run && left_in(second).is_none() { second } else { first }
-        }
+        None => free_keys(&claims, present_keys),
     };
-    let left = left_in(keys).map(|left| (left, earlier.is_some()));
-    let claimed = match Claimed::take(store, prefix, keys, left, !settings.is_unconditional) {
+    let left = claims.iter().find(|claim| claim.keys == keys);
+    let kept = left.map(|left| (left, earlier.is_some()));
+    let claimed = match Claimed::take(store, prefix, keys, kept, !settings.is_unconditional) {
         Ok(Some(claimed)) => claimed,
         Ok(None) => {
-            let claims = Claim::list(store, prefix)?;
-            let claim = claims.iter().find(|claim| claim.keys == keys);
-            let holder = claim.map_or_else(|| "another process".to_owned(), Claim::holder);
+            if let Some(claim) = Claim::find(store, prefix, keys)? {
+                claim.check_has_ended(&target, prefix, false)?;
+            }
+            let holder = "another process".to_owned();
             return Err(WriteError::Locked { target, holder }.into());
         }
         Err(StoreError::Unsupported) => return Err(TargetError::NoConditions { target }.into()),
         Err(error) => return Err(Error::store(prefix, error)),
     };
+    // Another write may have published its version before this one claimed the key space, perhaps
+    // with chunks in it.
+    if !is_unchanged(store, prefix, present)? {
+        match earlier {
+            Some(_) => claimed.end(store).map_err(|error| Error::store(prefix, error))?,
+            None => claimed.release(store)?,
+        }
+        return Ok(None);
+    }
     if earlier.is_none() && (present.is_some() || left.is_some()) {
-        claimed.delete_journal(store)?;
+        claimed.delete_rest(store)?;
         delete_chunks(store, prefix, &[keys])?;
     }
-    Ok((claimed, earlier.map(|(_, record)| record)))
+    Ok(Some((claimed, earlier.map(|(_, record)| record))))
 }
 
-/// Returns the claim of an earlier write that this one resumes, with its record.
+/// Returns the claim of an earlier write that this one resumes, with its record. An earlier write
+/// that is not resumed is an error.
 fn resumable<'c>(
     settings: &WriteSettings,
     prefix: &str,
     claims: &'c [Claim],
+    resumes: bool,
 ) -> Result<Option<(&'c Claim, Record)>> {
     let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
     for claim in claims {
@@ -303,7 +509,7 @@ fn resumable<'c>(
         let Some(record) = record.filter(|record| record.keys() == Some(claim.keys)) else {
             continue;
         };
-        if settings.resume.is_some() {
+        if resumes && settings.resume.is_some() {
             return Ok(Some((claim, record)));
         }
         let directory = format!("store:/{}", claim.prefix(prefix)).into();
@@ -311,6 +517,48 @@ fn resumable<'c>(
         return Err(ResumeError::Unfinished { target, directory, key }.into());
     }
     Ok(None)
+}
+
+/// Returns the error of a plan in a store that does not check conditions.
+pub(super) fn not_plannable(settings: &WriteSettings) -> Error {
+    let (target, action) = (settings.target.to_string(), "use a store without conditional puts");
+    ResumeError::NotPlannable { target, action }.into()
+}
+
+/// Stores a chunk of a plan, unless it is there. A chunk of another version, or of an earlier worker
+/// that has computed other bits, is replaced if this worker still holds what it has taken: then no
+/// other worker relies on that chunk.
+pub(super) fn put_shared(
+    store: &dyn Store,
+    target: &str,
+    key: &str,
+    bytes: &Bytes,
+    is_held: &dyn Fn() -> Result<bool>,
+) -> Result<Option<Tag>> {
+    let error = match store.put(key, bytes.clone(), PutCondition::IfAbsent) {
+        Ok(tag) => return Ok(tag),
+        Err(error) => error,
+    };
+    if !matches!(error, StoreError::Exists | StoreError::Other(_)) {
+        return Err(Error::store(key, error));
+    }
+    let found = match store.get(key) {
+        Ok(found) if found.bytes == bytes => return Ok(found.tag),
+        Ok(found) if matches!(error, StoreError::Exists) => found,
+        _ => return Err(Error::store(key, error)),
+    };
+    // The chunk was read before, so it changes if another worker replaces it from now on.
+    if !is_held()? {
+        return Err(Error::taken_over(target));
+    }
+    let Some(tag) = found.tag else { return Err(Error::store(key, StoreError::Unsupported)) };
+    match put_or_find(store, key, bytes, PutCondition::IfUnchanged(tag)) {
+        Ok(tag) => Ok(tag),
+        Err(StoreError::Changed) => {
+            Err(WriteError::Conflict { target: target.to_owned(), key: key.to_owned() }.into())
+        }
+        Err(error) => Err(Error::store(key, error)),
+    }
 }
 
 /// Checks the nodes above the target.
