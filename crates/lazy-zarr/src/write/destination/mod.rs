@@ -9,5 +9,5 @@ mod part;
 pub(crate) use begin::{Begun, begin};
 pub(crate) use directory::{Directory, flush_again};
 pub(crate) use interface::{Destination, PartDestination, PlanDestination, PutChunks};
-pub(crate) use objects::StoreWrite;
+pub(crate) use objects::{StoreWrite, WITHOUT_CONDITIONS};
 pub(crate) use part::begin_part;

@@ -19,7 +19,7 @@ use crate::staging::{
 };
 use crate::store::absolute;
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
-use crate::write::destination::{Directory, PlanDestination, StoreWrite};
+use crate::write::destination::{Directory, PlanDestination, StoreWrite, WITHOUT_CONDITIONS};
 use crate::write::resume;
 use crate::write::session::{Complete, planned_layout};
 
@@ -74,6 +74,7 @@ fn check(settings: &WriteSettings) -> Result<()> {
     match settings.existing {
         Existing::Append => not_plannable("append rows"),
         _ if settings.layout.is_of_blocks() => not_plannable("store chunks of blocks"),
+        _ if settings.is_unconditional => not_plannable(WITHOUT_CONDITIONS),
         _ => Ok(()),
     }
 }

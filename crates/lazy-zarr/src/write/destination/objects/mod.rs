@@ -5,4 +5,4 @@ mod part;
 mod writing;
 
 pub(super) use part::PartObjects;
-pub(crate) use writing::StoreWrite;
+pub(crate) use writing::{StoreWrite, WITHOUT_CONDITIONS};

@@ -151,7 +151,10 @@ impl StoreWrite {
                 Ok(Some(claimed)) => claimed,
                 // Another write has just begun.
                 Ok(None) => continue,
-                Err(StoreError::Unsupported) => return Err(not_plannable(settings)),
+                Err(StoreError::Unsupported) => {
+                    let (target, action) = (settings.target.to_string(), WITHOUT_CONDITIONS);
+                    return Err(ResumeError::NotPlannable { target, action }.into());
+                }
                 Err(error) => return Err(Error::store(&prefix, error)),
             };
             // Another worker may have published the array before, or another write its version.
@@ -519,11 +522,8 @@ fn resumable<'c>(
     Ok(None)
 }
 
-/// Returns the error of a plan in a store that does not check conditions.
-pub(super) fn not_plannable(settings: &WriteSettings) -> Error {
-    let (target, action) = (settings.target.to_string(), "use a store without conditional puts");
-    ResumeError::NotPlannable { target, action }.into()
-}
+/// What a plan cannot do, if a store does not check conditions.
+pub(crate) const WITHOUT_CONDITIONS: &str = "use a store without conditional puts";
 
 /// Stores a chunk of a plan, unless it is there. A chunk of another version, or of an earlier worker
 /// that has computed other bits, is replaced if this worker still holds what it has taken: then no
