@@ -253,6 +253,18 @@ impl PlanObjects {
         }
     }
 
+    /// If the plan is gone, removes what this worker has put since.
+    fn remove_if_gone(&self) -> Result<()> {
+        if self.claim()?.is_some() {
+            return Ok(());
+        }
+        let (store, prefix) = (&self.0.store, &self.0.prefix);
+        for object in store.list(prefix).map_err(|error| Error::store(prefix, error))? {
+            store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
+        }
+        Ok(())
+    }
+
     fn parts(&self) -> String {
         format!("{}parts/", self.0.prefix)
     }
@@ -305,7 +317,8 @@ impl PartLease {
     /// Stores a piece of a chunk that the part shares with other parts.
     pub(crate) fn put_fragment(&self, key: &str, bytes: &Bytes, entry: Entry) -> Result<()> {
         let key = self.plan.fragment_key(self.part, key, entry);
-        let put = put_or_find(&*self.plan.0.store, &key, bytes, PutCondition::IfAbsent);
+        // An object of this name has the same bytes, or is damaged.
+        let put = self.plan.0.store.put(&key, bytes.clone(), PutCondition::Always);
         put.map(drop).map_err(|error| Error::store(&key, error))
     }
 
@@ -322,11 +335,9 @@ impl PartLease {
             Ok(_) | Err(StoreError::Exists) => {}
             Err(error) => return Err(Error::store(&key, error)),
         }
-        // Another worker may have taken over, and published the array.
-        if plan.claim()?.is_none() {
-            store.delete(&key).map_err(|error| Error::store(&key, error))?;
-        }
         self.give_back();
+        // Another worker may have taken over, and published the array.
+        plan.remove_if_gone()?;
         Ok(())
     }
 
@@ -344,12 +355,17 @@ impl PartLease {
 
 impl Drop for PartLease {
     fn drop(&mut self) {
-        if self.lease.is_some()
-            && !self.is_lost()
-            && let Err(error) = self.lines.flush()
-        {
+        if self.lease.is_none() {
+            return;
+        }
+        let (ended, message) = if self.is_lost() {
+            (self.plan.remove_if_gone(), "the remains of a part could not be removed")
+        } else {
+            (self.lines.flush(), "the last chunks of a part could not be noted")
+        };
+        if let Err(error) = ended {
             let array = &self.plan.0.array;
-            tracing::warn!(%array, %error, "the last chunks of a part could not be noted");
+            tracing::warn!(%array, %error, "{message}");
         }
     }
 }

@@ -320,7 +320,7 @@ pub(crate) fn node_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
     }
     let below = list_directory(store, prefix)?;
     let is_vacant = is_empty(&below) || is_unpublished(prefix, &below);
-    Ok(if is_vacant { Node::Vacant } else { Node::NotZarr })
+    if is_vacant { Ok(Node::Vacant) } else { just_published(store, prefix) }
 }
 
 /// Returns the node at a prefix of a store where a group exists or is to be created.
@@ -330,7 +330,12 @@ pub(crate) fn group_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
     }
     let below = list_directory(store, prefix)?;
     let is_vacant = all_below_are_unpublished(store, &below)?;
-    Ok(if is_vacant { Node::Vacant } else { Node::NotZarr })
+    if is_vacant { Ok(Node::Vacant) } else { just_published(store, prefix) }
+}
+
+/// Returns the node that a write may have published since it was looked for.
+fn just_published(store: &dyn Store, prefix: &str) -> Result<Node> {
+    Ok(zarr_node_in_store(store, prefix)?.unwrap_or(Node::NotZarr))
 }
 
 fn list_directory(store: &dyn Store, prefix: &str) -> Result<Listing> {

@@ -58,7 +58,10 @@ impl Destination for StoreWrite {
         let mut made_groups = Vec::new();
         let published = self.publish_groups(&mut made_groups).and_then(|()| self.publish_array());
         if let Err(error) = published {
-            self.remove_groups(&made_groups);
+            // Workers of a plan publish the array in this group later, or have done so.
+            if self.lease.is_none() {
+                self.remove_groups(&made_groups);
+            }
             return Err(error);
         }
         self.is_published.store(true, Ordering::Relaxed);
@@ -109,7 +112,8 @@ impl StoreWrite {
     fn remove_groups(&self, made: &[String]) {
         for group in made.iter().rev() {
             let key = format!("{group}zarr.json");
-            let is_own = |key: &str| key.starts_with(&*self.prefix);
+            let published = format!("{}zarr.json", self.prefix);
+            let is_own = |key: &str| key.starts_with(&*self.prefix) && *key != *published;
             let objects = self.store.list(group);
             let is_empty = objects.is_ok_and(|objects| {
                 objects.iter().all(|object| object.key == key || is_own(&object.key))
