@@ -21,7 +21,6 @@ use super::taking::Taken;
 use super::unfinished_in_store::{InStore, clean_up_plan};
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
-use crate::objects::Store;
 use crate::settings::{Durability, OldChunks};
 use crate::store::directories_below;
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
@@ -285,14 +284,12 @@ impl UnfinishedWrite {
         }
     }
 
-    /// Returns the store, the prefix of the array, and the plan, if workers share a write in a
-    /// store.
-    pub(crate) fn plan_in_store(
-        &self,
-    ) -> Result<Option<(&Arc<dyn Store>, &str, PlanDocument, PlanObjects)>> {
-        let Place::Store(place) = &self.place else { return Ok(None) };
-        let plan = place.plan()?;
-        Ok(plan.map(|(plan, objects)| (&place.store, &*place.prefix, plan, objects)))
+    /// Returns the plan and its objects, if workers share a write in a store.
+    pub(crate) fn plan_in_store(&self) -> Result<Option<(PlanDocument, PlanObjects)>> {
+        match &self.place {
+            Place::Store(place) => place.plan(),
+            Place::Directory(_) => Ok(None),
+        }
     }
 
     /// Removes what the worker has left that published the array in a store.
