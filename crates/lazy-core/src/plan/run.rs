@@ -20,7 +20,7 @@ use crate::{BlockGrid, BlockIndex, BlockPosition, Error, ErrorKind, Result, Run}
 /// A pass that is cut into parts, which several processes compute.
 ///
 /// All processes create the same plan: the same sequence, reducers and sizes of parts. They meet at
-/// the first sink, which keeps the plan, the chunks and a record of each finished part until the
+/// the last sink, which keeps the plan, the chunks and a record of each finished part until the
 /// last part is finished; then one of them publishes the array. Nobody schedules: each process
 /// [works](Self::work) until nothing is left, or a system that deals tasks itself calls
 /// [`run`](Self::run) for each part and [`finish`](Self::finish) at the end.
