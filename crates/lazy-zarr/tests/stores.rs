@@ -341,6 +341,188 @@ fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
     }
 }
 
+/// Rows that count on from `first`, in blocks of 3 rows.
+fn rows(first: usize, n: usize) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
+    let sizes: Vec<_> = (0..n).step_by(3).map(|row| 3.min(n - row)).collect();
+    LazyChunkSequence::try_from_fn(sizes.clone(), move |i| {
+        let start = first + 3 * i;
+        let rows = (start..start + sizes[i]).flat_map(|row| [row as i32, 100]);
+        ArrayBlock::from_vec([sizes[i], 2], rows.collect::<Vec<_>>())
+    })
+}
+
+fn appending(target: impl Into<Target>, shards: bool) -> ZarrSink {
+    let sink = ZarrSink::new(target.into()).with_existing(Existing::Append);
+    let sink = sink.with_chunk_shape([4, 2]).with_writer_threads(1);
+    if shards { sink.with_shard_shape([8, 2]) } else { sink }
+}
+
+/// The rows of the array, which must count from 0.
+fn n_rows(target: impl Into<Target>) -> usize {
+    let array = StoredArray::open(target.into()).unwrap();
+    let n_rows = array.shape()[0];
+    let expected: Vec<i32> = (0..n_rows).flat_map(|row| [row as i32, 100]).collect();
+    let read = array.read().unwrap_or_else(|error| panic!("{}", report(&error)));
+    assert_eq!(read.as_slice::<i32>().unwrap(), expected);
+    assert_eq!(array.verify().count(), 0);
+    n_rows
+}
+
+#[test]
+fn rows_are_appended() {
+    for shards in [false, true] {
+        for lengths in [[1, 1, 1, 1, 6], [4, 4, 8, 16, 1], [3, 9, 2, 2, 7], [5, 30, 3, 1, 1]] {
+            let store = MemoryStore::new();
+            let mut n = 0;
+            for (i, length) in lengths.into_iter().enumerate() {
+                let sink = appending(at(&store), shards);
+                let sink = if i % 2 == 0 { sink } else { sink.with_resume(format!("{i}")) };
+                let before = objects(&store);
+                let stored = rows(n, length).to_zarr(sink.clone()).unwrap();
+                n += length;
+                assert_eq!((stored.shape()[0], n_rows(at(&store))), (n, n));
+                // A reader of the metadata of before finds its rows.
+                if i > 0 {
+                    let old = store.clone();
+                    let now = objects(&store);
+                    let all = before["a/zarr.json"].clone();
+                    old.put("a/zarr.json", all.into(), PutCondition::Always).unwrap();
+                    assert_eq!(n_rows(at(&old)), n - length);
+                    let all = now["a/zarr.json"].clone();
+                    old.put("a/zarr.json", all.into(), PutCondition::Always).unwrap();
+                }
+                if i % 2 == 1 {
+                    // The rows of this key are there.
+                    rows(n - length, length).to_zarr(sink).unwrap();
+                    assert_eq!(n_rows(at(&store)), n);
+                }
+                assert!(keys(&store).iter().all(|key| !key.contains(".lazy")));
+            }
+        }
+    }
+}
+
+/// Appends 9 rows to 6 with a fault at each operation in turn.
+fn every_fault_of_an_append(
+    (shards, is_resumable): (bool, bool),
+    fault: fn(usize) -> Fault,
+    (first, step): (usize, usize),
+) {
+    let sink = |target: Target| {
+        let sink = appending(target, shards);
+        if is_resumable { sink.with_resume(KEY) } else { sink }
+    };
+    for n in (first..).step_by(step) {
+        let context = format!("shards: {shards}, resumable: {is_resumable}, {:?}", fault(n));
+        let store = MemoryStore::new();
+        rows(0, 6).to_zarr(appending(at(&store), shards)).unwrap();
+        let faulty = FaultyStore::new(store.clone(), fault(n));
+        let target = Target::in_store(faulty.clone(), "/a");
+        let result = rows(6, 9).to_zarr(sink(target));
+        let now = n_rows(at(&store));
+        assert!(now == 6 || now == 15, "{context}: {now}");
+        match &result {
+            Ok(_) => assert_eq!(now, 15, "{context}"),
+            Err(error) if error.to_string().starts_with("it is not known if ") => {}
+            Err(error) => assert_eq!(now == 15, error.is_published(), "{context}: {error}"),
+        }
+        release_claims(&store);
+        if now == 6 || is_resumable {
+            let next = rows(6, 9).to_zarr(sink(at(&store)));
+            next.unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
+        } else {
+            rows(15, 3).to_zarr(sink(at(&store))).unwrap();
+        }
+        let expected = if now == 15 && !is_resumable { 18 } else { 15 };
+        assert_eq!(n_rows(at(&store)), expected, "{context}");
+        let left: Vec<_> = keys(&store).into_iter().filter(|key| key.contains(".lazy")).collect();
+        assert_eq!(left, [""; 0], "{context}");
+        if faulty.n_operations() <= n {
+            assert!(n > 8, "{n}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_an_append_leaves_the_old_rows_or_all() {
+    for (i, course) in COURSES_OF_APPENDS.into_iter().enumerate() {
+        for (j, fault) in FAULTS.into_iter().enumerate() {
+            every_fault_of_an_append(course, fault, ((i + j) % 4, 4));
+        }
+    }
+}
+
+const COURSES_OF_APPENDS: [(bool, bool); 4] =
+    [(false, false), (false, true), (true, false), (true, true)];
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_fault_at_any_operation_of_an_append_leaves_the_old_rows_or_all() {
+    for course in COURSES_OF_APPENDS {
+        FAULTS.into_iter().for_each(|fault| every_fault_of_an_append(course, fault, (0, 1)));
+    }
+}
+
+#[test]
+fn an_append_that_is_taken_over_from_publishes_nothing() {
+    for takes_over_at in 0..3 {
+        let store = MemoryStore::new();
+        rows(0, 6).to_zarr(appending(at(&store), false)).unwrap();
+        let other = store.clone();
+        let slow = LazyChunkSequence::try_from_fn([3; 3], move |i| {
+            if i == takes_over_at {
+                claim_elsewhere(&other);
+                let error = rows(6, 3).to_zarr(appending(at(&other), false)).unwrap_err();
+                assert!(error.may_be_stale(), "{error}");
+                let failing = LazyChunkSequence::try_new(|| {
+                    [Err::<ArrayBlock, _>(lazy_core::Error::other("it failed as well"))]
+                });
+                let sink = appending(at(&other), false).with_take_over();
+                failing.to_zarr(sink).unwrap_err();
+            }
+            ArrayBlock::from_vec([3, 2], vec![7; 6])
+        });
+        let error = slow.to_zarr(appending(at(&store), false)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InUse | ErrorKind::Changed), "{error}");
+        assert_eq!(n_rows(at(&store)), 6);
+        rows(6, 9).to_zarr(appending(at(&store), false).with_take_over()).unwrap();
+        assert_eq!(n_rows(at(&store)), 15);
+    }
+}
+
+#[test]
+fn an_unfinished_append_is_known() {
+    let store = MemoryStore::new();
+    rows(0, 6).to_zarr(appending(at(&store), false)).unwrap();
+    let failing = || {
+        LazyChunkSequence::try_from_fn([3; 3], |i| {
+            if i == 2 {
+                return Err(lazy_core::Error::other("the producer failed"));
+            }
+            ArrayBlock::from_vec(
+                [3, 2],
+                (0..3).flat_map(|row| [6 + 3 * i as i32 + row, 100]).collect::<Vec<_>>(),
+            )
+        })
+    };
+    failing().to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap_err();
+    assert_eq!(n_rows(at(&store)), 6);
+    let unfinished = UnfinishedWrite::list(&store).unwrap();
+    assert!(matches!(unfinished[0].state(), WriteState::Resumable { chunks: 1.., .. }));
+    let error = blocks(1).to_zarr(replacing(at(&store))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unfinished, "{error}");
+    let replacing = ZarrSink::new(at(&store)).with_existing(Existing::Replace);
+    let error = rows(0, 9).to_zarr(replacing.with_resume(KEY)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResumeMismatch, "{error}");
+    unfinished[0].clone().remove().unwrap();
+    let left = keys(&store);
+    assert_eq!(left, ["a/c/0/0", "a/c/1/0", "a/zarr.json"]);
+    failing().to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap_err();
+    rows(6, 9).to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap();
+    assert_eq!(n_rows(at(&store)), 15);
+}
+
 #[test]
 fn the_numbers_of_requests_are_documented() {
     let store = MemoryStore::new();

@@ -772,10 +772,6 @@ fn arrays_that_cannot_grow_are_refused() {
     });
     std::fs::write(path("scalar.zarr/zarr.json"), scalar.to_string()).unwrap();
     refused(path("scalar.zarr").into(), "it has no axis");
-
-    let store = Arc::new(lazy_chunks::zarr::MemoryStore::new());
-    first(Arc::clone(&store));
-    refused(store.into(), "store instance");
 }
 
 /// An append stays within its memory limit, and counts the chunks of the array, not of the sink.

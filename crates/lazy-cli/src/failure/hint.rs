@@ -55,8 +55,6 @@ impl Failure {
             Failure::Incomplete(path) => Some(list_unfinished(path)),
             Failure::Running { .. } => Some(WAIT.to_owned()),
             Failure::HasUnfinished(error) => error.target().map(remove_unfinished),
-            // Rows cannot be appended in a store.
-            Failure::Exists(location) if location.path().is_none() => Some(REPLACE.to_owned()),
             Failure::Exists(_) => Some(REPLACE_OR_APPEND.to_owned()),
             Failure::InTheWay { .. } => Some(ANOTHER_PATH.to_owned()),
             Failure::Unfinished(_) => Some(RESUME_OR_RESTART.to_owned()),

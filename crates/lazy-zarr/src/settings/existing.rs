@@ -72,7 +72,7 @@ pub enum Existing {
     /// Before the first block is computed:
     ///
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the array has no axis, is
-    ///   Zarr v2, has no regular chunk grid, or lies in a [`Store`](crate::Store).
+    ///   Zarr v2, or has no regular chunk grid.
     /// - [`ErrorKind::InvalidSetting`](crate::ErrorKind::InvalidSetting) if a setting, or the dtype
     ///   or the shape of a row that the sequence declares, differs from the array's.
     /// - [`ErrorKind::Consolidated`](crate::ErrorKind::Consolidated) if a group above has

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::appended_rows::AppendedRows;
 use super::plan::{fragment, plan_of};
 use super::removal::remove_if_there;
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ pub(crate) struct ChunkFiles {
     staging: PathBuf,
     keys: KeySpace,
     /// The rows of the present version, if the write appends to it.
-    appended: Option<Appended>,
+    appended: Option<AppendedRows>,
     /// The part of a plan that the chunks are of, if workers share the write.
     part: Option<PartChunkRows>,
 }
@@ -51,16 +52,6 @@ impl PartChunkRows {
             .into_iter()
             .any(|(index, is_shared)| is_shared && row == Some(index))
     }
-}
-
-/// The rows of the version that a write appends to.
-#[derive(Clone, Copy, Debug)]
-struct Appended {
-    n_rows: u64,
-    /// The index along axis 0 of the first row of chunks that the write stores.
-    first: u64,
-    /// The number of rows of chunks of the present version.
-    n_present: u64,
 }
 
 /// The file in the staging directory that marks a write that appends to the present version.
@@ -95,11 +86,7 @@ impl ChunkFiles {
         staging: &Path,
         present: PresentRows,
     ) -> ChunkFiles {
-        let appended = Appended {
-            n_rows: present.n_rows,
-            first: present.n_rows / present.unit_rows,
-            n_present: present.n_rows.div_ceil(present.unit_rows),
-        };
+        let appended = AppendedRows::behind(present);
         let files = ChunkFiles::of_version(file_system, array, staging, present.keys);
         ChunkFiles { appended: Some(appended), ..files }
     }

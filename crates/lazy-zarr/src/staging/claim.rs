@@ -19,12 +19,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::appended_rows::AppendedRows;
 use super::plan_document::PlanDocument;
 use super::process::{self, Liveness, token};
 use super::record::Record;
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::format::KeySpace;
-use crate::objects::{PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::store::chunk_objects;
 use crate::store::staging_name::STAGING_PREFIX as STAGING;
 
 const CLAIM: &str = "claim";
@@ -43,6 +45,9 @@ struct Document {
     /// The plan of several workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    /// The number of rows of the version that the write appends to, if it appends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    appended_rows: Option<u64>,
 }
 
 const VERSION: u32 = 1;
@@ -124,6 +129,11 @@ impl Claim {
         })
     }
 
+    /// Returns the number of rows of the version that the write appends to, if it appends.
+    pub(crate) fn appended_rows(&self) -> Option<u64> {
+        self.document.as_ref().and_then(|document| document.appended_rows)
+    }
+
     /// Returns true if workers share the write.
     pub(crate) fn is_plan(&self) -> bool {
         self.document.as_ref().is_some_and(|document| document.plan.is_some())
@@ -186,6 +196,8 @@ pub(crate) struct Claimed {
     /// The prefix of the array.
     array: String,
     keys: KeySpace,
+    /// The rows that the write appends to, if it appends.
+    appended: Option<AppendedRows>,
     state: Mutex<State>,
 }
 
@@ -198,20 +210,30 @@ struct State {
 
 impl Claimed {
     /// Claims a key space, in place of the claim that an earlier write has left. If `resumes`, the
-    /// record of that write stays. Returns `None` if another write has just claimed it.
+    /// record of that write stays. A write that appends claims the key space of the present
+    /// version. Returns `None` if another write has just claimed it.
     pub(crate) fn take(
         store: &dyn Store,
         prefix: &str,
         keys: KeySpace,
         left: Option<(&Claim, bool)>,
         is_conditional: bool,
+        appended: Option<AppendedRows>,
     ) -> Result<Option<Claimed>, StoreError> {
         let kept = left.and_then(|(left, resumes)| left.document.as_ref().filter(|_| resumes));
         let record = kept.and_then(|document| document.record.clone());
         let holder = process::description();
-        let document = Document { version: VERSION, token: token(), holder, record, plan: None };
+        let document = Document {
+            version: VERSION,
+            token: token(),
+            holder,
+            record,
+            plan: None,
+            appended_rows: appended.map(|appended| appended.n_rows),
+        };
         let left = left.map(|(left, _)| left);
-        Claimed::put(store, prefix, keys, left, is_conditional, document)
+        let claimed = Claimed::put(store, prefix, keys, left, is_conditional, document)?;
+        Ok(claimed.map(|claimed| Claimed { appended, ..claimed }))
     }
 
     /// Claims a key space for the workers of a plan, in place of the claim that an earlier write
@@ -225,7 +247,8 @@ impl Claimed {
     ) -> Result<Option<Claimed>, StoreError> {
         let (token, holder) = (plan.token.clone(), process::description());
         let plan = Some(plan.to_text());
-        let document = Document { version: VERSION, token, holder, record: None, plan };
+        let (version, record, appended_rows) = (VERSION, None, None);
+        let document = Document { version, token, holder, record, plan, appended_rows };
         Claimed::put(store, prefix, keys, left, true, document)
     }
 
@@ -246,7 +269,7 @@ impl Claimed {
         match put_or_find(store, &key_of(prefix, keys), &document.to_bytes(), condition) {
             Ok(tag) => {
                 let state = Mutex::new(State { document, tag });
-                Ok(Some(Claimed { array: prefix.to_owned(), keys, state }))
+                Ok(Some(Claimed { array: prefix.to_owned(), keys, appended: None, state }))
             }
             Err(StoreError::Exists | StoreError::Changed) => Ok(None),
             Err(error) => Err(error),
@@ -258,7 +281,7 @@ impl Claimed {
         let Claim { keys, tag, document } = claim;
         let document = document.filter(|document| document.plan.is_some())?;
         let state = Mutex::new(State { document, tag });
-        Some(Claimed { array: prefix.to_owned(), keys, state })
+        Some(Claimed { array: prefix.to_owned(), keys, appended: None, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -276,6 +299,55 @@ impl Claimed {
     /// Returns the prefix of the objects that the write keeps beside its chunks.
     pub(crate) fn prefix(&self) -> String {
         prefix_of(&self.array, self.keys)
+    }
+
+    /// Returns the rows that the write appends to, if it appends.
+    pub(crate) fn appended(&self) -> Option<AppendedRows> {
+        self.appended
+    }
+
+    /// Returns the key of a chunk until the array is published.
+    pub(crate) fn object(&self, name: &str) -> String {
+        if self.appended.is_some_and(|appended| appended.is_kept_apart(self.keys, name)) {
+            format!("{}{name}", self.last_rows())
+        } else {
+            format!("{}{name}", self.array)
+        }
+    }
+
+    /// Returns the prefix of the chunks of the last row of the present version, with the new rows.
+    fn last_rows(&self) -> String {
+        format!("{}last/", self.prefix())
+    }
+
+    /// Lists the chunks of the write, with their keys below the prefix of the array.
+    pub(crate) fn chunks(&self, store: &dyn Store) -> Result<Vec<(String, ObjectInfo)>> {
+        let mut chunks = chunk_objects(store, &self.array, &[self.keys])?;
+        if let Some(appended) = &self.appended {
+            chunks.retain(|(name, _)| !appended.is_kept_apart(self.keys, name));
+            chunks.extend(self.kept_apart(store)?);
+        }
+        Ok(chunks)
+    }
+
+    /// Lists the chunks of the last row of the present version, with the new rows.
+    pub(crate) fn kept_apart(&self, store: &dyn Store) -> Result<Vec<(String, ObjectInfo)>> {
+        if self.appended.is_none_or(|appended| appended.first == appended.n_present) {
+            return Ok(Vec::new());
+        }
+        let prefix = self.last_rows();
+        let objects = store.list(&prefix).map_err(|error| Error::store(&prefix, error))?;
+        let below = |object: ObjectInfo| {
+            let name = object.key.strip_prefix(&prefix)?.to_owned();
+            Some((name, object))
+        };
+        Ok(objects.into_iter().filter_map(below).collect())
+    }
+
+    /// Deletes the chunks of the write.
+    pub(crate) fn delete_chunks(&self, store: &dyn Store) -> Result<()> {
+        let keys: Vec<_> = self.chunks(store)?.into_iter().map(|(_, object)| object.key).collect();
+        store.delete_all(&keys).map_err(|error| Error::store(&self.array, error))
     }
 
     /// Returns the prefix of the journal.
@@ -334,7 +406,7 @@ impl Claimed {
 
     /// Gives the key space back, when nothing in it belongs to this write any more.
     pub(crate) fn release(&self, store: &dyn Store) -> Result<()> {
-        if self.record().is_some() {
+        if self.record().is_some() || self.appended.is_some() {
             self.delete_rest(store)?;
         }
         store.delete(&self.key()).map_err(|error| Error::store(&self.key(), error))

@@ -2,6 +2,7 @@
 //!
 //! Handles files, keys and checksums, and does not depend on blocks, codecs or reading.
 
+mod appended_rows;
 mod chunk_files;
 mod claim;
 pub(crate) mod directory;
@@ -28,6 +29,7 @@ mod tally;
 mod unfinished;
 mod unfinished_in_store;
 
+pub(crate) use appended_rows::AppendedRows;
 pub(crate) use chunk_files::{ChunkFiles, PartChunkRows};
 pub(crate) use claim::{Claim, Claimed};
 pub(crate) use directory::Staging;
@@ -48,4 +50,4 @@ pub(crate) use taking::Taken;
 pub(crate) use tally::{TaggedTally, Tally};
 pub(crate) use unfinished::clean_up;
 pub use unfinished::{SharedProgress, UnfinishedWrite, WriteState};
-pub(crate) use unfinished_in_store::clean_up_plan;
+pub(crate) use unfinished_in_store::{appended, clean_up_store};

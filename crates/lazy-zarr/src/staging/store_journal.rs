@@ -25,7 +25,6 @@ use crate::error::{Error, Result, ResumeError};
 use crate::format::KeySpace;
 use crate::objects::{PutCondition, Store, StoreError};
 use crate::settings::Durability;
-use crate::store::delete_chunks;
 
 /// The time between two puts of lines.
 const BETWEEN_PUTS: Duration = Duration::from_secs(5);
@@ -33,8 +32,6 @@ const BETWEEN_PUTS: Duration = Duration::from_secs(5);
 /// The record, in the claim of a write, and the journal beside it.
 pub(crate) struct StoreJournal {
     store: Arc<dyn Store>,
-    /// The prefix of the array.
-    prefix: String,
     claim: Arc<Claimed>,
     lines: Lines,
 }
@@ -99,10 +96,9 @@ impl Lines {
 }
 
 impl StoreJournal {
-    pub(crate) fn new(store: &Arc<dyn Store>, prefix: &str, claim: &Arc<Claimed>) -> StoreJournal {
+    pub(crate) fn new(store: &Arc<dyn Store>, claim: &Arc<Claimed>) -> StoreJournal {
         StoreJournal {
             store: Arc::clone(store),
-            prefix: prefix.to_owned(),
             claim: Arc::clone(claim),
             lines: Lines::new(store, &claim.journal(), &claim.token()),
         }
@@ -191,7 +187,7 @@ impl ChunkJournal for StoreJournal {
     }
 
     fn read(&self, name: &str, entry: Entry) -> Result<Option<Bytes>> {
-        let key = format!("{}{name}", self.prefix);
+        let key = self.claim.object(name);
         match self.store.get(&key) {
             Ok(object) => Ok(Some(object.bytes).filter(|bytes| Entry::of([&**bytes]) == entry)),
             Err(StoreError::NotFound) => Ok(None),
@@ -207,7 +203,11 @@ impl Journal for StoreJournal {
             let path = self.directory();
             ResumeError::InvalidRecord { path, reason }
         })?;
-        Ok(record.filter(|record| record.keys() == Some(self.keys())))
+        let n_rows = self.claim.appended().map(|appended| appended.n_rows);
+        let is_of_claim = |record: &Record| {
+            record.keys() == Some(self.keys()) && record.appended_rows() == n_rows
+        };
+        Ok(record.filter(is_of_claim))
     }
 
     fn begin(&self, record: &Record, _: Durability) -> Result<()> {
@@ -217,6 +217,6 @@ impl Journal for StoreJournal {
     fn restart(&self, _: Durability) -> Result<()> {
         self.claim.set_record(&*self.store, None)?;
         self.claim.delete_rest(&*self.store)?;
-        delete_chunks(&*self.store, &self.prefix, &[self.keys()]).map(drop)
+        self.claim.delete_chunks(&*self.store)
     }
 }

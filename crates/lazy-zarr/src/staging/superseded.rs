@@ -224,7 +224,7 @@ fn remove_in_store(target: &Target, store: &dyn Store, prefix: &str) -> Result<(
     let mut claimed = Vec::new();
     for &keys in &old {
         let left = claims.iter().find(|claim| claim.keys == keys).map(|claim| (claim, false));
-        match Claimed::take(store, prefix, keys, left, true) {
+        match Claimed::take(store, prefix, keys, left, true, None) {
             Ok(Some(claim)) => claimed.push(claim),
             Ok(None) => {
                 claimed.iter().try_for_each(|claim: &Claimed| claim.release(store))?;

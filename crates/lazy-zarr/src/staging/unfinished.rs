@@ -18,7 +18,7 @@ use super::plan_place::PlanPlace;
 use super::record::Record;
 use super::superseded::clear_superseded;
 use super::taking::Taken;
-use super::unfinished_in_store::{InStore, clean_up_plan};
+use super::unfinished_in_store::{InStore, clean_up_store};
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::fs::FileSystem;
 use crate::settings::{Durability, OldChunks};
@@ -295,7 +295,7 @@ impl UnfinishedWrite {
     /// Removes what the worker has left that published the array in a store.
     pub(crate) fn clean_up_in_store(&self) -> Result<()> {
         match &self.place {
-            Place::Store(place) => clean_up_plan(&*place.store, &place.prefix),
+            Place::Store(place) => clean_up_store(&*place.store, &place.prefix),
             Place::Directory(_) => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::appended_rows::AppendedRows;
 use super::claim::{Claim, Claimed};
 use super::plan_document::PlanDocument;
 use super::plan_objects::PlanObjects;
@@ -13,7 +14,7 @@ use super::unfinished::{SharedProgress, WriteState};
 use crate::error::{Error, Result, ResumeError, WriteError};
 use crate::format::KeySpace;
 use crate::objects::{Store, StoreError};
-use crate::store::node::present_in_store;
+use crate::store::node::{PresentObject, present_in_store, rows_of_document};
 use crate::store::staging_name::STAGING_PREFIX;
 use crate::store::{delete_chunks, prefixes_below};
 
@@ -71,19 +72,26 @@ impl InStore {
                 return Err(ResumeError::Unfinished { target, directory, key }.into());
             }
         }
-        let claimed = match Claimed::take(store, prefix, self.keys, Some((claim, false)), true) {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => {
-                let (target, holder) = (target.to_owned(), claim.holder());
-                return Err(WriteError::Locked { target, holder }.into());
-            }
-            // No other process writes to a store without conditions.
-            Err(StoreError::Unsupported) => {
-                return self.discard().and_then(|()| claim.delete(store, prefix));
-            }
-            Err(error) => return Err(Error::store(prefix, error)),
-        };
-        self.discard()?;
+        let present = present_in_store(store, prefix)?;
+        let appended = appended(present.as_ref(), claim);
+        let claimed =
+            match Claimed::take(store, prefix, self.keys, Some((claim, false)), true, appended) {
+                Ok(Some(claimed)) => claimed,
+                Ok(None) => {
+                    let (target, holder) = (target.to_owned(), claim.holder());
+                    return Err(WriteError::Locked { target, holder }.into());
+                }
+                // No other process writes to a store without conditions.
+                Err(StoreError::Unsupported) => {
+                    return self.discard().and_then(|()| claim.delete(store, prefix));
+                }
+                Err(error) => return Err(Error::store(prefix, error)),
+            };
+        if appended.is_some() {
+            claimed.delete_chunks(store)?;
+        } else {
+            self.discard()?;
+        }
         claimed.delete_rest(store)?;
         claimed.release(store)
     }
@@ -111,7 +119,7 @@ impl InStore {
             let (target, directory) = (target.to_owned(), self.location().into());
             return Err(ResumeError::Planned { target, directory, key }.into());
         }
-        match Claimed::take(store, prefix, self.keys, Some((claim, false)), true) {
+        match Claimed::take(store, prefix, self.keys, Some((claim, false)), true, None) {
             Ok(Some(claimed)) => {
                 self.discard()?;
                 claimed.delete_rest(store)?;
@@ -143,6 +151,13 @@ impl InStore {
     }
 }
 
+/// Returns the rows that the write of a claim appends to, if it appends and has not published them.
+pub(crate) fn appended(present: Option<&PresentObject>, claim: &Claim) -> Option<AppendedRows> {
+    let n_rows = claim.appended_rows()?;
+    let present = rows_of_document(&present?.document.bytes)?;
+    (present.keys == claim.keys && present.n_rows == n_rows).then(|| AppendedRows::behind(present))
+}
+
 /// Returns the record of a write if the write can be resumed.
 fn record(prefix: &str, claim: &Claim) -> Result<Option<Record>> {
     let record = match claim.record(prefix) {
@@ -152,18 +167,24 @@ fn record(prefix: &str, claim: &Claim) -> Result<Option<Record>> {
     Ok(record.filter(|record| record.keys() == Some(claim.keys)))
 }
 
-/// Removes what the worker of a plan has left that published the array, if it has ended before it
-/// removed the rest.
-pub(crate) fn clean_up_plan(store: &dyn Store, prefix: &str) -> Result<()> {
-    let present = present_in_store(store, prefix)?.and_then(|present| present.keys);
-    let Some(claim) = present.map(|keys| Claim::find(store, prefix, keys)).transpose()? else {
+/// Removes what the write has left that published the array, if it has ended before it removed the
+/// rest.
+pub(crate) fn clean_up_store(store: &dyn Store, prefix: &str) -> Result<()> {
+    let present = present_in_store(store, prefix)?;
+    let keys = present.as_ref().and_then(|present| present.keys);
+    let Some(claim) = keys.map(|keys| Claim::find(store, prefix, keys)).transpose()? else {
         return Ok(());
     };
     match claim {
         Some(claim) if claim.is_plan() => {
             Claimed::of_plan(prefix, claim).map_or(Ok(()), |claimed| claimed.end_plan(store))
         }
-        Some(claim) if claim.liveness() == Liveness::Ended => claim.delete(store, prefix),
+        Some(claim)
+            if claim.liveness() == Liveness::Ended
+                && appended(present.as_ref(), &claim).is_none() =>
+        {
+            claim.delete(store, prefix)
+        }
         _ => Ok(()),
     }
 }
@@ -180,7 +201,9 @@ fn state(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteSta
         Liveness::Ended => {}
     }
     let present = present_in_store(store, prefix)?;
-    let is_published = present.and_then(|present| present.keys) == Some(claim.keys);
+    let is_unpublished_append = appended(present.as_ref(), claim).is_some();
+    let is_published =
+        present.and_then(|present| present.keys) == Some(claim.keys) && !is_unpublished_append;
     let Some(record) = record(prefix, claim)?.filter(|_| !is_published) else {
         return Ok(WriteState::Abandoned);
     };

@@ -226,6 +226,13 @@ pub(crate) fn rows_at_path(
     file_system: &dyn FileSystem,
     path: &Path,
 ) -> Result<Option<PresentRows>> {
+    let document = document_at_path(file_system, &path.join("zarr.json"))?;
+    Ok(document.as_deref().and_then(rows_of_document))
+}
+
+/// Returns the rows of the array with a `zarr.json`, if the array has an axis, a regular grid and a
+/// known key space.
+pub(crate) fn rows_of_document(document: &[u8]) -> Option<PresentRows> {
     #[derive(Deserialize)]
     struct Head {
         shape: Vec<u64>,
@@ -243,17 +250,15 @@ pub(crate) fn rows_at_path(
         chunk_shape: Vec<u64>,
     }
 
-    let Some(document) = document_at_path(file_system, &path.join("zarr.json"))? else {
-        return Ok(None);
-    };
-    let (Some(keys), Ok(head)) =
-        (KeySpace::of_metadata(&document), serde_json::from_slice::<Head>(&document))
-    else {
-        return Ok(None);
-    };
-    let rows = head.shape.first().zip(head.chunk_grid.configuration.chunk_shape.first());
-    let rows = rows.filter(|(_, unit_rows)| **unit_rows > 0 && head.chunk_grid.name == "regular");
-    Ok(rows.map(|(&n_rows, &unit_rows)| PresentRows { keys, n_rows, unit_rows }))
+    let keys = KeySpace::of_metadata(document)?;
+    let head: Head = serde_json::from_slice(document).ok()?;
+    let (&n_rows, &unit_rows) =
+        head.shape.first().zip(head.chunk_grid.configuration.chunk_shape.first())?;
+    (unit_rows > 0 && head.chunk_grid.name == "regular").then_some(PresentRows {
+        keys,
+        n_rows,
+        unit_rows,
+    })
 }
 
 /// Returns true if a directory holds directories that are Zarr nodes.

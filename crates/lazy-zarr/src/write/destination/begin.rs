@@ -37,7 +37,8 @@ pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
         StorageRoot::Store { store, path } => {
             let (write, record) = StoreWrite::begin(settings, store, &path, &members)?;
             let journal = write.journal().map(|journal| Arc::clone(journal) as Arc<_>);
-            Ok(Begun { destination: Arc::new(write), journal, record, base: None })
+            let base = write.base().cloned();
+            Ok(Begun { destination: Arc::new(write), journal, record, base })
         }
     }
 }

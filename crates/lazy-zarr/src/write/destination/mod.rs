@@ -5,9 +5,11 @@ mod directory;
 mod interface;
 mod objects;
 mod part;
+mod settle;
 
 pub(crate) use begin::{Begun, begin};
-pub(crate) use directory::{Directory, flush_again};
+pub(crate) use directory::Directory;
 pub(crate) use interface::{Destination, PartDestination, PlanDestination, PutChunks};
 pub(crate) use objects::{StoreWrite, WITHOUT_CONDITIONS};
 pub(crate) use part::begin_part;
+pub(crate) use settle::settle;

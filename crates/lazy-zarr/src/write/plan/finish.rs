@@ -12,7 +12,7 @@ use crate::read::StoredArray;
 use crate::settings::OldChunks;
 use crate::staging::{PartRecord, PlanDirectory, UnfinishedWrite, WriteState, clean_up};
 use crate::store::node::present_at_path;
-use crate::write::destination::flush_again;
+use crate::write::destination::settle;
 
 impl UnfinishedWrite {
     /// Publishes the array of a [`Plan`](lazy_core::Plan) whose parts are all finished, without its
@@ -46,7 +46,7 @@ impl UnfinishedWrite {
         let shared = Arc::new(shared);
         if shared.is_published()? {
             // The worker that published it has ended before it removed the plan.
-            flush_again(&shared.settings)?;
+            settle(&shared.settings)?;
             shared.take_to_finish(false)?;
             return StoredArray::open(shared.settings.target.clone());
         }

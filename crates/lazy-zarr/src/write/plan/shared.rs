@@ -15,7 +15,7 @@ use crate::objects::Store;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{
-    PlanDirectory, PlanDocument, PlanObjects, PlanPlace, Record, clean_up, clean_up_plan,
+    PlanDirectory, PlanDocument, PlanObjects, PlanPlace, Record, clean_up, clean_up_store,
 };
 use crate::store::absolute;
 use crate::target::{Resolved, StorageRoot, Target, store_prefix};
@@ -202,7 +202,7 @@ impl Shared {
                     .and_then(|array| clean_up(file_system, &array, self.settings.old_chunks))
             }
             StorageRoot::Store { store, path } => {
-                clean_up_plan(&**store, &store_prefix(path, members))
+                clean_up_store(&**store, &store_prefix(path, members))
             }
         };
         if let Err(error) = cleaned {

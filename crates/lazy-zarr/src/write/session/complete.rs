@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{Record, stored_rows};
-use crate::write::destination::flush_again;
+use crate::write::destination::settle;
 
 /// A stored array that is the result of this write already.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl Complete {
         if existing == Existing::Append {
             let found = find_rows(settings, grid, &array, dtype_of_blocks)?;
             let Some((first_row, dtype_of_blocks)) = found else { return Ok(None) };
-            flush_again(settings)?;
+            settle(settings)?;
             return Ok(Some(Complete {
                 target: settings.target.to_string(),
                 array,
@@ -79,7 +79,7 @@ impl Complete {
             Identity::Other => return Err(TargetError::ExistsOfOther { target }.into()),
             Identity::Unknown => return Err(TargetError::ExistsOfUnknown { target }.into()),
         };
-        flush_again(settings)?;
+        settle(settings)?;
         let is_trusted = resume.revision.is_none();
         Ok(Some(Complete {
             target,

@@ -5,5 +5,5 @@ mod operations;
 mod publishing;
 mod writing;
 
-pub(crate) use publishing::flush_again;
+pub(super) use publishing::flush_again;
 pub(crate) use writing::Directory;

@@ -14,16 +14,18 @@ use crate::staging::ChunkFiles;
 use crate::staging::removal::remove_v2_metadata;
 use crate::store::check::is_missing_group;
 use crate::store::node::{document_at_path, group_at_path, present_at_path, rows_at_path};
-use crate::target::{Resolved, StorageRoot};
 
 /// Flushes the directory entries of an array that another process has published: it may have failed
 /// to flush them, or may not have done it yet.
-pub(crate) fn flush_again(settings: &WriteSettings) -> Result<()> {
-    let Resolved { place, members } = settings.target.resolve()?;
-    let StorageRoot::Directory { file_system, path } = place else { return Ok(()) };
+pub(in crate::write::destination) fn flush_again(
+    settings: &WriteSettings,
+    file_system: &dyn FileSystem,
+    path: PathBuf,
+    members: &[String],
+) -> Result<()> {
     let array = members.iter().fold(path, |path, name| path.join(name));
     let changed = array.ancestors().take(1 + members.len());
-    flush_directories(&*file_system, settings.durability, changed).map_err(|source| {
+    flush_directories(file_system, settings.durability, changed).map_err(|source| {
         WriteError::Unflushed { target: settings.target.to_string(), source }.into()
     })
 }

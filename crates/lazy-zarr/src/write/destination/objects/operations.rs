@@ -10,7 +10,7 @@ use super::super::interface::{Destination, PlanDestination, PutChunks};
 use super::writing::{StoreWrite, check_ancestors};
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
-use crate::objects::{PutCondition, StoreError, put_or_find};
+use crate::objects::{ObjectInfo, PutCondition, StoreError, put_or_find};
 use crate::settings::OldChunks;
 use crate::staging::{Entry, TaggedTally};
 use crate::store::check::{group_metadata, is_missing_group};
@@ -56,7 +56,10 @@ impl Destination for StoreWrite {
     fn publish(&self) -> Result<()> {
         check_ancestors(&self.target, &*self.store, &self.prefix)?;
         let mut made_groups = Vec::new();
-        let published = self.publish_groups(&mut made_groups).and_then(|()| self.publish_array());
+        let published = self
+            .publish_groups(&mut made_groups)
+            .and_then(|()| self.publish_last_row())
+            .and_then(|()| self.publish_array());
         if let Err(error) = published {
             // Workers of a plan publish the array in this group later, or have done so.
             if self.lease.is_none() {
@@ -76,7 +79,8 @@ impl Destination for StoreWrite {
         let store: ReadableStorage = Arc::new(ObjectReader::new(Arc::clone(&self.store)));
         let key = format!("{}zarr.json", self.prefix);
         let document = StoreKey::new(key.as_str()).map_err(|error| Error::store(&key, error))?;
-        let bytes = self.metadata.get().expect("an array is prepared before it is read").clone();
+        let base = || self.base().expect("a new array is prepared before it is read");
+        let bytes = self.metadata.get().unwrap_or_else(base).clone();
         let concurrency = self.store.concurrency();
         let origin = Origin::Keys { store: Arc::clone(&store), document, bytes, concurrency };
         Ok(Source { store, path: self.path.clone(), origin })
@@ -122,6 +126,41 @@ impl StoreWrite {
                 let _ = self.store.delete(&key);
             }
         }
+    }
+
+    /// Puts the chunks of the last present row, with the new rows, in the place of the present ones.
+    /// The rows of the present version are the same in both, so a reader of it does not notice.
+    fn publish_last_row(&self) -> Result<()> {
+        for (name, object) in self.claim.kept_apart(&*self.store)? {
+            if !self.is_held()? {
+                return Err(Error::taken_over(self.name()));
+            }
+            let key = format!("{}{name}", self.prefix);
+            let failed = |key: &str, error| match error {
+                StoreError::Exists | StoreError::Changed => {
+                    let (target, key) = (self.name(), key.to_owned());
+                    WriteError::Conflict { target, key }.into()
+                }
+                error => Error::store(key, error),
+            };
+            let chunk = self.store.get(&object.key).map_err(|error| failed(&object.key, error))?;
+            let condition = match self.store.head(&key) {
+                Ok(ObjectInfo { tag: Some(tag), .. }) => PutCondition::IfUnchanged(tag),
+                Ok(_) => PutCondition::Always,
+                // Another program has left out a chunk of the fill value.
+                Err(StoreError::NotFound) => self.if_absent(),
+                Err(error) => return Err(failed(&key, error)),
+            };
+            let put = put_or_find(&*self.store, &key, &chunk.bytes, condition);
+            put.map_err(|error| failed(&key, error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the metadata document of the version that the write appends to, if it appends.
+    pub(in crate::write::destination) fn base(&self) -> Option<&Bytes> {
+        self.claim.appended()?;
+        self.present.as_ref().map(|present| &present.document.bytes)
     }
 
     fn publish_array(&self) -> Result<()> {

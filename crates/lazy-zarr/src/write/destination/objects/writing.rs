@@ -8,17 +8,17 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
-use crate::objects::{ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{Object, ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
 use crate::settings::{Existing, OldChunks, WriteSettings};
 use crate::staging::{
-    Claim, Claimed, Entry, FinishLease, Liveness, PlanDocument, PlanObjects, Record, StoreJournal,
-    TaggedTally,
+    AppendedRows, Claim, Claimed, Entry, FinishLease, Liveness, PlanDocument, PlanObjects, Record,
+    StoreJournal, TaggedTally, appended,
 };
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
-    Node, PresentObject, group_in_store, node_in_store, present_in_store, zarr_node_in_store,
+    PresentObject, PresentRows, group_in_store, node_in_store, present_in_store, rows_of_document,
+    zarr_node_in_store,
 };
-use crate::store::{chunk_objects, delete_chunks};
 use crate::target::{Target, store_prefix};
 
 /// A new version of an array, which is written beside the present version under the same prefix.
@@ -66,14 +66,9 @@ impl StoreWrite {
         members: &[String],
     ) -> Result<(StoreWrite, Option<Record>)> {
         let place = Place::check(settings, &*store, path, members)?;
-        if place.is_array && settings.existing == Existing::Append {
-            let (target, reason) =
-                (settings.target.to_string(), "it lies in a store, which is not supported");
-            return Err(TargetError::NotAppendable { target, reason }.into());
-        }
         for _ in 0..MOST_TRIES {
-            let present = present(settings, &*store, &place.prefix)?;
-            let found = claim(settings, &*store, &place.prefix, present.as_ref())?;
+            let mut present = present(settings, &*store, &place.prefix)?;
+            let found = claim(settings, &*store, &place.prefix, &mut present)?;
             let Some((claim, record)) = found else { continue };
             let write = StoreWrite::claimed(settings, store, place, present, Arc::new(claim));
             return Ok((write, record));
@@ -89,9 +84,9 @@ impl StoreWrite {
         present: Option<PresentObject>,
         claim: Arc<Claimed>,
     ) -> StoreWrite {
-        let Place { prefix, groups, .. } = place;
+        let Place { prefix, groups } = place;
         let journal = settings.resume.as_ref().map(|_| {
-            let journal = StoreJournal::new(&store, &prefix, &claim);
+            let journal = StoreJournal::new(&store, &claim);
             Arc::new(journal)
         });
         StoreWrite {
@@ -137,7 +132,7 @@ impl StoreWrite {
             let prefix = place.prefix;
             let present = present(settings, store, &prefix)?;
             let present_keys = present.as_ref().and_then(|present| present.keys);
-            let claims = ended(settings, store, &prefix, present_keys, true)?;
+            let claims = ended(settings, store, &prefix, present.as_ref(), true)?;
             for claim in &claims {
                 if let Some(plan) = claim.plan(&prefix)? {
                     return Ok(Some((claim.keys, prefix, plan)));
@@ -228,7 +223,7 @@ impl StoreWrite {
 
     /// Stores a chunk under its key below the prefix.
     pub(super) fn put_chunk(&self, name: &str, bytes: &Bytes) -> Result<()> {
-        let key = format!("{}{name}", self.prefix);
+        let key = self.claim.object(name);
         if let Some(lease) = &self.lease {
             if lease.is_lost() {
                 return Err(Error::taken_over(self.name()));
@@ -279,10 +274,11 @@ impl StoreWrite {
             return Ok(());
         }
         let mut found = TaggedTally::default();
-        let (objects, strays): (Vec<_>, Vec<_>) =
-            chunk_objects(&*self.store, &self.prefix, &[self.keys])?
-                .into_iter()
-                .partition(|(name, _)| self.keys.number(name, n_chunks).is_some());
+        let (objects, strays): (Vec<_>, Vec<_>) = self
+            .claim
+            .chunks(&*self.store)?
+            .into_iter()
+            .partition(|(name, _)| self.keys.number(name, n_chunks).is_some());
         for (name, object) in &objects {
             found.add(name, object.size, object.tag.as_ref());
         }
@@ -293,7 +289,9 @@ impl StoreWrite {
             objects.iter().map(|(name, _)| &**name).collect();
         let encoding = self.keys.encoding();
         let key = |place| encoding.encode(&index_in_grid(place, n_chunks)).to_string();
-        let missing = (0..n_chunks.iter().product()).map(key).find(|key| !names.contains(&**key));
+        let first = self.claim.appended().map_or(0, |appended| appended.first);
+        let places = first * n_chunks.iter().skip(1).product::<u64>()..n_chunks.iter().product();
+        let missing = places.map(key).find(|key| !names.contains(&**key));
         Err(WriteError::ChunksLost {
             target: self.name(),
             missing,
@@ -331,8 +329,17 @@ impl StoreWrite {
         }
         // Another program may have published an array there, without regard to the claim.
         let present = present_in_store(&*self.store, &self.prefix)?;
-        if present.and_then(|present| present.keys) != Some(self.keys) {
-            delete_chunks(&*self.store, &self.prefix, &[self.keys])?;
+        let is_own = match self.claim.appended() {
+            Some(appended) => {
+                let rows = present.and_then(|present| rows_of_document(&present.document.bytes));
+                rows.is_some_and(|rows| {
+                    rows.keys == self.keys && AppendedRows::behind(rows) == appended
+                })
+            }
+            None => present.and_then(|present| present.keys) != Some(self.keys),
+        };
+        if is_own {
+            self.claim.delete_chunks(&*self.store)?;
         }
         self.claim.release(&*self.store)
     }
@@ -348,7 +355,6 @@ struct Place {
     prefix: String,
     /// The prefixes of the groups that hold the array and that the target names, outermost first.
     groups: Vec<String>,
-    is_array: bool,
 }
 
 impl Place {
@@ -371,7 +377,7 @@ impl Place {
         check_ancestors(target, store, &prefix)?;
         let node = node_in_store(store, &prefix)?;
         check_existing(target, node, settings.existing)?;
-        Ok(Place { prefix, groups, is_array: node == Node::Array })
+        Ok(Place { prefix, groups })
     }
 }
 
@@ -410,13 +416,14 @@ fn ended(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
-    present: Option<KeySpace>,
+    present: Option<&PresentObject>,
     joins: bool,
 ) -> Result<Vec<Claim>> {
     let target = settings.target.to_string();
     let mut claims = Vec::new();
     for claim in Claim::list(store, prefix)? {
-        let is_present = Some(claim.keys) == present;
+        let is_present = Some(claim.keys) == present.and_then(|present| present.keys)
+            && appended(present, &claim).is_none();
         if claim.is_plan() && is_present {
             if let Some(claimed) = Claimed::of_plan(prefix, claim) {
                 claimed.end_plan(store)?;
@@ -448,26 +455,45 @@ fn free_keys(claims: &[Claim], present: Option<KeySpace>) -> KeySpace {
     if may_run && left_in(second).is_none() { second } else { first }
 }
 
-/// Claims a key space for the chunks of a new version: that of the write which this one resumes,
-/// or another one, without the chunks of earlier writes and of old versions. Returns the record of
-/// the write that is resumed. Returns `None` if another write has published meanwhile.
+/// Claims a key space for the chunks of the write: that of the write which this one resumes, or
+/// that of the present version if this one appends, or another one. Deletes the chunks there that
+/// belong to earlier writes and to old versions. Returns the record of the write that is resumed.
+/// Returns `None` if another write has published meanwhile.
 fn claim(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
-    present: Option<&PresentObject>,
+    present: &mut Option<PresentObject>,
 ) -> Result<Option<(Claimed, Option<Record>)>> {
     let target = settings.target.to_string();
-    let present_keys = present.and_then(|present| present.keys);
-    let claims = ended(settings, store, prefix, present_keys, false)?;
-    let earlier = resumable(settings, prefix, &claims, true)?;
-    let keys = match &earlier {
-        Some((claim, _)) => claim.keys,
-        None => free_keys(&claims, present_keys),
+    let rows = match present.as_ref().filter(|_| settings.existing == Existing::Append) {
+        Some(present) => Some(rows_to_append_to(settings, present)?),
+        None => None,
+    };
+    let present_keys = present.as_ref().and_then(|present| present.keys);
+    let claims = ended(settings, store, prefix, present.as_ref(), false)?;
+    let mut earlier = resumable(settings, prefix, &claims, true)?;
+    if let Some((claim, record)) = &earlier {
+        let n_rows = rows.map(|rows| rows.n_rows);
+        let is_same_result = record.appended_rows() == n_rows
+            && (rows.is_none() || Some(claim.keys) == present_keys);
+        if !is_same_result {
+            if !settings.resume.as_ref().is_some_and(|resume| resume.restarts) {
+                return Err(other_result(settings, prefix, claim, record, n_rows));
+            }
+            earlier = None;
+        }
+    }
+    let keys = match (&earlier, rows) {
+        (Some((claim, _)), _) => claim.keys,
+        (None, Some(rows)) => rows.keys,
+        (None, None) => free_keys(&claims, present_keys),
     };
     let left = claims.iter().find(|claim| claim.keys == keys);
     let kept = left.map(|left| (left, earlier.is_some()));
-    let claimed = match Claimed::take(store, prefix, keys, kept, !settings.is_unconditional) {
+    let appended = rows.map(AppendedRows::behind);
+    let is_conditional = !settings.is_unconditional;
+    let claimed = match Claimed::take(store, prefix, keys, kept, is_conditional, appended) {
         Ok(Some(claimed)) => claimed,
         Ok(None) => {
             if let Some(claim) = Claim::find(store, prefix, keys)? {
@@ -481,7 +507,7 @@ fn claim(
     };
     // Another write may have published its version before this one claimed the key space, perhaps
     // with chunks in it.
-    if !is_unchanged(store, prefix, present)? {
+    if !is_unchanged(store, prefix, present.as_ref())? {
         match earlier {
             Some(_) => claimed.end(store).map_err(|error| Error::store(prefix, error))?,
             None => claimed.release(store)?,
@@ -489,10 +515,82 @@ fn claim(
         return Ok(None);
     }
     if earlier.is_none() && (present.is_some() || left.is_some()) {
+        if let (Some(present), Some(left), Some(_)) = (present.as_mut(), left, rows)
+            && left.liveness() != Liveness::Ended
+            && !end_earlier_append(store, prefix, present)?
+        {
+            claimed.release(store)?;
+            return Ok(None);
+        }
+        // Chunks behind the rows of the present version have no meaning.
+        claimed.delete_chunks(store)?;
         claimed.delete_rest(store)?;
-        delete_chunks(store, prefix, &[keys])?;
     }
     Ok(Some((claimed, earlier.map(|(_, record)| record))))
+}
+
+/// Returns the rows of the present version, if a write can append to it.
+fn rows_to_append_to(settings: &WriteSettings, present: &PresentObject) -> Result<PresentRows> {
+    let rows = rows_of_document(&present.document.bytes).filter(|_| !present.is_v2);
+    rows.ok_or_else(|| {
+        let reason = if present.is_v2 {
+            "it is a Zarr v2 array"
+        } else {
+            "it has no axis, or its chunk grid is not regular"
+        };
+        TargetError::NotAppendable { target: settings.target.to_string(), reason }.into()
+    })
+}
+
+/// Makes sure that an append which may still be running does not publish its rows any more, before
+/// its chunks are deleted: the metadata get another tag. Returns false if they were changed
+/// meanwhile.
+fn end_earlier_append(
+    store: &dyn Store,
+    prefix: &str,
+    present: &mut PresentObject,
+) -> Result<bool> {
+    let key = format!("{prefix}zarr.json");
+    let before = &present.document;
+    // White space has no meaning.
+    let bytes = match before.bytes.strip_suffix(b"\n") {
+        Some(bytes) => Bytes::copy_from_slice(bytes),
+        None => [&before.bytes[..], b"\n"].concat().into(),
+    };
+    let condition = match &before.tag {
+        Some(tag) => PutCondition::IfUnchanged(tag.clone()),
+        None => PutCondition::Always,
+    };
+    match put_or_find(store, &key, &bytes, condition) {
+        Ok(tag) => {
+            present.document = Object { bytes, tag };
+            Ok(true)
+        }
+        Err(StoreError::Changed) => Ok(false),
+        Err(error) => Err(Error::store(&key, error)),
+    }
+}
+
+/// Returns the error of a write whose result is not that of the unfinished one.
+fn other_result(
+    settings: &WriteSettings,
+    prefix: &str,
+    claim: &Claim,
+    record: &Record,
+    n_rows: Option<u64>,
+) -> Error {
+    let result = |n_rows: Option<u64>| match n_rows {
+        Some(n_rows) => format!("appended to {n_rows} rows"),
+        None => "a new array".to_owned(),
+    };
+    ResumeError::Mismatch {
+        target: settings.target.to_string(),
+        directory: format!("store:/{}", claim.prefix(prefix)).into(),
+        what: "result",
+        expected: result(record.appended_rows()),
+        actual: result(n_rows),
+    }
+    .into()
 }
 
 /// Returns the claim of an earlier write that this one resumes, with its record. An earlier write
