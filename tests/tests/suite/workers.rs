@@ -270,8 +270,8 @@ fn writes_that_cannot_be_shared_are_refused() {
     assert!(restarts.starts_with("a plan of several workers cannot start over"), "{restarts}");
     let error = Plan::of(&sequence, Sum).create().unwrap_err();
     assert_eq!(error.kind(), lazy_chunks::ErrorKind::InvalidSpec);
-    let in_store = refused(small(MemoryStore::new()));
-    assert!(in_store.contains("a store instance cannot keep an unfinished write"), "{in_store}");
+    let in_store = refused(small(MemoryStore::new()).with_unconditional_puts());
+    assert!(in_store.contains("cannot use a store without conditional puts"), "{in_store}");
     let untyped = LazyChunkSequence::from_fn([2], block);
     let error = Plan::of(&untyped, small(&path)).create().unwrap_err();
     assert_eq!(

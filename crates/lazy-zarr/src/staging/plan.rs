@@ -25,9 +25,9 @@ use std::thread::sleep;
 use super::directory::{BETWEEN_TRIES, PLAN, Staging};
 use super::part_record::{Head, LONGEST_HEAD};
 use super::plan_document::{PlanDocument, read_plan};
-use super::plan_place::{HeldPart, TakenPart};
 use super::process::token;
 use super::removal::remove_if_there;
+use super::taken_part::TakenPart;
 use super::taking::Taken;
 use crate::error::{Error, Result};
 use crate::fs::FileSystem;
@@ -275,7 +275,7 @@ impl PlanDirectory {
     }
 
     /// Takes a part, unless it is finished or another worker has it.
-    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart> {
+    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart<Staging>> {
         let taken = self.at(|path| {
             let is_finished = || -> io::Result<bool> {
                 Ok(self.file_system.entry_kind(&done(path, part))?.is_some())
@@ -308,8 +308,7 @@ impl PlanDirectory {
             if self.file_system.entry_kind(&path.join(PLAN))?.is_none() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let array = self.array.clone();
-            Ok(TakenPart::Taken(HeldPart::Directory { staging, array }))
+            Ok(TakenPart::Taken(staging))
         })?;
         Ok(taken.unwrap_or(TakenPart::Gone))
     }

@@ -34,6 +34,7 @@ use super::part_record::{Head, LONGEST_HEAD};
 use super::plan_document::PlanDocument;
 use super::process::Liveness;
 use super::store_journal::{Lines, each_entry};
+use super::taken_part::TakenPart;
 use crate::error::{Error, Result};
 use crate::format::KeySpace;
 use crate::objects::{ByteRange, PutCondition, Store, StoreError, Tag, put_or_find};
@@ -69,14 +70,6 @@ pub(crate) struct PartLease {
 pub(crate) struct FinishLease {
     plan: PlanObjects,
     lease: Lease,
-}
-
-/// The result of trying to take a part.
-pub(crate) enum TakenObjects {
-    Taken(PartLease),
-    Held { holder: String, is_certain: bool },
-    Finished,
-    Gone,
 }
 
 impl PlanObjects {
@@ -167,29 +160,29 @@ impl PlanObjects {
     }
 
     /// Takes a part, unless it is finished or another worker has it.
-    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenObjects> {
+    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart<PartLease>> {
         let store = &self.0.store;
         let key = self.lease(part);
         let lease = match self.0.leases.take(store, &key, takes_over)? {
             Leased::Taken(lease) => lease,
             Leased::Held(Holding { holder, liveness }) => {
                 let is_certain = liveness == Liveness::Running;
-                return Ok(TakenObjects::Held { holder, is_certain });
+                return Ok(TakenPart::Held { holder, is_certain });
             }
         };
         let release = |lease: Lease| lease.release().map_err(|error| Error::store(&key, error));
         // The worker that had it may just have finished it, or the whole plan.
         if self.is_done(part)? {
             release(lease)?;
-            return Ok(TakenObjects::Finished);
+            return Ok(TakenPart::Finished);
         }
         if self.claim()?.is_none() {
             release(lease)?;
-            return Ok(TakenObjects::Gone);
+            return Ok(TakenPart::Gone);
         }
         let lines = Arc::new(Lines::new(store, &self.journal(part), &lease.token()));
         let (plan, lease) = (self.clone(), Some(lease));
-        Ok(TakenObjects::Taken(PartLease { plan, part, lease, lines }))
+        Ok(TakenPart::Taken(PartLease { plan, part, lease, lines }))
     }
 
     /// Takes the plan, to publish its array. Returns the holder and true if it is certain to be

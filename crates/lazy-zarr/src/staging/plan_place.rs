@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::directory::Staging;
 use super::part_record::Head;
 use super::plan::PlanDirectory;
-use super::plan_objects::{PartLease, PlanObjects, TakenObjects};
+use super::plan_objects::{PartLease, PlanObjects};
+use super::taken_part::TakenPart;
 use crate::error::{Error, Result, WriteError};
 use crate::fs::{FileSystem, LockScope};
 
@@ -31,19 +32,6 @@ pub(crate) enum HeldPart {
         array: PathBuf,
     },
     Store(PartLease),
-}
-
-/// The result of trying to take a part.
-pub(crate) enum TakenPart {
-    Taken(HeldPart),
-    Held {
-        holder: String,
-        is_certain: bool,
-    },
-    /// The part is finished.
-    Finished,
-    /// The plan is gone: it was published or removed.
-    Gone,
 }
 
 impl PlanPlace {
@@ -80,16 +68,14 @@ impl PlanPlace {
     }
 
     /// Takes a part, unless it is finished or another worker has it.
-    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart> {
-        match self {
-            PlanPlace::Directory { directory, .. } => directory.take(part, takes_over),
-            PlanPlace::Store(objects) => Ok(match objects.take(part, takes_over)? {
-                TakenObjects::Taken(lease) => TakenPart::Taken(HeldPart::Store(lease)),
-                TakenObjects::Held { holder, is_certain } => TakenPart::Held { holder, is_certain },
-                TakenObjects::Finished => TakenPart::Finished,
-                TakenObjects::Gone => TakenPart::Gone,
-            }),
-        }
+    pub(crate) fn take(&self, part: usize, takes_over: bool) -> Result<TakenPart<HeldPart>> {
+        Ok(match self {
+            PlanPlace::Directory { array, directory, .. } => {
+                let held = |staging| HeldPart::Directory { staging, array: array.clone() };
+                directory.take(part, takes_over)?.map(held)
+            }
+            PlanPlace::Store(objects) => objects.take(part, takes_over)?.map(HeldPart::Store),
+        })
     }
 
     /// Stores the record of a part that this worker has taken, and gives the part back. From then

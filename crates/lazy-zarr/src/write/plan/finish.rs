@@ -88,8 +88,7 @@ impl UnfinishedWrite {
     /// Returns the write that workers share, if there is a plan.
     fn shared(&self) -> Result<Option<Shared>> {
         if let Some((plan, objects)) = self.plan_in_store()? {
-            let (store, prefix) = (Arc::clone(objects.store()), objects.array().to_owned());
-            return Shared::of_plan_in_store(&store, &prefix, plan, objects).map(Some);
+            return Shared::of_plan_in_store(plan, objects).map(Some);
         }
         let Some((file_system, array)) = self.directory() else { return Ok(None) };
         let found = PlanDirectory::find(file_system, array)?;

@@ -11,7 +11,6 @@ use crate::error::{ErrorKind, Result, ResumeError, SettingError, TargetError};
 use crate::format::{Format, KeySpace, provenance};
 use crate::fs::FileSystem;
 use crate::layout::Layout;
-use crate::objects::Store;
 use crate::read::StoredArray;
 use crate::settings::{Existing, Resume, WriteSettings};
 use crate::staging::{
@@ -154,16 +153,12 @@ impl Shared {
     }
 
     /// Returns the shared write of a plan in a store, without its sequence.
-    pub(super) fn of_plan_in_store(
-        store: &Arc<dyn Store>,
-        array: &str,
-        plan: PlanDocument,
-        objects: PlanObjects,
-    ) -> Result<Shared> {
-        let names: Vec<_> = array.split('/').filter(|name| !name.is_empty()).collect();
+    pub(super) fn of_plan_in_store(plan: PlanDocument, objects: PlanObjects) -> Result<Shared> {
+        let names: Vec<_> = objects.array().split('/').filter(|name| !name.is_empty()).collect();
         let n_above = names.len().saturating_sub(plan.n_groups);
         let (above, members) = names.split_at(n_above);
-        let target = Target::in_store(Arc::clone(store), format!("/{}", above.join("/")));
+        let path = format!("/{}", above.join("/"));
+        let target = Target::in_store(Arc::clone(objects.store()), path);
         let members: Vec<_> = members.iter().map(|name| (*name).to_owned()).collect();
         Shared::of_document(target, &members, plan, PlanPlace::Store(objects))
     }
