@@ -463,13 +463,12 @@ fn delete_rest(
 ) -> Result<()> {
     let prefix = prefix_of(array, keys);
     let objects = store.list(&prefix).map_err(|error| Error::store(&prefix, error))?;
-    for object in objects {
-        let name = &object.key[prefix.len()..];
-        if name != CLAIM && is_meant(name) {
-            store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
-        }
-    }
-    Ok(())
+    let is_meant = |key: &String| {
+        let name = &key[prefix.len()..];
+        name != CLAIM && is_meant(name)
+    };
+    let keys: Vec<_> = objects.into_iter().map(|object| object.key).filter(is_meant).collect();
+    store.delete_all(&keys).map_err(|error| Error::store(&prefix, error))
 }
 
 /// Returns the prefix of what the workers of a plan keep.

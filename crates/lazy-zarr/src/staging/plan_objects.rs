@@ -19,8 +19,11 @@
 //! after another one has taken over puts at most objects that nobody reads.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,7 +40,7 @@ use super::store_journal::{Lines, each_entry};
 use super::taken_part::TakenPart;
 use crate::error::{Error, Result};
 use crate::format::KeySpace;
-use crate::objects::{ByteRange, PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{ByteRange, ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
 
 const CLAIM: &str = "/claim";
 
@@ -141,16 +144,15 @@ impl PlanObjects {
     /// Returns the beginnings of the records of all finished parts. Damaged records are left out.
     pub(super) fn heads(&self) -> Result<Vec<Head>> {
         let head = ByteRange::Bounded(0..LONGEST_HEAD as u64);
-        let mut heads = Vec::new();
-        for part in self.listed_done()? {
-            let key = self.done(part);
+        self.for_each(&self.listed_done()?, |part| {
+            let key = self.done(*part);
             match self.0.store.get_ranges(&key, std::slice::from_ref(&head)) {
-                Ok(bytes) => heads.extend(bytes.first().and_then(|bytes| Head::parse(bytes))),
-                Err(StoreError::NotFound) => {}
-                Err(error) => return Err(Error::store(&key, error)),
+                Ok(bytes) => Ok(bytes.first().and_then(|bytes| Head::parse(bytes))),
+                // It was just removed.
+                Err(StoreError::NotFound) => Ok(None),
+                Err(error) => Err(Error::store(&key, error)),
             }
-        }
-        Ok(heads)
+        })
     }
 
     /// Removes the record of a part.
@@ -214,23 +216,22 @@ impl PlanObjects {
     pub(crate) fn taken(&self) -> Result<Vec<(usize, String, bool)>> {
         let parts = self.parts();
         let objects = self.0.store.list(&parts).map_err(|error| Error::store(&parts, error))?;
-        let mut taken = Vec::new();
-        for object in objects {
-            let name = object.key[parts.len()..].strip_suffix(CLAIM);
-            let Some(part) = name.and_then(|name| self.part_named(name)) else { continue };
-            let found = match self.0.store.get(&object.key) {
+        let part_of = |object: &ObjectInfo| {
+            let name = object.key[parts.len()..].strip_suffix(CLAIM)?;
+            Some((self.part_named(name)?, object.key.clone()))
+        };
+        let leases: Vec<_> = objects.iter().filter_map(part_of).collect();
+        let mut taken = self.for_each(&leases, |(part, key)| {
+            let found = match self.0.store.get(key) {
                 Ok(found) => found,
                 // The worker has just finished the part.
-                Err(StoreError::NotFound) => continue,
-                Err(error) => return Err(Error::store(&object.key, error)),
+                Err(StoreError::NotFound) => return Ok(None),
+                Err(error) => return Err(Error::store(key, error)),
             };
-            let Holding { holder, liveness } = self.0.leases.holding(&object.key, &found);
-            match liveness {
-                Liveness::Ended => {}
-                Liveness::Running => taken.push((part, holder, true)),
-                Liveness::Unknown => taken.push((part, holder, false)),
-            }
-        }
+            let Holding { holder, liveness } = self.0.leases.holding(key, &found);
+            let is_certain = liveness == Liveness::Running;
+            Ok((liveness != Liveness::Ended).then_some((*part, holder, is_certain)))
+        })?;
         taken.sort_unstable();
         Ok(taken)
     }
@@ -252,10 +253,37 @@ impl PlanObjects {
             return Ok(());
         }
         let (store, prefix) = (&self.0.store, &self.0.prefix);
-        for object in store.list(prefix).map_err(|error| Error::store(prefix, error))? {
-            store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
-        }
-        Ok(())
+        let objects = store.list(prefix).map_err(|error| Error::store(prefix, error))?;
+        let keys: Vec<_> = objects.into_iter().map(|object| object.key).collect();
+        store.delete_all(&keys).map_err(|error| Error::store(prefix, error))
+    }
+
+    /// Calls a function for each item, with as many requests in flight as the store should have.
+    fn for_each<I: Sync, T: Send>(
+        &self,
+        items: &[I],
+        get: impl Fn(&I) -> Result<Option<T>> + Sync,
+    ) -> Result<Vec<T>> {
+        let n_threads = self.0.store.concurrency().unwrap_or(1).min(items.len());
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<T>> {
+            let mut found = Vec::new();
+            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                found.extend(get(item)?);
+            }
+            Ok(found)
+        };
+        let mut all = Vec::new();
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..n_threads).map(|_| scope.spawn(work)).collect();
+            let mut found = vec![work()];
+            found.extend(others.into_iter().map(|other| match other.join() {
+                Ok(found) => found,
+                Err(payload) => resume_unwind(payload),
+            }));
+            found.into_iter().try_for_each(|found| found.map(|found| all.extend(found)))
+        })?;
+        Ok(all)
     }
 
     fn parts(&self) -> String {
@@ -339,8 +367,10 @@ impl PartLease {
         let Some(lease) = self.lease.take() else { return };
         let store = &*self.plan.0.store;
         // What remains is removed with the plan.
-        for object in store.list(&self.plan.journal(self.part)).unwrap_or_default() {
-            let _ = store.delete(&object.key);
+        let journal = store.list(&self.plan.journal(self.part)).unwrap_or_default();
+        let keys: Vec<_> = journal.into_iter().map(|object| object.key).collect();
+        if !keys.is_empty() {
+            let _ = store.delete_all(&keys);
         }
         let _ = lease.release();
     }

@@ -307,10 +307,8 @@ impl StoreWrite {
         if self.lease.is_none() {
             return Ok(());
         }
-        for (_, object) in strays {
-            self.store.delete(&object.key).map_err(|error| Error::store(&object.key, error))?;
-        }
-        Ok(())
+        let keys: Vec<_> = strays.iter().map(|(_, object)| object.key.clone()).collect();
+        self.store.delete_all(&keys).map_err(|error| Error::store(&self.prefix, error))
     }
 
     /// Returns true if no other process has taken over.
