@@ -236,10 +236,11 @@ impl Lease {
         self.inner.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Renews the lease. Returns false if another worker has taken over.
+    /// Returns true if no other worker has taken over. The lease is read, because some stores limit
+    /// how often an object can change.
     pub(super) fn confirm(&self) -> Result<bool> {
-        let renewed = self.inner.renew();
-        renewed.map_err(|error| Error::store(&self.inner.key, error))
+        let held = self.inner.is_held();
+        held.map_err(|error| Error::store(&self.inner.key, error))
     }
 
     /// Returns the random name of the lease.
@@ -251,7 +252,7 @@ impl Lease {
     pub(super) fn release(mut self) -> Result<(), StoreError> {
         self.stop();
         self.is_released = true;
-        if self.inner.renew()? { self.inner.store.delete(&self.inner.key) } else { Ok(()) }
+        if self.inner.is_held()? { self.inner.store.delete(&self.inner.key) } else { Ok(()) }
     }
 
     /// Ends the thread.
@@ -296,6 +297,19 @@ impl Inner {
 
     fn renew(&self) -> Result<bool, StoreError> {
         self.put(|document| document.renewals += 1)
+    }
+
+    /// Returns true if the lease in the store is this one.
+    fn is_held(&self) -> Result<bool, StoreError> {
+        let found = match self.store.get(&self.key) {
+            Err(StoreError::NotFound) => None,
+            found => Document::parse(&found?.bytes),
+        };
+        let is_held = found.is_some_and(|found| found.token == self.state().document.token);
+        if !is_held {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        Ok(is_held)
     }
 
     /// Changes the lease. Returns false if another worker has taken over.
