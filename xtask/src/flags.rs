@@ -54,6 +54,13 @@ xflags::xflags! {
         /// under Slurm, mpirun, GNU parallel and shells. Engines that cannot be installed are left
         /// out.
         cmd engines {}
+        /// Stores arrays in emulators of S3 and Azure, which it installs, with the program `lazy`
+        /// and with writes that are killed at each of their requests. zarr-python, tensorstore and
+        /// xarray read them. Without Node, Azure is left out.
+        cmd stores {
+            /// Kills writes at every request in every course. By default, some of them.
+            optional --all
+        }
         /// Kills writes, and workers that share one, at every operation and at random moments, and
         /// makes them fail, stop and race.
         /// Afterwards the target is the old array or the new one, for this library and for

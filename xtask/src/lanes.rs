@@ -13,13 +13,15 @@ use crate::{build, python};
 
 /// Tasks of `cargo xtask`. Those of a lane run one after the other, and the lanes at the same time.
 const LANES: [&[&str]; 2] =
-    [&["program", "crash"], &["example", "interop", "fuse", "engines", "outside"]];
+    [&["program", "crash"], &["example", "interop", "fuse", "engines", "stores", "outside"]];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     // Nothing is left to set up and to build when the tasks run.
     python::with_peers(shell)?;
     python::with_newer_zarr(shell)?;
-    build::release(shell, &["--bin", "lazy", "--bin", "crash", "--bin", "interop"])?;
+    python::with_stores(shell)?;
+    let programs = ["lazy", "crash", "interop", "stores"];
+    build::release(shell, &programs.map(|program| ["--bin", program]).concat())?;
     let logs = shell.current_dir().join("target/tmp");
     fs::create_dir_all(&logs)?;
     let lanes = LANES.map(|lane| {

@@ -21,6 +21,7 @@ mod outside;
 mod program;
 mod properties;
 mod python;
+mod stores;
 mod tests;
 mod tidy;
 mod tools;
@@ -52,6 +53,7 @@ fn main() -> Result<()> {
         XtaskCmd::Program(_) => program::run(&shell),
         XtaskCmd::Fuse(_) => fuse::run(&shell),
         XtaskCmd::Engines(_) => engines::run(&shell),
+        XtaskCmd::Stores(flags) => stores::run(&shell, flags.all),
         XtaskCmd::Bench(flags) => bench::run(&shell, &flags),
         XtaskCmd::Crash(flags) => crash::run(&shell, flags.rounds, flags.seed),
     }

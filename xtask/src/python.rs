@@ -15,6 +15,9 @@ const WITHOUT_DEPENDENCIES: &str = "tests/python/requirements-no-deps.txt";
 const NEWER_DIRECTORY: &str = "target/python-3.12";
 const NEWER_REQUIREMENTS: &str = "tests/python/requirements-3.12.txt";
 
+const STORES_DIRECTORY: &str = "target/python-stores";
+const STORES_REQUIREMENTS: &str = "tests/python/stores/requirements.txt";
+
 /// Returns an interpreter that has the peers. If the requirements change, creates the environment
 /// again.
 pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
@@ -37,19 +40,40 @@ pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
 /// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python for it.
 pub(crate) fn with_newer_zarr(shell: &Shell) -> Result<Option<PathBuf>> {
     let directory = shell.current_dir().join(NEWER_DIRECTORY);
-    let installed = directory.join("requirements.txt");
-    let requirements = shell.read_file(NEWER_REQUIREMENTS)?;
-    let python = interpreter(&directory);
-    if shell.read_file(&installed).is_ok_and(|installed| installed == requirements) {
-        return Ok(Some(python));
+    if is_installed(shell, &directory, NEWER_REQUIREMENTS)? {
+        return Ok(Some(interpreter(&directory)));
     }
     let Some(newer) = newer(shell) else { return Ok(None) };
     shell.remove_path(&directory)?;
     cmd!(shell, "{newer} -m venv {directory}").run()?;
+    install(shell, &directory, NEWER_REQUIREMENTS).map(Some)
+}
+
+/// Returns an interpreter that has clients of object stores, and an emulator of S3.
+pub(crate) fn with_stores(shell: &Shell) -> Result<PathBuf> {
+    let directory = shell.current_dir().join(STORES_DIRECTORY);
+    if is_installed(shell, &directory, STORES_REQUIREMENTS)? {
+        return Ok(interpreter(&directory));
+    }
+    shell.remove_path(&directory)?;
+    create(shell, &directory)?;
+    install(shell, &directory, STORES_REQUIREMENTS)
+}
+
+/// Returns true if an environment has the packages that a file requires.
+fn is_installed(shell: &Shell, directory: &Path, requirements: &str) -> Result<bool> {
+    let requirements = shell.read_file(requirements)?;
+    let installed = shell.read_file(directory.join("requirements.txt"));
+    Ok(installed.is_ok_and(|installed| installed == requirements))
+}
+
+/// Installs the packages that a file requires, and returns the interpreter.
+fn install(shell: &Shell, directory: &Path, requirements: &str) -> Result<PathBuf> {
+    let python = interpreter(directory);
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    cmd!(shell, "{python} {install...} -r {NEWER_REQUIREMENTS}").run()?;
-    shell.write_file(installed, requirements)?;
-    Ok(Some(python))
+    cmd!(shell, "{python} {install...} -r {requirements}").run()?;
+    shell.copy_file(requirements, directory.join("requirements.txt"))?;
+    Ok(python)
 }
 
 /// Returns a Python from version 3.12 on that can create environments.
