@@ -10,7 +10,6 @@ use std::sync::Arc;
 use lazy_core::conformance::run_cases;
 use lazy_zarr::conformance::StoreSuite;
 use lazy_zarr::{PutCondition, RemoteStore, Store, StoreError};
-use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -39,34 +38,6 @@ fn a_local_file_system_conforms() {
     // A directory cannot be deleted like a key that does not exist.
     let cases = StoreSuite::new(store).cases().into_iter();
     run_cases(cases.filter(|case| case.name() != "delete::of_nothing_succeeds"));
-}
-
-/// Runs the suite in a bucket whose environment variables are set: `LAZY_STORE_URL`, such as
-/// `s3://bucket`, and those that the client needs.
-#[test]
-#[ignore = "needs a server, and an empty bucket"]
-fn a_bucket_conforms() {
-    use lazy_zarr::{StoredArray, Target, ToZarr};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    let url = std::env::var("LAZY_STORE_URL").expect("LAZY_STORE_URL is not set");
-    let bucket = url.strip_prefix("s3://").expect("LAZY_STORE_URL is no s3:// URL").to_owned();
-    let store = AmazonS3Builder::from_env().with_bucket_name(&bucket).build().unwrap();
-    let store: Arc<dyn ObjectStore> = Arc::new(store);
-    // Each case has a prefix of its own.
-    let n_cases = AtomicUsize::new(0);
-    let below = move || {
-        let prefix = format!("case {}", n_cases.fetch_add(1, Ordering::Relaxed));
-        RemoteStore::new(Arc::new(PrefixStore::new(Arc::clone(&store), prefix)))
-    };
-    StoreSuite::new(below).run();
-
-    let values = lazy_core::LazyChunkSequence::new(|| [ndarray::array![1.0, 2.0]]);
-    let values = values.convert(lazy_core::NdarrayConverter);
-    let target = Target::from(format!("{url}/arrays/a b%20c"));
-    values.to_zarr(target.member("values")).unwrap();
-    let stored = StoredArray::open(target.member("values")).unwrap();
-    assert_eq!(stored.read().unwrap().as_slice::<f64>().unwrap(), [1.0, 2.0]);
 }
 
 /// The client would ask a server of the cloud for credentials, for minutes.
