@@ -18,7 +18,7 @@ use super::failure::{Action, Request};
 use super::plain::{refusal, was_retried};
 use super::read::{Fetched, fetch, fetch_ranges, head};
 use super::retry::Retries;
-use super::tag::{identifiers, tag};
+use super::tag::{identifiers, of_header, tag};
 use super::{runtime, write};
 
 /// A store of the crate [`object_store`], such as a bucket of an object store.
@@ -137,7 +137,8 @@ impl Client {
     /// store has none.
     fn listed(&self, meta: ObjectMeta) -> ObjectInfo {
         let has_tag = self.versions.load(Ordering::Relaxed) == UNVERSIONED;
-        let tag = tag(meta.e_tag.as_deref(), None).filter(|_| has_tag && meta.version.is_none());
+        let e_tag = meta.e_tag.as_deref().map(of_header);
+        let tag = tag(e_tag.as_deref(), None).filter(|_| has_tag && meta.version.is_none());
         ObjectInfo { key: meta.location.into(), size: meta.size, tag }
     }
 

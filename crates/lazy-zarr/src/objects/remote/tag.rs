@@ -1,5 +1,7 @@
 //! Tags that contain the `ETag` and the version of an object.
 
+use std::borrow::Cow;
+
 use object_store::UpdateVersion;
 
 use super::super::object::Tag;
@@ -18,6 +20,13 @@ pub(super) fn tag(e_tag: Option<&str>, version: Option<&str>) -> Option<Tag> {
     }
 }
 
+/// Returns an `ETag` of a listing as the header of a response about the object has it.
+///
+/// Listings of Azure have it without quotes.
+pub(super) fn of_header(e_tag: &str) -> Cow<'_, str> {
+    if e_tag.ends_with('"') { e_tag.into() } else { format!("\"{e_tag}\"").into() }
+}
+
 /// Returns the identifiers in a tag.
 pub(super) fn identifiers(tag: &Tag) -> UpdateVersion {
     match tag.as_str().rsplit_once(SEPARATOR) {
@@ -32,6 +41,17 @@ pub(super) fn identifiers(tag: &Tag) -> UpdateVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn listings_may_have_no_quotes() {
+        for (listed, expected) in [
+            ("0x27E124886C1ED80", "\"0x27E124886C1ED80\""),
+            ("\"abc\"", "\"abc\""),
+            ("W/\"abc\"", "W/\"abc\""),
+        ] {
+            assert_eq!(of_header(listed), expected);
+        }
+    }
 
     #[test]
     fn both_identifiers_come_back() {
