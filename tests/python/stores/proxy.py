@@ -96,8 +96,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, headers, content = answer or (200, {"Content-Length": "1000"}, b"")
         if fault == "slow":
             return self.answer(status, headers, content, PAUSE)
-        # A part of the response, if it has a body.
-        if fault == "truncated" or self.command == "GET":
+        # A part of the response, if it has a body. Otherwise, nothing.
+        if self.command == "GET":
             self.start(status, {**headers, "Content-Length": str(max(len(content), 2))})
             self.wfile.write(content[: len(content) // 2])
         if fault == "reset":

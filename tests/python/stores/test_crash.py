@@ -3,7 +3,7 @@
 Afterwards zarr-python and tensorstore see the old array or the new one, and handles that were opened
 before still read the old one. The next write computes only what was not kept, and cleans up.
 
-With the environment variable STORES_ALL, every course ends at every request, with shards and
+With the environment variable STORES_ALL, each course is killed at every request, with shards and
 without.
 """
 
@@ -25,6 +25,11 @@ SHAPE, N_BLOCKS = (40, 6), 4
 #: The value of the array that is stored while the process is killed.
 NEW = 100
 
+IS_ALL = "STORES_ALL" in os.environ
+
+#: By default, a write is killed at one of this many points, and at the put that publishes.
+ONE_OF = 6
+
 #: The number of versions after which a write finds old chunks under its keys.
 N_KEY_SPACES = 3
 
@@ -44,6 +49,9 @@ class Course:
     #: The block at which an earlier write of the new array has failed.
     fails_at: int | None = None
     is_sharded: bool = False
+
+    def directory(self):
+        return self.name.replace(" ", "-") + ("-sharded" if self.is_sharded else "")
 
     def settings(self, value, **more):
         return {
@@ -79,7 +87,7 @@ class Crash:
 
     def start(self, course):
         """Returns the objects that are there before the write."""
-        name = f"crash/{course}/start"
+        name = f"crash/{course.directory()}/start"
         if course.is_member:
             beside = {**course.settings(7), "member": "b", "is_resumable": False}
             self.assertIsNone(self.write(name, beside)["error"])
@@ -114,9 +122,9 @@ class Crash:
         return value
 
     def is_killed_at(self, course, start, request, is_done):
-        """Kills a write at a request. Returns false if the write ended before."""
+        """Kills a write at a request. Returns false if it ended before."""
         old = course.n_versions - 1 if course.n_versions else None
-        root = f"crash/{course}/{request}-{is_done}"
+        root = f"crash/{course.directory()}/{request}-{is_done}"
         array = f"{root}/a" if course.is_member else root
         lazy = programs.Lazy(self, self.server)
         self.server.put(root, start)
@@ -146,8 +154,8 @@ class Crash:
 
         results = self.write(root, course.settings(NEW))
         self.assertIsNone(results["error"])
-        is_complete = now == NEW and course.is_resumable
-        n_missing = 0 if is_complete else N_BLOCKS - n_kept
+        # A new array that is there already is replaced once more.
+        n_missing = N_BLOCKS if now == NEW else N_BLOCKS - n_kept
         self.assertEqual(results["n_computed"], n_missing, results["requests"])
         self.assertEqual(self.value(self.opened(array, are_missing=False)), NEW)
         keys = self.server.objects(root)
@@ -164,23 +172,33 @@ class Crash:
             self.assertEqual(self.value(self.opened(f"{root}/b", are_missing=False)), 7)
         return was_killed
 
+    def points(self, course, start):
+        """Returns the requests of a write, each before and after it is answered."""
+        root = f"crash/{course.directory()}/whole"
+        self.server.put(root, start)
+        results = self.write(root, course.settings(NEW))
+        self.assertIsNone(results["error"])
+        requests = results["requests"]
+        metadata = "/a/zarr.json" if course.is_member else "/zarr.json"
+        [published] = [n for n, one in enumerate(requests) if one == f"put {root}{metadata}"]
+        points = [(n, is_done) for n in range(len(requests)) for is_done in (False, True)]
+        if IS_ALL:
+            return points
+        first = COURSES.index(course) % ONE_OF
+        return sorted({*points[first::ONE_OF], (published, False), (published, True)})
+
     def test_writes_that_are_killed(self):
-        courses, is_all = COURSES, "STORES_ALL" in os.environ
-        if is_all:
+        courses = COURSES
+        if IS_ALL:
             flipped = [dataclasses.replace(one, is_sharded=not one.is_sharded) for one in COURSES]
             courses = COURSES + flipped
         for course in courses:
             start = self.start(course)
-            request = 0
-            while True:
-                # After a request, a store is as before the next one.
-                for is_done in (False, True) if is_all or request % 5 == 0 else (False,):
-                    with self.subTest(course=course, request=request, is_done=is_done):
-                        was_killed = self.is_killed_at(course, start, request, is_done)
-                if not was_killed:
-                    break
-                request += 1
-            self.assertGreater(request, 8)
+            n_killed = 0
+            for request, is_done in self.points(course, start):
+                with self.subTest(course=course.directory(), request=request, is_done=is_done):
+                    n_killed += self.is_killed_at(course, start, request, is_done)
+            self.assertGreater(n_killed, 5)
 
 
 class S3Crash(Crash, servers.OnMoto, unittest.TestCase):
