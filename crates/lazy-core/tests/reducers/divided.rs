@@ -198,7 +198,7 @@ fn a_plan_of_boxes_is_the_plan_of_the_reducers() {
     let box_of = || BoxedDivisibleReducer::new((TopK::new(3), Records::default()), |_| ());
     assert_eq!(names(&|names| box_of().describe(names)), expected);
     assert_eq!(box_of().part_rows(flat().spec()).unwrap(), Some(2));
-    let limited = MemoryLimit::new(7, box_of());
+    let limited = MemoryLimit::new(1 << 20, box_of());
     assert_eq!(names(&|names| limited.describe(names)), expected);
     assert_eq!(limited.part_rows(flat().spec()).unwrap(), Some(2));
     // The place where workers meet is that of the boxed sink.
