@@ -341,6 +341,31 @@ fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
     }
 }
 
+/// Also of a write that was killed after it had published the array.
+#[test]
+fn the_remains_of_a_write_that_was_killed_can_be_removed() {
+    for course in Course::all() {
+        for n in 0.. {
+            let context = format!("{course:?}, {n}");
+            let store = course.start();
+            let killed = FaultyStore::new(store.clone(), Fault::killed_after(n));
+            let result = blocks(100).to_zarr(course.sink(killed.clone()));
+            release_claims(&store);
+            let now = value_or_none(course, &store);
+            for unfinished in UnfinishedWrite::list(&store).unwrap() {
+                unfinished.remove().unwrap_or_else(|error| panic!("{context}: {error}"));
+            }
+            assert_eq!(value_or_none(course, &store), now, "{context}");
+            let left = keys(&store).into_iter().find(|key| key.contains(".lazy"));
+            assert_eq!(left, None, "{context}");
+            if killed.n_operations() <= n {
+                result.unwrap();
+                break;
+            }
+        }
+    }
+}
+
 /// Rows that count on from `first`, in blocks of 3 rows.
 fn rows(first: usize, n: usize) -> LazyChunkSequence<'static, ArrayBlock, Indexed> {
     let sizes: Vec<_> = (0..n).step_by(3).map(|row| 3.min(n - row)).collect();

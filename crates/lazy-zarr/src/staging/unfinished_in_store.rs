@@ -65,6 +65,10 @@ impl InStore {
         if let Some(Record { key, .. }) = record(prefix, claim)? {
             let was_listed = match listed {
                 WriteState::Resumable { key: listed, .. } => *listed == key,
+                // It was published before its process ended.
+                WriteState::Abandoned => {
+                    matches!(state(&self.store, prefix, claim)?, WriteState::Abandoned)
+                }
                 state => matches!(state, WriteState::MaybeRunning { .. }),
             };
             if !was_listed {
