@@ -561,8 +561,8 @@ impl ZarrSink {
     /// Several processes can share a resumable write: see [`Plan`](lazy_core::Plan).
     ///
     /// Only a sequence made from a grid and a function
-    /// ([`from_fn`](lazy_core::LazyChunkSequence::from_fn)) can skip blocks. A streamed sequence,
-    /// and a target in a store, return [`ErrorKind::Unsupported`]. Without this setting, a write
+    /// ([`from_fn`](lazy_core::LazyChunkSequence::from_fn)) can skip blocks. A streamed sequence
+    /// returns [`ErrorKind::Unsupported`]. Without this setting, a write
     /// returns [`ErrorKind::Unfinished`] if the target has a resumable unfinished write;
     /// [`UnfinishedWrite`](crate::UnfinishedWrite) lists and removes unfinished writes.
     ///
