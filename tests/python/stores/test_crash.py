@@ -28,7 +28,7 @@ NEW = 100
 IS_ALL = "STORES_ALL" in os.environ
 
 #: By default, a write is killed at one of this many points, and at the put that publishes.
-ONE_OF = 6
+ONE_OF = 10
 
 #: The number of versions after which a write finds old chunks under its keys.
 N_KEY_SPACES = 3
