@@ -228,7 +228,7 @@ fn errors_of_targets_and_settings_have_hints() {
     check_hint(refused(&one, path("file")), "another target");
     check_hint(refused(&one, path("directory")), "another target");
     check_hint(refused(&one, path("a.zarr/b.zarr")), "outside");
-    check_hint(refused(&one, "s3://bucket/a.zarr"), "`Target::in_store`");
+    check_hint(refused(&one, "gopher://host/a.zarr"), "`Target::in_store`");
     check_hint(refused(&one, "file:/a.zarr"), "file:///");
     check_hint(refused(&one, "file://host/a.zarr"), "file:///");
     check_hint(refused(&one, Target::from(path("group")).member("a/b")), "`Target::member`");

@@ -54,6 +54,7 @@ pub struct Verify<'s> {
     there: Option<Vec<Box<[u64]>>>,
     n_chunks: u64,
     n_checked: u64,
+    has_begun: bool,
     found: VecDeque<Defect>,
 }
 
@@ -119,6 +120,7 @@ impl StoredArray {
             n_chunks: there.as_ref().map_or(self.n_units(), |there| there.len() as u64),
             there,
             n_checked: 0,
+            has_begun: false,
             found: VecDeque::new(),
         }
     }
@@ -183,10 +185,12 @@ impl Verify<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn next_chunks(&mut self) -> Option<Result<Vec<Defect>>> {
-        if self.found.is_empty() && self.n_checked == self.n_chunks {
+        if self.found.is_empty() && self.n_checked == self.n_chunks && self.has_begun {
             return None;
         }
-        if self.n_checked < self.n_chunks {
+        // Even if no chunk is there, since the array may have been removed.
+        if self.n_checked < self.n_chunks || !self.has_begun {
+            self.has_begun = true;
             self.check_window();
             // The defects found in another array's chunks do not count.
             if let Err(error) = self.stored.origin.check(&self.stored.target) {
@@ -201,7 +205,7 @@ impl Verify<'_> {
     /// Checks the next chunks.
     fn check_window(&mut self) {
         let end = self.n_checked.saturating_add(self.window).min(self.n_chunks);
-        let n_threads = self.n_threads.min(end - self.n_checked);
+        let n_threads = self.n_threads.min(end - self.n_checked).max(1);
         let (next, found) = (AtomicU64::new(self.n_checked), Mutex::new(Vec::new()));
         let check = || {
             loop {
