@@ -26,10 +26,10 @@ impl UnfinishedWrite {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if workers do not share the
+    /// - [`ErrorKind::Unsupported`] if workers do not share the
     ///   write.
-    /// - [`ErrorKind::Sequence`](crate::ErrorKind::Sequence) if parts are not finished.
-    /// - [`ErrorKind::InUse`](crate::ErrorKind::InUse) if another process is finishing it.
+    /// - [`ErrorKind::Sequence`] if parts are not finished.
+    /// - [`ErrorKind::InUse`] if another process is finishing it.
     /// - Any error of publishing an array.
     pub fn finish(self) -> Result<StoredArray> {
         let target = self.target().to_string();
