@@ -271,7 +271,7 @@ class S3(ProgramTest):
         self.assertRegex(self.errors, rf"as {self.url('a.zarr')}: .* in the store, ")
         self.at("store", "parts", "-o", self.url("a.zarr"), *store, code=1)
         self.assertIn(f"{self.url('a.zarr')} already exists\n", self.errors)
-        self.assertNotIn("--append", self.errors)
+        self.assertIn("add rows to it with --append", self.errors)
 
         of_path, of_url = self.json("info", "a.zarr"), self.json("info", self.url("a.zarr"), *self.options)
         self.assertEqual(of_url.pop("path"), self.url("a.zarr"))
@@ -339,9 +339,11 @@ class S3(ProgramTest):
         self.at("verify", self.url("a.zarr"))
         self.at(*store, "--resume")
         self.assertIn(f"{self.url('a.zarr')} is already complete and equal to the input", self.errors)
-        self.at(*store, "--append", code=1)
-        self.at(*store, "--workers", "0/1", "--replace", code=1)
-        self.assertIn("hint: leave out --workers, or store the array at a path", self.errors)
+        self.at(*store, "--append")
+        self.assertIn("which is now float64 [360, 100]", self.errors)
+        self.at(*store, "--workers", "0/1", "--replace")
+        self.assertEqual(self.json("info", self.url("a.zarr"), *self.options)["shape"], [180, 100])
+        self.at("verify", self.url("a.zarr"))
 
     def test_a_write_that_is_interrupted(self):
         store = ["store", "parts", "-o", self.url("a.zarr"), "--chunks", "1,100", "--codec", "none"]
