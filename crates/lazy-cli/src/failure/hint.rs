@@ -136,9 +136,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::Occupied if error.parent().is_some() => "choose a path outside of it",
         ErrorKind::Occupied => ANOTHER_PATH,
         ErrorKind::Unsupported if error.setting() == Some("existing") => ANOTHER_PATH,
-        ErrorKind::Unsupported if error.setting() == Some("resume") => {
-            "leave out --workers, or store the array at a path"
-        }
+        ErrorKind::Unsupported if error.setting() == Some("resume") => "leave out --workers",
         ErrorKind::Consolidated => {
             let group = in_store_of(error.target().unwrap_or_default(), error.parent()?);
             return Some(format!(

@@ -181,10 +181,7 @@ fn hints_name_arguments() {
             "cannot resume the unfinished write",
             "start anew with --restart, or resume with the original input and settings",
         ),
-        (
-            "a write of a.zarr cannot be resumed",
-            "leave out --workers, or store the array at a path",
-        ),
+        ("a write of a.zarr cannot be resumed", "leave out --workers"),
         ("an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
         ("workers share an unfinished write of a.zarr", CONTINUE_OR_REMOVE),
         ("the plan of a.zarr was removed", RUN_AGAIN),
