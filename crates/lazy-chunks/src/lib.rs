@@ -260,6 +260,9 @@ mod documents {
     #[doc = include_str!("../../../docs/src/reading.md")]
     struct Reading;
 
+    #[doc = include_str!("../../../docs/src/stores.md")]
+    struct Stores;
+
     #[doc = include_str!("../../../docs/src/tensors.md")]
     struct Tensors;
 
