@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lazy_core::{ArrayBlock, Indexed, LazyChunkSequence, report};
 use lazy_zarr::{
-    Codec, ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Store, StoredArray,
-    Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    Codec, ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Resume, Store,
+    StoredArray, Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
 };
 
 use stores::faulty::{Fault, FaultyStore};
@@ -334,7 +334,7 @@ fn a_fault_leaves_the_old_array_or_the_new() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn a_fault_at_any_operation_leaves_the_old_array_or_the_new() {
     for course in Course::all() {
         FAULTS.into_iter().for_each(|fault| every_fault(course, fault, (0, 1)));
@@ -482,7 +482,7 @@ const COURSES_OF_APPENDS: [(bool, bool); 4] =
     [(false, false), (false, true), (true, false), (true, true)];
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "slow: `cargo xtask properties` runs it"]
 fn a_fault_at_any_operation_of_an_append_leaves_the_old_rows_or_all() {
     for course in COURSES_OF_APPENDS {
         FAULTS.into_iter().for_each(|fault| every_fault_of_an_append(course, fault, (0, 1)));
@@ -546,6 +546,51 @@ fn an_unfinished_append_is_known() {
     failing().to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap_err();
     rows(6, 9).to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap();
     assert_eq!(n_rows(at(&store)), 15);
+}
+
+#[test]
+fn a_restart_leaves_nothing_of_another_unfinished_write() {
+    let resume = |key: &str| Resume::new(key).or_restart();
+    // A replacement in the place of an append.
+    let store = MemoryStore::new();
+    let failing = |n: usize| {
+        LazyChunkSequence::try_from_fn([3; 3], move |i| {
+            if i == 2 {
+                return Err(lazy_core::Error::other("the producer failed"));
+            }
+            let rows = (0..3).flat_map(|row| [(n + 3 * i + row) as i32, 100]);
+            ArrayBlock::from_vec([3, 2], rows.collect::<Vec<_>>())
+        })
+    };
+    let replacing = || ZarrSink::new(at(&store)).with_existing(Existing::Replace);
+    rows(0, 6).to_zarr(appending(at(&store), false)).unwrap();
+    failing(6).to_zarr(appending(at(&store), false).with_resume(KEY)).unwrap_err();
+    rows(0, 8).to_zarr(replacing().with_resume(resume(KEY))).unwrap();
+    assert_eq!(n_rows(at(&store)), 8);
+    assert_eq!(UnfinishedWrite::list(&store).unwrap(), []);
+    rows(8, 1).to_zarr(ZarrSink::new(at(&store)).with_existing(Existing::Append)).unwrap();
+
+    // An append in the place of a replacement.
+    let sink = || replacing().with_chunk_shape([2, 2]);
+    failing(0).to_zarr(sink().with_resume(KEY)).unwrap_err();
+    let appending = ZarrSink::new(at(&store)).with_existing(Existing::Append);
+    rows(9, 3).to_zarr(appending.clone().with_resume(resume("more rows"))).unwrap();
+    assert_eq!(n_rows(at(&store)), 12);
+    assert_eq!(UnfinishedWrite::list(&store).unwrap(), []);
+
+    // An append whose array another program has replaced.
+    failing(12).to_zarr(appending.clone().with_resume("other rows")).unwrap_err();
+    let other = MemoryStore::new();
+    rows(0, 5).to_zarr(ZarrSink::new(at(&other))).unwrap();
+    for key in keys(&store).into_iter().filter(|key| !key.contains(".lazy")) {
+        store.delete(&key).unwrap();
+    }
+    for (key, bytes) in objects(&other) {
+        store.put(&key, bytes.into(), PutCondition::Always).unwrap();
+    }
+    assert_eq!(*UnfinishedWrite::list(&store).unwrap()[0].state(), WriteState::Abandoned);
+    rows(5, 2).to_zarr(appending).unwrap();
+    assert_eq!(n_rows(at(&store)), 7);
 }
 
 #[test]

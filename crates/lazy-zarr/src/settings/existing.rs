@@ -133,6 +133,9 @@ pub enum OldChunks {
     /// it can read all of the old array until then. A [`StoredArray`](crate::StoredArray) returns
     /// an error ([`ErrorKind::Changed`](crate::ErrorKind::Changed)). A replaced array takes the
     /// space of two arrays, and of three while the next version is written.
+    ///
+    /// In a store, they stay until a write needs their keys, which take turns in threes. So a
+    /// replaced array takes the space of up to three arrays.
     #[default]
     Keep,
     /// The old chunks are removed as soon as the new array is published. If another library has

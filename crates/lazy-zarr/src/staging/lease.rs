@@ -318,24 +318,8 @@ impl Inner {
         if self.is_lost.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let mut document = state.document.clone();
-        change(&mut document);
-        match self.put_unchanged(&state, &document) {
-            Ok(tag) => {
-                *state = State { document, tag };
-                return Ok(true);
-            }
-            Err(StoreError::Changed) => {}
-            Err(error) => return Err(error),
-        }
-        // This worker has changed it before, and the response was lost.
-        let found = match self.store.get(&self.key) {
-            Err(StoreError::NotFound) => None,
-            found => Some(found?),
-        };
-        let own = found.and_then(|found| Some((Document::parse(&found.bytes)?, found.tag)));
-        if let Some((own, tag)) = own.filter(|(own, _)| own.token == document.token) {
-            *state = State { document: own, tag };
+        // The second time, it is compared with what a put has stored whose response was lost.
+        for is_last in [false, true] {
             let mut document = state.document.clone();
             change(&mut document);
             match self.put_unchanged(&state, &document) {
@@ -343,7 +327,19 @@ impl Inner {
                     *state = State { document, tag };
                     return Ok(true);
                 }
-                Err(StoreError::Changed) => {}
+                Err(StoreError::Changed) if is_last => {}
+                Err(StoreError::Changed) => match self.store.get(&self.key) {
+                    Err(StoreError::NotFound) => break,
+                    found => {
+                        let found = found?;
+                        match Document::parse(&found.bytes) {
+                            Some(own) if own.token == document.token => {
+                                *state = State { document: own, tag: found.tag };
+                            }
+                            _ => break,
+                        }
+                    }
+                },
                 Err(error) => return Err(error),
             }
         }

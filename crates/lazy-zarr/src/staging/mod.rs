@@ -52,4 +52,4 @@ pub(crate) use taking::Taken;
 pub(crate) use tally::{TaggedTally, Tally};
 pub(crate) use unfinished::clean_up;
 pub use unfinished::{SharedProgress, UnfinishedWrite, WriteState};
-pub(crate) use unfinished_in_store::{appended, clean_up_store};
+pub(crate) use unfinished_in_store::{appended, clean_up_store, resumable_record};

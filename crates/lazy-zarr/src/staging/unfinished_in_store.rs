@@ -62,13 +62,10 @@ impl InStore {
             return self.remove_plan(target, listed, claim);
         }
         claim.check_has_ended(target, prefix, true)?;
-        if let Some(Record { key, .. }) = record(prefix, claim)? {
+        let present = present_in_store(store, prefix)?;
+        if let Some(Record { key, .. }) = record(prefix, present.as_ref(), claim)? {
             let was_listed = match listed {
                 WriteState::Resumable { key: listed, .. } => *listed == key,
-                // It was published before its process ended.
-                WriteState::Abandoned => {
-                    matches!(state(&self.store, prefix, claim)?, WriteState::Abandoned)
-                }
                 state => matches!(state, WriteState::MaybeRunning { .. }),
             };
             if !was_listed {
@@ -76,7 +73,6 @@ impl InStore {
                 return Err(ResumeError::Unfinished { target, directory, key }.into());
             }
         }
-        let present = present_in_store(store, prefix)?;
         let appended = appended(present.as_ref(), claim);
         let claimed =
             match Claimed::take(store, prefix, self.keys, Some((claim, false)), true, appended) {
@@ -93,7 +89,7 @@ impl InStore {
             };
         if appended.is_some() {
             claimed.delete_chunks(store)?;
-        } else {
+        } else if claim.appended_rows().is_none() {
             self.discard()?;
         }
         claimed.delete_rest(store)?;
@@ -162,13 +158,27 @@ pub(crate) fn appended(present: Option<&PresentObject>, claim: &Claim) -> Option
     (present.keys == claim.keys && present.n_rows == n_rows).then(|| AppendedRows::behind(present))
 }
 
-/// Returns the record of a write if the write can be resumed.
-fn record(prefix: &str, claim: &Claim) -> Result<Option<Record>> {
-    let record = match claim.record(prefix) {
-        Err(error) if error.is_of_record() => None,
-        record => record?,
-    };
-    Ok(record.filter(|record| record.keys() == Some(claim.keys)))
+/// Returns the record of a write if the write can be resumed: it has not published its chunks, and
+/// the version that it appends to is still there.
+pub(crate) fn resumable_record(
+    prefix: &str,
+    present: Option<&PresentObject>,
+    claim: &Claim,
+) -> Result<Option<Record>> {
+    let n_rows = appended(present, claim).map(|appended| appended.n_rows);
+    let is_published =
+        n_rows.is_none() && present.and_then(|present| present.keys) == Some(claim.keys);
+    let is_of_claim =
+        |record: &Record| record.keys() == Some(claim.keys) && record.appended_rows() == n_rows;
+    Ok(claim.record(prefix)?.filter(|record| !is_published && is_of_claim(record)))
+}
+
+/// Returns the same, and `None` if the record cannot be read.
+fn record(prefix: &str, present: Option<&PresentObject>, claim: &Claim) -> Result<Option<Record>> {
+    match resumable_record(prefix, present, claim) {
+        Err(error) if error.is_of_record() => Ok(None),
+        record => record,
+    }
 }
 
 /// Removes what the write has left that published the array, if it has ended before it removed the
@@ -205,10 +215,7 @@ fn state(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteSta
         Liveness::Ended => {}
     }
     let present = present_in_store(store, prefix)?;
-    let is_unpublished_append = appended(present.as_ref(), claim).is_some();
-    let is_published =
-        present.and_then(|present| present.keys) == Some(claim.keys) && !is_unpublished_append;
-    let Some(record) = record(prefix, claim)?.filter(|_| !is_published) else {
+    let Some(record) = record(prefix, present.as_ref(), claim)? else {
         return Ok(WriteState::Abandoned);
     };
     let journal = claim.journal(prefix);

@@ -60,8 +60,8 @@ impl Group {
     /// leads to stays.
     ///
     /// Handles of a removed array return an error of the kind
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound). Stores have no locks, so a write in
-    /// progress is only detected on file systems.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound). In a store, a write in progress is known
+    /// by its claim.
     ///
     /// # Errors
     ///

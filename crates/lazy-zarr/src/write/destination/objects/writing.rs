@@ -10,9 +10,10 @@ use crate::format::KeySpace;
 use crate::layout::index_in_grid;
 use crate::objects::{Object, ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
 use crate::settings::{Existing, OldChunks, WriteSettings};
+use crate::staging;
 use crate::staging::{
     AppendedRows, Claim, Claimed, Entry, FinishLease, Liveness, PlanDocument, PlanObjects, Record,
-    StoreJournal, TaggedTally, appended,
+    StoreJournal, TaggedTally, resumable_record,
 };
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
@@ -110,8 +111,8 @@ impl StoreWrite {
     }
 
     /// Creates the plan of several workers, or returns the one that is there, with its key space and
-    /// the prefix of the array. Returns `None` if the array is complete. `document` returns the plan for chunks in
-    /// a key space.
+    /// the prefix of the array. Returns `None` if the array is complete. `document` returns the plan
+    /// for chunks in a key space.
     pub(crate) fn plan(
         settings: &WriteSettings,
         store: &Arc<dyn Store>,
@@ -138,7 +139,7 @@ impl StoreWrite {
                     return Ok(Some((claim.keys, prefix, plan)));
                 }
             }
-            resumable(settings, &prefix, &claims, false)?;
+            resumable(settings, &prefix, present.as_ref(), &claims, false)?;
             let keys = free_keys(&claims, present_keys);
             let left = claims.iter().find(|claim| claim.keys == keys);
             let plan = document(keys)?;
@@ -421,7 +422,7 @@ fn ended(
     let mut claims = Vec::new();
     for claim in Claim::list(store, prefix)? {
         let is_present = Some(claim.keys) == present.and_then(|present| present.keys)
-            && appended(present, &claim).is_none();
+            && staging::appended(present, &claim).is_none();
         if claim.is_plan() && is_present {
             if let Some(claimed) = Claimed::of_plan(prefix, claim) {
                 claimed.end_plan(store)?;
@@ -470,7 +471,8 @@ fn claim(
     };
     let present_keys = present.as_ref().and_then(|present| present.keys);
     let claims = ended(settings, store, prefix, present.as_ref(), false)?;
-    let mut earlier = resumable(settings, prefix, &claims, true)?;
+    let mut earlier = resumable(settings, prefix, present.as_ref(), &claims, true)?;
+    let mut superseded = None;
     if let Some((claim, record)) = &earlier {
         let n_rows = rows.map(|rows| rows.n_rows);
         let is_same_result = record.appended_rows() == n_rows
@@ -479,6 +481,7 @@ fn claim(
             if !settings.resume.as_ref().is_some_and(|resume| resume.restarts) {
                 return Err(other_result(settings, prefix, claim, record, n_rows));
             }
+            superseded = Some(*claim);
             earlier = None;
         }
     }
@@ -512,19 +515,51 @@ fn claim(
         }
         return Ok(None);
     }
-    if earlier.is_none() && (present.is_some() || left.is_some()) {
-        if let (Some(present), Some(left), Some(_)) = (present.as_mut(), left, rows)
-            && left.liveness() != Liveness::Ended
+    if earlier.is_none() {
+        // An append shares the key space of the present version, so it could still publish it.
+        let of_append = [left, superseded].into_iter().flatten().find(|claim| {
+            claim.liveness() != Liveness::Ended
+                && staging::appended(present.as_ref(), claim).is_some()
+        });
+        if let (Some(_), Some(present)) = (of_append, present.as_mut())
             && !end_earlier_append(store, prefix, present)?
         {
             claimed.release(store)?;
             return Ok(None);
         }
-        // Chunks behind the rows of the present version have no meaning.
-        claimed.delete_chunks(store)?;
-        claimed.delete_rest(store)?;
+        if present.is_some() || left.is_some() {
+            // Chunks behind the rows of the present version have no meaning.
+            claimed.delete_chunks(store)?;
+            claimed.delete_rest(store)?;
+        }
+        if let Some(claim) = superseded.filter(|claim| claim.keys != keys) {
+            remove_superseded(settings, store, prefix, present.as_ref(), claim)?;
+        }
     }
     Ok(Some((claimed, earlier.map(|(_, record)| record))))
+}
+
+/// Removes an unfinished write whose place this one takes, although its chunks lie in another key
+/// space.
+fn remove_superseded(
+    settings: &WriteSettings,
+    store: &dyn Store,
+    prefix: &str,
+    present: Option<&PresentObject>,
+    claim: &Claim,
+) -> Result<()> {
+    let (appended, left) = (staging::appended(present, claim), Some((claim, false)));
+    let is_conditional = !settings.is_unconditional;
+    match Claimed::take(store, prefix, claim.keys, left, is_conditional, appended) {
+        Ok(Some(claimed)) => {
+            claimed.delete_chunks(store)?;
+            claimed.delete_rest(store)?;
+            claimed.release(store)
+        }
+        // Another process has removed it.
+        Ok(None) => Ok(()),
+        Err(error) => Err(Error::store(prefix, error)),
+    }
 }
 
 /// Returns the rows of the present version, if a write can append to it.
@@ -596,18 +631,17 @@ fn other_result(
 fn resumable<'c>(
     settings: &WriteSettings,
     prefix: &str,
+    present: Option<&PresentObject>,
     claims: &'c [Claim],
     resumes: bool,
 ) -> Result<Option<(&'c Claim, Record)>> {
     let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
     for claim in claims {
-        let record = match claim.record(prefix) {
+        let record = match resumable_record(prefix, present, claim) {
             Err(error) if restarts && error.is_of_record() => None,
             record => record?,
         };
-        let Some(record) = record.filter(|record| record.keys() == Some(claim.keys)) else {
-            continue;
-        };
+        let Some(record) = record else { continue };
         if resumes && settings.resume.is_some() {
             return Ok(Some((claim, record)));
         }
