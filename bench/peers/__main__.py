@@ -24,6 +24,8 @@ PEERS = {
     "tensorstore": "with_tensorstore",
     "dask": "with_dask",
     "memmap": "with_memmap",
+    "obstore": "with_obstore",
+    "s3fs": "with_s3fs",
 }
 
 if len(sys.argv) != 2 or sys.argv[1] not in PEERS:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -16,7 +17,8 @@ class Unsupported(Exception):
 class Job:
     """An array of shape (sum of the rows, width) to store or read."""
 
-    task: str  # `store`, `read`, or `read_blocks`: `rows` rows at a time, one after another.
+    # `store`, `read`, `read_region`, or `read_blocks`: `rows` rows at a time, one after another.
+    task: str
     pool: str  # The file that contains the elements of all blocks.
     rows: list  # The block sizes along axis 0.
     columns: list | None  # The block sizes along axis 1 of a nested sequence.
@@ -24,12 +26,22 @@ class Job:
     chunks: list
     shards: list | None
     codecs: list  # The metadata of the chunks' bytes-to-bytes codecs.
-    path: str
+    path: str  # Or a URL, if there is an endpoint.
+    endpoint: str | None  # The address of a server with the interface of S3.
+    region: list | None  # The first row and column to read, and the end of the rows and columns.
     flush: bool  # True if the array must be on the device at the end.
     check: bool  # True if the checksum of the elements is needed.
 
     def __post_init__(self):
         self._elements = np.fromfile(self.pool, DTYPE) if self.task == "store" else None
+
+    @property
+    def bucket(self):
+        return urlsplit(self.path).netloc
+
+    @property
+    def key(self):
+        return urlsplit(self.path).path.strip("/")
 
     @property
     def shape(self):

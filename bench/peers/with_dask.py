@@ -16,7 +16,7 @@ def store(job):
     # Tasks that store parts of the same unit would overwrite each other's elements.
     if array.chunks != units:
         array = array.rechunk(units)
-    dask.array.store(array, create(job), lock=False)
+    dask.array.store(array, create(job.path, job), lock=False)
 
 
 def blocks(job):
@@ -35,4 +35,4 @@ def reader(job):
     stored = zarr.open_array(job.path, mode="r")
     # Tasks read many chunks each. A shard is best read at once, but dask does not know shards.
     array = dask.array.from_zarr(stored, chunks=stored.shards or "auto")
-    return lambda start, stop: array[start:stop].compute()
+    return lambda selection: array[selection].compute()

@@ -21,4 +21,4 @@ def store(job):
 
 def reader(job):
     array = np.memmap(job.path, DTYPE, "r", shape=job.shape)
-    return lambda start, stop: np.array(array[start:stop])
+    return lambda selection: np.array(array[selection])

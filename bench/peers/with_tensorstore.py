@@ -13,7 +13,7 @@ SMALL = 1 << 16
 def store(job):
     array = tensorstore.open({
         "driver": "zarr3",
-        "kvstore": {"driver": "file", "path": job.path, "file_io_sync": job.flush},
+        "kvstore": kvstore(job, {"file_io_sync": job.flush}),
         "metadata": {
             "data_type": "float32",
             "shape": job.shape,
@@ -38,6 +38,19 @@ def store(job):
         write.result()
 
 
+def kvstore(job, options_of_files):
+    if job.endpoint is None:
+        return {"driver": "file", "path": job.path, **options_of_files}
+    return {
+        "driver": "s3",
+        "bucket": job.bucket,
+        "path": f"{job.key}/",
+        "endpoint": job.endpoint,
+        "aws_region": "us-east-1",
+        "aws_credentials": {"type": "environment"},
+    }
+
+
 def codecs(job):
     of_chunks = [{"name": "bytes", "configuration": {"endian": "little"}}, *job.codecs]
     if not job.shards:
@@ -49,6 +62,6 @@ def codecs(job):
 def reader(job):
     array = tensorstore.open({
         "driver": "zarr3",
-        "kvstore": {"driver": "file", "path": job.path, "file_io_mode": {"mode": "memmap"}},
+        "kvstore": kvstore(job, {"file_io_mode": {"mode": "memmap"}}),
     }, read=True).result()
-    return lambda start, stop: array[start:stop].read().result()
+    return lambda selection: array[selection].read().result()

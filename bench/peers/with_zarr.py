@@ -6,18 +6,27 @@ from gather import gathered_rows
 from job import DTYPE, Unsupported
 
 
+# The number of requests at a time in stores: with the default of 10, zarr-python is slower there.
+CONCURRENCY = 64
+
+
 def store(job):
     if job.flush:
         raise Unsupported("zarr-python does not flush")
-    array = create(job)
+    store_in(job.path, job)
+
+
+def store_in(store, job):
+    """Stores the blocks in a store of zarr-python, or at a path."""
+    array = create(store, job)
     # One call stores many chunks concurrently.
     for place, rows in gathered_rows(job):
         array[place] = rows
 
 
-def create(job):
+def create(store, job):
     return zarr.create_array(
-        job.path,
+        store,
         shape=job.shape,
         dtype=DTYPE,
         chunks=tuple(job.chunks),
@@ -29,5 +38,9 @@ def create(job):
 
 
 def reader(job):
-    array = zarr.open_array(job.path, mode="r")
-    return lambda start, stop: array[start:stop]
+    return reader_of(job.path)
+
+
+def reader_of(store):
+    array = zarr.open_array(store, mode="r")
+    return lambda selection: array[selection]

@@ -11,7 +11,7 @@ def work(peer, job):
     """Runs a job, and returns its measurements.
 
     A peer is a module with two functions: `store` stores the job's blocks; `reader` opens an array
-    and returns a function that reads the rows from one index to another as a NumPy array.
+    and returns the function that reads a selection of elements as a NumPy array.
     """
     measure, crc32 = Measure(), 0
     match job.task:
@@ -19,21 +19,28 @@ def work(peer, job):
             peer.store(job)
             result = measure.result()
         case "read":
-            array = peer.reader(job)(0, job.shape[0])
+            array = peer.reader(job)(slice(None))
+            result = measure.result()
+            if job.check:
+                crc32 = checksum(array)
+        case "read_region":
+            top, left, bottom, right = job.region
+            array = peer.reader(job)((slice(top, bottom), slice(left, right)))
             result = measure.result()
             if job.check:
                 crc32 = checksum(array)
         case "read_blocks":
             read, row = peer.reader(job), 0
             for height in job.rows:
-                array = read(row, row + height)
+                array = read(slice(row, row + height))
                 row += height
                 if job.check:
                     crc32 = checksum(array, crc32)
                 del array
             result = measure.result()
         case _:
-            raise SystemExit(f"there is no task {job.task!r}, only store, read and read_blocks")
+            raise SystemExit(f"there is no task {job.task!r}, only store, read, "
+                             "read_region and read_blocks")
     return {**result, "crc32": crc32 if job.check and job.task != "store" else None}
 
 

@@ -18,7 +18,7 @@ pub(crate) fn stored(party: Party, job: &Job, pool: &Pool) -> Result<u32> {
         compare(job, pool, &elements)?;
         return Ok(crc32fast::hash(&bytes));
     }
-    let stored = StoredArray::open(&job.path)?;
+    let stored = StoredArray::open(job.target())?;
     let shape = [job.rows.iter().sum(), job.width];
     ensure!(stored.shape() == shape, "the shape is {:?}, expected {shape:?}", stored.shape());
     let block = stored.read()?;

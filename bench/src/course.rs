@@ -73,6 +73,11 @@ impl Course {
         self.words.is_empty() || self.words.iter().any(|word| name.contains(&**word))
     }
 
+    /// Returns the chosen parties for which the function returns true.
+    pub(crate) fn parties(&self, takes: impl Fn(Party) -> bool) -> Vec<Party> {
+        self.parties.iter().copied().filter(|&party| takes(party)).collect()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -124,7 +129,7 @@ impl Course {
                 memory.chunks_mut(PAGE).for_each(|page| page[0] = 1);
                 Ok(())
             }
-            Task::ReadBlocks => Ok(()),
+            Task::ReadBlocks | Task::ReadRegion => Ok(()),
         }
     }
 
@@ -144,7 +149,8 @@ impl Course {
         }
         eprintln!("{name}");
         let pool = Pool::load(&self.pool(workload.data))?;
-        let mut turns = self.turns(workload, encoding, &tasks, &self.parties);
+        let parties = self.parties(Party::takes_files);
+        let mut turns = self.turns(workload, encoding, &tasks, &parties);
         let crc32 = match tasks[..] {
             [Task::Store] => 0,
             _ => self.store_what_is_read(workload, encoding, &pool, &mut turns)?,
@@ -166,10 +172,9 @@ impl Course {
     pub(crate) fn flushed(&self, workload: &Workload) -> Result<Vec<Record>> {
         let disk = tempfile::Builder::new().prefix("lazy-bench-").tempdir_in("target")?;
         let pool = Pool::load(&self.pool(workload.data))?;
-        let flushes = |party: &Party| {
+        let parties = self.parties(|party| {
             matches!(party, Party::Limit | Party::Ours | Party::Tensorstore | Party::Memmap)
-        };
-        let parties: Vec<_> = self.parties.iter().copied().filter(flushes).collect();
+        });
         let mut turns = self.turns(workload, Encoding::None, &[Task::Store], &parties);
         for turn in &mut turns {
             turn.job.flush = true;
@@ -203,17 +208,8 @@ impl Course {
                 {
                     job.chunks = Some(workload.largest_block());
                 }
-                let record = Record {
-                    workload: workload.name,
-                    encoding: encoding.name(),
-                    is_flushed: false,
-                    task,
-                    party,
-                    n_bytes: workload.n_bytes(),
-                    outcomes: Vec::new(),
-                    n_files: 0,
-                    stored_bytes: 0,
-                };
+                let n_bytes = workload.n_bytes();
+                let record = Record::new(workload.name, encoding, task, party, n_bytes);
                 turns.push(Turn { party, job, record });
             }
         }

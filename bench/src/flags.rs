@@ -11,6 +11,8 @@ xflags::xflags! {
         cmd run {
             /// A Python interpreter with the peers installed.
             required python: PathBuf
+            /// A Python interpreter with moto and clients of object stores installed.
+            required stores_python: PathBuf
             // `cargo xtask bench --help` explains the options.
             optional --only words: String
             optional --parties names: String

@@ -4,12 +4,16 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use lazy_chunks::zarr::{StoreOptions, Target};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::encoding::Encoding;
 use crate::workload::{Chunks, Workload};
+
+/// The bucket of arrays in stores.
+pub(crate) const BUCKET: &str = "lazy-chunks";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +24,8 @@ pub(crate) enum Task {
     Read,
     /// Read the array's blocks of whole rows, one after the other.
     ReadBlocks,
+    /// Open the array and read one region of it.
+    ReadRegion,
 }
 
 impl Task {
@@ -29,6 +35,7 @@ impl Task {
             Task::Store => "store",
             Task::Read => "read",
             Task::ReadBlocks => "read-blocks",
+            Task::ReadRegion => "read-region",
         }
     }
 }
@@ -47,7 +54,12 @@ pub(crate) struct Job {
     pub(crate) shards: Option<[usize; 2]>,
     /// Zarr's metadata of the bytes-to-bytes codecs.
     pub(crate) codecs: Value,
+    /// The array: a path, or a URL if there is an endpoint.
     pub(crate) path: PathBuf,
+    /// The address of a server with the interface of S3.
+    pub(crate) endpoint: Option<String>,
+    /// The region to read: the first row and column, and the end of the rows and columns.
+    pub(crate) region: Option<[usize; 4]>,
     /// True if the array must be on the device at the end of the job.
     pub(crate) flush: bool,
     /// True if the outcome must have the checksum of the elements that were read.
@@ -95,9 +107,22 @@ impl Job {
             shards: workload.shards,
             codecs: encoding.zarr_codecs(),
             path,
+            endpoint: None,
+            region: None,
             flush: false,
             check: false,
         }
+    }
+
+    /// Returns the array as this workspace takes it.
+    pub(crate) fn target(&self) -> Target {
+        let Some(endpoint) = &self.endpoint else { return Target::from(&self.path) };
+        let options = StoreOptions::new()
+            .with("aws_endpoint", endpoint)
+            .with("aws_access_key_id", "test")
+            .with("aws_secret_access_key", "test")
+            .with("allow_http", "true");
+        Target::from(self.path.display().to_string()).with_store_options(options)
     }
 
     pub(crate) fn encoding(&self) -> Result<Encoding> {

@@ -21,6 +21,7 @@ mod record;
 mod reductions;
 mod report;
 mod run;
+mod stores;
 mod table;
 mod workers;
 mod workload;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lazy_chunks::zarr::{Durability, StoredArray, ToZarr, ZarrSink};
 use lazy_chunks::{
     ArrayBlock, BlockPool, BlockPosition, Cut, DType, LazyChunkSequence, NestedLazyChunkSequence,
@@ -18,6 +18,7 @@ pub(crate) fn run(job: &Job) -> Result<Outcome> {
         Task::Store => store(job),
         Task::Read => read(job),
         Task::ReadBlocks => read_blocks(job),
+        Task::ReadRegion => read_region(job),
     }
 }
 
@@ -64,7 +65,7 @@ fn store(job: &Job) -> Result<Outcome> {
 fn sink(job: &Job) -> Result<ZarrSink> {
     let durability = if job.flush { Durability::Full } else { Durability::None };
     let mut sink =
-        ZarrSink::new(&job.path).with_codec(job.encoding()?.codec()).with_durability(durability);
+        ZarrSink::new(job.target()).with_codec(job.encoding()?.codec()).with_durability(durability);
     if !job.encoding()?.has_checksum() {
         // The peers' Zstandard has no checksum either.
         sink = sink.with_checksum(lazy_chunks::zarr::Checksum::None);
@@ -81,7 +82,20 @@ fn sink(job: &Job) -> Result<ZarrSink> {
 fn read(job: &Job) -> Result<Outcome> {
     let peak = Peak::begin();
     let start = Instant::now();
-    let block = StoredArray::open(&job.path)?.read()?;
+    let block = StoredArray::open(job.target())?.read()?;
+    Ok(Outcome {
+        seconds: start.elapsed().as_secs_f64(),
+        peak_bytes: peak.bytes(),
+        crc32: job.check.then(|| crc32fast::hash(block.data())),
+        ..Outcome::default()
+    })
+}
+
+fn read_region(job: &Job) -> Result<Outcome> {
+    let [top, left, bottom, right] = job.region.context("the job has no region")?;
+    let peak = Peak::begin();
+    let start = Instant::now();
+    let block = StoredArray::open(job.target())?.read_region(&[top..bottom, left..right])?;
     Ok(Outcome {
         seconds: start.elapsed().as_secs_f64(),
         peak_bytes: peak.bytes(),
@@ -95,7 +109,7 @@ fn read(job: &Job) -> Result<Outcome> {
 fn read_blocks(job: &Job) -> Result<Outcome> {
     let peak = Peak::begin();
     let start = Instant::now();
-    let stored = StoredArray::open(&job.path)?.with_reader_threads(1);
+    let stored = StoredArray::open(job.target())?.with_reader_threads(1);
     let crc32 =
         stored.sequence(&job.rows)?.with_threads(0).compute(Consume { check: job.check })?;
     Ok(Outcome {

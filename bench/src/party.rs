@@ -24,10 +24,14 @@ pub(crate) enum Party {
     Tensorstore,
     Dask,
     Memmap,
+    /// zarr-python, with its store over obstore.
+    Obstore,
+    /// zarr-python, with its store over fsspec and s3fs.
+    S3fs,
 }
 
 impl Party {
-    pub(crate) const ALL: [Party; 8] = [
+    pub(crate) const ALL: [Party; 10] = [
         Party::Limit,
         Party::Ours,
         Party::Pydvl,
@@ -36,6 +40,8 @@ impl Party {
         Party::Tensorstore,
         Party::Dask,
         Party::Memmap,
+        Party::Obstore,
+        Party::S3fs,
     ];
 
     /// Returns the name in the tables.
@@ -49,6 +55,8 @@ impl Party {
             Party::Tensorstore => "tensorstore",
             Party::Dask => "dask",
             Party::Memmap => "memmap",
+            Party::Obstore => "zarr on obstore",
+            Party::S3fs => "zarr on s3fs",
         }
     }
 
@@ -63,7 +71,20 @@ impl Party {
             Party::Tensorstore => "tensorstore",
             Party::Dask => "dask",
             Party::Memmap => "memmap",
+            Party::Obstore => "obstore",
+            Party::S3fs => "s3fs",
         }
+    }
+
+    /// Returns true if the party has jobs in object stores.
+    pub(crate) fn takes_stores(self) -> bool {
+        use Party::{Limit, Obstore, Ours, S3fs, Tensorstore};
+        matches!(self, Limit | Ours | Obstore | S3fs | Tensorstore)
+    }
+
+    /// Returns true if the party has jobs on file systems.
+    pub(crate) fn takes_files(self) -> bool {
+        !matches!(self, Party::Obstore | Party::S3fs)
     }
 
     /// Returns true if the party has jobs of this kind.
@@ -75,6 +96,7 @@ impl Party {
 /// The processes that run the jobs.
 pub(crate) struct Processes {
     python: PathBuf,
+    environment: Vec<(String, String)>,
     /// The running peers. Each peer forks a process for each job.
     peers: BTreeMap<Party, Peer>,
 }
@@ -87,7 +109,14 @@ struct Peer {
 
 impl Processes {
     pub(crate) fn new(python: PathBuf) -> Processes {
-        Processes { python, peers: BTreeMap::new() }
+        Processes::with_environment(python, &[])
+    }
+
+    /// Returns processes with additional variables of the environment.
+    pub(crate) fn with_environment(python: PathBuf, variables: &[(&str, &str)]) -> Processes {
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let environment = variables.iter().map(own).collect();
+        Processes { python, environment, peers: BTreeMap::new() }
     }
 
     /// Runs a job in its own process.
@@ -95,11 +124,13 @@ impl Processes {
         let peer = match party {
             // These processes start quickly.
             Party::Limit | Party::Ours => {
-                &mut Peer::start(&std::env::current_exe()?, party.name())?
+                &mut Peer::start(&std::env::current_exe()?, party.name(), &self.environment)?
             }
             _ => match self.peers.entry(party) {
                 Entry::Occupied(peer) => peer.into_mut(),
-                Entry::Vacant(place) => place.insert(Peer::start(&self.python, party.name())?),
+                Entry::Vacant(place) => {
+                    place.insert(Peer::start(&self.python, party.name(), &self.environment)?)
+                }
             },
         };
         let line = peer.ask(&serde_json::to_string(job)?);
@@ -109,8 +140,9 @@ impl Processes {
 }
 
 impl Peer {
-    fn start(program: &Path, name: &str) -> Result<Peer> {
+    fn start(program: &Path, name: &str, environment: &[(String, String)]) -> Result<Peer> {
         let mut command = Command::new(program);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         if program != std::env::current_exe()? {
             command.arg("bench/peers");
         }

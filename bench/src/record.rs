@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::encoding::Encoding;
 use crate::job::{Outcome, Task};
 use crate::party::Party;
 
@@ -13,6 +14,8 @@ pub(crate) struct Record {
     pub(crate) is_flushed: bool,
     pub(crate) task: Task,
     pub(crate) party: Party,
+    /// The latency of the object store in milliseconds, or `None` if the array is in files.
+    pub(crate) latency_ms: Option<u64>,
     /// The number of bytes of the elements.
     pub(crate) n_bytes: usize,
     /// The outcome of each round.
@@ -20,6 +23,39 @@ pub(crate) struct Record {
     /// The number of files of the stored array, and their bytes.
     pub(crate) n_files: usize,
     pub(crate) stored_bytes: u64,
+}
+
+impl Record {
+    /// Returns a record without outcomes, of arrays in files that are not flushed.
+    pub(crate) fn new(
+        workload: &'static str,
+        encoding: Encoding,
+        task: Task,
+        party: Party,
+        n_bytes: usize,
+    ) -> Record {
+        Record {
+            workload,
+            encoding: encoding.name(),
+            is_flushed: false,
+            latency_ms: None,
+            task,
+            party,
+            n_bytes,
+            outcomes: Vec::new(),
+            n_files: 0,
+            stored_bytes: 0,
+        }
+    }
+
+    /// Returns the encoding, and what is special about the device.
+    pub(crate) fn conditions(&self) -> String {
+        match self.latency_ms {
+            Some(latency) => format!("{}, {latency} ms", self.encoding),
+            None if self.is_flushed => format!("{}, flushed", self.encoding),
+            None => self.encoding.to_owned(),
+        }
+    }
 }
 
 /// Returns the median of several values.

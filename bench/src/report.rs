@@ -22,16 +22,18 @@ pub(crate) struct Results {
     pub(crate) growth: Growth,
     pub(crate) reductions: Reductions,
     pub(crate) shared: Shared,
+    pub(crate) stores: Vec<Record>,
     pub(crate) program: Vec<program::Task>,
 }
 
 impl Results {
     pub(crate) fn is_empty(&self) -> bool {
-        let Results { records, growth, reductions, shared, program } = self;
+        let Results { records, growth, reductions, shared, stores, program } = self;
         records.is_empty()
             && growth.is_empty()
             && reductions.is_empty()
             && shared.is_empty()
+            && stores.is_empty()
             && program.is_empty()
     }
 }
@@ -41,17 +43,20 @@ pub(crate) fn json(results: &Results) -> Result<String> {
 }
 
 pub(crate) fn tables(results: &Results) -> String {
-    let Results { records, growth, reductions, shared, program } = results;
+    let Results { records, growth, reductions, shared, stores, program } = results;
     let mut text = String::new();
     let mut section = |title: &str, table: Option<Table>| {
         if let Some(table) = table {
             writeln!(text, "\n{title}\n\n{table}").expect("a string takes everything");
         }
     };
-    for (task, what) in [
-        (Task::Store, "Storing"),
-        (Task::Read, "Reading whole"),
-        (Task::ReadBlocks, "Reading as a sequence of chunks' rows"),
+    for (records, task, what) in [
+        (records, Task::Store, "Storing"),
+        (records, Task::Read, "Reading whole"),
+        (records, Task::ReadBlocks, "Reading as a sequence of chunks' rows"),
+        (stores, Task::Store, "Storing in S3"),
+        (stores, Task::Read, "Reading whole from S3"),
+        (stores, Task::ReadRegion, "Reading a region from S3"),
     ] {
         let of_task = |record: &&Record| record.task == task;
         let records: Vec<_> = records.iter().filter(of_task).collect();
@@ -59,7 +64,7 @@ pub(crate) fn tables(results: &Results) -> String {
         section(&format!("**{what}**: {note}"), table(&records, times));
         let peak = |record: &Record, _: f64| peak_mebibytes(record);
         section(&format!("**{what}**: peak memory in MiB"), table(&records, peak));
-        if task == Task::Store {
+        if records.iter().any(|record| record.n_files > 0) {
             let files = |record: &Record, _: f64| {
                 format!("{} / {:.0}", record.n_files, record.stored_bytes as f64 / MEBIBYTE)
             };
@@ -96,18 +101,15 @@ fn table(records: &[&Record], cell: impl Fn(&Record, f64) -> String) -> Option<T
     let mut table = Table::new(
         ["workload", "encoding"].into_iter().chain(parties.iter().map(|party| party.title())),
     );
-    let mut rows: Vec<_> = records
-        .iter()
-        .map(|record| (record.workload, record.encoding, record.is_flushed))
-        .collect();
+    let mut rows: Vec<_> =
+        records.iter().map(|record| (record.workload, record.conditions())).collect();
     rows.dedup();
     for row in
         rows.iter().enumerate().filter(|(i, row)| !rows[..*i].contains(row)).map(|(_, row)| row)
     {
         let of_party = |party: Party| {
             records.iter().find(|record| {
-                record.party == party
-                    && (record.workload, record.encoding, record.is_flushed) == *row
+                record.party == party && (record.workload, record.conditions()) == *row
             })
         };
         let ours = of_party(Party::Ours).map_or(f64::NAN, |record| seconds(record));
@@ -115,9 +117,7 @@ fn table(records: &[&Record], cell: impl Fn(&Record, f64) -> String) -> Option<T
             Some(record) if is_done(record) => cell(record, ours),
             _ => "–".to_owned(),
         });
-        let (workload, encoding, is_flushed) = *row;
-        let encoding =
-            if is_flushed { format!("{encoding}, flushed") } else { encoding.to_owned() };
+        let (workload, encoding) = row.clone();
         table.push([workload.to_owned(), encoding].into_iter().chain(cells).collect());
     }
     (!rows.is_empty()).then_some(table)

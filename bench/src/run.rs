@@ -6,7 +6,7 @@ use crate::course::Course;
 use crate::encoding::Encoding;
 use crate::report::Results;
 use crate::workload::Workload;
-use crate::{flags, growth, program, reductions, report, workers};
+use crate::{flags, growth, program, reductions, report, stores, workers};
 
 pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     let course = Course::new(flags)?;
@@ -25,6 +25,7 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
         growth: growth::measure(&course, &workloads)?,
         reductions: reductions::measure(&course, flags.quick)?,
         shared: workers::measure(&course, flags.quick)?,
+        stores: stores::measure(&course, &flags.stores_python, flags.quick)?,
         program: program::measure(&course, flags.quick)?,
     };
     ensure!(!results.is_empty(), "no workload has one of the words {:?}", course.words);

@@ -8,6 +8,7 @@ use crate::{build, python};
 
 pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     let python = python::with_peers(shell)?;
+    let stores_python = python::with_stores(shell)?;
     let programs = build::release(shell, &["--bin", "lazy-bench", "--bin", "lazy"])?;
     let lazy_bench = programs.join("lazy-bench");
     let mut arguments = Vec::new();
@@ -22,12 +23,12 @@ pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     }
     arguments.extend(flags.quick.then(|| "--quick".to_owned()));
     arguments.extend(flags.json.then(|| "--json".to_owned()));
-    Ok(cmd!(shell, "{lazy_bench} run {python} {arguments...}").quiet().run()?)
+    Ok(cmd!(shell, "{lazy_bench} run {python} {stores_python} {arguments...}").quiet().run()?)
 }
 
 /// Runs all parties on small workloads, to see that they run.
 pub(crate) fn try_out(shell: &Shell) -> Result<()> {
-    let words = "tiny/none,sharded/default,threads,statistics,workers,part,scale,pipe,copy";
+    let words = "tiny/none,sharded/default,threads,statistics,workers,part,scale,s3,pipe,copy";
     let flags = Bench {
         only: Some(words.to_owned()),
         parties: None,

@@ -82,10 +82,12 @@ xflags::xflags! {
             /// zstd, default) and a task (store, read, read-blocks). Other names are
             /// factors/flushed; `memory` and `blocks`, for how both grow; `threads` and
             /// `statistics`, for reductions; `workers`, `part` and `scale`, for writes that
-            /// several processes share; `pipe` and `copy`, for the program `lazy`.
+            /// several processes share; `s3`, with a workload (factors, tiny, sharded), a task
+            /// (store, read, read-region) and a latency (0ms, 20ms), such as `s3/tiny/store/20ms`, for
+            /// arrays in an object store; `pipe` and `copy`, for the program `lazy`.
             optional --only words: String
             /// Only these parties beside this workspace, separated by commas: limit, pydvl, zarr,
-            /// zarrs, tensorstore, dask, memmap.
+            /// zarrs, tensorstore, dask, memmap; obstore and s3fs for arrays in object stores.
             optional --parties names: String
             /// One round over an eighth of the rows, which shows that it runs, not how fast.
             optional --quick

@@ -2,6 +2,7 @@
 //! them back. It runs on one thread per core, with reused buffers.
 
 mod encoder;
+mod objects;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::encoding::Encoding;
 use crate::job::{Job, Outcome, Task};
@@ -20,6 +21,9 @@ use crate::pool::Pool;
 use encoder::Encoder;
 
 pub(crate) fn run(job: &Job) -> Result<Outcome> {
+    if let Some(endpoint) = &job.endpoint {
+        return objects::run(job, endpoint);
+    }
     let limit = Limit::new(job)?;
     match job.task {
         Task::Store => {
@@ -46,6 +50,7 @@ pub(crate) fn run(job: &Job) -> Result<Outcome> {
                 Ok(())
             })
         }),
+        Task::ReadRegion => bail!("no region of a file is read"),
     }
 }
 
