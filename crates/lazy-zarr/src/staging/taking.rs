@@ -188,9 +188,11 @@ impl Staging {
     fn lock_new(&mut self) -> io::Result<()> {
         let file_system = Arc::clone(&self.file_system);
         file_system.write(&self.holder_file(), process::description().as_bytes())?;
+        // If another process examines the directory just now, this process does not hold it, and
+        // says so when it drops it.
+        self.holder = Some(file_system.pin(&self.holder_file())?);
         file_system.write(&self.directory.join(LOCK), b"")?;
         self.lock = lock(&*file_system, &self.directory)?;
-        self.holder = Some(file_system.pin(&self.holder_file())?);
         Ok(())
     }
 }
@@ -307,4 +309,62 @@ impl Attempt<'_> {
 /// in a lower layer of overlayfs.
 fn is_fixed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::fs::{FileSystemLayer, MemoryFileSystem};
+
+    /// A file system whose locks may be those of one mount, on which another process holds the
+    /// first locks for an instant.
+    #[derive(Debug)]
+    struct Examined {
+        inner: MemoryFileSystem,
+        n_locks: AtomicUsize,
+        n_examined: usize,
+    }
+
+    impl FileSystemLayer for Examined {
+        type Inner = MemoryFileSystem;
+
+        fn inner(&self) -> &MemoryFileSystem {
+            &self.inner
+        }
+
+        fn lock(&self, path: &Path) -> io::Result<FileLock> {
+            if self.n_locks.fetch_add(1, Ordering::Relaxed) < self.n_examined {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.inner.lock(path)
+        }
+
+        fn lock_scope(&self, _: &Path) -> io::Result<LockScope> {
+            Ok(LockScope::Mount)
+        }
+    }
+
+    #[test]
+    fn a_new_directory_that_another_process_examines_is_taken() {
+        for n_examined in 0..4 {
+            for is_part in [false, true] {
+                let inner = MemoryFileSystem::new();
+                let array = Path::new("/array");
+                inner.create_directory(array).unwrap();
+                let examined = Examined { inner, n_locks: AtomicUsize::new(0), n_examined };
+                let file_system: Arc<dyn FileSystem> = Arc::new(examined);
+                let taken = if is_part {
+                    Staging::take_part(&file_system, array, false)
+                } else {
+                    Staging::take(&file_system, array, false)
+                };
+                let (Taken::Created(staging) | Taken::Left(staging)) = taken.unwrap() else {
+                    panic!("{n_examined}, {is_part}: it counts as held");
+                };
+                assert!(staging.is_held().unwrap());
+            }
+        }
+    }
 }
