@@ -2,6 +2,7 @@
 
 mod cache;
 mod direct;
+mod joined;
 mod part;
 mod places;
 mod reader;

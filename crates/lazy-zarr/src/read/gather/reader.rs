@@ -64,6 +64,11 @@ impl ChunkReader {
         self.cache.as_deref().filter(|cache| self.reads_whole && cache.can_hold(bytes))
     }
 
+    /// Returns true if the cache holds a chunk.
+    pub(super) fn is_cached(&self, index: &[u64]) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.get(index).is_some())
+    }
+
     pub(super) fn fill_element(&self) -> &[u8] {
         self.array.fill_value().as_ne_bytes()
     }
@@ -117,7 +122,7 @@ impl ChunkReader {
     /// Returns the bytes that a chunk lies in, or `None` if its shard does not contain it.
     pub(super) fn span(&self, part: &Part, shards: &Shards) -> Result<Option<Span>, BoxError> {
         match &self.in_shards {
-            Some(in_shards) => caught(|| shards.span(&self.array, in_shards, part)),
+            Some(in_shards) => caught(|| shards.span(self, in_shards, part)),
             None => {
                 let key = self.array.chunk_key(&part.index);
                 Ok(Some(Span { key, offset: 0, length: None }))
@@ -196,7 +201,7 @@ impl ChunkReader {
         shards: &Shards,
     ) -> Result<Option<Bytes>, BoxError> {
         caught(|| -> Result<_, BoxError> {
-            let encoded = shards.encoded(&self.array, in_shards, part)?;
+            let encoded = shards.encoded(self, in_shards, part)?;
             encoded.map(|encoded| in_shards.decode(&self.array, &encoded)).transpose()
         })
     }

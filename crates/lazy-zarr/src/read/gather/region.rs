@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lazy_core::{BlockPool, BoxError};
 use zarrs::array::ArraySubset;
 
+use super::joined::Ahead;
 use super::part::{Decoded, Part};
 use super::places::{NO_GRID, OutputSlot, Pieces, Places};
 use super::reader::ChunkReader;
@@ -47,13 +48,22 @@ impl ChunkReader {
         {
             return Ok(bytes);
         }
-        let gathering = Gathering { reader: self, region, chunks: &chunks, shape: &shape, shards };
         let mut output = Output::new(n_bytes, pool)?;
         let n_threads = match self.concurrency {
             // Threads that wait for a store take no core from each other.
             Some(concurrency) => n_threads.unwrap_or(concurrency).min(n_units),
             None => threads_for(n_units, n_bytes, n_threads),
         };
+        // One thread has nothing to do while it waits.
+        let ahead = match &self.in_shards {
+            Some(in_shards) if self.concurrency.is_some() && n_threads > 1 => {
+                Some(Ahead::new(self, in_shards, &shards, region, n_threads)?)
+            }
+            _ => None,
+        };
+        let chunks = &chunks;
+        let gathering =
+            Gathering { reader: self, region, chunks, shape: &shape, shards: &shards, ahead };
         gathering.fill(&mut output, n_threads)?;
         Ok(output.into_bytes())
     }
@@ -93,7 +103,8 @@ struct Gathering<'s> {
     /// The indices of the units that the region overlaps.
     chunks: &'s ArraySubset,
     shape: &'s [usize],
-    shards: Shards,
+    shards: &'s Shards,
+    ahead: Option<Ahead<'s>>,
 }
 
 impl Gathering<'_> {
@@ -111,10 +122,14 @@ impl Gathering<'_> {
         let (is_failed, failure) = (AtomicBool::new(false), Mutex::new(None));
         let work = || {
             while !is_failed.load(Ordering::Relaxed) {
-                let place = places.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let filled = match place {
-                    Ok(Some(place)) => self.fill_place(place),
-                    Ok(None) => return,
+                let next = || places.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let filled = match self.ahead.as_ref().map_or(Ok(false), Ahead::read) {
+                    Ok(true) => continue,
+                    Ok(false) => match next() {
+                        Ok(Some(place)) => self.fill_place(place),
+                        Ok(None) => return,
+                        Err(error) => Err(error),
+                    },
                     Err(error) => Err(error),
                 };
                 if let Err(error) = filled {
@@ -144,13 +159,13 @@ impl Gathering<'_> {
     fn fill_unit(&self, unit: usize, mut pieces: Pieces<'_>) -> Result<(), BoxError> {
         let part = self.unit(unit)?;
         match &self.reader.direct {
-            Some(direct) => match self.reader.span(&part, &self.shards)? {
+            Some(direct) => match self.reader.span(&part, self.shards)? {
                 Some(span) => {
                     direct.fill(&part, &span, &mut pieces, self.reader.absent_element())?;
                 }
                 None => pieces.repeat(self.reader.fill_element()),
             },
-            None => match self.reader.elements(&part, &self.shards)? {
+            None => match self.reader.elements(&part, self.shards)? {
                 None => pieces.repeat(self.reader.fill_element()),
                 Some(Decoded { bytes, shape, start }) => {
                     let item_size = self.reader.dtype.size();
@@ -170,7 +185,7 @@ impl Gathering<'_> {
     fn copy_unit(&self, unit: usize, band: &mut [u8]) -> Result<usize, BoxError> {
         let part = self.unit(unit)?;
         let item_size = self.reader.dtype.size();
-        let Decoded { bytes, shape, start } = match self.reader.elements(&part, &self.shards)? {
+        let Decoded { bytes, shape, start } = match self.reader.elements(&part, self.shards)? {
             Some(decoded) => decoded,
             None => {
                 let bytes = self.reader.fill_element().repeat(n_elements(&part.extent)).into();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -11,10 +12,12 @@ use zarrs::array::codec::ShardingIndexLocation;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{Array, ArrayShardedExt, ArraySubset, ChunkGrid, CodecChain};
 use zarrs::plugin::{ExtensionName, ZarrVersion};
+use zarrs::storage::ReadableStorageTraits;
 use zarrs::storage::byte_range::ByteRange;
-use zarrs::storage::{ReadableStorageTraits, StoreKey};
 
+use super::joined::Group;
 use super::part::{Part, Span};
+use super::reader::ChunkReader;
 use crate::format::{ABSENT, ShardCodecs, one_thread, shared};
 use crate::read::untrusted::n_bytes;
 
@@ -99,40 +102,28 @@ impl InShards {
     }
 }
 
+/// The largest shard that is read whole by one request, in bytes of its decoded elements.
+const MAX_WHOLE: u128 = 16 << 20;
+
 /// The index of a shard: the offset and the length of each chunk.
 type Index = Arc<[[u64; 2]]>;
 
-/// The largest gap between two chunks that one request reads, in bytes, and the most bytes that one
-/// request reads if it reads several chunks. A store that waits transfers about as much while it
-/// waits.
-const GAP: u64 = 1 << 20;
-const MAX_JOINED: u64 = 8 << 20;
-
-/// The indices of the shards that one read has read so far, and the chunks that it reads together.
+/// What one read has read of the shards so far.
 #[derive(Default)]
 pub(super) struct Shards {
-    /// Each index is read once, and is `None` if the shard is missing.
-    indices: Mutex<HashMap<Vec<u64>, Option<Index>>>,
+    /// Each index is read once. Threads that need the same one wait.
+    indices: Mutex<HashMap<Vec<u64>, Arc<Mutex<FoundIndex>>>>,
     /// The region of the read, if chunks that lie close together in a shard are read together.
     joined: Option<ArraySubset>,
-    /// The groups of chunks that are read together, by the key of their shard and in the order of
+    /// The groups of chunks that are read together, by the index of their shard and in the order of
     /// their offsets.
-    groups: Mutex<HashMap<StoreKey, Arc<[Group]>>>,
+    groups: Mutex<HashMap<Vec<u64>, Arc<[Group]>>>,
+    /// The number of groups whose bytes are in memory.
+    pub(super) n_held: AtomicUsize,
 }
 
-/// Chunks of a shard that one request reads.
-struct Group {
-    start: u64,
-    end: u64,
-    state: Mutex<GroupState>,
-}
-
-struct GroupState {
-    /// The number of chunks that no thread has taken.
-    n_left: usize,
-    /// The bytes from the start to the end, from the first chunk that is taken to the last one.
-    bytes: Option<Bytes>,
-}
+/// The index of a shard, which may be missing, once it was read.
+type FoundIndex = Option<Option<Index>>;
 
 impl Shards {
     /// Reads chunks of a region that lie close together in a shard with one request.
@@ -143,12 +134,12 @@ impl Shards {
     /// Returns the bytes that a chunk lies in, or `None` if the chunk stands for the fill value.
     pub(super) fn span(
         &self,
-        array: &Array<dyn ReadableStorageTraits>,
+        reader: &ChunkReader,
         in_shards: &InShards,
         part: &Part,
     ) -> Result<Option<Span>, BoxError> {
         let (shard, number) = in_shards.place(&part.index);
-        let Some(index) = self.index(array, in_shards, &shard)? else { return Ok(None) };
+        let Some(index) = self.index(reader, in_shards, &shard)? else { return Ok(None) };
         let place = *index.get(number).ok_or("the index of the shard is too short")?;
         if place == ABSENT {
             return Ok(None);
@@ -157,112 +148,134 @@ impl Shards {
         if offset.checked_add(length).is_none() {
             return Err("the index of the shard leads beyond it".into());
         }
-        let key = array.chunk_key(&shard);
+        let key = reader.array.chunk_key(&shard);
         Ok(Some(Span { key, offset, length: Some(length) }))
     }
 
     /// Reads the bytes of a chunk, or returns `None` if the chunk stands for the fill value.
     pub(super) fn encoded(
         &self,
-        array: &Array<dyn ReadableStorageTraits>,
+        reader: &ChunkReader,
         in_shards: &InShards,
         part: &Part,
     ) -> Result<Option<Bytes>, BoxError> {
-        let Some(span) = self.span(array, in_shards, part)? else { return Ok(None) };
+        let Some(span) = self.span(reader, in_shards, part)? else { return Ok(None) };
+        let storage = reader.array.storage();
         let alone = || {
             let range = ByteRange::FromStart(span.offset, span.length);
-            Ok(array.storage().get_partial(&span.key, range)?)
+            Ok(storage.get_partial(&span.key, range)?)
         };
-        let (Some(region), Some(length)) = (&self.joined, span.length) else { return alone() };
-        let groups = self.groups(array, in_shards, region, part, &span.key)?;
+        let (true, Some(length)) = (self.joined.is_some(), span.length) else { return alone() };
         let (offset, end) = (span.offset, span.offset + length);
+        let groups = self.groups(reader, in_shards, &in_shards.place(&part.index).0)?;
         let group = groups.partition_point(|group| group.start <= offset).checked_sub(1);
-        let Some(group) = group.map(|group| &groups[group]) else { return alone() };
-        if end > group.end {
+        let Some(group) = group.map(|group| &groups[group]).filter(|group| end <= group.end) else {
             return alone();
-        }
-        // Other threads that need the same bytes wait.
-        let mut state = group.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = match &state.bytes {
-            Some(bytes) => bytes.clone(),
-            None => {
-                let range = ByteRange::FromStart(group.start, Some(group.end - group.start));
-                match array.storage().get_partial(&span.key, range)? {
-                    Some(bytes) => bytes,
-                    None => return Ok(None),
-                }
-            }
         };
-        state.n_left = state.n_left.saturating_sub(1);
-        state.bytes = (state.n_left > 0).then(|| bytes.clone());
-        drop(state);
+        let bytes = group.take(&storage, &span.key, &self.n_held)?;
         let within = |offset: u64| (offset - group.start) as usize;
-        Ok(Some(bytes.slice(within(offset)..within(end))))
+        Ok(bytes.map(|bytes| bytes.slice(within(offset)..within(end))))
     }
 
-    /// Returns the groups of the chunks that a read needs of a shard.
-    fn groups(
+    /// Returns true if one request reads a shard: its index, and all of its chunks.
+    pub(super) fn is_read_whole(
         &self,
-        array: &Array<dyn ReadableStorageTraits>,
+        reader: &ChunkReader,
         in_shards: &InShards,
-        region: &ArraySubset,
-        part: &Part,
-        key: &StoreKey,
+        shard: &[u64],
+    ) -> Result<bool, BoxError> {
+        let Some(region) = &self.joined else { return Ok(false) };
+        let n_chunks = in_shards.chunks_of(shard)?.num_elements();
+        if in_shards.chunk_bytes.saturating_mul(n_chunks.into()) > MAX_WHOLE {
+            return Ok(false);
+        }
+        let elements = reader.array.chunk_grid().subset(shard)?.ok_or("there is no such shard")?;
+        let array = ArraySubset::new_with_shape(reader.array.shape().to_vec());
+        Ok(elements.overlap(&array)?.inbounds(region))
+    }
+
+    /// Returns the groups of the chunks that the read needs of a shard.
+    pub(super) fn groups(
+        &self,
+        reader: &ChunkReader,
+        in_shards: &InShards,
+        shard: &[u64],
     ) -> Result<Arc<[Group]>, BoxError> {
-        if let Some(groups) = self.groups.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+        let known = || self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(groups) = known().get(shard) {
             return Ok(Arc::clone(groups));
         }
-        let (shard, _) = in_shards.place(&part.index);
-        let Some(index) = self.index(array, in_shards, &shard)? else { return Ok([].into()) };
+        let Some(index) = self.index(reader, in_shards, shard)? else { return Ok([].into()) };
+        // The groups of a shard that was read whole are known now.
+        if let Some(groups) = known().get(shard) {
+            return Ok(Arc::clone(groups));
+        }
+        let groups = Group::of(self.needed(reader, in_shards, shard, &index)?);
+        Ok(Arc::clone(known().entry(shard.to_vec()).or_insert(groups)))
+    }
+
+    /// Returns the offsets and ends of the chunks of a shard that the read needs.
+    fn needed(
+        &self,
+        reader: &ChunkReader,
+        in_shards: &InShards,
+        shard: &[u64],
+        index: &Index,
+    ) -> Result<Vec<(u64, u64)>, BoxError> {
+        let Some(region) = &self.joined else { return Ok(Vec::new()) };
         let chunks = in_shards.grid.chunks_in_array_subset(region)?.ok_or("it has no chunks")?;
-        let chunks = chunks.overlap(&in_shards.chunks_of(&shard)?)?;
-        let mut spans: Vec<_> = chunks
+        let chunks = chunks.overlap(&in_shards.chunks_of(shard)?)?;
+        let spans = chunks
             .indices()
             .into_iter()
+            .filter(|chunk| !reader.is_cached(chunk))
             .filter_map(|chunk| index.get(in_shards.place(&chunk).1))
             .filter(|place| **place != ABSENT)
-            .filter_map(|[offset, length]| Some((*offset, offset.checked_add(*length)?)))
-            .collect();
-        spans.sort_unstable();
-        let mut groups: Vec<Group> = Vec::new();
-        for (start, end) in spans {
-            match groups.last_mut() {
-                Some(group)
-                    if start <= group.end.saturating_add(GAP)
-                        && end.max(group.end) - group.start <= MAX_JOINED =>
-                {
-                    group.end = end.max(group.end);
-                    let state = group.state.get_mut();
-                    state.unwrap_or_else(PoisonError::into_inner).n_left += 1;
-                }
-                _ => {
-                    let state = Mutex::new(GroupState { n_left: 1, bytes: None });
-                    groups.push(Group { start, end, state });
-                }
-            }
-        }
-        let mut known = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(known.entry(key.clone()).or_insert_with(|| groups.into())))
+            .filter_map(|[offset, length]| Some((*offset, offset.checked_add(*length)?)));
+        Ok(spans.collect())
     }
 
     fn index(
         &self,
-        array: &Array<dyn ReadableStorageTraits>,
+        reader: &ChunkReader,
         in_shards: &InShards,
         shard: &[u64],
     ) -> Result<Option<Index>, BoxError> {
-        let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = indices.get(shard) {
+        let index = {
+            let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
+            match indices.get(shard) {
+                Some(index) => Arc::clone(index),
+                None => Arc::clone(indices.entry(shard.to_vec()).or_default()),
+            }
+        };
+        let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = &*index {
             return Ok(index.clone());
+        }
+        let key = reader.array.chunk_key(shard);
+        let storage = reader.array.storage();
+        if self.is_read_whole(reader, in_shards, shard)? {
+            let Some(bytes) = storage.get(&key)? else { return Ok(index.insert(None).clone()) };
+            let n_bytes = bytes.len().min(usize::try_from(in_shards.index_bytes)?);
+            let encoded = match in_shards.codecs.index_location {
+                ShardingIndexLocation::Start => bytes.slice(..n_bytes),
+                ShardingIndexLocation::End => bytes.slice(bytes.len() - n_bytes..),
+            };
+            let found = Index::from(in_shards.codecs.decode_index(&encoded)?);
+            let n_chunks = self.needed(reader, in_shards, shard, &found)?.len();
+            let groups = Group::whole(bytes, n_chunks, &self.n_held);
+            self.groups
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(shard.to_vec(), groups);
+            return Ok(index.insert(Some(found)).clone());
         }
         let range = match in_shards.codecs.index_location {
             ShardingIndexLocation::Start => ByteRange::FromStart(0, Some(in_shards.index_bytes)),
             ShardingIndexLocation::End => ByteRange::Suffix(in_shards.index_bytes),
         };
-        let key = array.chunk_key(shard);
         let decode = |encoded: Bytes| in_shards.codecs.decode_index(&encoded).map(Index::from);
-        let index = array.storage().get_partial(&key, range)?.map(decode).transpose()?;
-        indices.insert(shard.to_vec(), index.clone());
-        Ok(index)
+        let found = storage.get_partial(&key, range)?.map(decode).transpose()?;
+        Ok(index.insert(found).clone())
     }
 }
