@@ -3,6 +3,7 @@
 //!
 //! Knows keys and bytes. Ignorant of Zarr, and of everything else in this crate.
 
+mod at_once;
 mod byte_range;
 mod conditional;
 mod error;
@@ -13,6 +14,7 @@ mod object;
 mod remote;
 mod shared;
 
+pub(crate) use at_once::for_each;
 pub use byte_range::ByteRange;
 pub(crate) use conditional::put_or_find;
 pub use error::StoreError;

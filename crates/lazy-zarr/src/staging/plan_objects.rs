@@ -19,11 +19,8 @@
 //! after another one has taken over puts at most objects that nobody reads.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +37,9 @@ use super::store_journal::{Lines, each_entry};
 use super::taken_part::TakenPart;
 use crate::error::{Error, Result};
 use crate::format::KeySpace;
-use crate::objects::{ByteRange, ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{
+    ByteRange, ObjectInfo, PutCondition, Store, StoreError, Tag, for_each, put_or_find,
+};
 
 const CLAIM: &str = "/claim";
 
@@ -144,7 +143,7 @@ impl PlanObjects {
     /// Returns the beginnings of the records of all finished parts. Damaged records are left out.
     pub(super) fn heads(&self) -> Result<Vec<Head>> {
         let head = ByteRange::Bounded(0..LONGEST_HEAD as u64);
-        self.for_each(&self.listed_done()?, |part| {
+        let heads = for_each(&*self.0.store, &self.listed_done()?, |part| {
             let key = self.done(*part);
             match self.0.store.get_ranges(&key, std::slice::from_ref(&head)) {
                 Ok(bytes) => Ok(bytes.first().and_then(|bytes| Head::parse(bytes))),
@@ -152,7 +151,8 @@ impl PlanObjects {
                 Err(StoreError::NotFound) => Ok(None),
                 Err(error) => Err(Error::store(&key, error)),
             }
-        })
+        })?;
+        Ok(heads.into_iter().flatten().collect())
     }
 
     /// Removes the record of a part.
@@ -221,7 +221,7 @@ impl PlanObjects {
             Some((self.part_named(name)?, object.key.clone()))
         };
         let leases: Vec<_> = objects.iter().filter_map(part_of).collect();
-        let mut taken = self.for_each(&leases, |(part, key)| {
+        let taken = for_each(&*self.0.store, &leases, |(part, key)| {
             let found = match self.0.store.get(key) {
                 Ok(found) => found,
                 // The worker has just finished the part.
@@ -232,6 +232,7 @@ impl PlanObjects {
             let is_certain = liveness == Liveness::Running;
             Ok((liveness != Liveness::Ended).then_some((*part, holder, is_certain)))
         })?;
+        let mut taken: Vec<_> = taken.into_iter().flatten().collect();
         taken.sort_unstable();
         Ok(taken)
     }
@@ -256,34 +257,6 @@ impl PlanObjects {
         let objects = store.list(prefix).map_err(|error| Error::store(prefix, error))?;
         let keys: Vec<_> = objects.into_iter().map(|object| object.key).collect();
         store.delete_all(&keys).map_err(|error| Error::store(prefix, error))
-    }
-
-    /// Calls a function for each item, with as many requests in flight as the store should have.
-    fn for_each<I: Sync, T: Send>(
-        &self,
-        items: &[I],
-        get: impl Fn(&I) -> Result<Option<T>> + Sync,
-    ) -> Result<Vec<T>> {
-        let n_threads = self.0.store.concurrency().unwrap_or(1).min(items.len());
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<Vec<T>> {
-            let mut found = Vec::new();
-            while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                found.extend(get(item)?);
-            }
-            Ok(found)
-        };
-        let mut all = Vec::new();
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..n_threads).map(|_| scope.spawn(work)).collect();
-            let mut found = vec![work()];
-            found.extend(others.into_iter().map(|other| match other.join() {
-                Ok(found) => found,
-                Err(payload) => resume_unwind(payload),
-            }));
-            found.into_iter().try_for_each(|found| found.map(|found| all.extend(found)))
-        })?;
-        Ok(all)
     }
 
     fn parts(&self) -> String {

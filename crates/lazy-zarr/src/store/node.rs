@@ -10,7 +10,7 @@ use super::staging_name::{STAGING_PREFIX, is_staging};
 use crate::error::{AccessError, Error, Result, foreign};
 use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileSystem};
-use crate::objects::{Listing, Object, Store, StoreError};
+use crate::objects::{Listing, Object, Store, StoreError, for_each};
 
 /// The maximum size in bytes of a metadata document. Longer documents are not read. The document of
 /// a group may hold copies of the metadata of many arrays.
@@ -69,10 +69,11 @@ pub(crate) enum Node {
     BrokenLink,
 }
 
-/// Returns the node whose metadata documents `get` reads by name, if there is one. `place` returns
-/// the location of a document for error messages.
+/// Returns the node whose metadata documents `get` and `get_both` read by name, if there is one.
+/// `place` returns the location of a document for error messages.
 fn zarr_node(
     get: impl Fn(&str) -> Result<Option<Bytes>>,
+    get_both: impl Fn([&str; 2]) -> Result<[Option<Bytes>; 2]>,
     place: impl Fn(&str) -> String,
 ) -> Result<Option<Node>> {
     if let Some(metadata) = get("zarr.json")? {
@@ -92,12 +93,13 @@ fn zarr_node(
             _ => Ok(Some(Node::NotZarr)),
         };
     }
-    if let Some(metadata) = get(".zarray")? {
+    let [array, group] = get_both([".zarray", ".zgroup"])?;
+    if let Some(metadata) = array {
         let place = || place(".zarray");
         check_array_size(metadata.len() as u64, place)?;
         return Ok(Some(Node::Array));
     }
-    if get(".zgroup")?.is_some() {
+    if group.is_some() {
         let is_consolidated = get(".zmetadata")?.is_some();
         return Ok(Some(Node::Group { is_v2: true, is_consolidated }));
     }
@@ -274,7 +276,8 @@ pub(crate) fn holds_nodes(file_system: &dyn FileSystem, path: &Path) -> Result<b
 /// Returns the Zarr node at a path, if there is one.
 pub(crate) fn zarr_node_at_path(file_system: &dyn FileSystem, path: &Path) -> Result<Option<Node>> {
     let get = |name: &str| document_at_path(file_system, &path.join(name));
-    zarr_node(get, |name| path.join(name).display().to_string())
+    let get_both = |[first, second]: [&str; 2]| Ok([get(first)?, get(second)?]);
+    zarr_node(get, get_both, |name| path.join(name).display().to_string())
 }
 
 /// Returns the bytes of a metadata document, if it exists.
@@ -407,8 +410,13 @@ pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option
 
 /// Returns the node that a metadata document under a key of a store describes.
 pub(crate) fn node_of_document(key: &str, document: &Bytes) -> Result<Node> {
-    let get = |name: &str| Ok(key.ends_with(name).then(|| document.clone()));
-    Ok(zarr_node(get, |_| format!("store:/{key}"))?.unwrap_or(Node::NotZarr))
+    let found = |name: &str| key.ends_with(name).then(|| document.clone());
+    let node = zarr_node(
+        |name| Ok(found(name)),
+        |names| Ok(names.map(found)),
+        |_| format!("store:/{key}"),
+    );
+    Ok(node?.unwrap_or(Node::NotZarr))
 }
 
 /// Returns the Zarr node at a prefix of a store, if there is one.
@@ -421,5 +429,9 @@ pub(crate) fn zarr_node_in_store(store: &dyn Store, prefix: &str) -> Result<Opti
             Err(error) => Err(Error::store(&key, error)),
         }
     };
-    zarr_node(get, |name| format!("store:/{prefix}{name}"))
+    let get_both = |names: [&str; 2]| {
+        let documents = for_each(store, &names, |name| get(name))?;
+        Ok(documents.try_into().expect("each name has a result"))
+    };
+    zarr_node(get, get_both, |name| format!("store:/{prefix}{name}"))
 }

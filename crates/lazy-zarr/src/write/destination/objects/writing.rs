@@ -8,7 +8,9 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
-use crate::objects::{Object, ObjectInfo, PutCondition, Store, StoreError, Tag, put_or_find};
+use crate::objects::{
+    Object, ObjectInfo, PutCondition, Store, StoreError, Tag, for_each, put_or_find,
+};
 use crate::settings::{Existing, OldChunks, WriteSettings};
 use crate::staging;
 use crate::staging::{
@@ -365,19 +367,50 @@ impl Place {
         members: &[String],
     ) -> Result<Place> {
         let target = &settings.target;
-        let mut groups = Vec::new();
-        for n_members in 0..members.len() {
-            let group = store_prefix(path, &members[..n_members]);
-            let node = group_in_store(store, &group)?;
-            is_missing_group(target, node, &format_args!("store:/{group}"))?;
-            groups.push(group);
-        }
         let prefix = store_prefix(path, members);
-        check_ancestors(target, store, &prefix)?;
-        let node = node_in_store(store, &prefix)?;
-        check_existing(target, node, settings.existing)?;
+        let groups = (0..members.len()).map(|n_members| store_prefix(path, &members[..n_members]));
+        let groups: Vec<_> = groups.collect();
+        let mut looks: Vec<_> = groups.iter().map(|group| Look::Group(group)).collect();
+        // What is checked as a group is checked as an ancestor, too.
+        let above = ancestors(&prefix).filter(|above| !groups.iter().any(|group| group == above));
+        looks.extend(above.map(Look::Ancestor));
+        looks.push(Look::Target(&prefix));
+        let nodes = for_each(store, &looks, |look| match look {
+            Look::Group(group) => group_in_store(store, group).map(Some),
+            Look::Ancestor(above) => zarr_node_in_store(store, above),
+            Look::Target(prefix) => node_in_store(store, prefix).map(Some),
+        })?;
+        for (look, node) in looks.iter().zip(nodes) {
+            match (look, node) {
+                (Look::Group(group), Some(node)) => {
+                    is_missing_group(target, node, &format_args!("store:/{group}"))?;
+                }
+                (Look::Target(_), Some(node)) => check_existing(target, node, settings.existing)?,
+                (Look::Ancestor(place) | Look::Group(place) | Look::Target(place), node) => {
+                    check_ancestor(target, node, &format_args!("store:/{place}"))?;
+                }
+            }
+        }
         Ok(Place { prefix, groups })
     }
+}
+
+/// What is looked for at a prefix.
+enum Look<'p> {
+    /// A group that the target names.
+    Group(&'p str),
+    /// A node above the target.
+    Ancestor(&'p str),
+    Target(&'p str),
+}
+
+/// Returns the prefixes above a prefix, from the innermost one.
+fn ancestors(prefix: &str) -> impl Iterator<Item = &str> {
+    fn above(prefix: &str) -> Option<&str> {
+        let path = prefix.strip_suffix('/')?;
+        Some(&prefix[..path.rfind('/').map_or(0, |slash| slash + 1)])
+    }
+    std::iter::successors(above(prefix), |prefix| above(prefix))
 }
 
 /// Returns the present version of an array, if there is one.
@@ -693,12 +726,9 @@ pub(super) fn put_shared(
 
 /// Checks the nodes above the target.
 pub(super) fn check_ancestors(target: &Target, store: &dyn Store, prefix: &str) -> Result<()> {
-    let mut below = prefix;
-    while let Some(path) = below.strip_suffix('/') {
-        let above = &path[..path.rfind('/').map_or(0, |slash| slash + 1)];
-        let node = zarr_node_in_store(store, above)?;
-        check_ancestor(target, node, &format_args!("store:/{above}"))?;
-        below = above;
-    }
-    Ok(())
+    let above: Vec<_> = ancestors(prefix).collect();
+    let nodes = for_each(store, &above, |above| zarr_node_in_store(store, above))?;
+    let mut nodes = above.iter().zip(nodes);
+    nodes
+        .try_for_each(|(above, node)| check_ancestor(target, node, &format_args!("store:/{above}")))
 }
