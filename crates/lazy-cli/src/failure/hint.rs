@@ -167,6 +167,8 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::Io if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
             "move that file away, or remove chunks of old versions with `lazy clean`"
         }
+        // A bucket is missing, or a server does not answer.
+        ErrorKind::Io if error.key().is_some() => return error.hint().map(Into::into),
         ErrorKind::InvalidSetting if error.setting() == Some("chunk size") => {
             "choose smaller chunks with --chunks"
         }

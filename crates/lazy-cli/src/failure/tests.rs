@@ -193,7 +193,7 @@ fn hints_name_arguments() {
         ("could not start a thread", "use fewer threads with --threads"),
         ("could not access", ""),
         (
-            "the store failed at key y",
+            "the store failed at key z",
             "set credentials in the environment, such as AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY; read a public bucket with --store-option skip_signature=true",
         ),

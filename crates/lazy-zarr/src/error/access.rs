@@ -8,6 +8,8 @@ use lazy_core::BoxError;
 
 use super::convert::chain;
 use super::{Error, ErrorKind, Facts, foreign};
+#[cfg(feature = "object-store")]
+use crate::objects::RequestError;
 use crate::objects::StoreError;
 
 /// Files or keys cannot be read, listed or removed.
@@ -17,7 +19,7 @@ pub(crate) enum AccessError {
     #[error("could not access {}", path.display())]
     Examine { path: PathBuf, source: io::Error },
     /// A store instance failed.
-    #[error("the store failed at key {key}")]
+    #[error("the store failed{}", at(key, &**source))]
     Store { key: String, source: BoxError },
     /// The metadata document of a Zarr node is not valid.
     #[error("the Zarr metadata {path} is not valid JSON")]
@@ -50,9 +52,28 @@ impl AccessError {
     }
 }
 
+/// Returns the place of a failure, unless the cause names it.
+fn at(key: &str, source: &(dyn StdError + 'static)) -> String {
+    if source.to_string().contains(key) { String::new() } else { format!(" at key {key}") }
+}
+
 /// Returns true if an error or one of its causes is the refusal of a store.
-pub(super) fn is_denied(error: &(dyn StdError + 'static)) -> bool {
+fn is_denied(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Denied(_))))
+}
+
+/// Returns the remedy for the failure of a store, if an error or one of its causes is one.
+pub(super) fn hint_of_store(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    if is_denied(error) {
+        return Some(super::CREDENTIALS);
+    }
+    #[cfg(feature = "object-store")]
+    return chain(error).find_map(|cause| match cause.downcast_ref()? {
+        StoreError::Other(source) => source.downcast_ref::<RequestError>()?.remedy(),
+        _ => None,
+    });
+    #[cfg(not(feature = "object-store"))]
+    None
 }
 
 impl Error {

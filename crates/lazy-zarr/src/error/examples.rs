@@ -52,7 +52,7 @@ fn access() -> Vec<AccessError> {
         AccessError::Examine { path: path(), source: io_error() },
         AccessError::Store { key: text(), source: cause() },
         AccessError::Store {
-            key: "y".into(),
+            key: "z".into(),
             source: StoreError::Denied("no entry".into()).into(),
         },
         AccessError::InvalidMetadata { path: text(), source: cause() },

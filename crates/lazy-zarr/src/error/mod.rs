@@ -26,7 +26,7 @@ use lazy_core::{BoxError, report};
 use zarrs::array::CodecError;
 
 pub(crate) use access::AccessError;
-use access::is_denied;
+use access::hint_of_store;
 use fields::Facts;
 pub use kind::ErrorKind;
 pub(crate) use read::ReadError;
@@ -152,12 +152,12 @@ impl Error {
                     None => error.hint(),
                 };
             }
-            Repr::Access(_) => is_denied(self).then_some(CREDENTIALS),
+            Repr::Access(_) => hint_of_store(self),
             Repr::Target(error) => error.hint(),
             Repr::Write(error) => error.hint(),
             Repr::Resume(error) => Some(error.hint()),
             Repr::Setting(error) => error.hint(),
-            Repr::Read(error) => error.hint().or_else(|| is_denied(self).then_some(CREDENTIALS)),
+            Repr::Read(error) => error.hint().or_else(|| hint_of_store(self)),
         };
         hint.map(Cow::Borrowed)
     }

@@ -23,5 +23,7 @@ pub use memory::MemoryStore;
 pub use object::{Listing, Object, ObjectInfo, Tag};
 #[cfg(feature = "object-store")]
 pub use remote::RemoteStore;
+#[cfg(feature = "object-store")]
+pub(crate) use remote::RequestError;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use remote::{Retries, innermost};

@@ -94,3 +94,26 @@ fn a_chunk_that_cannot_be_read_names_the_store() {
     assert_eq!(said.matches("access is denied").count(), 1, "{said}");
     assert!(said.contains("s3://bucket"), "{said}");
 }
+
+#[test]
+fn a_missing_bucket_and_a_silent_server_have_hints() {
+    let no_bucket = Fault::Status(404, "", "<Error><Code>NoSuchBucket</Code></Error>");
+    for (fault, message, hint) in [
+        (
+            no_bucket,
+            "the bucket or container does not exist (404 NoSuchBucket)",
+            "create the bucket, or correct its name in the URL",
+        ),
+        (Fault::NoResponse, "and neither could any retry", "check the network"),
+    ] {
+        let target = s3(&Server::start(move |_| fault.clone()), "array");
+        let errors = [StoredArray::open(&target).unwrap_err(), store_values(&target).unwrap_err()];
+        for error in errors {
+            let text = said(&error);
+            assert!(text.contains(message), "{text}");
+            // The key is said once.
+            assert_eq!(text.matches("zarr.json").count(), 1, "{text}");
+            assert!(error.hint().unwrap().starts_with(hint), "{text}");
+        }
+    }
+}

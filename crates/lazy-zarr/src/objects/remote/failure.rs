@@ -28,9 +28,22 @@ impl fmt::Display for Action {
 
 /// A request that failed. The cause is the last error of the chain, unless the message contains it.
 #[derive(Debug)]
-pub(super) struct RequestError {
+pub(crate) struct RequestError {
     message: String,
     error: Option<object_store::Error>,
+    remedy: Option<&'static str>,
+}
+
+const CREATE_BUCKET: &str = "create the bucket, or correct its name in the URL";
+const REACH_SERVER: &str = "check the network, and the address of the server: an option such as \
+                            aws_endpoint, or an environment variable such as AWS_ENDPOINT, sets \
+                            another one";
+
+impl RequestError {
+    /// Returns a remedy, if one is known.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        self.remedy
+    }
 }
 
 impl fmt::Display for RequestError {
@@ -58,7 +71,8 @@ pub(super) struct Request<'r> {
 impl Request<'_> {
     /// Returns the error of a request that was not sent, or whose result is not usable.
     pub(super) fn failed(self, what: &str) -> StoreError {
-        StoreError::other(RequestError { message: format!("{self}: {what}"), error: None })
+        let message = format!("{self}: {what}");
+        StoreError::other(RequestError { message, error: None, remedy: None })
     }
 
     /// Returns the error of a request, except that an object does not exist or a condition does not
@@ -84,7 +98,8 @@ impl Request<'_> {
         };
         let is_denied = is_of_credentials(&refusal);
         let message = format!("{self}: {what} ({}){attempts}", Response(&refusal));
-        let error = RequestError { message, error: None };
+        let remedy = is_of_bucket(&refusal).then_some(CREATE_BUCKET);
+        let error = RequestError { message, error: None, remedy };
         if is_denied { StoreError::Denied(error.into()) } else { StoreError::other(error) }
     }
 
@@ -101,7 +116,7 @@ impl Request<'_> {
         }
         let attempts = if was_retried(&error) { ", and neither could any retry" } else { "" };
         let message = format!("{self}{attempts}");
-        StoreError::other(RequestError { message, error: Some(error) })
+        StoreError::other(RequestError { message, error: Some(error), remedy: Some(REACH_SERVER) })
     }
 
     /// Returns the error of an object that was not found: the object or its bucket is missing.

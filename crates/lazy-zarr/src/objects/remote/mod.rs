@@ -10,6 +10,7 @@ mod tag;
 mod write;
 
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+pub(crate) use failure::RequestError;
 pub(crate) use plain::innermost;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use retry::Retries;
