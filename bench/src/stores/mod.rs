@@ -52,7 +52,7 @@ pub(crate) fn measure(course: &Course, python: &Path, is_quick: bool) -> Result<
         ("AWS_REGION", "us-east-1"),
     ];
     let mut processes = Processes::with_environment(python.to_owned(), &credentials);
-    let workloads = Workload::all(if is_quick { 32 } else { 4 });
+    let workloads = Workload::all(if is_quick { 32 } else { 1 });
     let mut records = Vec::new();
     for (workload, task, latency) in chosen {
         eprintln!("{}", name(workload, task, latency));
