@@ -137,17 +137,6 @@ fn has_scheme(text: &str) -> bool {
     is_file_url || text.split_once("://").is_some_and(is_scheme)
 }
 
-/// Returns the place of an object or a group in the store of a URL: the library names it `store:/`
-/// and its key. Returns any other text as it is.
-pub(crate) fn in_store_of(url: &str, text: &str) -> String {
-    let of_key = |key: &str| {
-        let (scheme, rest) = url.split_once("://").filter(|_| is_in_store(url))?;
-        let root = rest.split('/').next()?;
-        Some(format!("{scheme}://{root}/{}", key.trim_end_matches('/')))
-    };
-    text.strip_prefix("store:/").and_then(of_key).unwrap_or_else(|| text.to_owned())
-}
-
 /// Returns true if a text, such as that of a target, is a URL of a store.
 pub(crate) fn is_in_store(text: &str) -> bool {
     has_scheme(text) && !text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("file:"))
@@ -309,10 +298,6 @@ mod tests {
             assert_eq!((group.to_string().as_str(), last.as_str()), (parent, name), "{text}");
         }
         assert!(location("s3://bucket/").parent().is_none());
-        assert_eq!(in_store_of("s3://bucket/g/a", "store:/g/a/x"), "s3://bucket/g/a/x");
-        assert_eq!(in_store_of("s3://bucket/g/a", "store:/g/"), "s3://bucket/g");
-        assert_eq!(in_store_of("file:///g/a", "/g/a/x"), "/g/a/x");
-        assert_eq!(in_store_of("/g/a", "store:/x"), "store:/x");
         assert_eq!(location("file:///g").member("a/b").target().to_string(), "file:///g/a/b");
     }
 

@@ -223,6 +223,19 @@ fn a_write_resumes() {
 }
 
 #[test]
+fn messages_name_the_urls_of_stores() {
+    let target = Target::from("memory://messages/a");
+    failing(1, 2).to_zarr(sink(&target).with_resume(KEY)).unwrap_err();
+    let unfinished = UnfinishedWrite::list("memory://messages").unwrap();
+    assert_eq!(unfinished[0].location(), "memory://messages/a/.lazy/nested");
+    let error = report(&blocks(1).to_zarr(sink(&target)).unwrap_err());
+    assert!(error.contains("memory://messages/a/.lazy/nested"), "{error}");
+    blocks(1).to_zarr(sink(&target).with_resume(KEY)).unwrap();
+    let error = report(&blocks(1).to_zarr(sink(target.member("x"))).unwrap_err());
+    assert!(error.contains("inside the Zarr array memory://messages/a/"), "{error}");
+}
+
+#[test]
 fn an_unfinished_write_can_be_removed() {
     let store = MemoryStore::new();
     let group = Target::in_store(store.clone(), "/g");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::count::count;
 use crate::failure::{Failure, Result};
-use crate::location::{Location, in_store_of};
+use crate::location::Location;
 use crate::options::Remove;
 use crate::print;
 
@@ -27,14 +27,12 @@ pub(crate) fn run(options: &Remove) -> Result<()> {
         ErrorKind::Unfinished => Failure::HasUnfinished(error),
         _ => error.into(),
     })?;
-    let url = location.to_string();
-    let kept: Vec<_> = removed.kept.iter().map(|kept| in_store_of(&url, kept)).collect();
     if options.json {
         return print::json(&json!({
             "path": location.to_string(),
             "arrays": removed.n_arrays,
             "groups": removed.n_groups,
-            "kept": kept,
+            "kept": removed.kept,
         }));
     }
     let arrays = count(removed.n_arrays, "array");
@@ -42,7 +40,7 @@ pub(crate) fn run(options: &Remove) -> Result<()> {
         0 => format!("removed {location}"),
         n => format!("removed {location}: {} with {arrays}", count(n, "group")),
     });
-    for kept in kept {
+    for kept in removed.kept {
         print::note(format_args!("kept {kept}, which does not belong to Zarr"));
     }
     Ok(())

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{check_exists, shared};
 use crate::count::count;
 use crate::failure::{Failure, Result};
-use crate::location::in_store_of;
 use crate::options::Unfinished;
 use crate::print;
 
@@ -78,7 +77,7 @@ pub(super) fn to_text(write: &UnfinishedWrite) -> String {
 
 /// Returns the place of the record of a write: a directory, or a URL.
 pub(super) fn place(write: &UnfinishedWrite) -> String {
-    in_store_of(&write.target().to_string(), &write.location())
+    write.location()
 }
 
 pub(super) fn to_json(write: &UnfinishedWrite) -> Value {

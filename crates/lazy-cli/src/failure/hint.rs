@@ -10,7 +10,6 @@ use lazy_chunks::zarr::{self, ErrorKind};
 
 use super::Failure;
 use crate::input::{InputError, list_unfinished};
-use crate::location::in_store_of;
 
 pub(super) const REPLACE: &str = "choose another path, or replace it with --replace";
 const REPLACE_OR_APPEND: &str =
@@ -138,7 +137,7 @@ fn hint_of_array(error: &zarr::Error) -> Option<String> {
         ErrorKind::Unsupported if error.setting() == Some("existing") => ANOTHER_PATH,
         ErrorKind::Unsupported if error.setting() == Some("resume") => "leave out --workers",
         ErrorKind::Consolidated => {
-            let group = in_store_of(error.target().unwrap_or_default(), error.parent()?);
+            let group = error.parent()?.trim_end_matches('/');
             return Some(format!(
                 "remove the consolidated metadata with `lazy consolidate {group} --remove`, and \
                  consolidate again afterwards"

@@ -120,7 +120,7 @@ impl Place {
     pub(super) fn locate(&self, name: &str) -> String {
         match self {
             Place::Directory { path, .. } => path.join(name).display().to_string(),
-            Place::Keys { prefix, .. } => format!("store:/{prefix}{name}"),
+            Place::Keys { store, prefix } => store.url(&format!("{prefix}{name}")),
         }
     }
 
@@ -199,8 +199,8 @@ impl Place {
     fn to_text(&self, target: &str, n_levels: usize) -> String {
         match self {
             Place::Directory { path, .. } => path.display().to_string(),
-            Place::Keys { prefix, .. } if prefix.is_empty() && !target.contains("://") => {
-                "store:/".to_owned()
+            Place::Keys { store, prefix } if prefix.is_empty() && !target.contains("://") => {
+                store.url("")
             }
             Place::Keys { .. } => {
                 let mut text = target.trim_end_matches('/');

@@ -207,6 +207,13 @@ pub trait Store: Send + Sync {
         keys.iter().try_for_each(|key| self.delete(key))
     }
 
+    /// Returns the URL of a key or of a prefix, or what stands for it in messages.
+    ///
+    /// By default it is `store:/` and the key.
+    fn url(&self, key: &str) -> String {
+        format!("store:/{key}")
+    }
+
     /// Returns the number of requests that a read or a write should have in flight at a time, unless
     /// the user sets a number of threads. A thread waits for each.
     ///

@@ -37,6 +37,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
+    /// The name in URLs, if there is one.
+    name: Option<String>,
     objects: BTreeMap<String, Object>,
     /// The number of puts so far.
     n_puts: u64,
@@ -71,7 +73,9 @@ impl MemoryStore {
     pub fn named(name: &str) -> MemoryStore {
         static STORES: Mutex<BTreeMap<String, MemoryStore>> = Mutex::new(BTreeMap::new());
         let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.entry(name.to_owned()).or_default().clone()
+        let store = stores.entry(name.to_owned()).or_default().clone();
+        store.state().name.get_or_insert_with(|| name.to_owned());
+        store
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,6 +84,13 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn url(&self, key: &str) -> String {
+        match &self.state().name {
+            Some(name) => format!("memory://{name}/{key}"),
+            None => format!("store:/{key}"),
+        }
+    }
+
     fn get(&self, key: &str) -> Result<Object, StoreError> {
         self.state().objects.get(key).cloned().ok_or(StoreError::NotFound)
     }

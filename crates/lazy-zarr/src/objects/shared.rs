@@ -53,6 +53,10 @@ macro_rules! impl_store_for_pointer {
                 (**self).delete_all(keys)
             }
 
+            fn url(&self, key: &str) -> String {
+                (**self).url(key)
+            }
+
             fn concurrency(&self) -> Option<usize> {
                 (**self).concurrency()
             }

@@ -56,6 +56,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) keys: KeySpace,
+    /// The URL of the claimed prefix, for messages.
+    url: String,
     tag: Option<Tag>,
     /// `None` if the object is not a claim of this version.
     document: Option<Document>,
@@ -84,7 +86,8 @@ impl Claim {
             Ok(found) => {
                 let document = serde_json::from_slice(&found.bytes).ok();
                 let document = document.filter(|document: &Document| document.version == VERSION);
-                Ok(Some(Claim { keys, tag: found.tag, document }))
+                let url = store.url(&prefix_of(prefix, keys));
+                Ok(Some(Claim { keys, url, tag: found.tag, document }))
             }
             Err(StoreError::NotFound) => Ok(None),
             Err(error) => Err(Error::store(&key, error)),
@@ -93,17 +96,11 @@ impl Claim {
 
     /// Returns an error if the write that made the claim is running, or may be running and is not
     /// to be taken over, or if workers share it.
-    pub(crate) fn check_has_ended(
-        &self,
-        target: &str,
-        prefix: &str,
-        takes_over: bool,
-    ) -> Result<()> {
+    pub(crate) fn check_has_ended(&self, target: &str, takes_over: bool) -> Result<()> {
         let (target, holder) = (target.to_owned(), self.holder());
         if self.is_plan() {
-            let key =
-                self.plan(prefix).ok().flatten().map_or(String::new(), |plan| plan.record.key);
-            let directory = format!("store:/{}", prefix_of(prefix, self.keys)).into();
+            let key = self.plan().ok().flatten().map_or(String::new(), |plan| plan.record.key);
+            let directory = self.url().into();
             return Err(ResumeError::Planned { target, directory, key }.into());
         }
         match self.liveness() {
@@ -120,13 +117,18 @@ impl Claim {
     /// # Errors
     ///
     /// Returns an error if another version of this crate has made the record.
-    pub(crate) fn record(&self, prefix: &str) -> Result<Option<Record>> {
+    pub(crate) fn record(&self) -> Result<Option<Record>> {
         let record = self.document.as_ref().and_then(|document| document.record.as_ref());
         let Some(text) = record else { return Ok(None) };
         Record::from_text(text.as_bytes()).map_err(|reason| {
-            let path = format!("store:/{}", key_of(prefix, self.keys)).into();
+            let path = format!("{}{CLAIM}", self.url).into();
             ResumeError::InvalidRecord { path, reason }.into()
         })
+    }
+
+    /// Returns the URL of the claimed prefix, for messages.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Returns the number of rows of the version that the write appends to, if it appends.
@@ -144,11 +146,11 @@ impl Claim {
     /// # Errors
     ///
     /// Returns an error if the plan is damaged, or if another version of this crate has made it.
-    pub(crate) fn plan(&self, prefix: &str) -> Result<Option<PlanDocument>> {
+    pub(crate) fn plan(&self) -> Result<Option<PlanDocument>> {
         let plan = self.document.as_ref().and_then(|document| document.plan.as_ref());
         let Some(text) = plan else { return Ok(None) };
         PlanDocument::from_text(text.as_bytes()).map(Some).map_err(|reason| {
-            let path = format!("store:/{}", key_of(prefix, self.keys)).into();
+            let path = format!("{}{CLAIM}", self.url).into();
             ResumeError::InvalidRecord { path, reason }.into()
         })
     }
@@ -162,11 +164,6 @@ impl Claim {
     /// Returns the prefix of the journal.
     pub(crate) fn journal(&self, prefix: &str) -> String {
         journal_of(prefix, self.keys)
-    }
-
-    /// Returns the prefix of the objects that the write keeps beside its chunks.
-    pub(crate) fn prefix(&self, prefix: &str) -> String {
-        prefix_of(prefix, self.keys)
     }
 
     /// Deletes the claim, when nothing in its key space is left.
@@ -278,7 +275,7 @@ impl Claimed {
 
     /// Returns the claim of the workers of a plan. Returns `None` if the claim has no plan.
     pub(crate) fn of_plan(prefix: &str, claim: Claim) -> Option<Claimed> {
-        let Claim { keys, tag, document } = claim;
+        let Claim { keys, tag, document, .. } = claim;
         let document = document.filter(|document| document.plan.is_some())?;
         let state = Mutex::new(State { document, tag });
         Some(Claimed { array: prefix.to_owned(), keys, appended: None, state })
@@ -373,7 +370,7 @@ impl Claimed {
                 *state = State { document, tag };
                 Ok(())
             }
-            Err(StoreError::Changed) => Err(Error::taken_over(format!("store:/{}", self.array))),
+            Err(StoreError::Changed) => Err(Error::taken_over(store.url(&self.array))),
             Err(error) => Err(Error::store(&self.key(), error)),
         }
     }

@@ -440,7 +440,8 @@ impl ChunkJournal for PartJournal {
     }
 
     fn directory(&self) -> PathBuf {
-        PathBuf::from(format!("store:/{}parts/{}", self.plan.0.prefix, self.rows.part))
+        let key = format!("{}parts/{}", self.plan.0.prefix, self.rows.part);
+        PathBuf::from(self.plan.0.store.url(&key))
     }
 
     fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {

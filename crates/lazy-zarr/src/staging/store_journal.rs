@@ -169,7 +169,7 @@ impl ChunkJournal for StoreJournal {
     }
 
     fn directory(&self) -> PathBuf {
-        PathBuf::from(format!("store:/{}", self.claim.prefix()))
+        PathBuf::from(self.store.url(&self.claim.prefix()))
     }
 
     fn entries(&self, n_chunks: &[u64]) -> Result<BTreeMap<u64, Entry>> {

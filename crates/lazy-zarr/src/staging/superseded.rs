@@ -211,9 +211,9 @@ fn remove_in_store(target: &Target, store: &dyn Store, prefix: &str) -> Result<(
         if Some(claim.keys) == present && claim.is_plan() {
             continue;
         }
-        claim.check_has_ended(&name, prefix, false)?;
-        if let Some(record) = claim.record(prefix)? {
-            let directory = format!("store:/{}", claim.prefix(prefix)).into();
+        claim.check_has_ended(&name, false)?;
+        if let Some(record) = claim.record()? {
+            let directory = claim.url().into();
             let (target, key) = (name, record.key);
             return Err(ResumeError::Unfinished { target, directory, key }.into());
         }

@@ -48,7 +48,7 @@ impl InStore {
 
     /// Returns the place of the record.
     pub(super) fn location(&self) -> String {
-        format!("store:/{}{STAGING_PREFIX}{}", self.prefix, self.keys.name())
+        self.store.url(&format!("{}{STAGING_PREFIX}{}", self.prefix, self.keys.name()))
     }
 
     /// Removes the write, if it has ended, and the chunks that it has stored.
@@ -61,9 +61,9 @@ impl InStore {
         if claim.is_plan() {
             return self.remove_plan(target, listed, claim);
         }
-        claim.check_has_ended(target, prefix, true)?;
+        claim.check_has_ended(target, true)?;
         let present = present_in_store(store, prefix)?;
-        if let Some(Record { key, .. }) = record(prefix, present.as_ref(), claim)? {
+        if let Some(Record { key, .. }) = record(present.as_ref(), claim)? {
             let was_listed = match listed {
                 WriteState::Resumable { key: listed, .. } => *listed == key,
                 state => matches!(state, WriteState::MaybeRunning { .. }),
@@ -100,7 +100,7 @@ impl InStore {
     fn remove_plan(&self, target: &str, listed: &WriteState, claim: &Claim) -> Result<()> {
         let (store, prefix) = (&*self.store, &*self.prefix);
         let present = present_in_store(store, prefix)?.and_then(|present| present.keys);
-        let plan = claim.plan(prefix);
+        let plan = claim.plan();
         if let Ok(Some(plan)) = &plan
             && present != Some(self.keys)
         {
@@ -135,7 +135,7 @@ impl InStore {
     pub(super) fn plan(&self) -> Result<Option<(PlanDocument, PlanObjects)>> {
         let (store, prefix) = (&*self.store, &*self.prefix);
         let Some(claim) = Claim::find(store, prefix, self.keys)? else { return Ok(None) };
-        let Some(plan) = claim.plan(prefix)? else { return Ok(None) };
+        let Some(plan) = claim.plan()? else { return Ok(None) };
         let objects = PlanObjects::new(&self.store, prefix, self.keys, &plan, None);
         Ok(Some((plan, objects)))
     }
@@ -161,7 +161,6 @@ pub(crate) fn appended(present: Option<&PresentObject>, claim: &Claim) -> Option
 /// Returns the record of a write if the write can be resumed: it has not published its chunks, and
 /// the version that it appends to is still there.
 pub(crate) fn resumable_record(
-    prefix: &str,
     present: Option<&PresentObject>,
     claim: &Claim,
 ) -> Result<Option<Record>> {
@@ -170,12 +169,12 @@ pub(crate) fn resumable_record(
         n_rows.is_none() && present.and_then(|present| present.keys) == Some(claim.keys);
     let is_of_claim =
         |record: &Record| record.keys() == Some(claim.keys) && record.appended_rows() == n_rows;
-    Ok(claim.record(prefix)?.filter(|record| !is_published && is_of_claim(record)))
+    Ok(claim.record()?.filter(|record| !is_published && is_of_claim(record)))
 }
 
 /// Returns the same, and `None` if the record cannot be read.
-fn record(prefix: &str, present: Option<&PresentObject>, claim: &Claim) -> Result<Option<Record>> {
-    match resumable_record(prefix, present, claim) {
+fn record(present: Option<&PresentObject>, claim: &Claim) -> Result<Option<Record>> {
+    match resumable_record(present, claim) {
         Err(error) if error.is_of_record() => Ok(None),
         record => record,
     }
@@ -215,7 +214,7 @@ fn state(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteSta
         Liveness::Ended => {}
     }
     let present = present_in_store(store, prefix)?;
-    let Some(record) = record(prefix, present.as_ref(), claim)? else {
+    let Some(record) = record(present.as_ref(), claim)? else {
         return Ok(WriteState::Abandoned);
     };
     let journal = claim.journal(prefix);
@@ -225,7 +224,7 @@ fn state(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteSta
 }
 
 fn state_of_plan(store: &Arc<dyn Store>, prefix: &str, claim: &Claim) -> Result<WriteState> {
-    let plan = match claim.plan(prefix) {
+    let plan = match claim.plan() {
         Err(error) if error.is_of_record() => {
             return Ok(WriteState::Unreadable { reason: error.to_string() });
         }

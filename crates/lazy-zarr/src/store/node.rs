@@ -396,7 +396,7 @@ pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option
             Err(StoreError::NotFound) => continue,
             Err(error) => return Err(Error::store(&key, error)),
         };
-        let place = || format!("store:/{key}");
+        let place = || store.url(&key);
         let head: Head<'_> =
             serde_json::from_slice(&document.bytes).map_err(|error| broken(error, place))?;
         if !is_v2 && head.node_type.map(RawValue::get) != Some("\"array\"") {
@@ -433,5 +433,5 @@ pub(crate) fn zarr_node_in_store(store: &dyn Store, prefix: &str) -> Result<Opti
         let documents = for_each(store, &names, |name| get(name))?;
         Ok(documents.try_into().expect("each name has a result"))
     };
-    zarr_node(get, get_both, |name| format!("store:/{prefix}{name}"))
+    zarr_node(get, get_both, |name| store.url(&format!("{prefix}{name}")))
 }

@@ -35,7 +35,7 @@ pub(super) fn remove(
         },
     }?;
     let kept = store.list(prefix).map_err(|error| Error::store(prefix, error))?;
-    removed.kept = kept.iter().map(|object| format!("store:/{}", object.key)).collect();
+    removed.kept = kept.iter().map(|object| store.url(&object.key)).collect();
     Ok(())
 }
 
@@ -61,7 +61,7 @@ fn remove_array(
     for claim in Claim::list(store, prefix)? {
         // The workers of a published plan have ended.
         if claim.keys != keys || !claim.is_plan() {
-            claim.check_has_ended(&target.to_string(), prefix, false)?;
+            claim.check_has_ended(&target.to_string(), false)?;
         }
     }
     let put = store.put(&marker, document.clone(), PutCondition::Always);

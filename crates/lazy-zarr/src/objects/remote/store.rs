@@ -349,6 +349,12 @@ impl Store for RemoteStore {
         self.request(Action::Delete, first, |client, _| async move { client.delete(paths).await })
     }
 
+    fn url(&self, key: &str) -> String {
+        let name = &self.client.name;
+        // The store of a user has a name that may be no URL.
+        if name.contains("://") { format!("{name}/{key}") } else { format!("{name}:/{key}") }
+    }
+
     fn concurrency(&self) -> Option<usize> {
         Some(CONCURRENCY)
     }

@@ -379,7 +379,7 @@ fn begin(
         StorageRoot::Store { store, path } => {
             let found = StoreWrite::plan(settings, store, path, members, is_complete, document)?;
             found.map(|(keys, array, plan)| {
-                let path = PathBuf::from(format!("store:/{array}"));
+                let path = PathBuf::from(store.url(&array));
                 let objects = PlanObjects::new(store, &array, keys, &plan, settings.renewal);
                 (plan, path, PlanPlace::Store(objects))
             })

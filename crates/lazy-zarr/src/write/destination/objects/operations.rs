@@ -92,7 +92,7 @@ impl StoreWrite {
     fn publish_groups(&self, made: &mut Vec<String>) -> Result<()> {
         for group in &self.groups {
             let node = group_in_store(&*self.store, group)?;
-            if !is_missing_group(&self.target, node, &format_args!("store:/{group}"))? {
+            if !is_missing_group(&self.target, node, &self.store.url(group))? {
                 continue;
             }
             let key = format!("{group}zarr.json");
@@ -103,7 +103,7 @@ impl StoreWrite {
                     if !is_missing_group(
                         &self.target,
                         group_in_store(&*self.store, group)?,
-                        &format_args!("store:/{group}"),
+                        &self.store.url(group),
                     )? => {}
                 Err(error) => return Err(Error::store(&key, error)),
             }

@@ -137,11 +137,11 @@ impl StoreWrite {
             let present_keys = present.as_ref().and_then(|present| present.keys);
             let claims = ended(settings, store, &prefix, present.as_ref(), true)?;
             for claim in &claims {
-                if let Some(plan) = claim.plan(&prefix)? {
+                if let Some(plan) = claim.plan()? {
                     return Ok(Some((claim.keys, prefix, plan)));
                 }
             }
-            resumable(settings, &prefix, present.as_ref(), &claims, false)?;
+            resumable(settings, present.as_ref(), &claims, false)?;
             let keys = free_keys(&claims, present_keys);
             let left = claims.iter().find(|claim| claim.keys == keys);
             let plan = document(keys)?;
@@ -383,11 +383,11 @@ impl Place {
         for (look, node) in looks.iter().zip(nodes) {
             match (look, node) {
                 (Look::Group(group), Some(node)) => {
-                    is_missing_group(target, node, &format_args!("store:/{group}"))?;
+                    is_missing_group(target, node, &store.url(group))?;
                 }
                 (Look::Target(_), Some(node)) => check_existing(target, node, settings.existing)?,
                 (Look::Ancestor(place) | Look::Group(place) | Look::Target(place), node) => {
-                    check_ancestor(target, node, &format_args!("store:/{place}"))?;
+                    check_ancestor(target, node, &store.url(place))?;
                 }
             }
         }
@@ -463,7 +463,7 @@ fn ended(
             continue;
         }
         if !claim.is_plan() || !joins {
-            claim.check_has_ended(&target, prefix, settings.takes_over)?;
+            claim.check_has_ended(&target, settings.takes_over)?;
         }
         if is_present {
             // The write has published the array, and ended before it gave the key space back.
@@ -504,7 +504,7 @@ fn claim(
     };
     let present_keys = present.as_ref().and_then(|present| present.keys);
     let claims = ended(settings, store, prefix, present.as_ref(), false)?;
-    let mut earlier = resumable(settings, prefix, present.as_ref(), &claims, true)?;
+    let mut earlier = resumable(settings, present.as_ref(), &claims, true)?;
     let mut superseded = None;
     if let Some((claim, record)) = &earlier {
         let n_rows = rows.map(|rows| rows.n_rows);
@@ -512,7 +512,7 @@ fn claim(
             && (rows.is_none() || Some(claim.keys) == present_keys);
         if !is_same_result {
             if !settings.resume.as_ref().is_some_and(|resume| resume.restarts) {
-                return Err(other_result(settings, prefix, claim, record, n_rows));
+                return Err(other_result(settings, claim, record, n_rows));
             }
             superseded = Some(*claim);
             earlier = None;
@@ -531,7 +531,7 @@ fn claim(
         Ok(Some(claimed)) => claimed,
         Ok(None) => {
             if let Some(claim) = Claim::find(store, prefix, keys)? {
-                claim.check_has_ended(&target, prefix, false)?;
+                claim.check_has_ended(&target, false)?;
             }
             let holder = "another process".to_owned();
             return Err(WriteError::Locked { target, holder }.into());
@@ -640,7 +640,6 @@ fn end_earlier_append(
 /// Returns the error of a write whose result is not that of the unfinished one.
 fn other_result(
     settings: &WriteSettings,
-    prefix: &str,
     claim: &Claim,
     record: &Record,
     n_rows: Option<u64>,
@@ -651,7 +650,7 @@ fn other_result(
     };
     ResumeError::Mismatch {
         target: settings.target.to_string(),
-        directory: format!("store:/{}", claim.prefix(prefix)).into(),
+        directory: claim.url().into(),
         what: "result",
         expected: result(record.appended_rows()),
         actual: result(n_rows),
@@ -663,14 +662,13 @@ fn other_result(
 /// that is not resumed is an error.
 fn resumable<'c>(
     settings: &WriteSettings,
-    prefix: &str,
     present: Option<&PresentObject>,
     claims: &'c [Claim],
     resumes: bool,
 ) -> Result<Option<(&'c Claim, Record)>> {
     let restarts = settings.resume.as_ref().is_some_and(|resume| resume.restarts);
     for claim in claims {
-        let record = match resumable_record(prefix, present, claim) {
+        let record = match resumable_record(present, claim) {
             Err(error) if restarts && error.is_of_record() => None,
             record => record?,
         };
@@ -678,7 +676,7 @@ fn resumable<'c>(
         if resumes && settings.resume.is_some() {
             return Ok(Some((claim, record)));
         }
-        let directory = format!("store:/{}", claim.prefix(prefix)).into();
+        let directory = claim.url().into();
         let (target, key) = (settings.target.to_string(), record.key);
         return Err(ResumeError::Unfinished { target, directory, key }.into());
     }
@@ -729,6 +727,5 @@ pub(super) fn check_ancestors(target: &Target, store: &dyn Store, prefix: &str) 
     let above: Vec<_> = ancestors(prefix).collect();
     let nodes = for_each(store, &above, |above| zarr_node_in_store(store, above))?;
     let mut nodes = above.iter().zip(nodes);
-    nodes
-        .try_for_each(|(above, node)| check_ancestor(target, node, &format_args!("store:/{above}")))
+    nodes.try_for_each(|(above, node)| check_ancestor(target, node, &store.url(above)))
 }
