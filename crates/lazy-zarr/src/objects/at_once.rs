@@ -42,3 +42,19 @@ pub(crate) fn for_each<I: Sync, T: Send, E: Send>(
     results.sort_unstable_by_key(|(i, _)| *i);
     results.into_iter().map(|(_, result)| result).collect()
 }
+
+/// Calls two functions, at the same time if the store waits.
+pub(crate) fn both<A: Send, B>(
+    store: &dyn Store,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B,
+) -> (A, B) {
+    if store.concurrency().is_none() {
+        return (first(), second());
+    }
+    thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        (first.join().unwrap_or_else(|payload| resume_unwind(payload)), second)
+    })
+}

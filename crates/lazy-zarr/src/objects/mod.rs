@@ -14,7 +14,7 @@ mod object;
 mod remote;
 mod shared;
 
-pub(crate) use at_once::for_each;
+pub(crate) use at_once::{both, for_each};
 pub use byte_range::ByteRange;
 pub(crate) use conditional::put_or_find;
 pub use error::StoreError;

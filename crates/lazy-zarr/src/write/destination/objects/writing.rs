@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteErro
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
 use crate::objects::{
-    Object, ObjectInfo, PutCondition, Store, StoreError, Tag, for_each, put_or_find,
+    Object, ObjectInfo, PutCondition, Store, StoreError, Tag, both, for_each, put_or_find,
 };
 use crate::settings::{Existing, OldChunks, WriteSettings};
 use crate::staging;
@@ -68,9 +68,9 @@ impl StoreWrite {
         path: &str,
         members: &[String],
     ) -> Result<(StoreWrite, Option<Record>)> {
-        let place = Place::check(settings, &*store, path, members)?;
         for _ in 0..MOST_TRIES {
-            let mut present = present(settings, &*store, &place.prefix)?;
+            let (place, present) = Place::check_with_present(settings, &*store, path, members);
+            let (place, mut present) = (place?, present?);
             let found = claim(settings, &*store, &place.prefix, &mut present)?;
             let Some((claim, record)) = found else { continue };
             let write = StoreWrite::claimed(settings, store, place, present, Arc::new(claim));
@@ -125,15 +125,15 @@ impl StoreWrite {
     ) -> Result<Option<(KeySpace, String, PlanDocument)>> {
         let store = &**store;
         for _ in 0..MOST_TRIES {
-            let place = match Place::check(settings, store, path, members) {
+            let (place, present) = Place::check_with_present(settings, store, path, members);
+            let place = match place {
                 // Another worker may have published the array.
                 Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
                     return Ok(None);
                 }
                 place => place?,
             };
-            let prefix = place.prefix;
-            let present = present(settings, store, &prefix)?;
+            let (prefix, present) = (place.prefix, present?);
             let present_keys = present.as_ref().and_then(|present| present.keys);
             let claims = ended(settings, store, &prefix, present.as_ref(), true)?;
             for claim in &claims {
@@ -359,6 +359,17 @@ struct Place {
 }
 
 impl Place {
+    /// Checks a target, and looks for the present version of the array.
+    fn check_with_present(
+        settings: &WriteSettings,
+        store: &dyn Store,
+        path: &str,
+        members: &[String],
+    ) -> (Result<Place>, Result<Option<PresentObject>>) {
+        let check = || Place::check(settings, store, path, members);
+        both(store, check, || present(settings, store, &store_prefix(path, members)))
+    }
+
     /// Checks a target.
     fn check(
         settings: &WriteSettings,
