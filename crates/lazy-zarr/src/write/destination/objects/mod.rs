@@ -1,7 +1,9 @@
 //! A new version of an array in a store.
 
+mod claiming;
 mod operations;
 mod part;
+mod place;
 mod writing;
 
 pub(super) use part::PartObjects;

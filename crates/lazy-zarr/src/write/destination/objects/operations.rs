@@ -7,7 +7,8 @@ use bytes::Bytes;
 use zarrs::storage::{ReadableStorage, StoreKey};
 
 use super::super::interface::{Destination, PlanDestination, PutChunks};
-use super::writing::{StoreWrite, check_ancestors};
+use super::place::check_ancestors;
+use super::writing::StoreWrite;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::objects::{ObjectInfo, PutCondition, StoreError, put_or_find};
