@@ -5,7 +5,7 @@
 //! 2. A second pass multiplies the stored projections, test × train, and stores the products with
 //!    the 20 largest and some quantiles of each row.
 //!
-//! `cargo run --release --example attribution [DIRECTORY] [N_TRAIN]`
+//! `cargo run --release -p lazy-chunks --example attribution [DIRECTORY] [N_TRAIN]`
 //!
 //! The first day has 20,000 training samples by default, the second day a quarter as many, and the
 //! test a tenth. If Ctrl-C stops the program, the same command resumes.

@@ -11,7 +11,7 @@
 //! The three arrays are members of one group, which xarray opens as a dataset. This file makes lazy
 //! sequences from the model; `shared/experiment.rs` computes and stores them.
 //!
-//! `cargo run --release --example influence [DIRECTORY] [--in-memory]`
+//! `cargo run --release -p lazy-chunks --example influence [DIRECTORY] [--in-memory]`
 //!
 //! Ctrl-C stops the program cleanly, and the same command resumes from the stored chunks. Several
 //! processes that run the same command share the work, under Slurm, `mpirun` or any other engine
