@@ -678,3 +678,46 @@ fn chunks_of_a_shard_are_read_together() {
         }
     }
 }
+
+#[test]
+fn large_chunks_of_shards_are_read_ahead() {
+    let (height, width, shard_rows) = (12_288, 512, 3072);
+    let store = MemoryStore::new();
+    let counting = FaultyStore::new(store.clone(), Fault::none());
+    let element = |row: usize, column: usize| (row * width + column) as i32;
+    // Shards of 6 MiB, and shards of 24 MiB.
+    for shard_shape in [[shard_rows, 512], [height, 512]] {
+        let blocks = LazyChunkSequence::try_from_fn(vec![shard_rows; 4], move |i| {
+            let rows = i * shard_rows..(i + 1) * shard_rows;
+            let elements = rows.flat_map(|row| (0..width).map(move |j| element(row, j)));
+            ArrayBlock::from_vec([shard_rows, width], elements.collect::<Vec<_>>())
+        });
+        let sink = replacing(at(&store)).with_chunk_shape([64, 256]).with_codec(Codec::None);
+        blocks.to_zarr(sink.with_shard_shape(shard_shape)).unwrap();
+        let n_shards = height / shard_shape[0];
+        let is_read_whole = shard_shape[0] * width * size_of::<i32>() <= 16 << 20;
+        for (region, n_expected) in [
+            // One request for each shard, or one for the index and one for each 8 MiB.
+            ([0..height, 0..width], if is_read_whole { n_shards } else { 1 + 3 }),
+            // The second half of a shard.
+            ([1536..shard_rows, 0..width], 2),
+            ([100..200, 100..400], 2),
+        ] {
+            for n_threads in [None, Some(1)] {
+                let array = StoredArray::open(Target::in_store(counting.clone(), "/a")).unwrap();
+                let array = match n_threads {
+                    Some(n_threads) => array.with_reader_threads(n_threads),
+                    None => array,
+                };
+                let before = counting.n_operations();
+                let read = array.read_region(&region).unwrap();
+                // And one to see that the array was not replaced.
+                assert_eq!(counting.n_operations() - before, n_expected + 1, "{region:?}");
+                let [rows, columns] = &region;
+                let expected =
+                    rows.clone().flat_map(|row| columns.clone().map(move |j| element(row, j)));
+                assert!(read.as_slice::<i32>().unwrap().iter().copied().eq(expected), "{region:?}");
+            }
+        }
+    }
+}
