@@ -17,6 +17,10 @@ use crate::store::staging_name::directory;
 /// The number of times that a directory is found without a lock before it counts as abandoned.
 const MOST_TRIES_WITHOUT_LOCK: usize = 3;
 
+/// The number of attempts to take a plan or a part that another process examines. If that process
+/// waits for a core, it may take a while, and a worker that gave up would leave the rest undone.
+const MOST_TRIES_EXAMINED: usize = 400;
+
 /// The number of times that no directory is listed before a plan counts as gone. While a directory
 /// is renamed, it may be listed under neither name.
 const MOST_TRIES_UNLISTED: usize = 3;
@@ -79,8 +83,8 @@ impl Staging {
         Staging::take_any(file_system, array, takes_over, Kind::Write)
     }
 
-    /// Takes the directory of a part of a plan. If another process has locked it, even if only to
-    /// examine it, the part counts as held.
+    /// Takes the directory of a part of a plan. If another process examines it for long, the part
+    /// counts as held.
     pub(crate) fn take_part(
         file_system: &Arc<dyn FileSystem>,
         part: &Path,
@@ -90,8 +94,8 @@ impl Staging {
     }
 
     /// Takes the directory of a plan, to finish or to remove the plan, if the plan in the directory
-    /// is the one that is meant. Otherwise returns [`Taken::Plan`]. If another process has locked
-    /// it, even if only to examine it, the plan counts as held.
+    /// is the one that is meant. Otherwise returns [`Taken::Plan`]. If another process examines it
+    /// for long, the plan counts as held.
     pub(crate) fn take_plan(
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
@@ -119,7 +123,8 @@ impl Staging {
         let mut holder = process::name(b"");
         // A process that lists unfinished writes holds the lock for an instant, and a directory
         // that is being created has no lock yet.
-        for _ in 0..MOST_TRIES {
+        let most_tries = if matches!(kind, Kind::Write) { MOST_TRIES } else { MOST_TRIES_EXAMINED };
+        for _ in 0..most_tries {
             match attempt.run()? {
                 Try::Taken(taken) => return Ok(taken),
                 Try::Again(Some(holder)) if !matches!(kind, Kind::Write) => {
@@ -348,23 +353,23 @@ mod tests {
 
     #[test]
     fn a_new_directory_that_another_process_examines_is_taken() {
-        for n_examined in 0..4 {
-            for is_part in [false, true] {
-                let inner = MemoryFileSystem::new();
-                let array = Path::new("/array");
-                inner.create_directory(array).unwrap();
-                let examined = Examined { inner, n_locks: AtomicUsize::new(0), n_examined };
-                let file_system: Arc<dyn FileSystem> = Arc::new(examined);
-                let taken = if is_part {
-                    Staging::take_part(&file_system, array, false)
-                } else {
-                    Staging::take(&file_system, array, false)
-                };
-                let (Taken::Created(staging) | Taken::Left(staging)) = taken.unwrap() else {
-                    panic!("{n_examined}, {is_part}: it counts as held");
-                };
-                assert!(staging.is_held().unwrap());
-            }
+        // A worker waits longer than other writes.
+        let cases = (0..4).flat_map(|n| [(n, false), (n, true)]).chain([(100, true)]);
+        for (n_examined, is_part) in cases {
+            let inner = MemoryFileSystem::new();
+            let array = Path::new("/array");
+            inner.create_directory(array).unwrap();
+            let examined = Examined { inner, n_locks: AtomicUsize::new(0), n_examined };
+            let file_system: Arc<dyn FileSystem> = Arc::new(examined);
+            let taken = if is_part {
+                Staging::take_part(&file_system, array, false)
+            } else {
+                Staging::take(&file_system, array, false)
+            };
+            let (Taken::Created(staging) | Taken::Left(staging)) = taken.unwrap() else {
+                panic!("{n_examined}, {is_part}: it counts as held");
+            };
+            assert!(staging.is_held().unwrap());
         }
     }
 }
