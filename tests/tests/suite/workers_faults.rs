@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lazy_chunks::zarr::{Error, StoredArray, Target, UnfinishedWrite, WriteState};
+use lazy_chunks::zarr::{Error, StoredArray, Superseded, Target, UnfinishedWrite, WriteState};
 use lazy_chunks::{Outcome, Workers, report};
 use lazy_tests::{
     Fault, FaultyFileSystem, SharedOutput, SharedWrite, directory_in_memory, files, finished_parts,
@@ -242,6 +242,8 @@ impl Course {
     /// number of operations.
     fn finish_with_every_fault(self, fault: fn(usize) -> Fault, at: Points) -> usize {
         let (start, expected) = self.reference();
+        let whole = directory_in_memory();
+        create(whole.path(), &expected);
         for n in (at.first..).step_by(at.step) {
             let directory = directory_in_memory();
             create(directory.path(), &start);
@@ -277,7 +279,15 @@ impl Course {
                     write.finish().unwrap_or_else(|error| panic!("{context}: {}", report(&error)));
                 }
             }
-            self.check_complete(directory.path(), &expected, &context);
+            // The chunks of old versions remain until the next write, if they were not removed.
+            let left = files(directory.path());
+            assert!(expected.iter().all(|file| left.contains(file)), "{context}");
+            for directory in [directory.path(), whole.path()] {
+                for old in Superseded::list(directory).unwrap() {
+                    old.remove().unwrap();
+                }
+            }
+            self.check_complete(directory.path(), &files(whole.path()), &context);
             if file_system.n_changes() <= n {
                 return n;
             }
