@@ -52,7 +52,7 @@ pub(crate) fn measure(course: &Course, python: &Path, is_quick: bool) -> Result<
         ("AWS_REGION", "us-east-1"),
     ];
     let mut processes = Processes::with_environment(python.to_owned(), &credentials);
-    let workloads = Workload::all(if is_quick { 32 } else { 1 });
+    let workloads = Workload::all(if is_quick { 32 } else { 4 });
     let mut records = Vec::new();
     for (workload, task, latency) in chosen {
         eprintln!("{}", name(workload, task, latency));
@@ -119,6 +119,9 @@ impl Turns<'_> {
                 } else if round == 0 && party != Party::Limit {
                     let outcome = self.processes.run(party, &Job { check: true, ..job.clone() })?;
                     ensure!(outcome.crc32 == crc32, "{} read wrong elements", context());
+                }
+                if job.task == Task::Read {
+                    self.course.warm_up(job.task, self.workload.n_bytes())?;
                 }
                 let outcome = self.processes.run(party, &job).with_context(context)?;
                 if job.task == Task::Store && round == 0 && party != Party::Limit {
