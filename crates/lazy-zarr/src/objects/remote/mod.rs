@@ -9,8 +9,8 @@ mod store;
 mod tag;
 mod write;
 
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use failure::RequestError;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use plain::innermost;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 pub(crate) use retry::Retries;
