@@ -39,9 +39,9 @@ class Faults(unittest.TestCase):
             keys = self.server.objects(f"faults/{seed}")
             self.assertFalse([key for key in keys if ".lazy" in key])
 
-    def check_said(self, errors, bucket, hint=""):
-        """Checks that there is one line about the failure, and then the hint."""
-        self.assertRegex(errors, r"\Alazy: [^\n]+\n" + hint + r"\Z")
+    def check_said(self, errors, bucket, hint):
+        """Checks that there is one line about the failure, and then the hint, which begins so."""
+        self.assertRegex(errors, rf"\Alazy: [^\n]+\nhint: {hint}[^\n]+\n\Z")
         self.assertIn(bucket, errors)
 
     def test_refusals(self):
@@ -58,7 +58,7 @@ class Faults(unittest.TestCase):
                             lazy.store(array, url, "--replace", code=1)
                         else:
                             lazy(*command, code=1)
-                        self.check_said(lazy.errors, servers.BUCKET, r"hint: [^\n]+\n")
+                        self.check_said(lazy.errors, servers.BUCKET, "set credentials in the environment")
                         self.assertIn(f"access is denied ({status} {code}", lazy.errors)
                         # It is not retried.
                         self.assertLessEqual(proxy.n_requests, 3)
@@ -74,7 +74,7 @@ class Faults(unittest.TestCase):
                         lazy.store(np.arange(3.0), url, code=1)
                     else:
                         lazy(command, url, code=1)
-                    self.check_said(lazy.errors, "s3://no-such-bucket")
+                    self.check_said(lazy.errors, "s3://no-such-bucket", "create the bucket")
                     self.assertIn("the bucket or container does not exist", lazy.errors)
             self.assertLessEqual(proxy.n_requests, 12)
 
@@ -82,5 +82,5 @@ class Faults(unittest.TestCase):
         """A server that does not answer is retried as often as the options say."""
         lazy = programs.Lazy(self, self.server, AWS_ENDPOINT=f"http://127.0.0.1:{servers.free_port()}")
         lazy("info", "s3://bucket/array", "--store-option", "max_retries=1", code=1)
-        self.check_said(lazy.errors, "s3://bucket")
+        self.check_said(lazy.errors, "s3://bucket", "check the network")
         self.assertIn("neither could any retry: Connection refused", lazy.errors)
