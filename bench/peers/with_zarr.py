@@ -44,3 +44,9 @@ def reader(job):
 def reader_of(store):
     array = zarr.open_array(store, mode="r")
     return lambda selection: array[selection]
+
+
+def on_stores(store_of):
+    """Returns `store` and `reader` for the stores of zarr-python that a function makes."""
+    zarr.config.set({"async.concurrency": CONCURRENCY})
+    return lambda job: store_in(store_of(job), job), lambda job: reader_of(store_of(job))

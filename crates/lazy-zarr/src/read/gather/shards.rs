@@ -108,7 +108,7 @@ const MAX_WHOLE: u128 = 16 << 20;
 /// The index of a shard: the offset and the length of each chunk.
 type Index = Arc<[[u64; 2]]>;
 
-/// What one read has read of the shards so far.
+/// The indices and the chunks of shards that one read has received so far.
 #[derive(Default)]
 pub(super) struct Shards {
     /// Each index is read once. Threads that need the same one wait.

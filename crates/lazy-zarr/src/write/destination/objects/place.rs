@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-/// What is looked for at a prefix.
+/// A prefix whose node is checked before a write.
 enum Look<'p> {
     /// A group that the target names.
     Group(&'p str),
