@@ -178,7 +178,7 @@ impl Shards {
     }
 
     /// Returns true if one request reads a shard: its index, and all of its chunks.
-    pub(super) fn is_read_whole(
+    fn is_read_whole(
         &self,
         reader: &ChunkReader,
         in_shards: &InShards,
