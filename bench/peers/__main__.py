@@ -18,6 +18,7 @@ from work import work
 
 # The modules have other names than the packages, which they would shadow.
 PEERS = {
+    "python": "with_lazy_chunks",
     "pydvl": "with_pydvl",
     "zarr": "with_zarr",
     "zarrs": "with_zarrs",

@@ -28,6 +28,8 @@ pub(crate) struct Course {
     parties: Vec<Party>,
     /// The number of finished jobs, for the progress on standard error.
     n_done: Cell<usize>,
+    /// This program of another revision.
+    pub(crate) before: Option<PathBuf>,
 }
 
 impl Course {
@@ -53,19 +55,30 @@ impl Course {
         for name in &names {
             let is_one = Party::ALL.iter().any(|party| party.name() == name);
             ensure!(is_one, "there is no party {name:?}");
+            let is_there = name != Party::Before.name() || flags.before.is_some();
+            ensure!(is_there, "the party {name:?} needs another revision");
         }
-        let is_chosen = |party: &Party| {
-            names.is_empty()
-                || *party == Party::Ours
-                || names.iter().any(|name| name == party.name())
+        let is_chosen = |party: &Party| match party {
+            Party::Ours | Party::Python => true,
+            Party::Before => flags.before.is_some(),
+            // Two revisions are compared without the others, unless these are named.
+            _ => {
+                (names.is_empty() && flags.before.is_none())
+                    || names.iter().any(|name| name == party.name())
+            }
         };
         Ok(Course {
             directory,
-            processes: RefCell::new(Processes::new(flags.python.clone())),
+            processes: RefCell::new(Processes::new(
+                flags.python.clone(),
+                flags.before.clone(),
+                &[],
+            )),
             n_rounds: flags.rounds.unwrap_or(if flags.quick { 1 } else { 5 }).max(1),
             words: split(&flags.only),
             parties: Party::ALL.into_iter().filter(is_chosen).collect(),
             n_done: Cell::new(0),
+            before: flags.before.clone(),
         })
     }
 
@@ -189,6 +202,28 @@ impl Course {
         Ok(turns.into_iter().map(|turn| turn.record).collect())
     }
 
+    /// Lets all parties in Python store the blocks of the same producer, in turns.
+    pub(crate) fn take_turns_in_python(
+        &self,
+        workload: &Workload,
+        encoding: Encoding,
+    ) -> Result<Vec<Record>> {
+        let name = format!("python/{}/{}", encoding.name(), workload.name);
+        if !self.is_chosen(&name) {
+            return Ok(Vec::new());
+        }
+        eprintln!("{name}");
+        let pool = Pool::load(&self.pool(workload.data))?;
+        let parties = self.parties(Party::takes_python);
+        let mut turns = self.turns(workload, encoding, &[Task::Store], &parties);
+        for round in 0..self.n_rounds {
+            for i in shuffled(turns.len(), round) {
+                turns[i].take(self, round, &pool, 0)?;
+            }
+        }
+        Ok(turns.into_iter().map(|turn| turn.record).collect())
+    }
+
     fn turns(
         &self,
         workload: &Workload,
@@ -202,10 +237,7 @@ impl Course {
                 let path = self.path("stored");
                 let mut job = Job::store(workload, encoding, self.pool(workload.data), path);
                 job.task = task;
-                if party != Party::Ours
-                    && party != Party::Limit
-                    && workload.chunks == Chunks::Automatic
-                {
+                if !party.chooses_chunks() && workload.chunks == Chunks::Automatic {
                     job.chunks = Some(workload.largest_block());
                 }
                 let n_bytes = workload.n_bytes();

@@ -16,6 +16,8 @@ xflags::xflags! {
             // `cargo xtask bench --help` explains the options.
             optional --only words: String
             optional --parties names: String
+            /// This program, built from another revision, which takes turns with the others.
+            optional --before program: PathBuf
             optional --quick
             optional --rounds rounds: usize
             optional --directory directory: PathBuf

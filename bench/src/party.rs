@@ -18,6 +18,10 @@ pub(crate) enum Party {
     /// that are not Zarr.
     Limit,
     Ours,
+    /// Another revision of this workspace.
+    Before,
+    /// This workspace, called from Python.
+    Python,
     Pydvl,
     Zarr,
     Zarrs,
@@ -31,9 +35,11 @@ pub(crate) enum Party {
 }
 
 impl Party {
-    pub(crate) const ALL: [Party; 10] = [
+    pub(crate) const ALL: [Party; 12] = [
         Party::Limit,
         Party::Ours,
+        Party::Before,
+        Party::Python,
         Party::Pydvl,
         Party::Zarr,
         Party::Zarrs,
@@ -49,6 +55,8 @@ impl Party {
         match self {
             Party::Limit => "limit",
             Party::Ours => "lazy-chunks",
+            Party::Before => "before",
+            Party::Python => "from Python",
             Party::Pydvl => "pyDVL",
             Party::Zarr => "zarr-python",
             Party::Zarrs => "with zarrs",
@@ -65,6 +73,8 @@ impl Party {
         match self {
             Party::Limit => "limit",
             Party::Ours => "ours",
+            Party::Before => "before",
+            Party::Python => "python",
             Party::Pydvl => "pydvl",
             Party::Zarr => "zarr",
             Party::Zarrs => "zarrs",
@@ -78,13 +88,25 @@ impl Party {
 
     /// Returns true if the party has jobs in object stores.
     pub(crate) fn takes_stores(self) -> bool {
-        use Party::{Limit, Obstore, Ours, S3fs, Tensorstore};
-        matches!(self, Limit | Ours | Obstore | S3fs | Tensorstore)
+        use Party::{Before, Limit, Obstore, Ours, S3fs, Tensorstore};
+        matches!(self, Limit | Ours | Before | Obstore | S3fs | Tensorstore)
     }
 
-    /// Returns true if the party has jobs on file systems.
+    /// Returns true if the party has jobs on file systems, of blocks that Rust produces if it is in
+    /// Rust.
     pub(crate) fn takes_files(self) -> bool {
-        !matches!(self, Party::Obstore | Party::S3fs)
+        !matches!(self, Party::Python | Party::Obstore | Party::S3fs)
+    }
+
+    /// Returns true if the party stores the blocks of a producer in Python.
+    pub(crate) fn takes_python(self) -> bool {
+        use Party::{Dask, Pydvl, Python, Tensorstore, Zarr, Zarrs};
+        matches!(self, Python | Pydvl | Zarr | Zarrs | Tensorstore | Dask)
+    }
+
+    /// Returns true if the party chooses the shape of chunks by itself.
+    pub(crate) fn chooses_chunks(self) -> bool {
+        matches!(self, Party::Ours | Party::Before | Party::Python | Party::Limit)
     }
 
     /// Returns true if the party has jobs of this kind.
@@ -96,6 +118,8 @@ impl Party {
 /// The processes that run the jobs.
 pub(crate) struct Processes {
     python: PathBuf,
+    /// This program of another revision.
+    before: Option<PathBuf>,
     environment: Vec<(String, String)>,
     /// The running peers. Each peer forks a process for each job.
     peers: BTreeMap<Party, Peer>,
@@ -108,15 +132,15 @@ struct Peer {
 }
 
 impl Processes {
-    pub(crate) fn new(python: PathBuf) -> Processes {
-        Processes::with_environment(python, &[])
-    }
-
     /// Returns processes with additional variables of the environment.
-    pub(crate) fn with_environment(python: PathBuf, variables: &[(&str, &str)]) -> Processes {
+    pub(crate) fn new(
+        python: PathBuf,
+        before: Option<PathBuf>,
+        variables: &[(&str, &str)],
+    ) -> Processes {
         let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         let environment = variables.iter().map(own).collect();
-        Processes { python, environment, peers: BTreeMap::new() }
+        Processes { python, before, environment, peers: BTreeMap::new() }
     }
 
     /// Runs a job in its own process.
@@ -124,12 +148,18 @@ impl Processes {
         let peer = match party {
             // These processes start quickly.
             Party::Limit | Party::Ours => {
-                &mut Peer::start(&std::env::current_exe()?, party.name(), &self.environment)?
+                let program = std::env::current_exe()?;
+                &mut Peer::start(&program, &[party.name()], &self.environment)?
+            }
+            Party::Before => {
+                let program = self.before.as_ref().context("there is no other revision")?;
+                &mut Peer::start(program, &[Party::Ours.name()], &self.environment)?
             }
             _ => match self.peers.entry(party) {
                 Entry::Occupied(peer) => peer.into_mut(),
                 Entry::Vacant(place) => {
-                    place.insert(Peer::start(&self.python, party.name(), &self.environment)?)
+                    let arguments = ["bench/peers", party.name()];
+                    place.insert(Peer::start(&self.python, &arguments, &self.environment)?)
                 }
             },
         };
@@ -140,13 +170,10 @@ impl Processes {
 }
 
 impl Peer {
-    fn start(program: &Path, name: &str, environment: &[(String, String)]) -> Result<Peer> {
+    fn start(program: &Path, arguments: &[&str], environment: &[(String, String)]) -> Result<Peer> {
         let mut command = Command::new(program);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        if program != std::env::current_exe()? {
-            command.arg("bench/peers");
-        }
-        let mut process = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let jobs = process.stdin.take().context("the process has no input")?;
         let results = BufReader::new(process.stdout.take().context("the process has no output")?);
         Ok(Peer { process, jobs, results })

@@ -19,6 +19,7 @@ use crate::workers::Shared;
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) records: Vec<Record>,
+    pub(crate) python: Vec<Record>,
     pub(crate) growth: Growth,
     pub(crate) reductions: Reductions,
     pub(crate) shared: Shared,
@@ -28,8 +29,9 @@ pub(crate) struct Results {
 
 impl Results {
     pub(crate) fn is_empty(&self) -> bool {
-        let Results { records, growth, reductions, shared, stores, program } = self;
+        let Results { records, python, growth, reductions, shared, stores, program } = self;
         records.is_empty()
+            && python.is_empty()
             && growth.is_empty()
             && reductions.is_empty()
             && shared.is_empty()
@@ -43,7 +45,7 @@ pub(crate) fn json(results: &Results) -> Result<String> {
 }
 
 pub(crate) fn tables(results: &Results) -> String {
-    let Results { records, growth, reductions, shared, stores, program } = results;
+    let Results { records, python, growth, reductions, shared, stores, program } = results;
     let mut text = String::new();
     let mut section = |title: &str, table: Option<Table>| {
         if let Some(table) = table {
@@ -54,6 +56,7 @@ pub(crate) fn tables(results: &Results) -> String {
         (records, Task::Store, "Storing"),
         (records, Task::Read, "Reading whole"),
         (records, Task::ReadBlocks, "Reading as a sequence of chunks' rows"),
+        (python, Task::Store, "Storing from Python"),
         (stores, Task::Store, "Storing in S3"),
         (stores, Task::Read, "Reading whole from S3"),
         (stores, Task::ReadRegion, "Reading a region from S3"),
@@ -112,7 +115,9 @@ fn table(records: &[&Record], cell: impl Fn(&Record, f64) -> String) -> Option<T
                 record.party == party && (record.workload, record.conditions()) == *row
             })
         };
-        let ours = of_party(Party::Ours).map_or(f64::NAN, |record| seconds(record));
+        let ours = of_party(Party::Ours)
+            .or_else(|| of_party(Party::Python))
+            .map_or(f64::NAN, |record| seconds(record));
         let cells = parties.iter().map(|&party| match of_party(party) {
             Some(record) if is_done(record) => cell(record, ours),
             _ => "–".to_owned(),
@@ -133,7 +138,7 @@ fn seconds(record: &Record) -> f64 {
 
 fn times(record: &Record, ours: f64) -> String {
     match record.party {
-        Party::Ours => format!("{:.3} s", seconds(record)),
+        Party::Ours | Party::Python => format!("{:.3} s", seconds(record)),
         _ => {
             let times = seconds(record) / ours;
             // Three significant digits for most numbers.

@@ -8,6 +8,9 @@ use crate::report::Results;
 use crate::workload::Workload;
 use crate::{flags, growth, program, reductions, report, stores, workers};
 
+/// The workloads whose blocks a producer in Python computes.
+const IN_PYTHON: [&str; 5] = ["factors", "ragged", "values", "tiny", "tinyrows"];
+
 pub(crate) fn run(flags: &flags::Run) -> Result<()> {
     let course = Course::new(flags)?;
     let workloads = Workload::all(if flags.quick { 8 } else { 1 });
@@ -17,11 +20,18 @@ pub(crate) fn run(flags: &flags::Run) -> Result<()> {
             records.extend(course.take_turns(workload, encoding)?);
         }
     }
+    let mut python = Vec::new();
+    for workload in workloads.iter().filter(|workload| IN_PYTHON.contains(&workload.name)) {
+        for encoding in [Encoding::None, Encoding::Zstd] {
+            python.extend(course.take_turns_in_python(workload, encoding)?);
+        }
+    }
     if course.is_chosen("factors/flushed") {
         records.extend(course.flushed(&workloads[0])?);
     }
     let results = Results {
         records,
+        python,
         growth: growth::measure(&course, &workloads)?,
         reductions: reductions::measure(&course, flags.quick)?,
         shared: workers::measure(&course, flags.quick)?,

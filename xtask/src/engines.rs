@@ -3,7 +3,7 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{apt, build, python};
+use crate::{apt, build, package, python};
 
 /// A program of each engine that Debian packages, the packages, and the engine.
 const ENGINES: [(&str, &[&str], &str); 4] = [
@@ -29,6 +29,16 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     let programs = build::release(shell, &["--bin", "lazy"])?;
     let _program = shell.push_env("LAZY", programs.join("lazy"));
     let _example = shell.push_env("INFLUENCE", programs.join("examples/influence"));
+    let package = package::for_engines(shell)?;
+    let _package = match &package {
+        Some((python, path)) => {
+            vec![shell.push_env("PACKAGE_PYTHON", python), shell.push_env("PACKAGE_PATH", path)]
+        }
+        None => {
+            println!("left out: scripts in Python, since there is no Python from version 3.12 on");
+            Vec::new()
+        }
+    };
     Ok(cmd!(shell, "{python} tests/python/engines").run()?)
 }
 

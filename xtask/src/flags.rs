@@ -46,6 +46,12 @@ xflags::xflags! {
         /// Drives the program `lazy` from Python: streams, files and signals. zarr-python reads
         /// what it stores.
         cmd program {}
+        /// Builds the wheel of the Python package, installs it in environments of its own, and runs its
+        /// tests, also with the calculators of pyDVL.
+        cmd python {
+            /// Builds without optimization, which is quicker.
+            optional --dev
+        }
         /// Runs the program `lazy` on file systems that fail or lack one thing at a time: errors of
         /// close and fsync, locks, renames, inode numbers, power. It needs FUSE, and is left out
         /// where there is none.
@@ -89,6 +95,10 @@ xflags::xflags! {
             /// Only these parties beside this workspace, separated by commas: limit, pydvl, zarr,
             /// zarrs, tensorstore, dask, memmap; obstore and s3fs for arrays in object stores.
             optional --parties names: String
+            /// Another revision of this workspace, such as a commit or a tag, which stores and reads
+            /// in turns with this one. More than 1 in its column means that this one is faster. No
+            /// other party takes part, unless --parties names it.
+            optional --compare revision: String
             /// One round over an eighth of the rows, which shows that it runs, not how fast.
             optional --quick
             /// The number of turns of each party; 5 by default.

@@ -9,25 +9,31 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{build, python};
+use crate::{build, package, python};
 
 /// Tasks of `cargo xtask`. Those of a lane run one after the other, and the lanes at the same time.
-const LANES: [&[&str]; 2] =
-    [&["program", "crash"], &["example", "interop", "fuse", "engines", "stores", "outside"]];
+const LANES: [&[&str]; 2] = [
+    &["program", "crash", "python --dev"],
+    &["example", "interop", "fuse", "engines", "stores", "outside"],
+];
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     // Nothing is left to set up and to build when the tasks run.
     python::with_peers(shell)?;
     python::with_newer_zarr(shell)?;
     python::with_stores(shell)?;
+    python::with_pydvl(shell)?;
     let programs = ["lazy", "crash", "interop", "stores"];
     build::release(shell, &programs.map(|program| ["--bin", program]).concat())?;
+    package::for_engines(shell)?;
     let logs = shell.current_dir().join("target/tmp");
     fs::create_dir_all(&logs)?;
     let lanes = LANES.map(|lane| {
         // A shell is of one thread, but its directory and environment are those of the commands.
-        let command =
-            |task: &&'static str| (*task, Command::from(cmd!(shell, "cargo xtask {task}")));
+        let command = |task: &&'static str| {
+            let words = task.split(' ');
+            (*task, Command::from(cmd!(shell, "cargo xtask {words...}")))
+        };
         lane.iter().map(command).collect::<Vec<_>>()
     });
     thread::scope(|scope| {

@@ -15,6 +15,12 @@ const WITHOUT_DEPENDENCIES: &str = "tests/python/requirements-no-deps.txt";
 const NEWER_DIRECTORY: &str = "target/python-3.12";
 const NEWER_REQUIREMENTS: &str = "tests/python/requirements-3.12.txt";
 
+const PACKAGE_DIRECTORY: &str = "target/python-package";
+const PACKAGE_REQUIREMENTS: &str = "python/tests/requirements.txt";
+
+const PYDVL_DIRECTORY: &str = "target/python-pydvl";
+const PYDVL_REQUIREMENTS: &str = "python/tests/pydvl/requirements.txt";
+
 const STORES_DIRECTORY: &str = "target/python-stores";
 const STORES_REQUIREMENTS: &str = "tests/python/stores/requirements.txt";
 
@@ -37,6 +43,30 @@ pub(crate) fn with_peers(shell: &Shell) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Returns an interpreter that has what the tests of the Python package need, or `None` if there is
+/// no Python for it.
+pub(crate) fn with_package_tests(shell: &Shell) -> Result<Option<PathBuf>> {
+    let directory = shell.current_dir().join(PACKAGE_DIRECTORY);
+    if is_installed(shell, &directory, PACKAGE_REQUIREMENTS)? {
+        return Ok(Some(interpreter(&directory)));
+    }
+    let Some(newer) = newer(shell) else { return Ok(None) };
+    shell.remove_path(&directory)?;
+    cmd!(shell, "{newer} -m venv {directory}").run()?;
+    install(shell, &directory, PACKAGE_REQUIREMENTS, &[]).map(Some)
+}
+
+/// Returns an interpreter that has pyDVL, without PyTorch.
+pub(crate) fn with_pydvl(shell: &Shell) -> Result<PathBuf> {
+    let directory = shell.current_dir().join(PYDVL_DIRECTORY);
+    if is_installed(shell, &directory, PYDVL_REQUIREMENTS)? {
+        return Ok(interpreter(&directory));
+    }
+    shell.remove_path(&directory)?;
+    create(shell, &directory)?;
+    install(shell, &directory, PYDVL_REQUIREMENTS, &["--no-deps"])
+}
+
 /// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python for it.
 pub(crate) fn with_newer_zarr(shell: &Shell) -> Result<Option<PathBuf>> {
     let directory = shell.current_dir().join(NEWER_DIRECTORY);
@@ -46,7 +76,7 @@ pub(crate) fn with_newer_zarr(shell: &Shell) -> Result<Option<PathBuf>> {
     let Some(newer) = newer(shell) else { return Ok(None) };
     shell.remove_path(&directory)?;
     cmd!(shell, "{newer} -m venv {directory}").run()?;
-    install(shell, &directory, NEWER_REQUIREMENTS).map(Some)
+    install(shell, &directory, NEWER_REQUIREMENTS, &[]).map(Some)
 }
 
 /// Returns an interpreter that has clients of object stores, and an emulator of S3.
@@ -57,7 +87,7 @@ pub(crate) fn with_stores(shell: &Shell) -> Result<PathBuf> {
     }
     shell.remove_path(&directory)?;
     create(shell, &directory)?;
-    install(shell, &directory, STORES_REQUIREMENTS)
+    install(shell, &directory, STORES_REQUIREMENTS, &[])
 }
 
 /// Returns true if an environment has the packages that a file requires.
@@ -68,10 +98,15 @@ fn is_installed(shell: &Shell, directory: &Path, requirements: &str) -> Result<b
 }
 
 /// Installs the packages that a file requires, and returns the interpreter.
-fn install(shell: &Shell, directory: &Path, requirements: &str) -> Result<PathBuf> {
+fn install(
+    shell: &Shell,
+    directory: &Path,
+    requirements: &str,
+    options: &[&str],
+) -> Result<PathBuf> {
     let python = interpreter(directory);
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    cmd!(shell, "{python} {install...} -r {requirements}").run()?;
+    cmd!(shell, "{python} {install...} {options...} -r {requirements}").run()?;
     shell.copy_file(requirements, directory.join("requirements.txt"))?;
     Ok(python)
 }

@@ -51,7 +51,7 @@ pub(crate) fn measure(course: &Course, python: &Path, is_quick: bool) -> Result<
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", "us-east-1"),
     ];
-    let mut processes = Processes::with_environment(python.to_owned(), &credentials);
+    let mut processes = Processes::new(python.to_owned(), course.before.clone(), &credentials);
     let workloads = Workload::all(if is_quick { 32 } else { 4 });
     let mut records = Vec::new();
     for (workload, task, latency) in chosen {
@@ -136,8 +136,7 @@ impl Turns<'_> {
 
     /// Returns the job of one party.
     fn job(&self, party: Party, job: &Job) -> Job {
-        let has_own_chunks = matches!(party, Party::Ours | Party::Limit);
-        let chunks = if !has_own_chunks && self.workload.chunks == Chunks::Automatic {
+        let chunks = if !party.chooses_chunks() && self.workload.chunks == Chunks::Automatic {
             Some(self.workload.largest_block())
         } else {
             job.chunks

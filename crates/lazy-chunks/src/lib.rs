@@ -182,10 +182,10 @@ pub mod zarr {
         BloscCompressor, ByteRange, Checksum, Codec, Consolidation, Defect, DefectKind, Durability,
         EntryKind, Error, ErrorKind, Existing, FileLock, FilePin, FileSystem, FileSystemLayer,
         Group, Listing, LocalFileSystem, LockScope, Member, MemberKind, MemoryFileSystem,
-        MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, OldChunks, PutCondition,
-        Removed, Result, Resume, SharedProgress, Shuffle, Storable, Store, StoreError,
-        StoreOptions, StoreResult, StoredArray, StoredSize, Superseded, Tag, Target, ToZarr,
-        UnfinishedWrite, Verify, WriteState, ZarrSink, serde_json, store, store_result,
+        MemoryStore, MetadataChecksum, MissingChunks, Object, ObjectInfo, ObjectRanges, OldChunks,
+        PutCondition, Removed, Result, Resume, SharedProgress, Shuffle, Storable, Store,
+        StoreError, StoreOptions, StoreResult, StoredArray, StoredSize, Superseded, Tag, Target,
+        ToZarr, UnfinishedWrite, Verify, WriteState, ZarrSink, serde_json, store, store_result,
     };
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
     pub use lazy_zarr::{RemoteStore, object_store};

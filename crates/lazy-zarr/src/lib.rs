@@ -87,7 +87,8 @@ pub use group::{Consolidation, Group, Member, MemberKind, Removed};
 #[cfg(feature = "object-store")]
 pub use objects::RemoteStore;
 pub use objects::{
-    ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
+    ByteRange, Listing, MemoryStore, NoteTag, Object, ObjectInfo, ObjectRanges, PutCondition,
+    Store, StoreError, Tag,
 };
 pub use read::{MissingChunks, StoredArray, StoredSize, Verify};
 pub use settings::{

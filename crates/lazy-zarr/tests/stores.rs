@@ -1,17 +1,23 @@
 //! Arrays in stores: replacing, resuming, cleaning up, and the requests that these take.
 
 mod stores {
+    mod early_check;
     pub(crate) mod faulty;
+    pub(crate) mod scripted;
 }
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
+use bytes::Bytes;
 use lazy_core::{ArrayBlock, Indexed, LazyChunkSequence, report};
 use lazy_zarr::{
-    Codec, ErrorKind, Existing, Group, MemoryStore, OldChunks, PutCondition, Resume, Store,
-    StoredArray, Superseded, Target, ToZarr, UnfinishedWrite, WriteState, ZarrSink,
+    Codec, ErrorKind, Existing, Group, MemoryStore, Object, ObjectInfo, OldChunks, PutCondition,
+    Resume, Store, StoreError, StoredArray, Superseded, Tag, Target, ToZarr, UnfinishedWrite,
+    WriteState, ZarrSink,
 };
 
 use stores::faulty::{Fault, FaultyStore};
@@ -720,4 +726,57 @@ fn large_chunks_of_shards_are_read_ahead() {
             }
         }
     }
+}
+
+#[test]
+fn the_thread_that_computes_blocks_does_not_wait_for_a_server() {
+    /// A store of a server, which counts the chunks that one thread puts.
+    struct Server {
+        store: MemoryStore,
+        thread: ThreadId,
+        n_by_thread: AtomicUsize,
+    }
+
+    impl Store for Server {
+        fn get(&self, key: &str) -> Result<Object, StoreError> {
+            self.store.get(key)
+        }
+
+        fn put(
+            &self,
+            key: &str,
+            bytes: Bytes,
+            condition: PutCondition,
+        ) -> Result<Option<Tag>, StoreError> {
+            if key.starts_with("a/c/") {
+                thread::sleep(Duration::from_millis(1));
+                let is_by_thread = thread::current().id() == self.thread;
+                self.n_by_thread.fetch_add(usize::from(is_by_thread), Ordering::Relaxed);
+            }
+            self.store.put(key, bytes, condition)
+        }
+
+        fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+            self.store.list(prefix)
+        }
+
+        fn delete(&self, key: &str) -> Result<(), StoreError> {
+            self.store.delete(key)
+        }
+
+        fn concurrency(&self) -> Option<usize> {
+            Some(4)
+        }
+    }
+
+    let n_by_this_thread = |n_threads: usize| {
+        let (store, thread) = (MemoryStore::new(), thread::current().id());
+        let server = Arc::new(Server { store, thread, n_by_thread: AtomicUsize::new(0) });
+        let sink = ZarrSink::new(Target::in_store(Arc::clone(&server), "/a"));
+        let sink = sink.with_chunk_shape([1, 2]).with_writer_threads(n_threads);
+        rows(0, 40).to_zarr(sink).unwrap();
+        server.n_by_thread.load(Ordering::Relaxed)
+    };
+    assert_eq!([2, 4].map(n_by_this_thread), [0, 0]);
+    assert_eq!(n_by_this_thread(1), 40, "there is no other thread");
 }

@@ -1,9 +1,31 @@
 """Workers that Slurm starts: tasks of arrays and of steps."""
 
 import json
+import os
+import shlex
+import unittest
 
+import numpy as np
 from engines import JOBS
 from slurm import SlurmTest, start_cluster as setUpModule
+
+
+#: A program whose blocks leave a file each.
+SCRIPT = """
+import os
+import lazy_chunks
+import numpy as np
+
+def block(i):
+    with open(f"computed/{i}", "x") as file:
+        file.write(os.environ["SLURM_ARRAY_TASK_ID"])
+    return np.full((10, 20), i, dtype="float32")
+
+stored, found = lazy_chunks.store(
+    ([10] * 40, block), "values.zarr", resume="run 1", row_type=("float32", [20]), chunks=[10, 20],
+    parts=8, stats="mean", workers="env")
+print("shape", stored.shape, "mean", found["mean"])
+"""
 
 
 class Arrays(SlurmTest):
@@ -33,6 +55,20 @@ class Arrays(SlurmTest):
         name = "worker {} of 2 (SLURM_ARRAY_TASK_ID={}, SLURM_ARRAY_TASK_MIN=5, SLURM_ARRAY_TASK_COUNT=2)"
         self.assertEqual(self.names(), [name.format(0, 5), name.format(1, 6)])
         self.check_together()
+
+    @unittest.skipUnless("PACKAGE_PATH" in os.environ, "there is no Python for the package")
+    def test_a_script_in_python(self):
+        self.path("script.py").write_text(SCRIPT)
+        self.path("computed").mkdir()
+        path, python = (shlex.quote(os.environ[name]) for name in ("PACKAGE_PATH", "PACKAGE_PYTHON"))
+        command = f"srun env PYTHONPATH={path} {python} script.py"
+        job = self.run_job("--array=0-3", "--wrap", command, ids=range(4))
+        said = self.said(job)
+        self.assertEqual(said.count("shape (400, 20) mean 19.5"), 4, said)
+        computed = list(self.path("computed").iterdir())
+        self.assertEqual(sorted(int(file.name) for file in computed), list(range(40)))
+        expected = np.repeat(np.arange(40, dtype="f4"), 10)[:, None] * np.ones((1, 20), "f4")
+        np.testing.assert_array_equal(self.array("values.zarr")[:], expected)
 
     def test_influence(self):
         for n in (1, 4):

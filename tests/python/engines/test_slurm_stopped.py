@@ -23,8 +23,9 @@ class Stopped(SlurmTest):
         return job, held, task
 
     def test_the_warning_requeues_a_task(self):
-        # Slurm looks for such tasks twice a minute. All of this time is within the warning.
-        job, held, task = self.hold_task("--time=2")
+        # Slurm looks for such tasks twice a minute, and sends the signal up to 30 seconds early. So it comes when the
+        # task has been held for a while.
+        job, held, task = self.hold_task("--time=2", "--signal=USR1@60")
         held.wait_for_signal()
         self.assertIn("lazy: stopped; values.zarr is unchanged; ", held.let_go().log)
         self.assertGreater(n_kept := self.n_kept(), 0)

@@ -54,6 +54,7 @@ class Signals(ProgramTest):
                                               "command and --resume\n")
         said = self.lazy("unfinished", ".")
         self.assertRegex(said, r"a\.zarr: interrupted after it had stored \d+ chunks \(.*\) of 40 arrays, from part-0.npy to part-39.npy")
+        self.assertTrue(said.rstrip().endswith("continue it with `lazy store --resume`"), said)
         said = self.lazy(*arguments, code=1) or self.errors
         self.assertIn("an earlier write of a.zarr was interrupted", said)
         # A signal that was ignored when the program began stays so, as under nohup.

@@ -1,4 +1,4 @@
-//! Arrays whose chunks are the blocks of a sequence, in a rectilinear grid.
+//! Arrays whose chunks are the blocks of a sequence, in a rectilinear grid or in a regular one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -55,6 +55,14 @@ fn places(case: &Case) -> impl Iterator<Item = (usize, usize)> {
     (0..case.rows.len()).flat_map(move |i| (0..n_columns).map(move |j| (i, j)))
 }
 
+/// Returns true if all sizes are equal, except for a smaller one at the end, and none is 0.
+fn is_regular(sizes: &[usize]) -> bool {
+    sizes.split_last().is_some_and(|(last, others)| {
+        let first = *others.first().unwrap_or(last);
+        others.iter().all(|size| *size == first) && (1..=first).contains(last)
+    })
+}
+
 /// Returns true if a block has elements.
 fn has_chunk(case: &Case, (i, j): (usize, usize)) -> bool {
     case.block(i, j).n_elements() > 0
@@ -79,7 +87,10 @@ proptest! {
         let all = Blocks::new(&case, &computed, usize::MAX);
         let stored = all.store(sink("a.zarr")).unwrap();
         prop_assert_eq!(stored.read().unwrap(), case.array());
-        prop_assert_eq!(stored.chunk_grid(), "rectilinear");
+        let is_regular =
+            is_regular(&case.rows) && case.columns.as_deref().is_none_or(is_regular);
+        let grid = if is_regular { "regular" } else { "rectilinear" };
+        prop_assert_eq!(stored.chunk_grid(), grid);
         prop_assert_eq!(stored.stored_size().unwrap().n_stored as usize, n_chunks);
         prop_assert_eq!(stored.verify().count(), 0);
 
@@ -136,6 +147,53 @@ fn runs_of_equal_blocks_take_little_metadata() {
     blocks.to_zarr(ZarrSink::new(&path).with_chunks_of_blocks()).unwrap();
     assert!(std::fs::metadata(path.join("zarr.json")).unwrap().len() < 2000);
     assert_eq!(StoredArray::open(&path).unwrap().shape(), [100_000, 2]);
+}
+
+#[test]
+fn equal_blocks_are_the_chunks_of_a_regular_grid() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let sink =
+        |name: &str| ZarrSink::new(path(name)).with_chunks_of_blocks().with_codec(Codec::None);
+    // The chunk shape, or `None` for a rectilinear grid.
+    for (rows, columns, expected) in [
+        (&[4, 4, 2][..], &[3, 3, 1][..], Some([4, 3])),
+        (&[4], &[3], Some([4, 3])),
+        (&[4, 4], &[3, 3], Some([4, 3])),
+        (&[4, 2, 4], &[3], None),
+        (&[4, 5], &[3], None),
+        (&[4, 4], &[3, 4], None),
+        (&[4, 0], &[3], None),
+        (&[0, 4], &[3], None),
+    ] {
+        let element = |row: usize, column: usize| (100 * row + column) as i32;
+        let sizes = (BlockSizes::from(rows), BlockSizes::from(columns));
+        let (of_rows, of_columns) = sizes.clone();
+        let blocks =
+            NestedLazyChunkSequence::from_fn(sizes.0.clone(), sizes.1.clone(), move |i, j| {
+                let (rows, columns) = (of_rows.range(i), of_columns.range(j));
+                let elements =
+                    rows.clone().flat_map(|row| columns.clone().map(move |j| element(row, j)));
+                let elements = elements.collect();
+                ArrayBlock::from_vec([rows.len(), columns.len()], elements).unwrap()
+            });
+        let stored = blocks.to_zarr(sink("a.zarr").with_existing(Existing::Replace)).unwrap();
+        let is_regular = stored.chunk_grid() == "regular";
+        assert_eq!(is_regular.then(|| stored.chunk_shape().to_vec()), expected.map(Vec::from));
+        let read = stored.read().unwrap();
+        let places = (0..sizes.0.total()).flat_map(|i| (0..sizes.1.total()).map(move |j| (i, j)));
+        let expected: Vec<_> = places.map(|(i, j)| element(i, j)).collect();
+        assert_eq!(read.as_slice::<i32>().unwrap(), expected, "{rows:?}, {columns:?}");
+    }
+    // Rows can be appended.
+    let blocks = LazyChunkSequence::from_fn([4, 2], |i| zeros(&[if i == 0 { 4 } else { 2 }, 3]));
+    blocks.to_zarr(sink("b.zarr")).unwrap();
+    let append = ZarrSink::new(path("b.zarr")).with_existing(Existing::Append);
+    assert_eq!(blocks.to_zarr(append).unwrap().shape(), [12, 3]);
+    // A stream does not tell the sizes of its blocks before it ends.
+    let stream = LazyChunkSequence::new(|| [zeros(&[4, 3]), zeros(&[2, 3])]);
+    let stored = stream.to_zarr(sink("c.zarr")).unwrap();
+    assert_eq!(stored.chunk_grid(), "rectilinear");
 }
 
 #[test]
@@ -312,7 +370,8 @@ fn too_many_blocks_are_refused() {
     // Declared, before the first block.
     let directory = tempfile::tempdir().unwrap();
     let sink = ZarrSink::new(directory.path().join("a.zarr")).with_chunks_of_blocks();
-    let blocks = LazyChunkSequence::from_fn(vec![1; (1 << 20) + 1], |_| -> ArrayBlock {
+    let sizes: Vec<_> = (0..=1 << 20).map(|i| 1 + i % 2).collect();
+    let blocks = LazyChunkSequence::from_fn(sizes, |_| -> ArrayBlock {
         unreachable!("no block is computed")
     });
     let error = blocks.to_zarr(sink).unwrap_err();

@@ -263,9 +263,11 @@ fn writes_that_cannot_be_shared_are_refused() {
     );
     let append = refused(small(&path).with_existing(Existing::Append));
     assert!(append.starts_with("a plan of several workers cannot append rows"), "{append}");
+    let unequal = LazyChunkSequence::from_fn([1, 2], block).with_row_type(DType::Int64, [4]);
     let sink = ZarrSink::new(&path).with_resume("the job").with_chunks_of_blocks();
-    let of_blocks = refused(sink);
-    assert!(of_blocks.starts_with("a plan of several workers cannot store chunks of blocks"));
+    let of_blocks = report(&Plan::of(&unequal, sink).create().unwrap_err());
+    let expected = "a plan of several workers cannot store blocks of unequal sizes as chunks";
+    assert!(of_blocks.starts_with(expected), "{of_blocks}");
     let restarts = refused(small(&path).with_resume(Resume::new("the job").or_restart()));
     assert!(restarts.starts_with("a plan of several workers cannot start over"), "{restarts}");
     let error = Plan::of(&sequence, Sum).create().unwrap_err();

@@ -10,13 +10,14 @@ use super::{graph, sources};
 
 /// The crates whose modules are checked. The cycles of others are printed by
 /// `cargo xtask layering --modules`.
-const CHECKED: [&str; 8] = [
+const CHECKED: [&str; 9] = [
     "bench",
     "crates/lazy-chunks",
     "crates/lazy-cli",
     "crates/lazy-core",
     "crates/lazy-tch",
     "crates/lazy-zarr",
+    "python",
     "tests",
     "xtask",
 ];
@@ -90,7 +91,7 @@ pub(super) fn print(shell: &Shell) -> Result<()> {
     directories.sort();
     let names = directories.iter().filter_map(|directory| directory.file_name()?.to_str());
     let crates = names.map(|name| format!("crates/{name}"));
-    let others = ["bench", "tests", "xtask"].map(str::to_owned);
+    let others = ["bench", "python", "tests", "xtask"].map(str::to_owned);
     for directory in crates.chain(others) {
         let modules = modules_of(shell, &directory)?;
         let problems = problems_of(&directory, &modules);

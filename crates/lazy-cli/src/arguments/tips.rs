@@ -1,19 +1,23 @@
 //! Tips for arguments that other programs have.
 
+use std::ffi::OsString;
+
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
 use super::Arguments;
 
-/// Parses the command line. If it is invalid, the program ends with exit code 2.
-pub(crate) fn parse() -> Arguments {
-    Arguments::try_parse().unwrap_or_else(|mut error| {
+/// Parses the command line. The error is a message, which may be the help.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(arguments).map_err(|mut error| {
         if let Some(tip) = tip(&error) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
             // clap would suggest a similarly spelled argument, which means something else.
             error.remove(ContextKind::SuggestedArg);
         }
-        error.exit()
+        error
     })
 }
 

@@ -16,7 +16,9 @@ use crate::statistics::Answer;
 use crate::stop;
 
 pub(crate) fn run(options: &Reduce) -> Result<()> {
-    let (reducers, plan) = options.stats.plan(options.form)?;
+    let (reducers, plan) = options.stats.plan(options.form).map_err(|problem| {
+        Failure::Usage(format!("{problem}; leave out --axis and --ignore-nan"))
+    })?;
     let reducers = MemoryLimit::new(options.memory_limit, reducers);
     let mut group = options.output.as_ref().map(|output| Group::new(output, options.replace));
     if let Some(group) = &group {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{check_exists, shared};
 use crate::count::count;
 use crate::failure::{Failure, Result};
+use crate::input::is_of_program;
 use crate::options::Unfinished;
 use crate::print;
 
@@ -53,15 +54,15 @@ pub(super) fn to_text(write: &UnfinishedWrite) -> String {
         WriteState::Resumable { key, chunks, stored_bytes } => {
             let (chunks, stored) = (count(*chunks, "chunk"), HumanBytes(*stored_bytes));
             format!(
-                "interrupted after it had stored {chunks} ({stored}) of {key}, in {directory}; \
-                 continue it with `lazy store --resume`"
+                "interrupted after it had stored {chunks} ({stored}) of {key}, in {directory}; {}",
+                continue_with(key, "--resume")
             )
         }
         WriteState::Shared { key, progress } => {
             let progress = shared::summary(progress);
             format!(
-                "shared by workers, who store {key}: {progress}, in {directory}; continue it with \
-                 `lazy store --workers`"
+                "shared by workers, who store {key}: {progress}, in {directory}; {}",
+                continue_with(key, "--workers")
             )
         }
         WriteState::Unreadable { reason } => format!(
@@ -72,6 +73,15 @@ pub(super) fn to_text(write: &UnfinishedWrite) -> String {
             "interrupted, and cannot be resumed, in {directory}; the next write or `lazy clean` \
              removes it"
         ),
+    }
+}
+
+/// Returns what continues the write with a key.
+fn continue_with(key: &str, option: &str) -> String {
+    if is_of_program(key) {
+        format!("continue it with `lazy store {option}`")
+    } else {
+        "continue it with the program that began it".to_owned()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Exit codes of failures. `lazy --help` lists them.
 
 use std::error::Error as StdError;
-use std::process::ExitCode;
 
 use lazy_chunks::zarr;
 
@@ -15,8 +14,8 @@ const STOPPED_WORKER: u8 = 75;
 
 impl Failure {
     /// Returns the exit code of the process.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
             Failure::Usage(_) => 2,
             Failure::Corrupt(_) => 3,
             Failure::AfterStoring { .. } => 4,
@@ -26,10 +25,10 @@ impl Failure {
             Failure::Kept { failure, .. }
             | Failure::KeptParts { failure, .. }
             | Failure::Left { failure, .. }
-            | Failure::Unchanged { failure, .. } => return failure.exit_code(),
+            | Failure::Unchanged { failure, .. } => failure.exit_code(),
             failure if failure.is_of_corrupt_data() => 3,
             _ => 1,
-        })
+        }
     }
 
     fn is_of_corrupt_data(&self) -> bool {

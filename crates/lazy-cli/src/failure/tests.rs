@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Mutex;
 
 use lazy_chunks::conformance::example_errors;
@@ -276,7 +275,7 @@ fn hints_for_workers() {
          the same command"
     );
     let stopped = Failure::StoppedWorker("stopped".into());
-    assert_eq!(stopped.exit_code(), ExitCode::from(75));
+    assert_eq!(stopped.exit_code(), 75);
 }
 
 #[test]
@@ -289,6 +288,6 @@ fn exit_codes_tell_corrupt_and_published_arrays() {
             _ => 1,
         };
         let said = report(&error);
-        assert_eq!(Failure::from(error).exit_code(), ExitCode::from(expected), "{said}");
+        assert_eq!(Failure::from(error).exit_code(), expected, "{said}");
     }
 }

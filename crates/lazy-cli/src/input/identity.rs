@@ -54,9 +54,18 @@ pub(super) fn identify(
         [name] => name.clone(),
         names => format!("{} arrays, from {} to {}", names.len(), names[0], names[names.len() - 1]),
     };
-    let key = format!("{names}; names, dtypes and shapes {}", digest(&key));
+    let key = format!("{names}{OF_PROGRAM}{}", digest(&key));
     let revision = format!("states of the files {}", digest(&revision));
     Ok(Identity { key, revision })
+}
+
+/// The text in the keys of this program between the names of the arrays and the digest.
+const OF_PROGRAM: &str = "; names, dtypes and shapes ";
+
+/// Returns true if this program has begun the write with a key, rather than one that calls the
+/// library.
+pub(crate) fn is_of_program(key: &str) -> bool {
+    key.rsplit_once(OF_PROGRAM).is_some_and(|(_, digest)| digest.len() == 16)
 }
 
 fn digest(text: &str) -> String {

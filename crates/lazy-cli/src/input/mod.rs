@@ -35,7 +35,7 @@ use lazy_chunks::{
 
 pub(crate) use error::{InputError, is_of_corrupt_array, list_unfinished};
 pub(crate) use files::safetensors_dtype;
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, is_of_program};
 pub(crate) use npy::header as npy_header;
 pub(crate) use options::{InputOptions, Origin, Paths, Selection};
 pub(crate) use shared::End;

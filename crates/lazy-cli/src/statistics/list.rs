@@ -6,7 +6,7 @@ use lazy_chunks::Norm;
 
 /// Statistics in the order in which the user lists them.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StatisticList(pub(super) Vec<Wanted>);
+pub struct StatisticList(pub(super) Vec<Wanted>);
 
 /// A statistic with its text.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,12 +41,14 @@ const NAMES: &str = "count, sum, mean, var, std, min, max, argmin, argmax, top:K
 
 impl StatisticList {
     /// Returns an empty list.
-    pub(crate) fn none() -> StatisticList {
+    #[must_use]
+    pub fn none() -> StatisticList {
         StatisticList(Vec::new())
     }
 
     /// Returns the text of each statistic.
-    pub(crate) fn texts(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn texts(&self) -> Vec<&str> {
         self.0.iter().map(|wanted| &wanted.text[..]).collect()
     }
 }

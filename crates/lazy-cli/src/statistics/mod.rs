@@ -12,16 +12,15 @@ use lazy_chunks::{
 };
 use ndarray::{Array2, IxDyn};
 
-pub(crate) use answer::{Answer, Part};
-pub(crate) use list::StatisticList;
+pub use answer::{Answer, Part};
+pub use list::StatisticList;
 
-use crate::failure::{Failure, Result};
 use list::{Kind, Wanted};
 use named::Named;
 
 /// The cells of an array that each get a value of a statistic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Axis {
+pub enum Axis {
     /// The whole array.
     All,
     /// Each row: over axis 1 and later axes.
@@ -31,25 +30,30 @@ pub(crate) enum Axis {
 }
 
 /// The cells and elements that statistics cover.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
-    pub(crate) axis: Axis,
-    pub(crate) ignore_nan: bool,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Form {
+    /// The cells.
+    pub axis: Axis,
+    /// True if NaN elements are left out.
+    pub ignore_nan: bool,
     /// The error of quantiles in rank, if it is not the default.
-    pub(crate) rank_error: Option<f64>,
+    pub rank_error: Option<f64>,
 }
 
 impl Form {
     /// The whole array and all elements.
-    pub(crate) const WHOLE: Form = Form { axis: Axis::All, ignore_nan: false, rank_error: None };
+    pub const WHOLE: Form = Form { axis: Axis::All, ignore_nan: false, rank_error: None };
 }
 
 /// The result of a reducer, as arrays by name. Answers are made from it.
-type Found = Vec<(&'static str, ArrayBlock)>;
+pub type Found = Vec<(&'static str, ArrayBlock)>;
+
+/// The reducer of one or several statistics, which workers can share.
+pub type NamedReducer = BoxedDivisibleReducer<'static, Found>;
 
 /// The plan of a pass, which makes answers from the results of reducers.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     wanted: Vec<Wanted>,
     /// For each statistic, the index of the reducer that computes it.
     of_reducer: Vec<usize>,
@@ -59,10 +63,11 @@ pub(crate) struct Plan {
 impl StatisticList {
     /// Returns the reducers that compute the statistics, and the plan that makes answers from their
     /// results. Statistics share a reducer if one can compute both.
-    pub(crate) fn plan(
-        &self,
-        form: Form,
-    ) -> Result<(Vec<BoxedDivisibleReducer<'static, Found>>, Plan)> {
+    ///
+    /// # Errors
+    ///
+    /// A message if a statistic does not have the form.
+    pub fn plan(&self, form: Form) -> Result<(Vec<NamedReducer>, Plan), String> {
         let mut kinds: Vec<&Kind> = Vec::new();
         let mut reducers = Vec::new();
         let mut of_reducer = Vec::new();
@@ -77,11 +82,7 @@ impl StatisticList {
         Ok((reducers, Plan { wanted: self.0.clone(), of_reducer, axis: form.axis }))
     }
 
-    fn reducer(
-        &self,
-        wanted: &Wanted,
-        form: Form,
-    ) -> Result<BoxedDivisibleReducer<'static, Found>> {
+    fn reducer(&self, wanted: &Wanted, form: Form) -> Result<NamedReducer, String> {
         Ok(match &wanted.kind {
             Kind::Count => in_form(Count, form),
             Kind::Sum => in_form(Sum, form),
@@ -106,10 +107,7 @@ impl StatisticList {
             Kind::Histogram(edges) => in_form(Histogram::new(edges.clone()), form),
             Kind::Covariance | Kind::Correlation | Kind::Gram => {
                 if form.axis != Axis::All || form.ignore_nan {
-                    return Err(Failure::Usage(format!(
-                        "`{}` covers all rows and all elements; leave out --axis and --ignore-nan",
-                        wanted.text
-                    )));
+                    return Err(format!("`{}` covers all rows and all elements", wanted.text));
                 }
                 // Matrices may be large, so no others are made.
                 let is_wanted = |kind: Kind| self.0.iter().any(|wanted| wanted.kind == kind);
@@ -151,7 +149,7 @@ fn share_a_reducer(a: &Kind, b: &Kind) -> bool {
 }
 
 /// Returns the reducer of a summary that covers the cells and elements of a form.
-fn in_form<S: Summary>(summary: S, form: Form) -> BoxedDivisibleReducer<'static, Found> {
+fn in_form<S: Summary>(summary: S, form: Form) -> NamedReducer {
     match (form.axis, form.ignore_nan) {
         (Axis::All, false) => boxed(summary),
         (Axis::Rows, false) => boxed(summary.per_row()),
@@ -162,7 +160,7 @@ fn in_form<S: Summary>(summary: S, form: Form) -> BoxedDivisibleReducer<'static,
     }
 }
 
-fn boxed<S>(statistic: S) -> BoxedDivisibleReducer<'static, Found>
+fn boxed<S>(statistic: S) -> NamedReducer
 where
     S: SaveState<Output: NamedArrays, State: 'static> + 'static,
 {
@@ -171,12 +169,14 @@ where
 
 impl Plan {
     /// Returns true if each block must have all columns.
-    pub(crate) fn needs_whole_rows(&self) -> bool {
+    #[must_use]
+    pub fn needs_whole_rows(&self) -> bool {
         self.wanted.iter().any(|wanted| is_matrix(&wanted.kind))
     }
 
     /// Makes the answers, in the order of the list.
-    pub(crate) fn answers(&self, found: &[Found]) -> Vec<Answer> {
+    #[must_use]
+    pub fn answers(&self, found: &[Found]) -> Vec<Answer> {
         let answer = |(wanted, of): (&Wanted, &usize)| self.answer(wanted, &found[*of]);
         self.wanted.iter().zip(&self.of_reducer).map(answer).collect()
     }

@@ -23,21 +23,25 @@ impl Default for MemorySize {
 impl FromStr for MemorySize {
     type Err = String;
 
-    /// Parses a size. Units are powers of 1024 in both spellings, `8G` and `8GiB`, as those of
-    /// `ulimit` and systemd are.
+    /// Parses a size. The units of `8G` and `8GiB` are powers of 1024, as those of `ulimit` and
+    /// systemd are, and the unit of `8GB` is one of 1000.
     fn from_str(text: &str) -> Result<MemorySize, String> {
         let n_digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(n_digits);
-        let exponent = match unit.trim_start().to_ascii_uppercase().as_str() {
-            "" | "B" => Some(0),
-            "K" | "KIB" => Some(10),
-            "M" | "MIB" => Some(20),
-            "G" | "GIB" => Some(30),
-            "T" | "TIB" => Some(40),
+        let unit = match unit.trim_start().to_ascii_uppercase().as_str() {
+            "" | "B" => Some(1),
+            "K" | "KIB" => Some(1 << 10),
+            "M" | "MIB" => Some(1 << 20),
+            "G" | "GIB" => Some(1 << 30),
+            "T" | "TIB" => Some(1 << 40),
+            "KB" => Some(1_000),
+            "MB" => Some(1_000_000),
+            "GB" => Some(1_000_000_000),
+            "TB" => Some(1_000_000_000_000),
             _ => None,
         };
-        let bytes = number.parse().ok().zip(exponent).and_then(|(number, exponent): (u64, u32)| {
-            number.checked_mul(1 << exponent).filter(|bytes| *bytes > 0)
+        let bytes = number.parse().ok().zip(unit).and_then(|(number, unit): (u64, u64)| {
+            number.checked_mul(unit).filter(|bytes| *bytes > 0)
         });
         bytes.map(MemorySize).ok_or_else(|| {
             format!(
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_are_powers_of_1024() {
+    fn units_are_powers_of_1024_or_of_1000() {
         let bytes = |text: &str| text.parse().map(MemorySize::bytes);
         for (text, expected) in [
             ("1", 1),
@@ -64,10 +68,12 @@ mod tests {
             ("4GiB", 4 << 30),
             ("4 gib", 4 << 30),
             ("2t", 2 << 40),
+            ("2GB", 2_000_000_000),
+            ("2 kb", 2000),
         ] {
             assert_eq!(bytes(text), Ok(expected));
         }
-        for wrong in ["", "0", "0G", "G", "-1G", "1.5G", "8GB", "8X", "1e9", "16777216T"] {
+        for wrong in ["", "0", "0G", "G", "-1G", "1.5G", "8GX", "8X", "1e9", "16777216T"] {
             assert!(bytes(wrong).is_err_and(|error| error.contains("such as 8G")), "{wrong:?}");
         }
     }

@@ -3,7 +3,7 @@
 use ndarray::{Array, Dimension};
 
 use super::cell::{Along, Cell, Run, arrange};
-use super::order::{Candidate, Nan, Ranking};
+use super::order::{Candidate, Nan, PIECE, Ranking};
 use crate::Result;
 use crate::number::Number;
 use crate::real::Real;
@@ -75,18 +75,17 @@ pub struct Extrema<D: Dimension> {
 impl Ranking {
     /// Returns the first element of a run.
     fn first_of<A: Real>(self, run: Run<'_, A>) -> Option<Candidate> {
-        /// The number of elements that are examined at once.
-        const PIECE: usize = 64;
         let mut first: Option<(A, usize)> = None;
-        for (i, piece) in run.elements.chunks(PIECE).enumerate() {
-            if first.is_some_and(|(value, _)| !self.any_before(piece, value)) {
-                continue;
-            }
-            for (j, element) in piece.iter().enumerate() {
+        let mut start = 0;
+        while start < run.elements.len() {
+            let rest = &run.elements[start..];
+            let n_behind = first.map_or(0, |(value, _)| self.n_behind(rest, value));
+            for (i, element) in rest.iter().enumerate().skip(n_behind).take(PIECE) {
                 if first.is_none_or(|(value, _)| self.is_before(*element, value)) {
-                    first = Some((*element, i * PIECE + j));
+                    first = Some((*element, start + i));
                 }
             }
+            start += n_behind + PIECE;
         }
         first.map(|(value, i)| Candidate { value: value.to_number(), place: run.place(i) })
     }

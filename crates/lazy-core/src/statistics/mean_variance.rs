@@ -4,7 +4,7 @@ use ndarray::{Array, Dimension, Zip};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange};
-use super::float::{RUN, middle, pairwise_sum, sums_of_deviations};
+use super::float::{by_halves, sum_of_run, sums_of_deviations};
 use super::order::Nan;
 use crate::Result;
 use crate::real::Real;
@@ -110,35 +110,35 @@ impl Moments {
     }
 
     fn of<A: Real>(elements: &[A]) -> Moments {
-        Moments::of_runs(elements, &mut [0.0; RUN])
+        by_halves(
+            elements,
+            Moments::EMPTY,
+            // Unlike the function, a closure is inlined.
+            #[inline(always)]
+            |run| Moments::of_run(run),
+            Moments::merge,
+        )
     }
 
-    fn of_runs<A: Real>(elements: &[A], deviations: &mut [f64; RUN]) -> Moments {
-        if elements.is_empty() {
-            return Moments::EMPTY;
-        }
-        if elements.len() > RUN {
-            let (left, right) = elements.split_at(middle(elements.len()));
-            let left = Moments::of_runs(left, deviations);
-            return left.merge(Moments::of_runs(right, deviations));
-        }
+    #[inline(always)]
+    fn of_run<A: Real>(elements: &[A]) -> Moments {
         let count = elements.len() as u64;
         let n = count as f64;
         // One pass over the deviations from one element, if that is close enough to the mean to
         // lose at most two bits.
         let shift = elements[0].to_f64();
-        let (sum, squares) = sums_of_deviations(elements, shift, deviations);
+        let (sum, squares) = sums_of_deviations(elements, shift);
         let of_shift = sum * sum / n;
         if squares.is_finite() && of_shift <= 0.75 * squares {
             return Moments { count, mean: shift + sum / n, sum_of_squares: squares - of_shift };
         }
         // Otherwise a second pass over the deviations from the mean, which also corrects the
         // rounding of the mean.
-        let mean = pairwise_sum(elements, &|x| x) / n;
+        let mean = sum_of_run(|x| x)(elements) / n;
         if !mean.is_finite() {
             return Moments { count, mean, sum_of_squares: f64::NAN };
         }
-        let (rest, squares) = sums_of_deviations(elements, mean, deviations);
+        let (rest, squares) = sums_of_deviations(elements, mean);
         Moments { count, mean: mean + rest / n, sum_of_squares: squares - rest * rest / n }
     }
 }

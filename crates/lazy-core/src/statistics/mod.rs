@@ -21,6 +21,7 @@ mod order;
 mod per_column;
 mod per_row;
 mod quantiles;
+mod simd;
 mod sketch;
 mod sum;
 mod summary;

@@ -94,8 +94,8 @@ impl Cell for Norm {
     fn update<A: Real>(&self, state: &mut Compensated, run: Run<'_, A>, _: Nan) {
         let elements = run.elements;
         let next = match self {
-            Norm::L1 => pairwise_sum(elements, &f64::abs),
-            Norm::L2 => pairwise_sum(elements, &|x| x * x),
+            Norm::L1 => pairwise_sum(elements, f64::abs),
+            Norm::L2 => pairwise_sum(elements, |x| x * x),
             Norm::LInf => elements.iter().fold(0.0, |norm, x| larger(norm, x.to_f64().abs())),
         };
         self.add(state, next);

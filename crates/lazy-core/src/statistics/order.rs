@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::simd::with_widest_vectors;
 use crate::number::Number;
 use crate::real::Ordered;
 
@@ -35,6 +36,9 @@ pub enum Nan {
     Ignored,
 }
 
+/// The number of elements that are examined at once.
+pub(crate) const PIECE: usize = 64;
+
 /// The order of elements: the largest or the smallest first, and NaN before or after all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ranking {
@@ -59,19 +63,26 @@ impl Ranking {
         }
     }
 
-    /// Returns true if any element comes before `best`, without a branch for each element.
+    /// Returns the number of elements at the front, in whole [pieces](PIECE) unless they are all, none
+    /// of which comes before `best`.
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN compares as false, and comes before")]
-    pub(crate) fn any_before<A: Ordered>(self, elements: &[A], best: A) -> bool {
-        fn any<A: Copy>(elements: &[A], is_before: impl Fn(A) -> bool) -> bool {
-            elements.iter().fold(false, |any, element| any | is_before(*element))
+    pub(crate) fn n_behind<A: Ordered>(self, elements: &[A], best: A) -> usize {
+        fn n_behind<A: Copy>(elements: &[A], is_before: impl Fn(A) -> bool) -> usize {
+            // Without a branch for each element.
+            let is_behind =
+                |piece: &&[A]| !piece.iter().fold(false, |any, element| any | is_before(*element));
+            with_widest_vectors(
+                #[inline(always)]
+                || elements.chunks(PIECE).take_while(is_behind).map(<[A]>::len).sum(),
+            )
         }
         match (best.is_nan(), self.largest, self.nan_first) {
-            (true, _, true) => false,
-            (true, _, false) => any(elements, |a| !a.is_nan()),
-            (false, true, true) => any(elements, |a| !(a <= best)),
-            (false, true, false) => any(elements, |a| a > best),
-            (false, false, true) => any(elements, |a| !(a >= best)),
-            (false, false, false) => any(elements, |a| a < best),
+            (true, _, true) => elements.len(),
+            (true, _, false) => n_behind(elements, |a| !a.is_nan()),
+            (false, true, true) => n_behind(elements, |a| !(a <= best)),
+            (false, true, false) => n_behind(elements, |a| a > best),
+            (false, false, true) => n_behind(elements, |a| !(a >= best)),
+            (false, false, false) => n_behind(elements, |a| a < best),
         }
     }
 
@@ -84,6 +95,39 @@ impl Ranking {
             Ordering::Greater
         } else {
             a.place.cmp(&b.place)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_behind_until_one_comes_before() {
+        for (largest, nan_first) in [(true, true), (true, false), (false, true), (false, false)] {
+            let ranking = Ranking { largest, nan_first };
+            for best in [1.0, f32::NAN] {
+                for length in [0, 1, 63, 64, 65, 200, 1000] {
+                    for (place, element) in (0..=length)
+                        .step_by(7)
+                        .flat_map(|place| [0.0, 1.0, 2.0, f32::NAN].map(|element| (place, element)))
+                    {
+                        let mut elements = vec![best; length];
+                        if let Some(replaced) = elements.get_mut(place) {
+                            *replaced = element;
+                        }
+                        let is_before = ranking.is_before(element, best);
+                        let expected = if is_before && place < length {
+                            place / PIECE * PIECE
+                        } else {
+                            length
+                        };
+                        let n_behind = ranking.n_behind(&elements, best);
+                        assert_eq!(n_behind, expected, "{ranking:?}, {best}, {element} at {place}");
+                    }
+                }
+            }
         }
     }
 }

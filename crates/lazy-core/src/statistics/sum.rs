@@ -123,10 +123,10 @@ impl Cell for Sum {
         let numbers = || run.elements.iter().map(|x| x.to_number());
         // The additions to a float stay in the order of the elements.
         match (A::default().to_number(), &mut *state) {
-            (Number::Float(_), Total::Float(sum)) => sum.add(pairwise_sum(run.elements, &|x| x)),
+            (Number::Float(_), Total::Float(sum)) => sum.add(pairwise_sum(run.elements, |x| x)),
             (Number::Float(_), _) => {
                 let mut sum = Compensated::default();
-                sum.add(pairwise_sum(run.elements, &|x| x));
+                sum.add(pairwise_sum(run.elements, |x| x));
                 state.add(Total::Float(sum));
             }
             (Number::Signed(_), _) => {

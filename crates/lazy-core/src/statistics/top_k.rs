@@ -4,7 +4,7 @@ use ndarray::Dimension;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Along, Cell, Run, arrange_many};
-use super::order::{Candidate, Nan, Ranking};
+use super::order::{Candidate, Nan, PIECE, Ranking};
 use super::{Extrema, Extremum};
 use crate::number::Number;
 use crate::real::Real;
@@ -49,20 +49,18 @@ impl Selection {
     /// Adds elements that come after all others in the array: only those that rank before the last
     /// of `k`.
     fn update<A: Real>(self, ranked: &mut Ranked, run: Run<'_, A>) {
-        /// The number of elements that are examined at once.
-        const PIECE: usize = 64;
         let last = |ranked: &Ranked| {
             let last = ranked.n_ranked == self.k;
             last.then(|| A::of_number(ranked.candidates[self.k - 1].value))
         };
         let mut bound = last(ranked);
-        for (i, piece) in run.elements.chunks(PIECE).enumerate() {
-            if bound.is_some_and(|bound| !self.ranking.any_before(piece, bound)) {
-                continue;
-            }
-            for (j, element) in piece.iter().enumerate() {
+        let mut start = 0;
+        while start < run.elements.len() {
+            let rest = &run.elements[start..];
+            let n_behind = bound.map_or(0, |bound| self.ranking.n_behind(rest, bound));
+            for (i, element) in rest.iter().enumerate().skip(n_behind).take(PIECE) {
                 if bound.is_none_or(|bound| self.ranking.is_before(*element, bound)) {
-                    let place = run.place(i * PIECE + j);
+                    let place = run.place(start + i);
                     ranked.candidates.push(Candidate { value: element.to_number(), place });
                 }
             }
@@ -70,6 +68,7 @@ impl Selection {
                 self.select(ranked);
                 bound = last(ranked);
             }
+            start += n_behind + PIECE;
         }
     }
 

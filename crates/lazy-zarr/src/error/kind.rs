@@ -60,7 +60,8 @@ pub enum ErrorKind {
     InUse,
     /// The target has an unfinished write that can be resumed, and this operation does not resume
     /// it. Resume it with [`ZarrSink::with_resume`](crate::ZarrSink::with_resume), or remove it
-    /// with [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove).
+    /// with [`UnfinishedWrite::remove`](crate::UnfinishedWrite::remove). If workers share it,
+    /// [`setting`](crate::Error::setting) is `workers`.
     Unfinished,
     /// The unfinished write of the target has another key or other settings than the write that
     /// tried to resume it, or its record is invalid. [`difference`](crate::Error::difference) names

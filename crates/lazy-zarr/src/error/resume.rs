@@ -70,6 +70,7 @@ impl ResumeError {
             },
             ResumeError::Planned { target, directory, key } => Facts {
                 target: Some(target),
+                setting: Some("workers"),
                 path: Some(directory),
                 resume_key: Some(key),
                 ..Facts::of(ErrorKind::Unfinished)

@@ -130,7 +130,13 @@ impl Codec {
             // Elements are stored without a conversion on little-endian machines.
             Codec::None if cfg!(target_endian = "little") => 0,
             Codec::None => encoded,
-            Codec::Zstd { .. } | Codec::Blosc { .. } => encoded,
+            Codec::Zstd { level } => encoded.saturating_add(zstandard_bytes(level, n_bytes)),
+            Codec::Blosc { compressor: BloscCompressor::Lz4, .. } => encoded,
+            // Blosc passes at most a mebibyte at once, and has its own levels.
+            Codec::Blosc { compressor: BloscCompressor::Zstd, level, .. } => {
+                let level = if level < 9 { 2 * i32::from(level) - 1 } else { 22 };
+                encoded.saturating_add(zstandard_bytes(level, n_bytes.min(1 << 20)))
+            }
             // The buffer doubles when it is full, which copies it. The compressor needs memory for
             // its state, too.
             Codec::Gzip { .. } => encoded.saturating_mul(3).saturating_add(512 << 10),
@@ -140,6 +146,37 @@ impl Codec {
             Checksum::Crc32c => encoded,
         })
     }
+}
+
+/// Returns the most bytes of a compressor of Zstandard that compresses a chunk of `n_bytes` bytes:
+/// its window, its tables, and its buffers.
+fn zstandard_bytes(level: i32, n_bytes: usize) -> usize {
+    // Those for large chunks, in KiB, rounded down. A test compares them with the library.
+    let largest = match level {
+        ..=-1 => 1_305,
+        0 | 3 => 3_577,
+        1 => 1_337,
+        2 => 2_041,
+        4 => 4_857,
+        5..=6 => 5_369,
+        7..=8 => 7_929,
+        9 => 15_097,
+        10..=11 => 25_337,
+        12 => 45_817,
+        13 => 37_625,
+        14 => 54_009,
+        15 => 70_393,
+        16 => 37_771,
+        17 => 58_251,
+        18 => 58_880,
+        19 => 91_648,
+        20 => 198_144,
+        21 => 394_752,
+        22.. => 853_584,
+    };
+    // The window and the tables do not exceed those that a small chunk needs.
+    let of_chunk = n_bytes.checked_next_power_of_two().unwrap_or(usize::MAX).saturating_mul(18);
+    of_chunk.saturating_add(1_344 << 10).min((largest + 1) << 10)
 }
 
 /// Returns the name of a codec in the metadata of an array.

@@ -16,6 +16,7 @@ mod open;
 #[cfg(unix)]
 mod permissions;
 mod pin;
+mod removal;
 
 pub use entry_kind::EntryKind;
 pub use file_system::FileSystem;
@@ -24,3 +25,4 @@ pub use local::LocalFileSystem;
 pub use lock::{FileLock, LockScope};
 pub use memory::MemoryFileSystem;
 pub use pin::FilePin;
+pub(crate) use removal::remove_if_empty;

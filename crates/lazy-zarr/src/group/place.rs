@@ -91,9 +91,8 @@ impl Place {
                 })
             }
             Place::Keys { store, prefix } => {
-                let below = store.list_directory(prefix);
-                let below = below.map_err(|error| Error::store(prefix, error))?;
-                let is_empty = below.objects.is_empty() && below.prefixes.is_empty();
+                let is_empty = store.is_empty(prefix);
+                let is_empty = is_empty.map_err(|error| Error::store(prefix, error))?;
                 Ok((!is_empty).then_some(NO_METADATA))
             }
         }

@@ -23,7 +23,7 @@ impl LayoutSettings {
     pub(crate) fn target_bytes(&self) -> Option<usize> {
         let target = |sizes: &Sizes| match sizes {
             Sizes::Automatic { target_bytes } => Some(*target_bytes),
-            Sizes::Explicit(_) | Sizes::Blocks => None,
+            Sizes::Explicit(_) | Sizes::Blocks | Sizes::FirstBlock => None,
         };
         match &self.shards {
             // The shard shape determines the chunk shape.
@@ -51,7 +51,11 @@ impl LayoutSettings {
     pub(crate) fn choose(&self, seen: &Seen<'_>) -> Layout {
         let chunk_shape = match (self.chunks(), &self.shards) {
             (Sizes::Explicit(shape), _) => shape,
-            (Sizes::Blocks, _) => seen.first_block.to_vec(),
+            // Without elements, there is no chunk.
+            (Sizes::FirstBlock, _) if seen.first_block.is_empty() => {
+                automatic_chunk_shape(seen, CHUNK_BYTES)
+            }
+            (Sizes::Blocks | Sizes::FirstBlock, _) => seen.first_block.to_vec(),
             (Sizes::Automatic { target_bytes }, Some(Sizes::Explicit(shard_shape))) => {
                 dividing_chunk_shape(seen.dtype, shard_shape, target_bytes)
             }
@@ -62,7 +66,7 @@ impl LayoutSettings {
             Sizes::Automatic { target_bytes } => {
                 automatic_shard_shape(seen, &chunk_shape, *target_bytes)
             }
-            Sizes::Blocks => unreachable!("a shard is no block"),
+            Sizes::Blocks | Sizes::FirstBlock => unreachable!("a shard is no block"),
         });
         Layout { chunk_shape, shard_shape }
     }
@@ -84,7 +88,8 @@ impl LayoutSettings {
                 return Err(SettingError::ChunkShape { unit, shape: shape.clone(), reason }.into());
             }
         }
-        if self.is_of_blocks() && self.shards.is_some() {
+        let is_of_blocks = matches!(self.chunks, Some(Sizes::Blocks | Sizes::FirstBlock));
+        if is_of_blocks && self.shards.is_some() {
             return Err(SettingError::ShardsOfBlocks.into());
         }
         if let (Some(Sizes::Explicit(chunk_shape)), Some(Sizes::Explicit(shard_shape))) =
@@ -120,7 +125,7 @@ impl LayoutSettings {
             Sizes::Explicit(shape) => n_bytes(dtype, &shape),
             Sizes::Automatic { target_bytes } => target_bytes,
             // The size of each block is checked when it arrives.
-            Sizes::Blocks => 0,
+            Sizes::Blocks | Sizes::FirstBlock => 0,
         })
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::byte_range::ByteRange;
 use super::error::StoreError;
-use super::object::{Listing, Object, ObjectInfo, Tag};
+use super::object::{Listing, Object, ObjectInfo, ObjectRanges, Tag};
 
 /// A store of objects under keys, such as a bucket of an object store.
 ///
@@ -108,25 +108,43 @@ pub trait Store: Send + Sync {
     /// - [`StoreError::Other`] if it cannot be read.
     fn get(&self, key: &str) -> Result<Object, StoreError>;
 
-    /// Returns ranges of the bytes of an object, in the order of `ranges`. They may overlap. If a
-    /// range exceeds the object, the result contains the bytes that exist, as [`ByteRange::within`]
-    /// specifies.
+    /// Returns the object under a key, and calls `begun` with its tag as soon as the tag is known. All
+    /// returned bytes are of an object that had this tag by then, even if it is replaced before they
+    /// arrive. If they are not, because the request had to be repeated, `begun` is called again.
     ///
-    /// If the object is replaced during the call, the ranges may belong to different objects.
+    /// By default it calls [`get`](Self::get), and then `begun`. A store whose responses begin with
+    /// the tag should override it: a read of few objects then checks that the array was not
+    /// replaced while their bytes arrive.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`get`](Self::get).
+    fn get_noting(&self, key: &str, begun: NoteTag) -> Result<Object, StoreError> {
+        let object = self.get(key)?;
+        begun(object.tag.clone());
+        Ok(object)
+    }
+
+    /// Returns ranges of the bytes of an object, in the order of `ranges`, and the object's tag. The
+    /// ranges may overlap. If a range exceeds the object, the result contains the bytes that exist,
+    /// as [`ByteRange::within`] specifies.
+    ///
+    /// If the object is replaced during the call, the ranges may belong to different objects. The
+    /// result then has no tag. A tag is the same as in other results.
     ///
     /// By default it cuts the ranges out of the result of [`get`](Self::get).
     ///
     /// # Errors
     ///
     /// The errors of [`get`](Self::get), even if `ranges` is empty.
-    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
-        let Object { bytes, .. } = self.get(key)?;
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<ObjectRanges, StoreError> {
+        let Object { bytes, tag } = self.get(key)?;
         let cut = |range: &ByteRange| {
             let range = range.within(bytes.len() as u64);
             // Both ends are at most the length.
             bytes.slice(range.start as usize..range.end as usize)
         };
-        Ok(ranges.iter().map(cut).collect())
+        Ok(ObjectRanges { parts: ranges.iter().map(cut).collect(), tag })
     }
 
     /// Returns the properties of the object under a key.
@@ -188,6 +206,18 @@ pub trait Store: Send + Sync {
         Ok(Listing { objects, prefixes: prefixes.into_iter().collect() })
     }
 
+    /// Returns true if no key begins with a prefix.
+    ///
+    /// By default it calls [`list`](Self::list). A store that lists in pages should override it, and
+    /// ask for the first page only.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`list`](Self::list).
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        Ok(self.list(prefix)?.is_empty())
+    }
+
     /// Deletes the object under a key, if it exists.
     ///
     /// # Errors
@@ -223,6 +253,30 @@ pub trait Store: Send + Sync {
         None
     }
 }
+
+/// What [`Store::get_noting`] calls with the tag of an object, which is `None` if the store has no
+/// tags.
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_zarr as zarr; }
+/// use std::sync::{Arc, Mutex};
+///
+/// use lazy_chunks::zarr::{MemoryStore, NoteTag, PutCondition, Store};
+///
+/// let store = MemoryStore::new();
+/// let tag = store.put("key", "1".into(), PutCondition::Always)?;
+/// let noted = Arc::new(Mutex::new(Vec::new()));
+/// let begun: NoteTag = {
+///     let noted = Arc::clone(&noted);
+///     Box::new(move |tag| noted.lock().unwrap().push(tag))
+/// };
+/// assert_eq!(store.get_noting("key", begun)?.bytes, "1");
+/// assert_eq!(*noted.lock().unwrap(), [tag]);
+/// # Ok::<(), lazy_chunks::zarr::StoreError>(())
+/// ```
+pub type NoteTag = Box<dyn Fn(Option<Tag>) + Send + Sync>;
 
 /// The condition on which [`Store::put`] puts an object. The check and the put are one atomic step.
 ///

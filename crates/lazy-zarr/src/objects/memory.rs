@@ -132,6 +132,12 @@ impl Store for MemoryStore {
         Ok(below.map(info).collect())
     }
 
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        let state = self.state();
+        let first = state.objects.range(prefix.to_owned()..).next();
+        Ok(first.is_none_or(|(key, _)| !key.starts_with(prefix)))
+    }
+
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.state().objects.remove(key);
         Ok(())

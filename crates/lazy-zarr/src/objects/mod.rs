@@ -18,9 +18,9 @@ pub(crate) use at_once::{both, for_each};
 pub use byte_range::ByteRange;
 pub(crate) use conditional::put_or_find;
 pub use error::StoreError;
-pub use interface::{PutCondition, Store};
+pub use interface::{NoteTag, PutCondition, Store};
 pub use memory::MemoryStore;
-pub use object::{Listing, Object, ObjectInfo, Tag};
+pub use object::{Listing, Object, ObjectInfo, ObjectRanges, Tag};
 #[cfg(feature = "object-store")]
 pub use remote::RemoteStore;
 #[cfg(feature = "object-store")]

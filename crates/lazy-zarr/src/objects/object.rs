@@ -56,6 +56,31 @@ pub struct Object {
     pub tag: Option<Tag>,
 }
 
+/// Ranges of the bytes of an object, as [`Store::get_ranges`](super::Store::get_ranges) returns
+/// them.
+///
+/// # Example
+///
+/// ```
+/// # mod lazy_chunks { pub use lazy_zarr as zarr; }
+/// use lazy_chunks::zarr::{ByteRange, MemoryStore, PutCondition, Store};
+///
+/// let store = MemoryStore::new();
+/// store.put("key", "0123456789".into(), PutCondition::Always)?;
+/// let ranges = store.get_ranges("key", &[ByteRange::Last(2), ByteRange::Bounded(3..5)])?;
+/// assert_eq!(ranges.parts, ["89", "34"]);
+/// assert_eq!(ranges.tag, store.get("key")?.tag);
+/// # Ok::<(), lazy_chunks::zarr::StoreError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRanges {
+    /// The bytes of each range.
+    pub parts: Vec<Bytes>,
+    /// The tag of the object that all bytes come from. It is `None` if the store has no tags, or if
+    /// the bytes may come from several objects, because the object was replaced during the call.
+    pub tag: Option<Tag>,
+}
+
 /// The properties of an object of a [`Store`](super::Store), without its bytes.
 ///
 /// [`Store`](super::Store) has an example.

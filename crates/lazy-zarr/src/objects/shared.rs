@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::byte_range::ByteRange;
 use super::error::StoreError;
-use super::interface::{PutCondition, Store};
-use super::object::{Listing, Object, ObjectInfo, Tag};
+use super::interface::{NoteTag, PutCondition, Store};
+use super::object::{Listing, Object, ObjectInfo, ObjectRanges, Tag};
 
 macro_rules! impl_store_for_pointer {
     ($pointer:ty) => {
@@ -16,11 +16,15 @@ macro_rules! impl_store_for_pointer {
                 (**self).get(key)
             }
 
+            fn get_noting(&self, key: &str, begun: NoteTag) -> Result<Object, StoreError> {
+                (**self).get_noting(key, begun)
+            }
+
             fn get_ranges(
                 &self,
                 key: &str,
                 ranges: &[ByteRange],
-            ) -> Result<Vec<Bytes>, StoreError> {
+            ) -> Result<ObjectRanges, StoreError> {
                 (**self).get_ranges(key, ranges)
             }
 
@@ -43,6 +47,10 @@ macro_rules! impl_store_for_pointer {
 
             fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
                 (**self).list_directory(prefix)
+            }
+
+            fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+                (**self).is_empty(prefix)
             }
 
             fn delete(&self, key: &str) -> Result<(), StoreError> {

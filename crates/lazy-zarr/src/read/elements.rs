@@ -4,15 +4,18 @@ use std::ops::Range;
 
 use lazy_core::ndarray::{Array, Dimension};
 use lazy_core::{
-    ArrayBlock, BlockPool, BlockSizes, Element, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
+    ArrayBlock, BlockSizes, Element, Indexed, LazyChunkSequence, NestedLazyChunkSequence,
 };
 use zarrs::array::ArraySubset;
 
 use super::array::StoredArray;
+use super::gather::ChunkReader;
+use super::output::OutputPool;
 use super::untrusted::{caught, n_bytes};
 use crate::defect::Defect;
 use crate::error::{Error, ReadError, Result};
 use crate::memory::fits_memory;
+use crate::store::EarlyCheck;
 use crate::threads;
 
 impl StoredArray {
@@ -82,7 +85,7 @@ impl StoredArray {
     }
 
     /// Reads a region into memory of a pool, or into new memory without a pool.
-    fn read_to(&self, region: &[Range<usize>], pool: Option<&BlockPool<u8>>) -> Result<ArrayBlock> {
+    fn read_to(&self, region: &[Range<usize>], pool: Option<&OutputPool>) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
                 .iter()
@@ -115,13 +118,24 @@ impl StoredArray {
         let ranges: Vec<_> =
             region.iter().map(|range| range.start as u64..range.end as u64).collect();
         let subset = ArraySubset::new_with_ranges(&ranges);
-        let read = self
-            .chunks
-            .gather(&subset, pool, self.n_threads)
-            .map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error)));
+        let gather = |chunks: &ChunkReader| {
+            let read = chunks.gather(&subset, pool, self.n_threads);
+            read.map_err(|error| self.broken_chunk(&subset).unwrap_or_else(|| failed(error)))
+        };
         // The check comes after the read, so that it notices a replacement during the read, and an
-        // error that the replacement caused is not reported as a lost chunk.
-        let bytes = match (read, self.origin.check(&self.target)) {
+        // error that the replacement caused is not reported as a lost chunk. An early check notices
+        // as much, and saves a round trip.
+        let n_shards = self.chunks.n_shards(&subset);
+        let check = n_shards.and_then(|n| EarlyCheck::of_read(&self.origin, &self.target, n));
+        let (read, checked) = match check {
+            None => (gather(&self.chunks), self.origin.check(&self.target)),
+            Some(check) => {
+                let read = gather(&self.chunks.checked(&check));
+                let checked = check.finish(read.is_ok());
+                (read, checked)
+            }
+        };
+        let bytes = match (read, checked) {
             (Ok(bytes), Ok(())) => bytes,
             (_, Err(error)) if !error.is_of_access() => return Err(error),
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
@@ -185,7 +199,7 @@ impl StoredArray {
         rows: impl Into<BlockSizes>,
     ) -> Result<LazyChunkSequence<'static, ArrayBlock, Indexed>> {
         let rows = self.blocks_along(0, rows.into())?;
-        let (stored, sizes, pool) = (self.clone(), rows.clone(), BlockPool::new());
+        let (stored, sizes, pool) = (self.clone(), rows.clone(), OutputPool::default());
         let sequence = LazyChunkSequence::try_from_fn(rows, move |i| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
             region[0] = sizes.range(i);
@@ -209,7 +223,7 @@ impl StoredArray {
     ) -> Result<NestedLazyChunkSequence<'static, ArrayBlock, Indexed>> {
         let rows = self.blocks_along(0, rows.into())?;
         let columns = self.blocks_along(1, columns.into())?;
-        let (stored, pool) = (self.clone(), BlockPool::new());
+        let (stored, pool) = (self.clone(), OutputPool::default());
         let (row_sizes, column_sizes) = (rows.clone(), columns.clone());
         let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, move |i, j| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();

@@ -11,7 +11,7 @@ use zarrs::array::Array;
 use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StorageError, StoreKey};
 
 use super::grid::{AxisSizes, listed_sizes};
-use crate::error::{Error, Result, TargetError};
+use crate::error::{Error, ErrorKind, Result, TargetError};
 use crate::store::node::{
     Node, check_array_size, members_at_path, members_in_store, node_at_path, node_in_store,
     node_of_document,
@@ -59,19 +59,21 @@ pub(super) fn locate(target: &Target) -> Result<(Source, Bytes)> {
         StorageRoot::Store { store, path } => {
             let prefix = store_prefix(&path, &members);
             let reader: ReadableStorage = Arc::new(ObjectReader::new(Arc::clone(&store)));
-            let found = document(target, &*reader, &prefix);
-            // One request is enough for an array.
+            // One request is enough for an array, and for a store that refuses it.
+            let found = match document(target, &*reader, &prefix) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                found => found,
+            };
             let node = match &found {
                 Ok((key, bytes)) => node_of_document(key.as_str(), bytes)?,
                 Err(_) => node_in_store(&*store, &prefix)?,
             };
             check_array(target, node, || members_in_store(&*store, &prefix))?;
             let (document, bytes) = found?;
-            let (metadata, concurrency) = (bytes.clone(), store.concurrency());
-            let store = reader;
-            let origin = Origin::Keys { store: Arc::clone(&store), document, bytes, concurrency };
+            let metadata = bytes.clone();
+            let origin = Origin::Keys { store, document, bytes };
             let path = format!("/{}", prefix.trim_end_matches('/'));
-            Ok((Source { store, path, origin }, metadata))
+            Ok((Source { store: reader, path, origin }, metadata))
         }
     }
 }

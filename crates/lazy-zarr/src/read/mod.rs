@@ -10,6 +10,8 @@ mod elements;
 mod fingerprint;
 mod gather;
 mod grid;
+#[cfg(target_os = "linux")]
+mod large;
 mod locate;
 mod missing;
 mod open;

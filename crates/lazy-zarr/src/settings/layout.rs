@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lazy_core::{BlockGrid, BlockSizes};
 use serde::{Deserialize, Serialize};
 
 /// The chunk and shard shapes that a user has set.
@@ -20,10 +21,28 @@ pub(crate) enum Sizes {
     Explicit(Vec<usize>),
     /// The shapes of the blocks, in a rectilinear grid.
     Blocks,
+    /// The shape of the first block. All blocks have it, except for smaller ones at the ends of the
+    /// axes, so the grid is regular.
+    FirstBlock,
 }
 
 impl LayoutSettings {
-    /// Returns true if each block is a chunk.
+    /// Returns the settings for a sequence, whose blocks may be the chunks of a regular grid.
+    pub(crate) fn for_grid(mut self, grid: Option<&BlockGrid>) -> LayoutSettings {
+        let is_equal = |sizes: &BlockSizes| {
+            let Some(last) = sizes.n_blocks().checked_sub(1) else { return false };
+            let first = sizes.size(0);
+            (1..=first).contains(&sizes.size(last)) && (1..last).all(|i| sizes.size(i) == first)
+        };
+        if self.is_of_blocks()
+            && grid.is_some_and(|grid| is_equal(grid.rows()) && grid.columns().is_none_or(is_equal))
+        {
+            self.chunks = Some(Sizes::FirstBlock);
+        }
+        self
+    }
+
+    /// Returns true if each block is a chunk of a rectilinear grid.
     pub(crate) fn is_of_blocks(&self) -> bool {
         self.chunks == Some(Sizes::Blocks)
     }
@@ -35,7 +54,7 @@ impl fmt::Display for LayoutSettings {
             None => default,
             Some(Sizes::Automatic { target_bytes }) => format!("of at most {target_bytes} bytes"),
             Some(Sizes::Explicit(shape)) => format!("of shape {shape:?}"),
-            Some(Sizes::Blocks) => "as the blocks are".to_owned(),
+            Some(Sizes::Blocks | Sizes::FirstBlock) => "as the blocks are".to_owned(),
         };
         let (chunks, shards) = (sizes(&self.chunks, "automatic".to_owned()), &self.shards);
         match shards {

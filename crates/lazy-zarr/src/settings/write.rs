@@ -16,6 +16,13 @@ use crate::error::{Result, SettingError};
 use crate::target::Target;
 use crate::threads;
 
+/// The bytes of chunks whose requests to a store are in flight, unless the number of threads is set.
+/// More requests at once share the same network, and take memory.
+const MOST_BYTES_IN_FLIGHT: usize = 64 << 20;
+
+/// The number of requests in flight for the largest chunks.
+const LEAST_IN_FLIGHT: usize = 8;
+
 /// The target of a write, and the settings for encoding and storing the array there.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteSettings {
@@ -82,15 +89,29 @@ impl WriteSettings {
         self.checksum.unwrap_or(self.codec().default_checksum())
     }
 
-    pub(crate) fn n_threads(&self) -> usize {
-        let default = || self.target.concurrency().unwrap_or_else(|| threads::cores().max(2));
-        self.n_threads.unwrap_or_else(default)
+    /// Returns the number of writer threads for chunks or shards of `unit_bytes` bytes.
+    pub(crate) fn n_threads(&self, unit_bytes: usize) -> usize {
+        self.n_threads.unwrap_or_else(|| match self.target.concurrency() {
+            Some(most) => {
+                (MOST_BYTES_IN_FLIGHT / unit_bytes.max(1)).clamp(LEAST_IN_FLIGHT.min(most), most)
+            }
+            None => threads::cores().max(2),
+        })
     }
 
     /// Returns the attributes that JSON can hold, which are all attributes of checked settings.
     pub(crate) fn json_attributes(&self) -> BTreeMap<String, Value> {
         let attributes = self.attributes.iter();
         attributes.filter_map(|(name, value)| Some((name.clone(), value.clone().ok()?))).collect()
+    }
+
+    /// Returns the settings for a sequence, whose blocks may be the chunks of a regular grid. An
+    /// array that rows are appended to keeps its chunks.
+    pub(crate) fn for_sequence(self, spec: &SequenceSpec) -> WriteSettings {
+        if self.existing == Existing::Append {
+            return self;
+        }
+        WriteSettings { layout: self.layout.for_grid(spec.grid()), ..self }
     }
 
     /// Returns the declaration of the blocks after they are cast.

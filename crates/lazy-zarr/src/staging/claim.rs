@@ -406,6 +406,11 @@ impl Claimed {
         if self.record().is_some() || self.appended.is_some() {
             self.delete_rest(store)?;
         }
+        self.release_without_rest(store)
+    }
+
+    /// Gives the key space back, if nothing lies beside the claim.
+    pub(crate) fn release_without_rest(&self, store: &dyn Store) -> Result<()> {
         store.delete(&self.key()).map_err(|error| Error::store(&self.key(), error))
     }
 

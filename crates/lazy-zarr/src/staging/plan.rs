@@ -218,6 +218,10 @@ impl PlanDirectory {
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                         created => created?,
                     }
+                    // The worker that removes the plan may not have seen it.
+                    if self.file_system.entry_kind(&path.join(PLAN))?.is_none() {
+                        let _ = self.file_system.remove_directory(&directory);
+                    }
                 }
             }
             Ok(())
@@ -306,6 +310,8 @@ impl PlanDirectory {
                 return Ok(TakenPart::Finished);
             }
             if self.file_system.entry_kind(&path.join(PLAN))?.is_none() {
+                // Otherwise the worker that removes the plan waits for these files.
+                let _ = remove_part(&*self.file_system, staging, &directory);
                 return Err(io::ErrorKind::NotFound.into());
             }
             Ok(TakenPart::Taken(staging))

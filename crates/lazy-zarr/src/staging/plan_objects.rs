@@ -146,7 +146,7 @@ impl PlanObjects {
         let heads = for_each(&*self.0.store, &self.listed_done()?, |part| {
             let key = self.done(*part);
             match self.0.store.get_ranges(&key, std::slice::from_ref(&head)) {
-                Ok(bytes) => Ok(bytes.first().and_then(|bytes| Head::parse(bytes))),
+                Ok(ranges) => Ok(ranges.parts.first().and_then(|bytes| Head::parse(bytes))),
                 // It was just removed.
                 Err(StoreError::NotFound) => Ok(None),
                 Err(error) => Err(Error::store(&key, error)),

@@ -76,6 +76,10 @@ impl Lines {
         self.state().text.is_empty()
     }
 
+    fn has_put(&self) -> bool {
+        self.state().n_put > 0
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,6 +116,11 @@ impl StoreJournal {
     /// Puts the lines that were not put yet.
     pub(crate) fn flush(&self) -> Result<()> {
         self.lines.flush()
+    }
+
+    /// Returns true if this write has put lines.
+    pub(crate) fn has_put(&self) -> bool {
+        self.lines.has_put()
     }
 
     /// Returns true if a later write can resume this one, and there are complete chunks to resume

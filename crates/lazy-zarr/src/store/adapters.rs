@@ -15,7 +15,9 @@ use zarrs::storage::{
 
 use crate::defect::MISSING;
 use crate::fs::FileSystem;
-use crate::objects::{ByteRange as ObjectRange, Store, StoreError};
+use crate::objects::{
+    ByteRange as ObjectRange, Object, ObjectInfo, ObjectRanges, Store, StoreError, Tag,
+};
 
 /// Reads keys as files below a directory.
 #[derive(Debug)]
@@ -76,27 +78,55 @@ impl ReadableStorageTraits for DirectoryStore {
 /// Reads keys as objects of a [`Store`].
 pub(crate) struct ObjectReader {
     store: Arc<dyn Store>,
+    note: Option<Note>,
 }
+
+type Note = Arc<dyn Fn(&StoreKey, Option<Tag>) + Send + Sync>;
 
 impl ObjectReader {
     pub(crate) fn new(store: Arc<dyn Store>) -> ObjectReader {
-        ObjectReader { store }
+        ObjectReader { store, note: None }
     }
-}
 
-/// Turns the error of an object that does not exist into `None`.
-fn found<T>(result: Result<T, StoreError>) -> Result<Option<T>, StorageError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(StoreError::NotFound) => Ok(None),
-        // This is the only error of zarrs that keeps its cause.
-        Err(error) => Err(io::Error::other(error).into()),
+    /// Returns a reader that calls `note` with the key and the tag of an object when a response
+    /// begins, if the store tells, and after it. The tag is `None` if the object has none or does not
+    /// exist.
+    pub(super) fn noting(
+        store: Arc<dyn Store>,
+        note: impl Fn(&StoreKey, Option<Tag>) + Send + Sync + 'static,
+    ) -> ObjectReader {
+        ObjectReader { store, note: Some(Arc::new(note)) }
+    }
+
+    /// Notes a response, and turns the error of an object that does not exist into `None`.
+    fn found<T>(
+        &self,
+        key: &StoreKey,
+        response: Result<(T, Option<Tag>), StoreError>,
+    ) -> Result<Option<T>, StorageError> {
+        let (value, tag) = match response {
+            Ok((value, tag)) => (Some(value), tag),
+            Err(StoreError::NotFound) => (None, None),
+            // This is the only error of zarrs that keeps its cause.
+            Err(error) => return Err(io::Error::other(error).into()),
+        };
+        if let Some(note) = &self.note {
+            note(key, tag);
+        }
+        Ok(value)
     }
 }
 
 impl ReadableStorageTraits for ObjectReader {
     fn get(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
-        Ok(found(self.store.get(key.as_str()))?.map(|object| object.bytes))
+        let response = match &self.note {
+            Some(note) => {
+                let (note, noted) = (Arc::clone(note), key.clone());
+                self.store.get_noting(key.as_str(), Box::new(move |tag| note(&noted, tag)))
+            }
+            None => self.store.get(key.as_str()),
+        };
+        self.found(key, response.map(|Object { bytes, tag }| (bytes, tag)))
     }
 
     fn get_partial_many<'a>(
@@ -115,9 +145,9 @@ impl ReadableStorageTraits for ObjectReader {
                 ByteRange::Suffix(length) => ObjectRange::Last(length),
             })
             .collect();
-        let Some(parts) = found(self.store.get_ranges(key.as_str(), &ranges))? else {
-            return Ok(None);
-        };
+        let response = self.store.get_ranges(key.as_str(), &ranges);
+        let response = response.map(|ObjectRanges { parts, tag }| (parts, tag));
+        let Some(parts) = self.found(key, response)? else { return Ok(None) };
         let mut read = Vec::new();
         for (range, bytes) in asked.into_iter().zip(parts) {
             let expected = match range {
@@ -134,7 +164,8 @@ impl ReadableStorageTraits for ObjectReader {
     }
 
     fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
-        Ok(found(self.store.head(key.as_str()))?.map(|object| object.size))
+        let response = self.store.head(key.as_str());
+        self.found(key, response.map(|ObjectInfo { size, tag, .. }| (size, tag)))
     }
 
     fn supports_get_partial(&self) -> bool {
@@ -150,6 +181,10 @@ pub(crate) struct WithDocument {
 }
 
 impl ReadableStorageTraits for WithDocument {
+    fn get(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
+        if *key == self.key { Ok(Some(self.bytes.clone())) } else { self.store.get(key) }
+    }
+
     fn get_partial_many<'a>(
         &'a self,
         key: &StoreKey,
@@ -183,6 +218,10 @@ impl CompleteStore {
 }
 
 impl ReadableStorageTraits for CompleteStore {
+    fn get(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
+        self.store.get(key)?.map(Some).ok_or_else(missing)
+    }
+
     fn get_partial_many<'a>(
         &'a self,
         key: &StoreKey,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::format::key_space::{KeySpace, index_below, is_index};
-use crate::fs::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem, remove_if_empty};
 
 /// An entry of a key space.
 pub(crate) enum Found<'f> {
@@ -186,16 +186,17 @@ fn remove(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
     for below in indices(file_system, path)? {
         remove(file_system, &below)?;
     }
-    match file_system.remove_directory(path) {
-        // Other files are in the directory.
-        Err(_) if !file_system.list(path)?.is_empty() => Ok(()),
-        removed => removed,
-    }
+    remove_if_empty(file_system, path)
 }
 
 /// Returns the paths in a directory of chunks whose names are indices.
+///
+/// A directory that another process has just removed holds none.
 fn indices(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let names = file_system.list(directory)?;
+    let names = match file_system.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
     if names.iter().any(|name| name == "zarr.json" || name == ".zarray" || name == ".zgroup") {
         let place = directory.display();
         let message = format!("{place} is in the way: it is another Zarr node");

@@ -1,5 +1,6 @@
 //! The nodes at a target and in the groups above it.
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::staging_name::{STAGING_PREFIX, is_staging};
 use crate::error::{AccessError, Error, Result, foreign};
 use crate::format::KeySpace;
 use crate::fs::{EntryKind, FileSystem};
-use crate::objects::{Listing, Object, Store, StoreError, for_each};
+use crate::objects::{Listing, Object, Store, StoreError, both, for_each};
 
 /// The maximum size in bytes of a metadata document. Longer documents are not read. The document of
 /// a group may hold copies of the metadata of many arrays.
@@ -323,17 +324,28 @@ pub(crate) fn members_in_store(store: &dyn Store, prefix: &str) -> Result<Vec<St
 
 /// Returns the node at a prefix of a store where an array exists or is to be written.
 pub(crate) fn node_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
-    if let Some(node) = zarr_node_in_store(store, prefix)? {
-        return Ok(node);
-    }
-    let below = list_directory(store, prefix)?;
-    let is_vacant = is_empty(&below) || is_unpublished(prefix, &below);
-    if is_vacant { Ok(Node::Vacant) } else { just_published(store, prefix) }
+    Ok(node_with_documents(store, prefix)?.0)
+}
+
+/// Returns the node at a prefix of a store where an array exists or is to be written, and its
+/// metadata documents. All requests of a new array are sent at once.
+pub(crate) fn node_with_documents(store: &dyn Store, prefix: &str) -> Result<(Node, Documents)> {
+    let documents = || Documents::read(store, prefix);
+    let is_empty = || store.is_empty(prefix).map_err(|error| Error::store(prefix, error));
+    let (documents, is_empty) = both(store, documents, is_empty);
+    let documents = documents?;
+    let node = match documents.node(store)? {
+        Some(node) => node,
+        None if is_empty? => Node::Vacant,
+        None if is_unpublished(prefix, &list_directory(store, prefix)?) => Node::Vacant,
+        None => just_published(store, prefix)?,
+    };
+    Ok((node, documents))
 }
 
 /// Returns the node at a prefix of a store where a group exists or is to be created.
 pub(crate) fn group_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
-    if let Some(node) = zarr_node_in_store(store, prefix)? {
+    if let Some(node) = Documents::read(store, prefix)?.node(store)? {
         return Ok(node);
     }
     let below = list_directory(store, prefix)?;
@@ -343,15 +355,11 @@ pub(crate) fn group_in_store(store: &dyn Store, prefix: &str) -> Result<Node> {
 
 /// Returns the node that a write may have published since it was looked for.
 fn just_published(store: &dyn Store, prefix: &str) -> Result<Node> {
-    Ok(zarr_node_in_store(store, prefix)?.unwrap_or(Node::NotZarr))
+    Ok(Documents::read(store, prefix)?.node(store)?.unwrap_or(Node::NotZarr))
 }
 
 fn list_directory(store: &dyn Store, prefix: &str) -> Result<Listing> {
     store.list_directory(prefix).map_err(|error| Error::store(prefix, error))
-}
-
-fn is_empty(below: &Listing) -> bool {
-    below.objects.is_empty() && below.prefixes.is_empty()
 }
 
 /// Returns true if a write has yet to publish an array at a prefix.
@@ -387,25 +395,76 @@ pub(crate) struct PresentObject {
     pub(crate) document: Object,
 }
 
-/// Returns the version of the array at a prefix of a store, if there is one.
-pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option<PresentObject>> {
-    for (name, is_v2) in [("zarr.json", false), (".zarray", true)] {
-        let key = format!("{prefix}{name}");
-        let document = match store.get(&key) {
-            Ok(document) => document,
-            Err(StoreError::NotFound) => continue,
-            Err(error) => return Err(Error::store(&key, error)),
+/// The metadata documents at a prefix of a store. If there is a `zarr.json`, the others are left
+/// out.
+pub(crate) struct Documents {
+    prefix: String,
+    zarr_json: Option<Object>,
+    zarray: Option<Object>,
+    zgroup: Option<Object>,
+}
+
+impl Documents {
+    /// Reads the documents, all at once.
+    pub(crate) fn read(store: &dyn Store, prefix: &str) -> Result<Documents> {
+        const NAMES: [&str; 3] = ["zarr.json", ".zarray", ".zgroup"];
+        let get = |name: &&str| Ok::<_, Infallible>(get(store, &format!("{prefix}{name}")));
+        let Ok(found) = for_each(store, &NAMES, get);
+        let [zarr_json, zarray, zgroup] = found.try_into().expect("each name has a result");
+        let prefix = prefix.to_owned();
+        match zarr_json? {
+            Some(found) => {
+                Ok(Documents { prefix, zarr_json: Some(found), zarray: None, zgroup: None })
+            }
+            None => Ok(Documents { prefix, zarr_json: None, zarray: zarray?, zgroup: zgroup? }),
+        }
+    }
+
+    /// Returns the Zarr node that the documents describe, if there is one.
+    pub(crate) fn node(&self, store: &dyn Store) -> Result<Option<Node>> {
+        let found = |object: &Option<Object>| object.as_ref().map(|object| object.bytes.clone());
+        let key = |name: &str| format!("{}{name}", self.prefix);
+        zarr_node(
+            |name| match name {
+                "zarr.json" => Ok(found(&self.zarr_json)),
+                _ => Ok(get(store, &key(name))?.map(|object| object.bytes)),
+            },
+            |_| Ok([found(&self.zarray), found(&self.zgroup)]),
+            |name| store.url(&key(name)),
+        )
+    }
+
+    /// Returns the version of the array that the documents describe, if there is one.
+    pub(crate) fn into_present(self, store: &dyn Store) -> Result<Option<PresentObject>> {
+        let Documents { prefix, zarr_json, zarray, .. } = self;
+        let (document, name, is_v2) = match (zarr_json, zarray) {
+            (Some(document), _) => (document, "zarr.json", false),
+            (None, Some(document)) => (document, ".zarray", true),
+            (None, None) => return Ok(None),
         };
-        let place = || store.url(&key);
+        let place = || store.url(&format!("{prefix}{name}"));
         let head: Head<'_> =
             serde_json::from_slice(&document.bytes).map_err(|error| broken(error, place))?;
         if !is_v2 && head.node_type.map(RawValue::get) != Some("\"array\"") {
             return Ok(None);
         }
         let keys = KeySpace::of_metadata(&document.bytes);
-        return Ok(Some(PresentObject { keys, is_v2, document }));
+        Ok(Some(PresentObject { keys, is_v2, document }))
     }
-    Ok(None)
+}
+
+/// Returns the object under a key, if it exists.
+fn get(store: &dyn Store, key: &str) -> Result<Option<Object>> {
+    match store.get(key) {
+        Ok(object) => Ok(Some(object)),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(error) => Err(Error::store(key, error)),
+    }
+}
+
+/// Returns the version of the array at a prefix of a store, if there is one.
+pub(crate) fn present_in_store(store: &dyn Store, prefix: &str) -> Result<Option<PresentObject>> {
+    Documents::read(store, prefix)?.into_present(store)
 }
 
 /// Returns the node that a metadata document under a key of a store describes.
@@ -421,14 +480,7 @@ pub(crate) fn node_of_document(key: &str, document: &Bytes) -> Result<Node> {
 
 /// Returns the Zarr node at a prefix of a store, if there is one.
 pub(crate) fn zarr_node_in_store(store: &dyn Store, prefix: &str) -> Result<Option<Node>> {
-    let get = |name: &str| {
-        let key = format!("{prefix}{name}");
-        match store.get(&key) {
-            Ok(object) => Ok(Some(object.bytes)),
-            Err(StoreError::NotFound) => Ok(None),
-            Err(error) => Err(Error::store(&key, error)),
-        }
-    };
+    let get = |name: &str| Ok(get(store, &format!("{prefix}{name}"))?.map(|object| object.bytes));
     let get_both = |names: [&str; 2]| {
         let documents = for_each(store, &names, |name| get(name))?;
         Ok(documents.try_into().expect("each name has a result"))

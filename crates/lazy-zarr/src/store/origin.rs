@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zarrs::storage::{ReadableStorage, StoreKey};
+use zarrs::storage::{ReadableStorage, ReadableStorageTraits, StoreKey};
 
+use super::adapters::ObjectReader;
 use crate::error::{Error, Result, TargetError};
 use crate::fs::{FilePin, FileSystem};
+use crate::objects::Store;
 
 /// The source that an array is read from.
 pub(crate) struct Source {
@@ -25,13 +27,7 @@ pub(crate) enum Origin {
     /// it is published.
     Directory { file_system: Arc<dyn FileSystem>, path: PathBuf, pinned: Option<Pinned> },
     /// Keys of a store. Keys have no identity, so the bytes of the metadata identify the version.
-    Keys {
-        store: ReadableStorage,
-        document: StoreKey,
-        bytes: Bytes,
-        /// The number of requests that the store should have in flight, if it waits.
-        concurrency: Option<usize>,
-    },
+    Keys { store: Arc<dyn Store>, document: StoreKey, bytes: Bytes },
 }
 
 /// The pinned metadata file of a version of an array.
@@ -60,7 +56,7 @@ impl Origin {
     pub(crate) fn concurrency(&self) -> Option<usize> {
         match self {
             Origin::Directory { .. } => None,
-            Origin::Keys { concurrency, .. } => *concurrency,
+            Origin::Keys { store, .. } => store.concurrency(),
         }
     }
 
@@ -76,13 +72,13 @@ impl Origin {
                 }
                 Err(source) => return Err(Error::examine(path, source)),
             },
-            Origin::Keys { store, document, bytes, .. } => match store.get(document) {
-                Ok(Some(now)) => now == *bytes,
-                Ok(None) => return Err(TargetError::Removed { target: target() }.into()),
-                Err(error) => {
-                    return Err(Error::store(document, error));
+            Origin::Keys { store, document, bytes } => {
+                match ObjectReader::new(Arc::clone(store)).get(document) {
+                    Ok(Some(now)) => now == *bytes,
+                    Ok(None) => return Err(TargetError::Removed { target: target() }.into()),
+                    Err(error) => return Err(Error::store(document, error)),
                 }
-            },
+            }
         };
         if is_same { Ok(()) } else { Err(TargetError::Replaced { target: target() }.into()) }
     }

@@ -35,19 +35,22 @@ impl<'a> MemoryBound<'a> {
         row_type: &'a RowType,
         block_shape: &'a [usize],
     ) -> MemoryBound<'a> {
-        MemoryBound {
+        let mut bound = MemoryBound {
             cut,
             layout: &settings.layout,
             codec: settings.codec(),
             checksum: settings.checksum(),
-            n_threads: settings.n_threads(),
+            n_threads: 1,
             dtype: row_type.dtype,
             row_shape: &row_type.shape,
             block_shape,
             casts: settings.dtype.is_some(),
             resumes: settings.resume.is_some() || settings.existing == Existing::Append,
             extending: settings.extending_bytes,
-        }
+        };
+        let unit_bytes = n_bytes(row_type.dtype, chosen(&bound, true).unit_shape());
+        bound.n_threads = settings.n_threads(unit_bytes);
+        bound
     }
 
     /// Returns the largest number of writer threads with which the write stays within its memory
@@ -142,28 +145,28 @@ pub(crate) fn kept_bytes(target_bytes: usize) -> usize {
 pub(crate) fn memory_bound(write: &MemoryBound<'_>) -> usize {
     let block = n_bytes(write.dtype, write.block_shape).saturating_add(BLOCK_OVERHEAD);
     let cast = if write.casts { block } else { 0 };
-    let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
-    let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
-    let known = assembling(write, &chosen(write, &first_block, &row_shape));
+    let known = assembling(write, &chosen(write, true));
     let Some(target_bytes) = write.layout.target_bytes() else {
         return known.saturating_add(cast);
     };
-    // The width may be known or unknown when the layout is chosen.
-    if write.cut == Cut::RowsAndColumns {
-        row_shape[0] = None;
-    }
-    let unknown = assembling(write, &chosen(write, &first_block, &row_shape));
+    let unknown = assembling(write, &chosen(write, false));
     let kept = kept_bytes(target_bytes).saturating_add(block);
     known.max(unknown).saturating_add(kept).saturating_add(cast)
 }
 
-fn chosen(write: &MemoryBound<'_>, first_block: &[usize], row_shape: &[Option<usize>]) -> Layout {
+/// Returns the layout that is chosen. The width of nested blocks may be known by then or not.
+fn chosen(write: &MemoryBound<'_>, is_width_known: bool) -> Layout {
+    let first_block: Vec<_> = write.block_shape.iter().map(|&size| size.max(1)).collect();
+    let mut row_shape: Vec<_> = write.row_shape.iter().map(|&size| Some(size.max(1))).collect();
+    if write.cut == Cut::RowsAndColumns && !is_width_known {
+        row_shape[0] = None;
+    }
     write.layout.choose(&Seen {
         cut: write.cut,
         dtype: write.dtype,
-        first_block,
+        first_block: &first_block,
         n_bytes: usize::MAX,
-        row_shape,
+        row_shape: &row_shape,
         n_columns: usize::MAX,
         n_rows: None,
     })

@@ -26,6 +26,9 @@ pub(crate) fn n_waiting(n_threads: usize) -> usize {
 /// if no other thread is free, a chunk is written by the thread that has just computed its last
 /// block.
 ///
+/// If a thread that stores a chunk mostly waits for a server, the thread that submits the chunks
+/// stores none: the queue would run empty meanwhile.
+///
 /// After a failure no more chunks are written, and [`put`](Self::put) or [`finish`](Self::finish)
 /// returns the first error. Dropping the writer waits for its threads to end.
 pub(crate) struct Writer {
@@ -35,6 +38,8 @@ pub(crate) struct Writer {
     work: Arc<Work>,
     /// True if queued chunks are written even if the write ends early.
     keeps_chunks: bool,
+    /// True if the thread that submits chunks writes some of them.
+    helps: bool,
 }
 
 /// The steps that any thread applies to a chunk.
@@ -100,7 +105,9 @@ impl Writer {
             trace: trace.clone(),
             outcome: Outcome::default(),
         });
-        let mut writer = Writer { queue: Some(queue), threads: Vec::new(), work, keeps_chunks };
+        let helps = n_threads <= 1 || !work.destination.waits();
+        let (queue, threads) = (Some(queue), Vec::new());
+        let mut writer = Writer { queue, threads, work, keeps_chunks, helps };
         for _ in 1..n_threads {
             let (units, work) = (Arc::clone(&units), Arc::clone(&writer.work));
             let dispatch = get_default(Dispatch::clone);
@@ -133,11 +140,16 @@ impl Writer {
     /// Takes a chunk, and returns when the chunk is queued for another thread or written.
     pub(crate) fn put(&mut self, unit: Unit) -> Result<()> {
         let queue = self.queue.as_ref().expect("no chunk comes after the last one");
-        if !self.work.outcome.stopped()
-            && let Err(TrySendError::Full(unit) | TrySendError::Disconnected(unit)) =
-                queue.try_send(unit)
-        {
-            self.work.write(&unit);
+        if !self.work.outcome.stopped() {
+            match queue.try_send(unit) {
+                Ok(()) => {}
+                Err(TrySendError::Full(unit)) if !self.helps => {
+                    queue.send(unit).expect("threads take chunks until the queue is closed");
+                }
+                Err(TrySendError::Full(unit) | TrySendError::Disconnected(unit)) => {
+                    self.work.write(&unit);
+                }
+            }
         }
         if self.work.outcome.stopped() { self.finish() } else { Ok(()) }
     }

@@ -19,6 +19,7 @@ use crate::settings::{
 use crate::target::Target;
 use crate::write::base;
 use crate::write::budget::{MemoryBound, memory_bound};
+use crate::write::destination;
 use crate::write::session::{CastBlock, Write};
 
 /// Stores the blocks of a sequence as a Zarr v3 array.
@@ -214,14 +215,18 @@ impl ZarrSink {
         self
     }
 
-    /// Stores each block as one chunk, whatever its shape. The array then has a *rectilinear* chunk
-    /// grid, whose rows and columns of chunks have sizes of their own.
+    /// Stores each block as one chunk, whatever its shape.
     ///
-    /// Few readers know this grid: this crate, zarrs, and zarr-python from version 3.2 on, with
+    /// If the sizes of the blocks are known before they are computed, as in indexed sequences, and
+    /// are equal except for smaller ones at the ends of the axes, the array has a regular grid of
+    /// chunks, which all readers know. Otherwise, it has a *rectilinear* grid, whose rows and
+    /// columns of chunks have sizes of their own. Few readers know this one: this crate, zarrs, and
+    /// zarr-python from version 3.2 on, with
     /// `zarr.config.set({"array.rectilinear_chunks": True})`. tensorstore does not. Rows cannot be
-    /// [appended](Existing::Append) to such an array.
+    /// [appended](Existing::Append) to such an array, and workers cannot share its write.
     ///
-    /// Blocks without elements have no chunk. [`StoredArray::chunk_sizes`] returns the sizes.
+    /// In a rectilinear grid, blocks without elements have no chunk. [`StoredArray::chunk_sizes`]
+    /// returns the sizes.
     ///
     /// The write returns [`ErrorKind::InvalidSetting`] if the blocks of a band do not have the
     /// columns of the first band, if there are more than 2²⁰ sizes of chunks along all axes
@@ -519,9 +524,10 @@ impl ZarrSink {
     }
 
     /// Sets the number of threads that encode and write chunks, at most 1024. The default, 0,
-    /// stands for the number of cores, but at least 2. The stored bytes do not depend on this
-    /// number. If it is larger than 1024, the sink returns [`ErrorKind::InvalidSetting`] when it is
-    /// used.
+    /// stands for the number of cores, but at least 2; for an object store, it stands for as many
+    /// threads as put 64 MiB of chunks at once, but at least 8 and at most 16. The stored bytes do
+    /// not depend on this number. If it is larger than 1024, the sink returns
+    /// [`ErrorKind::InvalidSetting`] when it is used.
     ///
     /// The thread that evaluates the sequence is one of them: it writes a chunk itself if the other
     /// threads are busy. With 1, it writes all chunks. If the producer waits for a device, a second
@@ -655,11 +661,45 @@ impl ZarrSink {
         self
     }
 
+    /// Checks the settings, as far as they do not depend on the blocks, and the target: what exists
+    /// there, and in the groups above it. Nothing is created.
+    ///
+    /// A write checks the same when it starts, before the first block is computed, and again before
+    /// it publishes the array. This is for programs that have much to do before they start the
+    /// write.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidSetting`] if a setting is invalid.
+    /// - [`ErrorKind::Exists`], [`ErrorKind::Occupied`] and the other errors of a target at which
+    ///   nothing can be stored.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod lazy_chunks { pub use lazy_zarr as zarr; }
+    /// use lazy_chunks::zarr::{ErrorKind, Existing, ZarrSink, store};
+    /// use ndarray::array;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("values.zarr");
+    /// let sink = ZarrSink::new(&path);
+    /// sink.check_target()?;
+    /// store(array![1.0, 2.0], &path)?;
+    /// assert_eq!(sink.check_target().unwrap_err().kind(), ErrorKind::Exists);
+    /// sink.with_existing(Existing::Replace).check_target()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_target(&self) -> Result<()> {
+        self.settings.check()?;
+        destination::check(&self.settings)
+    }
+
     /// Returns an upper bound on the memory of a write, in bytes.
     ///
     /// `spec` declares the row type. `block_shape` is the largest size of a block along each axis,
     /// and the shape of the first block. The bound does not count the block that the producer has
-    /// just computed, the memory that the compressor allocates internally, or the [blocks in
+    /// just computed, the buffers that Blosc allocates for its blocks, or the [blocks in
     /// flight](lazy_core::LazyChunkSequence::with_max_in_flight) on several threads. If the write
     /// resumes, it also does not count the chunks that contain the blocks in flight. For a matrix
     /// the bound is about the sum of
@@ -668,7 +708,9 @@ impl ZarrSink {
     ///   chunks;
     /// - the blocks that a chunk overlaps, for each writer thread, and for half as many queued
     ///   chunks;
-    /// - one chunk for each writer thread; three if chunks are compressed, and more with gzip.
+    /// - one chunk for each writer thread; three if chunks are compressed, and more with gzip;
+    /// - the compressor of each writer thread: 3.5 MiB with Zstandard at its default level, and up
+    ///   to 834 MiB at level 22.
     ///
     /// If the sink [casts](Self::with_dtype), all of these count in its dtype, with one more block.
     ///
@@ -713,7 +755,7 @@ impl ZarrSink {
             );
         }
         self.settings.check()?;
-        let settings = base::settings_of(&self.settings)?;
+        let settings = base::settings_of(&self.settings.clone().for_sequence(spec))?;
         settings.check_array(row_type.dtype, block_shape.len())?;
         let bound = MemoryBound::of(&settings, cut, row_type, block_shape);
         let n_threads = bound.threads_within_limit(&settings)?;

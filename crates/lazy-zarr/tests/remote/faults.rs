@@ -1,7 +1,11 @@
 //! Failures that pass.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
-use lazy_zarr::{ByteRange, PutCondition, Store, StoreError, Tag};
+use lazy_core::{ArrayBlock, ErrorKind, LazyChunkSequence};
+use lazy_zarr::{ByteRange, Codec, PutCondition, Store, StoreError, Tag, Target, ZarrSink};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -44,8 +48,9 @@ fn exercise(store: &dyn Store) {
         assert_eq!(store.get(&key).unwrap().bytes, bytes);
         assert_eq!(store.head(&key).unwrap().size, bytes.len() as u64);
         let ranges = [ByteRange::Bounded(3..4000), ByteRange::Last(7), ByteRange::From(100)];
-        let parts = store.get_ranges(&key, &ranges).unwrap();
-        for (range, part) in ranges.iter().zip(parts) {
+        let read = store.get_ranges(&key, &ranges).unwrap();
+        assert_eq!(read.tag, store.get(&key).unwrap().tag);
+        for (range, part) in ranges.iter().zip(read.parts) {
             let range = range.within(bytes.len() as u64);
             assert_eq!(part, bytes[range.start as usize..range.end as usize], "{i}: {range:?}");
         }
@@ -109,9 +114,54 @@ fn a_server_without_ranges_is_read_whole() {
     let server = Server::start(|_| Fault::No).without_ranges();
     server.put("key", &pattern(1000));
     let ranges = [ByteRange::Bounded(10..20), ByteRange::Last(5), ByteRange::Bounded(990..2000)];
-    let parts = http(&server, "1").get_ranges("key", &ranges).unwrap();
+    let read = http(&server, "1").get_ranges("key", &ranges).unwrap();
     let all = pattern(1000);
-    assert_eq!(parts, [&all[10..20], &all[995..], &all[990..]]);
+    assert_eq!(read.parts, [&all[10..20], &all[995..], &all[990..]]);
+    assert_eq!(read.tag, http(&server, "1").get("key").unwrap().tag);
+}
+
+/// Returns a function for [`Server::start`] that applies a fault to each of the first requests.
+fn each(faults: Vec<Fault>) -> impl FnMut(&Request) -> Fault + Send {
+    let mut faults = faults.into_iter();
+    move |_| faults.next().unwrap_or(Fault::No)
+}
+
+#[test]
+fn ranges_of_a_replaced_object_have_no_tag() {
+    let (old, new) = (vec![1; 3 << 20], vec![2; 3 << 20]);
+    // Each range takes a request.
+    let ranges = [ByteRange::Bounded(0..3), ByteRange::Bounded(2 << 20..(2 << 20) + 3)];
+    for n_before in 0..2 {
+        let mut faults = vec![Fault::No; n_before];
+        faults.push(Fault::Replace(new.clone()));
+        let server = Server::start(each(faults));
+        server.put("key", &old);
+        let store = bucket(&server);
+        let read = store.get_ranges("key", &ranges).unwrap();
+        assert_eq!(server.take_requests().len(), 2);
+        let mut parts: Vec<_> = read.parts.iter().map(|part| part[0]).collect();
+        parts.sort_unstable();
+        if n_before == 0 {
+            assert_eq!((parts, read.tag), (vec![2, 2], store.head("key").unwrap().tag));
+        } else {
+            assert_eq!((parts, read.tag), (vec![1, 2], None));
+        }
+    }
+}
+
+#[test]
+fn a_range_that_is_read_anew_has_the_tag_of_the_new_object() {
+    let (old, new) = (vec![1; 1000], vec![2; 1000]);
+    let ranges = [ByteRange::Bounded(0..1000)];
+    for first in [Fault::Break, Fault::Truncate, Fault::NoResponse, SLOW_DOWN] {
+        let server = Server::start(each(vec![first.clone(), Fault::Replace(new.clone())]));
+        server.put("key", &old);
+        let store = bucket(&server);
+        let read = store.get_ranges("key", &ranges).unwrap();
+        assert_eq!(read.parts, [&new[..]], "{first:?}");
+        assert!(read.tag.is_some(), "{first:?}");
+        assert_eq!(read.tag, store.head("key").unwrap().tag, "{first:?}");
+    }
 }
 
 #[test]
@@ -119,7 +169,7 @@ fn close_ranges_are_one_request() {
     let server = Server::start(|_| Fault::No);
     server.put("key", &pattern(100_000));
     let ranges: Vec<_> = (0..50).map(|i| ByteRange::Bounded(i * 1000..i * 1000 + 10)).collect();
-    let parts = bucket(&server).get_ranges("key", &ranges).unwrap();
+    let parts = bucket(&server).get_ranges("key", &ranges).unwrap().parts;
     assert!(parts.iter().enumerate().all(|(i, part)| *part == pattern(100_000)[i * 1000..][..10]));
     assert_eq!(server.take_requests().len(), 1);
 }
@@ -224,4 +274,38 @@ fn the_parts_of_a_put_that_fails_are_deleted() {
     let last = requests.last().unwrap();
     assert_eq!((&*last.method, &*last.query), ("DELETE", "uploadId=7"));
     assert_eq!(server.object("key"), None);
+}
+
+#[test]
+fn a_write_that_is_stopped_leaves_no_parts() {
+    for stops_at in ["uploads", "partNumber=1", "partNumber=5", "uploadId=7"] {
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_stopped);
+        let server = Server::start(move |request| {
+            stop.fetch_or(request.query.starts_with(stops_at), Ordering::Relaxed);
+            Fault::No
+        });
+        let target = Target::in_store(bucket(&server), "/values.zarr");
+        let sink = ZarrSink::new(target)
+            .with_chunk_shape([LARGE])
+            .with_codec(Codec::None)
+            .with_unconditional_puts();
+        let block = |_| ArrayBlock::from_vec([LARGE], vec![1_u8; LARGE]).unwrap();
+        let stored = LazyChunkSequence::from_fn(vec![LARGE; 20], block)
+            .with_observer(is_stopped)
+            .compute(sink);
+        let error = stored.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{stops_at}: {error}");
+
+        let requests = server.take_requests();
+        let n = |method, query| {
+            let is_such =
+                |request: &&Request| request.method == method && request.query.starts_with(query);
+            requests.iter().filter(is_such).count()
+        };
+        let (n_begun, n_aborted) = (n("POST", "uploads"), n("DELETE", "uploadId"));
+        assert!(0 < n_begun && n_begun < 20, "{stops_at}: {n_begun}");
+        assert_eq!(n_begun, n("POST", "uploadId") + n_aborted, "{stops_at}");
+        assert_eq!(server.keys(), [""; 0], "{stops_at}");
+    }
 }

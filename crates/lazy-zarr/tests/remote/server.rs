@@ -1,6 +1,6 @@
 //! A server with the interface of S3, as far as the tests need it, which fails on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Truncate,
     /// Returns the body in two halves, with a pause between them.
     Pause,
+    /// Answers as it should, after the object was replaced by these bytes.
+    Replace(Vec<u8>),
 }
 
 /// A request, without its body.
@@ -109,6 +111,10 @@ impl Server {
         self.state().objects.get(key).cloned()
     }
 
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+
     /// Returns the requests since the last call.
     pub(crate) fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state().requests)
@@ -143,6 +149,9 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
             let mut state = state.lock().unwrap();
             state.requests.push(request.clone());
             let fault = (state.faults)(&request);
+            if let Fault::Replace(bytes) = &fault {
+                state.objects.insert(request.key.clone(), bytes.clone());
+            }
             let response = match fault {
                 Fault::Status(status, headers, body) => {
                     Response { status, headers: headers.to_owned(), body: body.into() }
@@ -174,6 +183,7 @@ impl State {
         let key = &request.key;
         match (&*request.method, &*request.query) {
             ("GET" | "HEAD", "") => self.read(request),
+            ("GET", query) if query.contains("list-type=2") => of(200, &self.list(query)),
             ("POST", "uploads=" | "uploads") => of(
                 200,
                 "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>",
@@ -220,6 +230,32 @@ impl State {
             }
             _ => of(405, ""),
         }
+    }
+
+    fn list(&self, query: &str) -> String {
+        let value = |name: &str| {
+            let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
+            percent_decode_str(value.unwrap_or("")).decode_utf8_lossy().into_owned()
+        };
+        let (prefix, delimiter) = (value("prefix="), value("delimiter="));
+        let (mut contents, mut prefixes) = (String::new(), BTreeSet::new());
+        for (key, object) in &self.objects {
+            let Some(below) = key.strip_prefix(&*prefix) else { continue };
+            match below.split_once(&*delimiter).filter(|_| !delimiter.is_empty()) {
+                Some((name, _)) => drop(prefixes.insert(format!("{prefix}{name}{delimiter}"))),
+                None => {
+                    let (size, tag) = (object.len(), e_tag(object));
+                    contents += &format!(
+                        "<Contents><Key>{key}</Key><LastModified>2030-01-01T00:00:00.000Z</LastModified><ETag>{tag}</ETag><Size>{size}</Size></Contents>",
+                    );
+                }
+            }
+        }
+        let prefixes = prefixes
+            .iter()
+            .map(|prefix| format!("<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>"));
+        let prefixes: String = prefixes.collect();
+        format!("<ListBucketResult>{contents}{prefixes}</ListBucketResult>")
     }
 
     fn read(&self, request: &Request) -> Response {

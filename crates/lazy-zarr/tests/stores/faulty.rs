@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use lazy_zarr::{
-    ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
+    ByteRange, Listing, MemoryStore, Object, ObjectInfo, ObjectRanges, PutCondition, Store,
+    StoreError, Tag,
 };
 
 /// What happens at one operation.
@@ -75,7 +76,7 @@ impl Store for FaultyStore {
         self.run(|| self.inner.get(key))
     }
 
-    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<ObjectRanges, StoreError> {
         self.run(|| self.inner.get_ranges(key, ranges))
     }
 
@@ -98,6 +99,10 @@ impl Store for FaultyStore {
 
     fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
         self.run(|| self.inner.list_directory(prefix))
+    }
+
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        self.run(|| self.inner.is_empty(prefix))
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {

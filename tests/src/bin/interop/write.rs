@@ -80,7 +80,7 @@ fn write(directory: &Path, i: usize, setting: &Setting) -> Result<Entry> {
         shape: case.shape(),
         chunks: stored.chunk_shape().to_vec(),
         shards: stored.shard_shape().map(<[usize]>::to_vec),
-        sizes: setting.is_of_blocks.then(|| sizes(&case)),
+        sizes: (stored.chunk_grid() == "rectilinear").then(|| sizes(&case)),
         codecs: setting.codec_names(),
         fill: hexadecimal(stored.fill_value()?.data()),
         dimension_names: dimension_names

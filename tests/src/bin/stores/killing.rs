@@ -5,7 +5,8 @@ use std::thread;
 
 use bytes::Bytes;
 use lazy_chunks::zarr::{
-    ByteRange, Listing, Object, ObjectInfo, PutCondition, RemoteStore, Store, StoreError, Tag,
+    ByteRange, Listing, Object, ObjectInfo, ObjectRanges, PutCondition, RemoteStore, Store,
+    StoreError, Tag,
 };
 use rustix::process::{Signal, getpid, kill_process};
 use serde::Deserialize;
@@ -72,7 +73,7 @@ impl Store for KillingStore {
         self.run("get", key, || self.inner.get(key))
     }
 
-    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<ObjectRanges, StoreError> {
         self.run("get_ranges", key, || self.inner.get_ranges(key, ranges))
     }
 
@@ -95,6 +96,10 @@ impl Store for KillingStore {
 
     fn list_directory(&self, prefix: &str) -> Result<Listing, StoreError> {
         self.run("list_directory", prefix, || self.inner.list_directory(prefix))
+    }
+
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        self.run("is_empty", prefix, || self.inner.is_empty(prefix))
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {

@@ -3,33 +3,37 @@
 use indicatif::HumanBytes;
 use lazy_chunks::zarr::{Target, UnfinishedWrite, WriteState};
 
-use super::target::target;
 use crate::commands::shared;
 use crate::count::count;
 use crate::failure::{Failure, Result};
 use crate::options::{EarlierWrite, Store};
 use crate::stop;
 
-/// Checks that no workers share a write of the same array.
-pub(super) fn check_shared(target: &Target) -> Result<()> {
-    match progress_of_workers(target) {
-        Some(progress) => Err(Failure::Shared { target: target.to_string(), progress }),
-        None => Ok(()),
-    }
-}
-
 /// Returns the progress of the workers that share a write of the array.
 pub(super) fn progress_of_workers(target: &Target) -> Option<String> {
-    let writes = UnfinishedWrite::list(target.clone()).unwrap_or_default();
+    shared_progress(&UnfinishedWrite::list(target.clone()).unwrap_or_default())
+}
+
+fn shared_progress(writes: &[UnfinishedWrite]) -> Option<String> {
     writes.iter().find_map(|write| match write.state() {
         WriteState::Shared { progress, .. } => Some(shared::summary(progress)),
         _ => None,
     })
 }
 
-/// Checks that no earlier write can be resumed, or discards it if the options say so.
+/// Checks that no workers share a write of the same array. Unless the write resumes an earlier one,
+/// checks that none can be resumed, or discards it if the options say so.
 pub(super) fn check(options: &Store, target: &Target) -> Result<()> {
-    for write in UnfinishedWrite::list(target.clone())? {
+    let is_resumed = options.earlier_write.is_resumed();
+    let writes = match UnfinishedWrite::list(target.clone()) {
+        // The write itself finds the cause.
+        Err(_) if is_resumed => return Ok(()),
+        writes => writes?,
+    };
+    if let Some(progress) = shared_progress(&writes) {
+        return Err(Failure::Shared { target: target.to_string(), progress });
+    }
+    for write in writes.into_iter().filter(|_| !is_resumed) {
         if options.earlier_write == EarlierWrite::Discard && has_ended(&write) {
             write.remove()?;
             continue;
@@ -52,16 +56,21 @@ pub(super) fn check(options: &Store, target: &Target) -> Result<()> {
 
 /// Returns the failure of the command, given the failure of its pass. `is_complete` is true if the
 /// array was complete before.
-pub(super) fn ended_early(failure: Failure, options: &Store, is_complete: bool) -> Failure {
+pub(super) fn ended_early(
+    failure: Failure,
+    options: &Store,
+    target: &Target,
+    is_complete: bool,
+) -> Failure {
     if failure.is_of_published_array() || failure.is_of_target() {
         return failure;
     }
     if failure.is_of_changed_input() {
-        remove_kept(options);
+        remove_kept(target);
         return Failure::Unchanged { failure: Box::new(failure), output: options.output.clone() };
     }
     let from_stream = options.input.origin.is_stream();
-    let left = UnfinishedWrite::list(target(options)).unwrap_or_default();
+    let left = UnfinishedWrite::list(target.clone()).unwrap_or_default();
     let has_chunks = |write: &UnfinishedWrite| {
         matches!(write.state(), WriteState::Resumable { chunks: 1.., .. })
     };
@@ -98,8 +107,8 @@ fn has_ended(write: &UnfinishedWrite) -> bool {
 }
 
 /// Removes the chunks of a write whose input changed during the pass: they may mix versions of it.
-fn remove_kept(options: &Store) {
-    for write in UnfinishedWrite::list(target(options)).unwrap_or_default() {
+fn remove_kept(target: &Target) {
+    for write in UnfinishedWrite::list(target.clone()).unwrap_or_default() {
         if matches!(write.state(), WriteState::Resumable { .. }) {
             // If this fails, `lazy unfinished` lists them.
             let _ = write.remove();

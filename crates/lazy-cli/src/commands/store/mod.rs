@@ -22,12 +22,9 @@ use report::Outcome;
 pub(crate) fn run(options: &Store) -> Result<()> {
     let target = target::target(options);
     if let Some(sharing) = &options.sharing {
-        return worker::run(options, sharing, target);
+        return worker::run(options, sharing, &target);
     }
-    earlier::check_shared(&target)?;
-    if !options.earlier_write.is_resumed() {
-        earlier::check(options, &target)?;
-    }
+    earlier::check(options, &target)?;
     let replace = options.existing == Existing::Replace;
     let present = StoredArray::open(target.clone()).ok();
     let is_complete = options.existing == Existing::Fail && present.is_some();
@@ -41,7 +38,7 @@ pub(crate) fn run(options: &Store) -> Result<()> {
             options.output
         ));
     }
-    let (reducers, plan) = options.stats.plan(Form::WHOLE)?;
+    let (reducers, plan) = options.stats.plan(Form::WHOLE).map_err(Failure::Usage)?;
     let reducers = MemoryLimit::new(options.memory_limit, reducers);
 
     let mut input = Input::open(&options.input, plan.needs_whole_rows())?;
@@ -56,7 +53,7 @@ pub(crate) fn run(options: &Store) -> Result<()> {
         input.sources().notes().iter().for_each(print::note);
     }
     let appended_to = present.filter(|_| options.existing == Existing::Append);
-    let sink = sink::sink(options, target, &input, appended_to.is_none())?;
+    let sink = sink::sink(options, target.clone(), &input, appended_to.is_none())?;
     let display = Display::new(options.report.quiet);
     let (blocks, inert_sink) = (input.shape_of_blocks(), sink.clone());
     let bound = move || sink::memory_bound(&inert_sink, blocks.get()?);
@@ -65,7 +62,7 @@ pub(crate) fn run(options: &Store) -> Result<()> {
     let ended = input.compute((reducers, sink), watcher);
     display.clear();
     let (found, stored) =
-        ended.map_err(|error| earlier::ended_early(Failure::from(error), options, is_complete))?;
+        ended.map_err(|error| earlier::ended_early(error.into(), options, &target, is_complete))?;
 
     let answers = plan.answers(&found);
     drop(found);
@@ -82,6 +79,6 @@ pub(crate) fn run(options: &Store) -> Result<()> {
         }
         None => Outcome::Stored { seconds: started.elapsed() },
     };
-    report::print(options, (&input, &stored), Some(&answers), outcome)
+    report::print((options, &target), (&input, &stored), Some(&answers), outcome)
         .map_err(|failure| failure.after_storing(&options.output))
 }

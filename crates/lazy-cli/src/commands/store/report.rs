@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use indicatif::HumanBytes;
-use lazy_chunks::zarr::StoredArray;
+use lazy_chunks::zarr::{StoredArray, Target};
 use serde::Serialize;
 
-use super::target::target;
 use super::worker::Done;
 use crate::answers;
 use crate::commands::on_medium;
@@ -45,14 +44,13 @@ pub(super) enum Outcome<'a> {
 
 /// Prints what was stored and its statistics, unless another worker has them.
 pub(super) fn print(
-    options: &Store,
+    (options, target): (&Store, &Target),
     (input, stored): (&Input, &StoredArray),
     answers: Option<&[Answer]>,
     outcome: Outcome<'_>,
 ) -> Result<()> {
     let size = stored.stored_size()?;
     if !options.report.quiet {
-        let target = target(options);
         let array = format!("{} {:?}{}", stored.dtype(), stored.shape(), input.sources().summary());
         let raw = stored.n_bytes();
         let rate = |raw: u64, seconds: Duration| {

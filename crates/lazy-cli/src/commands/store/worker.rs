@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::report::{self, Outcome};
-use super::target::{locks_end_here, target};
+use super::target::locks_end_here;
 use super::{earlier, sink};
 use crate::commands::shared;
 use crate::count::count;
@@ -60,19 +60,19 @@ impl fmt::Display for Done {
     }
 }
 
-pub(super) fn run(options: &Store, sharing: &Sharing, target: Target) -> Result<()> {
+pub(super) fn run(options: &Store, sharing: &Sharing, target: &Target) -> Result<()> {
     let display = Display::new(options.report.quiet);
     let parts = Parts::new(&display);
     work(options, sharing, target, &display, &parts).map_err(|failure| {
         display.clear();
-        ended_early(failure, options, parts.finished().len())
+        ended_early(failure, (options, target), parts.finished().len())
     })
 }
 
 fn work(
     options: &Store,
     sharing: &Sharing,
-    target: Target,
+    target: &Target,
     display: &Display,
     parts: &Parts,
 ) -> Result<()> {
@@ -87,7 +87,7 @@ fn work(
             ));
         }
     }
-    let (reducers, plan) = options.stats.plan(Form::WHOLE)?;
+    let (reducers, plan) = options.stats.plan(Form::WHOLE).map_err(Failure::Usage)?;
     let reducers = MemoryLimit::new(options.memory_limit, reducers);
     let input = Input::open(&options.input, plan.needs_whole_rows())?;
     if !options.report.quiet {
@@ -109,7 +109,9 @@ fn work(
     let done = Done::new(sharing, worked.n_parts, &parts.finished());
     let published = |(found, stored, ()): (Vec<_>, StoredArray, ())| (plan.answers(&found), stored);
     let (answers, stored, outcome) = match worked.end {
-        End::Remaining(status) => return print_remaining(options, &done, &status, started),
+        End::Remaining(status) => {
+            return print_remaining((options, target), &done, &status, started);
+        }
         End::Published(output) => {
             let (answers, stored) = published(output);
             let outcome = Outcome::Published { done: &done, seconds: started.elapsed() };
@@ -127,22 +129,22 @@ fn work(
                 );
             }
             let answers = (!needs_statistics).then(Vec::new);
-            (answers, StoredArray::open(target)?, Outcome::Complete { done: &done })
+            (answers, StoredArray::open(target.clone())?, Outcome::Complete { done: &done })
         }
     };
-    report::print(options, (&input, &stored), answers.as_deref(), outcome)
+    report::print((options, target), (&input, &stored), answers.as_deref(), outcome)
         .map_err(|failure| failure.after_storing(&options.output))
 }
 
 /// Prints what remains for other workers.
 fn print_remaining(
-    options: &Store,
+    (options, target): (&Store, &Target),
     done: &Done,
     status: &PlanStatus,
     started: Instant,
 ) -> Result<()> {
     if !options.report.quiet {
-        let (target, seconds) = (target(options), started.elapsed());
+        let seconds = started.elapsed();
         print::note(format_args!("{done} of {target} in {seconds:.1?}; {status}"));
         shared::workers(status.taken()).for_each(|line| print::note(format_args!("  {line}")));
     }
@@ -176,12 +178,16 @@ struct Remaining<'a> {
 }
 
 /// Returns the failure of the command, given the failure of its work.
-fn ended_early(failure: Failure, options: &Store, n_finished: usize) -> Failure {
+fn ended_early(
+    failure: Failure,
+    (options, target): (&Store, &Target),
+    n_finished: usize,
+) -> Failure {
     if failure.is_of_published_array() || matches!(failure, Failure::AfterStoring { .. }) {
         return failure;
     }
     let output = options.output.clone();
-    let shared = earlier::progress_of_workers(&target(options));
+    let shared = earlier::progress_of_workers(target);
     if failure.is_cancelled() || stop::is_asked_for() {
         let kept = match shared {
             Some(progress) => format!(

@@ -10,6 +10,7 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("list::of_nothing_is_empty", list_nothing),
     ("list::has_the_sizes", list_sizes),
     ("list::of_many_objects", list_many),
+    ("is_empty::finds_objects_below", emptiness),
     ("list_directory::has_objects_and_prefixes", directory),
     ("list_directory::of_nothing_is_empty", directory_of_nothing),
     ("list_directory::has_the_sizes", directory_sizes),
@@ -93,6 +94,18 @@ fn expect_directory(
     expect_equal(&format!("the keys directly below {prefix:?}"), &keys[..], expected_keys)?;
     let what = format!("the prefixes directly below {prefix:?}");
     expect_equal(&what, &prefixes[..], expected_prefixes)
+}
+
+fn emptiness(store: &dyn Store) -> CaseResult {
+    expect_equal("whether the store is empty", store.is_empty("")?, true)?;
+    fill(store)?;
+    for prefix in ["", "a/", "a/b/d/", "c/", "c/10/"] {
+        expect_equal(&format!("whether {prefix:?} is empty"), store.is_empty(prefix)?, false)?;
+    }
+    for prefix in ["b/", "a/c/", "a/zarr.json/", "nothing/at/all/"] {
+        expect_equal(&format!("whether {prefix:?} is empty"), store.is_empty(prefix)?, true)?;
+    }
+    Ok(())
 }
 
 fn directory(store: &dyn Store) -> CaseResult {

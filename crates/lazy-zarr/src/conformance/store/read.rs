@@ -1,16 +1,22 @@
 //! Cases of the operations that read an object.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
 use bytes::Bytes;
 use lazy_core::BoxError;
 
 use super::super::check::{CaseResult, expect_equal};
+use super::super::replace::SetWhenDropped;
 use super::check::{NamedCheck, expect_error_kind, put};
-use crate::objects::{ByteRange, Store, StoreError};
+use crate::objects::{ByteRange, ObjectRanges, PutCondition, Store, StoreError};
 
 pub(super) const CASES: &[NamedCheck] = &[
     ("get::returns_the_bytes", get_bytes),
     ("get::tells_keys_apart", get_tells_keys_apart),
     ("get::of_nothing_is_not_found", get_nothing),
+    ("get_noting::returns_what_get_returns", get_noting_returns),
+    ("get_noting::notes_the_tag_of_the_bytes", get_noting_notes),
     ("get_ranges::keeps_the_order", ranges_in_order),
     ("get_ranges::from_the_end", ranges_from_the_end),
     ("get_ranges::ends_with_the_object", ranges_past_the_end),
@@ -18,6 +24,8 @@ pub(super) const CASES: &[NamedCheck] = &[
     ("head::has_the_key_and_the_size", head_of_objects),
     ("head::of_nothing_is_not_found", head_of_nothing),
     ("tag::is_the_same_everywhere", tag_everywhere),
+    ("tag::of_ranges_is_the_same", tag_of_ranges),
+    ("tag::of_ranges_belongs_to_their_bytes", tag_of_replaced_ranges),
     ("tag::differs_if_the_bytes_differ", tag_of_other_bytes),
 ];
 
@@ -61,10 +69,27 @@ fn get_nothing(store: &dyn Store) -> CaseResult {
     ABSENT.iter().try_for_each(|key| expect_error_kind(key, store.get(key), &StoreError::NotFound))
 }
 
+fn get_noting_returns(store: &dyn Store) -> CaseResult {
+    put(store, "key", b"bytes")?;
+    let object = store.get_noting("key", Box::new(|_| {}))?;
+    expect_equal("the object", object, store.get("key")?)?;
+    let nothing = store.get_noting("nothing", Box::new(|_| {}));
+    expect_error_kind("get_noting", nothing, &StoreError::NotFound)
+}
+
+fn get_noting_notes(store: &dyn Store) -> CaseResult {
+    put(store, "key", b"bytes")?;
+    let (sender, noted) = mpsc::channel();
+    let note = move |tag| drop(sender.send(tag));
+    let object = store.get_noting("key", Box::new(note))?;
+    let noted = noted.try_iter().last().ok_or("no tag was noted")?;
+    expect_equal("the last tag that was noted", noted, object.tag)
+}
+
 /// Puts an object with the bytes `0123456789`, and returns ranges of it as text.
 fn ranges_of_ten_digits(store: &dyn Store, ranges: &[ByteRange]) -> Result<Vec<String>, BoxError> {
     put(store, "digits", b"0123456789")?;
-    let parts = store.get_ranges("digits", ranges)?;
+    let parts = store.get_ranges("digits", ranges)?.parts;
     Ok(parts.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect())
 }
 
@@ -97,8 +122,8 @@ fn ranges_past_the_end(store: &dyn Store) -> CaseResult {
         expect_equal(&format!("{range:?}"), parts, texts([expected]))?;
     }
     put(store, "empty", b"")?;
-    let parts = store.get_ranges("empty", &[ByteRange::From(0), ByteRange::Last(1)])?;
-    expect_equal("of an empty object", parts, vec![Bytes::new(), Bytes::new()])
+    let read = store.get_ranges("empty", &[ByteRange::From(0), ByteRange::Last(1)])?;
+    expect_equal("of an empty object", read.parts, vec![Bytes::new(), Bytes::new()])
 }
 
 fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
@@ -144,6 +169,57 @@ fn tag_everywhere(store: &dyn Store) -> CaseResult {
                 expect_equal("the tag of a listing", object.tag, put.clone())?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Objects of ten bytes, ranges of which are read. An object keeps its size when it is replaced.
+fn tag_of_ranges(store: &dyn Store) -> CaseResult {
+    let ranges = [ByteRange::Last(2), ByteRange::Bounded(3..5), ByteRange::Bounded(12..14)];
+    for bytes in [b"0123456789", b"9876543210"] {
+        put(store, "a/key", bytes)?;
+        let expected = store.get("a/key")?.tag;
+        // No range, a range at a time, and all of them.
+        for ranges in [&[][..], &ranges[..1], &ranges[1..2], &ranges[2..], &ranges] {
+            let tag = store.get_ranges("a/key", ranges)?.tag;
+            if tag.is_some() {
+                expect_equal(&format!("the tag of {ranges:?}"), tag, expected.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ranges of an object that is replaced all the time. If they have a tag, all of them come from the
+/// object with this tag.
+fn tag_of_replaced_ranges(store: &dyn Store) -> CaseResult {
+    const N_READS: usize = 20;
+    // Each version has its own size.
+    let version = |i: usize| Bytes::from(format!("{i:06}{}", " ".repeat(i)));
+    let put = |i: usize| store.put("key", version(i), PutCondition::Always);
+    let mut tags = vec![put(0)?];
+    let is_done = AtomicBool::new(false);
+    let read_all = || -> Result<Vec<ObjectRanges>, StoreError> {
+        let _done = SetWhenDropped(&is_done);
+        let ranges = [ByteRange::From(0), ByteRange::Bounded(0..6)];
+        (0..N_READS).map(|_| store.get_ranges("key", &ranges)).collect()
+    };
+    let all_read = std::thread::scope(|scope| -> Result<_, BoxError> {
+        let reader = scope.spawn(read_all);
+        while !is_done.load(Ordering::Acquire) {
+            tags.push(put(tags.len())?);
+        }
+        Ok(reader.join().map_err(|_| "a reader panicked")?)
+    })?;
+    let all_read = match all_read {
+        // Another case finds a store in which an object is missing while it is replaced.
+        Err(StoreError::NotFound) => return Ok(()),
+        all_read => all_read?,
+    };
+    for ObjectRanges { parts, tag } in all_read {
+        let Some(i) = tags.iter().position(|put| tag.is_some() && *put == tag) else { continue };
+        let what = format!("the ranges with the tag of version {i}");
+        expect_equal(&what, parts, vec![version(i), version(i).slice(..6)])?;
     }
     Ok(())
 }

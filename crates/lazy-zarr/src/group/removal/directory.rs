@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Removed, UNKNOWN_KEYS, UNKNOWN_NODE, V2_GROUP, V2_GROUP_DOCUMENTS};
 use crate::error::{Error, Result, ResumeError, TargetError, WriteError};
-use crate::fs::{EntryKind, FileSystem};
+use crate::fs::{EntryKind, FileSystem, remove_if_empty};
 use crate::group::place::is_staged;
 use crate::staging::removal::remove_if_there;
 use crate::staging::{ChunkFiles, FileJournal, Journal, Staging, Taken, open_plan};
@@ -251,16 +251,6 @@ fn remove_emptied_group(file_system: &dyn FileSystem, group: &Path) -> io::Resul
 
 fn remove_directory(file_system: &dyn FileSystem, path: &Path) -> Result<()> {
     remove_if_empty(file_system, path).map_err(|source| Error::examine(path, source))
-}
-
-/// Removes a directory, unless other files are in it.
-fn remove_if_empty(file_system: &dyn FileSystem, path: &Path) -> io::Result<()> {
-    let Err(error) = file_system.remove_directory(path) else { return Ok(()) };
-    match file_system.list(path) {
-        Ok(names) if names.is_empty() => Err(error),
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
-        listed => listed.map(drop),
-    }
 }
 
 /// Returns the files below a path, if it still exists. An empty directory counts as a file.

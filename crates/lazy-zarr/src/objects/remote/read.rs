@@ -25,7 +25,8 @@ pub(super) struct Fetched {
     pub(super) meta: ObjectMeta,
 }
 
-/// Reads an object, or a range of it that ends with the object.
+/// Reads an object, or a range of it that ends with the object. Calls `begun` when a response has
+/// begun.
 ///
 /// The client retries requests, and resumes a response that breaks off if the object has an `ETag`.
 /// This function starts anew in all other cases, for instance if the object was replaced meanwhile.
@@ -34,6 +35,7 @@ pub(super) async fn fetch(
     retries: &Retries,
     path: &Path,
     range: Option<GetRange>,
+    begun: impl Fn(&ObjectMeta),
 ) -> Result<Fetched> {
     let mut pauses = retries.pauses();
     loop {
@@ -45,6 +47,7 @@ pub(super) async fn fetch(
                 continue;
             }
         };
+        begun(&result.meta);
         let (meta, expected) = (result.meta.clone(), result.range.end - result.range.start);
         let problem = match result.bytes().await {
             Ok(bytes) if bytes.len() as u64 == expected => return Ok(Fetched { bytes, meta }),
@@ -73,34 +76,50 @@ pub(super) async fn head(
     }
 }
 
-/// Reads ranges, in few requests.
+/// Reads ranges, in few requests. Returns the properties of the object as well, if all responses
+/// belong to the same one.
 pub(super) async fn fetch_ranges(
     store: &dyn ObjectStore,
     retries: &Retries,
     path: &Path,
     ranges: &[ByteRange],
-) -> Result<Vec<Bytes>> {
+) -> Result<(Vec<Bytes>, Option<ObjectMeta>)> {
     let requests = merged(ranges);
     if requests.is_empty() {
         // An object that does not exist is an error even if no byte is needed.
-        head(store, retries, path).await?;
+        let meta = head(store, retries, path).await?;
+        return Ok((vec![Bytes::new(); ranges.len()], of_one_object([meta])));
     }
     let fetches = requests.iter().map(|range| fetch_range(store, retries, path, range));
     // As a `Vec`, since the compiler cannot prove that the lazy iterator is `Send`.
     let fetches: Vec<_> = fetches.collect();
-    let parts: Vec<Bytes> = stream::iter(fetches).buffered(MAX_REQUESTS).try_collect().await?;
+    let fetched: Vec<Fetched> = stream::iter(fetches).buffered(MAX_REQUESTS).try_collect().await?;
     let cut = |range: &ByteRange| {
         let found = requests.iter().position(|request| contains(request, range));
         let Some(i) = found else { return Bytes::new() };
         match (range, &requests[i]) {
             (ByteRange::Bounded(range), ByteRange::Bounded(request)) => {
-                let offset = |at: u64| (at - request.start).min(parts[i].len() as u64) as usize;
-                parts[i].slice(offset(range.start)..offset(range.end))
+                let bytes = &fetched[i].bytes;
+                let offset = |at: u64| (at - request.start).min(bytes.len() as u64) as usize;
+                bytes.slice(offset(range.start)..offset(range.end))
             }
-            _ => parts[i].clone(),
+            _ => fetched[i].bytes.clone(),
         }
     };
-    Ok(ranges.iter().map(cut).collect())
+    let parts = ranges.iter().map(cut).collect();
+    Ok((parts, of_one_object(fetched.into_iter().map(|fetched| fetched.meta))))
+}
+
+/// Returns the properties of the object that several responses belong to. Returns `None` if it was
+/// replaced between them, or if its identifiers cannot tell.
+fn of_one_object(metas: impl IntoIterator<Item = ObjectMeta>) -> Option<ObjectMeta> {
+    let mut metas = metas.into_iter();
+    let first = metas.next()?;
+    // A server that gives an object a weak `ETag` may give the next one the same.
+    let is_strong = first.e_tag.as_ref().is_some_and(|e_tag| !e_tag.starts_with("W/"));
+    let is_same = |other: ObjectMeta| other.e_tag == first.e_tag && other.version == first.version;
+    let is_one = (first.version.is_some() || is_strong) && metas.all(is_same);
+    is_one.then_some(first)
 }
 
 /// Returns true if the response to a request contains a range.
@@ -141,40 +160,43 @@ fn merged(ranges: &[ByteRange]) -> Vec<ByteRange> {
     requests
 }
 
-/// Reads the bytes of a range that exist.
+/// Reads the bytes of a range that exist. All of them belong to the object whose properties are
+/// returned.
 async fn fetch_range(
     store: &dyn ObjectStore,
     retries: &Retries,
     path: &Path,
     range: &ByteRange,
-) -> Result<Bytes> {
+) -> Result<Fetched> {
     let asked = request(range);
     let mut error = None;
     if let Some(asked) = &asked {
-        match fetch(store, retries, path, Some(asked.clone())).await {
-            Ok(fetched) => return Ok(fetched.bytes),
+        match fetch(store, retries, path, Some(asked.clone()), |_| {}).await {
+            Ok(fetched) => return Ok(fetched),
             Err(missing @ object_store::Error::NotFound { .. }) => return Err(missing),
             Err(other) => error = Some(other),
         }
     }
     // The range does not lie within the object, or the server does not support it.
-    let within = range.within(head(store, retries, path).await?.size);
+    let meta = head(store, retries, path).await?;
+    let within = range.within(meta.size);
     if within.is_empty() {
-        return Ok(Bytes::new());
+        return Ok(Fetched { bytes: Bytes::new(), meta });
     }
     let bounded = GetRange::Bounded(within);
     if asked.as_ref() != Some(&bounded) && error.as_ref().is_none_or(is_unsupported) {
-        match fetch(store, retries, path, Some(bounded)).await {
-            Ok(fetched) => return Ok(fetched.bytes),
+        match fetch(store, retries, path, Some(bounded), |_| {}).await {
+            Ok(fetched) => return Ok(fetched),
             Err(other) => error = Some(other),
         }
     }
     match error {
         Some(error) if !is_unsupported(&error) => Err(error),
         _ => {
-            let Fetched { bytes, meta } = fetch(store, retries, path, None).await?;
+            let Fetched { bytes, meta } = fetch(store, retries, path, None, |_| {}).await?;
             let within = range.within(meta.size);
-            Ok(bytes.slice(within.start as usize..within.end as usize))
+            let bytes = bytes.slice(within.start as usize..within.end as usize);
+            Ok(Fetched { bytes, meta })
         }
     }
 }
@@ -202,6 +224,34 @@ fn is_unsupported(error: &object_store::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn responses_of_one_object_have_the_same_strong_identifiers() {
+        let meta = |e_tag: Option<&str>, version: Option<&str>| ObjectMeta {
+            location: Path::from("key"),
+            last_modified: std::time::SystemTime::UNIX_EPOCH.into(),
+            size: 1,
+            e_tag: e_tag.map(str::to_owned),
+            version: version.map(str::to_owned),
+        };
+        let identifiers = [
+            (Some("\"a\""), None, true),
+            (Some("\"b\""), None, true),
+            (Some("W/\"a\""), None, false),
+            (None, None, false),
+            (Some("\"a\""), Some("1"), true),
+            (Some("W/\"a\""), Some("1"), true),
+            (None, Some("1"), true),
+            (None, Some("2"), true),
+        ];
+        for (i, (e_tag, version, is_strong)) in identifiers.into_iter().enumerate() {
+            for (j, (other_e_tag, other_version, _)) in identifiers.into_iter().enumerate() {
+                let metas = [meta(e_tag, version), meta(other_e_tag, other_version)];
+                let is_one = of_one_object(metas).is_some();
+                assert_eq!(is_one, i == j && is_strong, "{i}, {j}");
+            }
+        }
+    }
 
     #[test]
     fn close_ranges_become_one_request() {

@@ -1,7 +1,8 @@
 //! The adapter.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -12,8 +13,8 @@ use object_store::{ObjectMeta, ObjectStore, PutMode, PutResult};
 
 use super::super::byte_range::ByteRange;
 use super::super::error::StoreError;
-use super::super::interface::{PutCondition, Store};
-use super::super::object::{Listing, Object, ObjectInfo, Tag};
+use super::super::interface::{NoteTag, PutCondition, Store};
+use super::super::object::{Listing, Object, ObjectInfo, ObjectRanges, Tag};
 use super::failure::{Action, Request};
 use super::plain::{refusal, was_retried};
 use super::read::{Fetched, fetch, fetch_ranges, head};
@@ -235,8 +236,15 @@ impl Client {
 
 impl Store for RemoteStore {
     fn get(&self, key: &str) -> Result<Object, StoreError> {
+        self.get_noting(key, Box::new(|_| {}))
+    }
+
+    fn get_noting(&self, key: &str, begun: NoteTag) -> Result<Object, StoreError> {
         self.request(Action::Read, key, |client, path| async move {
-            match fetch(&*client.store, &client.retries, &path, None).await {
+            let begun = |meta: &ObjectMeta| {
+                begun(client.tag(meta.e_tag.as_deref(), meta.version.as_deref()));
+            };
+            match fetch(&*client.store, &client.retries, &path, None, begun).await {
                 Ok(Fetched { bytes, meta }) => {
                     let tag = client.tag(meta.e_tag.as_deref(), meta.version.as_deref());
                     Ok(Object { bytes, tag })
@@ -246,11 +254,18 @@ impl Store for RemoteStore {
         })
     }
 
-    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<ObjectRanges, StoreError> {
         let ranges = ranges.to_vec();
         self.request(Action::Read, key, |client, path| async move {
-            let read = fetch_ranges(&*client.store, &client.retries, &path, &ranges).await;
-            read.map_err(|error| client.read_error(&path, error))
+            match fetch_ranges(&*client.store, &client.retries, &path, &ranges).await {
+                Ok((parts, meta)) => {
+                    let tag = |meta: ObjectMeta| {
+                        client.tag(meta.e_tag.as_deref(), meta.version.as_deref())
+                    };
+                    Ok(ObjectRanges { parts, tag: meta.and_then(tag) })
+                }
+                Err(error) => Err(client.read_error(&path, error)),
+            }
         })
     }
 
@@ -327,6 +342,29 @@ impl Store for RemoteStore {
                     })
                 }
                 Err(error) => Err(client.request(Action::List, &below).error(error)),
+            }
+        })
+    }
+
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        let below = prefix.to_owned();
+        self.request(Action::List, prefix, |client, path| async move {
+            let path = (!path.is_root()).then_some(path);
+            let mut pauses = client.retries.pauses();
+            loop {
+                let is_below =
+                    |meta: &ObjectMeta| ready(meta.location.as_ref().starts_with(&*below));
+                // Only the pages up to the first object are asked for.
+                let mut objects = pin!(client.store.list(path.as_ref()).try_filter(is_below));
+                match objects.next().await {
+                    None => return Ok(true),
+                    Some(Ok(_)) => return Ok(false),
+                    Some(Err(error)) => {
+                        if let Err(error) = pauses.wait_after_passing(error).await {
+                            return Err(client.request(Action::List, &below).error(error));
+                        }
+                    }
+                }
             }
         })
     }

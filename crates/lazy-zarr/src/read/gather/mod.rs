@@ -1,6 +1,7 @@
 //! Gathering a region from the chunks or shards that it overlaps, on several threads.
 
 mod cache;
+mod checked;
 mod direct;
 mod joined;
 mod part;

@@ -16,7 +16,7 @@ use crate::layout::overlap::{copy_bytes, n_elements};
 use crate::memory::fits_memory;
 use crate::read::missing::MissingChunks;
 use crate::read::untrusted::{as_usize, caught, n_bytes};
-use crate::store::CompleteStore;
+use crate::store::{CompleteStore, EarlyCheck};
 
 /// Reads the chunks or shards of an array.
 #[derive(Clone)]
@@ -44,18 +44,26 @@ pub(in crate::read) struct ChunkReader {
     pub(in crate::read) concurrency: Option<usize>,
     /// The size of the unit that is decoded at once, in bytes: a chunk or a shard.
     pub(in crate::read) unit_bytes: u128,
+    /// The check of the read that this reader is for, if it begins early.
+    pub(in crate::read) check: Option<Arc<EarlyCheck>>,
 }
 
 impl ChunkReader {
     /// Returns a reader of the same chunks that treats missing chunks as given.
     pub(in crate::read) fn with_missing(self, missing: MissingChunks) -> ChunkReader {
-        let store: ReadableStorage = match missing {
-            MissingChunks::FillValue => Arc::clone(&self.store),
-            MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&self.store))),
-        };
         // Cached chunks may have been read with another meaning of missing chunks.
         let cache = self.cache.as_ref().map(|cache| Arc::new(cache.apart()));
-        ChunkReader { array: Arc::new(self.array.with_storage(store)), missing, cache, ..self }
+        let store = Arc::clone(&self.store);
+        ChunkReader { missing, cache, ..self }.with_store(store)
+    }
+
+    /// Returns a reader of the same chunks from another store of the same objects.
+    pub(super) fn with_store(self, store: ReadableStorage) -> ChunkReader {
+        let of_array: ReadableStorage = match self.missing {
+            MissingChunks::FillValue => Arc::clone(&store),
+            MissingChunks::Error => Arc::new(CompleteStore::new(Arc::clone(&store))),
+        };
+        ChunkReader { array: Arc::new(self.array.with_storage(of_array)), store, ..self }
     }
 
     /// Returns the cache that holds a chunk of this shape, if there is one.
@@ -143,12 +151,12 @@ impl ChunkReader {
             return self.decoded(part, shards);
         };
         if part.is_all {
-            return match cache.get(&part.index) {
+            return match self.kept(cache, &part.index) {
                 Some(bytes) => Ok(Some(part.of_chunk(bytes))),
                 None => self.decoded(part, shards),
             };
         }
-        let bytes = cache.get_or_read(&part.index, || {
+        let bytes = self.kept_or_read(cache, &part.index, || {
             self.check_memory(part)?;
             match &self.in_shards {
                 Some(in_shards) => self.chunk_of_shard(in_shards, part, shards),
@@ -249,9 +257,9 @@ impl ChunkReader {
         for index in &chunks.ok_or("it has no chunks")?.indices() {
             let chunk = self.part_in(&in_shards.grid, &region, &index)?;
             let read = || self.chunk_of_shard(in_shards, &chunk, shards);
-            let bytes = match cache.get(&index) {
+            let bytes = match self.kept(cache, &index) {
                 None if chunk.is_all => read()?,
-                None => cache.get_or_read(&index, read)?,
+                None => self.kept_or_read(cache, &index, read)?,
                 bytes => bytes,
             };
             let Some(bytes) = bytes else { continue };

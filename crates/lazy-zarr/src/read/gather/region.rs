@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use lazy_core::{BlockPool, BoxError};
+use lazy_core::BoxError;
 use zarrs::array::ArraySubset;
 
 use super::joined::Ahead;
@@ -15,7 +15,7 @@ use super::shards::{BYTES_PER_FILE, Shards};
 use crate::layout::index_in_grid;
 use crate::layout::overlap::{copy_bytes, n_elements, runs_of_bytes};
 use crate::memory::announce;
-use crate::read::output::Output;
+use crate::read::output::{Output, OutputPool};
 use crate::read::untrusted::{caught, n_bytes};
 use crate::threads;
 
@@ -28,7 +28,7 @@ impl ChunkReader {
     pub(in crate::read) fn gather(
         &self,
         region: &ArraySubset,
-        pool: Option<&BlockPool<u8>>,
+        pool: Option<&OutputPool>,
         n_threads: Option<usize>,
     ) -> Result<Bytes, BoxError> {
         let chunks = caught(|| self.grid().chunks_in_array_subset(region))?;

@@ -1,5 +1,7 @@
 //! A chunk whose elements lie in one or several blocks.
 
+use bytes::Bytes;
+
 use super::part::{Frame, Part};
 use crate::layout::overlap::{Overlap, copy_bytes, n_elements, runs_of_bytes};
 
@@ -14,7 +16,7 @@ pub(crate) struct Chunk<'u> {
 
 /// The overlap of a chunk and a part of its unit.
 struct ChunkPart<'u> {
-    data: &'u [u8],
+    data: &'u Bytes,
     shape: &'u [usize],
     overlap: Overlap,
 }
@@ -82,6 +84,14 @@ impl<'u> Chunk<'u> {
         // Within each part, the slices are in order.
         slices.sort_by_key(|(to, _)| *to);
         Some(slices.into_iter().map(|(_, slice)| slice).collect())
+    }
+
+    /// Returns the elements in C order as a piece of their block, without a copy, if they lie in one
+    /// piece.
+    pub(crate) fn shared(&self) -> Option<Bytes> {
+        let [part] = &self.parts[..] else { return None };
+        let slices = self.slices(self.n_bytes())?;
+        Some(part.data.slice_ref(slices[0]))
     }
 
     /// Copies the elements in C order into `elements`.

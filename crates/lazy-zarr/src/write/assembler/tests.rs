@@ -216,9 +216,11 @@ proptest! {
         let chunk = output.0[0].chunks().next().unwrap();
         let slices = chunk.slices(LEAST_PART).unwrap();
         let slices: Vec<_> = slices.iter().map(|slice| (slice.as_ptr(), slice.len())).collect();
-        prop_assert_eq!(slices, expected);
+        prop_assert_eq!(&slices, &expected);
         // Shorter slices are not worth it.
         prop_assert_eq!(chunk.slices(chunk.n_bytes()).is_some(), rows.len() == 1);
+        let shared = chunk.shared().map(|elements| (elements.as_ptr(), elements.len()));
+        prop_assert_eq!(shared, expected.first().copied().filter(|_| rows.len() == 1));
     }
 }
 

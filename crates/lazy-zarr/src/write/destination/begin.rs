@@ -23,6 +23,17 @@ pub(crate) struct Begun {
     pub(crate) base: Option<Bytes>,
 }
 
+/// Checks the target.
+pub(crate) fn check(settings: &WriteSettings) -> Result<()> {
+    let Resolved { place, members } = settings.target.resolve()?;
+    match place {
+        StorageRoot::Directory { file_system, path } => {
+            Directory::check(settings, &file_system, &path, &members)
+        }
+        StorageRoot::Store { store, path } => StoreWrite::check(settings, &*store, &path, &members),
+    }
+}
+
 /// Checks the target and prepares to write there.
 pub(crate) fn begin(settings: &WriteSettings) -> Result<Begun> {
     let target = &settings.target;

@@ -19,6 +19,11 @@ pub(crate) trait PutChunks: Send + Sync {
 
     /// Counts a chunk that an earlier write stored.
     fn count(&self, key: &str, n_bytes: u64);
+
+    /// Returns true if a thread that stores a chunk mostly waits for a server.
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 /// Stores the chunks of one array and publishes them atomically.

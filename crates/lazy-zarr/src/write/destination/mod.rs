@@ -7,7 +7,7 @@ mod objects;
 mod part;
 mod settle;
 
-pub(crate) use begin::{Begun, begin};
+pub(crate) use begin::{Begun, begin, check};
 pub(crate) use directory::Directory;
 pub(crate) use interface::{Destination, PartDestination, PlanDestination, PutChunks};
 pub(crate) use objects::{StoreWrite, WITHOUT_CONDITIONS};

@@ -8,6 +8,7 @@ use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue};
 
 use super::encoded::Piece;
+use super::zstandard::Zstandard;
 use crate::format::{Format, one_thread, zarr_data_type};
 use crate::settings::{Checksum, Codec};
 use crate::write::assembler::Chunk;
@@ -19,23 +20,47 @@ pub(super) struct ChunkEncoder {
     shape: Vec<NonZeroU64>,
     data_type: DataType,
     fill_value: FillValue,
-    /// The checksum that follows the elements, if they are stored as they are in memory; otherwise
-    /// `None`.
-    plain: Option<Checksum>,
+    way: Way,
     /// The memory for chunks whose elements are copied together.
     memory: BlockPool<u8>,
 }
 
-/// The least mean length of slices, in bytes, for unencoded elements to be written directly from
-/// the blocks. Writing shorter slices takes longer than copying them together.
-const LEAST_SLICE: usize = 4 << 10;
+/// The way in which elements become stored bytes.
+#[derive(Debug)]
+enum Way {
+    /// The elements are stored as they are in memory, and the checksum follows.
+    Plain(Checksum),
+    /// The elements are compressed as they are in memory, and the checksum follows.
+    Zstandard(Zstandard, Checksum),
+    /// The codecs do it.
+    Codecs,
+}
+
+impl Way {
+    /// Returns the least mean length of slices, in bytes, for the elements to be taken directly
+    /// from the blocks. Shorter slices take longer than copying them together. Returns `None` if the
+    /// elements must be in one piece.
+    fn least_slice(&self) -> Option<usize> {
+        match self {
+            Way::Plain(_) => Some(4 << 10),
+            Way::Zstandard(..) => Some(1 << 9),
+            Way::Codecs => None,
+        }
+    }
+}
 
 impl ChunkEncoder {
     /// Creates an encoder with these codecs, which were made from the codecs of the format.
     pub(super) fn new(codecs: CodecChain, shape: Vec<NonZeroU64>, format: &Format) -> ChunkEncoder {
         let is_native = cfg!(target_endian = "little") || format.dtype.size() == 1;
-        let plain = (format.codec == Codec::None && is_native).then_some(format.checksum);
-        ChunkEncoder { plain, ..ChunkEncoder::of_any(codecs, shape, format) }
+        let way = match format.codec {
+            Codec::None if is_native => Way::Plain(format.checksum),
+            Codec::Zstd { level } if is_native => {
+                Way::Zstandard(Zstandard::new(level), format.checksum)
+            }
+            _ => Way::Codecs,
+        };
+        ChunkEncoder { way, ..ChunkEncoder::of_any(codecs, shape, format) }
     }
 
     /// Creates an encoder with any codecs.
@@ -49,15 +74,18 @@ impl ChunkEncoder {
             shape,
             data_type: zarr_data_type(format.dtype),
             fill_value: FillValue::new(format.fill.bytes.clone()),
-            plain: None,
+            way: Way::Codecs,
             memory: BlockPool::new(),
         }
     }
 
-    /// Returns the elements in C order, ready to encode: in one piece, unless they are stored
-    /// unencoded.
+    /// Returns the elements in C order, ready to encode: in one piece, unless slices of blocks
+    /// can be encoded.
     pub(super) fn elements<'u>(&self, chunk: &Chunk<'u>) -> Result<Vec<Piece<'u>>, BoxError> {
-        let least_bytes = if self.plain.is_some() { LEAST_SLICE } else { chunk.n_bytes() };
+        if let Some(elements) = chunk.shared() {
+            return Ok(vec![Piece::Own(elements)]);
+        }
+        let least_bytes = self.way.least_slice().unwrap_or_else(|| chunk.n_bytes());
         if let Some(slices) = chunk.slices(least_bytes) {
             return Ok(slices.into_iter().map(Piece::Lent).collect());
         }
@@ -77,16 +105,31 @@ impl ChunkEncoder {
         mut elements: Vec<Piece<'u>>,
         shape: &[NonZeroU64],
     ) -> Result<Vec<Piece<'u>>, BoxError> {
-        match self.plain {
-            Some(Checksum::None) => return Ok(elements),
-            Some(Checksum::Crc32c) => {
+        let checksum = match &self.way {
+            Way::Plain(checksum) => checksum,
+            Way::Zstandard(zstandard, checksum) => {
+                let slices: Vec<_> = elements.iter().map(|piece| &**piece).collect();
+                elements = vec![Piece::Own(zstandard.compress(&slices)?)];
+                checksum
+            }
+            Way::Codecs => return self.encode_by_codecs(&elements, shape),
+        };
+        match checksum {
+            Checksum::None => {}
+            Checksum::Crc32c => {
                 let crc = elements.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece));
                 elements.push(Piece::Own(Bytes::copy_from_slice(&crc.to_le_bytes())));
-                return Ok(elements);
             }
-            None => {}
         }
-        let [elements] = &elements[..] else {
+        Ok(elements)
+    }
+
+    fn encode_by_codecs<'u>(
+        &self,
+        elements: &[Piece<'u>],
+        shape: &[NonZeroU64],
+    ) -> Result<Vec<Piece<'u>>, BoxError> {
+        let [elements] = elements else {
             unreachable!("what a codec takes is in one piece");
         };
         let encoded = self.codecs.encode(

@@ -4,6 +4,7 @@ mod chunk;
 mod encoded;
 mod grown;
 mod shard;
+mod zstandard;
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;

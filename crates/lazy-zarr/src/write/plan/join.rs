@@ -11,8 +11,8 @@ use super::part::StoredPart;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::provenance::{self, Provenance};
-use crate::layout::index_in_grid;
 use crate::layout::overlap::copy_bytes;
+use crate::layout::{index_in_grid, n_bytes};
 use crate::read::StoredArray;
 use crate::staging::{Entry, PlanPlace, TaggedTally, stored_rows};
 use crate::store::chunk_objects;
@@ -165,15 +165,15 @@ impl Joining {
         }
         let row_shape = record.row_shape.iter().copied().map(Some).collect();
         let mut assembler = Assembler::new(&format.layout, row_shape, format.fill.clone());
+        let unit_shape = format.layout.unit_shape();
         let mut writer = Writer::start(
-            self.shared.settings.n_threads(),
+            self.shared.settings.n_threads(n_bytes(record.dtype, unit_shape)),
             UnitCodec::new(format)?,
             Arc::clone(&self.destination) as Arc<_>,
             &self.trace,
             false,
         )?;
         let codec = UnitCodec::new(format)?;
-        let unit_shape = format.layout.unit_shape();
         let mut lost = Vec::new();
         for ((row, _, number), fragments) in fragments {
             match self.block(&codec, unit_shape, row, number, &fragments)? {

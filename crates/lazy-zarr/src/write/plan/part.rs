@@ -250,7 +250,7 @@ pub(super) fn claim_memory(
         Some((row_type, block_shape)) => {
             MemoryBound::of(settings, cast.cut(), row_type, &block_shape).claim(settings, claim)
         }
-        None => Ok(settings.n_threads()),
+        None => Ok(settings.n_threads(0)),
     }
 }
 

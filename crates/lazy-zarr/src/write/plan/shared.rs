@@ -52,6 +52,7 @@ impl fmt::Debug for Shared {
 
 /// Returns the layout of the array of a plan.
 pub(super) fn layout(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Layout> {
+    let settings = &settings.clone().for_sequence(spec);
     check(settings)?;
     let cast = settings.cast_spec(spec)?;
     let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?;
@@ -72,7 +73,9 @@ fn check(settings: &WriteSettings) -> Result<()> {
     }
     match settings.existing {
         Existing::Append => not_plannable("append rows"),
-        _ if settings.layout.is_of_blocks() => not_plannable("store chunks of blocks"),
+        _ if settings.layout.is_of_blocks() => {
+            not_plannable("store blocks of unequal sizes as chunks")
+        }
         _ if settings.is_unconditional => not_plannable(WITHOUT_CONDITIONS),
         _ => Ok(()),
     }
@@ -82,6 +85,7 @@ impl Shared {
     /// Creates the plan at the target, or joins it, unless the array is published already.
     pub(super) fn join(settings: WriteSettings, plan: &PlanSpec) -> Result<Shared> {
         let spec = plan.sequence().clone();
+        let settings = settings.for_sequence(&spec);
         let layout = layout(&settings, &spec)?;
         let cast = settings.cast_spec(&spec)?;
         let row_type = cast.row_type().ok_or(SettingError::RowTypeUnknown)?.clone();

@@ -61,6 +61,7 @@ impl Write {
     /// Checks the settings and the target, and starts the write.
     pub(crate) fn start(settings: &WriteSettings, spec: &SequenceSpec) -> Result<Write> {
         settings.check()?;
+        let settings = &settings.clone().for_sequence(spec);
         let cast = settings.cast_spec(spec)?;
         // An array that rows are appended to determines the settings.
         if let Some(row_type) = cast.row_type()

@@ -5,7 +5,7 @@ use lazy_core::{BlockIndex, BlockPosition, BlockSizes, Cut, DType, RowType, Sequ
 
 use crate::error::{Error, Result};
 use crate::layout::{self, Layout};
-use crate::settings::WriteSettings;
+use crate::settings::{Sizes, WriteSettings};
 use crate::write::budget::{BLOCK_OVERHEAD, kept_bytes};
 
 /// The properties of the array that are known from the blocks so far and from the declaration.
@@ -82,7 +82,7 @@ impl Seen {
         if self.cut == Cut::RowsAndColumns {
             row_shape[0] = self.width.filter(|_| self.is_band_over || n_rows.is_some());
         }
-        settings.layout.choose_in_memory(&layout::Seen {
+        let layout = settings.layout.choose_in_memory(&layout::Seen {
             cut: self.cut,
             dtype: row_type.dtype,
             first_block,
@@ -90,7 +90,13 @@ impl Seen {
             row_shape: &row_shape,
             n_columns: self.end_column,
             n_rows,
-        })
+        })?;
+        if settings.layout.chunks == Some(Sizes::FirstBlock) {
+            // The size of a block was not known before.
+            let n_bytes = layout::n_bytes(row_type.dtype, &layout.chunk_shape);
+            settings.codec().check_chunk(n_bytes)?;
+        }
+        Ok(layout)
     }
 }
 

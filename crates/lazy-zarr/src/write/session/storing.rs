@@ -397,7 +397,7 @@ impl Storing {
             resumption.record_or_compare(format, &row_shape, dtype_of_blocks)?;
         }
         let planned = self.planned.as_ref().map(|planned| planned.n_threads);
-        let n_threads = planned.unwrap_or(self.settings.n_threads());
+        let n_threads = planned.unwrap_or_else(|| self.settings.n_threads(unit_bytes));
         let codec = match &self.base {
             Some(base) => base.unit_codec(format)?,
             None => UnitCodec::new(format)?,

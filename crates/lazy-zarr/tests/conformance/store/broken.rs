@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lazy_zarr::{
-    ByteRange, Listing, MemoryStore, Object, ObjectInfo, PutCondition, Store, StoreError, Tag,
+    ByteRange, Listing, MemoryStore, NoteTag, Object, ObjectInfo, ObjectRanges, PutCondition,
+    Store, StoreError, Tag,
 };
 
 use Broken::*;
@@ -26,6 +27,13 @@ pub(crate) enum Broken {
     GetsNothing,
     /// `get`, `put`, `head` and `delete` make no difference between cases of letters.
     FoldsKeys,
+
+    /// `get_noting` returns the beginning of the object.
+    NotingGetsOneByte,
+    /// `get_noting` notes nothing.
+    NotesNothing,
+    /// `get_noting` notes another tag than it returns.
+    NotesOtherTags,
 
     /// `get_ranges` returns the parts in the order of the object.
     SortsRanges,
@@ -49,6 +57,10 @@ pub(crate) enum Broken {
     PutsOtherTags,
     /// The tag of `head` is another one.
     HeadsOtherTags,
+    /// The tag of `get_ranges` is another one.
+    RangesOtherTags,
+    /// `get_ranges` asks for the tag after it has read the ranges.
+    RangesLaterTags,
     /// The tag of `list` is another one.
     ListsOtherTags,
     /// The tag of an object is its size.
@@ -126,6 +138,8 @@ pub(crate) enum Broken {
     ListsExistingDirectories,
     /// `list_directory` returns at most 1000 prefixes.
     ListsOnePageOfPrefixes,
+    /// Counts only the objects directly below a prefix.
+    IsEmptyAboveDirectories,
     /// `list_directory` returns the sizes of empty objects.
     ListsNoSizes,
 }
@@ -134,12 +148,29 @@ pub(crate) enum Broken {
 pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
     (Nothing, &[]),
     (GetsOneBuffer, &["get::returns_the_bytes"]),
-    (GetsWithoutKind, &["get::of_nothing_is_not_found", "delete::removes_the_object_alone"]),
-    (GetsNothing, &["get::of_nothing_is_not_found", "delete::removes_the_object_alone"]),
+    (
+        GetsWithoutKind,
+        &[
+            "get::of_nothing_is_not_found",
+            "get_noting::returns_what_get_returns",
+            "delete::removes_the_object_alone",
+        ],
+    ),
+    (
+        GetsNothing,
+        &[
+            "get::of_nothing_is_not_found",
+            "get_noting::returns_what_get_returns",
+            "delete::removes_the_object_alone",
+        ],
+    ),
+    (NotingGetsOneByte, &["get_noting::returns_what_get_returns"]),
+    (NotesNothing, &["get_noting::notes_the_tag_of_the_bytes"]),
+    (NotesOtherTags, &["get_noting::notes_the_tag_of_the_bytes"]),
     (FoldsKeys, &["get::tells_keys_apart"]),
     (SortsRanges, &["get_ranges::keeps_the_order", "get_ranges::from_the_end"]),
     (RangesFromTheBeginning, &["get_ranges::from_the_end", "get_ranges::ends_with_the_object"]),
-    (RangesExactly, &["get_ranges::ends_with_the_object"]),
+    (RangesExactly, &["get_ranges::ends_with_the_object", "tag::of_ranges_is_the_same"]),
     (RangesWithoutKind, &["get_ranges::of_nothing_is_not_found"]),
     (RangesOfNothing, &["get_ranges::of_nothing_is_not_found"]),
     (HeadsWithoutKey, &["head::has_the_key_and_the_size"]),
@@ -154,6 +185,8 @@ pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
         ],
     ),
     (HeadsOtherTags, &["tag::is_the_same_everywhere"]),
+    (RangesOtherTags, &["tag::of_ranges_is_the_same"]),
+    (RangesLaterTags, &["tag::of_ranges_belongs_to_their_bytes"]),
     (ListsOtherTags, &["tag::is_the_same_everywhere"]),
     (
         TagsSizes,
@@ -265,6 +298,7 @@ pub(crate) const MISTAKES: &[(Broken, &[&str])] = &[
     (ListsPrefixesWithoutSlash, &["list_directory::has_objects_and_prefixes"]),
     (ListsExistingDirectories, &["list_directory::of_nothing_is_empty"]),
     (ListsOnePageOfPrefixes, &["list_directory::of_many"]),
+    (IsEmptyAboveDirectories, &["is_empty::finds_objects_below"]),
     (ListsNoSizes, &["list_directory::has_the_sizes"]),
 ];
 
@@ -326,7 +360,20 @@ impl Store for BrokenStore {
         }
     }
 
-    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<Vec<Bytes>, StoreError> {
+    fn get_noting(&self, key: &str, begun: NoteTag) -> Result<Object, StoreError> {
+        let object = self.get(key)?;
+        match self.broken {
+            NotesNothing => return Ok(object),
+            NotesOtherTags => begun(other_tag()),
+            _ => begun(object.tag.clone()),
+        }
+        match self.broken {
+            NotingGetsOneByte => Ok(Object { bytes: object.bytes.slice(..1), ..object }),
+            _ => Ok(object),
+        }
+    }
+
+    fn get_ranges(&self, key: &str, ranges: &[ByteRange]) -> Result<ObjectRanges, StoreError> {
         let get = |ranges: &[ByteRange]| self.store.get_ranges(&self.key(key), ranges);
         match self.broken {
             SortsRanges => {
@@ -353,7 +400,17 @@ impl Store for BrokenStore {
                 get(ranges)
             }
             RangesWithoutKind => BrokenStore::without_kind(get(ranges)),
-            RangesOfNothing if ranges.is_empty() => Ok(Vec::new()),
+            RangesOfNothing if ranges.is_empty() => {
+                Ok(ObjectRanges { parts: Vec::new(), tag: None })
+            }
+            RangesOtherTags => Ok(ObjectRanges { tag: other_tag(), ..get(ranges)? }),
+            RangesLaterTags => {
+                let read = get(ranges)?;
+                BrokenStore::pause();
+                Ok(ObjectRanges { tag: self.store.head(key)?.tag, ..read })
+            }
+            TagsSizes => Ok(ObjectRanges { tag: self.head(key)?.tag, ..get(ranges)? }),
+            IgnoresUnchangedWithoutTags => Ok(ObjectRanges { tag: None, ..get(ranges)? }),
             _ => get(ranges),
         }
     }
@@ -525,6 +582,13 @@ impl Store for BrokenStore {
             _ => {}
         }
         Ok(listing)
+    }
+
+    fn is_empty(&self, prefix: &str) -> Result<bool, StoreError> {
+        match self.broken {
+            IsEmptyAboveDirectories => Ok(self.store.list_directory(prefix)?.objects.is_empty()),
+            _ => self.store.is_empty(prefix),
+        }
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {

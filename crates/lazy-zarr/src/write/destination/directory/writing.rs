@@ -75,6 +75,16 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
+    /// Checks the target.
+    pub(crate) fn check(
+        settings: &WriteSettings,
+        file_system: &Arc<dyn FileSystem>,
+        path: &Path,
+        members: &[String],
+    ) -> Result<()> {
+        Place::check(settings, file_system, path, members).map(drop)
+    }
+
     /// Checks the target, and acquires its staging directory. Returns the record of an earlier
     /// write, if that write is resumed.
     pub(crate) fn begin(

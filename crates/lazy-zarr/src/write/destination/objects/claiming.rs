@@ -29,18 +29,19 @@ pub(super) fn is_unchanged(
 /// The number of other writes that begin or publish while this one begins.
 pub(super) const MOST_TRIES: usize = 10;
 
-/// Returns the claims of writes that have ended, and with `joins` those of plans. A write in
+/// Of the claims beside the present version, returns those of writes that have ended, and with `joins`
+/// those of plans. A write in
 /// progress is an error. Removes what a write has left that published the present version.
 pub(super) fn ended(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
-    present: Option<&PresentObject>,
+    (present, listed): (Option<&PresentObject>, Vec<Claim>),
     joins: bool,
 ) -> Result<Vec<Claim>> {
     let target = settings.target.to_string();
     let mut claims = Vec::new();
-    for claim in Claim::list(store, prefix)? {
+    for claim in listed {
         let is_present = Some(claim.keys) == present.and_then(|present| present.keys)
             && staging::appended(present, &claim).is_none();
         if claim.is_plan() && is_present {
@@ -82,7 +83,7 @@ pub(super) fn claim(
     settings: &WriteSettings,
     store: &dyn Store,
     prefix: &str,
-    present: &mut Option<PresentObject>,
+    (present, listed): (&mut Option<PresentObject>, Vec<Claim>),
 ) -> Result<Option<(Claimed, Option<Record>)>> {
     let target = settings.target.to_string();
     let rows = match present.as_ref().filter(|_| settings.existing == Existing::Append) {
@@ -90,7 +91,7 @@ pub(super) fn claim(
         None => None,
     };
     let present_keys = present.as_ref().and_then(|present| present.keys);
-    let claims = ended(settings, store, prefix, present.as_ref(), false)?;
+    let claims = ended(settings, store, prefix, (present.as_ref(), listed), false)?;
     let mut earlier = resumable(settings, present.as_ref(), &claims, true)?;
     let mut superseded = None;
     if let Some((claim, record)) = &earlier {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zarrs::storage::{ReadableStorage, StoreKey};
@@ -11,7 +12,7 @@ use super::place::check_ancestors;
 use super::writing::StoreWrite;
 use crate::error::{Error, Result, TargetError, WriteError};
 use crate::format::KeySpace;
-use crate::objects::{ObjectInfo, PutCondition, StoreError, put_or_find};
+use crate::objects::{ObjectInfo, PutCondition, StoreError, both, put_or_find};
 use crate::settings::OldChunks;
 use crate::staging::{Entry, TaggedTally};
 use crate::store::check::{group_metadata, is_missing_group};
@@ -26,6 +27,10 @@ impl PutChunks for StoreWrite {
 
     fn count(&self, key: &str, n_bytes: u64) {
         self.add(key, n_bytes, None);
+    }
+
+    fn waits(&self) -> bool {
+        self.store.concurrency().is_some()
     }
 }
 
@@ -51,16 +56,31 @@ impl Destination for StoreWrite {
 
     fn prepare(&self, metadata: &[u8], n_chunks: &[u64]) -> Result<()> {
         let _ = self.metadata.set(Bytes::copy_from_slice(metadata));
-        self.check_chunks(n_chunks)
+        let (chunks, is_held) =
+            both(&*self.store, || self.check_chunks(n_chunks), || self.check_before());
+        // Another write that has taken over may have deleted chunks.
+        if !is_held? {
+            return Err(Error::taken_over(self.name()));
+        }
+        chunks?;
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(())
     }
 
     fn publish(&self) -> Result<()> {
-        check_ancestors(&self.target, &*self.store, &self.prefix)?;
+        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = checked.is_some_and(|checked| checked.elapsed() < FRESH);
+        let is_held = if is_fresh { true } else { self.check_before()? };
         let mut made_groups = Vec::new();
         let published = self
             .publish_groups(&mut made_groups)
             .and_then(|()| self.publish_last_row())
-            .and_then(|()| self.publish_array());
+            .and_then(|()| match (&*self.groups, self.claim.appended()) {
+                ([], None) => Ok(is_held),
+                // These were published meanwhile.
+                _ => self.is_held(),
+            })
+            .and_then(|is_held| self.publish_array(is_held));
         if let Err(error) = published {
             // Workers of a plan publish the array in this group later, or have done so.
             if self.lease.is_none() {
@@ -82,13 +102,24 @@ impl Destination for StoreWrite {
         let document = StoreKey::new(key.as_str()).map_err(|error| Error::store(&key, error))?;
         let base = || self.base().expect("a new array is prepared before it is read");
         let bytes = self.metadata.get().unwrap_or_else(base).clone();
-        let concurrency = self.store.concurrency();
-        let origin = Origin::Keys { store: Arc::clone(&store), document, bytes, concurrency };
+        let origin = Origin::Keys { store: Arc::clone(&self.store), document, bytes };
         Ok(Source { store, path: self.path.clone(), origin })
     }
 }
 
+/// The time after a check before the publication in which it is not made again. Other sinks of the
+/// same pass may need longer than that until they are prepared, too.
+const FRESH: Duration = Duration::from_secs(1);
+
 impl StoreWrite {
+    /// Checks the nodes above the target. Returns true if no other process has taken over.
+    fn check_before(&self) -> Result<bool> {
+        let check = || check_ancestors(&self.target, &*self.store, &self.prefix);
+        let (checked, is_held) = both(&*self.store, check, || self.is_held());
+        checked?;
+        is_held
+    }
+
     /// Publishes the groups that are missing. Other writes may do the same at the same time.
     fn publish_groups(&self, made: &mut Vec<String>) -> Result<()> {
         for group in &self.groups {
@@ -164,9 +195,9 @@ impl StoreWrite {
         self.present.as_ref().map(|present| &present.document.bytes)
     }
 
-    fn publish_array(&self) -> Result<()> {
+    fn publish_array(&self, is_held: bool) -> Result<()> {
         let metadata = self.metadata.get().expect("an array is prepared before it is published");
-        if !self.is_held()? {
+        if !is_held {
             return Err(Error::taken_over(self.name()));
         }
         let key = format!("{}zarr.json", self.prefix);
@@ -214,8 +245,15 @@ impl StoreWrite {
         }
         match &self.lease {
             Some(_) => self.claim.end_plan(&*self.store),
-            None => self.claim.release(&*self.store),
+            None if self.has_rest() => self.claim.release(&*self.store),
+            None => self.claim.release_without_rest(&*self.store),
         }
+    }
+
+    /// Returns true if the write has, or may have, objects beside its claim.
+    fn has_rest(&self) -> bool {
+        let has_put = self.journal.as_ref().is_some_and(|journal| journal.has_put());
+        has_put || self.is_resumed || self.claim.appended().is_some()
     }
 }
 

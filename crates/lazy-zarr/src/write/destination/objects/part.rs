@@ -59,6 +59,10 @@ impl PutChunks for PartObjects {
             self.add(key, n_bytes, self.journal.tag(key).as_ref());
         }
     }
+
+    fn waits(&self) -> bool {
+        self.lease.plan().store().concurrency().is_some()
+    }
 }
 
 impl PartDestination for PartObjects {

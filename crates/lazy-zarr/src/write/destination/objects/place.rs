@@ -3,9 +3,10 @@
 use crate::error::{Result, TargetError};
 use crate::objects::{Store, both, for_each};
 use crate::settings::WriteSettings;
+use crate::staging::Claim;
 use crate::store::check::{check_ancestor, check_existing, is_missing_group};
 use crate::store::node::{
-    PresentObject, group_in_store, node_in_store, present_in_store, zarr_node_in_store,
+    Documents, PresentObject, group_in_store, node_with_documents, present_in_store,
 };
 use crate::target::{Target, store_prefix};
 
@@ -17,61 +18,73 @@ pub(super) struct Place {
     pub(super) groups: Vec<String>,
 }
 
-impl Place {
-    /// Checks a target, and looks for the present version of the array.
-    pub(super) fn check_with_present(
-        settings: &WriteSettings,
-        store: &dyn Store,
-        path: &str,
-        members: &[String],
-    ) -> (Result<Place>, Result<Option<PresentObject>>) {
-        let check = || Place::check(settings, store, path, members);
-        both(store, check, || present(settings, store, &store_prefix(path, members)))
-    }
+/// A place that was checked, with what lies there.
+pub(super) struct Checked {
+    pub(super) place: Place,
+    /// The present version of the array, if there is one.
+    pub(super) present: Option<PresentObject>,
+    pub(super) claims: Vec<Claim>,
+}
 
-    /// Checks a target.
+impl Checked {
+    /// Checks a target, and looks for the present version of the array and for claims, all at once.
     pub(super) fn check(
         settings: &WriteSettings,
         store: &dyn Store,
         path: &str,
         members: &[String],
-    ) -> Result<Place> {
+    ) -> Result<Checked> {
+        let prefix = store_prefix(path, members);
+        let check = || Place::check(settings, store, path, members);
+        let (checked, claims) = both(store, check, || Claim::list(store, &prefix));
+        let (place, documents) = checked?;
+        let present = with_known_keys(settings, documents.into_present(store)?)?;
+        Ok(Checked { place, present, claims: claims? })
+    }
+}
+
+impl Place {
+    /// Checks a target. Returns the metadata documents there, too.
+    pub(super) fn check(
+        settings: &WriteSettings,
+        store: &dyn Store,
+        path: &str,
+        members: &[String],
+    ) -> Result<(Place, Documents)> {
         let target = &settings.target;
         let prefix = store_prefix(path, members);
         let groups = (0..members.len()).map(|n_members| store_prefix(path, &members[..n_members]));
         let groups: Vec<_> = groups.collect();
-        let mut looks: Vec<_> = groups.iter().map(|group| Look::Group(group)).collect();
         // What is checked as a group is checked as an ancestor, too.
         let above = ancestors(&prefix).filter(|above| !groups.iter().any(|group| group == above));
+        let mut looks: Vec<_> = groups.iter().map(|group| Look::Group(group)).collect();
         looks.extend(above.map(Look::Ancestor));
-        looks.push(Look::Target(&prefix));
-        let nodes = for_each(store, &looks, |look| match look {
-            Look::Group(group) => group_in_store(store, group).map(Some),
-            Look::Ancestor(above) => zarr_node_in_store(store, above),
-            Look::Target(prefix) => node_in_store(store, prefix).map(Some),
-        })?;
-        for (look, node) in looks.iter().zip(nodes) {
-            match (look, node) {
-                (Look::Group(group), Some(node)) => {
-                    is_missing_group(target, node, &store.url(group))?;
-                }
-                (Look::Target(_), Some(node)) => check_existing(target, node, settings.existing)?,
-                (Look::Ancestor(place) | Look::Group(place) | Look::Target(place), node) => {
-                    check_ancestor(target, node, &store.url(place))?;
-                }
+        let look_above = || {
+            for_each(store, &looks, |look| match look {
+                Look::Group(group) => group_in_store(store, group).map(Some),
+                Look::Ancestor(above) => Documents::read(store, above)?.node(store),
+            })
+        };
+        let (nodes, at_target) = both(store, look_above, || node_with_documents(store, &prefix));
+        let (nodes, (node, documents)) = (nodes?, at_target?);
+        for (look, above) in looks.iter().zip(nodes) {
+            let (Look::Group(place) | Look::Ancestor(place)) = look;
+            if let (Look::Group(_), Some(group)) = (look, above) {
+                is_missing_group(target, group, &store.url(place))?;
             }
+            check_ancestor(target, above, &store.url(place))?;
         }
-        Ok(Place { prefix, groups })
+        check_existing(target, node, settings.existing)?;
+        Ok((Place { prefix, groups }, documents))
     }
 }
 
-/// A prefix whose node is checked before a write.
+/// A prefix above a target, whose node is checked before a write.
 enum Look<'p> {
     /// A group that the target names.
     Group(&'p str),
-    /// A node above the target.
+    /// Another one.
     Ancestor(&'p str),
-    Target(&'p str),
 }
 
 /// Returns the prefixes above a prefix, from the innermost one.
@@ -89,7 +102,15 @@ pub(super) fn present(
     store: &dyn Store,
     prefix: &str,
 ) -> Result<Option<PresentObject>> {
-    match present_in_store(store, prefix)? {
+    with_known_keys(settings, present_in_store(store, prefix)?)
+}
+
+/// Checks that the keys of the chunks of the present version are known.
+fn with_known_keys(
+    settings: &WriteSettings,
+    present: Option<PresentObject>,
+) -> Result<Option<PresentObject>> {
+    match present {
         Some(present) if present.keys.is_none() => {
             Err(TargetError::UnknownKeys { target: settings.target.to_string() }.into())
         }
@@ -100,7 +121,7 @@ pub(super) fn present(
 /// Checks the nodes above the target.
 pub(super) fn check_ancestors(target: &Target, store: &dyn Store, prefix: &str) -> Result<()> {
     let above: Vec<_> = ancestors(prefix).collect();
-    let nodes = for_each(store, &above, |above| zarr_node_in_store(store, above))?;
+    let nodes = for_each(store, &above, |above| Documents::read(store, above)?.node(store))?;
     let mut nodes = above.iter().zip(nodes);
     nodes.try_for_each(|(above, node)| check_ancestor(target, node, &store.url(above)))
 }

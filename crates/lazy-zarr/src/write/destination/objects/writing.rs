@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::claiming::{MOST_TRIES, claim, ended, free_keys, is_unchanged, resumable};
-use super::place::{Place, present};
+use super::place::{Checked, Place, present};
 use crate::error::{Error, ErrorKind, Result, ResumeError, TargetError, WriteError};
 use crate::format::KeySpace;
 use crate::layout::index_in_grid;
@@ -43,18 +44,32 @@ pub(crate) struct StoreWrite {
     pub(super) journal: Option<Arc<StoreJournal>>,
     /// True if the store checks conditions.
     pub(super) is_conditional: bool,
+    /// True if the write continues an earlier one.
+    pub(super) is_resumed: bool,
     pub(super) old_chunks: OldChunks,
     pub(super) stored: Mutex<TaggedTally>,
     /// The lease of the worker that finishes a plan, if workers share the write.
     pub(super) lease: Option<FinishLease>,
     /// The new metadata, once it is final.
     pub(super) metadata: OnceLock<Bytes>,
+    /// The time of the last check before the publication.
+    pub(super) checked: Mutex<Option<Instant>>,
     pub(super) is_published: AtomicBool,
     /// True if the store may still publish the metadata, because it has not answered.
     pub(super) is_uncertain: AtomicBool,
 }
 
 impl StoreWrite {
+    /// Checks the target.
+    pub(crate) fn check(
+        settings: &WriteSettings,
+        store: &dyn Store,
+        path: &str,
+        members: &[String],
+    ) -> Result<()> {
+        Place::check(settings, store, path, members).map(drop)
+    }
+
     /// Checks the target, and claims a key space. Returns the record of an earlier write, if that
     /// write is resumed.
     pub(crate) fn begin(
@@ -64,9 +79,9 @@ impl StoreWrite {
         members: &[String],
     ) -> Result<(StoreWrite, Option<Record>)> {
         for _ in 0..MOST_TRIES {
-            let (place, present) = Place::check_with_present(settings, &*store, path, members);
-            let (place, mut present) = (place?, present?);
-            let found = claim(settings, &*store, &place.prefix, &mut present)?;
+            let checked = Checked::check(settings, &*store, path, members)?;
+            let Checked { place, mut present, claims } = checked;
+            let found = claim(settings, &*store, &place.prefix, (&mut present, claims))?;
             let Some((claim, record)) = found else { continue };
             let write = StoreWrite::claimed(settings, store, place, present, Arc::new(claim));
             return Ok((write, record));
@@ -95,6 +110,7 @@ impl StoreWrite {
             groups,
             present,
             keys: claim.keys(),
+            is_resumed: claim.record().is_some(),
             claim,
             journal,
             is_conditional: !settings.is_unconditional,
@@ -102,6 +118,7 @@ impl StoreWrite {
             stored: Mutex::default(),
             lease: None,
             metadata: OnceLock::new(),
+            checked: Mutex::default(),
             is_published: AtomicBool::new(false),
             is_uncertain: AtomicBool::new(false),
         }
@@ -120,17 +137,16 @@ impl StoreWrite {
     ) -> Result<Option<(KeySpace, String, PlanDocument)>> {
         let store = &**store;
         for _ in 0..MOST_TRIES {
-            let (place, present) = Place::check_with_present(settings, store, path, members);
-            let place = match place {
+            let checked = match Checked::check(settings, store, path, members) {
                 // Another worker may have published the array.
                 Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
                     return Ok(None);
                 }
-                place => place?,
+                checked => checked?,
             };
-            let (prefix, present) = (place.prefix, present?);
+            let Checked { place: Place { prefix, .. }, present, claims } = checked;
             let present_keys = present.as_ref().and_then(|present| present.keys);
-            let claims = ended(settings, store, &prefix, present.as_ref(), true)?;
+            let claims = ended(settings, store, &prefix, (present.as_ref(), claims), true)?;
             for claim in &claims {
                 if let Some(plan) = claim.plan()? {
                     return Ok(Some((claim.keys, prefix, plan)));
@@ -187,7 +203,7 @@ impl StoreWrite {
                 });
             }
         };
-        let place = Place::check(settings, &**store, path, members)?;
+        let (place, _) = Place::check(settings, &**store, path, members)?;
         let claim = plan.claim()?.and_then(|claim| Claimed::of_plan(&place.prefix, claim));
         let Some(claim) = claim else {
             lease.release()?;
