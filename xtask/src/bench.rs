@@ -6,15 +6,12 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::flags::Bench;
-use crate::package::{self, Profile};
-use crate::{build, python};
+use crate::{build, package, python};
 
 pub(crate) fn run(shell: &Shell, flags: &Bench) -> Result<()> {
     let python = python::with_peers(shell)?;
     if flags.only.as_ref().is_none_or(|words| words.contains("python")) {
-        // One round over a few rows shows only that the parties run.
-        let profile = if flags.quick { Profile::Dev } else { Profile::Release };
-        package::install_for(shell, profile, &python)?;
+        package::install_for(shell, &python)?;
     }
     let stores_python = python::with_stores(shell)?;
     let programs = build::release(shell, &["--bin", "lazy-bench", "--bin", "lazy"])?;

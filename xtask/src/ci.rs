@@ -3,11 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use xshell::{Shell, cmd};
+use xshell::{Cmd, Shell, cmd};
 
-use crate::{
-    bench, dependencies, features, lanes, layering, libtorch, outside, properties, tests, tidy,
-};
+use crate::{bench, dependencies, features, lanes, layering, libtorch, outside, tests, tidy};
 
 /// The extent of a CI run.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -21,19 +19,30 @@ enum Extent {
 use Extent::{Full, Quick};
 
 impl Extent {
-    /// Returns the arguments that choose the members of the workspace and their features.
-    fn selection(self) -> &'static [&'static str] {
+    /// Adds the arguments that choose the members of the workspace, their features and a profile.
+    fn select(self, command: Cmd<'_>) -> Cmd<'_> {
         match self {
-            Quick => &["--workspace"],
-            Full => &["--workspace", "--features", "tch"],
+            Quick => command.arg("--workspace"),
+            Full => command.args(["--workspace", "--features", "tch", "--release"]),
         }
     }
 }
 
+/// Variables of a full run. Everything is built in one profile, with optimization enough for the tests
+/// that need it, and with checks of overflow and assertions.
+const VARIABLES: [(&str, &str); 5] = [
+    // Everything is built once.
+    ("CARGO_INCREMENTAL", "0"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only"),
+    ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
+    ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true"),
+];
+
 /// A name, the least extent of CI that has the step, and what it runs.
 type Step = (&'static str, Extent, fn(&Shell, Extent) -> Result<()>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 11] = [
     ("formatting", Quick, |shell, _| {
         cmd!(shell, "cargo fmt --all --check").run()?;
         outside::check_formatting(shell)
@@ -43,37 +52,35 @@ const STEPS: [Step; 12] = [
     ("libtorch", Full, |shell, _| libtorch::provide(shell)),
     ("lints", Quick, |shell, extent| {
         // The step "features" checks what is compiled without libtorch.
-        let clippy = cmd!(shell, "cargo clippy --all-targets").args(extent.selection());
+        let clippy = extent.select(cmd!(shell, "cargo clippy --all-targets"));
         Ok(clippy.args(["--", "-D", "warnings"]).run()?)
     }),
     ("dependencies", Full, |shell, _| dependencies::run(shell)),
     ("features", Full, |shell, _| features::run(shell)),
-    ("tests", Quick, |shell, extent| {
-        // The step "properties" runs more cases, with optimization.
-        let _cases = shell.push_env("PROPTEST_CASES", "32");
-        tests::run(shell, extent.selection())
+    ("tests", Quick, |shell, extent| match extent {
+        Quick => {
+            let _cases = shell.push_env("PROPTEST_CASES", "32");
+            tests::run(shell, &["--workspace"])
+        }
+        Full => {
+            let _cases = shell.push_env("PROPTEST_CASES", "128");
+            tests::run_all(shell)
+        }
     }),
     ("documentation", Quick, |shell, extent| {
         let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
         let features = "lazy-chunks/indicatif,lazy-chunks/conformance";
-        cmd!(shell, "cargo doc --no-deps --document-private-items --features {features}")
-            .args(extent.selection())
-            .run()
-            .map_err(Into::into)
+        let doc = cmd!(shell, "cargo doc --no-deps --document-private-items --features {features}");
+        Ok(extent.select(doc).run()?)
     }),
     ("lanes", Full, |shell, _| lanes::run(shell)),
-    ("properties", Full, |shell, _| properties::run(shell, None)),
     ("benchmark", Full, |shell, _| bench::try_out(shell)),
 ];
 
 pub(crate) fn run(shell: &Shell, is_quick: bool) -> Result<()> {
     let extent = if is_quick { Quick } else { Full };
-    // In full, everything is built once, and need not be ready to be built again or debugged. The
-    // quick steps share what `cargo test` builds.
-    let _environment = (extent == Full).then(|| {
-        let incremental = shell.push_env("CARGO_INCREMENTAL", "0");
-        (incremental, shell.push_env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only"))
-    });
+    let _variables =
+        (extent == Full).then(|| VARIABLES.map(|(name, value)| shell.push_env(name, value)));
     let start = Instant::now();
     let steps = STEPS.iter().filter(|(_, least, _)| extent == Full || *least == Quick);
     let mut n_steps = 0;

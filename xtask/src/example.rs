@@ -30,9 +30,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 
     libtorch::provide(shell)?;
     let directory = "target/influence_tch";
-    // Cargo lets the program find libtorch, which is as fast when its caller is not optimized.
-    cmd!(shell, "cargo run --example influence_tch --features tch -- {directory} --in-memory")
-        .run()?;
+    // Cargo lets the program find libtorch.
+    let run = ["run", "--release", "--example", "influence_tch", "--features", "tch", "--"];
+    cmd!(shell, "cargo {run...} {directory} --in-memory").run()?;
     Ok(check(directory)?)
 }
 

@@ -48,10 +48,7 @@ xflags::xflags! {
         cmd program {}
         /// Builds the wheel of the Python package, installs it in environments of its own, and runs its
         /// tests, also with the calculators of pyDVL.
-        cmd python {
-            /// Builds without optimization, which is quicker.
-            optional --dev
-        }
+        cmd python {}
         /// Runs the program `lazy` on file systems that fail or lack one thing at a time: errors of
         /// close and fsync, locks, renames, inode numbers, power. It needs FUSE, and is left out
         /// where there is none.

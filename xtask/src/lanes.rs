@@ -13,7 +13,7 @@ use crate::{build, package, python};
 
 /// Tasks of `cargo xtask`. Those of a lane run one after the other, and the lanes at the same time.
 const LANES: [&[&str]; 2] = [
-    &["program", "crash", "python --dev"],
+    &["program", "crash", "python"],
     &["example", "interop", "fuse", "engines", "stores", "outside"],
 ];
 

@@ -33,7 +33,6 @@ use anyhow::Result;
 use xshell::Shell;
 
 use flags::{Xtask, XtaskCmd};
-use package::Profile;
 
 fn main() -> Result<()> {
     let flags = Xtask::from_env_or_exit();
@@ -53,9 +52,7 @@ fn main() -> Result<()> {
         XtaskCmd::Example(_) => example::run(&shell),
         XtaskCmd::Interop(_) => interop::run(&shell),
         XtaskCmd::Program(_) => program::run(&shell),
-        XtaskCmd::Python(flags) => {
-            package::run(&shell, if flags.dev { Profile::Dev } else { Profile::Release })
-        }
+        XtaskCmd::Python(_) => package::run(&shell),
         XtaskCmd::Fuse(_) => fuse::run(&shell),
         XtaskCmd::Engines(_) => engines::run(&shell),
         XtaskCmd::Stores(flags) => stores::run(&shell, flags.all),

@@ -16,17 +16,8 @@ const OF_ENGINES: &str = "target/python-engines";
 /// The tests of pyDVL's calculators, whose packages are older than those of the other tests.
 const PYDVL: &str = "python/tests/pydvl";
 
-/// The profile that the extension module is built with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// For users.
-    Release,
-    /// Quick to build, with checks of overflow and assertions.
-    Dev,
-}
-
-pub(crate) fn run(shell: &Shell, profile: Profile) -> Result<()> {
-    let Some((python, wheel)) = build(shell, profile, WHEELS)? else {
+pub(crate) fn run(shell: &Shell) -> Result<()> {
+    let Some((python, wheel)) = build(shell, WHEELS)? else {
         println!("skipped: the Python package, since there is no Python from version 3.12 on");
         return Ok(());
     };
@@ -41,13 +32,12 @@ pub(crate) fn run(shell: &Shell, profile: Profile) -> Result<()> {
 
 /// Builds the wheel. Returns it and the interpreter that has what its tests need, or `None` if there
 /// is no Python for these.
-fn build(shell: &Shell, profile: Profile, wheels: &str) -> Result<Option<(PathBuf, PathBuf)>> {
+fn build(shell: &Shell, wheels: &str) -> Result<Option<(PathBuf, PathBuf)>> {
     let Some(python) = python::with_package_tests(shell)? else { return Ok(None) };
     let wheels = shell.current_dir().join(wheels);
     shell.remove_path(&wheels)?;
     let manifest = "python/Cargo.toml";
-    let profile: &[_] = if profile == Profile::Release { &["--release"] } else { &[] };
-    cmd!(shell, "{python} -m maturin build --quiet -m {manifest} --out {wheels} {profile...}")
+    cmd!(shell, "{python} -m maturin build --quiet --release -m {manifest} --out {wheels}")
         .run()?;
     let found = shell.read_dir(&wheels)?.into_iter().find(|path| is_wheel(path));
     let wheel =
@@ -56,8 +46,8 @@ fn build(shell: &Shell, profile: Profile, wheels: &str) -> Result<Option<(PathBu
 }
 
 /// Builds the package, and installs it for an interpreter.
-pub(crate) fn install_for(shell: &Shell, profile: Profile, python: &Path) -> Result<()> {
-    let built = build(shell, profile, WHEELS)?;
+pub(crate) fn install_for(shell: &Shell, python: &Path) -> Result<()> {
+    let built = build(shell, WHEELS)?;
     let (_, wheel) = built.context("the Python package needs Python 3.12 or newer here")?;
     install(shell, python, &wheel)
 }
@@ -66,7 +56,7 @@ pub(crate) fn install_for(shell: &Shell, profile: Profile, python: &Path) -> Res
 /// it from, or `None` if there is no Python for it.
 pub(crate) fn for_engines(shell: &Shell) -> Result<Option<(PathBuf, PathBuf)>> {
     let wheels = format!("{OF_ENGINES}/wheels");
-    let Some((python, wheel)) = build(shell, Profile::Dev, &wheels)? else { return Ok(None) };
+    let Some((python, wheel)) = build(shell, &wheels)? else { return Ok(None) };
     let path = shell.current_dir().join(OF_ENGINES).join("path");
     shell.remove_path(&path)?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];

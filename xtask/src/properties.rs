@@ -3,7 +3,7 @@
 use anyhow::Result;
 use xshell::Shell;
 
-use crate::{libtorch, tests};
+use crate::tests;
 
 const DEFAULT_CASES: u32 = 128;
 
@@ -25,11 +25,5 @@ pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
         .args(binaries.as_flattened())
         .args(["--filterset", PROPERTIES])
         .run()?;
-    // libtorch needs no optimization of the code that calls it.
-    libtorch::provide(shell)?;
-    tests::command(shell)?
-        .args(["--workspace", "--features", "tch", "--test", "suite"])
-        .args(["--filterset", "test(/^tensors::/)"])
-        .run()
-        .map_err(Into::into)
+    tests::run_of_libtorch(shell, "test(/^tensors::/)")
 }
