@@ -23,6 +23,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     python::with_newer_zarr(shell)?;
     python::with_stores(shell)?;
     python::with_pydvl(shell)?;
+    python::with_needs_of_torch(shell)?;
     let programs = ["lazy", "crash", "interop", "stores"];
     build::release(shell, &programs.map(|program| ["--bin", program]).concat())?;
     package::for_engines(shell)?;

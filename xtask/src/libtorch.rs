@@ -1,7 +1,8 @@
-//! A libtorch below target/, from the Python package torch, for the feature `tch`.
+//! A libtorch below target/, from the Python package torch, for the feature `tch`; and this package,
+//! without CUDA, for the tests of tensors in Python.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -16,6 +17,7 @@ const LOCK: &str = "target/libtorch.lock";
 
 const REQUIREMENTS: &str = "xtask/libtorch/requirements.txt";
 const UNPACK: &str = "xtask/libtorch/unpack.py";
+const WITHOUT_CUDA: &str = "xtask/libtorch/without_cuda.py";
 
 /// Arguments of pip that choose the same wheels for every Python.
 const WHEELS: &str = "--only-binary=:all: --implementation=cp --python-version=3.11 --abi=cp311 \
@@ -56,7 +58,8 @@ pub(crate) fn provide(shell: &Shell) -> Result<()> {
     shell.create_dir("target")?;
     let lock = File::create(shell.current_dir().join(LOCK))?;
     lock.lock()?;
-    let made_of = requirements.clone() + &shell.read_file(UNPACK)?;
+    let made_of =
+        requirements.clone() + &shell.read_file(UNPACK)? + &shell.read_file(WITHOUT_CUDA)?;
     let stamp = Path::new(DIRECTORY).join("made-of");
     if shell.read_file(stamp).is_ok_and(|stamp| stamp == made_of) {
         return Ok(());
@@ -66,6 +69,13 @@ pub(crate) fn provide(shell: &Shell) -> Result<()> {
     // A failed run leaves files here.
     shell.remove_path(STAGING)?;
     made.context("libtorch could not be provided; a LIBTORCH of your own would do")
+}
+
+/// Returns the directory of the Python package torch for Python 3.11, or `None` if the user names a
+/// libtorch.
+pub(crate) fn python_package(shell: &Shell) -> Result<Option<PathBuf>> {
+    provide(shell)?;
+    Ok((!has_own(shell)).then(|| shell.current_dir().join(DIRECTORY).join("python")))
 }
 
 /// Returns true if the user names a libtorch. (Cargo passes on the one in its configuration.)
@@ -91,6 +101,7 @@ fn make(shell: &Shell, version: &str, made_of: &str) -> Result<()> {
         .env("TMPDIR", &staging)
         .run()?;
     cmd!(shell, "{python} {UNPACK} {wheels} {libtorch}").run()?;
+    cmd!(shell, "{python} {WITHOUT_CUDA} {libtorch}").run()?;
     // The `libtorch.so` of the wheel needs all of CUDA.
     let lib = libtorch.join("lib");
     cmd!(shell, "cc -shared -o {lib}/libtorch.so -L{lib} -Wl,--no-as-needed -l:libtorch_cpu.so")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::python;
+use crate::{libtorch, python};
 
 const WHEELS: &str = "target/wheels";
 
@@ -16,6 +16,10 @@ const OF_ENGINES: &str = "target/python-engines";
 /// The tests of pyDVL's calculators, whose packages are older than those of the other tests.
 const PYDVL: &str = "python/tests/pydvl";
 
+/// The tests of tensors, and of the example that has a model of PyTorch.
+const TORCH: [&str; 2] =
+    ["python/tests/tensors", "python/tests/test_examples.py::test_the_example_finds_wrong_labels"];
+
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let Some((python, wheel)) = build(shell, WHEELS)? else {
         println!("skipped: the Python package, since there is no Python from version 3.12 on");
@@ -23,11 +27,27 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     };
     println!("{}", wheel.display());
     install(shell, &python, &wheel)?;
-    cmd!(shell, "{python} -m pytest python/tests --ignore {PYDVL} -q --tb=short").run()?;
+    cmd!(shell, "{python} -m pytest python/tests -q --tb=short").run()?;
     // An interpreter and packages of other versions.
     let python = python::with_pydvl(shell)?;
     install(shell, &python, &wheel)?;
-    Ok(cmd!(shell, "{python} -m pytest {PYDVL} -q -p no:cacheprovider").run()?)
+    cmd!(shell, "{python} -m pytest {PYDVL} -q -p no:cacheprovider").run()?;
+    test_tensors(shell, &wheel)
+}
+
+/// Runs the tests that need PyTorch, or prints why they are left out.
+fn test_tensors(shell: &Shell, wheel: &Path) -> Result<()> {
+    let Some(torch) = libtorch::python_package(shell)? else {
+        println!("skipped: tensors in Python, since the environment names a libtorch");
+        return Ok(());
+    };
+    let Some(python) = python::with_needs_of_torch(shell)? else {
+        println!("skipped: tensors in Python, since there is no Python 3.11");
+        return Ok(());
+    };
+    install(shell, &python, wheel)?;
+    let _path = shell.push_env("PYTHONPATH", torch);
+    Ok(cmd!(shell, "{python} -m pytest {TORCH...} -q --tb=short").run()?)
 }
 
 /// Builds the wheel. Returns it and the interpreter that has what its tests need, or `None` if there

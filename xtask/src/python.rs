@@ -21,6 +21,9 @@ const PACKAGE_REQUIREMENTS: &str = "python/tests/requirements.txt";
 const PYDVL_DIRECTORY: &str = "target/python-pydvl";
 const PYDVL_REQUIREMENTS: &str = "python/tests/pydvl/requirements.txt";
 
+const TORCH_DIRECTORY: &str = "target/python-torch";
+const TORCH_REQUIREMENTS: &str = "python/tests/tensors/requirements.txt";
+
 const STORES_DIRECTORY: &str = "target/python-stores";
 const STORES_REQUIREMENTS: &str = "tests/python/stores/requirements.txt";
 
@@ -65,6 +68,21 @@ pub(crate) fn with_pydvl(shell: &Shell) -> Result<PathBuf> {
     shell.remove_path(&directory)?;
     create(shell, &directory)?;
     install(shell, &directory, PYDVL_REQUIREMENTS, &["--no-deps"])
+}
+
+/// Returns an interpreter that has what PyTorch needs, which is a Python 3.11, or `None` if there is
+/// none.
+pub(crate) fn with_needs_of_torch(shell: &Shell) -> Result<Option<PathBuf>> {
+    let directory = shell.current_dir().join(TORCH_DIRECTORY);
+    if is_installed(shell, &directory, TORCH_REQUIREMENTS)? {
+        return Ok(Some(interpreter(&directory)));
+    }
+    let Some(python) = find(shell, &["python3.11", "python3"], "== (3, 11)") else {
+        return Ok(None);
+    };
+    shell.remove_path(&directory)?;
+    cmd!(shell, "{python} -m venv {directory}").run()?;
+    install(shell, &directory, TORCH_REQUIREMENTS, &[]).map(Some)
 }
 
 /// Returns an interpreter that has a newer zarr-python, or `None` if there is no Python for it.
@@ -113,13 +131,20 @@ fn install(
 
 /// Returns a Python from version 3.12 on that can create environments.
 fn newer(shell: &Shell) -> Option<String> {
+    find(shell, &["python3.12", "python3.13", "python3.14", "python3"], ">= (3, 12)")
+}
+
+/// Returns the first of some interpreters that exists, can create environments, and has a version of
+/// which a comparison in Python is true.
+fn find(shell: &Shell, names: &[&str], version: &str) -> Option<String> {
     // The commands of pyenv run only the versions that this variable names.
     let versions = cmd!(shell, "pyenv versions --bare").quiet().ignore_stderr().read();
     let versions = versions.unwrap_or_default().lines().collect::<Vec<_>>().join(":");
     let _versions = (!versions.is_empty()).then(|| shell.push_env("PYENV_VERSION", versions));
-    let code =
-        "import sys, ensurepip, venv; assert sys.version_info >= (3, 12); print(sys.executable)";
-    ["python3.12", "python3.13", "python3.14", "python3"].into_iter().find_map(|python| {
+    let code = format!(
+        "import sys, ensurepip, venv; assert sys.version_info[:2] {version}; print(sys.executable)"
+    );
+    names.iter().find_map(|python| {
         let path = cmd!(shell, "{python} -c {code}").quiet().ignore_stderr().read();
         path.ok().filter(|path| !path.is_empty())
     })
