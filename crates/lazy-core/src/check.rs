@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::error::Case;
 use crate::{
-    BlockGrid, BlockIndex, BlockPosition, Cut, DType, Error, Reference, Result, SequenceSpec,
+    BlockGrid, BlockIndex, BlockPosition, Cut, DType, Error, Reference, Result, RowType,
+    SequenceSpec,
 };
 
 /// Checks that blocks fit the declaration and each other, and computes their positions.
@@ -101,27 +102,42 @@ impl<'d> BlockCheck<'d> {
             open: None,
             spec,
         };
-        if let Some(row_type) = check.spec.row_type() {
-            let misfit = |what: String| {
-                Error::from(Case::RowTypeMismatch { row_shape: row_type.shape.clone(), what })
-            };
-            let mut trailing = row_type.shape.as_slice();
-            if check.spec.cut() == Cut::RowsAndColumns {
-                let Some((&width, rest)) = trailing.split_first() else {
-                    return Err(misfit("a nested sequence, whose rows have columns".to_owned()));
-                };
-                if let Some((columns, _)) = check.width
-                    && columns != width
-                {
-                    return Err(misfit(format!("the grid, which has {columns} columns")));
-                }
-                trailing = rest;
-                check.width = Some((width, Reference::Declared));
-            }
-            check.dtype = Some((row_type.dtype, Reference::Declared));
-            check.trailing = Some((trailing.to_vec(), Reference::Declared));
+        if let Some(row_type) = check.spec.row_type().cloned() {
+            check.expect_rows(&row_type, Reference::Declared)?;
         }
         Ok(check)
+    }
+
+    /// Expects rows like those that were stored earlier, which the blocks are appended to.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new).
+    pub fn after_rows(mut self, row_type: &RowType) -> Result<BlockCheck<'d>> {
+        self.expect_rows(row_type, Reference::EarlierRows)?;
+        Ok(self)
+    }
+
+    fn expect_rows(&mut self, row_type: &RowType, reference: Reference) -> Result<()> {
+        let misfit = |what: String| {
+            Error::from(Case::RowTypeMismatch { row_shape: row_type.shape.clone(), what })
+        };
+        let mut trailing = row_type.shape.as_slice();
+        if self.spec.cut() == Cut::RowsAndColumns {
+            let Some((&width, rest)) = trailing.split_first() else {
+                return Err(misfit("a nested sequence, whose rows have columns".to_owned()));
+            };
+            if let Some((columns, _)) = self.width
+                && columns != width
+            {
+                return Err(misfit(format!("the grid, which has {columns} columns")));
+            }
+            trailing = rest;
+            self.width = Some((width, reference));
+        }
+        self.dtype = Some((row_type.dtype, reference));
+        self.trailing = Some((trailing.to_vec(), reference));
+        Ok(())
     }
 
     /// Returns the index of the next block.

@@ -130,11 +130,11 @@ fn bands_of_several_widths_are_an_error() {
 fn a_block_that_does_not_fit_the_grid_is_an_error() {
     assert_refused!(
         LazyChunkSequence::from_fn([2, 3], |_| zeros(&[2, 4])),
-        "block 1 has shape [2, 4], but the grid declares sizes [3] for its first axes"
+        "block 1 has shape [2, 4], but it must have 3 rows, as declared"
     );
     assert_refused!(
         NestedLazyChunkSequence::from_fn([2], [3, 1], |_, _| zeros(&[2, 3])),
-        "block (0, 1) has shape [2, 3], but the grid declares sizes [2, 1] for its first axes"
+        "block (0, 1) has shape [2, 3], but it must have 2 rows and 1 column, as declared"
     );
 }
 

@@ -143,9 +143,7 @@ pub(crate) enum Case {
         reference: Reference,
     },
     /// The sizes of a block along the cut axes differ from the declared grid.
-    #[error(
-        "{at} has shape {actual:?}, but the grid declares sizes {expected:?} for its first axes"
-    )]
+    #[error("{at} has shape {actual:?}, but it must have {}, as declared", extent(.expected))]
     GridMismatch {
         /// The block.
         at: BlockIndex,
@@ -501,6 +499,16 @@ fn blocks_in_words(n_blocks: usize) -> String {
 
 fn kept_in_words(kept: &[KeptChunks]) -> String {
     kept.iter().map(|kept| format!("; {kept}")).collect()
+}
+
+/// Returns the sizes that a grid declares along the cut axes, as text.
+fn extent(sizes: &[usize]) -> String {
+    let units = [["row", "rows"], ["column", "columns"]];
+    let parts = sizes.iter().zip(units).map(|(n, [one, many])| {
+        let unit = if *n == 1 { one } else { many };
+        format!("{n} {unit}")
+    });
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn expected_bytes(expected: &Option<usize>) -> String {

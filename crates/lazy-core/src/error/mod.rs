@@ -401,6 +401,8 @@ pub enum Reference {
     FirstBlock,
     /// The first band.
     FirstBand,
+    /// The rows that were stored earlier, which the blocks are appended to.
+    EarlierRows,
 }
 
 impl fmt::Display for Reference {
@@ -409,6 +411,7 @@ impl fmt::Display for Reference {
             Reference::Declared => "as declared",
             Reference::FirstBlock => "as in the first block",
             Reference::FirstBand => "as in the first band",
+            Reference::EarlierRows => "as in the rows of the array",
         })
     }
 }

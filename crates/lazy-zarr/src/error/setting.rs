@@ -44,7 +44,7 @@ pub(crate) enum SettingError {
          it again"
     )]
     AppendedResult { target: String },
-    #[error("cannot append to {target}: its {setting} is {expected}, but the sink has {actual}")]
+    #[error("cannot append to {target}: its {setting} is {expected}, not {actual}")]
     NotOfArray { target: String, setting: &'static str, expected: String, actual: String },
     #[error("cannot append rows of {actual} to {target}: its rows are {expected}")]
     NotRowsOfArray { target: String, expected: String, actual: String },

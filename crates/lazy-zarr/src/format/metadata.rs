@@ -160,6 +160,14 @@ pub(crate) fn zarr_data_type(dtype: DType) -> DataType {
     DataType::from_metadata(&MetadataV3::new(dtype.name())).expect("zarrs has every dtype")
 }
 
+/// Returns a fill value as the metadata have it.
+pub(crate) fn fill_text(fill: &FillElement) -> String {
+    let value = FillValue::new(fill.bytes.clone());
+    let value = zarr_data_type(fill.dtype).metadata_fill_value(&value);
+    let value = value.map(|value| serde_json::to_string(&value).expect("metadata are JSON"));
+    value.unwrap_or_else(|error| error.to_string())
+}
+
 /// Returns the dtype of a Zarr data type, or the name of the data type if there is no such dtype.
 pub(crate) fn dtype_of(data_type: &DataType) -> Result<DType, String> {
     let name = data_type.name_v3().unwrap_or(Cow::Borrowed("without a name in Zarr v3"));

@@ -13,5 +13,7 @@ pub(crate) mod provenance;
 pub(crate) use attribute::attribute;
 pub(crate) use guard::{ABSENT, ShardCodecs, guarded};
 pub(crate) use key_space::KeySpace;
-pub(crate) use metadata::{Format, as_u64, dtype_of, one_thread, shared, zarr_data_type};
+pub(crate) use metadata::{
+    Format, as_u64, dtype_of, fill_text, one_thread, shared, zarr_data_type,
+};
 pub use provenance::MetadataChecksum;

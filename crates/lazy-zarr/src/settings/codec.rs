@@ -208,6 +208,27 @@ impl Codec {
         }
     }
 
+    /// Returns the codec in words.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Codec::None => "none".to_owned(),
+            Codec::Zstd { level } => format!("Zstandard of level {level}"),
+            Codec::Gzip { level } => format!("gzip of level {level}"),
+            Codec::Blosc { compressor, level, shuffle } => {
+                let compressor = match compressor {
+                    BloscCompressor::Lz4 => "LZ4",
+                    BloscCompressor::Zstd => "Zstandard",
+                };
+                let shuffle = match shuffle {
+                    Shuffle::None => "no shuffle",
+                    Shuffle::Byte => "a byte shuffle",
+                    Shuffle::Bit => "a bit shuffle",
+                };
+                format!("Blosc with {compressor} of level {level} and {shuffle}")
+            }
+        }
+    }
+
     pub(crate) fn check(self) -> Result<()> {
         let (setting, level, range, is_valid) = match self {
             Codec::None => return Ok(()),

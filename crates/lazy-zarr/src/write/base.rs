@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, SettingError};
 use crate::format::provenance::StoredRows;
-use crate::format::{Format, KeySpace, MetadataChecksum, document, provenance};
+use crate::format::{Format, KeySpace, MetadataChecksum, document, fill_text, provenance};
 use crate::layout::{self, Layout, index_in_grid};
 use crate::read::StoredArray;
-use crate::settings::{Codec, Existing, FillElement, LayoutSettings, Sizes, WriteSettings};
+use crate::settings::{
+    Checksum, Codec, Existing, FillElement, LayoutSettings, Sizes, WriteSettings,
+};
 use crate::store::Source;
 use crate::write::budget::extending_bytes;
 use crate::write::encode::UnitCodec;
@@ -113,19 +115,24 @@ impl Base {
         if let Some(codec) = settings.codec
             && self.codec != Some(codec)
         {
-            return differs("codec", names(), format!("{codec:?}"));
+            let expected = self.codec.map_or_else(names, Codec::text);
+            return differs("codec", expected, codec.text());
         }
+        let of_array = Codec::of_metadata(codecs, array.dtype()).map(|(_, checksum)| checksum);
         if let Some(checksum) = settings.checksum
-            && Codec::of_metadata(codecs, array.dtype()).map(|(_, of_array)| of_array)
-                != Some(checksum)
+            && of_array != Some(checksum)
         {
-            return differs("checksum", names(), format!("{checksum:?}"));
+            let text = |checksum| match checksum {
+                Checksum::None => "none".to_owned(),
+                Checksum::Crc32c => "CRC-32C".to_owned(),
+            };
+            return differs("checksum", of_array.map_or_else(names, text), text(checksum));
         }
         if let Some(fill) = &settings.fill
             && *fill != self.fill
         {
-            let show = |fill: &FillElement| format!("{} of bytes {:?}", fill.dtype, fill.bytes);
-            return differs("fill value", show(&self.fill), show(fill));
+            let of = |fill: &FillElement| format!("{} of {}", fill_text(fill), fill.dtype);
+            return differs("fill value", of(&self.fill), of(fill));
         }
         if let Some(names) = &settings.dimension_names
             && Some(&**names) != array.dimension_names()

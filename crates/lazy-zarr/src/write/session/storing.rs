@@ -106,8 +106,7 @@ impl Storing {
                 }
                 settings = base.settings(settings)?;
                 seen = seen.within(base.row_type());
-                let rows = spec.clone().with_row_type(Some(base.row_type()));
-                base_check = Some(BlockCheck::owned(rows)?);
+                base_check = Some(BlockCheck::owned(spec.clone())?.after_rows(&base.row_type())?);
                 Some(Arc::new(base))
             }
             None => None,
