@@ -60,16 +60,29 @@ fn exception_in(py: Python<'_>, error: &(dyn StdError + 'static)) -> Option<PyEr
 
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let exception = named(py, class(error), report(error));
-    let value = exception.value(py);
-    let hint = hint(error);
-    value.setattr("hint", hint.as_deref())?;
-    value.setattr("target", error.target())?;
     if let Some(code) = os_error(error) {
-        value.setattr("errno", code)?;
+        exception.value(py).setattr("errno", code)?;
     }
-    if let Some(hint) = hint {
-        add_note(py, &exception, &format!("hint: {hint}"));
+    match hint(error) {
+        Some(hint) => noted(py, exception, &hint, error.target()),
+        None => {
+            exception.value(py).setattr("target", error.target())?;
+            Ok(exception)
+        }
     }
+}
+
+/// Adds a hint and a target to an exception of this package.
+pub(crate) fn noted(
+    py: Python<'_>,
+    exception: PyErr,
+    hint: &str,
+    target: Option<&str>,
+) -> PyResult<PyErr> {
+    let value = exception.value(py);
+    value.setattr("hint", hint)?;
+    value.setattr("target", target)?;
+    add_note(py, &exception, &format!("hint: {hint}"));
     Ok(exception)
 }
 
@@ -128,7 +141,9 @@ fn hint(error: &Error) -> Option<String> {
         ErrorKind::Unfinished if error.setting() == Some("workers") => {
             "run the same plan to continue; `lazy unfinished TARGET --remove` removes it"
         }
-        ErrorKind::Exists => "pass `overwrite=True` to replace the array, or `append=True`",
+        ErrorKind::Exists => {
+            "pass `overwrite=True` to replace the array; `store(…, append=True)` adds rows to it"
+        }
         ErrorKind::Unfinished => {
             "pass the `resume` of the interrupted write, or `Resume(key, restart=True)`; \
              `lazy unfinished TARGET --remove` removes it"

@@ -57,7 +57,7 @@ fn returned(py: Python<'_>, method: &str, state: Py<PyAny>) -> PyResult<State> {
 
 impl Statistic for OwnStatistic {
     type State = State;
-    type Output = Py<PyAny>;
+    type Output = PyResult<Py<PyAny>>;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -96,12 +96,12 @@ impl Statistic for OwnStatistic {
         .map_err(Error::other)
     }
 
-    fn finish(&self, mut state: State) -> Result<Py<PyAny>> {
-        attach(|py| {
+    /// Returns an exception as the result, so that the array of the same pass is not lost.
+    fn finish(&self, mut state: State) -> Result<PyResult<Py<PyAny>>> {
+        Ok(attach(|py| {
             let state = self.state(py, &mut state)?;
             self.statistic.call_method1(py, "finish", (state,))
-        })
-        .map_err(Error::other)
+        }))
     }
 }
 

@@ -48,7 +48,7 @@ fn with_plan<'py, T: Send + 'static>(
     if declared.row_type.is_none() || settings.get("resume")?.is_none() {
         return Err(PyTypeError::new_err("a plan needs `row_type` and `resume`"));
     }
-    let n_parts = settings.value("parts")?;
+    let n_parts = settings.count("parts")?;
     let mut display = Display::new(py, settings.get("progress")?)?;
     let found = pass::run(py, blocks, declared, &mut display, move |sequence| {
         Ok(sequence.plan((statistics.reducers()?, sink), n_parts, work)?)
@@ -77,10 +77,11 @@ pub(crate) fn plan_run<'py>(
     blocks: &Bound<'py, PyAny>,
     place: &Bound<'py, PyAny>,
     settings: Bound<'py, PyDict>,
-    number: usize,
+    number: isize,
 ) -> PyResult<RunResult> {
     let (outcome, _) = with_plan(py, (blocks, place, settings), move |plan| {
-        plan.parts().get(number).map(|part| plan.run(part)).transpose()
+        let part = usize::try_from(number).ok().and_then(|number| plan.parts().get(number));
+        part.map(|part| plan.run(part)).transpose()
     })?;
     Ok(match outcome {
         Some(PartOutcome::Finished(report)) => {
@@ -106,7 +107,7 @@ pub(crate) fn plan_finish<'py>(
 ) -> PyResult<(StoredArray, Bound<'py, PyDict>)> {
     let ((outputs, stored), answers) =
         with_plan(py, (blocks, place, settings), |plan| plan.finish())?;
-    Ok((StoredArray::new(stored), answers.to_dict(py, outputs)?))
+    answers.with_array(py, outputs, StoredArray::new(stored))
 }
 
 /// Returns the state of a plan.

@@ -80,6 +80,26 @@ impl<'py> Settings<'py> {
         })
     }
 
+    /// Returns a number that is at least 1.
+    pub(crate) fn count(&self, name: &str) -> PyResult<Option<usize>> {
+        let count = self.value::<i64>(name)?;
+        let count = count.map(|count| {
+            let at_least_1 = usize::try_from(count).ok().filter(|count| *count > 0);
+            at_least_1.ok_or_else(|| {
+                PyValueError::new_err(format!("{name} must be at least 1, got {count}"))
+            })
+        });
+        count.transpose()
+    }
+
+    /// Returns a function.
+    pub(crate) fn function(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.get(name)? {
+            Some(value) if !value.is_callable() => Err(wrong(name, "a function", &value)),
+            function => Ok(function),
+        }
+    }
+
     fn is_set(&self, name: &str) -> PyResult<bool> {
         Ok(self.value::<bool>(name)?.unwrap_or(false))
     }
@@ -96,10 +116,7 @@ impl<'py> Settings<'py> {
             }
             None => None,
         };
-        let n_threads = self.value("threads")?;
-        if n_threads == Some(0) {
-            return Err(PyValueError::new_err("threads must be at least 1, got 0"));
-        }
+        let n_threads = self.count("threads")?;
         let keeps_arrays = self.value::<bool>("copy")? == Some(false);
         let (memory_limit, cast) = (self.memory_limit()?, self.cast()?);
         Ok(Declared { n_threads, row_type, memory_limit, keeps_arrays, cast })
@@ -109,7 +126,7 @@ impl<'py> Settings<'py> {
         let Some(limit) = self.get("memory_limit")? else { return Ok(None) };
         match limit.extract::<String>() {
             Ok(text) => lazy_cli::memory_size(&text).map(Some).map_err(PyValueError::new_err),
-            Err(_) => self.value("memory_limit"),
+            Err(_) => self.count("memory_limit").map(|limit| limit.map(|limit| limit as u64)),
         }
     }
 
@@ -121,8 +138,14 @@ impl<'py> Settings<'py> {
             Ok(text) => Err(PyValueError::new_err(format!(
                 "{name} must be a shape, \"auto\" or \"blocks\", got {text:?}"
             ))),
-            Err(_) => match sizes.extract() {
-                Ok(shape) => Ok(Some(Sizes::Explicit(shape))),
+            Err(_) => match sizes.extract::<Vec<i64>>() {
+                Ok(shape) if shape.iter().all(|size| *size > 0) => {
+                    Ok(Some(Sizes::Explicit(shape.iter().map(|size| *size as usize).collect())))
+                }
+                Ok(_) => Err(PyValueError::new_err(format!(
+                    "{name} must have sizes of at least 1, got {}",
+                    sizes.repr()?
+                ))),
                 Err(_) => {
                     Err(wrong(name, "a shape such as (100, 100), \"auto\" or \"blocks\"", &sizes))
                 }
@@ -166,22 +189,27 @@ impl<'py> Settings<'py> {
 
     /// Checks the target before the first block is computed.
     pub(crate) fn check_target(&self, target: &Target) -> PyResult<()> {
-        let sink = ZarrSink::new(target.clone()).with_existing(self.existing()?);
-        let sink = self.with_layout(sink)?;
+        let sink = self.sink_without_fill_value(target.clone())?;
         let py = self.0.py();
         py.detach(|| sink.check_target()).map_err(|error| raised(py, error))
     }
 
     fn resume(&self) -> PyResult<Option<Resume>> {
         let Some(resume) = self.get("resume")? else { return Ok(None) };
-        if let Ok(key) = resume.extract::<String>() {
-            return Ok(Some(Resume::new(key)));
-        }
-        let is_resume = resume.hasattr("key")? && resume.hasattr("revision")?;
-        if !is_resume {
+        let is_text = resume.is_instance_of::<PyString>();
+        if !is_text && !(resume.hasattr("key")? && resume.hasattr("revision")?) {
             return Err(wrong("resume", "a str or a Resume", &resume));
         }
-        let key: String = resume.getattr("key")?.extract()?;
+        let key = if is_text { resume.clone() } else { resume.getattr("key")? };
+        let key: String = key.extract()?;
+        if key.is_empty() {
+            return Err(PyValueError::new_err(
+                "resume is empty, but it is the text by which a write is recognized",
+            ));
+        }
+        if is_text {
+            return Ok(Some(Resume::new(key)));
+        }
         let mut settings = Resume::new(key);
         if let Some(revision) = resume.getattr("revision")?.extract::<Option<String>>()? {
             settings = settings.with_revision(revision);
@@ -217,6 +245,19 @@ impl<'py> Settings<'py> {
         target: Target,
         dtype_of_blocks: Option<DType>,
     ) -> PyResult<ZarrSink> {
+        let sink = self.sink_without_fill_value(target)?;
+        let Some(fill) = self.get("fill_value")? else { return Ok(sink) };
+        let of_rows = self.declared()?.row_type.map(|(dtype, _)| dtype);
+        let Some(dtype) = self.dtype()?.or(of_rows).or(dtype_of_blocks) else {
+            return Err(PyValueError::new_err(
+                "fill_value needs `dtype` or `row_type`, since the blocks have yet to be computed",
+            ));
+        };
+        with_fill_value(sink, dtype, &fill)
+    }
+
+    /// Returns the sink with all settings that do not depend on the blocks.
+    fn sink_without_fill_value(&self, target: Target) -> PyResult<ZarrSink> {
         let py = self.0.py();
         let mut sink = self.with_layout(ZarrSink::new(target).with_existing(self.existing()?))?;
         if let Some(codec) = self.codec()? {
@@ -226,15 +267,6 @@ impl<'py> Settings<'py> {
             Some(true) => sink = sink.with_checksum(Checksum::Crc32c),
             Some(false) => sink = sink.with_checksum(Checksum::None),
             None => {}
-        }
-        if let Some(fill) = self.get("fill_value")? {
-            let of_rows = self.declared()?.row_type.map(|(dtype, _)| dtype);
-            let Some(dtype) = self.dtype()?.or(of_rows).or(dtype_of_blocks) else {
-                return Err(PyValueError::new_err(
-                    "fill_value needs `dtype` or `row_type`, since the blocks have yet to be computed",
-                ));
-            };
-            sink = with_fill_value(sink, dtype, &fill)?;
         }
         if let Some(dims) = self.get("dims")?.filter(PyAnyMethods::is_instance_of::<PyString>) {
             return Err(wrong("dims", "a sequence of names", &dims));
@@ -258,7 +290,7 @@ impl<'py> Settings<'py> {
                 sink = sink.with_attribute(name, value);
             }
         }
-        if let Some(n_threads) = self.value("threads")? {
+        if let Some(n_threads) = self.count("threads")? {
             sink = sink.with_writer_threads(n_threads);
         }
         if let Some(resume) = self.resume()? {

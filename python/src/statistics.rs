@@ -8,15 +8,16 @@ use pyo3::types::{PyDict, PyMapping, PyString, PyType};
 
 use crate::arrays::give_scalar;
 use crate::attach::attach;
-use crate::errors::{raised, unless_failed};
+use crate::errors::{add_note, raised, unless_failed};
 use crate::own_statistic::OwnStatistic;
 use crate::settings::wrong;
+use crate::stored::StoredArray;
 
 /// The result of a reducer.
 pub(crate) enum Output {
     Named(Found),
-    /// That of a statistic in Python.
-    Own(Py<PyAny>),
+    /// That of a statistic in Python, or the exception that its method `finish` has raised.
+    Own(PyResult<Py<PyAny>>),
 }
 
 /// A reducer of one or several statistics.
@@ -128,7 +129,10 @@ impl Statistics {
         }
         let key = match key {
             Some(key) => key,
-            None => item.get_type().name()?.extract()?,
+            None => {
+                let name = item.getattr_opt("name")?.and_then(|name| name.extract().ok());
+                name.map_or_else(|| item.get_type().name()?.extract(), Ok)?
+            }
         };
         self.push(key, Kind::Own(item.clone().unbind()))
     }
@@ -200,6 +204,23 @@ impl Statistics {
 }
 
 impl Answers {
+    /// Returns an array and a dict of the results. The exception of a statistic says that the array is
+    /// complete.
+    pub(crate) fn with_array<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: Vec<Output>,
+        array: StoredArray,
+    ) -> PyResult<(StoredArray, Bound<'py, PyDict>)> {
+        match self.to_dict(py, outputs) {
+            Ok(results) => Ok((array, results)),
+            Err(exception) => {
+                add_note(py, &exception, "the array is stored; `lazy_chunks.open` opens it");
+                Err(exception)
+            }
+        }
+    }
+
     /// Returns a dict of the results.
     pub(crate) fn to_dict<'py>(
         &self,
@@ -217,12 +238,11 @@ impl Answers {
             let plan = group.plan.as_ref().expect("the group has reducers");
             answers.push(plan.answers(&found).into_iter().map(Some).collect());
         }
-        let own: Vec<Py<PyAny>> = outputs
-            .map(|output| match output {
-                Output::Own(result) => result,
-                Output::Named(_) => unreachable!("reducers in Python come last"),
-            })
-            .collect();
+        let own = outputs.map(|output| match output {
+            Output::Own(result) => result,
+            Output::Named(_) => unreachable!("reducers in Python come last"),
+        });
+        let own = own.collect::<PyResult<Vec<_>>>()?;
         let dict = PyDict::new(py);
         for (key, place) in &self.results {
             let result = match place {

@@ -27,8 +27,9 @@ pub(crate) fn store<'py>(
     let declared = settings.declared()?;
     let statistics = Statistics::of(settings.get("stats")?.as_ref())?;
     let answers = statistics.answers(py)?;
-    let callback = settings.get("on_block")?.map(Callback::new);
+    let callback = settings.function("on_block")?.map(Callback::new);
     let workers = settings.get("workers")?.map(|workers| self::workers(&workers)).transpose()?;
+    let n_parts = settings.count("parts")?;
     let mut display = Display::new(py, settings.get("progress")?)?;
     let target = target(place)?;
     let blocks = Blocks::of(blocks, || settings.check_target(&target))?;
@@ -46,7 +47,6 @@ pub(crate) fn store<'py>(
              (sizes, function), `from_rows` or `from_regions`",
         ));
     }
-    let n_parts = settings.value("parts")?;
     let (outputs, stored) = match workers {
         None => pass::run(py, blocks, declared, &mut display, move |sequence| {
             let (outputs, _, stored) =
@@ -75,7 +75,7 @@ pub(crate) fn store<'py>(
             })?)
         })?,
     };
-    Ok((StoredArray::new(stored), answers.to_dict(py, outputs)?))
+    answers.with_array(py, outputs, StoredArray::new(stored))
 }
 
 /// Computes statistics. Returns a dict of them.
@@ -89,7 +89,7 @@ pub(crate) fn reduce<'py>(
     let declared = settings.declared()?;
     let statistics = Statistics::of(settings.get("stats")?.as_ref())?;
     let answers = statistics.answers(py)?;
-    let callback = settings.get("on_block")?.map(Callback::new);
+    let callback = settings.function("on_block")?.map(Callback::new);
     let mut display = Display::new(py, settings.get("progress")?)?;
     let is_iterator = blocks.hasattr("__next__")?;
     let blocks = Blocks::of(blocks, || Ok(()))?;

@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyEllipsis, PySlice, PyTuple};
 
 use crate::arrays::give;
 use crate::detached::detached;
-use crate::errors::{named, raised};
+use crate::errors::{named, noted, raised};
 
 /// A defect: its kind, the index and the key of the chunk, and a text.
 type FoundDefect = (&'static str, Vec<usize>, String, String);
@@ -348,11 +348,14 @@ pub(crate) fn open(py: Python<'_>, place: &Bound<'_, PyAny>) -> PyResult<StoredA
     })?;
     match opened {
         (Ok(stored), _) => Ok(StoredArray::new(stored)),
-        (Err(_), Some(target)) => Err(named(
-            py,
-            "UnfinishedError",
-            format!("{target} is not complete: a write of it is in progress or was interrupted"),
-        )),
+        (Err(_), Some(target)) => {
+            let problem = format!(
+                "{target} is not complete: a write of it is in progress or was interrupted"
+            );
+            let hint = "`lazy unfinished TARGET` describes the write; `store` with the same blocks and \
+                        `resume` continues it";
+            Err(noted(py, named(py, "UnfinishedError", problem), hint, Some(&target))?)
+        }
         (Err(error), None) => Err(raised(py, error)),
     }
 }

@@ -323,6 +323,6 @@ def test_a_target_that_is_taken_is_told_before_any_block(kind, path):
             lazy_chunks.store(blocks(), path)
     with pytest.raises(errors.TargetExistsError):
         lazy_chunks.store(blocks(), path / "zarr.json", overwrite=True)
-    with pytest.raises(ValueError, match="at least one element"):
+    with pytest.raises(ValueError, match="sizes of at least 1"):
         lazy_chunks.store(blocks(), path, overwrite=True, chunks=(0, 3))
     assert (lazy_chunks.open(path).read() == 0).all()

@@ -334,3 +334,11 @@ def test_blocks_come_one_after_the_other(stored):
 def test_a_stored_array_can_be_copied_and_pickled(stored, copied):
     for array, values in ((stored, VALUES), (stored[::-2, 1], VALUES[::-2, 1])):
         assert same(copied(array).read(), values)
+
+
+def test_one_element_is_a_number(path):
+    array, _ = lazy_chunks.store([np.array([[1.5, 2.0]])], path)
+    assert (float(array[0, 0]), int(array[0, 1]), complex(array[0, 0])) == (1.5, 2, 1.5 + 0j)
+    assert float(array[:, :1]) == 1.5
+    with pytest.raises(ValueError):
+        float(array)

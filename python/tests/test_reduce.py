@@ -345,6 +345,28 @@ def test_a_statistic_of_your_own_sees_the_places_of_a_grid():
     assert [at for at, _, _ in found] == [(0, 0), (0, 2), (2, 0), (2, 4)]
 
 
+def test_a_statistic_of_your_own_has_the_key_that_it_names():
+    class Blocks(lazy_chunks.Statistic):
+        def __init__(self, name):
+            self.name = name
+
+        def empty(self):
+            return 0
+
+        def update(self, state, block, at):
+            return state + 1
+
+        def merge(self, state, other):
+            return state + other
+
+        def finish(self, state):
+            return state
+
+    blocks = [np.zeros(2), np.ones(3)]
+    found = lazy_chunks.reduce(blocks, [Blocks("blocks"), Blocks("parts"), Blocks(None)])
+    assert found == {"blocks": 2, "parts": 2, "Blocks": 2}
+
+
 def test_any_object_with_the_methods_is_a_statistic():
     class Duck:
         def empty(self):

@@ -291,3 +291,15 @@ def test_a_relative_target_means_the_same_elsewhere(target, tmp_path, monkeypatc
     monkeypatch.chdir(elsewhere)
     for again in [array, pickle.loads(pickle.dumps(opened))]:
         assert same(again.read(), np.repeat([0.0, 1.0], 2)[:, None] * np.ones(3))
+
+
+def test_a_path_may_begin_with_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for target in ("~/data/a.zarr", Path("~/data/b.zarr"), lazy_chunks.Target("~/data/c.zarr")):
+        array, _ = lazy_chunks.store([np.zeros(2)], target)
+        place = array.target.place if isinstance(target, lazy_chunks.Target) else array.target
+        assert Path(place).parent == tmp_path / "data"
+        assert lazy_chunks.open(target).shape == (2,)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["data"]

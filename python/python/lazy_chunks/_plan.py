@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _lazy_chunks as _core
@@ -80,7 +81,7 @@ class Plan:
 
     def run(self, part: Part | int) -> PartResult:
         """Compute a part, unless it is finished or another process computes it."""
-        number = part if isinstance(part, int) else part.number
+        number = part.number if isinstance(part, Part) else index(part)
         found = _core.plan_run(self.blocks, self.target, dict(self.settings), number)
         return PartResult(number, *found)
 

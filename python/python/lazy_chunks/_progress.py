@@ -37,7 +37,9 @@ class _Bar:
 
     def __call__(self, progress: Progress) -> None:
         if self._bar is None:
-            self._bar = self._tqdm(total=progress.n_blocks, unit="block")
+            self._bar = self._tqdm(total=progress.n_blocks, unit=" blocks")
+        # The rate is that of the blocks that are computed.
+        self._bar.initial = progress.restored
         self._bar.update(progress.blocks - self._bar.n)
         self._bar.set_postfix_str(f"{progress.stored_bytes / 2**20:.1f} MiB stored")
         if progress.stage in ("finished", "aborted"):

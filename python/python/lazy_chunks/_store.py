@@ -90,7 +90,8 @@ def store(
     """Store blocks as one Zarr array, and compute statistics in the same pass.
 
     The array appears at the target when it is complete. Until then, and if anything fails, the
-    target is unchanged.
+    target is unchanged. Only the method ``finish`` of a statistic of your own may fail when the array
+    is complete already; the exception says so in a note.
 
     Parameters
     ----------

@@ -140,9 +140,18 @@ class StoredArray:
         return n_bytes
 
     def __getitem__(self, key: Any) -> StoredArray:
+        """Return a region, without reading it.
+
+        Parameters
+        ----------
+        key : int, slice, Ellipsis, or a tuple of them
+            The indices along each axis, as in NumPy. Steps may be negative. An integer drops its
+            axis.
+        """
         return StoredArray(self._core.region(key), self._target)
 
     def __len__(self) -> int:
+        """Return the size along axis 0."""
         if not self.shape:
             raise TypeError("len() of an array without axes")
         return self.shape[0]
@@ -161,6 +170,15 @@ class StoredArray:
     def item(self) -> Any:
         """Read the only element."""
         return self.read().item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def blocks(self, rows: int | None = None) -> Iterator[NDArray[Any]]:
         """Read the array block by block.

@@ -19,7 +19,8 @@ class Target:
     ----------
     place : str or path-like
         A path, or a URL with one of the schemes ``file``, ``memory``, ``s3``, ``gs``, ``az``,
-        ``abfs`` and ``https``. A string without a scheme is a path.
+        ``abfs`` and ``https``. A string without a scheme is a path, in which ``~`` is the home
+        directory.
     options : mapping, optional
         Options of the object store, such as ``{"aws_region": "eu-west-1"}``, or ``{"endpoint":
         "http://localhost:9000", "allow_http": True}`` for a server of your own. What they leave out
@@ -57,6 +58,7 @@ class Target:
 
 TargetLike = Union[str, "os.PathLike[str]", Target, Any]
 
+
 def absolute(target: Any) -> Any:
     """Return a target that means the same in another directory, and in another process."""
     if isinstance(target, Target):
@@ -66,7 +68,14 @@ def absolute(target: Any) -> Any:
     is_path = isinstance(target, (str, PurePath)) and "://" not in str(target)
     if not is_path or os.path.isabs(target):
         return target
-    return type(target)(os.path.abspath(target))
+    return type(target)(os.path.abspath(_expanded(target)))
+
+
+def _expanded(path: Any) -> Any:
+    """Return a path in which ``~`` is the home directory, as in a shell."""
+    if isinstance(path, (str, PurePath)) and str(path).startswith("~"):
+        return type(path)(os.path.expanduser(path))
+    return path
 
 
 def import_zarr() -> Any:
@@ -101,9 +110,11 @@ def resolve(
 def _resolve(target: Any) -> tuple[str | os.PathLike[str], dict[str, str] | None]:
     if isinstance(target, str):
         scheme, separator, rest = target.partition("://")
+        if not separator:
+            return _expanded(target), None
         return _SCHEMES.get(scheme, scheme) + separator + rest, None
     if isinstance(target, os.PathLike):
-        return target, None
+        return _expanded(target), None
     module, name = type(target).__module__, type(target).__qualname__
     if module.startswith("obstore"):
         return _of_obstore(target, name)

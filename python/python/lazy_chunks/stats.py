@@ -81,7 +81,10 @@ class Statistic(ABC):
     """A statistic of your own.
 
     The states of blocks that are computed on several threads, or by several workers, are merged in
-    the order of the blocks. Workers send them as pickles.
+    the order of the blocks. Workers send them as pickles. The key of the result is the attribute
+    ``name``, if there is one, and otherwise the name of the class.
+
+    If :meth:`finish` raises an exception, the array is stored nevertheless.
 
     Examples
     --------

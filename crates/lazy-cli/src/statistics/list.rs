@@ -112,6 +112,7 @@ fn kind(text: &str) -> Result<Kind, String> {
         numbers.ok_or_else(|| format!("{text:?} needs numbers, as in `{name}:0.25,0.75`"))
     };
     match name {
+        "" => Err("a name of a statistic is empty".to_owned()),
         "top" => count().map(Kind::Top),
         "bottom" => count().map(Kind::Bottom),
         "quantiles" => {
