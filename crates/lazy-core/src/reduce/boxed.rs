@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 
+use super::pieces::{InPieces, Making};
 use super::{BlockMap, Reducer, Run};
 use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, SequenceSpec};
 
@@ -64,6 +66,11 @@ trait Start<'r, O> {
 /// A [`BlockMap`] without its types.
 trait ErasedMap: Sync {
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial>;
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Partial>>;
 }
 
 /// A [`Run`] without its types.
@@ -103,6 +110,25 @@ struct Erased<M>(M);
 impl<M: BlockMap<Partial: 'static>> ErasedMap for Erased<M> {
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial> {
         Ok(Box::new(self.0.partial(at, block)?))
+    }
+
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Partial>> {
+        let making = self.0.in_pieces(at, block)?;
+        Ok(making.map(|making| Box::new(Erased(making)) as Box<dyn InPieces<Partial>>))
+    }
+}
+
+impl<P: Send + 'static> InPieces<Partial> for Erased<Box<dyn InPieces<P> + '_>> {
+    fn add(&mut self, elements: Range<usize>) -> Result<()> {
+        self.0.add(elements)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Partial> {
+        Ok(Box::new(self.0.finish()?))
     }
 }
 
@@ -174,6 +200,14 @@ impl BlockMap for BoxedMap<'_> {
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Partial> {
         self.0.partial(at, block)
+    }
+
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Partial>> {
+        self.0.in_pieces(at, block)
     }
 }
 

@@ -11,6 +11,7 @@ mod in_flight;
 mod limit;
 mod mapped;
 mod parallel;
+mod pieces;
 mod saved;
 mod statistic;
 mod statistic_run;
@@ -22,6 +23,7 @@ pub use claim::MemoryClaim;
 pub use concatenate::Concatenate;
 pub use limit::MemoryLimit;
 pub use mapped::Mapped;
+pub(crate) use pieces::{InPieces, Making, pieces};
 pub use saved::{SaveState, SavedState, StateOf};
 pub use statistic::Statistic;
 pub(crate) use statistic_run::claim_memory;
@@ -209,6 +211,18 @@ pub trait BlockMap: Sync {
     ///
     /// Returns an error if the reducer cannot use the block.
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial>;
+
+    /// Begins a contribution that is computed piece by piece, in turns with those of other reducers.
+    /// It is the one that [`partial`](Self::partial) returns.
+    #[doc(hidden)]
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Self::Partial>> {
+        let (_, _) = (at, block);
+        Ok(None)
+    }
 }
 
 impl<P, F> BlockMap for F

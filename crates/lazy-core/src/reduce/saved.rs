@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::pieces::Making;
 use super::statistic::Statistic;
 use super::statistic_run::{Contribution, StatisticMap, StatisticRun};
 use super::{BlockMap, Reducer, Run};
@@ -295,10 +296,25 @@ impl<S: SaveState> BlockMap for StateMap<S> {
     type Partial = Contribution<S::State>;
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Contribution<S::State>> {
+        self.map.partial(self.in_array(at, block)?, block)
+    }
+
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Contribution<S::State>>> {
+        self.map.in_pieces(self.in_array(at, block)?, block)
+    }
+}
+
+impl<S> StateMap<S> {
+    /// Returns the position of a block of the part in the array.
+    fn in_array(&self, at: BlockPosition, block: &ArrayBlock) -> Result<BlockPosition> {
         let row = self.first_row.checked_add(at.row);
         // The index of the last row must not overflow either.
         match row.filter(|row| row.checked_add(block.shape()[0]).is_some()) {
-            Some(row) => self.map.partial(BlockPosition { row, ..at }, block),
+            Some(row) => Ok(BlockPosition { row, ..at }),
             None => Err(Case::IndexOverflow { at: at.index, axis: 0 }.into()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pieces::Making;
 use crate::{ArrayBlock, BlockPosition, DType, Result, SequenceSpec, StateSize};
 
 /// A summary of an array whose states can be merged, so that it can be computed piece by piece.
@@ -168,6 +169,18 @@ pub trait Statistic: Send + Sync {
     /// Any error, if the statistic cannot use the block.
     fn update(&self, state: &mut Self::State, at: BlockPosition, block: &ArrayBlock) -> Result<()>;
 
+    /// Begins the state of a block, which is computed piece by piece in turns with those of other
+    /// statistics. It is the one that [`update`](Self::update) adds to an empty state.
+    #[doc(hidden)]
+    fn state_in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Self::State>> {
+        let (_, _) = (at, block);
+        Ok(None)
+    }
+
     /// Adds the state of the blocks that follow the blocks of `state`.
     ///
     /// # Errors
@@ -222,6 +235,14 @@ macro_rules! statistic_behind {
 
                 fn update(&self, state: &mut S::State, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
                     (**self).update(state, at, block)
+                }
+
+                fn state_in_pieces<'b>(
+                    &'b self,
+                    at: BlockPosition,
+                    block: &'b ArrayBlock,
+                ) -> Result<Making<'b, S::State>> {
+                    (**self).state_in_pieces(at, block)
                 }
 
                 fn merge(&self, state: &mut S::State, next: S::State) -> Result<()> {

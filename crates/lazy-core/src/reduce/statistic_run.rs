@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::in_flight::InFlight;
+use super::pieces::{InPieces, Making};
 use super::statistic::Statistic;
 use super::{BlockMap, Reducer, Run};
 use crate::memory::{self, Claim, fits, measured};
@@ -24,16 +26,53 @@ impl<S: Statistic> BlockMap for StatisticMap<S> {
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Contribution<S::State>> {
         let StatisticMap(statistic) = self;
-        // A block of a sequence cut along axis 0 has whole rows.
-        let row_shape = match at.index {
-            BlockIndex::Block(_) => Some(&block.shape()[1..]),
-            _ => None,
-        };
-        statistic.check(Some(block.dtype()), row_shape)?;
+        check(&**statistic, at, block)?;
         let mut state = statistic.empty();
         let (updated, size) = measured(|| statistic.update(&mut state, at, block));
         updated?;
         Ok(Contribution { state, size, dtype: block.dtype(), shape: block.shape().into() })
+    }
+
+    fn in_pieces<'b>(
+        &'b self,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<Making<'b, Contribution<S::State>>> {
+        let StatisticMap(statistic) = self;
+        check(&**statistic, at, block)?;
+        let (making, size) = measured(|| statistic.state_in_pieces(at, block));
+        Ok(making?.map(|making| Box::new(Measured { making, size, block }) as Box<dyn InPieces<_>>))
+    }
+}
+
+fn check(statistic: &impl Statistic, at: BlockPosition, block: &ArrayBlock) -> Result<()> {
+    // A block of a sequence cut along axis 0 has whole rows.
+    let row_shape = match at.index {
+        BlockIndex::Block(_) => Some(&block.shape()[1..]),
+        _ => None,
+    };
+    statistic.check(Some(block.dtype()), row_shape)
+}
+
+/// The state of a block in the making, with the memory that it has taken.
+struct Measured<'b, S> {
+    making: Box<dyn InPieces<S> + 'b>,
+    size: StateSize,
+    block: &'b ArrayBlock,
+}
+
+impl<S> InPieces<Contribution<S>> for Measured<'_, S> {
+    fn add(&mut self, elements: Range<usize>) -> Result<()> {
+        let (added, growth) = measured(|| self.making.add(elements));
+        self.size = self.size.plus(growth);
+        added
+    }
+
+    fn finish(self: Box<Self>) -> Result<Contribution<S>> {
+        let Measured { making, size, block } = *self;
+        let (state, growth) = measured(|| making.finish());
+        let size = size.plus(growth);
+        Ok(Contribution { state: state?, size, dtype: block.dtype(), shape: block.shape().into() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tuples, vectors and options of reducers.
 
+use super::pieces::{Turns, add};
 use super::{BlockMap, Reducer, Run};
 use crate::{ArrayBlock, BlockPosition, Error, Progress, Result, SequenceSpec};
 
@@ -29,7 +30,12 @@ macro_rules! tuple_reducer {
             type Partial = ($($R::Partial,)+);
 
             fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-                Ok(($(self.$i.partial(at, block)?,)+))
+                let turns = Turns::new(at, block);
+                let mut making = ($(turns.begin(&self.$i)?,)+);
+                for piece in turns.pieces() {
+                    $(add(&mut making.$i, piece.clone())?;)+
+                }
+                Ok(($(turns.end(&self.$i, making.$i)?,)+))
             }
         }
 
@@ -101,7 +107,13 @@ impl<M: BlockMap> BlockMap for Vec<M> {
     type Partial = Vec<M::Partial>;
 
     fn partial(&self, at: BlockPosition, block: &ArrayBlock) -> Result<Self::Partial> {
-        self.iter().map(|map| map.partial(at, block)).collect()
+        let turns = Turns::new(at, block);
+        let making: Result<Vec<_>> = self.iter().map(|map| turns.begin(map)).collect();
+        let mut making = making?;
+        for piece in turns.pieces() {
+            making.iter_mut().try_for_each(|making| add(making, piece.clone()))?;
+        }
+        self.iter().zip(making).map(|(map, making)| turns.end(map, making)).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Sums of floats: pairwise within a block, compensated between blocks.
+//! Sums of floats: pairwise within a piece of a block, compensated between pieces and blocks.
 
 use serde::{Deserialize, Serialize};
 
-use super::simd::with_widest_vectors;
+use super::simd::{fetch, with_widest_vectors};
 use crate::real::Real;
 
 /// Returns a sum in at least as many lanes as the processor adds at once.
@@ -29,6 +29,9 @@ pub(crate) const RUN: usize = 256;
 
 /// The number of elements up to which vectors of the target are as fast as wider ones.
 const SHORT_RUN: usize = 32;
+
+/// The number of runs that are read ahead.
+pub(crate) const N_AHEAD: usize = 4;
 
 /// The number of runs that one call adds.
 const N_RUNS: usize = 64;
@@ -101,7 +104,10 @@ pub(crate) fn by_halves<A, T: Copy>(
     with_widest_vectors(
         #[inline(always)]
         || {
-            for (result, run) in results.iter_mut().zip(elements.chunks(RUN)) {
+            for (i, (result, run)) in results.iter_mut().zip(elements.chunks(RUN)).enumerate() {
+                if let Some(later) = elements.get((i + N_AHEAD) * RUN..(i + N_AHEAD + 1) * RUN) {
+                    fetch(later);
+                }
                 *result = of_run(run);
             }
         },

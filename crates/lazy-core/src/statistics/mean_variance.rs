@@ -11,10 +11,10 @@ use crate::real::Real;
 
 /// The count, the mean and the variance, accumulated in `f64`.
 ///
-/// Blocks are summed pairwise and joined by the update of Chan, Golub and LeVeque, *Updating
-/// formulae and a pairwise algorithm for computing sample variances* (1979). The error bound grows
-/// with the logarithm of the size of a block and with the number of blocks; for columns, and if NaN
-/// is ignored, 256 elements count as a block. NaN and infinities give the same mean as in NumPy,
+/// Pieces of 16,384 elements are summed pairwise, and pieces and blocks are joined by the update of
+/// Chan, Golub and LeVeque, *Updating formulae and a pairwise algorithm for computing sample
+/// variances* (1979). The error bound grows with the number of pieces of a block and with the number
+/// of blocks; for columns, and if NaN is ignored, a piece has 256 elements. NaN and infinities give the same mean as in NumPy,
 /// and a variance of NaN. The state takes 24 bytes.
 ///
 /// # Errors

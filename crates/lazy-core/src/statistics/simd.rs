@@ -15,6 +15,22 @@ pub(super) fn with_widest_vectors<T>(function: impl FnOnce() -> T) -> T {
     PROCESSOR.dispatch(function)
 }
 
+/// Asks the processor for the memory of elements that come later, so that it arrives while others are
+/// computed with. Otherwise, the processor reads and computes by turns.
+#[inline(always)]
+pub(super) fn fetch<A>(elements: &[A]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        /// The size of a line of the cache.
+        const LINE: usize = 64;
+        for element in elements.iter().step_by(LINE / size_of::<A>()) {
+            safe_arch::prefetch_t0(element);
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = elements;
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     /// Returns the results of a function with the vectors of the target, and with all wider ones

@@ -12,9 +12,9 @@ use crate::real::Real;
 
 /// The sum: an integer for integers, and an `f64` for floats; 0 if there are no elements.
 ///
-/// Floats of all sizes are added as `f64`, pairwise within a block, and the rounding errors are
-/// carried from block to block. So the error bound grows with the logarithm of the size of a block,
-/// and not with the number of blocks. Integers are added exactly, in 128 bits, which 2⁶³ elements
+/// Floats of all sizes are added as `f64`, pairwise within pieces of 16,384 elements, and the
+/// rounding errors are carried from piece to piece. So the error bound grows neither with the size of
+/// the blocks nor with their number. Integers are added exactly, in 128 bits, which 2⁶³ elements
 /// of any dtype do not overflow; a sum beyond 64 bits is returned as the nearest `f64`. The sum of
 /// signed integers is a [signed](Number::Signed) number if it fits, or else an unsigned one; the
 /// sum of unsigned integers is unsigned. For bool, the sum is the number of true elements. NaN and

@@ -1,8 +1,12 @@
 //! Statistics of the whole array, which can also be computed per row or per column.
 
+use std::ops::Range;
+
 use super::bound;
 use super::cell::{Cell, Heap, Run, merge_counted};
+use super::float::{N_AHEAD, RUN};
 use super::order::Nan;
+use super::simd::fetch;
 use super::{
     ArgMax, ArgMin, BottomK, Count, Histogram, IgnoringNan, Max, MeanVariance, Min, Norm,
     PerColumn, PerRow, Quantiles, Sum, TopK,
@@ -10,6 +14,7 @@ use super::{
 use crate::dtype::with_element;
 use crate::memory::{n_elements, take};
 use crate::real::{check_real, not_real};
+use crate::reduce::{InPieces, Making, pieces};
 use crate::{
     ArrayBlock, BlockPosition, DType, Result, SaveState, SequenceSpec, StateSize, Statistic,
 };
@@ -87,21 +92,58 @@ fn update_block<C: Cell>(
     at: BlockPosition,
     block: &ArrayBlock,
 ) -> Result<()> {
-    let name = || Cell::name(summary);
-    take(summary.size_of_cells(Some(1), block.n_elements()), name)?;
-    let mut heap = Heap::of(summary.least_heap(block.n_elements()));
-    let mut next = summary.empty();
-    let dtype = block.dtype();
-    with_element!(
-        dtype,
-        real A => summary.update(&mut next, Run::<A>::of_block(at, block)?, Nan::Counts),
-        _ => return Err(not_real(&summary.name(), dtype))
-    );
-    summary.normalize(&mut next, Nan::Counts);
-    heap.grow(0, summary.heap(&next), name)?;
-    heap.give_back();
-    summary.merge(state, next, Nan::Counts);
+    let mut making = Box::new(StateOfBlock::begin(summary, at, block)?);
+    pieces(block.n_elements()).try_for_each(|piece| making.add(piece))?;
+    summary.merge(state, making.finish()?, Nan::Counts);
     Ok(())
+}
+
+/// The state of a block in the making.
+struct StateOfBlock<'b, C: Cell> {
+    summary: &'b C,
+    at: BlockPosition,
+    block: &'b ArrayBlock,
+    state: C::State,
+    heap: Heap,
+}
+
+impl<'b, C: Cell> StateOfBlock<'b, C> {
+    fn begin(
+        summary: &'b C,
+        at: BlockPosition,
+        block: &'b ArrayBlock,
+    ) -> Result<StateOfBlock<'b, C>> {
+        take(summary.size_of_cells(Some(1), block.n_elements()), || Cell::name(summary))?;
+        let heap = Heap::of(summary.least_heap(block.n_elements()));
+        Ok(StateOfBlock { summary, at, block, state: summary.empty(), heap })
+    }
+}
+
+impl<C: Cell> InPieces<C::State> for StateOfBlock<'_, C> {
+    fn add(&mut self, elements: Range<usize>) -> Result<()> {
+        let StateOfBlock { summary, at, block, state, .. } = self;
+        let dtype = block.dtype();
+        with_element!(
+            dtype,
+            real A => {
+                let run = Run::<A>::of_block(*at, block)?;
+                let later = elements.end..elements.end + N_AHEAD * RUN;
+                fetch(run.elements.get(later).unwrap_or_default());
+                let piece = run.piece(elements.start, &run.elements[elements]);
+                summary.update(state, piece, Nan::Counts);
+                Ok(())
+            },
+            _ => Err(not_real(&summary.name(), dtype))
+        )
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<C::State> {
+        self.summary.normalize(&mut self.state, Nan::Counts);
+        let StateOfBlock { summary, state, mut heap, .. } = *self;
+        heap.grow(0, summary.heap(&state), || Cell::name(summary))?;
+        heap.give_back();
+        Ok(state)
+    }
 }
 
 /// Implements [`Statistic`] of the whole array for summaries. A blanket implementation would
@@ -148,6 +190,14 @@ macro_rules! of_the_whole_array {
                     block: &ArrayBlock,
                 ) -> Result<()> {
                     update_block(self, state, at, block)
+                }
+
+                fn state_in_pieces<'b>(
+                    &'b self,
+                    at: BlockPosition,
+                    block: &'b ArrayBlock,
+                ) -> Result<Making<'b, Self::State>> {
+                    Ok(Some(Box::new(StateOfBlock::begin(self, at, block)?)))
                 }
 
                 fn merge(&self, state: &mut Self::State, next: Self::State) -> Result<()> {

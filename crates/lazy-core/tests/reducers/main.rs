@@ -5,6 +5,7 @@ mod divided;
 mod functions;
 mod maps;
 mod optional;
+mod pieces;
 
 use std::ops::ControlFlow;
 
