@@ -197,7 +197,8 @@ impl<'py> Settings<'py> {
     fn resume(&self) -> PyResult<Option<Resume>> {
         let Some(resume) = self.get("resume")? else { return Ok(None) };
         let is_text = resume.is_instance_of::<PyString>();
-        if !is_text && !(resume.hasattr("key")? && resume.hasattr("revision")?) {
+        let is_resume = resume.hasattr("key")? && resume.hasattr("revision")?;
+        if !is_text && !is_resume {
             return Err(wrong("resume", "a str or a Resume", &resume));
         }
         let key = if is_text { resume.clone() } else { resume.getattr("key")? };

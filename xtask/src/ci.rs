@@ -30,11 +30,10 @@ impl Extent {
 
 /// Variables of a full run. Everything is built in one profile, with optimization enough for the tests
 /// that need it, and with checks of overflow and assertions.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 4] = [
     // Everything is built once.
     ("CARGO_INCREMENTAL", "0"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
-    ("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only"),
     ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
     ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true"),
 ];

@@ -25,5 +25,5 @@ pub(crate) fn run(shell: &Shell, cases: Option<u32>) -> Result<()> {
         .args(binaries.as_flattened())
         .args(["--filterset", PROPERTIES])
         .run()?;
-    tests::run_of_libtorch(shell, "test(/^tensors::/)")
+    tests::run_of_libtorch(shell, "binary(tensors)")
 }

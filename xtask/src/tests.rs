@@ -22,20 +22,21 @@ pub(crate) fn run_all(shell: &Shell) -> Result<()> {
         .args(["--workspace", "--release", "--run-ignored", "all"])
         .args(["--filterset", &format!("not {RUN_BY_OTHERS}")])
         .run()?;
-    run_of_libtorch(shell, "package(lazy-tch) | test(/^tensors::/)")?;
+    run_of_libtorch(shell, "package(lazy-tch) | binary(tensors) | binary(influence_tch)")?;
     run_examples(shell, &["--workspace", "--features", "tch", "--release"])
 }
 
 /// Runs tests that need libtorch, with optimization.
 pub(crate) fn run_of_libtorch(shell: &Shell, filter: &str) -> Result<()> {
     libtorch::provide(shell)?;
-    // The programs `lazy` and those of tests are not built again, with libtorch. All members are
-    // selected, so that dependencies are not, either.
-    let binaries = ["conformance", "cuda", "refusals", "sharing", "suite"];
-    let binaries = binaries.map(|name| ["--test", name]);
+    // Other tests and the programs are not built again, with libtorch. All members are selected, so
+    // that dependencies are not, either.
+    let binaries = ["conformance", "cuda", "refusals", "sharing"].map(|name| ["--test", name]);
+    let examples = ["tensors", "influence_tch"].map(|name| ["--example", name]);
     command(shell)?
-        .args(["--workspace", "--release", "--features", "tch", "--lib"])
+        .args(["--workspace", "--release", "--features", "tch"])
         .args(binaries.as_flattened())
+        .args(examples.as_flattened())
         .args(["--filterset", filter])
         .run()
         .map_err(Into::into)

@@ -27,8 +27,6 @@ mod rivals;
 mod stack;
 mod statistics;
 mod structure;
-#[cfg(feature = "tch")]
-mod tensors;
 mod threads;
 mod tracing;
 mod unfinished;

@@ -1,0 +1,6 @@
+//! Tests of libtorch tensors.
+
+#[cfg(test)]
+mod laws;
+
+fn main() {}
