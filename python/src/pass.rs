@@ -14,7 +14,7 @@ use crate::arrays::{Taker, drop_returned};
 use crate::attach::Call;
 use crate::blocks::Blocks;
 use crate::detached::{BETWEEN_LOOKS, leave, panicked, prepare, spawn};
-use crate::errors::raised;
+use crate::errors::{add_note, raised};
 use crate::feeder::feeder;
 use crate::progress::Display;
 use crate::sequence::{Declared, Sequence};
@@ -51,7 +51,15 @@ pub(crate) fn run<T: Send + 'static>(
             Err(RecvTimeoutError::Disconnected) => Some(None),
         })
     });
-    let ended = ended.and_then(|result| watch.show(py).map(|()| result));
+    let ended = ended.and_then(|result| match watch.show(py) {
+        Ok(()) => Ok(result),
+        Err(exception) => {
+            if matches!(result, Some(Ok(_))) {
+                add_note(py, &exception, "the pass was complete when `progress` failed");
+            }
+            Err(exception)
+        }
+    });
     drop_returned(py);
     match ended {
         Ok(Some(Ok(output))) => Ok(output),

@@ -269,6 +269,15 @@ def test_an_exception_of_the_progress_function_arrives_as_itself(write):
     assert write(blocks(), Mine, progress=lambda progress: fail()).number == 7
 
 
+def test_a_progress_function_that_fails_at_the_end_keeps_the_array(path):
+    with pytest.raises(Mine) as caught:
+        lazy_chunks.store(
+            [np.zeros((2, 3))], path, progress=lambda at: at.stage == "finished" and fail()
+        )
+    assert caught.value.__notes__ == ["the pass was complete when `progress` failed"]
+    assert lazy_chunks.open(path).shape == (2, 3)
+
+
 @pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration, GeneratorExit, SystemExit])
 @pytest.mark.parametrize("threads", [None, 2])
 def test_exceptions_with_a_meaning_of_their_own_end_no_array_early(error, threads, write):
