@@ -1,7 +1,7 @@
 //! Covariances and products of columns.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
 use crate::dtype::with_element;
@@ -151,10 +151,19 @@ impl Covariances {
             .and(&mean)
             .map_collect(|rest, mean| if mean.is_finite() { *rest } else { 0.0 });
         let mut sum_of_products = Array2::zeros((n_columns, n_columns));
-        general_mat_mul(1.0, &deviations.t(), &deviations, 0.0, &mut sum_of_products);
-        for ((i, j), sum) in sum_of_products.indexed_iter_mut() {
-            *sum -= n * rest[i] * rest[j];
+        // The matrix is symmetric: each panel of columns is multiplied with itself and those behind.
+        for start in (0..n_columns).step_by(N_PANEL) {
+            let end = n_columns.min(start + N_PANEL);
+            let panel = deviations.slice(s![.., start..end]);
+            let behind = deviations.slice(s![.., start..]);
+            let mut sums = sum_of_products.slice_mut(s![start.., start..end]);
+            general_mat_mul(1.0, &behind.t(), &panel, 0.0, &mut sums);
         }
+        for (i, mut sums) in sum_of_products.rows_mut().into_iter().enumerate() {
+            let of_row = n * rest[i];
+            sums.iter_mut().zip(&rest).for_each(|(sum, rest)| *sum -= of_row * rest);
+        }
+        mirror(&mut sum_of_products);
         Covariances { count: rows.nrows() as u64, mean: mean + rest, sum_of_products }
     }
 
@@ -162,9 +171,12 @@ impl Covariances {
         let count = self.count + next.count;
         let (n, n_next, n_total) = (self.count as f64, next.count as f64, count as f64);
         let delta = &next.mean - &self.mean;
-        self.sum_of_products += &next.sum_of_products;
-        for ((i, j), sum) in self.sum_of_products.indexed_iter_mut() {
-            *sum += delta[i] * delta[j] * (n * n_next / n_total);
+        let weight = n * n_next / n_total;
+        let rows = self.sum_of_products.rows_mut().into_iter().zip(next.sum_of_products.rows());
+        for (delta_of_row, (sums, next)) in delta.iter().zip(rows) {
+            Zip::from(sums).and(next).and(&delta).for_each(|sum, next, delta| {
+                *sum = (*sum + next) + delta_of_row * delta * weight;
+            });
         }
         Zip::from(&mut self.mean).and(&next.mean).and(&delta).for_each(|mean, next, delta| {
             *mean = if delta.is_finite() {
@@ -174,6 +186,27 @@ impl Covariances {
             };
         });
         self.count = count;
+    }
+}
+
+/// The number of columns that are multiplied at once with those behind them: few enough that little is
+/// computed twice.
+const N_PANEL: usize = 128;
+
+/// Copies the entries below the diagonal of a square matrix to those above.
+fn mirror(matrix: &mut Array2<f64>) {
+    /// The size of a tile, which stays in the cache while it is read in one order and written in
+    /// another.
+    const TILE: usize = 32;
+    let size = matrix.nrows();
+    for first_row in (0..size).step_by(TILE) {
+        for first_column in (0..=first_row).step_by(TILE) {
+            for i in first_row..size.min(first_row + TILE) {
+                for j in first_column..i.min(first_column + TILE) {
+                    matrix[[j, i]] = matrix[[i, j]];
+                }
+            }
+        }
     }
 }
 
@@ -308,6 +341,31 @@ impl Covariances {
             count: 0,
             mean: Array1::from_elem(n_columns, f64::NAN),
             sum_of_products: Array2::zeros((n_columns, n_columns)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_any_number_of_columns_are_symmetric_and_those_of_pairs() {
+        for n_columns in [1, 2, 31, 32, 33, N_PANEL - 1, N_PANEL, N_PANEL + 1, 2 * N_PANEL + 45] {
+            let rows = Array2::from_shape_fn((7, n_columns), |(i, j)| {
+                (i * 31 + j * 17 % 29) as f64 * 0.37 % 5.0
+            });
+            let found = Covariances::of(&rows.view());
+            let mean = rows.mean_axis(Axis(0)).unwrap();
+            let deviations = &rows - &mean;
+            for i in 0..n_columns {
+                for j in 0..n_columns {
+                    let expected = deviations.column(i).dot(&deviations.column(j));
+                    let sum = found.sum_of_products[[i, j]];
+                    assert!((sum - expected).abs() < 1e-9, "{n_columns}: {i}, {j}");
+                    assert_eq!(sum, found.sum_of_products[[j, i]], "{n_columns}: {i}, {j}");
+                }
+            }
         }
     }
 }
