@@ -4,9 +4,12 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use lazy_chunks::{ArrayBlock, Indexed, LazyChunkSequence, MeanVariance, Sum, TopK};
-use ndarray::{Array1, ArrayView1};
+use anyhow::Result;
+use lazy_chunks::{
+    ArrayBlock, Covariance, Histogram, Indexed, LazyChunkSequence, MeanVariance, Quantiles,
+    Reducer, Sum, Summary, TopK,
+};
+use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 use serde::Serialize;
 
 use crate::course::Course;
@@ -110,10 +113,61 @@ fn threads(course: &Course, n_blocks: usize) -> Reduction {
     reduction
 }
 
-/// Computes statistics of elements in memory, compared with one pass of ndarray's sum on as many
-/// threads.
+/// A statistic of elements in memory, and a bare loop over the same elements.
+struct Case<'c> {
+    name: &'static str,
+    /// Computes the statistic on a number of threads.
+    ours: Box<dyn Fn(usize) -> Result<()> + 'c>,
+    /// Computes something like it on all cores.
+    limit: Box<dyn Fn() + 'c>,
+}
+
+impl<'c> Case<'c> {
+    fn new<R>(
+        name: &'static str,
+        sequence: &LazyChunkSequence<'c, ArrayBlock, Indexed>,
+        reducer: impl Fn() -> R + 'c,
+        limit: impl Fn() + 'c,
+    ) -> Case<'c>
+    where
+        R: Reducer + 'c,
+    {
+        let sequence = sequence.clone();
+        let ours = move |n_threads| {
+            black_box(sequence.clone().with_threads(n_threads).compute(reducer())?);
+            Ok(())
+        };
+        Case { name, ours: Box::new(ours), limit: Box::new(limit) }
+    }
+}
+
+/// Calls a function with the part of each core.
+fn on_all_cores<A: Sync, T>(elements: &[A], row_length: usize, of: impl Fn(&[A]) -> T + Sync) {
+    let n_rows = (elements.len() / row_length).div_ceil(n_cores());
+    thread::scope(|scope| {
+        for part in elements.chunks(n_rows * row_length) {
+            let of = &of;
+            scope.spawn(move || drop(black_box(of(part))));
+        }
+    });
+}
+
+/// Returns the number of elements in each of `N_BINS` bins of equal widths from -4 to 4.
+fn in_equal_bins(elements: &[f32]) -> [u64; N_BINS] {
+    let mut counts = [0; N_BINS];
+    let per_unit = N_BINS as f32 / 8.0;
+    for x in elements.iter().filter(|x| (-4.0..4.0).contains(*x)) {
+        counts[(((x + 4.0) * per_unit) as usize).min(N_BINS - 1)] += 1;
+    }
+    counts
+}
+
+const N_BINS: usize = 64;
+
+/// Computes statistics of elements in memory, compared with bare loops on as many threads.
 fn statistics(course: &Course, n_elements: usize) -> Result<Vec<Reduction>> {
     const BLOCK: usize = 1 << 21;
+    const N_COLUMNS: usize = 1024;
     let pool = Pool::load(&course.pool(Data::Noise))?;
     let mut elements = Vec::with_capacity(n_elements);
     for number in 0..n_elements / BLOCK {
@@ -121,42 +175,85 @@ fn statistics(course: &Course, n_elements: usize) -> Result<Vec<Reduction>> {
     }
     let whole = ArrayBlock::from_array(Array1::from_vec(elements));
     let view = whole.as_slice::<f32>()?;
-    let size = BLOCK * size_of::<f32>();
-    let sequence = LazyChunkSequence::try_from_fn(vec![BLOCK; n_elements / BLOCK], |i| {
-        ArrayBlock::new(whole.dtype(), [BLOCK], whole.data().slice(i * size..(i + 1) * size))
-    });
-    let n_threads = n_cores();
-    let limit = || {
-        seconds(|| {
-            thread::scope(|scope| {
-                for part in view.chunks(view.len().div_ceil(n_threads)) {
-                    scope.spawn(move || black_box(ArrayView1::from(part).sum()));
-                }
-            });
+    // A product takes a thousand times as long as a sum.
+    let few = &view[..n_elements / 16];
+    let of_product: Vec<f64> = few.iter().copied().map(f64::from).collect();
+    let blocks = |shape: &'static [usize], n_elements: usize| {
+        let (n_blocks, size) = (n_elements / BLOCK, BLOCK * size_of::<f32>());
+        let whole = whole.clone();
+        LazyChunkSequence::try_from_fn(vec![shape[0]; n_blocks], move |i| {
+            let bytes = whole.data().slice(i * size..(i + 1) * size);
+            ArrayBlock::new(whole.dtype(), shape, bytes)
         })
     };
-    let mut rows =
-        [Reduction::new("mean, variance, top 10", n_threads), Reduction::new("sum", n_threads)];
+    let list = blocks(&[BLOCK], n_elements);
+    let table = blocks(&[BLOCK / N_COLUMNS, N_COLUMNS], n_elements);
+    let few_rows = blocks(&[BLOCK / N_COLUMNS, N_COLUMNS], few.len());
+    let sum = || on_all_cores(view, 1, |part| ArrayView1::from(part).sum());
+    let sums = |axis| {
+        move || {
+            on_all_cores(view, N_COLUMNS, |part| {
+                let shape = (part.len() / N_COLUMNS, N_COLUMNS);
+                ArrayView2::from_shape(shape, part).expect("whole rows").sum_axis(axis)
+            });
+        }
+    };
+    let edges: Vec<f64> = (0..=N_BINS).map(|i| i as f64 * 8.0 / N_BINS as f64 - 4.0).collect();
+    let cases = [
+        Case::new("sum", &list, || Sum, sum),
+        Case::new("mean, variance, top 10", &list, || (MeanVariance, TopK::new(10)), sum),
+        Case::new(
+            "mean and variance of columns",
+            &table,
+            || MeanVariance.per_column(),
+            sums(Axis(0)),
+        ),
+        Case::new("mean and variance of rows", &table, || MeanVariance.per_row(), sums(Axis(1))),
+        Case::new(
+            "histogram",
+            &list,
+            move || Histogram::new(edges.clone()),
+            || {
+                on_all_cores(view, 1, in_equal_bins);
+            },
+        ),
+        Case::new(
+            "median",
+            &blocks(&[BLOCK], few.len()),
+            || Quantiles::new([0.5]),
+            || {
+                on_all_cores(few, 1, |part| {
+                    let mut part = part.to_vec();
+                    let middle = part.len() / 2;
+                    *part.select_nth_unstable_by(middle, f32::total_cmp).1
+                });
+            },
+        ),
+        Case::new(
+            "covariance",
+            &few_rows,
+            || Covariance,
+            || {
+                on_all_cores(&of_product, N_COLUMNS, |part| {
+                    let shape = (part.len() / N_COLUMNS, N_COLUMNS);
+                    let rows = ArrayView2::from_shape(shape, part).expect("whole rows");
+                    rows.t().dot(&rows)
+                });
+            },
+        ),
+    ];
+    let n_threads = n_cores();
+    let mut rows = cases.each_ref().map(|case| Reduction::new(case.name, n_threads));
+    let timed = |work: &dyn Fn() -> Result<()>| -> Result<f64> {
+        let start = Instant::now();
+        work()?;
+        Ok(start.elapsed().as_secs_f64())
+    };
     for _ in 0..course.n_rounds {
-        for (i, row) in rows.iter_mut().enumerate() {
-            let compute = |n_threads: usize| -> Result<f64> {
-                let sequence: LazyChunkSequence<'_, _, Indexed> =
-                    sequence.clone().with_threads(n_threads);
-                let start = Instant::now();
-                if i == 0 {
-                    let (moments, top) = sequence.compute((MeanVariance, TopK::new(10)))?;
-                    ensure!(
-                        moments.count == n_elements as u64 && top.len() == 10,
-                        "the reduction missed elements"
-                    );
-                } else {
-                    black_box(sequence.compute(Sum)?);
-                }
-                Ok(start.elapsed().as_secs_f64())
-            };
-            row.serial.push(compute(1)?);
-            row.limit.push(limit());
-            row.ours.push(compute(n_threads)?);
+        for (case, row) in cases.iter().zip(&mut rows) {
+            row.serial.push(timed(&|| (case.ours)(1))?);
+            row.limit.push(seconds(|| (case.limit)()));
+            row.ours.push(timed(&|| (case.ours)(n_threads))?);
         }
     }
     Ok(rows.into())
