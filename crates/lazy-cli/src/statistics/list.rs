@@ -178,7 +178,8 @@ mod tests {
         for (text, expected) in [
             ("median", "unknown statistic \"median\"; `quantiles:0.5` is the median"),
             ("nonsense", "unknown statistic \"nonsense\"; the statistics are"),
-            ("", "unknown statistic \"\""),
+            ("", "a name of a statistic is empty"),
+            ("mean,", "a name of a statistic is empty"),
             ("top", "as in `top:10`"),
             ("top:0", "as in `top:10`"),
             ("mean,3", "unknown statistic \"3\""),
