@@ -245,7 +245,8 @@ impl Statistic for Covariance {
         let of_block = n_elements(&block)?;
         let packed = block[0].min(N_ROWS) * (n_columns.min(N_COLUMNS) + N_SUMS);
         // The elements, their deviations, and lists of an entry for each column.
-        let n_floats = 2_usize.checked_mul(of_block)?.checked_add(8 * n_columns)? + packed;
+        let lists = n_columns.checked_mul(8)?;
+        let n_floats = of_block.checked_mul(2)?.checked_add(lists)?.checked_add(packed)?;
         let spare = StateSize::growth(n_floats.checked_mul(size_of::<f64>())?);
         let state = size(&row_type.shape);
         Some(state.plus(state.plus(spare).times(spec.max_in_flight())))
