@@ -16,6 +16,10 @@ import pytest
 if os.access("/dev/shm", os.W_OK):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
+# Otherwise Ray writes a token into the home directory.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 # Tests of PyTorch and of pyDVL run without hypothesis.
 if find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings

@@ -6,6 +6,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import pickle
+import tempfile
 import threading
 
 import cloudpickle
@@ -332,6 +333,30 @@ def test_dask_runs_the_parts_although_a_worker_is_killed(path, tmp_path):
                 break
             except distributed.KilledWorker:
                 continue
+    assert (tmp_path / "killed").exists()
+    for part in parts:
+        shared.run(part)
+    check(shared.finish())
+
+
+def test_ray_runs_the_parts_although_a_worker_is_killed(path, tmp_path):
+    ray = pytest.importorskip("ray")
+    shared = plan(path, KillingOnce(tmp_path / "killed"))
+    environ = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": environ},
+        _node_ip_address="127.0.0.1",
+        _temp_dir=tempfile.mkdtemp(prefix="ray"),
+    )
+    try:
+        run = ray.remote(max_retries=3)(lambda part: shared.run(part).outcome)
+        parts = shared.parts()
+        ray.get([run.remote(part) for part in parts])
+    finally:
+        ray.shutdown()
     assert (tmp_path / "killed").exists()
     for part in parts:
         shared.run(part)
