@@ -29,13 +29,13 @@ impl Extent {
 }
 
 /// Variables of a full run. Everything is built in one profile, with optimization enough for the tests
-/// that need it, and with assertions. Overflow is not checked, as for users: zarrs overflows for
-/// shards of absurd sizes.
-const VARIABLES: [(&str, &str); 3] = [
+/// that need it, and with assertions and checks of overflow.
+const VARIABLES: [(&str, &str); 4] = [
     // Everything is built once.
     ("CARGO_INCREMENTAL", "0"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
     ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
+    ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true"),
 ];
 
 /// A name, the least extent of CI that has the step, and what it runs.

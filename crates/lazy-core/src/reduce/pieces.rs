@@ -49,10 +49,8 @@ impl<'b> Turns<'b> {
 
     /// Returns the pieces, or none for a small block.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        pieces(self.block.n_elements()).filter({
-            let is_divided = self.is_divided;
-            move |_| is_divided
-        })
+        let is_divided = self.is_divided;
+        pieces(self.block.n_elements()).filter(move |_| is_divided)
     }
 
     /// Begins the contribution to a map, before the first piece.
