@@ -403,6 +403,12 @@ pub(crate) enum Case {
         /// The target of a sink.
         target: String,
     },
+    /// Another worker has taken over a plan, to finish it.
+    #[error("another worker has taken over the plan of {target}, to finish it")]
+    PlanTakenOver {
+        /// The target of a sink.
+        target: String,
+    },
     /// Parts of a plan are not finished.
     #[error(
         "cannot finish {target}: {} of {n_parts} parts {} not finished: {}",

@@ -71,6 +71,7 @@ impl Error {
             | Case::PlanWithoutSink => ErrorKind::InvalidSpec,
             Case::PartsMissing { .. }
             | Case::PartTakenOver { .. }
+            | Case::PlanTakenOver { .. }
             | Case::BeingFinished { .. }
             | Case::PlanChanged { .. } => ErrorKind::Unfinished,
             Case::PartRecord { .. } => ErrorKind::SavedState,

@@ -229,6 +229,12 @@ impl Error {
         Case::PartTakenOver { target: target.into() }.into()
     }
 
+    /// Returns the error of a worker that finishes a plan which another worker has taken over. The
+    /// worker looks again if the other one finishes the plan, or has finished it.
+    pub fn plan_taken_over(target: impl Into<String>) -> Error {
+        Case::PlanTakenOver { target: target.into() }.into()
+    }
+
     /// Returns the parts that are missing, if that is the error.
     pub(crate) fn missing_parts(&self) -> Option<&[usize]> {
         match &*self.0 {
@@ -239,6 +245,10 @@ impl Error {
 
     pub(crate) fn is_part_taken_over(&self) -> bool {
         matches!(&*self.0, Case::PartTakenOver { .. })
+    }
+
+    pub(crate) fn is_plan_taken_over(&self) -> bool {
+        matches!(&*self.0, Case::PlanTakenOver { .. })
     }
 
     /// Returns the error of a sequence of which the blocks are those behind the first `n_bands`

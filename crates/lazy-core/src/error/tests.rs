@@ -77,6 +77,7 @@ fn all() -> Vec<Error> {
         Case::PlanWithoutRowType.into(),
         Case::PlanWithoutSink.into(),
         Error::part_taken_over("a.zarr"),
+        Error::plan_taken_over("a.zarr"),
         Error::parts_missing("a.zarr", 9, vec![1, 3, 4, 5]),
         Case::BeingFinished { target: "a.zarr".to_owned(), holder: "process 7".to_owned() }.into(),
         Case::PartRecord { part: 3, problem: "no".to_owned() }.into(),

@@ -183,7 +183,22 @@ impl<'s, S: PlannedSequence, R: DivisibleReducer> Plan<'s, S, R> {
         }
     }
 
-    fn try_finish(&self, take_over: TakeOver) -> Result<Finish<R::Output>> {
+    /// Finishes the plan unless another worker does. Where locks do not reach all workers, another
+    /// one may take over a plan that this one has just begun to finish.
+    fn try_finish(&self, mut take_over: TakeOver) -> Result<Finish<R::Output>> {
+        let mut n_rounds = 0;
+        loop {
+            match self.finish_once(take_over) {
+                Err(error) if error.is_plan_taken_over() && n_rounds < MOST_ROUNDS => {
+                    n_rounds += 1;
+                    take_over = TakeOver::Never;
+                }
+                tried => return tried,
+            }
+        }
+    }
+
+    fn finish_once(&self, take_over: TakeOver) -> Result<Finish<R::Output>> {
         let Some(store) = self.divided.store() else { return Ok(Finish::Before) };
         let missing = missing(&self.spec.parts, &store.finished()?);
         // The array may turn out to be published, and the records to be gone.

@@ -121,15 +121,15 @@ impl PlanDirectory {
         }
     }
 
-    /// Returns true if a staging directory holds this plan.
+    /// Returns true if a staging directory holds this plan, and `None` if it holds none.
     pub(crate) fn is_at(
         file_system: &dyn FileSystem,
         plan: &PlanDocument,
         directory: &Path,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Option<bool>> {
         match read_plan(file_system, directory) {
-            Ok(found) => Ok(found.is_some_and(|found| found.token == plan.token)),
-            Err(error) if error.is_of_record() => Ok(false),
+            Ok(found) => Ok(found.map(|found| found.token == plan.token)),
+            Err(error) if error.is_of_record() => Ok(Some(false)),
             Err(error) => Err(io::Error::other(error)),
         }
     }

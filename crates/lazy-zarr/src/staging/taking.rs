@@ -21,9 +21,9 @@ const MOST_TRIES_WITHOUT_LOCK: usize = 3;
 /// waits for a core, it may take a while, and a worker that gave up would leave the rest undone.
 const MOST_TRIES_EXAMINED: usize = 400;
 
-/// The number of times that no directory is listed before a plan counts as gone. While a directory
-/// is renamed, it may be listed under neither name.
-const MOST_TRIES_UNLISTED: usize = 3;
+/// The number of times that no plan is found before it counts as gone. While a directory is renamed,
+/// it may be listed under neither name, and what was listed may lie elsewhere when it is read.
+const MOST_TRIES_WITHOUT_PLAN: usize = 3;
 
 /// The result of [`Staging::take`].
 pub(crate) enum Taken {
@@ -47,13 +47,17 @@ enum Try {
     Again(Option<String>),
 }
 
+/// Returns true if a plan in a directory is the one that is meant, and `None` if there is no plan
+/// in it.
+pub(crate) type IsMeant<'a> = &'a dyn Fn(&Path) -> io::Result<Option<bool>>;
+
 /// The purpose of taking a staging directory.
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     /// The write of an array. The directory of a plan is left alone.
     Write,
     /// The end of a plan, if the one in a directory is meant.
-    Plan(&'a dyn Fn(&Path) -> io::Result<bool>),
+    Plan(IsMeant<'a>),
     /// A part of a plan.
     Part,
 }
@@ -65,7 +69,7 @@ struct Attempt<'a> {
     takes_over: bool,
     kind: Kind<'a>,
     n_without_lock: usize,
-    n_unlisted: usize,
+    n_without_plan: usize,
     /// The number of the directory in which this process created the lock file. The write of that
     /// directory has ended.
     ended: Option<u64>,
@@ -100,7 +104,7 @@ impl Staging {
         file_system: &Arc<dyn FileSystem>,
         array: &Path,
         takes_over: bool,
-        is_meant: &dyn Fn(&Path) -> io::Result<bool>,
+        is_meant: IsMeant<'_>,
     ) -> io::Result<Taken> {
         Staging::take_any(file_system, array, takes_over, Kind::Plan(is_meant))
     }
@@ -117,7 +121,7 @@ impl Staging {
             takes_over,
             kind,
             n_without_lock: 0,
-            n_unlisted: 0,
+            n_without_plan: 0,
             ended: None,
         };
         let mut holder = process::name(b"");
@@ -206,14 +210,7 @@ impl Attempt<'_> {
     fn run(&mut self) -> io::Result<Try> {
         let number = match numbers(&**self.file_system, self.array)?.pop() {
             Some(number) => number,
-            None if matches!(self.kind, Kind::Plan(_)) => {
-                self.n_unlisted += 1;
-                if self.n_unlisted < MOST_TRIES_UNLISTED {
-                    return Ok(Try::Again(None));
-                }
-                let directory = directory(self.array, 1);
-                return Ok(Try::Taken(Taken::Plan { directory, key: String::new() }));
-            }
+            None if matches!(self.kind, Kind::Plan(_)) => return Ok(self.without_plan(1)),
             None => match Staging::create(self.file_system, self.array)? {
                 Some(staging) => return Ok(Try::Taken(Taken::Created(staging))),
                 // The directory exists although it was not listed: other machines may see it with a
@@ -223,31 +220,44 @@ impl Attempt<'_> {
         };
         let has_ended = self.ended.take() == Some(number);
         let path = directory(self.array, number);
-        match state(&**self.file_system, &path) {
-            Ok(State::Ended(_) | State::Unknown { .. })
-                if let Some(key) = self.other_plan(&path)? =>
-            {
-                Ok(Try::Taken(Taken::Plan { directory: path, key }))
+        let (holder, lock) = match state(&**self.file_system, &path) {
+            Ok(State::Ended(lock)) => (None, lock),
+            Ok(State::Unknown { holder, lock }) => (Some(holder), lock),
+            Ok(State::Examined) => return Ok(Try::Again(None)),
+            Ok(State::Running { holder }) => return Ok(Try::Again(Some(holder))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.provide_lock(number);
             }
-            Ok(State::Ended(lock)) => self.take_over(number, lock),
-            Ok(State::Unknown { lock, .. }) if self.takes_over || has_ended => {
-                self.take_over(number, lock)
+            Err(error) => return Err(error),
+        };
+        let other_plan = match self.kind {
+            Kind::Write => open_plan(&**self.file_system, self.array, &path)?,
+            Kind::Plan(is_meant) => match is_meant(&path)? {
+                Some(is_meant) => (!is_meant).then(String::new),
+                None => return Ok(self.without_plan(number)),
+            },
+            Kind::Part => None,
+        };
+        if let Some(key) = other_plan {
+            return Ok(Try::Taken(Taken::Plan { directory: path, key }));
+        }
+        match holder {
+            Some(holder) if !self.takes_over && !has_ended => {
+                Ok(Try::Taken(Taken::MaybeHeld { holder }))
             }
-            Ok(State::Unknown { holder, .. }) => Ok(Try::Taken(Taken::MaybeHeld { holder })),
-            Ok(State::Examined) => Ok(Try::Again(None)),
-            Ok(State::Running { holder }) => Ok(Try::Again(Some(holder))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.provide_lock(number),
-            Err(error) => Err(error),
+            _ => self.take_over(number, lock),
         }
     }
 
-    /// Returns the key of the plan in a directory that must not be taken, if there is one.
-    fn other_plan(&self, directory: &Path) -> io::Result<Option<String>> {
-        match self.kind {
-            Kind::Write => open_plan(&**self.file_system, self.array, directory),
-            Kind::Plan(is_meant) if !is_meant(directory)? => Ok(Some(String::new())),
-            Kind::Plan(_) | Kind::Part => Ok(None),
+    /// Returns the result of an attempt that found no plan: another worker may just have renamed its
+    /// directory, or the plan is gone.
+    fn without_plan(&mut self, number: u64) -> Try {
+        self.n_without_plan += 1;
+        if self.n_without_plan < MOST_TRIES_WITHOUT_PLAN {
+            return Try::Again(None);
         }
+        let directory = directory(self.array, number);
+        Try::Taken(Taken::Plan { directory, key: String::new() })
     }
 
     /// Creates the lock file of a directory that has none, because the process was killed before it
@@ -349,6 +359,37 @@ mod tests {
         fn lock_scope(&self, _: &Path) -> io::Result<LockScope> {
             Ok(LockScope::Mount)
         }
+    }
+
+    /// Another worker begins to finish a plan just when this one reads it.
+    #[test]
+    fn a_plan_that_is_renamed_meanwhile_is_not_gone() {
+        let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new());
+        let array = Path::new("/array");
+        FileSystem::create_directory(&*file_system, array).unwrap();
+        let Taken::Created(mut staging) = Staging::take(&file_system, array, false).unwrap() else {
+            panic!("there is a staging directory");
+        };
+        staging.describe("").unwrap();
+        drop(staging);
+        let n_reads = AtomicUsize::new(0);
+        let is_meant = |path: &Path| {
+            if n_reads.fetch_add(1, Ordering::Relaxed) > 0 {
+                return Ok(Some(true));
+            }
+            FileSystem::rename_directory(&*file_system, path, &directory(array, 2))?;
+            Ok(None)
+        };
+        let Taken::Left(staging) =
+            Staging::take_plan(&file_system, array, false, &is_meant).unwrap()
+        else {
+            panic!("the plan counts as gone");
+        };
+        assert_eq!(staging.directory(), directory(array, 3));
+        // A plan that is not found again is gone.
+        drop(staging);
+        let taken = Staging::take_plan(&file_system, array, true, &|_| Ok(None)).unwrap();
+        assert!(matches!(taken, Taken::Plan { .. }));
     }
 
     #[test]

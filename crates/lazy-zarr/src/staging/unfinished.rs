@@ -394,7 +394,7 @@ impl InDirectory {
         if let Some(holder) = running_worker(&**file_system, &directory).map_err(examine)? {
             return Err(WriteError::Locked { target, holder }.into());
         }
-        let is_meant = |directory: &Path| Ok(key(directory)?.is_some_and(|key| key == found));
+        let is_meant = |directory: &Path| Ok(key(directory)?.map(|key| key == found));
         match Staging::take_plan(file_system, array, true, &is_meant).map_err(examine)? {
             Taken::Created(staging) | Taken::Left(staging) => Ok(staging),
             Taken::Held { holder } | Taken::MaybeHeld { holder } => {

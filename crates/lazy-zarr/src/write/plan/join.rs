@@ -93,23 +93,41 @@ impl Run for StoredParts {
 
     fn merge(&mut self, _: BlockPosition, part: StoredPart) -> lazy_core::Result<()> {
         match &mut self.0 {
-            Course::Joining(joining) => Ok(joining.add(part)?),
+            Course::Joining(joining) => {
+                let added = joining.add(part);
+                added.map_err(|error| of_plan(error.into(), joining.shared.name()))
+            }
             Course::Complete(_) => Ok(()),
         }
     }
 
     fn prepare(&mut self) -> lazy_core::Result<()> {
         match &mut self.0 {
-            Course::Joining(joining) => joining.prepare(),
+            Course::Joining(joining) => {
+                joining.prepare().map_err(|error| of_plan(error, joining.shared.name()))
+            }
             Course::Complete(_) => Ok(()),
         }
     }
 
     fn commit(self) -> lazy_core::Result<StoredArray> {
-        Ok(match self.0 {
-            Course::Joining(joining) => joining.publish()?,
-            Course::Complete(complete) => complete.array()?,
-        })
+        match self.0 {
+            Course::Joining(joining) => {
+                let target = joining.shared.name();
+                joining.publish().map_err(|error| of_plan(error.into(), target))
+            }
+            Course::Complete(complete) => Ok(complete.array()?),
+        }
+    }
+}
+
+/// Returns the error of a worker that finishes a plan. Another worker that has taken over finishes
+/// it, too.
+pub(super) fn of_plan(error: CoreError, target: String) -> CoreError {
+    if Error::find(&error).is_some_and(Error::is_taken_over) {
+        CoreError::plan_taken_over(target)
+    } else {
+        error
     }
 }
 

@@ -17,7 +17,7 @@ use lazy_core::{
 use crate::read::StoredArray;
 use crate::staging::{PartRecord, TakenPart};
 use crate::write::ZarrSink;
-use join::StoredParts;
+use join::{StoredParts, of_plan};
 use part::{PartSink, StoredPart, of_part};
 use shared::Shared;
 
@@ -99,7 +99,8 @@ impl DividedReducer for DividedSink {
     }
 
     fn join(&self, take_over: TakeOver) -> lazy_core::Result<Claimed<StoredParts>> {
-        Ok(StoredParts::begin(&self.0, self.0.takes_over(take_over))?)
+        let begun = StoredParts::begin(&self.0, self.0.takes_over(take_over));
+        begun.map_err(|error| of_plan(error.into(), self.0.name()))
     }
 
     fn store(&self) -> Option<&dyn PartStore> {

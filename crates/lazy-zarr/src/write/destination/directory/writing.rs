@@ -74,6 +74,16 @@ pub(crate) struct Directory {
     pub(super) is_cleared: AtomicBool,
 }
 
+/// What an attempt to create or join a plan has found.
+enum Planning {
+    /// The directory of the array, the one of the plan, and the plan.
+    Joined((PathBuf, PathBuf, PlanDocument)),
+    /// The array is published.
+    Complete,
+    /// Another worker has published or removed a plan meanwhile.
+    Again,
+}
+
 impl Directory {
     /// Checks the target.
     pub(crate) fn check(
@@ -121,49 +131,72 @@ impl Directory {
         is_complete: &dyn Fn() -> Result<bool>,
         document: &dyn Fn(KeySpace) -> Result<PlanDocument>,
     ) -> Result<Option<(PathBuf, PathBuf, PlanDocument)>> {
-        // The number of plans that other workers publish or remove meanwhile.
+        // The number of plans that other workers publish, remove, or take over meanwhile.
         const MOST_TRIES: usize = 10;
         for _ in 0..MOST_TRIES {
-            let place = match Place::check(settings, file_system, path, members) {
-                // Another worker may have published the array.
-                Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
-                    return Ok(None);
-                }
-                place => place?,
-            };
-            let array = place.array.clone();
-            let Some(acquired) = take(settings, file_system, &array, Purpose::Plan)? else {
-                match PlanDirectory::find(file_system, &array)? {
-                    Some((directory, plan)) => return Ok(Some((array, directory, plan))),
-                    None if is_complete()? => return Ok(None),
-                    None => continue,
-                }
-            };
-            let mut write = match Directory::acquired(settings, place, acquired) {
-                Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
-                    return Ok(None);
-                }
-                write => write?,
-            };
-            // No other worker can publish it now.
-            if is_complete()? {
-                return Ok(None);
+            match Directory::plan_once(
+                settings,
+                file_system,
+                (path, members),
+                is_complete,
+                document,
+            ) {
+                Ok(Planning::Joined(found)) => return Ok(Some(found)),
+                Ok(Planning::Complete) => return Ok(None),
+                Ok(Planning::Again) => {}
+                // Another worker has taken over, to create the plan.
+                Err(error) if error.is_taken_over() => {}
+                Err(error) => return Err(error),
             }
-            let left = write.left()?;
-            if let Some(record) = write.resumable_record(settings, left.as_ref())? {
-                let directory = write.staging.directory().to_owned();
-                let (target, key) = (write.name(), record.key);
-                return Err(ResumeError::Unfinished { target, directory, key }.into());
-            }
-            let plan = document(write.chunks.keys())?;
-            write.make_room(false, left.as_ref())?;
-            let created = PlanDirectory::create(&write.staging, &plan, write.durability)
-                .and_then(|()| write.flush_created());
-            created.map_err(|source| write.no_room(source))?;
-            write.is_plan = true;
-            return Ok(Some((array, write.staging.directory().to_owned(), plan)));
         }
         Err(TargetError::Replaced { target: settings.target.to_string() }.into())
+    }
+
+    fn plan_once(
+        settings: &WriteSettings,
+        file_system: &Arc<dyn FileSystem>,
+        (path, members): (&Path, &[String]),
+        is_complete: &dyn Fn() -> Result<bool>,
+        document: &dyn Fn(KeySpace) -> Result<PlanDocument>,
+    ) -> Result<Planning> {
+        let place = match Place::check(settings, file_system, path, members) {
+            // Another worker may have published the array.
+            Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
+                return Ok(Planning::Complete);
+            }
+            place => place?,
+        };
+        let array = place.array.clone();
+        let Some(acquired) = take(settings, file_system, &array, Purpose::Plan)? else {
+            return Ok(match PlanDirectory::find(file_system, &array)? {
+                Some((directory, plan)) => Planning::Joined((array, directory, plan)),
+                None if is_complete()? => Planning::Complete,
+                None => Planning::Again,
+            });
+        };
+        let mut write = match Directory::acquired(settings, place, acquired) {
+            Err(error) if error.kind() == ErrorKind::Exists && is_complete()? => {
+                return Ok(Planning::Complete);
+            }
+            write => write?,
+        };
+        // No other worker can publish it now.
+        if is_complete()? {
+            return Ok(Planning::Complete);
+        }
+        let left = write.left()?;
+        if let Some(record) = write.resumable_record(settings, left.as_ref())? {
+            let directory = write.staging.directory().to_owned();
+            let (target, key) = (write.name(), record.key);
+            return Err(ResumeError::Unfinished { target, directory, key }.into());
+        }
+        let plan = document(write.chunks.keys())?;
+        write.make_room(false, left.as_ref())?;
+        let created = PlanDirectory::create(&write.staging, &plan, write.durability)
+            .and_then(|()| write.flush_created());
+        created.map_err(|source| write.no_room(source))?;
+        write.is_plan = true;
+        Ok(Planning::Joined((array, write.staging.directory().to_owned(), plan)))
     }
 
     /// Flushes the entries of the directories that this write has created.
