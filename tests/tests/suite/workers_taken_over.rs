@@ -9,7 +9,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use lazy_chunks::zarr::{Error, FileSystem, LocalFileSystem, StoredArray, Target, UnfinishedWrite};
 use lazy_chunks::{Outcome, PartOutcome, Workers, report};
-use lazy_tests::{HookedFileSystem, Machine, SharedWrite, directory_in_memory, is_taken_over};
+use lazy_tests::{HookedFileSystem, Machine, SharedWrite, directory_in_memory};
 
 /// The settings of two workers.
 #[derive(Clone, Copy, Debug)]

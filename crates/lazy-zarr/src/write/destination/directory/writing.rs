@@ -77,7 +77,7 @@ pub(crate) struct Directory {
 /// What an attempt to create or join a plan has found.
 enum Planning {
     /// The directory of the array, the one of the plan, and the plan.
-    Joined((PathBuf, PathBuf, PlanDocument)),
+    Joined(Box<(PathBuf, PathBuf, PlanDocument)>),
     /// The array is published.
     Complete,
     /// Another worker has published or removed a plan meanwhile.
@@ -141,7 +141,7 @@ impl Directory {
                 is_complete,
                 document,
             ) {
-                Ok(Planning::Joined(found)) => return Ok(Some(found)),
+                Ok(Planning::Joined(found)) => return Ok(Some(*found)),
                 Ok(Planning::Complete) => return Ok(None),
                 Ok(Planning::Again) => {}
                 // Another worker has taken over, to create the plan.
@@ -169,7 +169,7 @@ impl Directory {
         let array = place.array.clone();
         let Some(acquired) = take(settings, file_system, &array, Purpose::Plan)? else {
             return Ok(match PlanDirectory::find(file_system, &array)? {
-                Some((directory, plan)) => Planning::Joined((array, directory, plan)),
+                Some((directory, plan)) => Planning::Joined(Box::new((array, directory, plan))),
                 None if is_complete()? => Planning::Complete,
                 None => Planning::Again,
             });
@@ -196,7 +196,8 @@ impl Directory {
             .and_then(|()| write.flush_created());
         created.map_err(|source| write.no_room(source))?;
         write.is_plan = true;
-        Ok(Planning::Joined((array, write.staging.directory().to_owned(), plan)))
+        let directory = write.staging.directory().to_owned();
+        Ok(Planning::Joined(Box::new((array, directory, plan))))
     }
 
     /// Flushes the entries of the directories that this write has created.
