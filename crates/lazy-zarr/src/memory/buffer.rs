@@ -1,5 +1,6 @@
-//! The memory that a region is read into.
+//! The memory that a region is read into, or a chunk is encoded into.
 
+use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
@@ -11,88 +12,95 @@ use super::large::{LargeBuffer, LargePool};
 
 /// The size from which memory is mapped from the system in large pages, in bytes: 32 MiB. From this
 /// size on, allocators map memory anyway.
-pub(super) const LARGE_BYTES: usize = 32 << 20;
+pub(crate) const LARGE_BYTES: usize = 32 << 20;
 
 /// The same for memory that is used again, which is mapped once: the size of a large page.
 #[cfg(target_os = "linux")]
 const LARGE_IN_POOL: usize = 2 << 20;
 
-/// Memory that later blocks use again when the blocks in it are dropped.
+/// Memory that is used again when the bytes in it are dropped.
 #[derive(Default)]
-pub(super) struct OutputPool {
+pub(crate) struct BufferPool {
     small: BlockPool<u8>,
     #[cfg(target_os = "linux")]
     large: LargePool,
 }
 
-/// Memory that a read fills completely.
-pub(super) enum Output {
+/// Memory that is filled completely. Its bytes are unspecified before: zeros, or those of an earlier
+/// buffer.
+pub(crate) enum Buffer {
     Small(Vec<u8>),
     /// Memory of a pool.
     Pooled(BlockBuffer<u8>),
-    /// Memory in large pages. The system takes longer to provide small pages one by one than the
-    /// read takes to fill them.
+    /// Memory in large pages. The system takes longer to provide small pages one by one than a read
+    /// takes to fill them.
     #[cfg(target_os = "linux")]
     Large(LargeBuffer),
 }
 
-impl Output {
+impl Buffer {
     /// Takes memory from a pool, or allocates it without a pool.
-    pub(super) fn new(n_bytes: usize, pool: Option<&OutputPool>) -> Result<Output, BoxError> {
+    pub(crate) fn new(n_bytes: usize, pool: Option<&BufferPool>) -> Result<Buffer, BoxError> {
         match pool {
             #[cfg(target_os = "linux")]
             Some(pool) if n_bytes >= LARGE_IN_POOL => {
-                Ok(Output::Large(pool.large.buffer(n_bytes)?))
+                Ok(Buffer::Large(pool.large.buffer(n_bytes)?))
             }
-            Some(pool) => Ok(Output::Pooled(pool.small.buffer([n_bytes])?)),
-            None => Ok(Output::zeroed(n_bytes)?),
+            Some(pool) => Ok(Buffer::Pooled(pool.small.buffer([n_bytes])?)),
+            None => Ok(Buffer::zeroed(n_bytes)?),
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn zeroed(n_bytes: usize) -> io::Result<Output> {
+    fn zeroed(n_bytes: usize) -> io::Result<Buffer> {
         if n_bytes < LARGE_BYTES {
-            return Ok(Output::Small(vec![0; n_bytes]));
+            return Ok(Buffer::Small(vec![0; n_bytes]));
         }
         // The pool of one buffer.
-        Ok(Output::Large(LargePool::default().buffer(n_bytes)?))
+        Ok(Buffer::Large(LargePool::default().buffer(n_bytes)?))
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn zeroed(n_bytes: usize) -> io::Result<Output> {
-        Ok(Output::Small(vec![0; n_bytes]))
+    fn zeroed(n_bytes: usize) -> io::Result<Buffer> {
+        Ok(Buffer::Small(vec![0; n_bytes]))
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         match self {
-            Output::Small(bytes) => bytes.into(),
-            Output::Pooled(buffer) => Bytes::from_owner(buffer),
+            Buffer::Small(bytes) => bytes.into(),
+            Buffer::Pooled(buffer) => Bytes::from_owner(buffer),
             #[cfg(target_os = "linux")]
-            Output::Large(buffer) => Bytes::from_owner(buffer),
+            Buffer::Large(buffer) => Bytes::from_owner(buffer),
         }
     }
 }
 
-impl Deref for Output {
+impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
-            Output::Small(bytes) => bytes,
-            Output::Pooled(buffer) => buffer,
+            Buffer::Small(bytes) => bytes,
+            Buffer::Pooled(buffer) => buffer,
             #[cfg(target_os = "linux")]
-            Output::Large(buffer) => buffer.as_ref(),
+            Buffer::Large(buffer) => buffer.as_ref(),
         }
     }
 }
 
-impl DerefMut for Output {
+impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
-            Output::Small(bytes) => bytes,
-            Output::Pooled(buffer) => buffer,
+            Buffer::Small(bytes) => bytes,
+            Buffer::Pooled(buffer) => buffer,
             #[cfg(target_os = "linux")]
-            Output::Large(buffer) => buffer.as_mut(),
+            Buffer::Large(buffer) => buffer.as_mut(),
         }
+    }
+}
+
+impl fmt::Debug for BufferPool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("BufferPool").finish_non_exhaustive()
     }
 }

@@ -51,7 +51,7 @@ fn lock(free: &Free) -> MutexGuard<'_, BTreeMap<usize, Vec<MmapMut>>> {
 }
 
 /// Memory of a [`LargePool`], to which it returns when it is dropped.
-pub(super) struct LargeBuffer {
+pub(crate) struct LargeBuffer {
     /// `None` once it is dropped.
     map: Option<MmapMut>,
     n_bytes: usize,

@@ -1,4 +1,10 @@
-//! Checks of the available memory.
+//! Memory: how much is available, and buffers that are used again.
+
+mod buffer;
+#[cfg(target_os = "linux")]
+mod large;
+
+pub(crate) use buffer::{Buffer, BufferPool, LARGE_BYTES};
 
 /// Returns true if this number of bytes can be allocated. It allocates them and frees them at once.
 /// A failed allocation does not end the process.

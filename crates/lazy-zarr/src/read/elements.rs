@@ -10,11 +10,10 @@ use zarrs::array::ArraySubset;
 
 use super::array::StoredArray;
 use super::gather::ChunkReader;
-use super::output::OutputPool;
 use super::untrusted::{caught, n_bytes};
 use crate::defect::Defect;
 use crate::error::{Error, ReadError, Result};
-use crate::memory::fits_memory;
+use crate::memory::{BufferPool, fits_memory};
 use crate::store::EarlyCheck;
 use crate::threads;
 
@@ -85,7 +84,7 @@ impl StoredArray {
     }
 
     /// Reads a region into memory of a pool, or into new memory without a pool.
-    fn read_to(&self, region: &[Range<usize>], pool: Option<&OutputPool>) -> Result<ArrayBlock> {
+    fn read_to(&self, region: &[Range<usize>], pool: Option<&BufferPool>) -> Result<ArrayBlock> {
         let fits = region.len() == self.shape.len()
             && region
                 .iter()
@@ -199,7 +198,7 @@ impl StoredArray {
         rows: impl Into<BlockSizes>,
     ) -> Result<LazyChunkSequence<'static, ArrayBlock, Indexed>> {
         let rows = self.blocks_along(0, rows.into())?;
-        let (stored, sizes, pool) = (self.clone(), rows.clone(), OutputPool::default());
+        let (stored, sizes, pool) = (self.clone(), rows.clone(), BufferPool::default());
         let sequence = LazyChunkSequence::try_from_fn(rows, move |i| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();
             region[0] = sizes.range(i);
@@ -223,7 +222,7 @@ impl StoredArray {
     ) -> Result<NestedLazyChunkSequence<'static, ArrayBlock, Indexed>> {
         let rows = self.blocks_along(0, rows.into())?;
         let columns = self.blocks_along(1, columns.into())?;
-        let (stored, pool) = (self.clone(), OutputPool::default());
+        let (stored, pool) = (self.clone(), BufferPool::default());
         let (row_sizes, column_sizes) = (rows.clone(), columns.clone());
         let sequence = NestedLazyChunkSequence::try_from_fn(rows, columns, move |i, j| {
             let mut region: Vec<_> = stored.shape.iter().map(|&size| 0..size).collect();

@@ -10,12 +10,9 @@ mod elements;
 mod fingerprint;
 mod gather;
 mod grid;
-#[cfg(target_os = "linux")]
-mod large;
 mod locate;
 mod missing;
 mod open;
-mod output;
 mod refused;
 mod untrusted;
 mod verify;

@@ -16,7 +16,7 @@ use super::places::Pieces;
 use crate::defect::MISSING;
 use crate::fs::FileSystem;
 use crate::layout::overlap::n_elements;
-use crate::read::output::LARGE_BYTES;
+use crate::memory::LARGE_BYTES;
 use crate::read::untrusted::n_bytes;
 use crate::store::Origin;
 

@@ -14,8 +14,7 @@ use super::reader::ChunkReader;
 use super::shards::{BYTES_PER_FILE, Shards};
 use crate::layout::index_in_grid;
 use crate::layout::overlap::{copy_bytes, n_elements, runs_of_bytes};
-use crate::memory::announce;
-use crate::read::output::{Output, OutputPool};
+use crate::memory::{Buffer, BufferPool, announce};
 use crate::read::untrusted::{caught, n_bytes};
 use crate::threads;
 
@@ -28,7 +27,7 @@ impl ChunkReader {
     pub(in crate::read) fn gather(
         &self,
         region: &ArraySubset,
-        pool: Option<&OutputPool>,
+        pool: Option<&BufferPool>,
         n_threads: Option<usize>,
     ) -> Result<Bytes, BoxError> {
         let chunks = caught(|| self.grid().chunks_in_array_subset(region))?;
@@ -48,7 +47,7 @@ impl ChunkReader {
         {
             return Ok(bytes);
         }
-        let mut output = Output::new(n_bytes, pool)?;
+        let mut output = Buffer::new(n_bytes, pool)?;
         let n_threads = match self.concurrency {
             // Threads that wait for a store take no core from each other.
             Some(concurrency) => n_threads.unwrap_or(concurrency).min(n_units),

@@ -3,13 +3,14 @@
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use lazy_core::{BlockPool, BoxError};
+use lazy_core::BoxError;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits;
 use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue};
 
 use super::encoded::Piece;
 use super::zstandard::Zstandard;
 use crate::format::{Format, one_thread, zarr_data_type};
+use crate::memory::{Buffer, BufferPool};
 use crate::settings::{Checksum, Codec};
 use crate::write::assembler::Chunk;
 
@@ -21,8 +22,8 @@ pub(super) struct ChunkEncoder {
     data_type: DataType,
     fill_value: FillValue,
     way: Way,
-    /// The memory for chunks whose elements are copied together.
-    memory: BlockPool<u8>,
+    /// The memory for chunks whose elements are copied together, and for compressed chunks.
+    memory: BufferPool,
 }
 
 /// The way in which elements become stored bytes.
@@ -43,8 +44,7 @@ impl Way {
     fn least_slice(&self) -> Option<usize> {
         match self {
             Way::Plain(_) => Some(4 << 10),
-            Way::Zstandard(..) => Some(1 << 9),
-            Way::Codecs => None,
+            Way::Zstandard(..) | Way::Codecs => None,
         }
     }
 }
@@ -75,7 +75,7 @@ impl ChunkEncoder {
             data_type: zarr_data_type(format.dtype),
             fill_value: FillValue::new(format.fill.bytes.clone()),
             way: Way::Codecs,
-            memory: BlockPool::new(),
+            memory: BufferPool::default(),
         }
     }
 
@@ -89,9 +89,9 @@ impl ChunkEncoder {
         if let Some(slices) = chunk.slices(least_bytes) {
             return Ok(slices.into_iter().map(Piece::Lent).collect());
         }
-        let mut elements = self.memory.buffer([chunk.n_bytes()])?;
+        let mut elements = Buffer::new(chunk.n_bytes(), Some(&self.memory))?;
         chunk.gather(&mut elements);
-        Ok(vec![Piece::Own(elements.into_block().data().clone())])
+        Ok(vec![Piece::Own(elements.into_bytes())])
     }
 
     /// Encodes the elements of a chunk of the usual shape.
@@ -108,11 +108,11 @@ impl ChunkEncoder {
         let checksum = match &self.way {
             Way::Plain(checksum) => checksum,
             Way::Zstandard(zstandard, checksum) => {
-                let slices: Vec<_> = elements.iter().map(|piece| &**piece).collect();
-                elements = vec![Piece::Own(zstandard.compress(&slices)?)];
+                let compressed = zstandard.compress(in_one_piece(&elements), &self.memory)?;
+                elements = vec![Piece::Own(compressed)];
                 checksum
             }
-            Way::Codecs => return self.encode_by_codecs(&elements, shape),
+            Way::Codecs => return self.encode_by_codecs(in_one_piece(&elements), shape),
         };
         match checksum {
             Checksum::None => {}
@@ -126,14 +126,11 @@ impl ChunkEncoder {
 
     fn encode_by_codecs<'u>(
         &self,
-        elements: &[Piece<'u>],
+        elements: &[u8],
         shape: &[NonZeroU64],
     ) -> Result<Vec<Piece<'u>>, BoxError> {
-        let [elements] = elements else {
-            unreachable!("what a codec takes is in one piece");
-        };
         let encoded = self.codecs.encode(
-            ArrayBytes::new_flen(&**elements),
+            ArrayBytes::new_flen(elements),
             shape,
             &self.data_type,
             &self.fill_value,
@@ -141,4 +138,11 @@ impl ChunkEncoder {
         )?;
         Ok(vec![Piece::Own(encoded.into_owned().into())])
     }
+}
+
+fn in_one_piece<'p>(elements: &'p [Piece<'_>]) -> &'p [u8] {
+    let [elements] = elements else {
+        unreachable!("what a codec takes is in one piece");
+    };
+    elements
 }

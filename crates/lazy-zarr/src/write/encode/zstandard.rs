@@ -4,16 +4,15 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use lazy_core::BoxError;
-use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{self, ZSTD_e_continue, ZSTD_e_end};
-use zstd::zstd_safe::{
-    CCtx, CParameter, InBuffer, OutBuffer, ResetDirective, compress_bound, get_error_name,
-};
+use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
-/// The bytes that the compressor is given at once, a block of Zstandard.
+use crate::memory::{Buffer, BufferPool};
+
+/// The most bytes of a block of Zstandard, just below its usual size of 128 KiB.
 ///
-/// Given a whole chunk, it cuts blocks where their contents change, searches more, and takes up to
-/// 1.4 times as long at its default level, for noise that becomes no smaller.
-const PIECE: usize = 128 << 10;
+/// With the usual size, it cuts blocks where their contents change, searches more, and takes up to
+/// 1.8 times as long at its default level, for noise that becomes no smaller.
+const LARGEST_BLOCK: u32 = 127 << 10;
 
 /// Compresses chunks. The contexts of the compressor are kept for the chunks that follow, because
 /// a new one costs as much as 20 KB of a chunk.
@@ -31,67 +30,31 @@ impl Zstandard {
         Zstandard { level, idle: Mutex::default() }
     }
 
-    /// Compresses slices that follow one another. The result does not depend on how they are cut.
-    pub(super) fn compress(&self, slices: &[&[u8]]) -> Result<Bytes, BoxError> {
+    /// Compresses a chunk. In one piece, it is compressed where it is: otherwise the compressor
+    /// would copy it into a window, and search in two parts of the window at once.
+    pub(super) fn compress(&self, chunk: &[u8], memory: &BufferPool) -> Result<Bytes, BoxError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().pop();
         let mut context = match kept {
             Some(context) => context,
             None => Context::new(self.level)?,
         };
-        let compressed = context.compress(slices)?;
+        let mut compressed = Buffer::new(compress_bound(chunk.len()), Some(memory))?;
+        let n_bytes = context.0.compress2(&mut *compressed, chunk).map_err(describe)?;
         idle().push(context);
-        Ok(compressed.into())
+        Ok(compressed.into_bytes().slice(..n_bytes))
     }
 }
 
 impl Context {
     fn new(level: i32) -> Result<Context, BoxError> {
         let mut context = CCtx::try_create().ok_or("there is not enough memory")?;
-        context.set_parameter(CParameter::CompressionLevel(level)).map_err(describe)?;
+        for parameter in
+            [CParameter::CompressionLevel(level), CParameter::MaxBlockSize(LARGEST_BLOCK)]
+        {
+            context.set_parameter(parameter).map_err(describe)?;
+        }
         Ok(Context(context))
-    }
-
-    fn compress(&mut self, slices: &[&[u8]]) -> Result<Vec<u8>, BoxError> {
-        let n_bytes: usize = slices.iter().map(|slice| slice.len()).sum();
-        let mut compressed = Vec::new();
-        compressed.try_reserve_exact(compress_bound(n_bytes))?;
-        self.0.reset(ResetDirective::SessionOnly).map_err(describe)?;
-        // The size is stored, and the compressor needs less memory for a small chunk.
-        self.0.set_pledged_src_size(Some(n_bytes as u64)).map_err(describe)?;
-        let mut output = OutBuffer::around(&mut compressed);
-        let mut n_left = n_bytes;
-        for slice in slices {
-            for piece in slice.chunks(PIECE) {
-                n_left -= piece.len();
-                // If a chunk of one piece were passed at once, it would be compressed in another
-                // way.
-                let (first, last) = piece.split_at(if n_left == 0 { piece.len() / 2 } else { 0 });
-                let directive = if n_left == 0 { ZSTD_e_end } else { ZSTD_e_continue };
-                self.push(&mut output, first, ZSTD_e_continue)?;
-                self.push(&mut output, last, directive)?;
-            }
-        }
-        if n_bytes == 0 {
-            self.push(&mut output, &[], ZSTD_e_end)?;
-        }
-        Ok(compressed)
-    }
-
-    fn push(
-        &mut self,
-        output: &mut OutBuffer<'_, Vec<u8>>,
-        piece: &[u8],
-        directive: ZSTD_EndDirective,
-    ) -> Result<(), BoxError> {
-        let mut input = InBuffer::around(piece);
-        loop {
-            let n_to_flush = self.0.compress_stream2(output, &mut input, directive);
-            let n_to_flush = n_to_flush.map_err(describe)?;
-            if input.pos() == piece.len() && (directive == ZSTD_e_continue || n_to_flush == 0) {
-                return Ok(());
-            }
-        }
     }
 }
 
@@ -123,40 +86,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_compressed_bytes_do_not_depend_on_the_slices(
-            n_bytes in prop_oneof![0..300_usize, 0..400_000_usize, Just(PIECE), Just(2 * PIECE)],
+        fn a_compressed_chunk_has_its_size_and_its_bytes(
+            n_bytes in prop_oneof![0..300_usize, 0..400_000_usize, Just(127 << 10), Just(1 << 17)],
             seed in 0..100_u32,
             level in prop_oneof![-7..5_i32, Just(9), Just(16)],
-            cuts in prop::collection::vec(0.0..1.0_f64, 0..5),
         ) {
             let elements = elements(n_bytes, seed);
-            let mut cuts: Vec<_> = cuts.iter().map(|cut| (cut * n_bytes as f64) as usize).collect();
-            cuts.extend([0, n_bytes]);
-            cuts.sort_unstable();
-            let slices: Vec<_> = cuts.windows(2).map(|cut| &elements[cut[0]..cut[1]]).collect();
-
-            let zstandard = Zstandard::new(level);
-            let whole = zstandard.compress(&[&elements]).unwrap();
-            prop_assert_eq!(&zstandard.compress(&slices).unwrap(), &whole);
-            prop_assert_eq!(&Zstandard::new(level).compress(&slices).unwrap(), &whole);
+            let (zstandard, memory) = (Zstandard::new(level), BufferPool::default());
+            let compressed = zstandard.compress(&elements, &memory).unwrap();
+            // With a context that has compressed something else, too.
+            zstandard.compress(&elements[n_bytes / 3..], &memory).unwrap();
+            prop_assert_eq!(&zstandard.compress(&elements, &memory).unwrap(), &compressed);
             let limit = Codec::Zstd { level }.encoded_bytes(n_bytes);
-            prop_assert!(whole.len() <= limit, "{} > {limit}", whole.len());
-            let size = zstd::zstd_safe::get_frame_content_size(&whole).unwrap();
+            prop_assert!(compressed.len() <= limit, "{} > {limit}", compressed.len());
+            let size = zstd::zstd_safe::get_frame_content_size(&compressed).unwrap();
             prop_assert_eq!(size, Some(n_bytes as u64));
-            prop_assert_eq!(zstd::bulk::decompress(&whole, n_bytes).unwrap(), elements);
+            prop_assert_eq!(zstd::bulk::decompress(&compressed, n_bytes).unwrap(), elements);
         }
     }
 
     #[test]
     fn a_compressor_takes_no_more_memory_than_counted() {
+        let zeros = vec![0; (1 << 30) + 1];
         for level in (-7..=22).chain([-131_072]) {
             for n_bytes in (0..=30).map(|log| (1_usize << log) + 1).chain([1 << 13, 1 << 23]) {
                 let mut context = Context::new(level).unwrap();
-                context.0.set_pledged_src_size(Some(n_bytes as u64)).unwrap();
-                // It allocates everything at its start.
-                let mut output = Vec::with_capacity(1 << 10);
-                let mut output = OutBuffer::around(&mut output);
-                context.push(&mut output, &[0], ZSTD_e_continue).unwrap();
+                // It allocates everything at its start, and then there is no room for the result.
+                let mut no_room = [0; 8];
+                context.0.compress2(&mut no_room, &zeros[..n_bytes]).unwrap_err();
                 let actual = context.0.sizeof();
                 let codec = Codec::Zstd { level };
                 let counted =
